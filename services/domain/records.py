@@ -1,0 +1,249 @@
+"""What the system keeps, as it travels between the database and everything else: frozen records.
+
+Energy is whole Wh, money whole minor units beside a currency, instants are aware and in UTC, and
+dates are local to the utility.
+"""
+
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from services.domain.money import Money
+from services.domain.rating import BillLine
+from services.domain.tariff import Tariff, parse_tariff
+from services.domain.validation import ReadPoint
+
+ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
+ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
+BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
+OwedKind = Literal["bill_issued", "payment_reminder", "overdue_notice"]
+StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
+Item = TypeVar("Item")
+
+
+class Record(BaseModel):
+    """A row as the database answered it; columns that a record does not name are left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+
+class Meter(Record):
+    """A meter with the customer and the tariff that it connects."""
+
+    id: str
+    serial: str
+    kind: Literal["manual", "smart"]
+    dials: int
+    multiplier_milli: int
+    status: Literal["active", "closed"]
+    opened_on: date
+    customer_id: str
+    account_no: str
+    customer_name: str
+    address: str
+    tariff_id: str
+    tariff_code: str
+    tariff_name: str
+    currency: str
+
+
+class Read(Record):
+    """One read of a register, as the chain of bills needs it."""
+
+    id: str
+    read_at: datetime
+    read_on: date
+    register_wh: int
+
+    @property
+    def point(self) -> ReadPoint:
+        """The read as the validation rules take it."""
+        return ReadPoint(register_wh=self.register_wh, read_on=self.read_on)
+
+
+class Reading(Read):
+    """A reading with everything that is known of it."""
+
+    meter_id: str
+    meter_serial: str
+    customer_id: str
+    account_no: str
+    customer_name: str
+    address: str
+    source: ReadingSource
+    status: ReadingStatus
+    is_opening: bool
+    submitted_by: str
+    validation: dict[str, Any]
+    supersedes_id: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    decision_reason: str | None
+    created_at: datetime
+    bill_id: str | None
+    bill_number: int | None
+    bill_total_minor: int | None
+    bill_currency: str | None
+
+
+class TariffVersion(Record):
+    """A tariff as it stands from `effective_from` (local date) until its next version."""
+
+    id: str
+    tariff_id: str
+    code: str
+    name: str
+    currency: str
+    effective_from: date
+    definition: dict[str, Any]
+
+    @cached_property
+    def tariff(self) -> Tariff:
+        """The definition, parsed once; raises InvalidTariff."""
+        return parse_tariff(self.definition)
+
+
+class Bill(Record):
+    """A bill with its lines; `status` is the one that people see."""
+
+    id: str
+    number: int | None
+    meter_id: str
+    meter_serial: str
+    customer_id: str
+    account_no: str
+    customer_name: str
+    address: str
+    tariff_code: str
+    tariff_name: str
+    opening_reading_id: str
+    closing_reading_id: str
+    period_start: date
+    period_end: date
+    opening_wh: int
+    closing_wh: int
+    consumption_wh: int
+    multiplier_milli: int
+    currency: str
+    lines: tuple[BillLine, ...]
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    amount_paid_minor: int
+    balance_minor: int
+    status: BillStatus
+    issued_at: datetime | None
+    issued_on: date | None
+    due_date: date | None
+    overdue_since: date | None
+    payment_url: str | None
+    void_reason: str | None
+    created_at: datetime
+
+    @field_validator("lines", mode="before")
+    @classmethod
+    def _parse_lines(cls, lines: Any) -> Any:
+        return tuple(
+            line if isinstance(line, BillLine) else BillLine.from_json(line) for line in lines
+        )
+
+    @property
+    def reference(self) -> str:
+        """The number as people write it, which is also the reference for paying at the office."""
+        return f"INV-{self.number:06d}" if self.number is not None else "draft"
+
+    def money(self, minor: int) -> Money:
+        """An amount of minor units in this bill's currency."""
+        return Money(minor, self.currency)
+
+
+class StepState(Record):
+    """Where one owed step stands."""
+
+    status: StepStatus
+    detail: str = ""
+
+
+class OwedWork(Record):
+    """What is still owed for a bill after its commit, a state a step (design: steps 8 to 13)."""
+
+    id: str
+    bill_id: str
+    kind: OwedKind
+    steps: dict[int, StepState]
+    status: Literal["open", "finished", "given_up"]
+    attempts: int
+    lease_owner: str | None
+    created_at: datetime
+    bill: Bill | None = None
+
+
+class ReadingContext(Record):
+    """Everything that validating and pricing one read of a meter needs."""
+
+    meter: Meter
+    tariffs: tuple[TariffVersion, ...]
+    opening: Reading
+    reissue_no: int
+    last_read: Reading | None
+    next_read: Reading | None
+    history: tuple[ReadPoint, ...]
+    same_day: bool
+    replay: "StoredReading | None"
+
+    @field_validator("history", mode="before")
+    @classmethod
+    def _parse_history(cls, history: Any) -> Any:
+        return tuple(
+            ReadPoint(register_wh=h["register_wh"], read_on=date.fromisoformat(h["read_on"]))
+            for h in history
+        )
+
+
+class StoredReading(Record):
+    """What the database keeps of a submission, whether just stored or found to be a replay."""
+
+    outcome: Literal["stored", "replay"]
+    reading: Reading
+    bill: Bill | None
+    owed: OwedWork | None
+
+
+class BillCandidate(Record):
+    """A meter that a monthly run may bill; `closing` is None when there is no read to close at."""
+
+    meter_id: str
+    serial: str
+    tariff_id: str
+    dials: int
+    multiplier_milli: int
+    opening: Read
+    closing: Read | None
+    reissue_no: int
+
+
+class JobRun(Record):
+    """One run of a job for its scheduled local date."""
+
+    job: str
+    scheduled_on: date
+    attempt: int
+    owner: str
+    started_by: str
+    status: Literal["running", "done", "failed", "interrupted"]
+    done_count: int
+    failed_count: int
+    detail: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class Page(BaseModel, Generic[Item]):
+    """Some rows of a longer list, and how long the list is."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    items: tuple[Item, ...]
+    total: int

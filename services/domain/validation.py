@@ -1,0 +1,317 @@
+"""Is a reading plausible? Rules that decide; what they were taken from stands beside each.
+
+"Usual" is the average daily use over the reads given, as in Oracle's D2-HILO-CHK, which compares
+average daily use with that of earlier windows. Registers are Wh as the meter shows them, before
+the multiplier; uses are Wh after it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, Final, Literal, Self
+
+from services.domain.energy import format_kwh
+from services.domain.money import round_half_up, scaled_text
+
+Rule = Literal["below_last_read", "high_use", "zero_use", "above_next_read"]
+Outcome = Literal["pass", "warn", "review", "not_applicable"]
+Verdict = Literal["accepted", "needs_review"]
+
+HIGH_USE_FACTOR: Final = 3
+_NO_HISTORY: Final = "there are not yet two reads on different days to know the usual use from"
+
+
+class ReadingTooLong(ValueError):
+    """The reading has more digits than the meter shows."""
+
+
+class UnableToCompareReads(ValueError):
+    """A read cannot be judged by a last read that was taken on a later day."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPoint:
+    """What a register showed, in Wh before the multiplier, on a local date."""
+
+    register_wh: int
+    read_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRange:
+    """Register values, in Wh, that pass the rules; high below low means past a rollover."""
+
+    low_wh: int
+    high_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOutcome:
+    """What one rule found, with a sentence for the engineer."""
+
+    rule: Rule
+    outcome: Outcome
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """A JSON object of strings, under the names of the fields."""
+        return {"rule": self.rule, "outcome": self.outcome, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The outcomes of all rules for one reading."""
+
+    outcomes: tuple[RuleOutcome, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """needs_review as soon as one rule asks for it; a warning alone is accepted."""
+        review = any(found.outcome == "review" for found in self.outcomes)
+        return "needs_review" if review else "accepted"
+
+    def to_json(self) -> dict[str, Any]:
+        """{"verdict", "rules": [{"rule", "outcome", "message"}]}."""
+        return {"verdict": self.verdict, "rules": [found.to_json() for found in self.outcomes]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read back what to_json wrote; the verdict follows from the outcomes."""
+        names = RuleOutcome.__slots__
+        found = (RuleOutcome(**{name: rule[name] for name in names}) for rule in data["rules"])
+        return cls(outcomes=tuple(found))
+
+
+def check_fits_dials(register_wh: int, dials: int) -> None:
+    """Raise ReadingTooLong when a meter with so many digits cannot show the value."""
+    if register_wh >= _capacity_wh(dials):
+        raise ReadingTooLong(
+            f"This meter shows {dials} digits, so a reading must be below {10**dials} kWh."
+        )
+
+
+def consumption_wh(*, opening_wh: int, closing_wh: int, dials: int, multiplier_milli: int) -> int:
+    """Wh used between two register values, at most one rollover apart, rounded half up to a Wh.
+
+    Rollover as published by Cirro and others: 10^dials − previous + current (99,986 → 11 is 25).
+    Raises ReadingTooLong.
+    """
+    check_fits_dials(opening_wh, dials)
+    check_fits_dials(closing_wh, dials)
+    turned = (closing_wh - opening_wh) % _capacity_wh(dials)
+    return round_half_up(Fraction(turned * multiplier_milli, 1000))
+
+
+def usual_daily_use(
+    history: Sequence[ReadPoint], dials: int, multiplier_milli: int
+) -> Fraction | None:
+    """Average Wh a day between the reads given, or None without two reads on two days.
+
+    A fall of the register that would be more than half a turn is no rollover but a correction that
+    a person accepted: the days and the use around it are left out.
+    """
+    reads = sorted(history, key=lambda read: read.read_on)
+    used = days = 0
+    for before, after in pairwise(reads):
+        turned = (after.register_wh - before.register_wh) % _capacity_wh(dials)
+        if after.register_wh < before.register_wh and 2 * turned > _capacity_wh(dials):
+            continue
+        used += turned
+        days += (after.read_on - before.read_on).days
+    return Fraction(used * multiplier_milli, 1000 * days) if days else None
+
+
+def expected_range(
+    *,
+    read_on: date,
+    last_read: ReadPoint,
+    history: Sequence[ReadPoint],
+    dials: int,
+    multiplier_milli: int,
+) -> ExpectedRange | None:
+    """Register values that pass on `read_on`: from the last read up to 3 × the usual use.
+
+    None without history, or when so much may be used that every value is expected.
+    Raises UnableToCompareReads.
+    """
+    use = _Use.of(read_on, last_read, history, dials, multiplier_milli)
+    if use.limit_wh is None:
+        return None
+    # The largest turn of the register whose use, rounded to a Wh, stays within the limit.
+    below = Fraction(2 * (use.limit_wh // 1) + 1, 2) * 1000 / multiplier_milli
+    turned = -(-below // 1) - 1
+    if turned >= _capacity_wh(dials):
+        return None
+    low = last_read.register_wh
+    return ExpectedRange(low_wh=low, high_wh=(low + turned) % _capacity_wh(dials))
+
+
+def validate_reading(
+    *,
+    register_wh: int,
+    read_on: date,
+    last_read: ReadPoint,
+    history: Sequence[ReadPoint],
+    dials: int,
+    multiplier_milli: int,
+    next_read: ReadPoint | None = None,
+) -> Validation:
+    """Judge a register value by the last read and by the usual use of `history`.
+
+    `history` holds accepted reads up to and with the last one, some 400 days of them; `next_read`
+    is the accepted read after this one, where it comes in late.
+    Raises ReadingTooLong, UnableToCompareReads.
+    """
+    use = _Use.of(read_on, last_read, history, dials, multiplier_milli)
+    used_wh = consumption_wh(
+        opening_wh=last_read.register_wh,
+        closing_wh=register_wh,
+        dials=dials,
+        multiplier_milli=multiplier_milli,
+    )
+    below = _below_last_read(register_wh, last_read, used_wh, use, dials)
+    if below.outcome == "review":
+        unknown = "The use is not known while the reading is below the last one."
+        found = (below, _not_applicable("high_use", unknown), _not_applicable("zero_use", unknown))
+    else:
+        found = (below, _high_use(used_wh, use), _zero_use(used_wh, use))
+    if next_read is None:
+        return Validation(found)
+    late = _Use(max((next_read.read_on - read_on).days, 0), use.usual_wh)
+    turned = consumption_wh(
+        opening_wh=register_wh,
+        closing_wh=next_read.register_wh,
+        dials=dials,
+        multiplier_milli=multiplier_milli,
+    )
+    return Validation((*found, _above_next_read(register_wh, next_read, turned, late)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """The days since the last read, and what is usual a day in Wh (None: not known)."""
+
+    days: int
+    usual_wh: Fraction | None
+
+    @classmethod
+    def of(
+        cls,
+        read_on: date,
+        last_read: ReadPoint,
+        history: Sequence[ReadPoint],
+        dials: int,
+        multiplier_milli: int,
+    ) -> Self:
+        """Raises UnableToCompareReads when the last read is of a later day."""
+        days = (read_on - last_read.read_on).days
+        if days < 0:
+            raise UnableToCompareReads(
+                f"A reading of {read_on} cannot be judged by one of {last_read.read_on}."
+            )
+        return cls(days, usual_daily_use(history, dials, multiplier_milli))
+
+    @property
+    def limit_wh(self) -> Fraction | None:
+        """The most that is not yet high; two reads on one date may be nearly a day apart."""
+        if self.usual_wh is None:
+            return None
+        return HIGH_USE_FACTOR * self.usual_wh * max(self.days, 1)
+
+    @property
+    def when(self) -> str:
+        """The days in words."""
+        if not self.days:
+            return "on the day of the last read"
+        return f"in {self.days} day{'s' if self.days > 1 else ''}"
+
+
+def _below_last_read(
+    register_wh: int, last_read: ReadPoint, used_wh: int, use: _Use, dials: int
+) -> RuleOutcome:
+    """Negative use as in Oracle's D2-NCON-CHK and Elexon's CP0789; a rollover explains it."""
+    rule: Rule = "below_last_read"
+    now, last = _kwh(register_wh), _kwh(last_read.register_wh)
+    if register_wh >= last_read.register_wh:
+        return RuleOutcome(rule, "pass", f"{now} kWh is not below the last read of {last} kWh.")
+    fact = f"{now} kWh is below the last read of {last} kWh of {last_read.read_on}."
+    rolled = f"a rollover from {_kwh(_capacity_wh(dials) - 1000)} to 0"
+    would_be = _used(used_wh, use)
+    if use.limit_wh is None:
+        why = f"{rolled} would mean {would_be}, but {_NO_HISTORY}"
+    elif used_wh > use.limit_wh:
+        why = f"{rolled} is not plausible: it would mean {would_be}, {_compared(used_wh, use)}"
+    else:
+        why = f"{rolled} explains it: {would_be}, {_compared(used_wh, use)}"
+        return RuleOutcome(rule, "warn", f"{fact} {_sentence(why)}")
+    return RuleOutcome(rule, "review", f"{fact} {_sentence(why)}")
+
+
+def _above_next_read(
+    register_wh: int, next_read: ReadPoint, turned_wh: int, use: _Use
+) -> RuleOutcome:
+    """Negative use seen from the other side: a read that comes in late must fit below the next."""
+    rule: Rule = "above_next_read"
+    now, after = _kwh(register_wh), _kwh(next_read.register_wh)
+    if register_wh <= next_read.register_wh:
+        return RuleOutcome(rule, "pass", f"{now} kWh is not above the next read of {after} kWh.")
+    fact = f"{now} kWh is above the next read of {after} kWh of {next_read.read_on}."
+    if use.limit_wh is None or turned_wh > use.limit_wh:
+        return RuleOutcome(rule, "review", f"{fact} A rollover between the two is not plausible.")
+    return RuleOutcome(rule, "warn", f"{fact} A rollover between the two explains it.")
+
+
+def _high_use(used_wh: int, use: _Use) -> RuleOutcome:
+    """Elexon's CP0789 flags more than 2 × the expected use; here it is 3 × the usual."""
+    if use.limit_wh is None:
+        return _not_applicable("high_use", _sentence(_NO_HISTORY))
+    outcome: Outcome = "review" if used_wh > use.limit_wh else "pass"
+    return RuleOutcome("high_use", outcome, f"{_used(used_wh, use)} is {_compared(used_wh, use)}.")
+
+
+def _zero_use(used_wh: int, use: _Use) -> RuleOutcome:
+    """A total of 0, as in Oracle's D2-ZEROCNCHK: it warns, since homes do stand empty."""
+    if used_wh:
+        return RuleOutcome("zero_use", "pass", f"{_kwh(used_wh)} kWh were used.")
+    return RuleOutcome("zero_use", "warn", f"Nothing was used {use.when}.")
+
+
+def _not_applicable(rule: Rule, message: str) -> RuleOutcome:
+    return RuleOutcome(rule, "not_applicable", message)
+
+
+def _used(used_wh: int, use: _Use) -> str:
+    """Such as: 1,400 kWh in 31 days."""
+    return f"{_kwh(used_wh)} kWh {use.when}"
+
+
+def _compared(used_wh: int, use: _Use) -> str:
+    """Such as: 3.4 times the usual 13.3 kWh a day."""
+    if not use.usual_wh:
+        return f"{'more than ' if used_wh else ''}the usual 0 kWh a day"
+    ratio = Fraction(used_wh) / (use.usual_wh * max(use.days, 1))
+    times = _tenths(ratio)
+    # 3.01 times would be written as the 3.0 that still passes.
+    if ratio > HIGH_USE_FACTOR and times == _tenths(Fraction(HIGH_USE_FACTOR)):
+        times = f"more than {HIGH_USE_FACTOR}"
+    return f"{times} times the usual {_tenths(use.usual_wh / 1000)} kWh a day"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _kwh(wh: int) -> str:
+    return f"{Decimal(format_kwh(wh)):,f}"
+
+
+def _tenths(value: Fraction) -> str:
+    return f"{Decimal(scaled_text(round_half_up(value * 10), places=1)):,f}"
+
+
+def _capacity_wh(dials: int) -> int:
+    """The first value that a register of so many digits cannot show: 10^dials kWh."""
+    return int(10 ** (dials + 3))

@@ -1,0 +1,208 @@
+"""The settings of the whole system, read once from the environment and checked."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from services.domain.money import exponent
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+
+_SWITCH = {"on": True, "true": True, "1": True, "yes": True}
+_SWITCH |= {"off": False, "false": False, "0": False, "no": False}
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; `problems` has a sentence for each wrong variable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("Some settings are wrong:\n" + "\n".join(f"- {p}" for p in problems))
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("not a web address")
+    return value.rstrip("/")
+
+
+def _secret_web_address(value: SecretStr) -> SecretStr:
+    return SecretStr(_web_address(value.get_secret_value()))
+
+
+def _postgres_address(value: SecretStr) -> SecretStr:
+    if urlsplit(value.get_secret_value()).scheme not in {"postgres", "postgresql"}:
+        raise ValueError("not a Postgres address")
+    return value
+
+
+def _from_project_folder(value: Path) -> Path:
+    return (PROJECT_FOLDER / value.expanduser()).resolve()
+
+
+def _time_zone(value: object) -> object:
+    # Looked up in the list first: ZoneInfo() would open any file that the name leads to.
+    if isinstance(value, str) and value not in available_timezones():
+        raise ValueError("not a time zone")
+    return ZoneInfo(value) if isinstance(value, str) else value
+
+
+def _currency(value: str) -> str:
+    exponent(value.upper())  # Refuses what is no currency.
+    return value.upper()
+
+
+def _on_or_off(value: object) -> object:
+    return _SWITCH.get(value.lower(), value) if isinstance(value, str) else value
+
+
+def _without_database(set_so_far: Mapping[str, object]) -> bool:
+    return set_so_far.get("supabase_url") is None and set_so_far.get("database_url") is None
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+SecretWebAddress = Annotated[SecretStr, AfterValidator(_secret_web_address)]
+PostgresAddress = Annotated[SecretStr, AfterValidator(_postgres_address)]
+
+# A field's description is what its error says after "expected".
+_ANY_TEXT = "a text"
+_WEB = "an address such as https://example.org, without a user name or password in it"
+_HOST = "a host name such as tenant.eu.auth0.com, without https://"
+
+# When any name of a group on the left is set, all names on the right must be.
+_NEEDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("supabase_url", "supabase_service_key"),) * 2,
+    (("neo4j_uri", "neo4j_user", "neo4j_password"),) * 2,
+    (("openai_base_url", "openai_model"), ("openai_api_key",)),
+    (("stripe_secret_key", "stripe_webhook_secret"),) * 2,
+    (("whatsapp_token", "whatsapp_phone_number_id"),) * 2,
+    (("auth0_domain", "auth0_audience", "auth0_client_id", "auth0_client_secret"),) * 2,
+    (("meter_headend_token",), ("meter_headend_url",)),
+)
+
+
+class Settings(BaseModel):
+    """Everything that can be set, each field named as its variable in lower case; None is unset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    data_dir: Annotated[Path, AfterValidator(_from_project_folder)] = Field(
+        default=PROJECT_FOLDER / "data", description="a folder"
+    )
+    supabase_url: WebAddress | None = Field(default=None, description=_WEB)
+    supabase_service_key: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    database_url: PostgresAddress | None = Field(
+        default=None, description="an address that starts with postgresql://"
+    )
+    neo4j_uri: str | None = Field(
+        default=None,
+        pattern=r"^(bolt|neo4j)(\+s|\+ssc)?://[^\s@]+$",
+        description="an address that starts with neo4j:// or bolt://, without a password in it",
+    )
+    neo4j_user: str | None = Field(default=None, description=_ANY_TEXT)
+    neo4j_password: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    openai_api_key: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    openai_base_url: WebAddress | None = Field(default=None, description=_WEB)
+    openai_model: str | None = Field(default=None, description=_ANY_TEXT)
+    stripe_secret_key: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    stripe_webhook_secret: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    # Whoever knows a Discord webhook's address can post to it.
+    discord_webhook_url: SecretWebAddress | None = Field(default=None, description=_WEB)
+    whatsapp_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    whatsapp_phone_number_id: str | None = Field(
+        default=None, pattern=r"^[0-9]+$", description="digits only"
+    )
+    auth0_domain: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9.-]+(:[0-9]+)?$", description=_HOST
+    )
+    auth0_audience: str | None = Field(default=None, description=_ANY_TEXT)
+    auth0_client_id: str | None = Field(default=None, description=_ANY_TEXT)
+    auth0_client_secret: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    meter_headend_url: WebAddress | None = Field(default=None, description=_WEB)
+    meter_headend_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    utility_name: str = Field(
+        default="Demo Electricity Co-operative",
+        max_length=100,
+        description="a name of at most 100 characters",
+    )
+    timezone: Annotated[ZoneInfo, BeforeValidator(_time_zone)] = Field(
+        default=ZoneInfo("Asia/Kolkata"), description="a time zone such as Asia/Kolkata"
+    )
+    currency: Annotated[str, AfterValidator(_currency)] = Field(
+        default="INR", description="a three-letter currency code such as INR"
+    )
+    due_days: int = Field(
+        default=15, ge=0, le=365, description="a whole number of days from 0 to 365"
+    )
+    demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default_factory=_without_database,
+        description="on or off",
+    )
+
+    @model_validator(mode="after")
+    def _groups_are_whole(self) -> Self:
+        problems = [
+            f"{missing.upper()}: needed beside {given[0].upper()}."
+            for names, needed in _NEEDS
+            if (given := [name for name in names if getattr(self, name) is not None])
+            for missing in needed
+            if getattr(self, missing) is None
+        ]
+        if self.supabase_url and self.database_url:
+            problems.append("DATABASE_URL: leave it empty beside SUPABASE_URL, or the reverse.")
+        if problems:
+            raise SettingsError(problems)
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """True when the database is the Postgres of our own under `data_dir`."""
+        return self.supabase_url is None and self.database_url is None
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `environ`, by default the process's own plus the project's `.env`.
+
+    A variable of the environment wins over the same one in `.env`; an empty one counts as unset.
+    Raises SettingsError naming every wrong variable, never its value.
+    """
+    if environ is None:
+        environ = _variables_of_env_file(PROJECT_FOLDER / ".env") | dict(os.environ)
+    given = {name: environ.get(name.upper(), "").strip() for name in Settings.model_fields}
+    try:
+        return Settings.model_validate({name: value for name, value in given.items() if value})
+    except ValidationError as error:
+        # A default that depends on a wrong field is not wrong itself.
+        wrong = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+        problems = [_problem(str(detail["loc"][0])) for detail in wrong]
+    # Raised outside the `except`, so that no chained error carries a value into a log.
+    raise SettingsError(list(dict.fromkeys(problems)))
+
+
+def _variables_of_env_file(path: Path) -> dict[str, str]:
+    try:
+        found = dotenv_values(path, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        # Not chained: the decoding error holds the file's bytes, secrets among them.
+        raise SettingsError([f"The file {path.name} cannot be read as UTF-8 text."]) from None
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _problem(field: str) -> str:
+    return f"{field.upper()}: expected {Settings.model_fields[field].description}."
