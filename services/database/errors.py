@@ -1,0 +1,47 @@
+"""What the database refuses, by name: each is one of the codes that the SQL functions raise."""
+
+from services.database.transport import DatabaseRefused
+
+
+class NotFound(DatabaseRefused):
+    """No meter, bill, reading or customer goes by that name."""
+
+
+class ChainMoved(DatabaseRefused):
+    """Another bill of the meter came between pricing and storing: compute again."""
+
+
+class IdempotencyKeyReused(DatabaseRefused):
+    """The caller sent this key before, with another body."""
+
+
+class ReadingConflict(DatabaseRefused):
+    """The meter has another value at this very instant."""
+
+
+class IllegalChange(DatabaseRefused):
+    """A row would change against the rules, such as an issued bill's figures."""
+
+
+class RunTakenOver(DatabaseRefused):
+    """This attempt of a job's run is no longer the current one."""
+
+
+class LeaseLost(DatabaseRefused):
+    """Another process works on this owed work by now."""
+
+
+BY_CODE: dict[str, type[DatabaseRefused]] = {
+    "EB001": ChainMoved,
+    "EB002": IdempotencyKeyReused,
+    "EB003": ReadingConflict,
+    "EB005": IllegalChange,
+    "EB006": RunTakenOver,
+    "EB007": LeaseLost,
+    "EB404": NotFound,
+}
+
+
+def named(error: DatabaseRefused) -> DatabaseRefused:
+    """The refusal as the error class named for it; one without a name stays as it is."""
+    return BY_CODE.get(error.code, type(error))(error.code, error.message)
