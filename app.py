@@ -1,0 +1,162 @@
+"""The HTTP API: it translates requests into calls of the services, and their answers into JSON.
+
+Runs inside `streamlit_app.py`, or alone: `gunicorn "app:create_app()"`.
+"""
+
+import atexit
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Flask, Response, jsonify, request
+from flask.json.provider import DefaultJSONProvider
+
+from scheduler import Scheduler
+from services.api_shapes import bill_json, bill_page_json, submitted_json
+from services.asgi import utc_now
+from services.auth import NotAllowed, Principal, Role, require
+from services.bootstrap import Services, build_services
+from services.health import health_of
+from services.http_auth import from_this_machine, principal_of
+from services.http_body import UnusableBody, read_json_object
+from services.http_errors import Problem, problem_of
+from services.settings import load_settings
+from services.submission import parse_submission
+
+ARRIVED_BY = "over HTTP"
+MAY_SUBMIT = (Role.ENGINEER, Role.ADMIN)
+DEFAULT_LIMIT = 20
+LARGEST_LIMIT = 100
+
+_STATUS = {"billed": 201, "needs_review": 202, "stored": 202, "replay": 200}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_PAYMENTS_MISSING = Problem(503, "payments_not_configured", "Payments are not configured.")
+
+
+def create_app(
+    services: Services | None = None,
+    scheduler: Scheduler | None = None,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> Flask:
+    """The API over `services`, or over services of its own, from the environment.
+
+    `scheduler` is the one of this process; without one the jobs are told as not running here.
+    `clock` gives the present in UTC.
+    Raises what `load_settings` and `build_services` raise.
+    """
+    if services is None:
+        services = build_services(load_settings())
+        atexit.register(services.close)
+    app = Flask(__name__, static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # A redirect would be a page of HTML, and would lose the body of a POST.
+    app.url_map.merge_slashes = False
+    app.json = _JsonInOurOrder(app)
+    _add_endpoints(app, _Api(services, scheduler or Scheduler(services), clock))
+    app.register_error_handler(Exception, lambda error: _answer_problem(problem_of(error)))
+    app.after_request(_with_security_headers)
+    return app
+
+
+class _JsonInOurOrder(DefaultJSONProvider):
+    """Fields come in the order in which they were written."""
+
+    sort_keys = False
+
+
+def _add_endpoints(app: Flask, api: "_Api") -> None:
+    app.before_request(api.refuse_strangers)
+    app.add_url_rule("/webhook/meter-reading", view_func=api.submit_reading, methods=["POST"])
+    app.add_url_rule("/webhook/stripe", view_func=api.receive_payment, methods=["POST"])
+    app.add_url_rule("/api/bills/<bill_id>", view_func=api.bill)
+    # A path, because account numbers may hold a slash.
+    app.add_url_rule("/api/bills/customer/<path:customer>", view_func=api.bills_of_customer)
+    app.add_url_rule("/api/scheduler/status", view_func=api.scheduler_status)
+    app.add_url_rule("/api/health", view_func=api.health)
+
+
+@dataclass(frozen=True)
+class _Api:
+    services: Services
+    scheduler: Scheduler
+    clock: Callable[[], datetime]
+
+    def refuse_strangers(self) -> None:
+        """Without Auth0 the system answers only to the machine it runs on."""
+        local = from_this_machine(request.remote_addr)
+        if self.services.settings.auth0_domain is None and not local:
+            raise NotAllowed("Without Auth0 this system answers only to the machine it runs on.")
+
+    def submit_reading(self) -> tuple[Response, int]:
+        """POST /webhook/meter-reading."""
+        now = self.clock()
+        principal = require(self._principal(now), *MAY_SUBMIT)
+        submission = parse_submission(
+            read_json_object(request), zone=self.services.settings.timezone, now=now
+        )
+        submitted = self.services.reading_to_bill.submit(
+            submission=submission, principal=principal, now=now, arrived_by=ARRIVED_BY
+        )
+        return jsonify(submitted_json(submitted)), _STATUS[submitted.outcome]
+
+    def receive_payment(self) -> Response:
+        """POST /webhook/stripe."""
+        return _answer_problem(_PAYMENTS_MISSING)
+
+    def bill(self, bill_id: str) -> Response:
+        """GET /api/bills/<id>."""
+        require(self._principal(self.clock()))
+        return jsonify(bill_json(self.services.database.bill(bill_id)))
+
+    def bills_of_customer(self, customer: str) -> Response:
+        """GET /api/bills/customer/<id or account number>?limit&after."""
+        require(self._principal(self.clock()))
+        bills, after = self.services.database.customer_bills(
+            customer=customer, limit=_limit(), after=request.args.get("after")
+        )
+        return jsonify(bill_page_json(bills, after=after))
+
+    def scheduler_status(self) -> Response:
+        """GET /api/scheduler/status."""
+        now = self.clock()
+        require(self._principal(now))
+        return jsonify(self.scheduler.status(now))
+
+    def health(self) -> tuple[Response, int]:
+        """GET /api/health."""
+        health, well = health_of(self.services, scheduler_running=self.scheduler.running)
+        return jsonify(health), 200 if well else 503
+
+    def _principal(self, now: datetime) -> Principal:
+        return principal_of(
+            authorization=request.headers.get("Authorization"),
+            api_key=request.headers.get("X-API-Key"),
+            tokens=self.services.tokens,
+            database=self.services.database,
+            now=now,
+        )
+
+
+def _limit() -> int:
+    text = request.args.get("limit", str(DEFAULT_LIMIT))
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= LARGEST_LIMIT:
+        raise UnusableBody(f"limit must be a whole number from 1 to {LARGEST_LIMIT}.")
+    return int(text)
+
+
+def _answer_problem(problem: Problem) -> Response:
+    answer = jsonify(problem.body)
+    answer.status_code = problem.status
+    answer.headers.update(problem.headers)
+    return answer
+
+
+def _with_security_headers(answer: Response) -> Response:
+    answer.headers.update(_HEADERS)
+    return answer

@@ -1,0 +1,1 @@
+"""Measurements, printed with what they were run beside; none of them is a test."""

@@ -1,0 +1,148 @@
+"""`make bench`: how long it takes from a submitted reading to its stored bill.
+
+Prints medians of five rounds, each beside the time that its bare SQL calls took in the same round.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app import create_app
+from bench.utility import AGENT, load_meters, serial_of
+from services.bootstrap import MIGRATIONS, Services, wire
+from services.database.direct import DirectTransport
+from services.database.embedded import EmbeddedPostgres
+from services.database.migrations import apply_migrations
+from services.database.service import DatabaseService
+from services.database.transport import Filter, Selection, Transport
+from services.settings import load_settings
+from services.submission import parse_submission
+
+METERS = 10_000
+ROUNDS = 5
+A_ROUND = 100
+
+
+@dataclass
+class TimedTransport:
+    """A transport that adds up how long its calls took, in seconds."""
+
+    inner: Transport
+    seconds: float = field(default=0.0)
+
+    def select(
+        self,
+        view: str,
+        *,
+        filters: Sequence[Filter] = (),
+        order: Sequence[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        count: bool = False,
+    ) -> Selection:
+        """As the transport inside."""
+        with self._timed():
+            return self.inner.select(
+                view, filters=filters, order=order, limit=limit, offset=offset, count=count
+            )
+
+    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+        """As the transport inside."""
+        with self._timed():
+            return self.inner.call(function, params)
+
+    def close(self) -> None:
+        """As the transport inside."""
+        self.inner.close()
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start
+
+
+def main() -> None:
+    """Load the meters, run the rounds, print the table."""
+    with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
+        folder = Path(name)
+        # The server runs as another user when this runs as root.
+        folder.chmod(0o711)
+        with EmbeddedPostgres(folder) as server:
+            dsn = server.database("bench")
+            apply_migrations(dsn, MIGRATIONS)
+            timed = TimedTransport(DirectTransport(dsn))
+            settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(folder)})
+            services = wire(settings, DatabaseService(timed))
+            measure(services, timed)
+            services.database.close()
+
+
+def measure(services: Services, timed: TimedTransport) -> None:
+    """Both ways in, over meters that each have a year of readings."""
+    now = datetime.now(UTC)
+    start = time.perf_counter()
+    readings = load_meters(services, meters=METERS, now=now)
+    seconds = time.perf_counter() - start
+    print(f"{METERS:,} meters with {readings:,} readings loaded in {seconds:.1f} s")
+    print(f"median of {ROUNDS} rounds of {A_ROUND} submissions, each on a meter of its own:")
+    print(f"{'':34}{'total':>10}{'bare SQL':>12}{'ratio':>9}")
+    client = create_app(services).test_client()
+    token = services.tokens.issue(AGENT.user, AGENT.role, now)
+
+    def in_process(meter: int) -> None:
+        body = reading_body(meter, now)
+        submission = parse_submission(body, zone=services.settings.timezone, now=now)
+        answer = services.reading_to_bill.submit(
+            submission=submission, principal=AGENT, now=now, arrived_by="the benchmark"
+        )
+        assert answer.outcome == "billed", answer
+
+    def over_http(meter: int) -> None:
+        answer = client.post(
+            "/webhook/meter-reading",
+            json=reading_body(meter, now),
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 201, answer.get_data(as_text=True)
+
+    run_rounds("story: reading to stored bill", in_process, timed, first=0)
+    run_rounds("HTTP endpoint, without the network", over_http, timed, first=METERS // 2)
+
+
+def reading_body(meter: int, now: datetime) -> dict[str, Any]:
+    """A plausible next reading of a loaded meter."""
+    return {"meter_serial": serial_of(meter), "reading_kwh": "4000", "read_at": now.isoformat()}
+
+
+def run_rounds(
+    label: str, submit: Callable[[int], None], timed: TimedTransport, *, first: int
+) -> None:
+    """Submit on fresh meters, round by round; a line with the medians in milliseconds."""
+    totals, bare = [], []
+    for meter in range(first, first + ROUNDS * A_ROUND):
+        timed.seconds = 0.0
+        start = time.perf_counter()
+        submit(meter)
+        totals.append((time.perf_counter() - start) * 1000)
+        bare.append(timed.seconds * 1000)
+    total, sql = median_of_rounds(totals), median_of_rounds(bare)
+    print(f"{label:34}{total:>7.1f} ms{sql:>9.1f} ms{total / sql:>9.2f}")
+
+
+def median_of_rounds(times: list[float]) -> float:
+    """The median of the rounds' own medians."""
+    rounds = [times[i : i + A_ROUND] for i in range(0, len(times), A_ROUND)]
+    return statistics.median(statistics.median(r) for r in rounds)
+
+
+if __name__ == "__main__":
+    main()

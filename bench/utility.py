@@ -1,0 +1,78 @@
+"""A utility of many meters, each with a year of monthly readings, for the measurements."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from services.auth import Principal, Role
+from services.bootstrap import Services
+from services.domain.period import local_date, start_of_day
+from services.settings import PROJECT_FOLDER
+
+AGENT = Principal("bench", Role.ENGINEER, None, "token")
+CHUNK = 1000
+MONTHS = 12
+MONTHLY_KWH = 250
+
+
+def serial_of(meter: int) -> str:
+    """The serial of the n-th meter."""
+    return f"B{meter:06d}"
+
+
+def load_meters(services: Services, *, meters: int, now: datetime) -> int:
+    """Customers, meters and a year of readings up to a month before `now`; how many readings."""
+    tariff = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_text())
+    row = {"row": 1, "id": str(uuid4()), "tariff_id": str(uuid4()), "definition": tariff}
+    row |= {k: tariff[k] for k in ("code", "name", "currency", "effective_from")}
+    _import(services, "tariffs", [row])
+    for first in range(0, meters, CHUNK):
+        chunk = range(first, min(first + CHUNK, meters))
+        ids = {meter: str(uuid4()) for meter in chunk}
+        _import(services, "customers", [_customer(m) for m in chunk])
+        rows = [_meter(services, m, ids[m], tariff["code"], now) for m in chunk]
+        _import(services, "meters", rows)
+        readings = [r for m in chunk for r in _readings(services, ids[m], now)]
+        services.database.import_readings(actor=AGENT.user, rows=readings)
+    return meters * MONTHS
+
+
+def _import(services: Services, what: str, rows: list[dict[str, Any]]) -> None:
+    answer = services.database.import_rows(what=what, actor=AGENT.user, rows=rows, dry_run=False)
+    if answer["errors"]:
+        raise ValueError(answer["errors"][:3])
+
+
+def _customer(meter: int) -> dict[str, Any]:
+    row = {"row": meter, "id": str(uuid4()), "account_no": f"A{meter:06d}"}
+    return row | {"name": f"House {meter}", "email": "", "phone": "", "address": "1 Long Road"}
+
+
+def _meter(
+    services: Services, meter: int, meter_id: str, tariff_code: str, now: datetime
+) -> dict[str, Any]:
+    zone = services.settings.timezone
+    opened = local_date(now, zone) - timedelta(days=30 * (MONTHS + 1))
+    row: dict[str, Any] = {"row": meter, "id": meter_id, "opening_reading_id": str(uuid4())}
+    row |= {"serial": serial_of(meter), "account_no": f"A{meter:06d}", "tariff_code": tariff_code}
+    row |= {"kind": "manual", "dials": 5, "multiplier_milli": 1000, "opening_wh": 1_000_000}
+    return row | {
+        "opened_on": opened.isoformat(),
+        "opened_at": start_of_day(opened, zone).isoformat(),
+    }
+
+
+def _readings(services: Services, meter_id: str, now: datetime) -> list[dict[str, Any]]:
+    def reading(month: int) -> dict[str, Any]:
+        at = now - timedelta(days=30 * (MONTHS + 1 - month))
+        return {
+            "id": str(uuid4()),
+            "meter_id": meter_id,
+            "read_at": at.isoformat(),
+            "read_on": local_date(at, services.settings.timezone).isoformat(),
+            "register_wh": (1000 + month * (MONTHLY_KWH - 20)) * 1000,
+            "status": "accepted",
+        }
+
+    return [reading(month) for month in range(1, MONTHS + 1)]

@@ -1,0 +1,109 @@
+"""The JSON of the HTTP API: pure functions from records to objects of strings.
+
+Amounts and energies are decimal strings, dates ISO 8601, instants ISO 8601 in UTC ending in "Z".
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from services.domain.energy import format_kwh
+from services.domain.money import scaled_text
+from services.domain.rating import BillLine
+from services.domain.records import Bill, Reading
+from services.reading_to_bill import Submitted
+from services.steps import StepOutcome
+
+Json = dict[str, Any]
+
+
+def submitted_json(submitted: Submitted) -> Json:
+    """The answer to a submitted reading; `bill` is null when there is none."""
+    return {
+        "reading": reading_json(submitted.reading),
+        "validation": validation_json(submitted.reading),
+        "bill": bill_json(submitted.bill) if submitted.bill else None,
+        "steps": [step_json(outcome) for outcome in submitted.steps],
+        "explanation": submitted.explanation,
+    }
+
+
+def reading_json(reading: Reading) -> Json:
+    """A reading; `reading_kwh` is what the register shows, before the multiplier."""
+    return {
+        "id": reading.id,
+        "meter_serial": reading.meter_serial,
+        "reading_kwh": format_kwh(reading.register_wh),
+        "read_at": instant_text(reading.read_at),
+        "status": reading.status,
+        "source": reading.source,
+    }
+
+
+def validation_json(reading: Reading) -> Json:
+    """What the rules found; `verdict` is null for a reading that no rule has looked at."""
+    found = reading.validation
+    return {"verdict": found.get("verdict"), "rules": found.get("rules", [])}
+
+
+def step_json(outcome: StepOutcome) -> Json:
+    """One of the thirteen steps."""
+    return {
+        "step": outcome.step,
+        "name": outcome.name,
+        "status": outcome.status,
+        "detail": outcome.detail,
+    }
+
+
+def bill_json(bill: Bill) -> Json:
+    """A bill with its lines; `number` is its reference, or null for a draft."""
+    return {
+        "id": bill.id,
+        "number": bill.reference if bill.number is not None else None,
+        "customer_id": bill.customer_id,
+        "account_no": bill.account_no,
+        "meter_serial": bill.meter_serial,
+        "tariff_code": bill.tariff_code,
+        "period_start": bill.period_start.isoformat(),
+        "period_end": bill.period_end.isoformat(),
+        "opening_kwh": format_kwh(bill.opening_wh),
+        "closing_kwh": format_kwh(bill.closing_wh),
+        "multiplier": scaled_text(bill.multiplier_milli, places=3, trim=True),
+        "consumption_kwh": format_kwh(bill.consumption_wh),
+        "currency": bill.currency,
+        "subtotal": bill.money(bill.subtotal_minor).text,
+        "tax": bill.money(bill.tax_minor).text,
+        "total": bill.money(bill.total_minor).text,
+        "amount_paid": bill.money(bill.amount_paid_minor).text,
+        "balance": bill.money(bill.balance_minor).text,
+        "status": bill.status,
+        "issued_at": instant_text(bill.issued_at) if bill.issued_at else None,
+        "due_date": _date_text(bill.due_date),
+        "payment_url": bill.payment_url,
+        "lines": [_line_json(line, bill) for line in bill.lines],
+    }
+
+
+def bill_page_json(bills: list[Bill], *, after: str | None) -> Json:
+    """Some bills of a customer; `next` goes into `after` for those that follow, null at the end."""
+    return {"bills": [bill_json(bill) for bill in bills], "next": after}
+
+
+def instant_text(moment: datetime) -> str:
+    """ "2026-03-01T05:00:00Z"."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _date_text(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _line_json(line: BillLine, bill: Bill) -> Json:
+    return {
+        "code": line.code,
+        "description": line.description,
+        "quantity": line.quantity,
+        "unit": line.unit,
+        "rate": line.rate,
+        "amount": bill.money(line.amount_minor).text,
+    }

@@ -1,0 +1,141 @@
+"""The small web parts beside the pages: the session cookie's routes and the loopback-only guard."""
+
+import ipaddress
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.auth import NotSignedIn, Principal, SignInTickets, safe_return_path
+
+SESSION_COOKIE = "session"
+BEGIN_PATH = "/session/begin"
+END_PATH = "/session/end"
+
+_POLICY_VIOLATION = 1008  # The WebSocket close code for "you may not".
+
+
+class RefusedToListen(Exception):
+    """The app was told to listen where strangers could reach it without a real sign-in."""
+
+
+def session_routes(
+    tickets: SignInTickets,
+    verify: Callable[[str, datetime], Principal],
+    now: Callable[[], datetime],
+) -> list[Route]:
+    """Return `GET /session/begin?ticket=…&next=…` and `GET /session/end`.
+
+    A page cannot set an HttpOnly cookie; it sends the browser to the first route with a ticket for
+    the token that it verified. `verify` is asked once more, at `now`, for the token's end.
+    """
+
+    async def begin(request: Request) -> Response:
+        moment = now()
+        token = tickets.redeem(request.query_params.get("ticket", ""), moment)
+        try:
+            principal = None if token is None else verify(token, moment)
+        except NotSignedIn:
+            principal = None
+        if token is None or principal is None:
+            return _redirect("/")
+        response = _redirect(safe_return_path(request.query_params.get("next")))
+        response.set_cookie(
+            SESSION_COOKIE,
+            token,
+            max_age=_seconds_left(principal, moment),
+            path="/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    async def end(request: Request) -> Response:
+        response = _redirect("/")
+        response.delete_cookie(
+            SESSION_COOKIE,
+            path="/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    return [Route(BEGIN_PATH, begin, methods=["GET"]), Route(END_PATH, end, methods=["GET"])]
+
+
+def utc_now() -> datetime:
+    """Return the present moment in UTC, for the places where the outside world comes in."""
+    return datetime.now(UTC)
+
+
+class LoopbackOnly:
+    """ASGI middleware that turns away every client that is not on this machine.
+
+    The server listens on loopback anyway; this holds when it is started in another way. Uvicorn
+    takes the visitor that a local proxy names in X-Forwarded-For for the client, so the visitors of
+    an app that somebody published are refused too.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass `scope` on, or answer 403 (HTTP) or close the connection (WebSocket)."""
+        if scope["type"] not in {"http", "websocket"} or _from_this_machine(scope):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+        else:
+            message = "Without Auth0 this system answers only to the machine it runs on."
+            body = {"error": {"code": "forbidden", "message": message}}
+            await JSONResponse(body, status_code=403)(scope, receive, send)
+
+
+def check_listen_address(address: str | None, *, auth0: bool) -> None:
+    """Raise RefusedToListen unless `address` is loopback or `auth0` guards the sign-in.
+
+    `address` is Streamlit's `server.address`; none at all means every network of the machine.
+    """
+    if auth0 or _is_loopback(address or ""):
+        return
+    where = f"on {address}" if address else "on every network of this machine"
+    raise RefusedToListen(
+        f"Refusing to listen {where}: without Auth0 anybody who reaches the app could sign in. "
+        "Set AUTH0_DOMAIN and the other AUTH0 settings, or use the address 127.0.0.1 "
+        "(STREAMLIT_SERVER_ADDRESS, or server.address in .streamlit/config.toml)."
+    )
+
+
+def _redirect(path: str) -> RedirectResponse:
+    # The ticket stands in the address: neither a cache nor the next site may learn it.
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return RedirectResponse(path, status_code=303, headers=headers)
+
+
+def _seconds_left(principal: Principal, moment: datetime) -> int | None:
+    if principal.expires_at is None:
+        return None
+    return max(0, int((principal.expires_at - moment).total_seconds()))
+
+
+def _from_this_machine(scope: Scope) -> bool:
+    client = scope.get("client")
+    return client is not None and _is_loopback(client[0])
+
+
+def _is_loopback(address: str) -> bool:
+    if address.lower() == "localhost":
+        return True
+    try:
+        ip = ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        return False
+    # Python before 3.13 does not look into ::ffff:127.0.0.1.
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback

@@ -1,0 +1,236 @@
+"""Who is asking and what they may do: tokens, roles, API keys and the demo's sign-in."""
+
+import hashlib
+import json
+import re
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from jose import jwk, jws
+
+from services.settings import Settings
+
+ISSUER = "electricity-billing"
+AUDIENCE = "electricity-billing-api"
+ALGORITHM = "HS256"
+TOKEN_LIFETIME = timedelta(hours=12)
+NOT_BEFORE_LEEWAY = timedelta(seconds=60)
+TICKET_LIFETIME = timedelta(seconds=30)
+API_KEY_PREFIX = "ebk_"
+
+_LONGEST_TOKEN = 8_192
+_LONGEST_USER_ID = 200
+_LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+
+_OUR_OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_FORWARDING_HEADER = re.compile(
+    r"forwarded|via|cdn-loop|x-real-ip|x-envoy-external-address|(.+-)?client-ip"
+    r"|(x-forwarded|x-original-|cf-).*",
+    re.IGNORECASE,
+)
+
+
+class NotSignedIn(Exception):
+    """Nobody is signed in, or what they showed does not prove who they are."""
+
+
+class NotAllowed(Exception):
+    """Somebody is signed in whose role does not allow this."""
+
+
+class UnableToIssueToken(ValueError):
+    """A token was asked for that could never be verified."""
+
+
+class Role(StrEnum):
+    """What a person or a program may do."""
+
+    ENGINEER = "engineer"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Somebody whose identity was verified; `expires_at` is UTC, or None when it never ends."""
+
+    user: str
+    role: Role
+    expires_at: datetime | None
+    via: Literal["token", "api_key", "demo"]
+
+
+class TokenVerifier(Protocol):
+    """Anything that can tell who a token stands for."""
+
+    def verify(self, token: object, now: datetime) -> Principal:
+        """Return whom the token stands for at `now`, or raise NotSignedIn."""
+        ...
+
+
+class LocalTokens:
+    """Tokens signed and verified with this installation's own key."""
+
+    def __init__(self, key: bytes) -> None:
+        # A key object, because python-jose tries to read plain bytes as JSON first.
+        self._key = jwk.construct(key, ALGORITHM)
+
+    def issue(
+        self,
+        user: str,
+        role: Role,
+        now: datetime,
+        lifetime: timedelta = TOKEN_LIFETIME,
+        *,
+        demo: bool = False,
+    ) -> str:
+        """Return a signed JWT for `user`, good from `now` for `lifetime`, to the second.
+
+        `demo` marks a sign-in without a password. Raises UnableToIssueToken for a user id that is
+        empty, too long or not printable, and for a lifetime under a second.
+        """
+        if not _is_user_id(user):
+            raise UnableToIssueToken("A user id is 1 to 200 printable characters.")
+        issued_at = int(_seconds(now))
+        expires_at = int(_seconds(now + lifetime))
+        if expires_at <= issued_at:
+            raise UnableToIssueToken("A token must be good for at least a second.")
+        claims: dict[str, object] = {"iss": ISSUER, "aud": AUDIENCE, "sub": user}
+        claims |= {"role": role.value, "iat": issued_at, "nbf": issued_at, "exp": expires_at}
+        if demo:
+            claims["demo"] = True
+        return jws.sign(claims, self._key, algorithm=ALGORITHM)
+
+    def verify(self, token: object, now: datetime) -> Principal:
+        """Return whom `token` stands for at `now`; raise NotSignedIn for anything else at all."""
+        claims = self._signed_claims(token)
+        if claims.get("iss") != ISSUER or claims.get("aud") != AUDIENCE:
+            raise NotSignedIn("This token was made for another system.")
+        expires_at = _instant(claims.get("exp"))
+        if _instant(claims.get("nbf")) > now + NOT_BEFORE_LEEWAY:
+            raise NotSignedIn("This token is not valid yet; check the clocks of both machines.")
+        if _instant(claims.get("iat")) > now + NOT_BEFORE_LEEWAY:
+            raise NotSignedIn("This token was issued in the future; check the clocks.")
+        if now >= expires_at:
+            raise NotSignedIn("This sign-in has expired. Sign in again.")
+        user = claims.get("sub")
+        if not _is_user_id(user):
+            raise NotSignedIn("This token does not say who you are.")
+        via: Literal["token", "demo"] = "demo" if claims.get("demo") is True else "token"
+        return Principal(user=str(user), role=_role(claims), expires_at=expires_at, via=via)
+
+    def _signed_claims(self, token: object) -> dict[str, object]:
+        if not isinstance(token, str) or not token.isascii() or len(token) > _LONGEST_TOKEN:
+            raise NotSignedIn("This is not a token of ours.")
+        try:
+            header = jws.get_unverified_header(token)
+            if header.get("alg") != ALGORITHM or "crit" in header:
+                raise ValueError("another algorithm")
+            claims = json.loads(jws.verify(token, self._key, [ALGORITHM]))
+        except Exception:  # A stranger's text may break the parsers in any way there is.
+            raise NotSignedIn("This is not a token of ours.") from None
+        if not isinstance(claims, dict):
+            raise NotSignedIn("This is not a token of ours.")
+        return claims
+
+
+class SignInTickets:
+    """One-time tickets that hand a verified token from a page to the route that sets the cookie.
+
+    They live in this process's memory, for 30 seconds, and each can be redeemed once.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, tuple[str, datetime]] = {}
+        self._lock = threading.Lock()
+
+    def issue(self, token: str, now: datetime) -> str:
+        """Keep `token` and return the ticket for it."""
+        ticket = secrets.token_urlsafe(32)
+        with self._lock:
+            self._waiting = {k: v for k, v in self._waiting.items() if v[1] > now}
+            self._waiting[ticket] = (token, now + TICKET_LIFETIME)
+        return ticket
+
+    def redeem(self, ticket: str, now: datetime) -> str | None:
+        """Return the token behind `ticket`; None when unknown, used before or too old."""
+        with self._lock:
+            token, ends_at = self._waiting.pop(ticket, (None, now))
+        return token if now < ends_at else None
+
+
+def require(principal: Principal | None, *roles: Role) -> Principal:
+    """Return `principal` when it has one of `roles` (any role when none is named).
+
+    Raises NotSignedIn when there is nobody, NotAllowed when the role is another.
+    """
+    if principal is None:
+        raise NotSignedIn("Sign in first.")
+    if roles and principal.role not in roles:
+        wanted = " or ".join(roles)
+        raise NotAllowed(f"This needs the role {wanted}; you are signed in as {principal.role}.")
+    return principal
+
+
+def new_api_key() -> str:
+    """Return a fresh API key, to be shown once to the person who asked for it."""
+    return API_KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_api_key(key: str) -> str:
+    """Return the hex digest under which a key is stored and found."""
+    # A plain hash is enough: the key is 256 random bits, not something a person made up.
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def demo_sign_in_allowed(
+    *, settings: Settings, host: str | None, headers: Mapping[str, str]
+) -> bool:
+    """Say whether a visitor may pick a role without proving who they are.
+
+    Only without Auth0, with a loopback `host` (the Host header) and none of the headers by which
+    a proxy betrays that the visitor sits elsewhere.
+    """
+    if settings.auth0_domain is not None or not _OUR_OWN_HOST.fullmatch(host or ""):
+        return False
+    return not any(_FORWARDING_HEADER.fullmatch(name) for name in headers)
+
+
+def safe_return_path(path: str | None) -> str:
+    """Return `path` when it leads to a page of our own, else "/"."""
+    if not path or not path.startswith("/") or path.startswith("//"):
+        return "/"
+    # Browsers read a backslash as a slash and leave out tabs and line breaks.
+    return path if path.isprintable() and "\\" not in path else "/"
+
+
+def _is_user_id(user: object) -> bool:
+    if not isinstance(user, str):
+        return False
+    return user == user.strip() and 0 < len(user) <= _LONGEST_USER_ID and user.isprintable()
+
+
+def _role(claims: Mapping[str, object]) -> Role:
+    role = claims.get("role")
+    if not isinstance(role, str) or role not in set(Role):
+        raise NotSignedIn("This token does not name a role of this system.")
+    return Role(role)
+
+
+def _seconds(moment: datetime) -> float:
+    if moment.tzinfo is None:
+        raise ValueError("A moment needs a time zone.")
+    return moment.timestamp()
+
+
+def _instant(claim: object) -> datetime:
+    # A bool is an int to Python, and NaN fails every comparison.
+    if isinstance(claim, bool) or not isinstance(claim, int | float):
+        raise NotSignedIn("This token does not say when it is valid.")
+    if not 0 <= claim <= _LAST_SECOND:
+        raise NotSignedIn("This token does not say when it is valid.")
+    return datetime.fromtimestamp(claim, UTC)

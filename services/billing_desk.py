@@ -1,0 +1,177 @@
+"""The desk where a read is judged and priced, for the story, for reviews and for previews."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from services.domain.billing import Issue, NewBill, Register, draw_up_bill
+from services.domain.energy import format_kwh
+from services.domain.money import Money
+from services.domain.period import local_date
+from services.domain.records import Read, ReadingContext, ReadingSource
+from services.domain.validation import (
+    Validation,
+    check_fits_dials,
+    validate_reading,
+)
+from services.owed_work import OwedSteps
+from services.submission import InvalidReading
+
+# Smart and imported reads are stored and validated; the monthly job bills them.
+BILLED_AT_ONCE: frozenset[ReadingSource] = frozenset({"field", "customer"})
+
+
+class ReadValue(Protocol):
+    """A register value in Wh at an instant (UTC) on a local date."""
+
+    @property
+    def register_wh(self) -> int:
+        """Wh, before the multiplier."""
+        ...
+
+    @property
+    def read_at(self) -> datetime:
+        """UTC."""
+        ...
+
+    @property
+    def read_on(self) -> date:
+        """Local date."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a read: its validation, and its bill or why there is none."""
+
+    read: Read
+    meter_id: str
+    status: Literal["accepted", "needs_review"]
+    validation: Validation
+    bill: NewBill | None
+    explanation: str
+
+    @property
+    def validation_summary(self) -> str:
+        """One phrase for step 5."""
+        remarks = [r.message for r in self.validation.outcomes if r.outcome in ("review", "warn")]
+        return " ".join(remarks) if remarks else "all rules passed"
+
+    @property
+    def bill_summary(self) -> str:
+        """One phrase for step 6."""
+        if self.bill is None:
+            return self.explanation
+        total = Money(self.bill.rated.total_minor, self.bill.rated.currency)
+        return f"{format_kwh(self.bill.consumption_wh)} kWh, {total.display()}"
+
+    def reading_row(self, *, source: ReadingSource, submitted_by: str) -> dict[str, Any]:
+        """The reading as the database stores it."""
+        return {
+            "id": self.read.id,
+            "meter_id": self.meter_id,
+            "read_at": self.read.read_at.isoformat(),
+            "read_on": self.read.read_on.isoformat(),
+            "register_wh": self.read.register_wh,
+            "source": source,
+            "status": self.status,
+            "submitted_by": submitted_by,
+            "validation": self.validation.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BillingDesk:
+    """Judges and prices reads with the utility's zone and terms of payment."""
+
+    zone: ZoneInfo
+    due_days: int
+    owed_steps: OwedSteps
+
+    def decide(
+        self,
+        *,
+        context: ReadingContext,
+        read: ReadValue,
+        source: ReadingSource,
+        now: datetime,
+        reading_id: str | None = None,
+        approved: bool = False,
+    ) -> Decision:
+        """Validate a read against its meter's history and, when it is to be billed, price it.
+
+        `approved` says that a person accepted it whatever the rules said; `now` is in UTC.
+        Raises InvalidReading or ReadingTooLong (this meter cannot have such a read) and
+        UnableToPriceBill.
+        """
+        meter = context.meter
+        check_fits_dials(register_wh=read.register_wh, dials=meter.dials)
+        if context.last_read is None:
+            raise InvalidReading(
+                f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
+                "the reading is dated before that."
+            )
+        validation = validate_reading(
+            register_wh=read.register_wh,
+            read_on=read.read_on,
+            last_read=context.last_read.point,
+            next_read=context.next_read.point if context.next_read else None,
+            history=context.history,
+            dials=meter.dials,
+            multiplier_milli=meter.multiplier_milli,
+        )
+        closing = Read(
+            id=reading_id or str(uuid4()),
+            read_at=read.read_at,
+            read_on=read.read_on,
+            register_wh=read.register_wh,
+        )
+        status = "accepted" if approved else validation.verdict
+        why_not = self._why_not_billed(context, closing, source, status)
+        return Decision(
+            read=closing,
+            meter_id=meter.id,
+            status=status,
+            validation=validation,
+            bill=None if why_not else self.draw_up(context=context, closing=closing, now=now),
+            explanation=why_not,
+        )
+
+    def draw_up(self, *, context: ReadingContext, closing: Read, now: datetime) -> NewBill:
+        """The bill from the meter's chain to this read, with what it will owe to the outside."""
+        meter = context.meter
+        bill = draw_up_bill(
+            register=Register(meter.id, meter.dials, meter.multiplier_milli),
+            opening=context.opening,
+            closing=closing,
+            tariffs=context.tariffs,
+            reissue_no=context.reissue_no,
+            issue=self.issue(now),
+        )
+        return replace(
+            bill, owed=self.owed_steps.plan(bill_id=bill.id, kind="bill_issued", leased=True)
+        )
+
+    def issue(self, now: datetime) -> Issue:
+        """Issued at this moment, due after the utility's days of payment."""
+        return Issue(at=now, on=local_date(now, self.zone), due_days=self.due_days)
+
+    def _why_not_billed(
+        self, context: ReadingContext, closing: Read, source: ReadingSource, status: str
+    ) -> str:
+        """Why a read gets no bill now, or nothing."""
+        opening = context.opening
+        if status == "needs_review":
+            return "Kept for review: it is billed once an administrator has accepted it."
+        if closing.read_at < opening.read_at:
+            return (
+                f"Dated before the last billed read of {opening.read_on:%d %b %Y}: kept as "
+                "evidence, and billed only when that bill is voided and made anew."
+            )
+        if context.same_day or closing.read_on == opening.read_on:
+            return "A second reading of this meter on one day: stored, not billed."
+        if source not in BILLED_AT_ONCE:
+            return "Stored; the monthly job bills it."
+        return ""

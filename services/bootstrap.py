@@ -1,0 +1,173 @@
+"""The one place where the system is wired: settings in, services out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from services.auth import LocalTokens, SignInTickets
+from services.billing_desk import BillingDesk
+from services.database.direct import DirectTransport
+from services.database.embedded import EmbeddedPostgres
+from services.database.migrations import apply_migrations
+from services.database.roles import prepare_roles
+from services.database.service import DatabaseService
+from services.demo import DemoHeadEnd, load_demo_if_empty
+from services.owed_work import OwedSteps, StepHandler
+from services.reading_review import ReadingReview
+from services.reading_to_bill import ReadingToBill
+from services.settings import PROJECT_FOLDER, Settings, SettingsError
+from services.signing_key import load_or_create_signing_key
+
+if TYPE_CHECKING:
+    from scheduler import Scheduler
+
+MIGRATIONS = PROJECT_FOLDER / "supabase" / "migrations"
+OWN_DATABASE = "billing"
+DEMO_DATABASE = "demo"
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that pages, the HTTP API, the scheduler and the command line work with."""
+
+    settings: Settings
+    database: DatabaseService
+    tokens: LocalTokens
+    tickets: SignInTickets
+    owed_steps: OwedSteps
+    desk: BillingDesk
+    reading_to_bill: ReadingToBill
+    reading_review: ReadingReview
+    # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
+    headend_url: str | None = None
+    # Undone in reverse order by close().
+    closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
+
+    def close(self) -> None:
+        """Give back connections and, as the last process of the data folder, stop its server."""
+        for close in reversed(self.closers):
+            close()
+
+
+def build_services(
+    settings: Settings,
+    *,
+    step_handlers: Mapping[int, StepHandler] | None = None,
+    lease_seconds: int = 60,
+) -> Services:
+    """Start or reach the database, bring its schema up to date, and wire every service.
+
+    `step_handlers` are the owed steps (8 to 13) whose service is configured. Raises
+    EmbeddedPostgresError, DatabaseError, MigrationError with a sentence on what to do.
+    """
+    closers: list[Callable[[], None]] = []
+    try:
+        dsn = _database_address(settings, closers)
+        apply_migrations(dsn, MIGRATIONS)
+        database = DatabaseService(DirectTransport(dsn))
+        closers.append(database.close)
+        return wire(
+            settings,
+            database,
+            step_handlers=step_handlers,
+            lease_seconds=lease_seconds,
+            closers=tuple(closers),
+        )
+    except BaseException:
+        for close in reversed(closers):
+            close()
+        raise
+
+
+def open_services(settings: Settings, *, now: datetime) -> Services:
+    """`build_services`, and with the demo its data, when there is none yet, and its head-end.
+
+    Raises as `build_services` does, and NotADemoDatabase.
+    """
+    services = build_services(settings)
+    if not settings.demo:
+        return services
+    try:
+        load_demo_if_empty(services, now)
+        if services.headend_url is not None:
+            return services
+        head_end = DemoHeadEnd(services.database, settings.timezone)
+        head_end.start()
+    except BaseException:
+        services.close()
+        raise
+    closers = (*services.closers, head_end.stop)
+    return replace(services, headend_url=head_end.url, closers=closers)
+
+
+def _database_address(settings: Settings, closers: list[Callable[[], None]]) -> str:
+    if settings.supabase_url is not None:
+        raise SettingsError(
+            ["SUPABASE_URL: this version cannot use it yet; give the database's DATABASE_URL."]
+        )
+    if settings.database_url is not None:
+        dsn = settings.database_url.get_secret_value()
+        prepare_roles(dsn)
+        return dsn
+    server = EmbeddedPostgres(settings.data_dir)
+    server.start()
+    closers.append(server.stop)
+    return server.database(DEMO_DATABASE if settings.demo else OWN_DATABASE)
+
+
+def wire(
+    settings: Settings,
+    database: DatabaseService,
+    *,
+    step_handlers: Mapping[int, StepHandler] | None = None,
+    lease_seconds: int = 60,
+    closers: tuple[Callable[[], None], ...] = (),
+) -> Services:
+    """Every service over a database that is ready."""
+    owed_steps = OwedSteps(
+        database=database, handlers=dict(step_handlers or {}), lease_seconds=lease_seconds
+    )
+    desk = BillingDesk(zone=settings.timezone, due_days=settings.due_days, owed_steps=owed_steps)
+    return Services(
+        settings=settings,
+        database=database,
+        tokens=LocalTokens(load_or_create_signing_key(settings.data_dir)),
+        tickets=SignInTickets(),
+        owed_steps=owed_steps,
+        desk=desk,
+        reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
+        reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
+        headend_url=settings.meter_headend_url,
+        closers=closers,
+    )
+
+
+@dataclass
+class _Process:
+    """What runs in this process. Pages are scripts, and Streamlit hands them nothing."""
+
+    services: Services | None = None
+    scheduler: "Scheduler | None" = None
+
+
+_process = _Process()
+
+
+def run_with(services: Services | None, scheduler: "Scheduler | None" = None) -> None:
+    """Say what the pages of this process work with; None when it stops."""
+    _process.services, _process.scheduler = services, scheduler
+
+
+def running() -> Services:
+    """The services of this process; raises RuntimeError before the start or after the end."""
+    if _process.services is None:
+        raise RuntimeError("The services of this process are not running.")
+    return _process.services
+
+
+def running_scheduler() -> "Scheduler":
+    """The scheduler of this process; raises RuntimeError before the start or after the end."""
+    if _process.scheduler is None:
+        raise RuntimeError("The scheduler of this process is not running.")
+    return _process.scheduler

@@ -1,0 +1,150 @@
+"""The bills of the demo's meters, drawn up from their stored reads, and how each was paid."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+from zoneinfo import ZoneInfo
+
+from services.demo.premises import Premises
+from services.demo.profile import spread
+from services.domain.billing import Issue, NewBill, Register, draw_up_bill
+from services.domain.period import next_month
+from services.domain.records import Read, TariffVersion
+
+MONTHLY_JOB_AT = time(2)
+METHODS = ("mobile_money", "cash", "bank", "card", "mobile_money", "cheque")
+# Of every so many customers one pays late, or leaves the latest bill unpaid.
+ONE_IN_PAYS_LATE = 5
+ONE_IN_LEAVES_UNPAID = 6
+# These owe the bill before the latest one as well.
+OWE_TWO_BILLS = frozenset({"M-115", "M-154"})
+
+
+@dataclass(frozen=True, slots=True)
+class MeterBills:
+    """A meter's bills, oldest first; `reissue` replaces the last of `bills`, which is void."""
+
+    premises: Premises
+    bills: tuple[NewBill, ...]
+    reissue: NewBill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BillMaker:
+    """Draws up the bills of a demo meter as they would have been made at the time."""
+
+    zone: ZoneInfo
+    due_days: int
+    as_of: date
+    versions: Mapping[str, Sequence[TariffVersion]]
+
+    def bills_of(self, premises: Premises, meter: Mapping[str, Any]) -> MeterBills:
+        """From an answer of DatabaseService.meter_reads; flagged reads are not billed."""
+        reads = [Read.model_validate(r) for r in meter["reads"] if r["status"] == "accepted"]
+        register = Register(meter["id"], meter["dials"], meter["multiplier_milli"])
+        tariffs = self.versions[premises.tariff_code]
+        check = reads.pop() if premises.story == "check_read" else None
+
+        def bill(opening: Read, closing: Read, issue: Issue | None, again: int = 0) -> NewBill:
+            return draw_up_bill(
+                register=register,
+                opening=opening,
+                closing=closing,
+                tariffs=tariffs,
+                reissue_no=again,
+                issue=issue,
+            )
+
+        if premises.kind == "smart":
+            pairs = list(self._monthly_pairs(reads))
+        else:
+            pairs = [(a, b, self._at_once(b)) for a, b in pairwise(reads)]
+        bills = [bill(opening, closing, issue) for opening, closing, issue in pairs]
+        if premises.story == "draft":
+            opening, closing, _ = pairs[-1]
+            bills[-1] = bill(opening, closing, None)
+        reissue = bill(bills[-1].opening, check, self._at_once(check), 1) if check else None
+        return MeterBills(premises, tuple(bills), reissue)
+
+    def _at_once(self, closing: Read) -> Issue:
+        return Issue(at=closing.read_at, on=closing.read_on, due_days=self.due_days)
+
+    def _monthly_pairs(self, reads: Sequence[Read]) -> Iterator[tuple[Read, Read, Issue]]:
+        """As the monthly job closes a meter: at its latest read dated up to the 1st."""
+        opening, first = reads[0], next_month(reads[0].read_on)
+        while first < self.as_of:
+            closing = max((r for r in reads if r.read_on <= first), key=lambda r: r.read_at)
+            if closing.read_on > opening.read_on:
+                at = datetime.combine(first, MONTHLY_JOB_AT, tzinfo=self.zone).astimezone(UTC)
+                yield opening, closing, Issue(at=at, on=first, due_days=self.due_days)
+                opening = closing
+            first = next_month(first)
+
+
+@dataclass(frozen=True, slots=True)
+class Cashier:
+    """Decides which bills were paid, when and how, so that every state is to be seen."""
+
+    zone: ZoneInfo
+    as_of: date
+
+    def payments(self, meters: Sequence[MeterBills]) -> list[dict[str, Any]]:
+        """As record_payments takes them."""
+        latest: list[NewBill] = []
+        paid: list[tuple[NewBill, int]] = []
+        for meter in meters:
+            issued = [
+                b for b in meter.bills if b.issue and not (meter.reissue and b is meter.bills[-1])
+            ]
+            latest += issued[-1:]
+            before = issued[:-2] if meter.premises.serial in OWE_TWO_BILLS else issued[:-1]
+            paid += [(bill, bill.rated.total_minor) for bill in before]
+        paid += self._of_latest(latest)
+        return [self._payment(bill, amount) for bill, amount in paid if amount > 0]
+
+    def _of_latest(self, latest: Sequence[NewBill]) -> Iterator[tuple[NewBill, int]]:
+        """Of the bills not yet due a third is unpaid, a third partly paid; of the others less."""
+        newest_first = sorted(latest, key=lambda b: (_issue(b).on, b.id), reverse=True)
+        due = [b for b in newest_first if _due_date(b) < self.as_of]
+        not_yet = [b for b in newest_first if _due_date(b) >= self.as_of]
+        for bills, every in ((not_yet, 3), (due, ONE_IN_LEAVES_UNPAID)):
+            for place, bill in enumerate(bills):
+                total = bill.rated.total_minor
+                part = max(total * 2 // 5 // 100 * 100, 100)
+                yield bill, {0: 0, 1: min(part, total)}.get(place % every, total)
+
+    def _payment(self, bill: NewBill, amount: int) -> dict[str, Any]:
+        on = self._paid_on(bill)
+        minutes = spread(f"paid at {bill.id}", 120)
+        at = datetime.combine(on, time(17), tzinfo=self.zone) + timedelta(minutes=minutes)
+        return {
+            "id": str(uuid5(NAMESPACE_URL, f"electricity-billing/demo/payment/{bill.id}")),
+            "bill_id": bill.id,
+            "amount_minor": amount,
+            "currency": bill.rated.currency,
+            "method": METHODS[spread(f"how {bill.register.meter_id}", len(METHODS))],
+            "reference": "",
+            "received_at": at.astimezone(UTC).isoformat(),
+            "received_on": on.isoformat(),
+        }
+
+    def _paid_on(self, bill: NewBill) -> date:
+        issued_on = _issue(bill).on
+        if spread(f"late {bill.id}", ONE_IN_PAYS_LATE) == 0:
+            on = _due_date(bill) + timedelta(days=1 + spread(bill.id, 9))
+        else:
+            on = issued_on + timedelta(days=1 + spread(bill.id, 12))
+        return max(issued_on, min(on, self.as_of - timedelta(days=1)))
+
+
+def _issue(bill: NewBill) -> Issue:
+    if bill.issue is None:
+        raise ValueError("A draft is not paid.")
+    return bill.issue
+
+
+def _due_date(bill: NewBill) -> date:
+    return _issue(bill).on + timedelta(days=_issue(bill).due_days)

@@ -1,0 +1,103 @@
+"""Every failure as a JSON answer of the HTTP API: a status, a code for programs, a sentence."""
+
+import logging
+from dataclasses import dataclass
+from uuid import uuid4
+
+from werkzeug.exceptions import HTTPException
+
+from services.auth import NotAllowed, NotSignedIn
+from services.database.errors import (
+    IdempotencyKeyReused,
+    IllegalChange,
+    NotFound,
+    ReadingConflict,
+)
+from services.database.transport import DatabaseRefused, TemporaryDatabaseError
+from services.domain.energy import InvalidEnergy
+from services.domain.rating import UnableToPriceBill
+from services.domain.validation import ReadingTooLong, UnableToCompareReads
+from services.http_body import UnusableBody
+from services.reading_to_bill import MeterTooBusy
+from services.submission import InvalidReading
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+OUR_FAULT = "Something went wrong on our side; nothing was lost."
+TRY_AGAIN = "The database cannot be reached just now. Send the same again: it counts only once."
+
+# The first that fits counts. All of these have a message for whoever sent the request.
+_EXPECTED: tuple[tuple[type[Exception], int, str], ...] = (
+    (UnusableBody, 400, "bad_request"),
+    (NotSignedIn, 401, "not_signed_in"),
+    (NotAllowed, 403, "not_allowed"),
+    (NotFound, 404, "not_found"),
+    (ReadingConflict, 409, "reading_conflict"),
+    (IdempotencyKeyReused, 409, "idempotency_key_reused"),
+    (IllegalChange, 409, "illegal_change"),
+    (InvalidReading, 422, "invalid_reading"),
+    (ReadingTooLong, 422, "invalid_reading"),
+    (InvalidEnergy, 422, "invalid_reading"),
+    (UnableToCompareReads, 422, "invalid_reading"),
+    (UnableToPriceBill, 422, "unable_to_price_bill"),
+    (MeterTooBusy, 503, "try_again"),
+)
+_OF_THE_WEB = {
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take that method."),
+    413: ("too_large", "The body is larger than 1 MB."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What to answer when a request could not be served."""
+
+    status: int
+    code: str
+    message: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def body(self) -> dict[str, dict[str, str]]:
+        """The answer's JSON."""
+        return {"error": {"code": self.code, "message": self.message}}
+
+
+def problem_of(error: Exception) -> Problem:
+    """The answer to an error; one that nobody expected is logged, and nothing of it is told."""
+    if isinstance(error, HTTPException):
+        return _of_the_web(error)
+    if isinstance(error, TemporaryDatabaseError):
+        return _with_headers(Problem(503, "try_again", TRY_AGAIN))
+    for kind, status, code in _EXPECTED:
+        if isinstance(error, kind):
+            return _with_headers(Problem(status, code, str(error)))
+    # Class 22 is Postgres's "this value cannot be read", such as a NUL in an account number.
+    if isinstance(error, DatabaseRefused) and error.code.startswith("22"):
+        return Problem(400, "bad_request", "The request holds a value that cannot be used.")
+    return _unexpected(error)
+
+
+def _with_headers(problem: Problem) -> Problem:
+    headers: tuple[tuple[str, str], ...] = ()
+    if problem.status == 503:
+        headers = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
+    if problem.status == 401:
+        headers = (("WWW-Authenticate", 'Bearer realm="electricity-billing"'),)
+    return Problem(problem.status, problem.code, problem.message, headers)
+
+
+def _of_the_web(error: HTTPException) -> Problem:
+    status = error.code if error.code in _OF_THE_WEB else 400
+    default = ("bad_request", "The request cannot be read.")
+    code, message = _OF_THE_WEB.get(status or 400, default)
+    kept = [(k, v) for k, v in error.get_headers() if k in {"Allow", "Retry-After"}]
+    return Problem(status or 400, code, message, tuple(kept))
+
+
+def _unexpected(error: Exception) -> Problem:
+    incident = str(uuid4())
+    log.error("Request failed, incident %s", incident, exc_info=error)
+    return Problem(500, "internal", OUR_FAULT, (("X-Incident-Id", incident),))

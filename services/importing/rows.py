@@ -1,0 +1,143 @@
+"""What the cells of a customer's or a meter's row must be, and the row that the database takes."""
+
+import re
+from datetime import date, datetime
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+from zoneinfo import ZoneInfo
+
+from services.domain.energy import parse_kwh, parse_multiplier
+from services.domain.money import exponent
+from services.domain.period import local_date, start_of_day
+from services.domain.validation import ReadingTooLong, check_fits_dials
+from services.importing.table import Cells
+from services.submission import EARLIEST
+
+CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
+CUSTOMER_OPTIONS = ("currency", "language")
+METER_COLUMNS = (
+    "serial",
+    "account_no",
+    "tariff_code",
+    "kind",
+    "dials",
+    "multiplier",
+    "opening_kwh",
+    "opened_on",
+)
+
+# Derived ids: a file that is imported again, or whose import was interrupted, makes the same rows.
+_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/import")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOST_MULTIPLIER_MILLI = 1_000_000_000
+_MANUAL = ("manual", "basic", "mechanical", "electronic", "digital", "analog", "analogue")
+_KINDS = {"smart": "smart"} | dict.fromkeys(_MANUAL, "manual")
+
+
+def derived_id(*parts: str) -> str:
+    """The id of what these parts name, the same in every import."""
+    return str(uuid5(_NAMESPACE, "/".join(parts)))
+
+
+def customer_row(cells: Cells) -> dict[str, Any]:
+    """A customer as import_customers takes it."""
+    account_no = cells.text("account_no", most=60, required=True)
+    row = {
+        "row": cells.row,
+        "id": derived_id("customer", account_no),
+        "account_no": account_no,
+        "name": cells.text("name", required=True),
+        "email": cells.parsed("email", _email),
+        "phone": cells.text("phone", most=60),
+        "address": cells.text("address", most=400),
+    }
+    if cells.values.get("language"):
+        row["language"] = cells.parsed("language", _language)
+    if cells.values.get("currency"):
+        row["currency"] = cells.parsed("currency", _currency)
+    return row
+
+
+def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
+    """A meter with its opening read as import_meters takes it; `now` is in UTC."""
+    serial = cells.text("serial", most=60, required=True)
+    dials = cells.parsed("dials", _dials)
+    opening_wh = cells.parsed("opening_kwh", parse_kwh)
+    if dials is not None and opening_wh is not None:
+        try:
+            check_fits_dials(opening_wh, dials)
+        except ReadingTooLong as error:
+            cells.refuse("opening_kwh", str(error))
+    opened_on = cells.parsed("opened_on", lambda text: _opened_on(text, local_date(now, zone)))
+    return {
+        "row": cells.row,
+        "id": derived_id("meter", serial),
+        "opening_reading_id": derived_id("opening", serial),
+        "serial": serial,
+        "account_no": cells.text("account_no", most=60, required=True),
+        "tariff_code": cells.text("tariff_code", most=64, required=True),
+        "kind": cells.parsed("kind", _kind),
+        "dials": dials,
+        "multiplier_milli": cells.parsed("multiplier", _multiplier_milli),
+        "opening_wh": opening_wh,
+        "opened_on": opened_on.isoformat() if opened_on else None,
+        "opened_at": start_of_day(opened_on, zone).isoformat() if opened_on else None,
+    }
+
+
+def _email(text: str) -> str:
+    if text and (len(text) > 254 or not text.isprintable() or not _EMAIL.fullmatch(text)):
+        raise ValueError(
+            "is not an e-mail address such as name@example.org; leave it empty if none."
+        )
+    return text
+
+
+def _language(text: str) -> str:
+    if not _LANGUAGE.fullmatch(text):
+        raise ValueError("is not a language tag such as en or ml; leave it empty for en.")
+    return text
+
+
+def _currency(text: str) -> str:
+    code = text.upper()
+    exponent(code)
+    return code
+
+
+def _kind(text: str) -> str:
+    kind = _KINDS.get(text.lower())
+    if kind is None:
+        raise ValueError(f"must be smart or one of {', '.join(_MANUAL)}, not {text[:20]!r}.")
+    return kind
+
+
+def _dials(text: str) -> int:
+    if len(text) != 1 or text not in "123456789":
+        raise ValueError(
+            f"must be the whole-kWh digits of the register, 1 to 9, not {text[:20]!r}."
+        )
+    return int(text)
+
+
+def _multiplier_milli(text: str) -> int:
+    milli = parse_multiplier(text or "1")
+    if milli > _MOST_MULTIPLIER_MILLI:
+        raise ValueError("The multiplier is larger than any meter has.")
+    return milli
+
+
+def _opened_on(text: str, today: date) -> date:
+    if not _DATE.fullmatch(text):
+        raise ValueError(f"must be a date written as 2026-03-01, not {text[:20]!r}.")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text} is not a day of the calendar.") from None
+    if day > today:
+        raise ValueError(f"{text} is in the future: the opening read must have been taken.")
+    if day < EARLIEST.date():
+        raise ValueError(f"{text} is too long ago.")
+    return day

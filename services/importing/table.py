@@ -1,0 +1,136 @@
+"""A CSV file as rows of named cells, numbered as a spreadsheet numbers them."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from services.importing.report import ImportProblem
+from services.importing.source import Source, UnreadableFile, read_text
+
+Value = TypeVar("Value")
+
+_PRINTED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """One row's cells; what is wrong with them is collected, so that all of it is reported."""
+
+    row: int
+    values: Mapping[str, str]
+    problems: list[ImportProblem]
+
+    def text(self, column: str, *, most: int = 200, required: bool = False) -> str:
+        """A trimmed text on one line of at most `most` characters."""
+        value = self.values.get(column, "")
+        if required and not value:
+            self.refuse(column, "is empty: fill it in.")
+        elif len(value) > most:
+            self.refuse(column, f"is longer than {most} characters.")
+        elif not value.isprintable():
+            self.refuse(column, "holds a line break or another character that cannot be printed.")
+        return value
+
+    def parsed(self, column: str, parse: Callable[[str], Value]) -> Value | None:
+        """What `parse` makes of the cell; None after a ValueError, whose message is reported."""
+        try:
+            return parse(self.values.get(column, ""))
+        except ValueError as error:
+            self.refuse(column, str(error))
+            return None
+
+    def refuse(self, column: str, message: str) -> None:
+        """Report what is wrong with a cell."""
+        self.problems.append(ImportProblem(self.row, column, message))
+
+
+@dataclass
+class Table:
+    """A file's header and its rows; walking through the rows may add to `problems`."""
+
+    columns: list[str]
+    ignored: tuple[str, ...]
+    problems: list[ImportProblem] = field(default_factory=list)
+    _records: Iterator[list[str]] = field(default_factory=lambda: iter(()))
+    _header_row: int = 1
+
+    def rows(self) -> Iterator[Cells]:
+        """The rows that are not blank; those with too few or too many cells are only reported."""
+        seen = 0
+        number = self._header_row
+        try:
+            for number, record in enumerate(self._records, start=self._header_row + 1):
+                cells = [cell.strip() for cell in record]
+                if not any(cells):
+                    continue
+                seen += 1
+                if len(cells) < len(self.columns) or any(cells[len(self.columns) :]):
+                    self.problems.append(ImportProblem(number, "", self._miscounted(len(cells))))
+                    continue
+                named = dict(zip(self.columns, cells, strict=False))
+                yield Cells(number, named, self.problems)
+        except csv.Error as error:
+            self.problems.append(ImportProblem(number + 1, "", _csv_problem(error)))
+        if not seen and not self.problems:
+            self.problems.append(ImportProblem(None, "", "There are no rows below the header."))
+
+    def _miscounted(self, found: int) -> str:
+        return (
+            f"has {found} cells where the header names {len(self.columns)}. Put a value that "
+            "holds a comma or semicolon between quotation marks."
+        )
+
+
+def read_table(source: Source, *, required: Sequence[str], optional: Sequence[str] = ()) -> Table:
+    """Open a CSV with at least the required columns, in any order, comma or semicolon between.
+
+    Names of columns are compared without case and spaces around them. Columns named in neither
+    list are ignored, and listed in `ignored`. Raises UnreadableFile.
+    """
+    text = read_text(source)
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    try:
+        header_row, header = next(
+            (number, record)
+            for number, record in enumerate(records, start=1)
+            if any(cell.strip() for cell in record)
+        )
+    except StopIteration:
+        raise UnreadableFile("The file has only blank lines.") from None
+    except csv.Error as error:
+        raise UnreadableFile(_csv_problem(error), row=1) from None
+    columns = [cell.strip().lower() for cell in header]
+    while columns and not columns[-1]:
+        columns.pop()
+    _check_columns(columns, required, optional)
+    ignored = tuple(c or "(no name)" for c in columns if c not in (*required, *optional))
+    return Table(columns, ignored, _records=records, _header_row=header_row)
+
+
+def _check_columns(
+    columns: Sequence[str], required: Sequence[str], optional: Sequence[str]
+) -> None:
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise UnreadableFile(
+            f"The header lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
+            f"It must name {', '.join(required)}."
+        )
+    twice = [name for name in (*required, *optional) if columns.count(name) > 1]
+    if twice:
+        raise UnreadableFile(f"The header names {', '.join(twice)} twice.")
+
+
+def _delimiter(text: str) -> str:
+    header = next(line for line in text.splitlines() if line.strip())
+    return ";" if header.count(";") > header.count(",") else ","
+
+
+def _csv_problem(error: csv.Error) -> str:
+    if "unexpected end" in str(error):
+        return "a quotation mark is opened here and never closed."
+    if "field larger" in str(error):
+        return "a cell is longer than 100,000 characters: look for a missing quotation mark."
+    return f"the quotation marks are not as CSV has them ({str(error)[:_PRINTED]})."

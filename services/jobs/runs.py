@@ -1,0 +1,199 @@
+"""A job's run: claimed by one process, worked in batches under a lease, and ended in one place."""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from services.database.errors import RunTakenOver
+from services.database.transport import DatabaseError, TemporaryDatabaseError
+from services.domain.period import local_date
+from services.domain.records import JobRun
+
+if TYPE_CHECKING:
+    from services.bootstrap import Services
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+Clock = Callable[[], datetime]
+Aside = dict[str, Any]
+
+LEASE_SECONDS = 90
+PAUSES_SECONDS = (1.0, 2.0, 4.0)
+
+
+class JobFailed(Exception):
+    """A run cannot go on; the message tells an administrator why."""
+
+
+class StopRequested(Exception):
+    """The process is stopping: the run ends between two batches, and another start goes on."""
+
+
+@dataclass
+class JobContext:
+    """What the work of one run has at hand. `now` is when the run began, in UTC."""
+
+    services: "Services"
+    run: JobRun
+    now: datetime
+    clock: Clock
+    lease_seconds: int = LEASE_SECONDS
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def ref(self) -> dict[str, Any]:
+        """What every write of the run is checked by: an older attempt is refused."""
+        return {
+            "job": self.run.job,
+            "scheduled_on": self.run.scheduled_on.isoformat(),
+            "attempt": self.run.attempt,
+            "lease_seconds": self.lease_seconds,
+        }
+
+    @property
+    def actor(self) -> str:
+        """Who the audit trail says did it; who started the run stands in the run."""
+        return f"job:{self.run.job}"
+
+    @property
+    def today(self) -> date:
+        """The utility's local date when the run began."""
+        return local_date(self.now, self.services.settings.timezone)
+
+    def go_on(self) -> None:
+        """Called before each batch; raises StopRequested when the process is stopping."""
+        if self.stop.is_set():
+            raise StopRequested
+
+    def patiently(self, call: Callable[[], Answer]) -> Answer:
+        """Repeat a call while the database is away for some seconds; the call is safe to repeat.
+
+        Raises StopRequested, and what the call raises in the end.
+        """
+        for pause in PAUSES_SECONDS:
+            try:
+                return call()
+            except TemporaryDatabaseError as error:
+                log.info("%s waits for the database: %s", self.run.job, error)
+            if self.stop.wait(pause):
+                raise StopRequested
+        return call()
+
+    def note(self, *, done: int = 0, set_aside: Sequence[Aside] = ()) -> None:
+        """Count what a batch did, keep what it could not do, and prolong the lease.
+
+        Raises RunTakenOver.
+        """
+        database = self.services.database
+        self.patiently(
+            lambda: database.note_job_progress(run=self.ref, done=done, set_aside=set_aside)
+        )
+
+
+Work = Callable[[JobContext], str]
+
+
+def utc_now() -> datetime:
+    """The present in UTC."""
+    return datetime.now(UTC)
+
+
+def set_aside(subject: str, reason: str) -> Aside:
+    """One thing that a run could not do, and why, for an administrator to read."""
+    return {"subject": subject, "reason": reason}
+
+
+def claim(
+    services: "Services",
+    *,
+    job: str,
+    scheduled_on: date,
+    started_by: str,
+    clock: Clock = utc_now,
+    stop: threading.Event | None = None,
+    rerun: bool = False,
+    lease_seconds: int = LEASE_SECONDS,
+) -> tuple[JobContext | None, JobRun]:
+    """Try to take a run: its context, or None, and the run as it stands or that is in its way."""
+    claimed, run = services.database.claim_job_run(
+        job=job,
+        scheduled_on=scheduled_on,
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        lease_seconds=lease_seconds,
+        started_by=started_by,
+        rerun=rerun,
+    )
+    if not claimed:
+        return None, run
+    context = JobContext(
+        services=services,
+        run=run,
+        now=clock(),
+        clock=clock,
+        lease_seconds=lease_seconds,
+        stop=stop or threading.Event(),
+    )
+    return context, run
+
+
+def perform(context: JobContext, work: Work) -> JobRun | None:
+    """Do the work of a claimed run and end the run; None when it goes on elsewhere or later.
+
+    Raises nothing of the work's: what goes wrong ends in the run's own words and in the log.
+    """
+    run = f"{context.run.job} of {context.run.scheduled_on}"
+    try:
+        return _end(context, "done", work(context))
+    except RunTakenOver:
+        log.warning("%s was taken over by another process; this attempt stops", run)
+    except StopRequested:
+        _give_back(context)
+        log.info("%s stops between two batches and goes on at the next start", run)
+    except JobFailed as error:
+        log.warning("%s failed: %s", run, error)
+        return _fail(context, str(error))
+    except DatabaseError as error:
+        log.exception("%s failed", run)
+        return _fail(context, _database_trouble(error))
+    except Exception:
+        log.exception("%s failed", run)
+        return _fail(context, "An unexpected error stopped the run; the log has the details.")
+    except BaseException:
+        # Ctrl-C on the command line: whoever comes next need not wait for the lease.
+        _give_back(context)
+        raise
+    return None
+
+
+def _database_trouble(error: DatabaseError) -> str:
+    if isinstance(error, TemporaryDatabaseError):
+        return "The database was away or too busy."
+    return f"The database refused: {error.message}"
+
+
+def _end(context: JobContext, status: str, detail: str) -> JobRun:
+    database = context.services.database
+    return context.patiently(
+        lambda: database.finish_job_run(run=context.ref, status=status, detail=detail)
+    )
+
+
+def _fail(context: JobContext, reason: str) -> JobRun | None:
+    try:
+        return _end(context, "failed", reason)
+    except (DatabaseError, StopRequested) as error:
+        log.warning("%s: its lease runs out, for it could not be ended: %s", context.run.job, error)
+        return None
+
+
+def _give_back(context: JobContext) -> None:
+    try:
+        context.services.database.release_job_run(run=context.ref)
+    except DatabaseError as error:
+        log.warning("%s: the lease could not be given back: %s", context.run.job, error)

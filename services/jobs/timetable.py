@@ -1,0 +1,86 @@
+"""When a job is due: cron times on the utility's clock, and which runs a tick should try."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.cron import CronTrigger
+
+RunStatus = Literal["running", "done", "failed", "interrupted"]
+
+_SECOND = timedelta(seconds=1)
+# More than clocks are ever put back or forward.
+_CLOCK_CHANGE = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One time that a job is due: the local date that names its run, and the instant in UTC."""
+
+    on: date
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """What a tick must know of a run; `over` says that nobody tries it again by itself."""
+
+    status: RunStatus
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """A cron expression on the wall clock of a zone; a date has at most the times it names."""
+
+    cron: str
+    zone: ZoneInfo
+
+    def next_after(self, instant: datetime) -> Occurrence:
+        """The first occurrence later than an instant."""
+        return next(o for o in self._from(instant) if o.at > instant)
+
+    def between(self, first: datetime, last: datetime) -> list[Occurrence]:
+        """The occurrences from `first` up to and with `last`, in order."""
+        found = []
+        for occurrence in self._from(first):
+            if occurrence.at > last:
+                break
+            if occurrence.at >= first:
+                found.append(occurrence)
+        return found
+
+    def _from(self, instant: datetime) -> Iterator[Occurrence]:
+        """Occurrences without end, beginning somewhat before an instant."""
+        # The trigger sees a clock that nobody ever changes, the one on the wall. Given the zone
+        # itself, it repeats 02:00 for ever on a date that has 02:00 twice.
+        trigger = CronTrigger.from_crontab(self.cron, timezone=UTC)
+        wall = instant.astimezone(self.zone).replace(tzinfo=UTC) - _CLOCK_CHANGE
+        while (wall_time := trigger.get_next_fire_time(None, wall)) is not None:
+            # Fold 0: of two 02:00s the first, and 03:00 for a 02:00 that is skipped.
+            at = wall_time.replace(tzinfo=self.zone, fold=0).astimezone(UTC)
+            yield Occurrence(on=wall_time.date(), at=at)
+            wall = wall_time + _SECOND
+
+
+def next_of_every(due: Sequence[date], runs: Mapping[date, PastRun]) -> date | None:
+    """The run to try of a job that makes up for every missed date: the earliest one not over."""
+    unfinished = {on for on, run in runs.items() if not run.over}
+    missed = {on for on in due if on not in runs}
+    return min(unfinished | missed, default=None)
+
+
+def next_of_latest(due: Sequence[date], runs: Mapping[date, PastRun]) -> date | None:
+    """The run to try of a job of which only the newest counts; None when that one is over."""
+    newest = max([*due[-1:], *runs], default=None)
+    if newest is None or (newest in runs and runs[newest].over):
+        return None
+    return newest
+
+
+def left_behind(newest: date | None, runs: Mapping[date, PastRun]) -> list[date]:
+    """Interrupted runs that a newer one has made pointless, oldest first."""
+    last = max([*runs, *([newest] if newest else [])], default=date.min)
+    return sorted(on for on, run in runs.items() if run.status == "interrupted" and on < last)

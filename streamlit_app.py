@@ -1,0 +1,184 @@
+"""The one process: pages, HTTP API and scheduler, started together and stopped together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import create_app
+from scheduler import Scheduler
+from services.asgi import (
+    LoopbackOnly,
+    RefusedToListen,
+    check_listen_address,
+    session_routes,
+    utc_now,
+)
+from services.auth import Principal, SignInTickets
+from services.bootstrap import Services, open_services, run_with, running
+from services.database.embedded import EmbeddedPostgresError
+from services.database.locks import AppLock, DataFolderInUse, FileLocksUnavailable, claim_app
+from services.database.migrations import MigrationError
+from services.database.roles import UnableToPrepareRoles
+from services.database.transport import DatabaseError
+from services.demo import NotADemoDatabase
+from services.settings import Settings, SettingsError, load_settings
+from services.signing_key import UnableToUseSigningKey
+from services.wsgi_mount import WsgiMount
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+API_WORKERS = 12
+# Stripe's events have workers of their own, so that slow readings cannot starve them.
+STRIPE_WORKERS = 4
+
+
+class UnableToUseDataFolder(Exception):
+    """The folder for all that the system keeps cannot be made or written."""
+
+
+# What can keep the system from starting, each with a sentence on what to do.
+REFUSALS = (
+    DatabaseError,
+    DataFolderInUse,
+    EmbeddedPostgresError,
+    FileLocksUnavailable,
+    MigrationError,
+    NotADemoDatabase,
+    SettingsError,
+    UnableToPrepareRoles,
+    UnableToUseDataFolder,
+    UnableToUseSigningKey,
+)
+
+
+class Process:
+    """What this process starts, undone in reverse order: the scheduler ends first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        # Made here because the routes that redeem tickets exist before the services do.
+        self.tickets = SignInTickets()
+        self.refusal: str | None = None
+        self._api: WSGIApplication | None = None
+        self._undo = ExitStack()
+
+    def start(self) -> None:
+        """Start everything, or nothing; raises one of REFUSALS."""
+        with ExitStack() as undo:
+            if self.settings.embedded:
+                undo.enter_context(self._claim_data_folder())
+            undo.callback(run_with, None)
+            services = self._build(undo)
+            scheduler = Scheduler(services)
+            undo.callback(scheduler.stop)
+            scheduler.start()
+            run_with(services, scheduler)
+            self._api = create_app(services, scheduler)
+            self._undo = undo.pop_all()
+
+    def stop(self) -> None:
+        """Stop everything that was started."""
+        self._api = None
+        self._undo.close()
+
+    def _build(self, undo: ExitStack) -> Services:
+        services = replace(open_services(self.settings, now=utc_now()), tickets=self.tickets)
+        undo.callback(services.close)
+        return services
+
+    def _claim_data_folder(self) -> AppLock:
+        try:
+            return claim_app(self.settings.data_dir)
+        except OSError as error:
+            raise UnableToUseDataFolder(
+                f"The data folder {self.settings.data_dir} cannot be used: {error.strerror}. "
+                "Set DATA_DIR to a folder that you may write to."
+            ) from error
+
+    def api(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """The HTTP API, which exists only while the process runs."""
+        if self._api is not None:
+            return self._api(environ, start_response)
+        headers = [("Content-Type", "application/json"), ("Retry-After", "5")]
+        start_response("503 Service Unavailable", headers)
+        return [b'{"error":{"code":"try_again","message":"The system is starting or stopping."}}']
+
+
+class TellRefusals:
+    """ASGI middleware: a refusal to start is told as its sentence, without a traceback."""
+
+    def __init__(self, app: ASGIApp, process: Process) -> None:
+        self._app = app
+        self._process = process
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on; only the message of a failed start is replaced."""
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed" and self._process.refusal:
+                message = {"type": message["type"], "message": self._process.refusal}
+            await send(message)
+
+        await self._app(scope, receive, tell if scope["type"] == "lifespan" else send)
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Start before the first visitor, and stop after the last answer."""
+    try:
+        await asyncio.to_thread(process.start)
+    except REFUSALS as refusal:
+        what = "The database cannot be used: " if isinstance(refusal, DatabaseError) else ""
+        process.refusal = f"{what}{refusal}"
+        raise
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(process.stop)
+
+
+def settings_or_exit() -> Settings:
+    """The settings, when this process may listen with them; else its end, with the reason."""
+    try:
+        settings = load_settings()
+        check_listen_address(
+            st.get_option("server.address"), auth0=settings.auth0_domain is not None
+        )
+    except (SettingsError, RefusedToListen) as refusal:
+        raise SystemExit(str(refusal)) from None
+    return settings
+
+
+def verify(token: str, now: datetime) -> Principal:
+    """Whom a token stands for at `now`; raises NotSignedIn."""
+    return running().tokens.verify(token, now)
+
+
+process = Process(settings_or_exit())
+api = WsgiMount(process.api, workers=API_WORKERS)
+payments = WsgiMount(process.api, workers=STRIPE_WORKERS)
+
+app = st.App(
+    "pages/main.py",
+    lifespan=lifespan,
+    routes=[
+        # A Mount would take only what lies below its path.
+        Route("/webhook/stripe", payments),
+        Mount("/webhook", api),
+        Mount("/api", api),
+        *session_routes(process.tickets, verify, utc_now),
+    ],
+    middleware=[
+        Middleware(TellRefusals, process=process),
+        *([Middleware(LoopbackOnly)] if process.settings.auth0_domain is None else []),
+    ],
+)

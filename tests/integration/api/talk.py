@@ -1,0 +1,34 @@
+"""How the API's tests speak with it: headers of a role, and answers that are always safe JSON."""
+
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from services.auth import Role
+from tests.integration.utility import Utility
+
+READING = "/webhook/meter-reading"
+SAFE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def bearer(utility: Utility, role: Role) -> dict[str, str]:
+    """The headers of somebody with this role."""
+    token = utility.services.tokens.issue(f"{role}-1", role, utility.now)
+    return {"Authorization": f"Bearer {token}"}
+
+
+def answer_of(response: TestResponse, status: int) -> Any:
+    """The JSON of an answer that has this status; whatever it is, it is safe JSON."""
+    assert response.status_code == status, response.text
+    assert response.mimetype == "application/json"
+    assert {name: response.headers[name] for name in SAFE} == SAFE
+    return response.get_json()
+
+
+def error_of(response: TestResponse, status: int) -> str:
+    """The message of an error, which has a code and no traceback."""
+    found = answer_of(response, status)
+    assert set(found) == {"error"}
+    assert set(found["error"]) == {"code", "message"}
+    assert "Traceback" not in response.text
+    return str(found["error"]["message"])

@@ -1,0 +1,188 @@
+"""The command line as an operator uses it: a process of its own, exit codes, sentences."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from services.auth import LocalTokens, Role, hash_api_key
+from services.database.embedded import EmbeddedPostgres
+from services.settings import PROJECT_FOLDER, Settings
+from services.signing_key import load_or_create_signing_key
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cli(database: str, tmp_path: Path) -> Run:
+    """Call it with arguments and, by keyword, further variables of the environment."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        unset = {name.upper(): "" for name in Settings.model_fields}
+        own = {"DATA_DIR": str(tmp_path), "DATABASE_URL": database, "DEMO": "off"}
+        return subprocess.run(
+            [sys.executable, "-m", "services", *arguments],
+            cwd=PROJECT_FOLDER,
+            env={**os.environ, **unset, **own, **variables},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_help_names_the_commands(cli: Run) -> None:
+    answer = cli("--help")
+    assert answer.returncode == 0
+    assert all(name in answer.stdout for name in ("token", "demo", "run-job", "import", "api-key"))
+
+
+def test_a_token_is_all_that_is_printed_and_the_app_takes_it(cli: Run, tmp_path: Path) -> None:
+    answer = cli("token", "--user", "asha-7", "--role", "admin", DATABASE_URL="", DEMO="on")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    tokens = LocalTokens(load_or_create_signing_key(tmp_path))
+    principal = tokens.verify(answer.stdout.strip(), datetime.now(UTC))
+    assert (principal.user, principal.role, principal.via) == ("asha-7", Role.ADMIN, "token")
+    assert not (tmp_path / "postgres").exists()
+
+
+def test_a_tokens_hours_are_kept(cli: Run, tmp_path: Path) -> None:
+    answer = cli("token", "--user", "u", "--role", "engineer", "--hours", "1")
+    tokens = LocalTokens(load_or_create_signing_key(tmp_path))
+    now = datetime.now(UTC)
+    expires_at = tokens.verify(answer.stdout.strip(), now).expires_at
+    assert expires_at is not None
+    assert timedelta(minutes=58) < expires_at - now <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "required: COMMAND"),
+        (("token", "--user", "u", "--role", "owner"), 2, "invalid choice: 'owner'"),
+        (("token", "--user", "u", "--role", "admin", "--hours", "nan"), 2, "more than 0"),
+        (("token", "--user", " ", "--role", "admin"), 1, "A user id is 1 to 200"),
+        (("import", "bills", "x.csv"), 2, "invalid choice: 'bills'"),
+        (("import", "customers", "none.csv"), 1, "none.csv cannot be read"),
+        (("run-job", "tidy_up"), 1, "There is no job 'tidy_up'"),
+        (("run-job", "overdue_marking", "--at", "soon"), 2, "must be a date and time"),
+        (("api-key", " ", "--role", "admin"), 2, "1 to 100 printable characters"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(
+    cli: Run, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    answer = cli(*arguments)
+    assert answer.returncode == code
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DEMO": "perhaps"}, "DEMO: expected on or off"),
+        ({"DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/none"}, "onnection"),
+    ],
+)
+def test_settings_and_database_fail_in_a_sentence(
+    cli: Run, variables: dict[str, str], said: str
+) -> None:
+    answer = cli("demo", **variables)
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert "hidden" not in answer.stderr
+
+
+def test_an_import_says_what_it_did_or_what_is_wrong_by_row(cli: Run, tmp_path: Path) -> None:
+    good = str(PROJECT_FOLDER / "examples" / "customers.csv")
+    first, second = cli("import", "customers", good), cli("import", "customers", good)
+    assert first.stdout == "customers: 3 added, 0 changed, 0 unchanged.\n"
+    assert second.stdout == "customers: 0 added, 0 changed, 3 unchanged.\n"
+    bad = tmp_path / "bad.csv"
+    bad.write_text("account_no,name,email,phone,address,vip\nA9,,,,,x\nA9,Nine,nine,,,x\n")
+    answer = cli("import", "customers", str(bad))
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.splitlines() == [
+        "Columns that were ignored: vip.",
+        "row 2, name: is empty: fill it in.",
+        "row 3, email: is not an e-mail address such as name@example.org; leave it empty if none.",
+        "row 3, account_no: A9 stands in row 2 already: keep one of the two.",
+        "customers: 3 problems, nothing was imported. Correct the file and import it again.",
+    ]
+
+
+def test_imports_and_jobs_name_the_operator(cli: Run, database: str) -> None:
+    cli("import", "customers", str(PROJECT_FOLDER / "examples" / "customers.csv"))
+    answer = cli("run-job", "overdue_marking", "--at", "2026-03-05T11:00")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("overdue_marking for 2026-03-05: done, 0 done, 0 set aside")
+    with psycopg.connect(database) as connection:
+        started_by = connection.execute("select started_by from public.job_runs").fetchone()
+        actor = connection.execute("select distinct actor from public.audit_log").fetchone()
+    assert started_by is not None
+    assert actor is not None
+    assert started_by[0].startswith("cli:")
+    assert actor == started_by
+
+
+def test_a_job_names_what_it_set_aside(cli: Run) -> None:
+    for what in ("customers", "meters"):
+        for name in ("kseb-lt1a", "delhi-domestic-3kw", "delhi-shops-5kw"):
+            cli("import", "tariffs", str(PROJECT_FOLDER / "examples" / "tariffs" / f"{name}.json"))
+        cli("import", what, str(PROJECT_FOLDER / "examples" / f"{what}.csv"))
+    answer = cli("run-job", "monthly_bills", "--at", "2026-03-01T02:00")
+    assert answer.returncode == 0
+    assert "  OR-14: No reading dated up to" in answer.stdout
+
+
+def test_an_api_key_is_printed_once_and_kept_as_its_hash(cli: Run, database: str) -> None:
+    answer = cli("api-key", "handheld app", "--role", "engineer")
+    assert answer.returncode == 0
+    key = answer.stdout.strip()
+    with psycopg.connect(database) as connection:
+        found = connection.execute("select name, key_hash, role from public.api_keys").fetchone()
+    assert found == ("handheld app", hash_api_key(key), "engineer")
+    again = cli("api-key", "handheld app", "--role", "engineer")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "already a key named handheld app" in again.stderr
+
+
+def test_demo_loads_an_empty_database_once(cli: Run) -> None:
+    first = cli("demo")
+    assert first.returncode == 0
+    assert "60 customers, 59 meters" in first.stdout
+    second = cli("demo")
+    assert second.stdout == "The demo utility is loaded already; nothing was added.\n"
+
+
+def test_demo_refuses_a_database_of_somebodys_own(cli: Run) -> None:
+    cli("import", "customers", str(PROJECT_FOLDER / "examples" / "customers.csv"))
+    answer = cli("demo")
+    assert answer.returncode == 1
+    assert "customers that are not the demo's" in answer.stderr
+
+
+def test_it_works_beside_a_running_server_of_the_same_data_folder(
+    cli: Run, data_folder: Path
+) -> None:
+    with EmbeddedPostgres(data_folder) as server:
+        own = {"DATABASE_URL": "", "DEMO": "on", "DATA_DIR": str(data_folder)}
+        answer = cli("run-job", "meter_collection", **own)
+        assert answer.returncode == 0, answer.stderr
+        assert "6 done, 0 set aside" in answer.stdout
+        with psycopg.connect(server.database("demo")) as connection:
+            smart = connection.execute(
+                "select count(*) from public.readings where source = 'smart'"
+                " and read_at > now() - interval '1 hour'"
+            ).fetchone()
+        assert smart == (6,)

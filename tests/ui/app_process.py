@@ -1,0 +1,120 @@
+"""The whole app as a process of its own, and how a test waits for its pages."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import Page
+
+from services.settings import PROJECT_FOLDER, Settings
+
+_START_SECONDS = 90
+_STOP_SECONDS = 30
+
+_QUIET_FOR_A_WHILE = """() => {
+    const app = document.querySelector(".stApp");
+    const idle = app?.getAttribute("data-test-script-state") === "notRunning";
+    window.idleSince = idle ? (window.idleSince ?? performance.now()) : null;
+    return idle && performance.now() - window.idleSince > 250;
+}"""
+
+
+class AppDidNotStart(Exception):
+    """The app ended, or never became healthy; its log is part of the message."""
+
+
+@dataclass
+class AppProcess:
+    """A running app: `url` has no slash at its end, `data_dir` is its DATA_DIR."""
+
+    url: str
+    data_dir: Path
+    log_file: Path
+    process: subprocess.Popen[bytes]
+
+    def log(self) -> str:
+        """Return all that the app has printed so far."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self) -> bool:
+        """Ask the app to end as an operator would; return False when it had to be killed."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End the app at once, as a power cut would; its database server stays behind."""
+        self.process.kill()
+        self.process.wait()
+
+
+def start_app(
+    *, folder: Path, environment: Mapping[str, str] | None = None, wait: bool = True
+) -> AppProcess:
+    """Start the app as `make run` does, with its data in `folder`/data, and wait for its health.
+
+    The machine's own settings and `.env` do not count; `environment` is added on top. With
+    `wait=False` it returns at once, for an app that is meant to refuse. Raises AppDidNotStart.
+    """
+    data_dir, log_file = folder / "data", folder / f"app-{time.monotonic_ns()}.log"
+    port = _free_port()
+    unset = {name.upper(): "" for name in Settings.model_fields}
+    own = {"DATA_DIR": str(data_dir), "STREAMLIT_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=PROJECT_FOLDER,
+            env={**os.environ, **unset, **own, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    app = AppProcess(f"http://localhost:{port}", data_dir, log_file, process)
+    if wait:
+        _wait_until_healthy(app)
+    return app
+
+
+def settled(page: Page) -> None:
+    """Wait until the page's script has not been running for a quarter of a second.
+
+    A single look is not enough: for a moment after a click the script has not started yet.
+    """
+    page.evaluate("window.idleSince = null")
+    page.wait_for_function(_QUIET_FOR_A_WHILE)
+
+
+def _wait_until_healthy(app: AppProcess) -> None:
+    ends_at = time.monotonic() + _START_SECONDS
+    while time.monotonic() < ends_at and app.process.poll() is None:
+        if _is_healthy(app.url):
+            return
+        time.sleep(0.1)
+    app.stop()
+    raise AppDidNotStart(f"The app did not become healthy. Its log:\n{app.log()}")
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/api/health", timeout=5) as answer:  # noqa: S310 - always http
+            return bool(answer.headers.get_content_type() == "application/json")
+    except (URLError, OSError):
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,162 @@
+"""What a newcomer does on the first day, in a real browser against the whole app."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from services.settings import PROJECT_FOLDER
+from tests.ui.app_process import AppProcess, settled
+
+pytestmark = pytest.mark.browser
+
+PUBLISHED = json.loads((PROJECT_FOLDER / "tests" / "data" / "published_bills.json").read_text())
+KSEB = next(bill for bill in PUBLISHED if bill["id"] == "kseb-117-month")
+ADMIN_PAGES = ("overview", "bills", "flagged-readings", "jobs")
+ENGINEER_PAGES = ("submit-reading", "my-readings")
+
+
+@pytest.fixture(scope="module")
+def app(app_server: Callable[..., AppProcess]) -> AppProcess:
+    return app_server()
+
+
+def sign_in(page: Page, who: str) -> None:
+    page.get_by_role("button", name=who).click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    settled(page)
+
+
+def post_reading(app: AppProcess, body: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-m", "services", "token", "--user", "meter-app"]
+    token = subprocess.run(
+        [*command, "--role", "engineer"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=PROJECT_FOLDER,
+        env={**os.environ, "DATA_DIR": str(app.data_dir)},
+    ).stdout.strip()
+    request = Request(  # noqa: S310 - always http
+        f"{app.url}/webhook/meter-reading",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    try:
+        with urlopen(request, timeout=20) as answer:  # noqa: S310
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_reading_becomes_a_bill_and_the_office_finds_it(app: AppProcess, page: Page) -> None:
+    page.goto(app.url)
+    sign_in(page, "Field engineer")
+    page.get_by_placeholder("Serial, customer, account or address").fill("DEMO-1000")
+    read = page.get_by_role("button", name="Read", exact=True)
+    expect(read).to_have_count(1)
+    read.click()
+    expect(page.get_by_text("1,000 kWh on", exact=False)).to_be_visible()
+    page.get_by_label("Reading (kWh)").fill("1117")
+    page.get_by_role("button", name="Submit reading").click()
+    expect(page.get_by_text("is stored and billed")).to_be_visible()
+    settled(page)
+    for _, printed in KSEB["expected_lines"]:
+        amount = f"₹{printed}" if "." in printed else f"₹{printed}.00"
+        expect(page.get_by_role("cell", name=amount, exact=True).first).to_be_visible()
+    expect(page.get_by_role("cell", name="₹540.35", exact=True)).to_be_visible()
+    for step in ("Reading submitted", "Reading and bill stored", "Notification logged"):
+        expect(page.get_by_text(step)).to_be_visible()
+    number = re.search(r"INV-\d{6}", page.inner_text("body"))
+    assert number is not None
+
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Administrator").wait_for()
+    settled(page)
+    sign_in(page, "Administrator")
+    page.get_by_role("link", name="Bills").first.click()
+    settled(page)
+    page.get_by_placeholder("Number, customer, account or meter").fill(number.group())
+    expect(page.get_by_text("1 bill", exact=True)).to_be_visible()
+    expect(page.get_by_text("₹540.35")).to_be_visible()
+
+    now = datetime.now(UTC).isoformat()
+    body = {"meter_serial": "DEMO-1000", "reading_kwh": "1118", "read_at": now}
+    status, answer = post_reading(app, body)
+    assert status == 202, answer
+    assert "second reading" in answer["explanation"]
+
+
+def test_a_reading_that_is_too_low_is_asked_about_once_and_kept(
+    app: AppProcess, phone: Page
+) -> None:
+    phone.goto(app.url)
+    sign_in(phone, "Field engineer")
+    phone.get_by_role("button", name="Read", exact=True).nth(2).click()
+    phone.get_by_label("Reading (kWh)").fill("1")
+    phone.get_by_role("button", name="Submit reading").click()
+    expect(phone.get_by_text("Really 1 kWh?")).to_be_visible()
+    phone.get_by_role("button", name="Submit anyway").click()
+    expect(phone.get_by_text("review", exact=False).first).to_be_visible()
+    settled(phone)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_without_signing_in_every_address_shows_the_sign_in_page_alone(
+    app: AppProcess, page: Page
+) -> None:
+    for address in ("", *ADMIN_PAGES, *ENGINEER_PAGES, "bill?id=1", "flagged-reading"):
+        page.goto(f"{app.url}/{address}")
+        page.get_by_role("button", name="Field engineer").wait_for()
+        settled(page)
+        expect(page.get_by_label("User id")).to_be_visible()
+        expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+        assert "₹" not in page.inner_text("body")
+
+
+def test_an_engineer_who_opens_an_office_address_is_told_that_it_is_not_allowed(
+    app: AppProcess, page: Page
+) -> None:
+    page.goto(f"{app.url}/bills")
+    sign_in(page, "Field engineer")
+    for address in ("", *ADMIN_PAGES[1:]):
+        if address:
+            page.goto(f"{app.url}/{address}")
+        expect(page.get_by_text("Not allowed")).to_be_visible()
+        settled(page)
+        assert "₹" not in page.inner_text("body")
+
+
+def test_a_reload_keeps_the_sign_in_and_signing_out_ends_it(app: AppProcess, page: Page) -> None:
+    page.goto(f"{app.url}/jobs")
+    sign_in(page, "Administrator")
+    page.reload()
+    expect(page.get_by_text("monthly", exact=False).first).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Administrator").wait_for()
+    page.goto(f"{app.url}/jobs")
+    expect(page.get_by_label("User id")).to_be_visible()
+
+
+def test_no_page_shows_a_traceback_or_needs_sideways_scrolling_on_a_phone(
+    app: AppProcess, phone: Page
+) -> None:
+    phone.goto(app.url)
+    sign_in(phone, "Administrator")
+    for address in (*ADMIN_PAGES, *ENGINEER_PAGES):
+        phone.goto(f"{app.url}/{address}")
+        phone.get_by_role("heading", level=1).wait_for()
+        settled(phone)
+        assert "Traceback" not in phone.inner_text("body")
+        assert "went wrong" not in phone.inner_text("body")
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390, address
