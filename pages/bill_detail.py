@@ -1,0 +1,106 @@
+"""All that is known of one bill: itself, its reads, its payment, its owed steps; and issue."""
+
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+
+from pages.bill_card import show_bill
+from pages.parts import facts, show_steps
+from pages.shell import now, services, zone
+from pages.words import OCCASION, READING_SOURCE, day, kwh, moment, money, plain
+from services.auth import Principal
+from services.domain.records import Bill, Reading
+from services.steps import StepOutcome
+
+
+def show_bill_detail(bill_id: str, principal: Principal) -> None:
+    """The bill, and beside it (below it on a phone) where it comes from and where it stands."""
+    database = services().database
+    bill = database.bill(bill_id)
+    if bill.status == "draft":
+        _offer_issue(bill, principal)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        show_bill(bill)
+    with right:
+        _show_payment(bill)
+        for title, reading_id in (
+            ("Opening read", bill.opening_reading_id),
+            ("Closing read", bill.closing_reading_id),
+        ):
+            _show_read(title, database.reading(reading_id))
+        for work in database.owed_work_of(bill_id):
+            _show_owed(work)
+
+
+def _offer_issue(bill: Bill, principal: Principal) -> None:
+    with st.container(border=True):
+        st.markdown("This bill is a **draft**: nobody has been asked to pay it yet.")
+        with st.popover("Issue this bill", icon=":material/send:", type="primary"):
+            total = plain(money(bill.total_minor, bill.currency))
+            st.markdown(
+                f"**{plain(bill.customer_name)}** will owe **{total}**. The bill gets its number "
+                "and cannot be changed afterwards."
+            )
+            if st.button("Yes, issue it", type="primary", key="issue"):
+                _issue(bill, principal)
+
+
+def _issue(bill: Bill, principal: Principal) -> None:
+    made = services()
+    issue = made.desk.issue(now())
+    made.database.issue_bill(
+        actor=principal.user,
+        bill_id=bill.id,
+        issued_at=issue.at,
+        issued_on=issue.on,
+        due_date=issue.on + timedelta(days=issue.due_days),
+        owed=made.owed_steps.plan(bill_id=bill.id, kind="bill_issued"),
+    )
+    st.toast("The bill is issued.", icon=":material/check_circle:")
+    st.rerun()
+
+
+def _show_payment(bill: Bill) -> None:
+    with st.container(border=True):
+        st.markdown("**Payment**")
+        facts(
+            [
+                ("Billed", money(bill.total_minor, bill.currency)),
+                ("Paid", money(bill.amount_paid_minor, bill.currency)),
+                ("Left to pay", money(bill.balance_minor, bill.currency)),
+                ("Issued", moment(bill.issued_at, zone()) if bill.issued_at else "not yet"),
+                ("Due", day(bill.due_date) if bill.due_date else ""),
+            ],
+            least_width=110,
+        )
+        if bill.overdue_since and bill.balance_minor > 0:
+            st.markdown(f":red[Overdue since {day(bill.overdue_since)}]")
+
+
+def _show_read(title: str, reading: Reading) -> None:
+    with st.container(border=True, gap="xxsmall"):
+        st.markdown(f"**{title}** · {kwh(reading.register_wh)}")
+        st.caption(
+            f"Read {moment(reading.read_at, zone())} · {READING_SOURCE[reading.source]} · "
+            f"by {plain(reading.submitted_by)}"
+        )
+        for rule in reading.validation.get("rules", []):
+            if rule["outcome"] in ("warn", "review"):
+                st.caption(f":material/flag: {plain(rule['message'])}")
+        if reading.decided_by:
+            st.caption(f"{plain(reading.decided_by)}: {plain(reading.decision_reason or '')}")
+
+
+def _show_owed(work: dict[str, Any]) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{OCCASION.get(work['kind'], plain(work['kind']))}**")
+        show_steps(
+            [
+                StepOutcome(int(step), state["status"], state.get("detail", ""))
+                for step, state in sorted(work["steps"].items(), key=lambda item: int(item[0]))
+            ]
+        )
+        if work["status"] == "given_up":
+            st.caption(":red[Given up after many attempts. Please look after it by hand.]")

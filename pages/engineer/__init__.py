@@ -1,0 +1,1 @@
+"""Pages of the field engineers; administrators may use them too."""

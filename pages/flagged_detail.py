@@ -1,0 +1,186 @@
+"""One flagged reading: why it was flagged, what each decision would bill, and the decision."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.bill_card import show_bill
+from pages.charts import daily_use
+from pages.parts import facts, status_badge
+from pages.shell import now, services, zone
+from pages.words import READING_STATUS, day, kwh, moment, money, period, plain
+from services.auth import Principal
+from services.billing_desk import Decision
+from services.database.errors import IllegalChange
+from services.domain.energy import InvalidEnergy
+from services.domain.rating import UnableToPriceBill
+from services.domain.records import Reading, ReadingContext, StoredReading
+from services.domain.validation import ReadingTooLong, UnableToCompareReads
+from services.reading_review import ReasonMissing
+from services.reading_to_bill import MeterTooBusy
+from services.submission import InvalidReading
+
+_WRONG = (
+    ReasonMissing,
+    InvalidEnergy,
+    InvalidReading,
+    ReadingTooLong,
+    UnableToCompareReads,
+    UnableToPriceBill,
+    MeterTooBusy,
+)
+_DECISIONS = ("Accept", "Correct", "Reject")
+
+
+def show_flagged(reading_id: str, principal: Principal) -> None:
+    """The reading as it stands now; once somebody decided, what became of it."""
+    reading = services().database.reading(reading_id)
+    if reading.status != "needs_review":
+        _show_decided(reading)
+        return
+    context = services().database.reading_context(
+        meter_serial=reading.meter_serial, read_at=reading.read_at, read_on=reading.read_on
+    )
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _show_reading(reading, context)
+    with right, st.container(border=True):
+        st.markdown("**Your decision**")
+        _ask_decision(reading, principal)
+
+
+def _show_reading(reading: Reading, context: ReadingContext) -> None:
+    with st.container(border=True):
+        st.subheader(f"{kwh(reading.register_wh)} · {plain(reading.meter_serial)}", anchor=False)
+        st.caption(f"{plain(reading.customer_name)} · {plain(reading.address)}")
+        last = context.last_read
+        facts(
+            [
+                ("Read", moment(reading.read_at, zone())),
+                ("By", reading.submitted_by),
+                ("Last read", f"{kwh(last.register_wh)}, {day(last.read_on)}" if last else ""),
+            ],
+            least_width=130,
+        )
+        for rule in reading.validation["rules"]:
+            if rule["outcome"] in ("review", "warn"):
+                st.warning(plain(rule["message"]), icon=":material/flag:")
+    with st.container(border=True):
+        st.markdown("**Daily use between reads**")
+        daily_use(context.history[-12:], reading.point, context.meter)
+
+
+def _ask_decision(reading: Reading, principal: Principal) -> None:
+    choice = st.segmented_control(
+        "Decision",
+        _DECISIONS,
+        default="Accept",
+        required=True,
+        label_visibility="collapsed",
+        width="stretch",
+        key=f"decision-{reading.id}",
+    )
+    if choice == "Accept":
+        _ask_accept(reading, principal)
+    elif choice == "Correct":
+        _ask_correct(reading, principal)
+    else:
+        _ask_reject(reading, principal)
+
+
+def _ask_accept(reading: Reading, principal: Principal) -> None:
+    st.markdown("The meter really shows this value.")
+    _show_preview(reading, None)
+    with st.form(f"accept-{reading.id}", border=False):
+        reason = st.text_input("Reason", placeholder="Such as: photo of the meter seen")
+        if st.form_submit_button("Accept and bill", type="primary", width="stretch"):
+            _decide(
+                lambda: services().reading_review.accept(
+                    reading_id=reading.id, reason=reason, principal=principal, now=now()
+                )
+            )
+
+
+def _ask_correct(reading: Reading, principal: Principal) -> None:
+    st.markdown("The meter shows another value. The flagged one is kept as evidence.")
+    with st.form(f"correct-{reading.id}", border=False):
+        value = st.text_input("Right reading (kWh)", autocomplete="off").strip()
+        reason = st.text_input("Reason", placeholder="Such as: two digits were swapped")
+        look = st.form_submit_button("Show what it bills", width="stretch")
+        sent = st.form_submit_button("Correct and bill", type="primary", width="stretch")
+    if look:
+        _show_preview(reading, value)
+    if sent:
+        _decide(
+            lambda: services().reading_review.correct(
+                reading_id=reading.id,
+                reading_kwh=value,
+                reason=reason,
+                principal=principal,
+                now=now(),
+            )
+        )
+
+
+def _ask_reject(reading: Reading, principal: Principal) -> None:
+    st.markdown("The reading is not to be used. Nothing is billed; the meter is read again.")
+    with st.form(f"reject-{reading.id}", border=False):
+        reason = st.text_input("Reason", placeholder="Such as: another meter was read")
+        if st.form_submit_button("Reject", type="primary", width="stretch"):
+            _decide(
+                lambda: services().reading_review.reject(
+                    reading_id=reading.id, reason=reason, principal=principal
+                )
+            )
+
+
+def _show_preview(reading: Reading, value: str | None) -> None:
+    try:
+        decision = services().reading_review.preview(
+            reading_id=reading.id, reading_kwh=value, now=now()
+        )
+    except _WRONG as error:
+        st.error(plain(error), icon=":material/edit:")
+        return
+    st.info(_what_it_bills(decision), icon=":material/receipt_long:")
+
+
+def _what_it_bills(decision: Decision) -> str:
+    bill = decision.bill
+    if bill is None:
+        return plain(decision.explanation or "It would not be billed now.")
+    total = money(bill.rated.total_minor, bill.rated.currency)
+    spans = period(bill.opening.read_on, bill.closing.read_on)
+    return f"Bills **{plain(total)}** for {kwh(bill.consumption_wh)}, {spans}."
+
+
+def _decide(decide: Callable[[], StoredReading]) -> None:
+    try:
+        decide()
+    except _WRONG as error:
+        st.error(plain(error), icon=":material/edit:")
+    except IllegalChange as error:
+        st.warning(f"{plain(error)} Your decision was not needed and changed nothing.")
+        st.button("See what was decided", icon=":material/refresh:")
+    else:
+        st.toast("Your decision is stored.", icon=":material/check_circle:")
+        st.rerun()
+
+
+def _show_decided(reading: Reading) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(
+                f"{kwh(reading.register_wh)} · {plain(reading.meter_serial)}",
+                anchor=False,
+                width="content",
+            )
+            status_badge(reading.status, READING_STATUS)
+        st.caption(plain(reading.customer_name))
+        if reading.decided_by and reading.decided_at:
+            st.markdown(
+                f"Decided by {plain(reading.decided_by)} on {moment(reading.decided_at, zone())}: "
+                f"{plain(reading.decision_reason or '')}"
+            )
+    if reading.bill_id:
+        show_bill(services().database.bill(reading.bill_id))

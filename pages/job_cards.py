@@ -1,0 +1,76 @@
+"""The four jobs as cards: what each does, when it is due, how its last run went, and run now."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.parts import facts, status_badge
+from pages.shell import now, scheduler, zone
+from pages.words import RUN_STATUS, count, cron_in_words, day, moment, plain
+from scheduler import JobAlreadyRunning, SchedulerNotRunning
+from services.auth import Principal
+
+NAMES: Final = {
+    "monthly_bills": "Monthly bills",
+    "payment_reminders": "Payment reminders",
+    "overdue_marking": "Overdue marking",
+    "meter_collection": "Meter collection",
+}
+_WHAT: Final = {
+    "monthly_bills": "A bill for each active meter not yet billed for the last month.",
+    "payment_reminders": "Reminds of unpaid bills that are due within 3 days.",
+    "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
+    "meter_collection": "Collects the reading of each smart meter.",
+}
+
+
+def show_job(job: dict[str, Any], principal: Principal) -> None:
+    """One job of the scheduler's status."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{NAMES.get(job['id'], plain(job['id']))}**", width="content")
+            if job["last_run"]:
+                status_badge(job["last_run"]["status"], RUN_STATUS)
+        st.caption(_WHAT.get(job["id"], ""))
+        due = moment(datetime.fromisoformat(job["next_run_at"]), zone())
+        facts([("When", cron_in_words(job["cron"])), ("Next run", due)], least_width=120)
+        st.caption(_last_run(job["last_run"]))
+        _offer_run(job["id"], principal)
+
+
+def is_any_running(jobs: Sequence[dict[str, Any]]) -> bool:
+    """Whether the last run of one of the scheduler's jobs is under way."""
+    return any(job["last_run"] and job["last_run"]["status"] == "running" for job in jobs)
+
+
+def start(job_id: str, principal: Principal, on: date | None = None) -> None:
+    """Start a job on the scheduler's thread, or say why it cannot be started."""
+    try:
+        scheduler().run_now(job_id, by=principal.user, now=now(), on=on)
+    except (JobAlreadyRunning, SchedulerNotRunning) as error:
+        st.warning(plain(error))
+        return
+    st.toast(f"{NAMES.get(job_id, job_id)} started.", icon=":material/play_arrow:")
+    st.rerun()
+
+
+def _offer_run(job_id: str, principal: Principal) -> None:
+    with st.popover("Run now", icon=":material/play_arrow:", key=f"ask-{job_id}"):
+        st.markdown("It works on all that is due at this moment, and does nothing twice.")
+        if st.button("Yes, run it now", key=f"run-{job_id}", type="primary"):
+            start(job_id, principal)
+
+
+def _last_run(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return "It has not run yet."
+    began = moment(datetime.fromisoformat(run["started_at"]), zone())
+    counts = f"{run['done']:,} done"
+    if run["set_aside"]:
+        counts += f", {run['set_aside']:,} set aside"
+    on = day(date.fromisoformat(run["scheduled_on"]))
+    again = f" ({count(run['attempt'], 'attempt')})" if run["attempt"] > 1 else ""
+    said = f" {plain(run['detail'])}" if run["detail"] else ""
+    return f"Last run for {on}, started {began}{again}: {counts}.{said}"

@@ -1,0 +1,108 @@
+"""The first script of every visit: sign-in, then the pages of the signed-in role."""
+
+import streamlit as st
+
+from pages.shell import calm, forget_sign_in, go_to, services, who_is_signed_in
+from pages.sign_in import show_sign_in
+from pages.words import plain
+from services.asgi import END_PATH
+from services.auth import NotSignedIn, Principal, Role
+
+# File, address, title, icon; by section, each with the role that sees it in the menu.
+_SECTIONS = {
+    "Field work": (
+        Role.ENGINEER,
+        (
+            ("engineer/submit_reading.py", "submit-reading", "Submit reading", "speed"),
+            ("engineer/my_readings.py", "my-readings", "My readings", "history"),
+        ),
+    ),
+    "Office": (
+        Role.ADMIN,
+        (
+            ("admin/overview.py", "overview", "Overview", "monitoring"),
+            ("admin/bills.py", "bills", "Bills", "receipt_long"),
+            ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
+            ("admin/jobs.py", "jobs", "Jobs", "event_repeat"),
+        ),
+    ),
+}
+# Reached from a list, so in no menu.
+_DETAILS = (
+    ("bill.py", "bill", "Bill"),
+    ("admin/flagged_reading.py", "flagged-reading", "Flagged reading"),
+)
+
+
+def main() -> None:
+    """Show the sign-in page alone, or the page that was asked for."""
+    name = services().settings.utility_name
+    st.set_page_config(page_title=name, page_icon="⚡", layout="wide")
+    try:
+        principal = who_is_signed_in()
+    except NotSignedIn as error:
+        _only_sign_in(str(error))
+        return
+    page = st.navigation(_menu(principal))
+    _sidebar(principal)
+    with st.container(width="stretch", horizontal_alignment="center"), st.container(width=1080):
+        _demo_banner()
+        with calm():
+            page.run()
+
+
+def _only_sign_in(reason: str) -> None:
+    # Under every address there is, so that a deep link is kept for after the sign-in.
+    def sign_in() -> None:
+        show_sign_in(reason)
+
+    paths = [path for _, pages in _SECTIONS.values() for _, path, _, _ in pages]
+    paths += [path for _, path, _ in _DETAILS]
+    pages = [st.Page(sign_in, title="Sign in", url_path=path) for path in paths]
+    home = st.Page(sign_in, title="Sign in", url_path="home", default=True)
+    page = st.navigation([home, *pages], position="hidden")
+    with calm():
+        page.run()
+
+
+def _menu(principal: Principal) -> dict[str, list[st.Page]]:
+    """The pages by section; those of another role are hidden, and say so when they are opened."""
+    menu = {"": [st.Page("home.py", title="Home", default=True, visibility="hidden")]}
+    menu[""] += [
+        st.Page(file, url_path=path, title=title, visibility="hidden")
+        for file, path, title in _DETAILS
+    ]
+    for section, (role, pages) in _SECTIONS.items():
+        seen = principal.role in {role, Role.ADMIN}
+        menu[section if seen else ""] = menu.get(section if seen else "", []) + [
+            st.Page(
+                file,
+                url_path=path,
+                title=title,
+                icon=f":material/{icon}:",
+                visibility="visible" if seen else "hidden",
+            )
+            for file, path, title, icon in pages
+        ]
+    return menu
+
+
+def _sidebar(principal: Principal) -> None:
+    with st.sidebar:
+        st.caption(f"{plain(services().settings.utility_name)}")
+        role = "Administrator" if principal.role is Role.ADMIN else "Field engineer"
+        st.markdown(f"**{plain(principal.user)}**  \n{role}")
+        if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
+            forget_sign_in()
+            go_to(END_PATH)
+
+
+def _demo_banner() -> None:
+    if services().settings.demo:
+        st.markdown(
+            ":small[:blue-background[:material/science: Demo utility — figures are made from real "
+            "load data; nothing is sent to anybody.]]"
+        )
+
+
+main()

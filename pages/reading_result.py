@@ -1,0 +1,60 @@
+"""What became of a submitted reading: the bill, or why there is none, and what happens next."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages.bill_card import show_bill
+from pages.parts import show_steps
+from pages.shell import services, zone
+from pages.words import kwh, moment, money, plain
+from services.domain.records import Bill, Reading
+from services.steps import StepOutcome
+
+
+def show_result() -> None:
+    """The outcome in a sentence, the bill as a card, and how each step came out."""
+    result: dict[str, Any] = st.session_state["reading-result"]
+    database = services().database
+    reading = database.reading(result["reading_id"])
+    bill = database.bill(result["bill_id"]) if result["bill_id"] else None
+    _say(result["outcome"], reading, bill, result["explanation"])
+    if st.button("Read the next meter", type="primary", icon=":material/arrow_forward:"):
+        del st.session_state["reading-result"]
+        st.query_params.clear()
+        st.rerun()
+    if bill is None:
+        _show_steps_of(result)
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        show_bill(bill)
+    with right:
+        _show_steps_of(result)
+
+
+def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) -> None:
+    what = f"{kwh(reading.register_wh)} at meter {plain(reading.meter_serial)}"
+    if outcome == "billed" and bill is not None:
+        total = plain(money(bill.total_minor, bill.currency))
+        st.success(f"{what} is stored and billed: **{total}**.", icon=":material/check_circle:")
+    elif outcome == "needs_review":
+        st.warning(
+            f"{what} is stored and waits for an administrator. Nothing is billed until then; "
+            "there is nothing more for you to do.",
+            icon=":material/flag:",
+        )
+    elif outcome == "replay":
+        sent = moment(reading.created_at, zone())
+        st.info(
+            f"{what} was already submitted on {sent}. Nothing was added; this is what is stored.",
+            icon=":material/content_copy:",
+        )
+    else:
+        st.info(f"{what} is stored without a bill. {plain(explanation)}", icon=":material/save:")
+
+
+def _show_steps_of(result: dict[str, Any]) -> None:
+    with st.container(border=True):
+        st.markdown("**What happened, step by step**")
+        show_steps([StepOutcome(*step) for step in sorted(result["steps"])])

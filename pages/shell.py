@@ -1,0 +1,142 @@
+"""What every page stands in: who is signed in, which role it needs, and calm words for failures."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from services import bootstrap
+from services.asgi import SESSION_COOKIE, utc_now
+from services.auth import NotAllowed, NotSignedIn, Principal, Role, require
+from services.bootstrap import Services
+from services.database.errors import IllegalChange, NotFound
+from services.database.transport import DatabaseError, DatabaseRefused
+from services.domain.period import local_date
+
+if TYPE_CHECKING:
+    from scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+_TOKEN: Final = "token"  # noqa: S105 - the name under which the session keeps it
+_SIGNED_OUT: Final = "signed_out"
+# Administrators may use the engineers' pages.
+_ROLES_FOR: Final = {Role.ENGINEER: (Role.ENGINEER, Role.ADMIN), Role.ADMIN: (Role.ADMIN,)}
+_NOT_ALLOWED: Final = {
+    Role.ENGINEER: "Not allowed: this page is for field engineers.",
+    Role.ADMIN: "Not allowed: this page is for administrators.",
+}
+
+
+def services() -> Services:
+    """The services of this process."""
+    return bootstrap.running()
+
+
+def scheduler() -> "Scheduler":
+    """The scheduler of this process."""
+    return bootstrap.running_scheduler()
+
+
+def zone() -> ZoneInfo:
+    """The utility's time zone."""
+    return services().settings.timezone
+
+
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return utc_now()
+
+
+def today() -> date:
+    """The utility's local date."""
+    return local_date(now(), zone())
+
+
+def who_is_signed_in() -> Principal:
+    """Whom the session's or the cookie's token stands for now; raises NotSignedIn.
+
+    Asked on every run, so a sign-in that has expired ends with the next click.
+    """
+    token = st.session_state.get(_TOKEN)
+    if token is None and not st.session_state.get(_SIGNED_OUT):
+        token = st.context.cookies.to_dict().get(SESSION_COOKIE)
+    if token is None:
+        raise NotSignedIn("")
+    return services().tokens.verify(token, now())
+
+
+def keep_sign_in(token: str) -> None:
+    """Keep a verified token for this visit."""
+    st.session_state[_TOKEN] = token
+    st.session_state.pop(_SIGNED_OUT, None)
+
+
+def forget_sign_in() -> None:
+    """Leave nothing of the person behind in this visit."""
+    st.session_state.clear()
+    # The cookie goes with the next request; this run's context still shows it.
+    st.session_state[_SIGNED_OUT] = True
+
+
+def require_role(role: Role) -> Principal:
+    """Whoever is signed in, if the role lets them see this page; else a sentence, and the end."""
+    try:
+        principal = who_is_signed_in()
+    except NotSignedIn as error:
+        st.warning(str(error) or "Sign in first.")
+        st.stop()
+    try:
+        return require(principal, *_ROLES_FOR[role])
+    except NotAllowed:
+        st.error(_NOT_ALLOWED[role], icon=":material/lock:")
+        st.page_link("home.py", label="Go to my pages", icon=":material/arrow_back:")
+        st.stop()
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """Turn a failure that nobody on the page expected into a sentence and "try again"."""
+    try:
+        yield
+    except NotFound as error:
+        st.warning(f"{error} It may have been moved; look for it in the list.")
+    except IllegalChange as error:
+        st.warning(f"{error} Nothing was changed.")
+        _try_again("Show it as it is now")
+    except DatabaseRefused as error:
+        log.warning("the database refused (%s): %s", error.code, error)
+        st.error("That could not be stored as it stands. Nothing was changed.")
+        _try_again("Try again")
+    except DatabaseError as error:
+        log.warning("the database could not be asked (%s): %s", error.code, error)
+        st.error(
+            "The database cannot be reached just now. Nothing is lost; it usually takes a moment.",
+            icon=":material/cloud_off:",
+        )
+        _try_again("Try again")
+    except Exception:
+        log.exception("a page failed unexpectedly")
+        st.error("Something went wrong on our side. What was stored before is safe.")
+        _try_again("Try again")
+
+
+def _try_again(label: str) -> None:
+    st.button(label, icon=":material/refresh:", key="try-again")
+
+
+def address_with(path: str, **query: str) -> str:
+    """A path of this site with a query, everything encoded."""
+    return f"{path}?{urlencode(query)}"
+
+
+def go_to(address: str) -> None:
+    """Send the browser to an address of this site that is not a page; nothing after it is shown."""
+    # urlencode left nothing in `address` that could end the string or the script.
+    st.html(f'<script>window.location.replace("{address}")</script>', unsafe_allow_javascript=True)
+    st.stop()
