@@ -1,6 +1,5 @@
 """All that is known of one bill: itself, its reads, its payment, its owed steps; and issue."""
 
-from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -48,16 +47,7 @@ def _offer_issue(bill: Bill, principal: Principal) -> None:
 
 
 def _issue(bill: Bill, principal: Principal) -> None:
-    made = services()
-    issue = made.desk.issue(now())
-    made.database.issue_bill(
-        actor=principal.user,
-        bill_id=bill.id,
-        issued_at=issue.at,
-        issued_on=issue.on,
-        due_date=issue.on + timedelta(days=issue.due_days),
-        owed=made.owed_steps.plan(bill_id=bill.id, kind="bill_issued"),
-    )
+    services().bill_approval.issue(bill_id=bill.id, principal=principal, now=now())
     st.toast("The bill is issued.", icon=":material/check_circle:")
     st.rerun()
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from services.auth import LocalTokens, SignInTickets
+from services.bill_approval import BillApproval
 from services.billing_desk import BillingDesk
 from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
@@ -39,6 +40,7 @@ class Services:
     desk: BillingDesk
     reading_to_bill: ReadingToBill
     reading_review: ReadingReview
+    bill_approval: BillApproval
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
     # Undone in reverse order by close().
@@ -138,6 +140,7 @@ def wire(
         desk=desk,
         reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
+        bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
         headend_url=settings.meter_headend_url,
         closers=closers,
     )

@@ -20,7 +20,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from services.database.embedded import EmbeddedPostgres
-from services.database.locks import claim_app
+from services.database.embedded.locks import claim_app
 
 folder = Path(sys.argv[1])
 lock = claim_app(folder) if sys.argv[2] == "app" else None

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from services.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from services.database.locks import DataFolderInUse, FileLock, claim_app
+from services.database.embedded.locks import DataFolderInUse, FileLock, claim_app
 from tests.integration.server_process import (
     Start,
     all_gone,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.database import server_home
 from services.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from services.database.embedded import home as server_home
 from tests.integration.server_process import (
     ROOT,
     Start,

@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.database import server_home
+from services.database.embedded import home as server_home
+from services.database.embedded.access import free_port
+from services.database.embedded.user import server_user
 from services.database.roles import prepare_roles
-from services.database.server_access import free_port
-from services.database.server_user import server_user
 from tests.integration.utility import make_utility
 
 # A development package that brings the programs of Postgres 16.

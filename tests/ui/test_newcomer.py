@@ -89,9 +89,12 @@ def test_a_reading_becomes_a_bill_and_the_office_finds_it(app: AppProcess, page:
     expect(page.get_by_text("1 bill", exact=True)).to_be_visible()
     expect(page.get_by_text("₹540.35")).to_be_visible()
 
+
+def test_the_next_reading_comes_over_http(app: AppProcess) -> None:
     now = datetime.now(UTC).isoformat()
     body = {"meter_serial": "DEMO-1000", "reading_kwh": "1118", "read_at": now}
     status, answer = post_reading(app, body)
+    # The same meter was read in the browser on this very day.
     assert status == 202, answer
     assert "second reading" in answer["explanation"]
 

@@ -11,13 +11,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.asgi import (
+from services.auth import LocalTokens, Role, SignInTickets
+from services.web.asgi import (
     LoopbackOnly,
     RefusedToListen,
     check_listen_address,
     session_routes,
 )
-from services.auth import LocalTokens, Role, SignInTickets
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TOKENS = LocalTokens(b"k" * 48)

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from services.http_body import LARGEST_BODY
+from services.web.body import LARGEST_BODY
 from tests.integration.api.talk import READING, error_of
 from tests.integration.utility import Utility
 

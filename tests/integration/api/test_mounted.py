@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from app import create_app
-from services import wsgi_mount
-from services.wsgi_mount import WsgiMount
+from services.web import wsgi_mount
+from services.web.wsgi_mount import WsgiMount
 from tests.integration.api.talk import READING
 from tests.integration.utility import Utility
 

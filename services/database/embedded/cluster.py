@@ -7,9 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from services.database.server_access import HOST, SUPERUSER, ServerAccess
-from services.database.server_home import ServerHome
-from services.database.server_user import EmbeddedPostgresError
+from services.database.embedded.access import HOST, SUPERUSER, ServerAccess
+from services.database.embedded.home import ServerHome
+from services.database.embedded.user import EmbeddedPostgresError
 
 INITDB_SECONDS = 120.0
 LAUNCH_SECONDS = 60

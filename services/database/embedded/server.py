@@ -11,21 +11,19 @@ from types import TracebackType
 import psycopg
 from psycopg import sql
 
-from services.database.cluster import Cluster
-from services.database.locks import FileLock, FileLocksUnavailable, make_data_folder
-from services.database.roles import prepare_roles
-from services.database.server_access import (
+from services.database.embedded.access import (
     OWNER,
     ServerAccess,
     free_port,
     load_access,
     new_access,
 )
-from services.database.server_home import ServerHome, find_server_home
-from services.database.server_user import EmbeddedPostgresError
+from services.database.embedded.cluster import Cluster
+from services.database.embedded.home import ServerHome, find_server_home
+from services.database.embedded.locks import FileLock, FileLocksUnavailable, make_data_folder
+from services.database.embedded.user import EmbeddedPostgresError
+from services.database.roles import prepare_roles
 from services.database.transport import DatabaseError
-
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
 
 START_SECONDS = 90.0
 LOCK_SECONDS = 180.0

@@ -17,9 +17,9 @@ from services.database.transport import DatabaseRefused, TemporaryDatabaseError
 from services.domain.energy import InvalidEnergy
 from services.domain.rating import UnableToPriceBill
 from services.domain.validation import ReadingTooLong, UnableToCompareReads
-from services.http_body import UnusableBody
 from services.reading_to_bill import MeterTooBusy
 from services.submission import InvalidReading
+from services.web.body import UnusableBody
 
 log = logging.getLogger(__name__)
 
