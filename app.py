@@ -13,16 +13,16 @@ from flask import Flask, Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 
 from scheduler import Scheduler
-from services.api_shapes import bill_json, bill_page_json, submitted_json
-from services.asgi import utc_now
 from services.auth import NotAllowed, Principal, Role, require
 from services.bootstrap import Services, build_services
-from services.health import health_of
-from services.http_auth import from_this_machine, principal_of
-from services.http_body import UnusableBody, read_json_object
-from services.http_errors import Problem, problem_of
 from services.settings import load_settings
 from services.submission import parse_submission
+from services.web.asgi import utc_now
+from services.web.body import UnusableBody, read_json_object
+from services.web.callers import from_this_machine, principal_of
+from services.web.errors import Problem, problem_of
+from services.web.health import health_of
+from services.web.shapes import bill_json, bill_page_json, submitted_json
 
 ARRIVED_BY = "over HTTP"
 MAY_SUBMIT = (Role.ENGINEER, Role.ADMIN)

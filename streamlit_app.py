@@ -14,24 +14,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import create_app
 from scheduler import Scheduler
-from services.asgi import (
-    LoopbackOnly,
-    RefusedToListen,
-    check_listen_address,
-    session_routes,
-    utc_now,
-)
 from services.auth import Principal, SignInTickets
 from services.bootstrap import Services, open_services, run_with, running
 from services.database.embedded import EmbeddedPostgresError
-from services.database.locks import AppLock, DataFolderInUse, FileLocksUnavailable, claim_app
+from services.database.embedded.locks import (
+    AppLock,
+    DataFolderInUse,
+    FileLocksUnavailable,
+    claim_app,
+)
 from services.database.migrations import MigrationError
 from services.database.roles import UnableToPrepareRoles
 from services.database.transport import DatabaseError
 from services.demo import NotADemoDatabase
 from services.settings import Settings, SettingsError, load_settings
 from services.signing_key import UnableToUseSigningKey
-from services.wsgi_mount import WsgiMount
+from services.web.asgi import (
+    LoopbackOnly,
+    RefusedToListen,
+    check_listen_address,
+    session_routes,
+    utc_now,
+)
+from services.web.wsgi_mount import WsgiMount
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

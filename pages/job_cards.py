@@ -24,6 +24,7 @@ _WHAT: Final = {
     "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
     "meter_collection": "Collects the reading of each smart meter.",
 }
+_STARTS: Final = "jobs-started"
 
 
 def show_job(job: dict[str, Any], principal: Principal) -> None:
@@ -52,12 +53,15 @@ def start(job_id: str, principal: Principal, on: date | None = None) -> None:
     except (JobAlreadyRunning, SchedulerNotRunning) as error:
         st.warning(plain(error))
         return
+    st.session_state[_STARTS] = st.session_state.get(_STARTS, 0) + 1
     st.toast(f"{NAMES.get(job_id, job_id)} started.", icon=":material/play_arrow:")
     st.rerun()
 
 
 def _offer_run(job_id: str, principal: Principal) -> None:
-    with st.popover("Run now", icon=":material/play_arrow:", key=f"ask-{job_id}"):
+    # Another key after each start: the question that was answered must not stay open.
+    key = f"ask-{job_id}-{st.session_state.get(_STARTS, 0)}"
+    with st.popover("Run now", icon=":material/play_arrow:", key=key):
         st.markdown("It works on all that is due at this moment, and does nothing twice.")
         if st.button("Yes, run it now", key=f"run-{job_id}", type="primary"):
             start(job_id, principal)

@@ -5,8 +5,8 @@ import streamlit as st
 from pages.shell import calm, forget_sign_in, go_to, services, who_is_signed_in
 from pages.sign_in import show_sign_in
 from pages.words import plain
-from services.asgi import END_PATH
 from services.auth import NotSignedIn, Principal, Role
+from services.web.asgi import END_PATH
 
 # File, address, title, icon; by section, each with the role that sees it in the menu.
 _SECTIONS = {

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from services import bootstrap
-from services.asgi import SESSION_COOKIE, utc_now
 from services.auth import NotAllowed, NotSignedIn, Principal, Role, require
 from services.bootstrap import Services
 from services.database.errors import IllegalChange, NotFound
 from services.database.transport import DatabaseError, DatabaseRefused
 from services.domain.period import local_date
+from services.web.asgi import SESSION_COOKIE, utc_now
 
 if TYPE_CHECKING:
     from scheduler import Scheduler

@@ -6,8 +6,8 @@ import streamlit as st
 
 from pages.shell import address_with, go_to, keep_sign_in, now, services
 from pages.words import plain
-from services.asgi import BEGIN_PATH
 from services.auth import NotSignedIn, Role, demo_sign_in_allowed
+from services.web.asgi import BEGIN_PATH
 
 _DEMO_USERS = {Role.ENGINEER: "demo.engineer", Role.ADMIN: "demo.admin"}
 

@@ -1,7 +1,7 @@
 """A person approves a draft: it gets its number, and somebody is asked to pay it."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from services.auth import Principal, Role, require
 from services.billing_desk import BillingDesk
@@ -31,6 +31,6 @@ class BillApproval:
             bill_id=bill_id,
             issued_at=issue.at,
             issued_on=issue.on,
-            due_date=issue.on + timedelta(days=issue.due_days),
+            due_date=issue.due_date,
             owed=self.owed_steps.plan(bill_id=bill_id, kind="bill_issued"),
         )

@@ -77,8 +77,8 @@ def show_row(bill: Bill) -> None:
                 query_params={"id": bill.id},
             )
             st.caption(
-                f"**{plain(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · {kwh(bill.consumption_wh)} · "
-                f"meter {plain(bill.meter_serial)}"
+                f"**{plain(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · "
+                f"{kwh(bill.consumption_wh)} · meter {plain(bill.meter_serial)}"
             )
         with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
             amount = plain(money(bill.total_minor, bill.currency))

@@ -25,8 +25,8 @@ def show_row(reading: Reading) -> None:
         for doubt in doubts[:1]:
             st.markdown(plain(doubt))
         st.caption(
-            f"**{plain(reading.customer_name)}** · read {moment(reading.read_at, zone())} by {plain(reading.submitted_by)} "
-            f"· {READING_SOURCE[reading.source]}"
+            f"**{plain(reading.customer_name)}** · read {moment(reading.read_at, zone())} "
+            f"by {plain(reading.submitted_by)} · {READING_SOURCE[reading.source]}"
         )
 
 

@@ -39,29 +39,19 @@ def show_attention(figures: dict[str, Any]) -> None:
     last_runs = [job["last_run"] for job in scheduler().status(now())["jobs"] if job["last_run"]]
     failed = [run for run in last_runs if run["status"] == "failed" or run["set_aside"]]
     bills, jobs = "admin/bills.py", "admin/jobs.py"
+    draft = {"status": "Draft"}
     wanted = [
         (figures["flagged"], "flagged reading", None, "admin/flagged_readings.py", "flag", {}),
         (overdue, "overdue bill", None, bills, "alarm", {"status": "Overdue"}),
-        (
-            figures["drafts"],
-            "draft to issue",
-            "drafts to issue",
-            bills,
-            "draft",
-            {"status": "Draft"},
-        ),
+        (figures["drafts"], "draft to issue", "drafts to issue", bills, "draft", draft),
         (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),
     ]
     with st.container(border=True, gap="small"):
         st.markdown("**Needs attention**")
         for number, thing, things, page, icon, query in wanted:
             if number:
-                st.page_link(
-                    page,
-                    label=count(number, thing, things),
-                    icon=f":material/{icon}:",
-                    query_params=query,
-                )
+                said = count(number, thing, things)
+                st.page_link(page, label=said, icon=f":material/{icon}:", query_params=query)
         if figures["owed_work"]:
             st.caption(
                 f"Links or messages of {count(figures['owed_work'], 'bill')} are still being "

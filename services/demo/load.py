@@ -211,7 +211,7 @@ class _Loading:
         held = attempt | {"attempt": run.attempt, "lease_seconds": 60}
         owed = self.services.owed_steps.plan_for_any("overdue_notice")
         database.mark_overdue(actor=ACTOR, run=held, today=self.as_of, limit=_AT_ONCE, owed=owed)
-        database.finish_job_run(run=held, status="done", detail="marked with the demo's data")
+        database.finish_job_run(run=held, status="done", detail="Marked with the demo's data.")
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

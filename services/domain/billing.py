@@ -32,6 +32,11 @@ class Issue:
     on: date
     due_days: int
 
+    @property
+    def due_date(self) -> date:
+        """The local date by which the bill is to be paid."""
+        return self.on + timedelta(days=self.due_days)
+
 
 @dataclass(frozen=True, slots=True)
 class NewBill:
@@ -76,7 +81,7 @@ class NewBill:
             "reissue_no": self.reissue_no,
             "issued_at": issue.at.isoformat() if issue else None,
             "issued_on": issue.on.isoformat() if issue else None,
-            "due_date": (issue.on + timedelta(days=issue.due_days)).isoformat() if issue else None,
+            "due_date": issue.due_date.isoformat() if issue else None,
             "owed": self.owed,
         }
 

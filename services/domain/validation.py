@@ -210,7 +210,7 @@ class _Use:
         days = (read_on - last_read.read_on).days
         if days < 0:
             raise UnableToCompareReads(
-                f"A reading of {read_on} cannot be judged by one of {last_read.read_on}."
+                f"A reading of {_day(read_on)} cannot be judged by one of {_day(last_read.read_on)}."
             )
         return cls(days, usual_daily_use(history, dials, multiplier_milli))
 
@@ -237,7 +237,7 @@ def _below_last_read(
     now, last = _kwh(register_wh), _kwh(last_read.register_wh)
     if register_wh >= last_read.register_wh:
         return RuleOutcome(rule, "pass", f"{now} kWh is not below the last read of {last} kWh.")
-    fact = f"{now} kWh is below the last read of {last} kWh of {last_read.read_on}."
+    fact = f"{now} kWh is below the last read of {last} kWh of {_day(last_read.read_on)}."
     rolled = f"a rollover from {_kwh(_capacity_wh(dials) - 1000)} to 0"
     would_be = _used(used_wh, use)
     if use.limit_wh is None:
@@ -258,7 +258,7 @@ def _above_next_read(
     now, after = _kwh(register_wh), _kwh(next_read.register_wh)
     if register_wh <= next_read.register_wh:
         return RuleOutcome(rule, "pass", f"{now} kWh is not above the next read of {after} kWh.")
-    fact = f"{now} kWh is above the next read of {after} kWh of {next_read.read_on}."
+    fact = f"{now} kWh is above the next read of {after} kWh of {_day(next_read.read_on)}."
     if use.limit_wh is None or turned_wh > use.limit_wh:
         return RuleOutcome(rule, "review", f"{fact} A rollover between the two is not plausible.")
     return RuleOutcome(rule, "warn", f"{fact} A rollover between the two explains it.")
@@ -302,6 +302,10 @@ def _compared(used_wh: int, use: _Use) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"
 
 
 def _kwh(wh: int) -> str:

@@ -188,7 +188,7 @@ def test_below_the_last_read_needs_review_where_a_rollover_is_not_plausible() ->
     }
     assert found.verdict == "needs_review"
     assert _message(found, "below_last_read") == (
-        "2,300 kWh is below the last read of 2,330 kWh of 2025-04-11. A rollover from 99,999 to 0 "
+        "2,300 kWh is below the last read of 2,330 kWh of 11 Apr 2025. A rollover from 99,999 to 0 "
         "is not plausible: it would mean 99,970 kWh in 31 days, 242.5 times the usual 13.3 kWh "
         "a day."
     )
@@ -199,7 +199,7 @@ def test_a_plausible_rollover_is_accepted_with_a_warning_that_names_it() -> None
     assert _outcomes(found) == {"below_last_read": "warn", "high_use": "pass", "zero_use": "pass"}
     assert found.verdict == "accepted"
     assert _message(found, "below_last_read") == (
-        "11 kWh is below the last read of 99,986 kWh of 2025-04-11. A rollover from 99,999 to 0 "
+        "11 kWh is below the last read of 99,986 kWh of 11 Apr 2025. A rollover from 99,999 to 0 "
         "explains it: 25 kWh in 31 days, 0.1 times the usual 13.9 kWh a day."
     )
 
@@ -255,7 +255,7 @@ def test_a_late_reading_must_not_be_above_the_read_that_follows_it() -> None:
     assert _late("2742", 120, following, *USUAL).outcome == "pass"
     above = _late("2742.001", 120, following, *USUAL)
     assert (above.rule, above.outcome) == ("above_next_read", "review")
-    assert "2,742.001 kWh is above the next read of 2,742 kWh of 2025-05-12." in above.message
+    assert "2,742.001 kWh is above the next read of 2,742 kWh of 12 May 2025." in above.message
 
 
 def test_a_late_reading_may_stand_before_the_rollover_of_the_next_read() -> None:
