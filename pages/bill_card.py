@@ -61,7 +61,7 @@ def _show_total(bill: Bill) -> None:
 
 def _lines_table(bill: Bill) -> str:
     """Three columns, so that a phone still shows a line's name in one or two rows."""
-    rows = ["| | | Amount |", "|:---|---:|---:|"]
+    rows = ["| Charge | How it was worked out | Amount |", "|:---|---:|---:|"]
     for line in bill.lines:
         rows.append(_line_row(line, bill.currency))
         rows += [_slab_row(part) for part in line.slabs if len(line.slabs) > 1]

@@ -209,9 +209,8 @@ class _Use:
         """Raises UnableToCompareReads when the last read is of a later day."""
         days = (read_on - last_read.read_on).days
         if days < 0:
-            raise UnableToCompareReads(
-                f"A reading of {_day(read_on)} cannot be judged by one of {_day(last_read.read_on)}."
-            )
+            read, last = _day(read_on), _day(last_read.read_on)
+            raise UnableToCompareReads(f"A reading of {read} cannot be judged by one of {last}.")
         return cls(days, usual_daily_use(history, dials, multiplier_milli))
 
     @property
