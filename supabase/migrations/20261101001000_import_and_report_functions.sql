@@ -31,7 +31,7 @@ begin
         select id, account_no, name, coalesce(email, ''), coalesce(phone, ''), coalesce(address, ''),
                coalesce(language, 'en'), currency
         from incoming
-        on conflict (account_no) do nothing;
+        on conflict do nothing;
         get diagnostics v_added = row_count;
         update public.customers c
         set name = x.name, email = coalesce(x.email, ''), phone = coalesce(x.phone, ''),
@@ -81,12 +81,12 @@ begin
         select distinct on (x.code) x.tariff_id, x.code, x.name, x.currency
         from jsonb_to_recordset(p -> 'rows') as x(tariff_id uuid, code text, name text, currency text)
         order by x.code
-        on conflict (code) do nothing;
+        on conflict do nothing;
         insert into public.tariff_versions (id, tariff_id, effective_from, definition)
         select x.id, t.id, x.effective_from, x.definition
         from jsonb_to_recordset(p -> 'rows') as x(id uuid, code text, effective_from date, definition jsonb)
         join public.tariffs t on t.code = x.code
-        on conflict (tariff_id, effective_from) do nothing;
+        on conflict do nothing;
         get diagnostics v_added = row_count;
     end if;
     return private.import_answer(v_errors, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
@@ -143,7 +143,7 @@ begin
                 multiplier_milli integer, opened_on date)
             join public.customers c on c.account_no = x.account_no
             join public.tariffs t on t.code = x.tariff_code
-            on conflict (serial) do nothing
+            on conflict do nothing
             returning id
         )
         insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, is_opening, submitted_by)
