@@ -54,9 +54,9 @@ def billed_and_collected(months: Sequence[dict[str, Any]], currency: str) -> Non
     st.altair_chart(chart, alt=f"Billed and collected by month, {first} to {last}, in {currency}")
 
 
-def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint, meter: Meter) -> None:
-    """Average daily use between reads, the flagged one last and in another colour."""
-    reads = [*history, flagged]
+def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint | None, meter: Meter) -> None:
+    """Average daily use between reads, the flagged one (if any) last and in another colour."""
+    reads = [*history, flagged] if flagged else list(history)
     rows = [
         {
             "until": day(closing.read_on),

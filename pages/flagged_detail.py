@@ -67,14 +67,22 @@ def _show_reading(reading: Reading, context: ReadingContext) -> None:
                 st.warning(plain(rule["message"]), icon=":material/flag:")
     with st.container(border=True):
         st.markdown("**Daily use between reads**")
-        daily_use(context.history[-12:], reading.point, context.meter)
+        # Below the last read, nobody knows the use: a rollover's would dwarf every real bar.
+        flagged = None if _is_below_last(reading) else reading.point
+        daily_use(context.history[-12:], flagged, context.meter)
+
+
+def _is_below_last(reading: Reading) -> bool:
+    rules = reading.validation["rules"]
+    return any(r["rule"] == "below_last_read" and r["outcome"] == "review" for r in rules)
 
 
 def _ask_decision(reading: Reading, principal: Principal) -> None:
     choice = st.segmented_control(
         "Decision",
         _DECISIONS,
-        default="Accept",
+        # A meter hardly ever runs backwards; a digit is easily mistyped.
+        default="Correct" if _is_below_last(reading) else "Accept",
         required=True,
         label_visibility="collapsed",
         width="stretch",

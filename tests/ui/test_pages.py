@@ -452,6 +452,8 @@ class TestOffice:
     ) -> None:
         reading = flagged(services, new_meter())
         app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
+        assert "Right reading (kWh)" in [field.label for field in app.text_input]
+        app.segmented_control[0].select("Accept").run()
         assert "Bills **₹" in words(app)
         app = press(app, "Accept and bill")
         assert "Say why" in words(app)
@@ -492,8 +494,9 @@ class TestOffice:
         app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
         boss = Principal("boss", Role.ADMIN, None, "token")
         services.reading_review.reject(reading_id=reading.id, reason="wrong", principal=boss)
-        fill(app, "Reason", "rollover seen")
-        app = press(app, "Accept and bill")
+        fill(app, "Right reading (kWh)", "1117")
+        fill(app, "Reason", "a digit was missing")
+        app = press(app, "Correct and bill")
         assert "Decided by boss" in words(app)
         assert services.database.reading(reading.id).status == "rejected"
 
