@@ -40,6 +40,7 @@ class StepDone:
     """What a step leaves behind: words for people, and facts that later steps and the bill need."""
 
     detail: str
+    facts: Mapping[str, str] = field(default_factory=dict)
     payment_url: str | None = None
     notifications: tuple[Mapping[str, str], ...] = ()
 
@@ -47,8 +48,11 @@ class StepDone:
 class StepHandler(Protocol):
     """Does one owed step for a bill; may be repeated when a crash came before it was recorded."""
 
-    def __call__(self, *, bill: Bill, kind: OwedKind) -> StepDone:
-        """Do the step; raises TemporaryFailure or FinalFailure."""
+    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+        """Do the step, knowing the facts that the steps before left behind.
+
+        Raises TemporaryFailure or FinalFailure.
+        """
         ...
 
 
@@ -141,7 +145,7 @@ class OwedSteps:
                 steps[step] = blocked
                 continue
             progress(StepOutcome(step, "running"))
-            steps[step], done = self._try(step, work, bill)
+            steps[step], done = self._try(step, work, bill, facts_of(steps))
             if done and done.payment_url:
                 bill = bill.model_copy(update={"payment_url": done.payment_url})
             progress(outcome(step, steps[step]))
@@ -167,10 +171,12 @@ class OwedSteps:
         how = "failed" if steps[before].status == "failed" else "was skipped"
         return StepState(status="skipped", detail=f"step {before} {how}")
 
-    def _try(self, step: int, work: OwedWork, bill: Bill) -> tuple[StepState, StepDone | None]:
+    def _try(
+        self, step: int, work: OwedWork, bill: Bill, facts: Mapping[str, str]
+    ) -> tuple[StepState, StepDone | None]:
         try:
-            done = self.handlers[step](bill=bill, kind=work.kind)
-            return StepState(status="done", detail=done.detail), done
+            done = self.handlers[step](bill=bill, kind=work.kind, facts=facts)
+            return StepState(status="done", detail=done.detail, facts=dict(done.facts)), done
         except KeyError:
             return StepState(status="skipped", detail=NOT_CONFIGURED), None
         except FinalFailure as error:
@@ -209,6 +215,11 @@ class OwedSteps:
                 "notifications": [dict(n) for n in done.notifications] if done else [],
             },
         )
+
+
+def facts_of(steps: Mapping[int, StepState]) -> dict[str, str]:
+    """What the steps have left behind, the later ones winning."""
+    return {name: fact for step in sorted(steps) for name, fact in steps[step].facts.items()}
 
 
 def pause_seconds(attempts: int) -> int:

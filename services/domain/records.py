@@ -164,6 +164,8 @@ class StepState(Record):
 
     status: StepStatus
     detail: str = ""
+    # What later steps need of this one, such as the text of the message.
+    facts: dict[str, str] = {}
 
 
 class OwedWork(Record):

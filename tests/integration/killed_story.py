@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +20,12 @@ def handlers_that_note(notes: Path) -> dict[int, StepHandler]:
     """Handlers for steps 8 to 13 that write a line for each time they were called."""
 
     def handler(step: int) -> StepHandler:
-        def note(*, bill: Bill, kind: OwedKind) -> StepDone:
+        def note(
+            *,
+            bill: Bill,
+            kind: OwedKind,
+            facts: Mapping[str, str],  # noqa: ARG001 - what the protocol gives
+        ) -> StepDone:
             with notes.open("a") as file:
                 file.write(f"{bill.id} {kind} {step}\n")
                 file.flush()

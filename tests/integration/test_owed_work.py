@@ -1,7 +1,7 @@
 """What a bill owes is done once, tried again when it failed, and given up at last."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,12 +27,14 @@ class Recorder:
 
     def __init__(self, does: Callable[[int], StepDone] | None = None) -> None:
         self.calls: list[str] = []
+        self.facts: dict[str, str] = {}
         self._does = does or (lambda _: StepDone("done"))
         self._lock = threading.Lock()
 
-    def __call__(self, *, bill: Bill, kind: OwedKind) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
         with self._lock:
             self.calls.append(f"{bill.id}/{kind}")
+            self.facts = dict(facts)
             count = len(self.calls)
         return self._does(count)
 
@@ -145,6 +147,21 @@ def test_the_message_waits_for_the_link_but_not_for_ever(
     assert len(message.calls) == 1
     assert answer.bill is not None
     assert state_of(utility, answer.bill.id)[1][13] == "done"
+    utility.services.close()
+
+
+def test_a_step_knows_what_the_steps_before_left_behind_also_after_a_pause(
+    utility_with: MakeUtility, database: str
+) -> None:
+    message = Recorder(lambda _: StepDone("written", facts={"text": "Your bill is ready."}))
+    send = Recorder(fail_first(1))
+    utility = utility_with({11: message, 12: send})
+    utility.add_meter("M1")
+    utility.submit("M1", 1117)
+    make_due(database)
+    utility.services.owed_steps.sweep()
+    assert send.facts == {"text": "Your bill is ready."}
+    assert (len(message.calls), len(send.calls)) == (1, 2)
     utility.services.close()
 
 
