@@ -3,14 +3,18 @@
 import streamlit as st
 
 from pages.parts import facts, status_badge
-from pages.words import BILL_STATUS, day, kwh, money, period, plain, times
+from pages.shell import services
+from pages.words import BILL_STATUS, day, grouped, kwh, money, period, plain, times
 from services.domain.rating import BillLine, SlabPart
 from services.domain.records import Bill
+
+_UNITS = {"day": "days", "month": "months"}
 
 
 def show_bill(bill: Bill) -> None:
     """The whole bill; amounts are in its own currency."""
     with st.container(border=True):
+        st.caption(plain(services().settings.utility_name))
         with st.container(horizontal=True, vertical_alignment="center"):
             title = f"Bill {bill.reference}" if bill.number is not None else "Draft bill"
             st.subheader(title, anchor=False, width="content")
@@ -20,8 +24,8 @@ def show_bill(bill: Bill) -> None:
             f"  \n{plain(bill.address)}"
         )
         _show_reads(bill)
-        st.markdown(_lines_table(bill), width="stretch")
         _show_total(bill)
+        st.markdown(_lines_table(bill), width="stretch")
 
 
 def _show_reads(bill: Bill) -> None:
@@ -61,41 +65,34 @@ def _show_total(bill: Bill) -> None:
 
 def _lines_table(bill: Bill) -> str:
     """Three columns, so that a phone still shows a line's name in one or two rows."""
-    rows = ["| Charge | How it was worked out | Amount |", "|:---|---:|---:|"]
+    rows = ["| Charge | Basis | Amount |", "|:---|---:|---:|"]
     for line in bill.lines:
         rows.append(_line_row(line, bill.currency))
         rows += [_slab_row(part) for part in line.slabs if len(line.slabs) > 1]
+    rows.append(_sum_row("**Total**", bill.total_minor, bill.currency))
     if bill.tax_minor:
-        rows.append(_sum_row("Subtotal", bill.subtotal_minor, bill.currency))
-        rows.append(_sum_row("Tax", bill.tax_minor, bill.currency))
-    rows.append(_sum_row("Total", bill.total_minor, bill.currency, strong=True))
+        rows.append(_sum_row(":gray[:small[of which taxes]]", bill.tax_minor, bill.currency))
     return "\n".join(rows)
 
 
 def _line_row(line: BillLine, currency: str) -> str:
     amount = plain(money(line.amount_minor, currency))
     if line.unit == "%":
-        worked_out = f"{line.rate} % of {line.quantity}"
+        basis = f"{line.rate}% of {grouped(line.quantity)}"
     else:
-        worked_out = f"{line.quantity} {line.unit}"
+        basis = f"{grouped(line.quantity)} {_UNITS.get(line.unit, line.unit)}"
         if line.rate is not None:
-            worked_out += f" × {line.rate}"
-    return f"| {plain(line.description)} | :small[{_unbroken(worked_out)}] | {amount} |"
+            basis += f" × {grouped(line.rate)}"
+    return f"| {plain(line.description)} | :small[{plain(basis)}] | {amount} |"
 
 
 def _slab_row(part: SlabPart) -> str:
-    end = f"{part.from_kwh} to {part.to_kwh} kWh" if part.to_kwh else f"above {part.from_kwh} kWh"
-    worked_out = f"{part.quantity} kWh × {part.rate}"
-    cells = (plain(end), _unbroken(worked_out), plain(part.amount))
-    name, how, amount = (f":gray[:small[{cell}]]" for cell in cells)
-    return f"| &emsp;{name} | {how} | {amount} |"
+    first, last = grouped(part.from_kwh), part.to_kwh
+    end = f"{first} to {grouped(last)} kWh" if last else f"above {first} kWh"
+    cells = (end, f"{grouped(part.quantity)} kWh × {part.rate}", grouped(part.amount))
+    name, basis, amount = (f":gray[:small[{plain(cell)}]]" for cell in cells)
+    return f"| &emsp;{name} | {basis} | {amount} |"
 
 
-def _unbroken(text: str) -> str:
-    return plain(text).replace(" ", "&nbsp;")
-
-
-def _sum_row(name: str, minor: int, currency: str, *, strong: bool = False) -> str:
-    amount = plain(money(minor, currency))
-    mark = "**" if strong else ""
-    return f"| {mark}{name}{mark} | | {mark}{amount}{mark} |"
+def _sum_row(name: str, minor: int, currency: str) -> str:
+    return f"| {name} | | **{plain(money(minor, currency))}** |"

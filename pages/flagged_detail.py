@@ -98,10 +98,11 @@ def _ask_decision(reading: Reading, principal: Principal) -> None:
 
 def _ask_accept(reading: Reading, principal: Principal) -> None:
     st.markdown("The meter really shows this value.")
-    _show_preview(reading, None)
+    decision = _show_preview(reading, None)
+    label = "Accept and bill" if decision and decision.bill else "Accept"
     with st.form(f"accept-{reading.id}", border=False):
         reason = st.text_input("Reason", placeholder="Such as: photo of the meter seen")
-        if st.form_submit_button("Accept and bill", type="primary", width="stretch"):
+        if st.form_submit_button(label, type="primary", width="stretch"):
             _decide(
                 lambda: services().reading_review.accept(
                     reading_id=reading.id, reason=reason, principal=principal, now=now()
@@ -142,15 +143,16 @@ def _ask_reject(reading: Reading, principal: Principal) -> None:
             )
 
 
-def _show_preview(reading: Reading, value: str | None) -> None:
+def _show_preview(reading: Reading, value: str | None) -> Decision | None:
     try:
         decision = services().reading_review.preview(
             reading_id=reading.id, reading_kwh=value, now=now()
         )
     except _WRONG as error:
         st.error(plain(error), icon=":material/edit:")
-        return
+        return None
     st.info(_what_it_bills(decision), icon=":material/receipt_long:")
+    return decision
 
 
 def _what_it_bills(decision: Decision) -> str:

@@ -46,7 +46,7 @@ def ask_reading(serial: str) -> None:
         typed = st.text_input(
             "Reading (kWh)",
             value=form["reading_kwh"],
-            placeholder="What the meter shows, such as 1117 or 1117.5",
+            placeholder="Such as 1117 or 1117.5",
             autocomplete="off",
             key=f"typed-{form['key']}",
         )

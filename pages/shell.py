@@ -105,7 +105,7 @@ def calm() -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        st.warning(f"{error} It may have been moved; look for it in the list.")
+        st.warning(f"{error} Look for it in the list.")
     except IllegalChange as error:
         st.warning(f"{error} Nothing was changed.")
         _try_again("Show it as it is now")

@@ -59,8 +59,8 @@ def _demo_buttons() -> None:
     ):
         return
     with st.container(border=True):
-        st.markdown("**Have a look around**")
-        st.caption("No password: this works only on the machine that the system runs on.")
+        st.markdown("**On this machine**")
+        st.caption("No password: this works only where the system runs, and never with Auth0.")
         for role, label, icon in (
             (Role.ENGINEER, "Field engineer", ":material/engineering:"),
             (Role.ADMIN, "Administrator", ":material/admin_panel_settings:"),

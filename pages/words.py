@@ -93,6 +93,11 @@ def kwh(wh: int) -> str:
     return f"{Decimal(format_kwh(wh)):,f} kWh"
 
 
+def grouped(decimal_text: str) -> str:
+    """An exact decimal text with its thousands grouped: 1,300."""
+    return f"{Decimal(decimal_text):,f}"
+
+
 def times(multiplier_milli: int) -> str:
     """A meter's multiplier, from thousandths: × 40."""
     return f"× {scaled_text(multiplier_milli, places=3, trim=True)}"

@@ -121,6 +121,7 @@ class BillingDesk:
             history=context.history,
             dials=meter.dials,
             multiplier_milli=meter.multiplier_milli,
+            opening_on=context.opening.read_on,
         )
         closing = Read(
             id=reading_id or str(uuid4()),

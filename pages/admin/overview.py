@@ -63,7 +63,7 @@ def show_attention(figures: dict[str, Any]) -> None:
 
 require_role(Role.ADMIN)
 st.title("Overview", anchor=False)
-overview = services().database.overview(today=today())
+overview = services().database.overview(today=today(), currency=services().settings.currency)
 shown = [
     of
     for of in overview["currencies"]

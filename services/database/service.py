@@ -289,9 +289,14 @@ class DatabaseService:
         answer = self._call("record_payments", actor=actor, payments=[dict(p) for p in payments])
         return int(answer["recorded"])
 
-    def overview(self, *, today: date, months: int = 12) -> Json:
-        """Billed and collected by month, outstanding, overdue; minor units per currency."""
-        answer: Json = self._call("overview", today=today.isoformat(), months=months)
+    def overview(self, *, today: date, currency: str, months: int = 12) -> Json:
+        """Billed and collected by month, outstanding, overdue; minor units per currency.
+
+        `currency` is the one to show while there is no tariff yet.
+        """
+        answer: Json = self._call(
+            "overview", today=today.isoformat(), currency=currency, months=months
+        )
         return answer
 
     # -- owed work -----------------------------------------------------------------------------

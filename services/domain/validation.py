@@ -16,11 +16,12 @@ from typing import Any, Final, Literal, Self
 from services.domain.energy import format_kwh
 from services.domain.money import round_half_up, scaled_text
 
-Rule = Literal["below_last_read", "high_use", "zero_use", "above_next_read"]
+Rule = Literal["below_last_read", "high_use", "zero_use", "above_next_read", "long_period"]
 Outcome = Literal["pass", "warn", "review", "not_applicable"]
 Verdict = Literal["accepted", "needs_review"]
 
 HIGH_USE_FACTOR: Final = 3
+LONGEST_USUAL_PERIOD_DAYS: Final = 62
 _NO_HISTORY: Final = "there are not yet two reads on different days to know the usual use from"
 
 
@@ -158,11 +159,13 @@ def validate_reading(
     dials: int,
     multiplier_milli: int,
     next_read: ReadPoint | None = None,
+    opening_on: date | None = None,
 ) -> Validation:
     """Judge a register value by the last read and by the usual use of `history`.
 
     `history` holds accepted reads up to and with the last one, some 400 days of them; `next_read`
-    is the accepted read after this one, where it comes in late.
+    is the accepted read after this one, where it comes in late; `opening_on` is the local date from
+    which a bill up to this read would run.
     Raises ReadingTooLong, UnableToCompareReads.
     """
     use = _Use.of(read_on, last_read, history, dials, multiplier_milli)
@@ -175,9 +178,15 @@ def validate_reading(
     below = _below_last_read(register_wh, last_read, used_wh, use, dials)
     if below.outcome == "review":
         unknown = "The use is not known while the reading is below the last one."
-        found = (below, _not_applicable("high_use", unknown), _not_applicable("zero_use", unknown))
+        found: tuple[RuleOutcome, ...] = (
+            below,
+            _not_applicable("high_use", unknown),
+            _not_applicable("zero_use", unknown),
+        )
     else:
         found = (below, _high_use(used_wh, use), _zero_use(used_wh, use))
+    if opening_on is not None and (read_on - opening_on).days > LONGEST_USUAL_PERIOD_DAYS:
+        found = (*found, _long_period(read_on, opening_on))
     if next_read is None:
         return Validation(found)
     late = _Use(max((next_read.read_on - read_on).days, 0), use.usual_wh)
@@ -261,6 +270,14 @@ def _above_next_read(
     if use.limit_wh is None or turned_wh > use.limit_wh:
         return RuleOutcome(rule, "review", f"{fact} A rollover between the two is not plausible.")
     return RuleOutcome(rule, "warn", f"{fact} A rollover between the two explains it.")
+
+
+def _long_period(read_on: date, opening_on: date) -> RuleOutcome:
+    """Period length as eemeter's, for bills of one month or two: slabs made for a month mislead."""
+    days = (read_on - opening_on).days
+    since = f"since the last billed read of {_day(opening_on)}"
+    message = f"A bill up to this read covers {days} days, {since}."
+    return RuleOutcome("long_period", "warn", message)
 
 
 def _high_use(used_wh: int, use: _Use) -> RuleOutcome:

@@ -214,6 +214,8 @@ language sql stable set search_path = '' as $$
         from bounds b
     ), currencies as (
         select distinct currency from public.tariffs
+        union
+        select p ->> 'currency' where not exists (select 1 from public.tariffs)
     ), billed as (
         select currency, date_trunc('month', issued_on)::date as month, sum(total_minor) as minor, count(*) as bills
         from public.bills, bounds
@@ -250,7 +252,7 @@ language sql stable set search_path = '' as $$
             from currencies c left join owed o on o.currency = c.currency))
 $$;
 comment on function public.overview is
-    'Billed and collected by month, outstanding and overdue now, per currency (never added across): {today, months}.';
+    'Billed and collected by month, outstanding and overdue now, per currency (never added across): {today, currency: the one to show without tariffs, months}.';
 
 create function public.add_api_key(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$

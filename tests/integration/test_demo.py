@@ -69,7 +69,11 @@ def everything(services: Services) -> list[Any]:
     )
     readings = database.readings(page_size=5000).items
     reads = [r.model_dump(exclude={"created_at"}) for r in readings]
-    return [bills, sorted(reads, key=lambda r: r["id"]), database.overview(today=NOW.date())]
+    return [
+        bills,
+        sorted(reads, key=lambda r: r["id"]),
+        database.overview(today=NOW.date(), currency="INR"),
+    ]
 
 
 def test_bills_are_to_be_seen_in_every_state(loaded: Services) -> None:

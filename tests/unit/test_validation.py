@@ -346,3 +346,21 @@ def test_one_review_outweighs_every_pass_and_warning() -> None:
         )
     )
     assert found.verdict == "needs_review"
+
+
+@pytest.mark.parametrize(("days", "told"), [(62, False), (63, True)])
+def test_a_bill_over_more_than_two_months_is_told(days: int, told: bool) -> None:
+    opening = ReadPoint(register_wh=1_000_000, read_on=date(2026, 1, 1))
+    found = validate_reading(
+        register_wh=1_100_000,
+        read_on=opening.read_on + timedelta(days=days),
+        last_read=opening,
+        history=[opening],
+        dials=5,
+        multiplier_milli=1000,
+        opening_on=opening.read_on,
+    )
+    said = [r.message for r in found.outcomes if r.rule == "long_period"]
+    since = "since the last billed read of 1 Jan 2026"
+    assert said == ([f"A bill up to this read covers 63 days, {since}."] if told else [])
+    assert found.verdict == "accepted"
