@@ -333,8 +333,16 @@ class Scheduler:
             do()
         except DatabaseError as error:
             self._log_outage(what, error)
+            self._revive_database()
         except Exception:
             log.exception("%s failed", what)
+
+    def _revive_database(self) -> None:
+        """A server of our own that was killed is started again; what cannot be is told."""
+        try:
+            self._services.revive_database()
+        except Exception:
+            log.exception("the database server could not be started again")
 
     def _log_outage(self, what: str, error: DatabaseError) -> None:
         """One line, once a minute at most: an outage lasts and its traceback says nothing."""

@@ -178,7 +178,9 @@ app = st.App(
     routes=[
         # A Mount would take only what lies below its path.
         Route("/webhook/stripe", payments),
+        Route("/webhook", api),
         Mount("/webhook", api),
+        Route("/api", api),
         Mount("/api", api),
         *session_routes(process.tickets, verify, utc_now),
     ],

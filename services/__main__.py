@@ -29,6 +29,7 @@ from services.signing_key import UnableToUseSigningKey, load_or_create_signing_k
 PROGRAM = "python -m services"
 MOST_PROBLEMS_SHOWN = 100
 LONGEST_NAME = 100
+EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 LONGEST_TOKEN_HOURS = 24 * 365
 
 # What an operator can do something about: one sentence, no traceback.
@@ -233,7 +234,10 @@ def _name(text: str) -> str:
 
 def _instant(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
+        if not EARLIEST_YEAR <= at.year <= LATEST_YEAR:
+            raise ValueError(text)
+        return at
     except ValueError:
         wanted = f"must be a date and time such as 2026-03-01T02:00, not {text[:40]!r}"
         raise argparse.ArgumentTypeError(wanted) from None

@@ -10,7 +10,7 @@ from services.domain.billing import Issue, NewBill, Register, draw_up_bill
 from services.domain.energy import format_kwh
 from services.domain.money import Money
 from services.domain.period import local_date
-from services.domain.records import Read, ReadingContext, ReadingSource
+from services.domain.records import Read, Reading, ReadingContext, ReadingSource
 from services.domain.validation import (
     Validation,
     check_fits_dials,
@@ -52,6 +52,8 @@ class Decision:
     validation: Validation
     bill: NewBill | None
     explanation: str
+    # Ids of the accepted reads before and after it, which the rules compared it with.
+    neighbours: tuple[str | None, str | None]
 
     @property
     def validation_summary(self) -> str:
@@ -113,16 +115,7 @@ class BillingDesk:
                 f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
                 "the reading is dated before that."
             )
-        validation = validate_reading(
-            register_wh=read.register_wh,
-            read_on=read.read_on,
-            last_read=context.last_read.point,
-            next_read=context.next_read.point if context.next_read else None,
-            history=context.history,
-            dials=meter.dials,
-            multiplier_milli=meter.multiplier_milli,
-            opening_on=context.opening.read_on,
-        )
+        validation = self._validate(context, read, context.last_read)
         closing = Read(
             id=reading_id or str(uuid4()),
             read_at=read.read_at,
@@ -138,7 +131,32 @@ class BillingDesk:
             validation=validation,
             bill=None if why_not else self.draw_up(context=context, closing=closing, now=now),
             explanation=why_not,
+            neighbours=context.neighbours,
         )
+
+    def _validate(self, context: ReadingContext, read: ReadValue, last_read: Reading) -> Validation:
+        """The rules against the last read, and against the read that the bill would open at.
+
+        The two differ where reads came in late or unbilled; the bill runs from the second.
+        """
+        meter, opening = context.meter, context.opening
+
+        def against(earlier: Reading) -> Validation:
+            return validate_reading(
+                register_wh=read.register_wh,
+                read_on=read.read_on,
+                last_read=earlier.point,
+                next_read=context.next_read.point if context.next_read else None,
+                history=context.history,
+                dials=meter.dials,
+                multiplier_milli=meter.multiplier_milli,
+                opening_on=opening.read_on,
+            )
+
+        found = against(last_read)
+        if opening.id == last_read.id or opening.read_at >= last_read.read_at:
+            return found
+        return found.with_doubts_of(against(opening))
 
     def draw_up(self, *, context: ReadingContext, closing: Read, now: datetime) -> NewBill:
         """The bill from the meter's chain to this read, with what it will owe to the outside."""

@@ -43,6 +43,8 @@ class Services:
     bill_approval: BillApproval
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
+    # Brings a dead server of our own back; does nothing where the database is somebody else's.
+    revive_database: Callable[[], None] = lambda: None
     # Undone in reverse order by close().
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
 
@@ -65,17 +67,19 @@ def build_services(
     """
     closers: list[Callable[[], None]] = []
     try:
-        dsn = _database_address(settings, closers)
+        server = EmbeddedPostgres(settings.data_dir) if settings.embedded else None
+        dsn = _database_address(settings, server, closers)
         apply_migrations(dsn, MIGRATIONS)
         database = DatabaseService(DirectTransport(dsn))
         closers.append(database.close)
-        return wire(
+        services = wire(
             settings,
             database,
             step_handlers=step_handlers,
             lease_seconds=lease_seconds,
             closers=tuple(closers),
         )
+        return replace(services, revive_database=server.start) if server else services
     except BaseException:
         for close in reversed(closers):
             close()
@@ -103,7 +107,9 @@ def open_services(settings: Settings, *, now: datetime) -> Services:
     return replace(services, headend_url=head_end.url, closers=closers)
 
 
-def _database_address(settings: Settings, closers: list[Callable[[], None]]) -> str:
+def _database_address(
+    settings: Settings, server: EmbeddedPostgres | None, closers: list[Callable[[], None]]
+) -> str:
     if settings.supabase_url is not None:
         raise SettingsError(
             ["SUPABASE_URL: this version cannot use it yet; give the database's DATABASE_URL."]
@@ -112,7 +118,8 @@ def _database_address(settings: Settings, closers: list[Callable[[], None]]) -> 
         dsn = settings.database_url.get_secret_value()
         prepare_roles(dsn)
         return dsn
-    server = EmbeddedPostgres(settings.data_dir)
+    if server is None:
+        raise SettingsError(["DATABASE_URL: there is no database to work with."])
     server.start()
     closers.append(server.stop)
     return server.database(DEMO_DATABASE if settings.demo else OWN_DATABASE)

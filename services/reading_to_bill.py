@@ -84,6 +84,7 @@ class ReadingToBill:
         for _ in range(PRICING_ATTEMPTS):
             context = self._look_up_past_readings(log, handed_in)  # 4
             if context.replay is not None:
+                self._keep_key(handed_in, context.replay)
                 return self._replayed(log, context.replay)
             decision = self._validate(log, handed_in, context)  # 5
             self._calculate_bill(log, decision)  # 6
@@ -166,6 +167,7 @@ class ReadingToBill:
                 idempotency_key=handed_in.submission.idempotency_key,
                 body_hash=handed_in.submission.body_hash,
                 reading=decision.reading_row(source=handed_in.source, submitted_by=user),
+                neighbours=decision.neighbours,
                 bill=decision.bill,
                 run=handed_in.run,
             )
@@ -193,6 +195,17 @@ class ReadingToBill:
         if stored.reading.status == "needs_review":
             outcome = "needs_review"
         return Submitted(outcome, stored.reading, bill, tuple(log.outcomes), decision.explanation)
+
+    def _keep_key(self, handed_in: _HandedIn, stored: StoredReading) -> None:
+        """A new key with a known reading is bound to it: with another body it is refused."""
+        submission = handed_in.submission
+        if submission.idempotency_key is not None:
+            self.database.keep_idempotency_key(
+                caller=handed_in.principal.user,
+                idempotency_key=submission.idempotency_key,
+                body_hash=submission.body_hash,
+                reading_id=stored.reading.id,
+            )
 
     def _replayed(self, log: StepLog, stored: StoredReading) -> Submitted:
         """Answer a repeat with what the first submission left, and change nothing."""

@@ -23,6 +23,7 @@ from services.database.transport import (
 Answer = TypeVar("Answer")
 
 POOL_WAIT_SECONDS = 5.0
+RECONNECT_SECONDS = 5.0
 CONNECTION_LOST = "08006"
 POOL_EXHAUSTED = "pool_timeout"
 POOL_CLOSED = "pool_closed"
@@ -52,6 +53,8 @@ class DirectTransport:
             min_size=1,
             max_size=pool_size,
             timeout=POOL_WAIT_SECONDS,
+            # Its pauses double up to this: after a long outage people should not wait for long.
+            reconnect_timeout=RECONNECT_SECONDS,
             kwargs=CONNECTION_SETTINGS,
             configure=_set_up_session,
             # A connection from before a restart is thrown away before anyone uses it.

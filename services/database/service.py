@@ -143,6 +143,7 @@ class DatabaseService:
         *,
         actor: str,
         reading: Mapping[str, Any],
+        neighbours: Sequence[str | None],
         bill: NewBill | None,
         idempotency_key: str | None = None,
         body_hash: str | None = None,
@@ -150,6 +151,7 @@ class DatabaseService:
     ) -> StoredReading:
         """Step 7: reading, bill, its number and the work it owes, in one transaction.
 
+        `neighbours` are the ids of the accepted reads before and after it that the rules compared.
         Raises ChainMoved, IdempotencyKeyReused, ReadingConflict, RunTakenOver.
         """
         return StoredReading.model_validate(
@@ -160,9 +162,22 @@ class DatabaseService:
                 idempotency_key=idempotency_key,
                 body_hash=body_hash,
                 reading=dict(reading),
+                neighbours=list(neighbours),
                 bill=bill.to_json() if bill else None,
                 run=dict(run) if run else None,
             )
+        )
+
+    def keep_idempotency_key(
+        self, *, caller: str, idempotency_key: str, body_hash: str, reading_id: str
+    ) -> None:
+        """Bind a key to the reading that its body repeats."""
+        self._call(
+            "keep_idempotency_key",
+            caller=caller,
+            idempotency_key=idempotency_key,
+            body_hash=body_hash,
+            reading_id=reading_id,
         )
 
     def decide_reading(

@@ -195,6 +195,12 @@ class ReadingContext(Record):
     same_day: bool
     replay: "StoredReading | None"
 
+    @property
+    def neighbours(self) -> tuple[str | None, str | None]:
+        """The ids of the accepted reads before and after the one in question."""
+        before, after = self.last_read, self.next_read
+        return before.id if before else None, after.id if after else None
+
     @field_validator("history", mode="before")
     @classmethod
     def _parse_history(cls, history: Any) -> Any:

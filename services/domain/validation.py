@@ -68,6 +68,11 @@ class Validation:
 
     outcomes: tuple[RuleOutcome, ...]
 
+    def with_doubts_of(self, other: "Validation") -> "Validation":
+        """These outcomes, and what another comparison of the same reading finds to review."""
+        doubts = (found for found in other.outcomes if found.outcome == "review")
+        return Validation((*self.outcomes, *doubts))
+
     @property
     def verdict(self) -> Verdict:
         """needs_review as soon as one rule asks for it; a warning alone is accepted."""
@@ -106,6 +111,12 @@ def consumption_wh(*, opening_wh: int, closing_wh: int, dials: int, multiplier_m
     return round_half_up(Fraction(turned * multiplier_milli, 1000))
 
 
+def is_a_fall(*, opening_wh: int, closing_wh: int, dials: int) -> bool:
+    """Whether a register fell back rather than rolled over: more than half a turn would be use."""
+    capacity = _capacity_wh(dials)
+    return closing_wh < opening_wh and 2 * ((closing_wh - opening_wh) % capacity) > capacity
+
+
 def usual_daily_use(
     history: Sequence[ReadPoint], dials: int, multiplier_milli: int
 ) -> Fraction | None:
@@ -117,10 +128,10 @@ def usual_daily_use(
     reads = sorted(history, key=lambda read: read.read_on)
     used = days = 0
     for before, after in pairwise(reads):
-        turned = (after.register_wh - before.register_wh) % _capacity_wh(dials)
-        if after.register_wh < before.register_wh and 2 * turned > _capacity_wh(dials):
+        opening, closing = before.register_wh, after.register_wh
+        if is_a_fall(opening_wh=opening, closing_wh=closing, dials=dials):
             continue
-        used += turned
+        used += (closing - opening) % _capacity_wh(dials)
         days += (after.read_on - before.read_on).days
     return Fraction(used * multiplier_milli, 1000 * days) if days else None
 

@@ -34,7 +34,7 @@ from services.importing.tariff_files import tariff_rows
 Item = TypeVar("Item")
 Row = dict[str, Any]
 
-CHUNK_ROWS = 1000
+CHUNK_ROWS = 5000
 METERS_AT_ONCE = 200
 KEPT_ROWS = 20_000
 

@@ -12,6 +12,9 @@ from services.importing.source import Source, UnreadableFile, read_text
 Value = TypeVar("Value")
 
 _PRINTED = 60
+# Malayalam, Persian and others write these inside words; nothing else that is unprintable is meant.
+JOINERS = str.maketrans("", "", "\u200c\u200d")
+NO_BREAK_SPACE = "\u00a0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,12 @@ class Cells:
 
     def text(self, column: str, *, most: int = 200, required: bool = False) -> str:
         """A trimmed text on one line of at most `most` characters."""
-        value = self.values.get(column, "")
+        value = " ".join(self.values.get(column, "").split(NO_BREAK_SPACE))
         if required and not value:
             self.refuse(column, "is empty: fill it in.")
         elif len(value) > most:
             self.refuse(column, f"is longer than {most} characters.")
-        elif not value.isprintable():
+        elif not value.translate(JOINERS).isprintable():
             self.refuse(column, "holds a line break or another character that cannot be printed.")
         return value
 

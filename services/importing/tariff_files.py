@@ -30,6 +30,8 @@ def _json_of(text: str) -> Any:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, character {error.colno}"
         raise UnreadableFile(f"This is not JSON: {error.msg} at {where}.") from None
+    except ValueError:
+        raise UnreadableFile("A number in this JSON is too long; rates are short texts.") from None
     except RecursionError:
         raise UnreadableFile("This JSON is nested deeper than any tariff.") from None
 

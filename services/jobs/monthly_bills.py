@@ -9,10 +9,12 @@ from datetime import date, timedelta
 from services.database.errors import ChainMoved, RunTakenOver
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.domain.billing import NewBill, Register, draw_up_bill
+from services.domain.energy import format_kwh
 from services.domain.period import EmptyPeriod, first_of_month
 from services.domain.rating import UnableToPriceBill
 from services.domain.records import BillCandidate, TariffVersion
 from services.domain.tariff import InvalidTariff
+from services.domain.validation import is_a_fall
 from services.jobs.runs import Aside, JobContext, set_aside
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,12 @@ class _MonthlyBilling:
         """The meter's bill, or why there is none."""
         if candidate.closing is None:
             return f"No reading dated up to {self.month_end:%d %B %Y}."
+        opening, closing = candidate.opening.register_wh, candidate.closing.register_wh
+        if is_a_fall(opening_wh=opening, closing_wh=closing, dials=candidate.dials):
+            return (
+                f"The register fell from {format_kwh(opening)} to {format_kwh(closing)} kWh: "
+                "a person must look at its readings."
+            )
         services = self.context.services
         try:
             bill = draw_up_bill(

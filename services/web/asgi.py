@@ -34,6 +34,8 @@ def session_routes(
     """
 
     async def begin(request: Request) -> Response:
+        if not _from_our_own_page(request):
+            return _redirect("/")
         moment = now()
         token = tickets.redeem(request.query_params.get("ticket", ""), moment)
         try:
@@ -110,6 +112,11 @@ def check_listen_address(address: str | None, *, auth0: bool) -> None:
         "Set AUTH0_DOMAIN and the other AUTH0 settings, or use the address 127.0.0.1 "
         "(STREAMLIT_SERVER_ADDRESS, or server.address in .streamlit/config.toml)."
     )
+
+
+def _from_our_own_page(request: Request) -> bool:
+    """Another site's link must not sign somebody in as somebody else; old browsers do not say."""
+    return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
 
 
 def _redirect(path: str) -> RedirectResponse:

@@ -175,7 +175,8 @@ $$;
 create function private.check_opening(p_bill jsonb) returns void
 language plpgsql set search_path = '' as $$
 begin
-    if private.chain_tail((p_bill ->> 'meter_id')::uuid) is distinct from (p_bill ->> 'opening_reading_id')::uuid then
+    if private.chain_tail((p_bill ->> 'meter_id')::uuid) is distinct from (p_bill ->> 'opening_reading_id')::uuid
+       or private.reissues((p_bill ->> 'opening_reading_id')::uuid) <> (p_bill ->> 'reissue_no')::integer then
         perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
     end if;
 end $$;
@@ -195,6 +196,35 @@ begin
 end $$;
 comment on function private.check_run is
     'Lets a batch write only while its attempt is the current one, and prolongs its lease.';
+
+create function private.neighbours(p_meter_id uuid, p_at timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_array(
+        (select r.id from public.readings r
+         where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at < p_at
+         order by r.read_at desc limit 1),
+        (select r.id from public.readings r
+         where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at > p_at
+         order by r.read_at limit 1))
+$$;
+comment on function private.neighbours is 'The accepted reads before and after an instant, or null.';
+
+create function private.keep_key(p jsonb, p_reading_id uuid) returns void
+language sql set search_path = '' as $$
+    insert into public.idempotency_keys (caller, key, body_hash, reading_id)
+    select p ->> 'caller', p ->> 'idempotency_key', p ->> 'body_hash', p_reading_id
+    where p ->> 'idempotency_key' is not null
+    on conflict do nothing
+$$;
+
+create function public.keep_idempotency_key(p jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+    perform private.keep_key(p, (p ->> 'reading_id')::uuid);
+    return '{}'::jsonb;
+end $$;
+comment on function public.keep_idempotency_key is
+    'Binds a key to the reading that its body repeats: {caller, idempotency_key, body_hash, reading_id}.';
 
 create function public.commit_reading(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -217,13 +247,15 @@ begin
         v_reading || jsonb_build_object('caller', p -> 'caller', 'idempotency_key', p -> 'idempotency_key',
                                         'body_hash', p -> 'body_hash'), v_meter);
     if v_replay is not null then
+        perform private.keep_key(p, v_replay);
         return private.reading_answer(v_replay, 'replay');
     end if;
-    perform private.insert_reading(v_reading);
-    if p ->> 'idempotency_key' is not null then
-        insert into public.idempotency_keys (caller, key, body_hash, reading_id)
-        values (p ->> 'caller', p ->> 'idempotency_key', p ->> 'body_hash', (v_reading ->> 'id')::uuid);
+    -- The rules compared it with these two: a read that came between must be compared with first.
+    if private.neighbours(v_meter, (v_reading ->> 'read_at')::timestamptz) is distinct from p -> 'neighbours' then
+        perform private.refuse('EB001', 'Another reading came between: it must be compared with that one.');
     end if;
+    perform private.insert_reading(v_reading);
+    perform private.keep_key(p, (v_reading ->> 'id')::uuid);
     if v_bill is not null then
         perform private.check_opening(v_bill);
         perform private.insert_bills(jsonb_build_array(v_bill));
@@ -231,7 +263,7 @@ begin
     return private.reading_answer((v_reading ->> 'id')::uuid, 'stored');
 end $$;
 comment on function public.commit_reading is
-    'Step 7: {actor, caller, idempotency_key?, body_hash?, run?, reading, bill?}. One transaction: reading, bill, its number, the work owed. EB001 when another bill came between.';
+    'Step 7: {actor, caller, idempotency_key?, body_hash?, run?, reading, neighbours: [id before, id after], bill?}. One transaction: reading, bill, its number, the work owed. EB001 when another bill came between.';
 
 create function public.decide_reading(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$

@@ -64,7 +64,7 @@ begin
                when v.id is not null then format(
                    'Tariff %s already has another version from %s; a version never changes: give the new one a later date.',
                    x.code, x.effective_from)
-               else format('Bills were already made with tariff %s beyond %s: a new version must start later.',
+               else format('Bills were already made with tariff %s for periods that begin on %s or later: a new version must start after them.',
                            x.code, x.effective_from) end))
     into v_errors
     from jsonb_to_recordset(p -> 'rows') as x(
@@ -75,7 +75,10 @@ begin
        or v.definition <> x.definition
        or (v.id is null and exists (
                select 1 from public.bills b join public.tariff_versions bv on bv.id = b.tariff_version_id
-               where bv.tariff_id = t.id and b.status <> 'void' and b.period_end > x.effective_from));
+               where bv.tariff_id = t.id and b.status <> 'void' and b.period_start >= x.effective_from
+                 and b.period_start < coalesce(
+                     (select min(later.effective_from) from public.tariff_versions later
+                      where later.tariff_id = t.id and later.effective_from > x.effective_from), 'infinity')));
     if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
         insert into public.tariffs (id, code, name, currency)
         select distinct on (x.code) x.tariff_id, x.code, x.name, x.currency
@@ -104,11 +107,14 @@ begin
     select jsonb_agg(jsonb_build_object('row', x."row", 'column', case
                when c.id is null then 'account_no'
                when t.id is null or coalesce(c.currency, t.currency) <> t.currency then 'tariff_code'
+               when m.id is null then 'opened_on'
                else 'serial' end, 'message', case
                when c.id is null then format('No customer has the account number %s.', x.account_no)
                when t.id is null then format('No tariff has the code %s.', x.tariff_code)
                when coalesce(c.currency, t.currency) <> t.currency then format(
                    'Tariff %s is in %s, account %s in %s.', x.tariff_code, t.currency, x.account_no, c.currency)
+               when m.id is null then format(
+                   'No version of tariff %s is in force on %s, where billing would begin.', x.tariff_code, x.opened_on)
                else format('Meter %s is already connected with other details.', x.serial) end) order by x."row")
     into v_errors
     from jsonb_to_recordset(p -> 'rows') as x(
@@ -119,6 +125,8 @@ begin
     left join public.meters m on m.serial = x.serial
     left join public.readings r on r.meter_id = m.id and r.is_opening
     where c.id is null or t.id is null or coalesce(c.currency, t.currency) <> t.currency
+       or (m.id is null and not exists (
+               select 1 from public.tariff_versions v where v.tariff_id = t.id and v.effective_from <= x.opened_on))
        or (m.id is not null and (m.customer_id, m.tariff_id, m.kind, m.dials, m.multiplier_milli, m.opened_on, r.register_wh)
                is distinct from (c.id, t.id, x.kind, x.dials, x.multiplier_milli, x.opened_on, x.opening_wh));
     if v_errors is null then

@@ -12,7 +12,8 @@ from scheduler import run_job
 from services.domain.billing import NewBill
 from services.domain.records import JobRun
 from services.jobs import monthly_bills
-from tests.integration.utility import Utility, assert_one_chain, make_utility
+from services.reading_to_bill import Submitted
+from tests.integration.utility import ADMIN, Utility, assert_one_chain, make_utility
 
 OCT_1 = date(2026, 10, 1)
 
@@ -28,10 +29,10 @@ def local(utility: Utility, text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=utility.services.settings.timezone)
 
 
-def read(utility: Utility, serial: str, kwh: int, when: str, source: str = "field") -> None:
+def read(utility: Utility, serial: str, kwh: int, when: str, source: str = "field") -> Submitted:
     """A reading handed in at the moment it was taken, noon unless a time is said."""
     utility.now = local(utility, when if "T" in when else f"{when}T12:00")
-    utility.submit(serial, kwh, source=source)
+    return utility.submit(serial, kwh, source=source)
 
 
 def bill_month(utility: Utility, when: str) -> JobRun:
@@ -111,10 +112,12 @@ def test_what_cannot_be_billed_is_set_aside_with_its_reason_and_the_others_are_b
     utility.add_meter("GOOD", opening_kwh=1000, opened_on=OCT_1)
     utility.add_meter("UNREAD", opening_kwh=1000, opened_on=OCT_1)
     utility.add_meter("FLAGGED", opening_kwh=1000, opened_on=OCT_1)
-    # The tariff begins in 2020.
-    utility.add_meter("OLD", opening_kwh=1000, opened_on=date(2019, 5, 1))
+    utility.add_meter("FELL", opening_kwh=1000, opened_on=OCT_1)
     read(utility, "GOOD", 1090, "2026-10-31", source="smart")
-    read(utility, "OLD", 1090, "2026-10-31", source="smart")
+    fell = read(utility, "FELL", 950, "2026-10-31", source="smart")
+    utility.services.reading_review.accept(
+        reading_id=fell.reading.id, reason="Seen", principal=ADMIN, now=utility.now
+    )
     read(utility, "FLAGGED", 900, "2026-10-31", source="smart")
     run = bill_month(utility, "2026-11-01T02:00")
     assert (run.status, run.done_count, run.failed_count) == ("done", 1, 3)
@@ -123,7 +126,7 @@ def test_what_cannot_be_billed_is_set_aside_with_its_reason_and_the_others_are_b
     assert reasons(utility, run) == {
         "UNREAD": "No reading dated up to 01 November 2026.",
         "FLAGGED": "No reading dated up to 01 November 2026.",
-        "OLD": "No version of KSEB-LT1A is in force on 01 May 2019.",
+        "FELL": "The register fell from 1000 to 950 kWh: a person must look at its readings.",
     }
 
 

@@ -1,6 +1,8 @@
 """The whole app as one process: it starts, refuses in a sentence, and leaves nothing behind."""
 
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -85,3 +87,16 @@ def test_what_cannot_work_is_refused_in_a_sentence(
     assert says in app.log()
     assert "Traceback" not in app.log()
     assert "hidden" not in app.log()
+
+
+def test_a_killed_database_server_is_started_again_by_itself(start: Start) -> None:
+    app = start()
+    pid_file = app.data_dir / "postgres" / "server" / "cluster" / "postmaster.pid"
+    os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGKILL)
+    ends_at = time.monotonic() + 60
+    well = False
+    while not well and time.monotonic() < ends_at:
+        time.sleep(1)
+        health = requests.get(f"{app.url}/api/health", timeout=20)
+        well = health.status_code == 200
+    assert well, app.log()

@@ -16,6 +16,7 @@ from services.database.errors import (
     ReadingConflict,
 )
 from services.domain.validation import ReadingTooLong
+from services.steps import StepOutcome
 from services.submission import InvalidReading
 from tests.integration.utility import ADMIN, ENGINEER, Utility, assert_one_chain, make_utility
 
@@ -193,3 +194,45 @@ def test_every_change_leaves_an_audit_row_with_its_actor(utility: Utility, datab
         assert ("bills", ENGINEER.user) in rows
         with pytest.raises(psycopg.Error, match="actor"):
             connection.execute("update public.customers set name = 'x'")
+
+
+def test_a_read_below_where_its_bill_would_open_is_flagged_though_the_last_read_is_lower(
+    utility: Utility,
+) -> None:
+    opened = utility.today - timedelta(days=100)
+    utility.add_meter("M1", opened_on=opened)
+    utility.submit("M1", 1100, at=utility.now - timedelta(days=70))
+    utility.submit("M1", 1200, at=utility.now - timedelta(days=40))
+    wrong = utility.submit("M1", 5000, at=utility.now - timedelta(days=30))
+    # An unbilled read comes in before somebody accepts the wrong one, which is billed.
+    utility.submit("M1", 1300, at=utility.now - timedelta(days=10), source="smart")
+    utility.services.reading_review.accept(
+        reading_id=wrong.reading.id, reason="Thought so", principal=ADMIN, now=utility.now
+    )
+    answer = utility.submit("M1", 1350)
+    assert answer.outcome == "needs_review"
+    assert utility.bills_of("M1")[-1].closing_wh == 5_000_000
+
+
+def test_a_new_key_with_a_known_reading_is_bound_to_it(utility: Utility) -> None:
+    utility.add_meter("M1")
+    utility.submit("M1", 1117, key="k1")
+    assert utility.submit("M1", 1117, key="k2").outcome == "replay"
+    with pytest.raises(IdempotencyKeyReused):
+        utility.submit("M1", 1120, at=utility.now - timedelta(minutes=1), key="k2")
+
+
+def test_a_read_that_was_compared_with_others_than_are_there_is_compared_again(
+    utility: Utility,
+) -> None:
+    utility.add_meter("M1")
+    when = utility.now - timedelta(days=5)
+
+    def meanwhile(outcome: StepOutcome) -> None:
+        # A later, lower read is billed after this one was validated and before it is stored.
+        if (outcome.step, outcome.status) == (7, "running") and not utility.bills_of("M1"):
+            utility.submit("M1", 1050)
+
+    answer = utility.submit("M1", 1100, at=when, source="smart", progress=meanwhile)
+    assert answer.outcome == "needs_review"
+    assert "above the next read" in str(answer.reading.validation)

@@ -580,6 +580,7 @@ def draft_bill(services: Services, serial: str) -> Bill:
     stored = services.database.commit_reading(
         actor="test",
         reading=decision.reading_row(source="field", submitted_by="test"),
+        neighbours=decision.neighbours,
         bill=replace(decision.bill, issue=None, owed=None),
     )
     assert stored.bill is not None
