@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app import create_app
+from bench import rest_vs_direct
 from bench.utility import AGENT, load_meters, serial_of
 from services.bootstrap import MIGRATIONS, Services, wire
 from services.database.direct import DirectTransport
@@ -84,6 +85,8 @@ def main() -> None:
             services = wire(settings, DatabaseService(timed))
             measure(services, timed)
             services.database.close()
+    print()
+    rest_vs_direct.main()
 
 
 def measure(services: Services, timed: TimedTransport) -> None:

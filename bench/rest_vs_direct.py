@@ -1,0 +1,179 @@
+"""What Supabase's REST interface costs beside Postgres itself: ratios from one run.
+
+Both work on copies of one database of one server. REST goes through PostgREST and a gateway like
+Supabase's, all on this machine: a network between is not in these figures.
+"""
+
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from bench.utility import AGENT, load_meters, serial_of
+from services.bootstrap import MIGRATIONS, Services, wire
+from services.database.direct import DirectTransport
+from services.database.embedded import EmbeddedPostgres
+from services.database.migrations import apply_migrations
+from services.database.rest import RestTransport
+from services.database.service import DatabaseService
+from services.database.transport import Transport
+from services.domain.billing import NewBill, Register, draw_up_bill
+from services.domain.period import first_of_month, next_month
+from services.domain.records import TariffVersion
+from services.importing.chunks import chunks_of
+from services.jobs.monthly_bills import BATCH
+from services.settings import load_settings
+from services.submission import parse_submission
+from tests.contract.supabase_project import NoPostgrest, find_postgrest, supabase_project
+
+METERS = 10_000
+ROUNDS = 5
+A_ROUND = 40
+SUBMITTING = ROUNDS * A_ROUND
+ACTOR = "bench"
+
+
+def main() -> None:
+    """Load the meters, run the rounds, print the ratios; or say why there are none."""
+    try:
+        program = find_postgrest()
+    except NoPostgrest as reason:
+        print(f"REST beside direct is not measured: {reason}")
+        return
+    with (
+        _two_databases() as (folder, direct_dsn, rest_dsn),
+        supabase_project(program, rest_dsn) as project,
+    ):
+        direct = _services(DirectTransport(direct_dsn), direct_dsn, folder)
+        rest = _services(RestTransport(project.url, project.service_key), rest_dsn, folder)
+        print(f"REST beside direct, medians of {ROUNDS} rounds, in turn in one run:")
+        print(f"{'':46}{'direct':>12}{'REST':>12}{'ratio':>9}")
+        now = datetime.now(UTC)
+        _show("submitted reading to stored bill", _submitting(direct, rest, now), "ms", 1000)
+        _show(f"{METERS:,} bills written, {BATCH} at once", _writing(direct, rest, now), "s ", 1)
+        for services in (direct, rest):
+            services.close()
+            services.database.close()
+
+
+@contextmanager
+def _two_databases() -> Iterator[tuple[Path, str, str]]:
+    """A folder, and the DSNs of two databases with the same meters and readings."""
+    with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
+        folder = Path(name)
+        # The server runs as another user when this runs as root.
+        folder.chmod(0o711)
+        with EmbeddedPostgres(folder) as server:
+            first = server.database("first")
+            apply_migrations(first, MIGRATIONS)
+            loading = _services(DirectTransport(first), first, folder)
+            load_meters(loading, meters=METERS + SUBMITTING, now=datetime.now(UTC))
+            loading.database.close()
+            with psycopg.connect(server.database("other"), autocommit=True) as connection:
+                copy = sql.SQL("create database second template first")
+                connection.execute(copy)
+            yield folder, first, server.database("second")
+
+
+def _services(transport: Transport, dsn: str, folder: Path) -> Services:
+    settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(folder)})
+    return wire(settings, DatabaseService(transport))
+
+
+Times = list[tuple[float, float]]
+
+
+def _submitting(direct: Services, rest: Services, now: datetime) -> Times:
+    """A round's median of the seconds that one submission takes."""
+
+    def round_of(services: Services, number: int) -> float:
+        first = METERS + number * A_ROUND
+        return statistics.median(
+            _seconds(lambda meter=meter: _submit(services, meter, now))  # type: ignore[misc]
+            for meter in range(first, first + A_ROUND)
+        )
+
+    return [(round_of(direct, number), round_of(rest, number)) for number in range(ROUNDS)]
+
+
+def _submit(services: Services, meter: int, now: datetime) -> None:
+    body = {"meter_serial": serial_of(meter), "reading_kwh": "4000", "read_at": now.isoformat()}
+    zone = services.settings.timezone
+    answer = services.reading_to_bill.submit(
+        submission=parse_submission(body, zone=zone, now=now),
+        principal=AGENT,
+        now=now,
+        arrived_by="the benchmark",
+    )
+    assert answer.outcome == "billed", answer
+
+
+def _writing(direct: Services, rest: Services, now: datetime) -> Times:
+    """Seconds to store a month's bills of all meters, month after month; both store the same."""
+    month = first_of_month(first_of_month(now.date()) - timedelta(days=330))
+    times: Times = []
+    for _ in range(ROUNDS):
+        bills = _drawn_up(direct, month, now)
+        assert len(bills) == METERS, len(bills)
+        times.append((_store(direct, bills), _store(rest, bills)))
+        month = next_month(month)
+    return times
+
+
+def _drawn_up(services: Services, month: date, now: datetime) -> list[NewBill]:
+    tariffs: dict[str, list[TariffVersion]] = defaultdict(list)
+    for version in services.database.tariff_versions():
+        tariffs[version.tariff_id].append(version)
+    bills: list[NewBill] = []
+    after: str | None = None
+    while page := services.database.monthly_bill_candidates(
+        month_start=month, month_end=next_month(month), after=after, limit=1000
+    ):
+        after = page[-1].meter_id
+        for one in page:
+            if one.closing is None or one.serial >= serial_of(METERS):
+                continue
+            bill = draw_up_bill(
+                register=Register(one.meter_id, one.dials, one.multiplier_milli),
+                opening=one.opening,
+                closing=one.closing,
+                tariffs=tariffs[one.tariff_id],
+                reissue_no=one.reissue_no,
+                issue=services.desk.issue(now),
+            )
+            owed = services.owed_steps.plan(bill_id=bill.id, kind="bill_issued")
+            bills.append(replace(bill, owed=owed))
+    return bills
+
+
+def _store(services: Services, bills: Sequence[NewBill]) -> float:
+    def store() -> None:
+        for batch in chunks_of(bills, BATCH):
+            stored, moved = services.database.store_job_bills(actor=ACTOR, bills=batch)
+            assert (stored, moved) == (len(batch), [])
+
+    return _seconds(store)
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _show(label: str, times: Times, unit: str, scale: int) -> None:
+    direct, rest = (statistics.median(side) * scale for side in zip(*times, strict=True))
+    ratio = statistics.median(over_rest / straight for straight, over_rest in times)
+    print(f"{label:46}{direct:>9.2f} {unit}{rest:>9.2f} {unit}{ratio:>9.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Shared by the contract tests: databases of a real server, reached directly and over REST."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from services.database.direct import DirectTransport
+from services.database.rest import RestTransport
+from services.database.transport import Transport
+from tests.contract.over import KINDS, over
+from tests.contract.supabase_project import (
+    NoPostgrest,
+    SupabaseProject,
+    find_postgrest,
+    supabase_project,
+)
+from tests.integration.conftest import embedded_server, empty_database, fresh_database
+
+__all__ = ["KINDS", "embedded_server", "empty_database", "fresh_database", "over"]
+
+NewProject = Callable[..., SupabaseProject]
+NewTransport = Callable[[str, str], Transport]
+
+
+@pytest.fixture(scope="session")
+def postgrest() -> Path:
+    """The program PostgREST; without it the tests over REST are skipped, but never in CI."""
+    try:
+        return find_postgrest()
+    except NoPostgrest as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"No Supabase REST server to test with: {reason}")
+        pytest.skip(f"no Supabase REST server: {reason}")
+
+
+@pytest.fixture(scope="module")
+def new_project(postgrest: Path) -> Iterator[NewProject]:
+    """Call it with a DSN for a Supabase project over that database."""
+    with ExitStack() as stack:
+        yield lambda dsn, **how: stack.enter_context(supabase_project(postgrest, dsn, **how))
+
+
+@pytest.fixture(scope="module")
+def new_transport(request: pytest.FixtureRequest) -> Iterator[NewTransport]:
+    """Call it with a kind, "direct" or "rest", and a DSN."""
+    with ExitStack() as stack:
+
+        def make(kind: str, dsn: str) -> Transport:
+            transport: Transport
+            if kind == "direct":
+                transport = DirectTransport(dsn)
+            else:
+                project = request.getfixturevalue("new_project")(dsn)
+                transport = RestTransport(project.url, project.service_key)
+            stack.callback(transport.close)
+            return transport
+
+        yield make

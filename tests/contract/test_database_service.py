@@ -1,0 +1,406 @@
+"""Every method of DatabaseService over both transports; what is read is compared with a direct
+reading of the same database, value by value and type by type."""
+
+import inspect
+import re
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from services.database.errors import (
+    ChainMoved,
+    IdempotencyKeyReused,
+    IllegalChange,
+    LeaseLost,
+    NotFound,
+    ReadingConflict,
+    RunTakenOver,
+)
+from services.database.service import DatabaseService
+from services.owed_work import FinalFailure, TemporaryFailure
+from tests.contract.over import Over, dsn_of
+from tests.integration.utility import ACTOR, ADMIN, ENGINEER, KSEB
+
+Json = dict[str, Any]
+RUN: Json = {"job": "monthly_bills", "scheduled_on": date(2026, 10, 1)}
+
+
+def test_ping_and_what_an_empty_utility_answers(over: Over) -> None:
+    over.here.ping()
+    assert over.same("find_meters", text="") == []
+    assert over.same("bills").total == 0
+    assert over.same("readings").total == 0
+    assert over.same("job_runs").total == 0
+    assert len(over.same("tariff_versions")) == 1
+    over.same("overview", currency="INR", today=over.utility.today)
+    with pytest.raises(NotFound):
+        over.here.bill(str(uuid4()))
+    with pytest.raises(NotFound):
+        over.here.reading("no uuid")
+
+
+@pytest.mark.parametrize(
+    "word", ["a.b", "a,b", "(x)", 'q"q', "o'k", "50%", "a*b", "a\\b", "ഗ്രാമം", "x_y"]
+)
+def test_meters_are_found_by_any_word(over: Over, word: str) -> None:
+    over.utility.add_meter(f"S-{word}")
+    over.utility.add_meter("S-aXb50xyqqok")
+    assert [m.serial for m in over.same("find_meters", text=word)] == [f"S-{word}"]
+    assert over.same("account_numbers", limit=5) == sorted([f"A-S-{word}", "A-S-aXb50xyqqok"])
+
+
+def test_smart_meters_come_in_pages(over: Over) -> None:
+    for serial in ("M1", "M2", "M3"):
+        over.utility.add_meter(serial, kind="smart")
+    over.utility.add_meter("M4")
+    assert [m.serial for m in over.same("smart_meters", limit=2)] == ["M1", "M2"]
+    assert [m.serial for m in over.same("smart_meters", after="M2", limit=2)] == ["M3"]
+
+
+def test_a_reading_becomes_a_bill_and_is_read_back(over: Over) -> None:
+    meter = over.utility.add_meter("M1")
+    submitted = over.utility.submit("M1", 1117, key="key-1")
+    assert submitted.bill is not None
+    assert submitted.bill.total_minor == 54035
+    bill = over.same("bill", submitted.bill.id)
+    assert (bill.number, bill.status, bill.consumption_wh) == (1, "issued", 117_000)
+    reading = over.same("reading", bill.closing_reading_id)
+    assert (reading.register_wh, reading.status) == (1_117_000, "accepted")
+    by_whom: tuple[Json, ...] = ({"meter_id": meter}, {"submitted_by": ENGINEER.user})
+    for wanted in ({"status": "accepted"}, *by_whom):
+        assert over.same("readings", **wanted).total >= 1
+    month = bill.period_end.replace(day=1)
+    searches: tuple[Json, ...] = ({"text": "M1"}, {"status": "issued"}, {"month": month})
+    for search in (*searches, {"page_size": 1}):
+        assert over.same("bills", **search).total == 1
+    assert over.same("bills", page=2).items == ()
+    assert over.same("customer_bills", customer="A-M1", limit=5) == ([bill], None)
+    with pytest.raises(NotFound):
+        over.here.customer_bills(customer="nobody", limit=5)
+    (owed,) = over.same("owed_work_of", bill.id)
+    assert owed["kind"] == "bill_issued"
+    (read,) = over.same("meter_reads", serials=["M1"])
+    assert [r["register_wh"] for r in read["reads"]] == [1_000_000, 1_117_000]
+    since = over.utility.today
+    assert len(over.same("meter_reads", serials=["M1"], since=since)[0]["reads"]) == 1
+    assert over.same("overview", currency="INR", today=over.utility.today)["meters"] == 1
+
+
+def test_the_same_reading_twice_is_one(over: Over) -> None:
+    over.utility.add_meter("M1")
+    first = over.utility.submit("M1", 1117, key="key-1")
+    again = over.utility.submit("M1", 1117, key="key-1")
+    assert first.bill is not None
+    assert again.outcome == "replay"
+    assert over.same("bills").total == 1
+    with pytest.raises(IdempotencyKeyReused):
+        over.utility.submit("M1", 1118, key="key-1")
+    with pytest.raises(ReadingConflict):
+        over.utility.submit("M1", 1118, key="key-2")
+    with pytest.raises(NotFound):
+        over.utility.submit("M2", 1, key="key-3")
+
+
+def test_a_bill_priced_from_a_moved_chain_is_refused_and_its_repeat_is_not(over: Over) -> None:
+    over.utility.add_meter("M1")
+    draft = over.draft("M1", 1117)
+    row: Json = {"id": str(uuid4()), "meter_id": draft.register.meter_id}
+    at = over.utility.now + timedelta(minutes=1)
+    row |= {"read_at": at.isoformat(), "read_on": over.utility.today.isoformat()}
+    row |= {"register_wh": 1_200_000, "source": "field", "submitted_by": "x"}
+    row |= {"status": "accepted", "validation": {}}
+    opening = draft.opening.model_copy(update={"id": draft.closing.id})
+    closing = draft.closing.model_copy(update={"id": row["id"], "register_wh": 1_200_000})
+    stale = replace(draft, id=str(uuid4()), opening=opening, closing=closing)
+    commit: Json = {"actor": ACTOR, "reading": row, "neighbours": (draft.closing.id, None)}
+    with pytest.raises(ChainMoved):
+        over.here.commit_reading(**commit, bill=stale)
+    with pytest.raises(ChainMoved):
+        over.here.commit_reading(**{**commit, "neighbours": (None, None)}, bill=None)
+    first = over.here.commit_reading(**commit, bill=None)
+    assert over.here.commit_reading(**commit, bill=None) == first
+    over.here.keep_idempotency_key(
+        caller=ACTOR, idempotency_key="k", body_hash="h", reading_id=row["id"]
+    )
+
+
+def test_a_flagged_reading_is_decided_once(over: Over) -> None:
+    over.utility.add_meter("M1")
+    assert over.utility.submit("M1", 990).outcome == "needs_review"
+    (flagged,) = over.same("readings", status="needs_review").items
+    decided = over.here.decide_reading(
+        actor=ADMIN.user, reading_id=flagged.id, status="rejected", reason="misread"
+    )
+    assert decided.reading.status == "rejected"
+    with pytest.raises(IllegalChange):
+        over.here.decide_reading(
+            actor=ADMIN.user, reading_id=flagged.id, status="accepted", reason="no"
+        )
+    over.same("reading", flagged.id)
+    (meter,) = over.same("meter_reads", serials=["M1"], every_status=True)
+    assert [r["status"] for r in meter["reads"]] == ["accepted", "rejected"]
+
+
+def test_a_draft_is_stored_issued_paid_and_never_voided_out_of_turn(over: Over) -> None:
+    over.utility.add_meter("M1")
+    draft = over.draft("M1", 1117)
+    assert over.here.store_job_bills(actor=ACTOR, bills=[draft]) == (1, [])
+    assert over.here.store_job_bills(actor=ACTOR, bills=[draft])[0] in {0, 1}
+    assert over.same("bills", status="draft").total == 1
+    today = over.utility.today
+    issue: Json = {"actor": ADMIN.user, "bill_id": draft.id, "issued_on": today}
+    issue |= {"issued_at": over.utility.now, "due_date": today + timedelta(days=15)}
+    steps = over.utility.services.owed_steps
+    issue["owed"] = steps.plan(bill_id=draft.id, kind="bill_issued")
+    bill = over.here.issue_bill(**issue)
+    assert (bill.number, bill.status) == (1, "issued")
+    assert over.here.issue_bill(**issue).number == 1
+    payment_id = str(uuid4())
+    assert over.pay(bill, 40_000, payment_id=payment_id) == 1
+    assert over.pay(bill, 40_000, payment_id=payment_id) == 0
+    assert over.same("bill", bill.id).status == "partially_paid"
+    with pytest.raises(IllegalChange, match="more than"):
+        over.pay(bill, 20_000)
+    over.same("overview", currency="INR", today=today, months=3)
+    with pytest.raises(NotFound):
+        over.here.void_bill(actor=ADMIN.user, bill_id=str(uuid4()), reason="none")
+
+
+def test_a_void_bill_leaves_its_place_to_another(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    void = over.here.void_bill(actor=ADMIN.user, bill_id=bill.id, reason="wrong meter")
+    assert void.status == "void"
+    assert over.same("bill", bill.id) == void
+
+
+def test_amounts_beyond_two_to_the_53rd_stay_exact(over: Over) -> None:
+    over.utility.add_meter("M1")
+    draft = over.draft("M1", 1117)
+    huge = 2**60 + 1
+    (line,) = draft.rated.lines[:1]
+    lines = (replace(line, amount_minor=huge),)
+    rated = replace(draft.rated, lines=lines)
+    over.here.store_job_bills(actor=ACTOR, bills=[replace(draft, rated=rated)])
+    bill = over.same("bill", draft.id)
+    assert (bill.total_minor, bill.lines[0].amount_minor) == (huge, huge)
+
+
+def test_owed_work_is_leased_saved_and_lost(over: Over) -> None:
+    over.utility.add_meter("M1")
+
+    def away(**_: Any) -> Any:
+        raise TemporaryFailure("away")
+
+    handlers = over.utility.services.owed_steps.handlers
+    assert isinstance(handlers, dict)
+    handlers[8] = away
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    with psycopg.connect(dsn_of(over)) as connection:
+        connection.execute("update public.outbox set next_attempt_at = now(), lease_until = null")
+    (work,) = over.here.claim_owed_work(owner="here", lease_seconds=60, limit=5)
+    assert work.bill_id == bill.id
+    assert over.here.claim_owed_work(owner="there", lease_seconds=60, limit=5) == []
+    saved: Json = {"id": work.id, "steps": {}, "status": "finished", "attempts": 2}
+    saved |= {"retry_in_seconds": 0, "release": True, "lease_seconds": 60, "payment_url": None}
+    with pytest.raises(LeaseLost):
+        over.here.save_owed_work(actor=ACTOR, work=saved | {"owner": "there", "notifications": []})
+    over.here.save_owed_work(actor=ACTOR, work=saved | {"owner": "here", "notifications": []})
+    (row,) = over.same("owed_work_of", bill.id)
+    assert row["status"] == "finished"
+
+
+def test_refused_work_is_listed_and_taken_up_again(over: Over) -> None:
+    over.utility.add_meter("M1")
+
+    def refused(**_: Any) -> Any:
+        raise FinalFailure("the account is closed")
+
+    handlers = over.utility.services.owed_steps.handlers
+    assert isinstance(handlers, dict)
+    handlers[8] = refused
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    (work,) = over.same("failed_work").items
+    assert work.bill_id == bill.id
+    over.here.retry_owed_work(actor=ADMIN.user, work_id=work.id)
+    assert over.same("failed_work").total == 0
+    with pytest.raises(NotFound):
+        over.here.retry_owed_work(actor=ADMIN.user, work_id=str(uuid4()))
+
+
+def test_a_payment_link_is_kept_for_the_balance_and_closed(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    link: Json = {"actor": ACTOR, "link_id": "plink_1", "bill_id": bill.id, "currency": "INR"}
+    link["url"] = "https://pay.example.org/1?a=b&c=d"
+    assert over.here.save_payment_link(**link, amount_minor=54_035)
+    assert over.same("bill", bill.id).payment_url == link["url"]
+    other = link | {"link_id": "plink_2"}
+    assert not over.here.save_payment_link(**other, amount_minor=54_034)
+    over.here.close_payment_link(actor=ACTOR, link_id="plink_1")
+    assert over.same("bill", bill.id).payment_url is None
+    assert not any(kept.active for kept in over.same("payment_links", bill_id=bill.id))
+
+
+def test_customers_are_reached_as_they_agreed(over: Over) -> None:
+    over.utility.add_meter("M1")
+    customer = over.here.find_meters(text="M1")[0].customer_id
+    assert over.same("customer_contact", customer).discord_webhook_url is None
+    row: Json = {"account_no": "A-M1", "whatsapp_opt_in_at": "2026-11-01T00:00:00+00:00"}
+    row["discord_webhook_url"] = "https://discord.com/api/webhooks/1/secret"
+    assert over.here.set_customer_channels(actor=ADMIN.user, rows=[row]) == 1
+    contact = over.same("customer_contact", customer)
+    assert contact.discord_webhook_url.get_secret_value() == row["discord_webhook_url"]
+    assert contact.whatsapp_opt_in_at is not None
+    with pytest.raises(NotFound):
+        over.here.set_customer_channels(actor=ADMIN.user, rows=[row | {"account_no": "none"}])
+
+
+def test_a_message_is_sent_once_and_its_fate_is_kept(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    message: Json = {"notification_id": str(uuid4()), "bill_id": bill.id, "kind": "bill_issued"}
+    message |= {"channel": "discord", "recipient": "shared", "body": "Your bill, *ready*"}
+    assert over.here.begin_notification(**message).send
+    over.here.end_notification(
+        notification_id=message["notification_id"], status="sent", message_id="42"
+    )
+    assert not over.here.begin_notification(**message).send
+    (kept,) = over.same("notifications", bill_id=bill.id).items
+    assert (kept.status, kept.body, kept.message_id) == ("sent", message["body"], "42")
+
+
+def test_a_job_s_run_is_claimed_counted_and_taken_over(over: Over) -> None:
+    claim: Json = {**RUN, "owner": "a", "lease_seconds": 60, "started_by": "test"}
+    mine, run = over.here.claim_job_run(**claim)
+    assert mine
+    assert not over.here.claim_job_run(**{**claim, "owner": "b"})[0]
+    ref: Json = {
+        "job": run.job,
+        "scheduled_on": run.scheduled_on.isoformat(),
+        "attempt": run.attempt,
+    }
+    ref |= {"owner": run.owner, "lease_seconds": 60}
+    aside = [{"subject": "M1, (x)", "reason": 'no "reading"'}]
+    over.here.note_job_progress(run=ref, done=3, set_aside=aside)
+    (kept,) = over.same("set_aside", **RUN)
+    assert (kept["subject"], kept["reason"]) == ("M1, (x)", 'no "reading"')
+    assert over.same("job_runs").items[0].done_count == 3
+    assert over.here.release_job_run(run=ref).attempt == run.attempt
+    again, second = over.here.claim_job_run(**{**claim, "owner": "b"})
+    assert again
+    with pytest.raises(RunTakenOver):
+        over.here.note_job_progress(run=ref, done=1)
+    ref |= {"attempt": second.attempt, "owner": "b"}
+    assert over.here.finish_job_run(run=ref, status="done", detail="ok").status == "done"
+    history = over.same("job_history", since={"monthly_bills": date(2026, 1, 1)})
+    assert history.keys() >= {"installed_at"}
+
+
+def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
+    for serial in ("M1", "M2"):
+        over.utility.add_meter(serial)
+    today = over.utility.today
+    month = today.replace(day=1)
+    before = (month - timedelta(days=1)).replace(day=1)
+    asked: Json = {"month_start": before, "month_end": month, "after": None, "limit": 1}
+    page = over.same("monthly_bill_candidates", **asked)
+    assert len(page) <= 1
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    assert bill.due_date is not None
+    claim: Json = {"owner": "a", "lease_seconds": 60, "started_by": "test"}
+    _, run = over.here.claim_job_run(job="payment_reminders", scheduled_on=today, **claim)
+    ref: Json = {"job": run.job, "scheduled_on": today.isoformat(), "attempt": run.attempt}
+    ref |= {"owner": "a", "lease_seconds": 60}
+    steps = over.utility.services.owed_steps
+    reminder = steps.plan_for_any("payment_reminder")
+    due: Json = {"today": bill.due_date, "until": bill.due_date, "limit": 10, "owed": reminder}
+    assert over.here.queue_reminders(run=ref, **due) == 1
+    assert over.here.queue_reminders(run=ref, **due) == 0
+    _, run = over.here.claim_job_run(job="overdue_marking", scheduled_on=today, **claim)
+    ref |= {"job": run.job, "attempt": run.attempt}
+    late: Json = {"today": bill.due_date + timedelta(days=1), "limit": 10}
+    late["owed"] = steps.plan_for_any("overdue_notice")
+    assert over.here.mark_overdue(actor=ACTOR, run=ref, **late) == 1
+    assert over.same("bill", bill.id).status == "overdue"
+    assert len(over.same("owed_work_of", bill.id)) == 3
+
+
+def test_an_import_says_what_is_wrong_and_writes_what_is_right(over: Over) -> None:
+    row: Json = {"row": 1, "id": str(uuid4()), "account_no": "A, (1)"}
+    row |= {"name": 'Ann "₹" O\'Neil', "email": "", "phone": "", "address": "1\nHill; Road"}
+    ask: Json = {"what": "customers", "actor": ACTOR, "rows": [row]}
+    assert over.here.import_rows(**ask, dry_run=True)["errors"] == []
+    assert over.same("account_numbers", limit=5) == []
+    assert over.here.import_rows(**ask, dry_run=False)["added"] == 1
+    assert over.same("account_numbers", limit=5) == ["A, (1)"]
+    meter: Json = {"row": 7, "id": str(uuid4()), "serial": "M1", "account_no": "none", "dials": 5}
+    meter |= {"tariff_code": KSEB["code"], "kind": "manual", "multiplier_milli": 1000}
+    meter |= {"opened_on": "2026-01-01", "opening_wh": 0}
+    answer = over.here.import_rows(what="meters", actor=ACTOR, rows=[meter], dry_run=False)
+    assert [error["row"] for error in answer["errors"]] == [7]
+
+
+def test_which_meters_have_a_smart_read(over: Over) -> None:
+    meter = over.utility.add_meter("M1", kind="smart")
+    since = over.utility.now - timedelta(hours=1)
+    others = [str(uuid4()) for _ in range(499)]
+    asked: Json = {"meter_ids": [*others, meter], "since": since}
+    assert over.same("collected_since", **asked) == set()
+    row: Json = {"id": str(uuid4()), "meter_id": meter, "read_at": over.utility.now.isoformat()}
+    row |= {"read_on": over.utility.today.isoformat(), "register_wh": 1_100_000}
+    row |= {"status": "accepted", "validation": {}, "source": "smart"}
+    over.here.import_readings(actor=ACTOR, rows=[row])
+    assert over.same("collected_since", **asked) == {meter}
+
+
+def test_api_keys_are_kept_found_and_revoked(over: Over) -> None:
+    key: Json = {"actor": ADMIN.user, "key_id": str(uuid4()), "name": "Head, (end)"}
+    over.here.add_api_key(**key, key_hash="ab" * 32, role="engineer")
+    with pytest.raises(IllegalChange):
+        over.here.add_api_key(**key | {"key_id": str(uuid4())}, key_hash="cd" * 32, role="engineer")
+    found = over.same("api_key", key_hash="ab" * 32)
+    assert (found["name"], found["role"]) == ("Head, (end)", "engineer")
+    assert over.same("api_key", key_hash="00" * 32) is None
+    over.here.revoke_api_key(actor=ADMIN.user, key_id=key["key_id"])
+    assert over.same("api_key", key_hash="ab" * 32) is None
+    (revoked,) = over.same("api_keys")
+    assert revoked.revoked_by == ADMIN.user
+    with pytest.raises(NotFound):
+        over.here.revoke_api_key(actor=ADMIN.user, key_id=str(uuid4()))
+
+
+def test_more_readings_than_rest_gives_at_once(over: Over) -> None:
+    meter = over.utility.add_meter("M1", opened_on=over.utility.today - timedelta(days=1500))
+    rows = []
+    for day in range(1, 1301):
+        at = over.utility.now - timedelta(days=1400 - day)
+        row: Json = {"id": str(uuid4()), "meter_id": meter, "read_at": at.isoformat()}
+        row |= {"read_on": at.date().isoformat(), "register_wh": 1_000_000 + day}
+        rows.append(row | {"status": "accepted", "validation": {}})
+    assert over.here.import_readings(actor=ACTOR, rows=rows)["added"] == 1300
+    page = over.same("readings", meter_id=meter, page_size=1200)
+    assert (len(page.items), page.total) == (1200, 1301)
+    assert len({reading.id for reading in page.items}) == 1200
+    assert len(over.same("meter_reads", serials=["M1"])[0]["reads"]) == 1301
+
+
+def test_no_method_is_left_out_here() -> None:
+    """A method that DatabaseService gains must be tried on both transports too."""
+    files = (Path(__file__), Path(__file__).with_name("over.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+    public = {n for n, _ in inspect.getmembers(DatabaseService, inspect.isfunction) if n[0] != "_"}
+    used = {name for name in public if re.search(rf'(here\.{name}\()|("{name}")', text)}
+    # Through build_services, and closed with it.
+    assert public - used - {"close", "reading_context"} == set()
