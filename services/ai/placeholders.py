@@ -1,0 +1,76 @@
+"""Messages as AI writes them, with placeholders: what may stand in them, and filling them in."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping
+from typing import Final
+
+# Each placeholder with what AI is told that it stands for; the values are never told.
+PLACEHOLDERS: Final = {
+    "name": "the customer's name",
+    "utility": "the utility's name",
+    "amount": "the amount with its currency",
+    "balance": "what is still to be paid, with its currency",
+    "usage": "the energy used, with its unit",
+    "period": "the billing period, as two dates",
+    "due_date": "the date by which to pay",
+    "reference": "the bill's reference, also for paying at the office",
+    "link": "the web address for paying",
+}
+PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+SHORTEST: Final = 8  # a whole message in Chinese can be this short
+# WhatsApp's limit of 1,024 is the lowest of the channels'.
+LONGEST: Final = 1000
+
+_JOINERS: Final = "\u200c\u200d"  # Indic and Persian writing needs them.
+_NUMBERS: Final = {"Nd", "Nl", "No"}
+_HIDDEN: Final = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_ADDRESS: Final = re.compile(r"https?|www\b|://|[^\W\d_]\.[^\W\d_]{2,}|\]\s*\(", re.IGNORECASE)
+
+
+class UnfitText(ValueError):
+    """The text cannot be sent; the message says what is wrong with it, to follow "it"."""
+
+
+def fill_in(
+    template: str, values: Mapping[str, str], *, required: Collection[str], longest: int = LONGEST
+) -> str:
+    """The message with its values, after all checks. Raises UnfitText.
+
+    `values` has the placeholders that are allowed here, each with our own text for it.
+    """
+    template = template.strip()
+    named = set(PLACEHOLDER.findall(template))
+    for stranger in sorted(named - set(values)):
+        raise UnfitText(f"uses a placeholder that is not offered: {stranger[:40]}")
+    for missing in sorted(set(required) - named):
+        raise UnfitText(f"leaves out {{{missing}}}")
+    _check_own_words(PLACEHOLDER.sub(" ", template))
+    # What follows a link directly, such as a full stop, can become part of it.
+    template = re.sub(r"\{link\}(?=\S)", "{link} ", template)
+    text = PLACEHOLDER.sub(lambda found: values[found[1]], template)
+    if len(text) > longest:
+        raise UnfitText(f"is longer than {longest} characters")
+    return text
+
+
+def _check_own_words(words: str) -> None:
+    """Refuse what looks like an amount, a date or a link that we did not write."""
+    if len(words.strip()) < SHORTEST:
+        raise UnfitText("is too short to be a message")
+    for character in words:
+        if character not in _JOINERS + "\n" and unicodedata.category(character) in _HIDDEN:
+            raise UnfitText("has characters that cannot be seen")
+    # As it looks to a reader: full-width and joined forms become the plain ones.
+    seen = unicodedata.normalize("NFKC", re.sub(f"[{_JOINERS}]", "", words))
+    kinds = {unicodedata.category(character) for character in seen}
+    # Before NFKC too, which makes letters of Roman numerals.
+    if (kinds | {unicodedata.category(c) for c in words}) & _NUMBERS:
+        raise UnfitText("has digits of its own")
+    if "Sc" in kinds:
+        raise UnfitText("has a currency sign of its own")
+    if set("{}") & set(seen):
+        raise UnfitText("has braces of its own")
+    if _ADDRESS.search(seen) or set("@<>") & set(seen):
+        raise UnfitText("has an address of its own")

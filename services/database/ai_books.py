@@ -1,0 +1,47 @@
+"""What AI was asked, what it cost, and how often it computed a bill otherwise."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from services.database.transport import Filter, Transport
+
+Json = dict[str, Any]
+
+
+class AiBooks:
+    """The books of AI over the database's transport; each method raises DatabaseError."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def add(self, *, call: Mapping[str, Any]) -> None:
+        """Keep one call, once for its id: {id, purpose, model, prompt_tokens, completion_tokens,
+        cost_micro, outcome, reading_id, bill_id}.
+        """
+        self._transport.call("add_ai_call", call)
+
+    def spent_micro(self, *, since: datetime) -> int:
+        """What the calls since an instant (UTC) cost, in millionths of a dollar."""
+        return int(self.spending(since=since)["cost_micro"])
+
+    def spending(self, *, since: datetime) -> Json:
+        """{calls, unanswered, prompt_tokens, completion_tokens, cost_micro, unpriced} since an
+        instant (UTC); `unpriced` counts the calls whose price was not known.
+        """
+        answer: Json = self._transport.call("ai_spending", {"since": since.isoformat()})
+        return answer
+
+    def second_opinion_counts(self, *, since: datetime) -> Json:
+        """{asked, agreed, differed, held} of the bills made since an instant (UTC)."""
+        answer: Json = self._transport.call("second_opinion_counts", {"since": since.isoformat()})
+        return answer
+
+    def second_opinion(self, *, bill_id: str) -> Json | None:
+        """{model, agrees, held, currency, total, difference, lines, other_lines} of a bill, or
+        None when AI gave none.
+        """
+        rows = self._transport.select(
+            "second_opinion_list", filters=[Filter("bill_id", "eq", bill_id)], limit=1
+        ).rows
+        return dict(rows[0]["second_opinion"]) if rows else None
