@@ -1,0 +1,158 @@
+"""Steps 12 and 13: a message goes out on every channel there is, once on each, and is logged.
+
+Before a message leaves, its row says so. Neither Discord's webhooks nor WhatsApp knows idempotency
+keys, so a message that nobody knows the end of is logged as "unknown" and never sent a second time.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from services.channels import Channel, Letter, NotSent
+from services.database.service import DatabaseService
+from services.domain.contact import NotificationStatus
+from services.domain.records import Bill, OwedKind
+from services.messages import nothing_to_say
+from services.outside import OutcomeUnknown
+from services.owed_work import FinalFailure, StepDone, TemporaryFailure
+
+log = logging.getLogger(__name__)
+
+_IN_WORDS: Final[dict[NotificationStatus, str]] = {
+    "sent": "sent",
+    "unknown": "may have arrived",
+    "failed": "refused",
+    "waiting": "not yet",
+    "not_configured": "not sent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a message on one channel."""
+
+    channel: Channel
+    status: NotificationStatus
+    reason: str = ""
+
+    @property
+    def phrase(self) -> str:
+        """One phrase for step 12."""
+        words = f"{self.channel.label}: {_IN_WORDS.get(self.status, self.status)}"
+        return f"{words} ({self.reason.rstrip('.')})" if self.reason else words
+
+
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """Step 12: the message on each channel; one that fails does not keep back the others."""
+
+    database: DatabaseService
+    channels: Sequence[Channel]
+
+    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+        """Send what is not sent yet.
+
+        Raises TemporaryFailure while a channel is to be tried again, FinalFailure when every
+        channel that there is for this customer refused.
+        """
+        bill = self.database.bill(bill.id)
+        if reason := nothing_to_say(bill=bill, kind=kind):
+            return StepDone(f"nothing sent: {reason}", facts={"sent": "no"})
+        contact = self.database.customer_contact(bill.customer_id)
+        outcomes = []
+        for channel in self.channels:
+            letter = channel.prepare(
+                bill=bill, kind=kind, text=facts.get("text", ""), contact=contact
+            )
+            outcomes.append(self._send(channel, letter, bill, kind))
+        return _summed_up(outcomes)
+
+    def _send(self, channel: Channel, letter: Letter | NotSent, bill: Bill, kind: OwedKind) -> Sent:
+        if isinstance(letter, NotSent):
+            return Sent(channel, "not_configured", letter.reason)
+        row_id = notification_id(bill_id=bill.id, kind=kind, channel=channel.name)
+        claim = self.database.begin_notification(
+            notification_id=row_id,
+            bill_id=bill.id,
+            kind=kind,
+            channel=channel.name,
+            recipient=letter.recipient,
+            body=letter.text,
+        )
+        if not claim.send:
+            return Sent(channel, claim.status, claim.error)
+        return self._send_now(channel, letter, row_id)
+
+    def _send_now(self, channel: Channel, letter: Letter, row_id: str) -> Sent:
+        status: NotificationStatus
+        message_id = error = ""
+        try:
+            message_id, status = letter.send(row_id), "sent"
+        except OutcomeUnknown as unknown:
+            status, error = "unknown", f"{unknown} It may have arrived; it is not sent twice."
+            log.warning("message %s over %s: %s", row_id, channel.name, error)
+        except FinalFailure as refused:
+            status, error = "failed", str(refused)
+        except TemporaryFailure as away:
+            status, error = "waiting", str(away)
+        self.database.end_notification(
+            notification_id=row_id, status=status, error=error, message_id=message_id
+        )
+        return Sent(channel, status, error)
+
+
+@dataclass(frozen=True, slots=True)
+class LogNotification:
+    """Step 13: the log has a row for each channel, also for those on which nothing went out."""
+
+    database: DatabaseService
+    channels: Sequence[Channel]
+
+    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+        """The rows that sending left, and one for each channel that it left out, with the text."""
+        if facts.get("sent") == "no":
+            return StepDone("nothing was sent, so nothing to log")
+        found = self.database.notifications(bill_id=bill.id, kind=kind, page_size=100).items
+        logged = {row.channel for row in found}
+        contact = self.database.customer_contact(bill.customer_id)
+        missing = []
+        for channel in self.channels:
+            letter = channel.prepare(
+                bill=bill, kind=kind, text=facts.get("text", ""), contact=contact
+            )
+            if channel.name not in logged and isinstance(letter, NotSent):
+                missing.append(_left_out(bill, kind, channel, letter, facts.get("text", "")))
+        number = len(logged) + len(missing)
+        detail = f"{number} {'entry' if number == 1 else 'entries'} in the log"
+        return StepDone(detail, notifications=tuple(missing))
+
+
+def notification_id(*, bill_id: str, kind: str, channel: str) -> str:
+    """The id of a message: the same however often it is tried."""
+    return str(uuid5(NAMESPACE_URL, f"electricity-billing/notification/{bill_id}/{kind}/{channel}"))
+
+
+def _left_out(
+    bill: Bill, kind: OwedKind, channel: Channel, letter: NotSent, text: str
+) -> dict[str, str]:
+    return {
+        "id": notification_id(bill_id=bill.id, kind=kind, channel=channel.name),
+        "channel": channel.name,
+        "status": "not_configured",
+        "recipient": "",
+        "body": text,
+        "error": letter.reason,
+    }
+
+
+def _summed_up(outcomes: Sequence[Sent]) -> StepDone:
+    tried = [sent for sent in outcomes if sent.status != "not_configured"]
+    detail = "; ".join(sent.phrase for sent in tried or outcomes)
+    statuses = {sent.status for sent in tried}
+    if "waiting" in statuses:
+        raise TemporaryFailure(detail)
+    if statuses == {"failed"}:
+        raise FinalFailure(detail)
+    return StepDone(detail or "no channel")

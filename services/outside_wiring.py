@@ -1,0 +1,140 @@
+"""The outside services put together as they are set: AI, the owed steps 9 to 13, their checks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from services import discord
+from services.ai.check import AiCheck
+from services.ai.messages import AiMessageWriter
+from services.ai.service import AiService, open_ai
+from services.channels import Channel, OwnDiscord, OwnWhatsApp, SharedDiscord
+from services.checks import Check
+from services.database.service import DatabaseService
+from services.database.transport import Transport
+from services.discord import Discord
+from services.messages import Message, MessageWriter, TemplateWriter, WriteMessage
+from services.notifications import LogNotification, SendMessage
+from services.outside import TIMEOUT_SECONDS
+from services.outside_checks import DiscordCheck, StripeCheck, WhatsAppCheck
+from services.owed_work import StepHandler
+from services.payment_links import CreateLink, LinkOnBill, PaymentLinks
+from services.payments import StripePayments
+from services.settings import Settings
+from services.whatsapp import GRAPH_URL, WhatsApp
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the services outside are; tests have servers of their own."""
+
+    stripe: str | None = None
+    whatsapp: str = GRAPH_URL
+    timeout_seconds: float = TIMEOUT_SECONDS
+    check_webhook: Callable[[str], str] = discord.check_webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the configured outside services bring; as it stands, nothing."""
+
+    ai: AiService | None = None
+    step_handlers: Mapping[int, StepHandler] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+
+    def close(self) -> None:
+        """Give back what the services hold open."""
+        if self.ai is not None:
+            self.ai.close()
+
+
+def open_outside(
+    settings: Settings, transport: Transport, addresses: Addresses | None = None
+) -> Outside:
+    """Every outside service that has settings."""
+    database = DatabaseService(transport)
+    ai = open_ai(settings, transport)
+    writer: MessageWriter = TemplateWriter(settings.utility_name)
+    if ai is not None:
+        writer = AiMessageWriter(ai, writer, Message)
+    links = payment_links(settings=settings, database=database, addresses=addresses)
+    # Without a channel nobody is written to: the steps say "not configured".
+    has_channel = settings.discord_webhook_url is not None or settings.whatsapp_token is not None
+    messages = (
+        message_steps(settings=settings, database=database, writer=writer, addresses=addresses)
+        if has_channel
+        else {}
+    )
+    checks = outside_checks(settings=settings, links=links, addresses=addresses)
+    return Outside(
+        ai=ai,
+        step_handlers=payment_steps(links) | messages,
+        checks=(*checks, AiCheck(ai)),
+    )
+
+
+def message_steps(
+    *,
+    settings: Settings,
+    database: DatabaseService,
+    writer: MessageWriter,
+    addresses: Addresses | None = None,
+) -> dict[int, StepHandler]:
+    """Steps 11 to 13. They are there without any service too: then the log keeps the texts."""
+    at = addresses or Addresses()
+    client = Discord(timeout_seconds=at.timeout_seconds)
+    channels: tuple[Channel, ...] = (
+        SharedDiscord(client, settings.discord_webhook_url),
+        OwnDiscord(client, at.check_webhook),
+        OwnWhatsApp(whatsapp_client(settings, at)),
+    )
+    return {
+        11: WriteMessage(database, writer),
+        12: SendMessage(database, channels),
+        13: LogNotification(database, channels),
+    }
+
+
+def payment_links(
+    *, settings: Settings, database: DatabaseService, addresses: Addresses | None = None
+) -> PaymentLinks | None:
+    """The keeper of payment links, if Stripe is configured; the payment story needs it too."""
+    if settings.stripe_secret_key is None:
+        return None
+    at = addresses or Addresses()
+    return PaymentLinks(
+        database,
+        StripePayments(
+            secret_key=settings.stripe_secret_key.get_secret_value(),
+            base_url=at.stripe,
+            timeout_seconds=at.timeout_seconds,
+        ),
+    )
+
+
+def payment_steps(links: PaymentLinks | None) -> dict[int, StepHandler]:
+    """Steps 9 and 10, if there are payment links."""
+    return {9: CreateLink(links), 10: LinkOnBill(links)} if links else {}
+
+
+def outside_checks(
+    *, settings: Settings, links: PaymentLinks | None, addresses: Addresses | None = None
+) -> tuple[StripeCheck, DiscordCheck, WhatsAppCheck]:
+    """What the Services page tests of payments and messages."""
+    at = addresses or Addresses()
+    return (
+        StripeCheck(links.stripe if links else None),
+        DiscordCheck(settings.discord_webhook_url, Discord(timeout_seconds=at.timeout_seconds)),
+        WhatsAppCheck(whatsapp_client(settings, at)),
+    )
+
+
+def whatsapp_client(settings: Settings, at: Addresses) -> WhatsApp | None:
+    """The client for the utility's number, if WhatsApp is configured."""
+    if settings.whatsapp_token is None or settings.whatsapp_phone_number_id is None:
+        return None
+    return WhatsApp(
+        token=settings.whatsapp_token,
+        phone_number_id=settings.whatsapp_phone_number_id,
+        base_url=at.whatsapp,
+        timeout_seconds=at.timeout_seconds,
+    )

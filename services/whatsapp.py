@@ -1,0 +1,243 @@
+"""Template messages over WhatsApp's Business Cloud API.
+
+WhatsApp lets a business write freely only within 24 hours of a customer's own message. Ours begin
+the conversation, so they are always templates, which the utility has approved there beforehand.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from services.domain.records import Bill, OwedKind
+from services.messages import day, how_to_pay
+from services.outside import (
+    TIMEOUT_SECONDS,
+    Answer,
+    OutcomeUnknown,
+    ServiceAway,
+    ServiceRefused,
+    get_json,
+    post_json,
+)
+
+GRAPH_URL: Final = "https://graph.facebook.com"
+GRAPH_VERSION: Final = "v25.0"
+BODY_LIMIT: Final = 1024
+
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_SPACING: Final = re.compile(r"[\s()./\-\u2010-\u2015]+")
+
+
+class InvalidPhone(ValueError):
+    """The number is not written so that the whole world would dial the same telephone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template as it must be approved at WhatsApp (category "utility"), {{1}} to {{5}} filled in.
+
+    1 the bill's reference, 2 its period, 3 the amount to pay, 4 the due date, 5 how to pay.
+    """
+
+    name: str
+    body: str
+
+    def filled(self, parameters: Sequence[str]) -> str:
+        """The text as the customer reads it."""
+        text = self.body
+        for number, value in enumerate(parameters, start=1):
+            text = text.replace(f"{{{{{number}}}}}", value)
+        return text
+
+
+TEMPLATES: Final[dict[OwedKind, Template]] = {
+    "bill_issued": Template(
+        "electricity_bill_issued",
+        "Your electricity bill {{1}} for {{2}} is ready.\n"
+        "To pay: {{3}}, due {{4}}.\nPay {{5}}\nThank you.",
+    ),
+    "payment_reminder": Template(
+        "electricity_payment_reminder",
+        "A reminder of your electricity bill {{1}} for {{2}}.\n"
+        "To pay: {{3}}, due {{4}}.\nPay {{5}}\nIf you have just paid, there is nothing to do.",
+    ),
+    "overdue_notice": Template(
+        "electricity_payment_overdue",
+        "Your electricity bill {{1}} for {{2}} is overdue.\n"
+        "To pay: {{3}}, was due {{4}}.\nPay {{5}}\nIf you cannot pay at once, please talk to us.",
+    ),
+}
+
+# Of the published list, those that pass by themselves; all others need a person. The code decides,
+# not the HTTP status: a missing permission (3) comes as a 500, a rate limit (4) as a 400.
+TEMPORARY_CODES: Final = frozenset(
+    (
+        1,  # unknown, possibly a fault of the server
+        2,  # service down or overloaded
+        4,  # too many calls of this app
+        80007,  # too many calls of this account
+        130429,  # too many messages of this number
+        131000,  # something went wrong
+        131016,  # service unavailable
+        131056,  # too many messages to this customer
+        131057,  # account in maintenance
+        133004,  # server temporarily unavailable
+        133015,  # number deleted a moment ago: wait some minutes
+    )
+)
+_WHAT_TO_DO: Final = {
+    0: "the access is not accepted: check WHATSAPP_TOKEN",
+    3: "the access lacks a permission: check WHATSAPP_TOKEN",
+    10: "the access lacks a permission: check WHATSAPP_TOKEN",
+    190: "the access has expired: make a new WHATSAPP_TOKEN",
+    33: "the sending number is gone: check WHATSAPP_PHONE_NUMBER_ID",
+    368: "the account is blocked for a breach of WhatsApp's policy",
+    131021: "the customer's number is our own",
+    131026: "the number cannot be reached on WhatsApp",
+    131030: "the number is not on the test account's list",
+    131031: "the account is locked",
+    131042: "WhatsApp's own bill is not paid: look at the payment settings there",
+    131047: "more than 24 hours since the customer wrote",
+    131048: "too many messages were reported as spam",
+    131049: "WhatsApp chose not to deliver it",
+    131050: "the customer stopped such messages",
+    132000: "the template has another number of parameters",
+    132001: "there is no such approved template in this language",
+    132005: "the filled template is too long",
+    132007: "the template breaks WhatsApp's rules",
+    132012: "the template's parameters are of another form",
+    132015: "the template is paused for low quality",
+    132016: "the template is disabled for low quality",
+    133010: "the sending number is not registered",
+}
+
+
+def e164(text: str) -> str:
+    """A number as E.164 (+919876543210); spaces, dots, hyphens and brackets are left out.
+
+    Raises InvalidPhone without a + and country code: guessing one would write to a stranger.
+    """
+    number = _SPACING.sub("", text)
+    if not _E164.fullmatch(number):
+        raise InvalidPhone(
+            "is not a number with its country code, such as +91 98765 43210."
+            if number
+            else "is empty."
+        )
+    return number
+
+
+def masked(number: str) -> str:
+    """Enough of a number to recognise it: +91…3210."""
+    return f"{number[:3]}…{number[-4:]}"
+
+
+def parameters(bill: Bill) -> tuple[str, ...]:
+    """What fills the templates, in their order."""
+    return (
+        bill.reference,
+        f"{day(bill.period_start)} – {day(bill.period_end)}",
+        bill.money(max(bill.balance_minor, 0)).display(),
+        day(bill.due_date) if bill.due_date else "on receipt",
+        how_to_pay(bill) if bill.balance_minor > 0 else "nothing now",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WhatsApp:
+    """Sends templates from one business number; may be called by many threads.
+
+    `languages` are those in which the templates are approved; the first serves all others.
+    """
+
+    token: SecretStr
+    phone_number_id: str
+    base_url: str = GRAPH_URL
+    timeout_seconds: float = TIMEOUT_SECONDS
+    languages: tuple[str, ...] = ("en",)
+
+    def send(
+        self, *, to: str, template: Template, parameters: Sequence[str], language: str, row_id: str
+    ) -> str:
+        """Send a template to an E.164 number; WhatsApp's id of the message, which it accepted.
+
+        `row_id` is our own id of the message, which its delivery reports will carry. Raises
+        ServiceAway, ServiceRefused, and OutcomeUnknown when nobody knows whether it left: the API
+        has no idempotency key.
+        """
+        answer = post_json(
+            f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}/messages",
+            body={
+                "messaging_product": "whatsapp",
+                "recipient_type": "individual",
+                "to": to,
+                "type": "template",
+                "template": self._template(template, parameters, language),
+                "biz_opaque_callback_data": row_id,
+            },
+            service="WhatsApp",
+            token=self.token.get_secret_value(),
+            timeout_seconds=self.timeout_seconds,
+        )
+        return _message_id(answer)
+
+    def check(self) -> str:
+        """Ask for our number, sending nothing; a sentence. Raises ServiceAway, ServiceRefused."""
+        answer = get_json(
+            f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}?fields=id",
+            service="WhatsApp",
+            token=self.token.get_secret_value(),
+            timeout_seconds=self.timeout_seconds,
+        )
+        if answer.field("id") == self.phone_number_id:
+            return "It answers and knows our number."
+        if 200 <= answer.status < 300:
+            raise ServiceRefused("WhatsApp answered, but not with our number.")
+        raise _error(answer)
+
+    def _template(
+        self, template: Template, parameters: Sequence[str], language: str
+    ) -> dict[str, Any]:
+        spoken = language if language in self.languages else language.split("-", maxsplit=1)[0]
+        code = spoken if spoken in self.languages else self.languages[0]
+        texts = [{"type": "text", "text": _one_line(value)} for value in parameters]
+        return {
+            "name": template.name,
+            "language": {"code": code.replace("-", "_")},
+            "components": [{"type": "body", "parameters": texts}],
+        }
+
+
+def _one_line(value: str) -> str:
+    """A parameter as WhatsApp takes it: no line breaks, tabs or runs of spaces."""
+    return " ".join(value.split())[:BODY_LIMIT]
+
+
+def _message_id(answer: Answer) -> str:
+    if 200 <= answer.status < 300:
+        found = answer.field("messages", 0, "id")
+        if isinstance(found, str) and found:
+            return found
+        raise OutcomeUnknown(f"WhatsApp answered {answer.status}, but not with the message.")
+    raise _error(answer)
+
+
+def _error(answer: Answer) -> ServiceAway | ServiceRefused:
+    code = answer.field("error", "code")
+    if not isinstance(code, int):
+        if answer.status == 429 or answer.status >= 500:
+            return ServiceAway(f"WhatsApp answered {answer.status}.")
+        return ServiceRefused(f"WhatsApp refused ({answer.status}).")
+    if code in TEMPORARY_CODES or (code not in _WHAT_TO_DO and answer.status in {429, 503}):
+        return ServiceAway(f"WhatsApp cannot do it just now (code {code}).")
+    return ServiceRefused(f"WhatsApp refused: {_reason(code)} (code {code}).")
+
+
+def _reason(code: int) -> str:
+    """In our words: WhatsApp's own may quote the customer's number."""
+    if 200 <= code <= 299:
+        return _WHAT_TO_DO[10]
+    return _WHAT_TO_DO.get(code, "see WhatsApp's list of errors")

@@ -1,0 +1,168 @@
+"""Stripe, Discord and WhatsApp on loopback, and a utility that uses them."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from services.database.direct import DirectTransport
+from services.database.service import DatabaseService
+from services.messages import TemplateWriter
+from services.outside_wiring import (
+    Addresses,
+    message_steps,
+    payment_links,
+    payment_steps,
+)
+from services.payment_links import PaymentLinks
+from services.settings import PROJECT_FOLDER, load_settings
+from tests.integration.outside import published
+from tests.integration.outside.published import Links
+from tests.integration.outside.stand_in import StandIn, running
+from tests.integration.utility import ACTOR, Utility, make_utility
+
+SHORT_TIMEOUT = 0.6
+
+
+@pytest.fixture(scope="session")
+def stripe_mock() -> Iterator[str | None]:
+    """Where Stripe's own API description is checked; None without Go, but never in CI."""
+    script = PROJECT_FOLDER / "scripts" / "get_stripe_mock.sh"
+    found = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=False)
+    if found.returncode:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no stripe-mock: {found.stderr}")
+        yield None
+        return
+    program = found.stdout.strip()
+    command = [program, "-http-addr", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if "address" in line)
+        # What it says of each request must not fill the pipe.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield f"http://127.0.0.1:{said.strip().rpartition(':')[2]}"
+        process.terminate()
+
+
+@pytest.fixture
+def links(stripe_mock: str | None) -> Links:
+    """The payment links at Stripe."""
+    return Links(mock_url=stripe_mock)
+
+
+@dataclass
+class Outside:
+    """The three services."""
+
+    stripe: StandIn
+    discord: StandIn
+    whatsapp: StandIn
+
+
+@pytest.fixture
+def outside(links: Links) -> Iterator[Outside]:
+    """All three, up and checking what they are asked."""
+    with (
+        running(published.stripe(links)) as stripe,
+        running(published.discord()) as discord,
+        running(published.whatsapp()) as whatsapp,
+    ):
+        yield Outside(stripe, discord, whatsapp)
+
+
+@dataclass
+class Office:
+    """A utility with its services outside, and a look at what is kept."""
+
+    utility: Utility
+    database: DatabaseService
+    links: PaymentLinks
+    dsn: str
+
+    def add_customer(self, serial: str = "M1", **channels: Any) -> None:
+        """A meter and its customer; with a telephone, and reached on these channels."""
+        self.utility.add_meter(serial)
+        self.sql("update public.customers set phone = '+91 98765 43210'")
+        if channels:
+            rows = [{"account_no": f"A-{serial}", **channels}]
+            self.database.set_customer_channels(actor=ACTOR, rows=rows)
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement as the owner; its rows."""
+        with psycopg.connect(self.dsn) as connection:
+            connection.execute("select set_config('billing.actor', 'test', false)")
+            cursor = connection.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def later(self) -> None:
+        """Let the pause of all open work be over, and take it up."""
+        self.sql("update public.outbox set next_attempt_at = now() - interval '1 second'")
+        self.utility.services.owed_steps.sweep()
+
+    def owed(self, bill_id: str) -> tuple[str, dict[int, tuple[str, str]]]:
+        """How a bill's owed work stands: its status, and each step's with its detail."""
+        (work,) = self.database.owed_work_of(bill_id)
+        steps = {int(n): (s["status"], s["detail"]) for n, s in work["steps"].items()}
+        return work["status"], steps
+
+    def log(self, bill_id: str) -> dict[str, Any]:
+        """The messages of a bill by channel."""
+        found = self.database.notifications(bill_id=bill_id).items
+        return {sent.channel: sent for sent in found}
+
+
+MakeOffice = Callable[..., Office]
+
+
+@pytest.fixture
+def make_office(outside: Outside, database: str, tmp_path: Path) -> Iterator[MakeOffice]:
+    """Call it for an office; `without` names settings to leave empty."""
+    made: list[Office] = []
+
+    def make(*, without: tuple[str, ...] = (), kept: type[DatabaseService] | None = None) -> Office:
+        environ = {
+            "DATABASE_URL": database,
+            "DATA_DIR": str(tmp_path),
+            "STRIPE_SECRET_KEY": published.STRIPE_KEY,
+            "STRIPE_WEBHOOK_SECRET": "whsec_x",
+            "DISCORD_WEBHOOK_URL": f"{outside.discord.url}{published.SHARED_PATH}",
+            "WHATSAPP_TOKEN": published.WHATSAPP_TOKEN,
+            "WHATSAPP_PHONE_NUMBER_ID": published.PHONE_ID,
+        }
+        settings = load_settings({n: v for n, v in environ.items() if n not in without})
+        addresses = Addresses(
+            stripe=outside.stripe.url,
+            whatsapp=outside.whatsapp.url,
+            timeout_seconds=SHORT_TIMEOUT,
+            check_webhook=str,
+        )
+        service = (kept or DatabaseService)(DirectTransport(database))
+        links = payment_links(settings=settings, database=service, addresses=addresses)
+        steps = payment_steps(links) | message_steps(
+            settings=settings,
+            database=service,
+            writer=TemplateWriter(settings.utility_name),
+            addresses=addresses,
+        )
+        utility = make_utility(database, tmp_path, step_handlers=steps)
+        assert links is not None or "STRIPE_SECRET_KEY" in without
+        made.append(Office(utility, service, links, database))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for office in made:
+        office.utility.services.close()
+        office.database.close()
+
+
+@pytest.fixture
+def own_webhook(outside: Outside) -> str:
+    """The address of a customer's webhook."""
+    return f"{outside.discord.url}{published.OWN_PATH}"

@@ -1,0 +1,287 @@
+"""What goes out on each channel, to whom, and what the log keeps of it."""
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from services.database.errors import NotFound
+from services.domain.period import local_date
+from services.importing.importer import Importer
+from services.messages import TemplateWriter
+from services.outside import ServiceRefused
+from services.outside_wiring import Addresses, message_steps, outside_checks
+from services.owed_work import StepHandler
+from services.settings import load_settings
+from tests.integration.outside.conftest import MakeOffice, Office, Outside
+from tests.integration.outside.published import (
+    OWN_PATH,
+    PHONE_ID,
+    SHARED_PATH,
+    TOKEN,
+    WHATSAPP_TOKEN,
+)
+from tests.integration.utility import ACTOR
+
+AGREED = "2026-01-01T00:00:00+00:00"
+
+
+@pytest.fixture
+def office(make_office: MakeOffice, own_webhook: str) -> Office:
+    """An office whose one customer is reached on every channel."""
+    made = make_office()
+    made.add_customer(discord_webhook_url=own_webhook, whatsapp_opt_in_at=AGREED)
+    return made
+
+
+def submit(office: Office) -> str:
+    """Submit a reading; the id of its bill."""
+    answer = office.utility.submit("M1", 1117)
+    assert answer.bill is not None
+    done = {s.step: (s.status, s.detail) for s in answer.steps if s.step != 8}
+    assert {status for status, _ in done.values()} == {"done"}, done
+    return answer.bill.id
+
+
+def test_the_shared_channel_gets_account_and_amount_and_nothing_else(
+    office: Office, outside: Outside
+) -> None:
+    submit(office)
+    (post,) = [s.json for s in outside.discord.accepted() if s.path == SHARED_PATH]
+    (embed,) = post["embeds"]
+    assert [(f["name"], f["value"]) for f in embed["fields"]] == [
+        ("Account", r"A\-M1"),
+        ("Amount", "₹540.35"),
+    ]
+    said = json.dumps(post)
+    assert not any(secret in said for secret in ("House", "Hill", "http", "INV-"))
+
+
+def test_a_customers_own_webhook_gets_the_whole_bill(office: Office, outside: Outside) -> None:
+    bill = office.database.bill(submit(office))
+    (post,) = [s.json for s in outside.discord.accepted() if s.path == OWN_PATH]
+    fields = {f["name"]: f["value"] for f in post["embeds"][0]["fields"]}
+    assert fields["To pay"] == "₹540.35"
+    assert fields["Pay online"] == bill.payment_url
+    assert set(fields) == {"To pay", "Period", "Due", "Pay online"}
+    assert post["content"].startswith("Your electricity bill INV-000001 is ready.")
+    assert f"Pay here: {bill.payment_url}" in post["content"].splitlines()
+
+
+def test_whatsapp_gets_the_approved_template_filled_by_code(
+    office: Office, outside: Outside
+) -> None:
+    bill = office.database.bill(submit(office))
+    (sent,) = outside.whatsapp.accepted()
+    body = sent.json
+    assert body["to"] == "+919876543210"
+    assert body["template"]["name"] == "electricity_bill_issued"
+    texts = [p["text"] for p in body["template"]["components"][0]["parameters"]]
+    assert (texts[0], texts[2], texts[4]) == ("INV-000001", "₹540.35", bill.payment_url)
+    assert body["biz_opaque_callback_data"] == office.log(bill.id)["whatsapp"].id
+
+
+def test_the_log_has_each_message_with_its_recipient_masked(office: Office) -> None:
+    log = office.log(submit(office))
+    assert {c: (s.status, s.recipient, s.attempts) for c, s in log.items()} == {
+        "discord": ("sent", "shared channel", 1),
+        "discord_customer": ("sent", "webhook …6655", 1),
+        "whatsapp": ("sent", "+91…3210", 1),
+    }
+    assert all(sent.message_id and sent.body for sent in log.values())
+    assert "540.35" in log["whatsapp"].body
+
+
+def test_without_consent_or_services_the_log_keeps_the_text_and_says_why(
+    make_office: MakeOffice, outside: Outside
+) -> None:
+    office = make_office(
+        without=("DISCORD_WEBHOOK_URL", "WHATSAPP_TOKEN", "WHATSAPP_PHONE_NUMBER_ID")
+    )
+    office.add_customer(whatsapp_opt_in_at=AGREED)
+    log = office.log(submit(office))
+    assert {c: (s.status, s.error) for c, s in log.items()} == {
+        "discord": ("not_configured", "not configured"),
+        "discord_customer": ("not_configured", "the customer has no webhook"),
+        "whatsapp": ("not_configured", "not configured"),
+    }
+    assert all("Your electricity bill" in sent.body for sent in log.values())
+    assert outside.discord.seen == outside.whatsapp.seen == []
+
+
+def test_nobody_who_did_not_agree_is_written_to_on_whatsapp(
+    make_office: MakeOffice, outside: Outside
+) -> None:
+    office = make_office()
+    office.add_customer()
+    log = office.log(submit(office))
+    assert log["whatsapp"].error == "the customer has not agreed to it"
+    assert outside.whatsapp.seen == []
+
+
+def test_without_a_country_code_nobody_is_guessed_at(
+    make_office: MakeOffice, outside: Outside
+) -> None:
+    office = make_office()
+    office.add_customer(whatsapp_opt_in_at=AGREED)
+    office.sql("update public.customers set phone = '098765 43210'")
+    assert "country code" in office.log(submit(office))["whatsapp"].error
+    assert outside.whatsapp.seen == []
+
+
+def test_a_webhook_that_is_not_discords_is_never_called(
+    make_office: MakeOffice, outside: Outside
+) -> None:
+    office = make_office()
+    office.add_customer(discord_webhook_url="https://169.254.169.254/api/webhooks/1/x")
+    strict = steps_with_the_real_check(office, outside)
+    office.utility.services.owed_steps.handlers = strict
+    bill = office.utility.submit("M1", 1117).bill
+    assert bill is not None
+    assert "not one of Discord" in office.log(bill.id)["discord_customer"].error
+
+
+def steps_with_the_real_check(office: Office, outside: Outside) -> dict[int, StepHandler]:
+    """Steps 11 to 13 as they are outside of tests."""
+    settings = load_settings(
+        {"DISCORD_WEBHOOK_URL": f"{outside.discord.url}{SHARED_PATH}", "DATABASE_URL": office.dsn}
+    )
+    writer = TemplateWriter("Utility")
+    return message_steps(settings=settings, database=office.database, writer=writer)
+
+
+def test_without_a_link_the_customer_is_told_the_office_reference(
+    make_office: MakeOffice, outside: Outside, own_webhook: str
+) -> None:
+    office = make_office(without=("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"))
+    office.add_customer(discord_webhook_url=own_webhook, whatsapp_opt_in_at=AGREED)
+    answer = office.utility.submit("M1", 1117)
+    assert answer.steps[8].detail == "not configured"
+    (sent,) = outside.whatsapp.accepted()
+    texts = [p["text"] for p in sent.json["template"]["components"][0]["parameters"]]
+    assert texts[4] == "at our office with the reference INV-000001"
+    (post,) = [s.json for s in outside.discord.accepted() if s.path == OWN_PATH]
+    assert "Pay at our office with the reference INV-000001" in post["content"]
+
+
+def owe_reminder(office: Office) -> None:
+    """As the job does: remind of what is due within three days."""
+    owed = office.utility.services.owed_steps.plan_for_any("payment_reminder")
+    today = local_date(datetime.now(UTC), office.utility.services.settings.timezone)
+    claimed, run = office.database.claim_job_run(
+        job="payment_reminders",
+        scheduled_on=today,
+        owner="test",
+        lease_seconds=60,
+        started_by="test",
+    )
+    assert claimed
+    key = {"job": run.job, "scheduled_on": today.isoformat()}
+    key |= {"owner": run.owner, "attempt": run.attempt, "lease_seconds": 60}  # type: ignore[dict-item]
+    until = today + timedelta(days=30)
+    count = office.database.queue_reminders(run=key, today=today, until=until, limit=10, owed=owed)
+    assert count == 1
+
+
+def test_a_reminder_is_sent_once_and_not_at_all_when_the_bill_is_paid_by_then(
+    office: Office, outside: Outside
+) -> None:
+    bill = office.database.bill(submit(office))
+    owe_reminder(office)
+    paid = {"id": bill.id, "bill_id": bill.id, "amount_minor": bill.balance_minor}
+    paid |= {"currency": "INR", "method": "cash", "reference": "", "received_at": AGREED}
+    before = len(outside.whatsapp.seen)
+    office.database.record_payments(actor=ACTOR, payments=[paid | {"received_on": "2026-01-01"}])
+    office.later()
+    work = office.database.owed_work_of(bill.id)[1]
+    assert work["status"] == "finished"
+    assert work["steps"]["12"]["detail"] == "nothing sent: the bill is paid by now"
+    assert len(outside.whatsapp.seen) == before
+
+
+def test_a_reminder_goes_out_in_its_own_template(office: Office, outside: Outside) -> None:
+    submit(office)
+    owe_reminder(office)
+    office.later()
+    names = [s.json["template"]["name"] for s in outside.whatsapp.accepted()]
+    assert names == ["electricity_bill_issued", "electricity_payment_reminder"]
+
+
+def test_a_webhooks_address_stands_in_no_audit_row_no_log_and_no_list(
+    office: Office, outside: Outside, caplog: pytest.LogCaptureFixture, own_webhook: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    outside.discord.stop()
+    bill = office.utility.submit("M1", 1117).bill
+    outside.discord.start()
+    assert bill is not None
+    office.later()
+    rows = [{"account_no": "A-M1", "discord_webhook_url": f"{own_webhook}2"}]
+    assert office.database.set_customer_channels(actor=ACTOR, rows=rows) == 1
+    kept = office.sql("select to_jsonb(a)::text from public.audit_log a")
+    kept += office.sql("select to_jsonb(n)::text from public.notification_list n")
+    kept += office.sql("select to_jsonb(o)::text from public.outbox o")
+    kept += office.sql("select to_jsonb(c)::text from public.customers c")
+    assert len(kept) > 5
+    assert not [row for (row,) in kept if TOKEN in row]
+    assert TOKEN not in caplog.text
+    contact = office.database.customer_contact(bill.customer_id)
+    assert TOKEN not in repr(contact)
+    (change,) = office.sql(
+        "select before ->> 'discord_webhook_url', after ->> 'discord_webhook_url'"
+        " from public.audit_log where table_name = 'customer_channels' and action = 'update'"
+    )
+    assert change[0] != change[1]
+    assert all(text.startswith("kept, fingerprint ") for text in change)
+
+
+def test_what_is_not_named_stays_and_null_takes_away(office: Office) -> None:
+    (customer,) = office.sql("select id from public.customers")
+    set_to = office.database.set_customer_channels
+    assert set_to(actor=ACTOR, rows=[{"account_no": "A-M1"}]) == 0
+    assert set_to(actor=ACTOR, rows=[{"account_no": "A-M1", "whatsapp_opt_in_at": None}]) == 1
+    contact = office.database.customer_contact(str(customer[0]))
+    assert contact.whatsapp_opt_in_at is None
+    assert contact.discord_webhook_url is not None
+    with pytest.raises(NotFound):
+        set_to(actor=ACTOR, rows=[{"account_no": "nobody"}])
+
+
+def test_an_import_may_say_how_customers_are_reached(office: Office) -> None:
+    importer = Importer(office.database, office.utility.services.settings.timezone)
+    header = "account_no,name,email,phone,address,discord_webhook,whatsapp_opt_in\n"
+    row = "B-1,New House,,+91 98765 43211,x,https://discord.com/api/webhooks/12/ab_c,yes\n"
+    now = datetime.now(UTC)
+    for at in (now, now + timedelta(days=1)):
+        assert importer.customers(f"{header}{row}".encode(), actor=ACTOR, now=at).ok
+    (customer,) = office.sql("select id from public.customers where account_no = 'B-1'")
+    contact = office.database.customer_contact(str(customer[0]))
+    assert contact.whatsapp_opt_in_at == now, "imported again, it is not a new consent"
+    assert contact.discord_webhook_url == SecretStr("https://discord.com/api/webhooks/12/ab_c")
+    wrong = "B-2,House,,12345,x,https://example.org/hook,maybe\nB-3,House,,12345,x,,yes\n"
+    report = importer.customers(f"{header}{wrong}".encode(), actor=ACTOR, now=now)
+    assert [(e.row, e.column) for e in report.errors] == [
+        (2, "discord_webhook"),
+        (2, "whatsapp_opt_in"),
+        (3, "phone"),
+    ]
+
+
+def test_each_service_is_tested_without_sending_anything(outside: Outside) -> None:
+    environ = {
+        "DISCORD_WEBHOOK_URL": f"{outside.discord.url}{SHARED_PATH}",
+        "WHATSAPP_TOKEN": WHATSAPP_TOKEN,
+        "WHATSAPP_PHONE_NUMBER_ID": PHONE_ID,
+    }
+    at = Addresses(whatsapp=outside.whatsapp.url, timeout_seconds=1)
+    settings = load_settings(environ)
+    stripe, discord, whatsapp = outside_checks(settings=settings, links=None, addresses=at)
+    assert not stripe.configured
+    assert "knows our webhook" in discord.check()
+    assert "knows our number" in whatsapp.check()
+    assert {s.method for s in (*outside.discord.seen, *outside.whatsapp.seen)} == {"GET"}
+    wrong = load_settings(environ | {"WHATSAPP_TOKEN": "x"})
+    with pytest.raises(ServiceRefused, match="WHATSAPP_TOKEN"):
+        outside_checks(settings=wrong, links=None, addresses=at)[2].check()

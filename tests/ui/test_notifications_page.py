@@ -1,0 +1,132 @@
+"""The Notifications page, run without a browser over a real database."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.notification_cards import STATUS
+from scheduler import Scheduler
+from services.auth import Role
+from services.bootstrap import run_with
+from services.database.embedded import EmbeddedPostgres
+from services.domain.records import Bill, OwedKind
+from services.owed_work import FinalFailure, StepDone
+from services.settings import PROJECT_FOLDER
+from tests.integration.utility import Utility, make_utility
+
+pytestmark = pytest.mark.postgres
+ENTRY = """
+import streamlit as st
+st.navigation(
+    [st.Page("admin/notifications.py", default=True), st.Page("bill.py"), st.Page("home.py")],
+    position="hidden",
+).run()
+"""
+
+
+@dataclass
+class Refusing:
+    """A step that is refused until it is repaired."""
+
+    repaired: bool = False
+
+    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+        """Refuse, or do it."""
+        if not self.repaired:
+            raise FinalFailure("Stripe does not let us in (401): check [STRIPE_SECRET_KEY].")
+        return StepDone(f"{bill.reference} {kind} {len(facts)}")
+
+
+@dataclass
+class Shown:
+    """A utility, its refusing step, and the script that opens the page."""
+
+    utility: Utility
+    link: Refusing
+    entry: Path
+
+    def page(self, role: Role = Role.ADMIN, **query: str) -> AppTest:
+        """The page as somebody of a role sees it."""
+        app = AppTest.from_file(str(self.entry), default_timeout=20)
+        tokens: Any = self.utility.services.tokens
+        app.session_state["token"] = tokens.issue("some.one", role, self.utility.now)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run()
+
+
+@pytest.fixture(scope="module")
+def shown() -> Iterator[Shown]:
+    """One bill whose link was refused, and a message in every state there is."""
+    folder = Path(tempfile.mkdtemp(prefix="billing-notifications-"))
+    folder.chmod(0o711)
+    server = EmbeddedPostgres(folder / "data")
+    server.start()
+    dsn, link = server.database("notifications"), Refusing()
+    utility = make_utility(dsn, folder, step_handlers={9: link})
+    utility.add_meter("M1")
+    bill = utility.submit("M1", 1117).bill
+    assert bill is not None
+    with psycopg.connect(dsn) as connection:
+        for status in STATUS:
+            stored = "waiting" if status == "given_up" else status
+            connection.execute(
+                "insert into public.notifications (id, bill_id, customer_id, kind, channel, status,"
+                " recipient, body, error, attempts) values (%s, %s, %s, 'bill_issued', %s, %s,"
+                " 'webhook …6655', 'Your *bill*', 'Discord answered 500.', 2)",
+                (str(uuid4()), bill.id, bill.customer_id, status, stored),
+            )
+    run_with(utility.services, Scheduler(utility.services))
+    entry = folder / "main.py"
+    entry.write_text(ENTRY)
+    for name in ("admin", "bill.py", "home.py"):
+        (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
+    yield Shown(utility, link, entry)
+    run_with(None)
+    utility.services.close()
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def words(app: AppTest) -> str:
+    """All that stands on the page."""
+    assert not app.exception
+    return "\n".join(str(e.value) for e in (*app.markdown, *app.caption, *app.error, *app.warning))
+
+
+def test_an_engineer_is_told_that_it_is_for_administrators(shown: Shown) -> None:
+    assert "for administrators" in words(shown.page(Role.ENGINEER))
+
+
+def test_each_message_shows_its_channel_state_and_error_as_it_is(shown: Shown) -> None:
+    app = shown.page()
+    said = words(app)
+    assert "Discord answered 500" in said
+    assert "2 attempts" in said
+    assert "Your *bill*" in [text.value for text in app.text]
+
+
+def test_a_status_in_the_address_narrows_the_list(shown: Shown) -> None:
+    assert "1 message" in words(shown.page(status="May have arrived"))
+    assert "No message fits." in words(shown.page(q="INV-999999"))
+
+
+def test_refused_work_shows_its_reason_and_is_taken_up_again(shown: Shown) -> None:
+    app = shown.page()
+    assert "Needs a look" in [header.value for header in app.subheader]
+    assert r"check \[STRIPE\_SECRET\_KEY\]" in words(app)
+    shown.link.repaired = True
+    work = next(b for b in app.button if (b.key or "").startswith("retry-work-"))
+    work.click().run()
+    assert "Needs a look" not in [header.value for header in app.subheader]
+    assert shown.utility.services.owed_steps.sweep() == 1
+    (owed,) = shown.utility.services.database.owed_work_of(shown.utility.bills_of("M1")[0].id)
+    assert owed["steps"]["9"]["status"] == "done"

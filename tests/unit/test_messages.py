@@ -1,0 +1,167 @@
+"""What customers are told: every amount, date and link comes from the bill, in plain words."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from services import discord, whatsapp
+from services.discord import NotADiscordWebhook, as_text, check_webhook, shared_note, whole_bill
+from services.domain.records import Bill, OwedKind
+from services.messages import TemplateWriter, nothing_to_say
+from services.whatsapp import TEMPLATES, InvalidPhone, e164
+
+LINK = "https://buy.stripe.com/test_1"
+KINDS: tuple[OwedKind, ...] = ("bill_issued", "payment_reminder", "overdue_notice")
+
+
+def bill(**changes: Any) -> Bill:
+    """A bill of ₹540.35 for 117 kWh, with a link."""
+    fields: dict[str, Any] = dict.fromkeys(
+        ("id", "meter_id", "meter_serial", "customer_id", "tariff_code", "tariff_name"), "x"
+    )
+    fields |= dict.fromkeys(("opening_reading_id", "closing_reading_id"), "x")
+    fields |= {"number": 42, "account_no": "A-1", "customer_name": "Some Body", "address": "here"}
+    fields |= {"period_start": date(2026, 10, 12), "period_end": date(2026, 11, 12)}
+    fields |= {"opening_wh": 1_000_000, "closing_wh": 1_117_000, "consumption_wh": 117_000}
+    fields |= {"multiplier_milli": 1000, "currency": "INR", "lines": (), "subtotal_minor": 54035}
+    fields |= {"tax_minor": 0, "total_minor": 54035, "amount_paid_minor": 0}
+    fields |= {"balance_minor": 54035, "status": "issued", "issued_on": date(2026, 11, 12)}
+    fields |= {"issued_at": datetime(2026, 11, 12, tzinfo=UTC), "due_date": date(2026, 11, 27)}
+    fields |= {"overdue_since": None, "payment_url": LINK, "void_reason": None}
+    fields |= {"created_at": datetime(2026, 11, 12, tzinfo=UTC)}
+    return Bill.model_validate(fields | changes)
+
+
+def text(kind: OwedKind, **changes: Any) -> str:
+    """The template's text for a bill."""
+    return TemplateWriter("Hill Power").write(bill=bill(**changes), kind=kind, language="en").text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_has_the_amount_the_date_the_link_and_no_name(kind: OwedKind) -> None:
+    said = text(kind)
+    assert all(part in said for part in ("₹540.35", "INV-000042", "27 Nov 2026", "Hill Power"))
+    assert f"Pay here: {LINK}" in said.splitlines()
+    assert "Some Body" not in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_link_it_names_the_office_and_the_reference(kind: OwedKind) -> None:
+    assert "Pay at our office with the reference INV-000042" in text(kind, payment_url=None)
+
+
+def test_a_bill_paid_in_part_asks_for_what_is_left() -> None:
+    said = text("payment_reminder", amount_paid_minor=40000, balance_minor=14035)
+    assert "₹140.35" in said
+    assert "₹540.35" not in said
+
+
+@pytest.mark.parametrize("balance", [0, -5000])
+def test_a_bill_with_nothing_to_pay_asks_for_nothing(balance: int) -> None:
+    said = text("bill_issued", balance_minor=balance, status="paid")
+    assert "There is nothing to pay." in said
+    assert "Pay here" not in said
+
+
+def test_another_language_gets_english_and_a_note() -> None:
+    message = TemplateWriter("Hill Power").write(bill=bill(), kind="bill_issued", language="ml")
+    assert message.written_by == "template"
+    assert message.note == "no template in ml, so in English"
+
+
+def test_a_reminder_of_a_paid_or_void_bill_is_not_written() -> None:
+    assert nothing_to_say(bill=bill(balance_minor=0, status="paid"), kind="payment_reminder")
+    assert nothing_to_say(bill=bill(status="void", balance_minor=0), kind="bill_issued")
+    assert not nothing_to_say(bill=bill(balance_minor=0, status="paid"), kind="bill_issued")
+    assert not nothing_to_say(bill=bill(), kind="overdue_notice")
+
+
+@pytest.mark.parametrize("filler", ["x", "😀", "💡é"])
+def test_discords_limits_are_kept_by_cutting(filler: str) -> None:
+    post = whole_bill(bill=bill(), kind="bill_issued", text=filler * 3000)
+    assert len(post["content"].encode("utf-16-le")) // 2 <= 2000
+    assert post["content"].endswith("…")
+    note = shared_note(bill=bill(account_no=filler * 2000), kind="bill_issued")
+    value = note["embeds"][0]["fields"][0]["value"]
+    assert len(value.encode("utf-16-le")) // 2 <= 1024
+
+
+def test_what_fits_is_not_cut() -> None:
+    assert discord.cut("x" * 2000, 2000) == "x" * 2000
+    assert discord.cut("😀" * 1000, 2000) == "😀" * 1000
+
+
+@pytest.mark.parametrize("account", ["@everyone", "[pay](https://example.org)", "**1**", "<@12>"])
+def test_an_account_number_can_neither_call_people_nor_show_a_link(account: str) -> None:
+    note = shared_note(bill=bill(account_no=account), kind="bill_issued")
+    assert note["allowed_mentions"] == {"parse": []}
+    shown = note["embeds"][0]["fields"][0]["value"]
+    assert shown.replace("\\", "") == account
+    assert not any(f"{mark}" in shown.replace(f"\\{mark}", "") for mark in "@[(*<")
+
+
+def test_the_log_reads_as_the_post_does() -> None:
+    said = as_text(whole_bill(bill=bill(), kind="overdue_notice", text="Please pay."))
+    assert said.splitlines()[:2] == ["Please pay.", "Payment overdue INV-000042"]
+    assert f"Pay online: {LINK}" in said
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://discord.com/api/webhooks/123/ab-C_9",
+        "https://discord.com/api/v10/webhooks/123/ab",
+        "https://canary.discord.com/api/webhooks/123/ab?thread_id=5",
+    ],
+)
+def test_discords_webhooks_are_taken(address: str) -> None:
+    assert check_webhook(f" {address} ") == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "http://discord.com/api/webhooks/123/ab",
+        "https://discord.com.example.org/api/webhooks/123/ab",
+        "https://user@discord.com/api/webhooks/123/ab",
+        "https://discord.com:8443/api/webhooks/123/ab",
+        "https://127.0.0.1/api/webhooks/123/ab",
+        "https://discord.com/api/webhooks/123",
+        "https://discord.com/api/webhooks/123/ab/../../users",
+    ],
+)
+def test_every_other_address_is_refused(address: str) -> None:
+    with pytest.raises(NotADiscordWebhook):
+        check_webhook(address)
+
+
+@pytest.mark.parametrize(
+    "written", ["+919876543210", "+91 98765 43210", "+91-98765-43210", "+91 (98765) 43.210"]
+)
+def test_a_number_with_its_country_code_is_taken(written: str) -> None:
+    assert e164(written) == "+919876543210"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "9876543210", "09876543210", "0091987654321", "+0123456789", "+1"),
+        *("+91987654321012345", "+91 98765 4321x", "++919876543210", "+९१9876543210"),
+    ],
+)
+def test_any_other_number_is_refused(written: str) -> None:
+    with pytest.raises(InvalidPhone):
+        e164(written)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OwedKind) -> None:
+    template = TEMPLATES[kind]
+    assert not template.body.startswith("{{")
+    assert not template.body.endswith("}}")
+    filled = template.filled(whatsapp.parameters(bill()))
+    assert "{{" not in filled
+    assert len(filled) <= whatsapp.BODY_LIMIT
+    assert LINK in filled
