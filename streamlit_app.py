@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import create_app
 from scheduler import Scheduler
 from services.auth import Principal, SignInTickets
+from services.auth0 import sign_in_secrets
 from services.bootstrap import Services, open_services, run_with, running
 from services.database.embedded import EmbeddedPostgresError
 from services.database.embedded.locks import (
@@ -28,7 +29,7 @@ from services.database.roles import UnableToPrepareRoles
 from services.database.transport import DatabaseError
 from services.demo import NotADemoDatabase
 from services.settings import Settings, SettingsError, load_settings
-from services.signing_key import UnableToUseSigningKey
+from services.signing_key import UnableToUseSigningKey, load_or_create_signing_key
 from services.web.asgi import (
     LoopbackOnly,
     RefusedToListen,
@@ -36,6 +37,7 @@ from services.web.asgi import (
     session_routes,
     utc_now,
 )
+from services.web.sign_in import AroundSignIn
 from services.web.wsgi_mount import WsgiMount
 
 if TYPE_CHECKING:
@@ -163,6 +165,16 @@ def settings_or_exit() -> Settings:
     return settings
 
 
+def secrets_or_exit(settings: Settings) -> dict[str, Any]:
+    """The secrets of `st.login`, from the environment; none without Auth0."""
+    if settings.auth0_domain is None:
+        return {}
+    try:
+        return sign_in_secrets(settings, load_or_create_signing_key(settings.data_dir))
+    except UnableToUseSigningKey as refusal:
+        raise SystemExit(str(refusal)) from None
+
+
 def verify(token: str, now: datetime) -> Principal:
     """Whom a token stands for at `now`; raises NotSignedIn."""
     return running().tokens.verify(token, now)
@@ -175,6 +187,7 @@ payments = WsgiMount(process.api, workers=STRIPE_WORKERS)
 app = st.App(
     "pages/main.py",
     lifespan=lifespan,
+    secrets=secrets_or_exit(process.settings),
     routes=[
         # A Mount would take only what lies below its path.
         Route("/webhook/stripe", payments),
@@ -186,6 +199,8 @@ app = st.App(
     ],
     middleware=[
         Middleware(TellRefusals, process=process),
-        *([Middleware(LoopbackOnly)] if process.settings.auth0_domain is None else []),
+        Middleware(LoopbackOnly)
+        if process.settings.auth0_domain is None
+        else Middleware(AroundSignIn, public_url=process.settings.public_url),
     ],
 )

@@ -7,6 +7,7 @@ from pages.shell import services
 from pages.words import BILL_STATUS, day, grouped, kwh, money, period, plain, times
 from services.domain.rating import BillLine, SlabPart
 from services.domain.records import Bill
+from services.qr import qr_png
 
 _UNITS = {"day": "days", "month": "months"}
 
@@ -59,6 +60,7 @@ def _show_total(bill: Bill) -> None:
                 st.markdown(f"Paid {plain(paid)}, left to pay **{plain(left)}**")
     if bill.payment_url and bill.balance_minor > 0 and bill.number is not None:
         st.link_button("Pay online", bill.payment_url, icon=":material/credit_card:")
+        st.image(qr_png(bill.payment_url), width=160, caption="Scan to pay")
     if bill.void_reason:
         st.warning(f"Void: {plain(bill.void_reason)}")
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from pages.bill_card import show_bill
-from pages.parts import facts, show_steps
+from pages.parts import doubts_of, facts, show_steps
 from pages.shell import now, services, zone
 from pages.words import OCCASION, READING_SOURCE, day, kwh, moment, money, plain
 from services.auth import Principal
@@ -76,9 +76,8 @@ def _show_read(title: str, reading: Reading) -> None:
             f"Read {moment(reading.read_at, zone())} · {READING_SOURCE[reading.source]} · "
             f"by {plain(reading.submitted_by)}"
         )
-        for rule in reading.validation.get("rules", []):
-            if rule["outcome"] in ("warn", "review"):
-                st.caption(f":material/flag: {plain(rule['message'])}")
+        for doubt in doubts_of(reading.validation):
+            st.caption(f":material/flag: {plain(doubt)}")
         if reading.decided_by:
             st.caption(f"{plain(reading.decided_by)}: {plain(reading.decision_reason or '')}")
 

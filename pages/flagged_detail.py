@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.bill_card import show_bill
 from pages.charts import daily_use
-from pages.parts import facts, status_badge
+from pages.parts import doubts_of, facts, status_badge
 from pages.shell import now, services, zone
 from pages.words import READING_STATUS, day, kwh, moment, money, period, plain
 from services.auth import Principal
@@ -62,9 +62,8 @@ def _show_reading(reading: Reading, context: ReadingContext) -> None:
             ],
             least_width=130,
         )
-        for rule in reading.validation["rules"]:
-            if rule["outcome"] in ("review", "warn"):
-                st.warning(plain(rule["message"]), icon=":material/flag:")
+        for doubt in doubts_of(reading.validation):
+            st.warning(plain(doubt), icon=":material/flag:")
     with st.container(border=True):
         st.markdown("**Daily use between reads**")
         # Below the last read, nobody knows the use: a rollover's would dwarf every real bar.

@@ -1,12 +1,13 @@
 """The first script of every visit: sign-in, then the pages of the signed-in role."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from pages.shell import calm, forget_sign_in, go_to, services, who_is_signed_in
-from pages.sign_in import show_sign_in
+from pages.shell import calm, services, sign_out, who_is_signed_in
+from pages.sign_in import show_no_role, show_sign_in, show_unavailable
 from pages.words import plain
-from services.auth import NotSignedIn, Principal, Role
-from services.web.asgi import END_PATH
+from services.auth import NotAllowed, NotSignedIn, Principal, Role, SignInUnavailable
 
 # File, address, title, icon; by section, each with the role that sees it in the menu.
 _SECTIONS = {
@@ -24,6 +25,9 @@ _SECTIONS = {
             ("admin/bills.py", "bills", "Bills", "receipt_long"),
             ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
             ("admin/jobs.py", "jobs", "Jobs", "event_repeat"),
+            ("admin/notifications.py", "notifications", "Notifications", "notifications"),
+            ("admin/api_keys.py", "api-keys", "API keys", "key"),
+            ("admin/services.py", "services", "Services", "lan"),
         ),
     ),
 }
@@ -41,7 +45,13 @@ def main() -> None:
     try:
         principal = who_is_signed_in()
     except NotSignedIn as error:
-        _only_sign_in(str(error))
+        _instead_of_pages(show_sign_in, str(error))
+        return
+    except NotAllowed as error:
+        _instead_of_pages(show_no_role, str(error))
+        return
+    except SignInUnavailable as error:
+        _instead_of_pages(show_unavailable, str(error))
         return
     page = st.navigation(_menu(principal))
     _sidebar(principal)
@@ -51,10 +61,10 @@ def main() -> None:
             page.run()
 
 
-def _only_sign_in(reason: str) -> None:
+def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
     # Under every address there is, so that a deep link is kept for after the sign-in.
     def sign_in() -> None:
-        show_sign_in(reason)
+        show(reason)
 
     paths = [path for _, pages in _SECTIONS.values() for _, path, _, _ in pages]
     paths += [path for _, path, _ in _DETAILS]
@@ -93,8 +103,7 @@ def _sidebar(principal: Principal) -> None:
         role = "Administrator" if principal.role is Role.ADMIN else "Field engineer"
         st.markdown(f"**{plain(principal.user)}**  \n{role}")
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
-            forget_sign_in()
-            go_to(END_PATH)
+            sign_out()
 
 
 def _demo_banner() -> None:

@@ -1,8 +1,8 @@
 """Pieces that several pages show: status badges, page numbers, the thirteen steps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -49,6 +49,16 @@ def page_number(*, total: int, page_size: int, key: str) -> int:
 def chosen_page(key: str) -> int:
     """The page that `page_number` with this key was last set to."""
     return int(st.session_state.get(key, 1))
+
+
+def doubts_of(validation: Mapping[str, Any]) -> list[str]:
+    """What speaks against a reading: the rules that doubt it, and AI where it does."""
+    rules = validation.get("rules", [])
+    doubts = [rule["message"] for rule in rules if rule["outcome"] in ("review", "warn")]
+    ai = validation.get("ai") or {}
+    if ai.get("verdict") == "suspicious":
+        doubts.append(f"AI finds it suspicious ({ai['confidence']}%): {' '.join(ai['reasons'])}")
+    return doubts
 
 
 def facts(pairs: Iterable[tuple[str, str]], *, least_width: int = 150) -> None:

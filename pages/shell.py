@@ -4,19 +4,27 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Never
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from services import bootstrap
-from services.auth import NotAllowed, NotSignedIn, Principal, Role, require
+from services.auth import (
+    NotAllowed,
+    NotSignedIn,
+    Principal,
+    Role,
+    SignInUnavailable,
+    require,
+)
 from services.bootstrap import Services
+from services.checks import Checks
 from services.database.errors import IllegalChange, NotFound
 from services.database.transport import DatabaseError, DatabaseRefused
 from services.domain.period import local_date
-from services.web.asgi import SESSION_COOKIE, utc_now
+from services.web.asgi import END_PATH, SESSION_COOKIE, utc_now
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -43,6 +51,11 @@ def scheduler() -> "Scheduler":
     return bootstrap.running_scheduler()
 
 
+def checks() -> Checks:
+    """The checks of this process's systems, and what they found."""
+    return bootstrap.running_checks()
+
+
 def zone() -> ZoneInfo:
     """The utility's time zone."""
     return services().settings.timezone
@@ -59,16 +72,36 @@ def today() -> date:
 
 
 def who_is_signed_in() -> Principal:
-    """Whom the session's or the cookie's token stands for now; raises NotSignedIn.
+    """Whom one of the tokens that this visit shows stands for now.
 
-    Asked on every run, so a sign-in that has expired ends with the next click.
+    Asked on every run, so a sign-in that has expired ends with the next click. Raises NotSignedIn,
+    with the reason if there was a token; NotAllowed; SignInUnavailable.
     """
-    token = st.session_state.get(_TOKEN)
-    if token is None and not st.session_state.get(_SIGNED_OUT):
-        token = st.context.cookies.to_dict().get(SESSION_COOKIE)
-    if token is None:
-        raise NotSignedIn("")
-    return services().tokens.verify(token, now())
+    problem = NotSignedIn("")
+    for token in _tokens_shown():
+        try:
+            return services().tokens.verify(token, now())
+        except NotSignedIn as error:
+            problem = problem if str(problem) else error
+    raise problem
+
+
+def _tokens_shown() -> Iterator[object]:
+    """The token of this visit's form, the cookie's, and the access token behind st.login."""
+    if _TOKEN in st.session_state:
+        yield st.session_state[_TOKEN]
+    if st.session_state.get(_SIGNED_OUT):
+        return
+    if SESSION_COOKIE in (cookies := st.context.cookies.to_dict()):
+        yield cookies[SESSION_COOKIE]
+    # Streamlit keeps what st.login brought for 30 days and never looks at its expiry; we do.
+    if signed_in_by_button():
+        yield st.user.tokens.get("access")
+
+
+def signed_in_by_button() -> bool:
+    """Whether this visit holds what st.login brought, be it expired or not."""
+    return services().settings.auth0_domain is not None and st.user.get("is_logged_in") is True
 
 
 def keep_sign_in(token: str) -> None:
@@ -84,12 +117,25 @@ def forget_sign_in() -> None:
     st.session_state[_SIGNED_OUT] = True
 
 
+def sign_out() -> Never:
+    """End the sign-in here, in the cookies and, after st.login, at the sign-in service too."""
+    by_button = signed_in_by_button()
+    forget_sign_in()
+    if by_button:
+        st.logout()
+        st.stop()
+    go_to(END_PATH)
+
+
 def require_role(role: Role) -> Principal:
     """Whoever is signed in, if the role lets them see this page; else a sentence, and the end."""
     try:
         principal = who_is_signed_in()
     except NotSignedIn as error:
         st.warning(str(error) or "Sign in first.")
+        st.stop()
+    except (NotAllowed, SignInUnavailable) as error:
+        st.warning(str(error))
         st.stop()
     try:
         return require(principal, *_ROLES_FOR[role])
@@ -135,7 +181,7 @@ def address_with(path: str, **query: str) -> str:
     return f"{path}?{urlencode(query)}"
 
 
-def go_to(address: str) -> None:
+def go_to(address: str) -> Never:
     """Send the browser to an address of this site that is not a page; nothing after it is shown."""
     # urlencode left nothing in `address` that could end the string or the script.
     st.html(f'<script>window.location.replace("{address}")</script>', unsafe_allow_javascript=True)

@@ -1,26 +1,77 @@
 """The sign-in page: the only page there is for somebody who is not signed in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from pages.shell import address_with, go_to, keep_sign_in, now, services
+from pages.shell import address_with, go_to, keep_sign_in, now, services, sign_out
 from pages.words import plain
-from services.auth import NotSignedIn, Role, demo_sign_in_allowed
+from services.auth import (
+    NotAllowed,
+    NotSignedIn,
+    Role,
+    SignInUnavailable,
+    demo_sign_in_allowed,
+)
+from services.auth0 import PROVIDER
 from services.web.asgi import BEGIN_PATH
+from services.web.sign_in import PROBLEM, REFUSED, UNREACHABLE
 
+_PROBLEMS = {
+    UNREACHABLE: "The sign-in service cannot be reached just now. Try again in a minute.",
+    REFUSED: "The sign-in service did not let you in. Try again, or ask an administrator.",
+}
 _DEMO_USERS = {Role.ENGINEER: "demo.engineer", Role.ADMIN: "demo.admin"}
 
 
 def show_sign_in(reason: str) -> None:
     """Ask who is there; `reason` says why somebody who was signed in is asked again."""
-    with st.container(width="stretch", horizontal_alignment="center"), st.container(width=440):
-        st.title(plain(services().settings.utility_name), anchor=False)
-        st.caption("Meter readings, bills and payments.")
+    reason = _PROBLEMS.get(st.query_params.get(PROBLEM, ""), reason)
+    with _at_the_door():
         if reason:
             st.warning(plain(reason), icon=":material/schedule:")
         _demo_buttons()
+        _auth0_button()
         _token_form()
+
+
+def show_no_role(reason: str) -> None:
+    """Tell somebody who is known but has no role here, and let them sign in as somebody else."""
+    with _at_the_door():
+        st.error(f"Not allowed: {plain(reason)}", icon=":material/lock:")
+        if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
+            sign_out()
+
+
+def show_unavailable(reason: str) -> None:
+    """Tell somebody whose sign-in cannot be verified just now; it is kept for the next try."""
+    with _at_the_door():
+        st.warning(plain(reason), icon=":material/cloud_off:")
+        st.button("Try again", icon=":material/refresh:", width="stretch", key="try-again")
+
+
+@contextmanager
+def _at_the_door() -> Iterator[None]:
+    with st.container(width="stretch", horizontal_alignment="center"), st.container(width=440):
+        st.title(plain(services().settings.utility_name), anchor=False)
+        st.caption("Meter readings, bills and payments.")
+        yield
+
+
+def _auth0_button() -> None:
+    settings = services().settings
+    if settings.auth0_domain is None:
+        return
+    label, icon = "Sign in with Auth0", ":material/login:"
+    if not _is_at(settings.public_url):
+        # Streamlit believes a sign-in only at the address that the tenant leads back to.
+        there = f"{settings.public_url}{_asked_for()}"
+        st.link_button(f"{label} at {settings.public_url}", there, icon=icon, width="stretch")
+    elif st.button(label, icon=icon, type="primary", width="stretch", key="auth0"):
+        st.login(PROVIDER)
+    st.caption("Or with your user id and a token:")
 
 
 def _token_form() -> None:
@@ -43,7 +94,7 @@ def _sign_in(user: str, token: str) -> None:
         return
     try:
         principal = services().tokens.verify(token, now())
-    except NotSignedIn as error:
+    except (NotSignedIn, NotAllowed, SignInUnavailable) as error:
         st.error(plain(error))
         return
     if principal.user != user:
@@ -79,8 +130,15 @@ def _enter(token: str) -> None:
     go_to(address_with(BEGIN_PATH, ticket=ticket, next=_asked_for()))
 
 
+def _is_at(public_url: str) -> bool:
+    """Whether the visitor's browser is at this site; True when it does not say."""
+    here, there = urlsplit(st.context.url or public_url), urlsplit(public_url)
+    return (here.scheme, here.netloc) == (there.scheme, there.netloc)
+
+
 def _asked_for() -> str:
     """The path and query that the visitor came for."""
     path = urlsplit(st.context.url or "").path or "/"
-    query = urlencode(st.query_params.to_dict())
+    asked = {name: text for name, text in st.query_params.to_dict().items() if name != PROBLEM}
+    query = urlencode(asked)
     return f"{path}?{query}" if query else path

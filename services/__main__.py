@@ -7,28 +7,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
+from services.api_keys import UnusableName, make_api_key
 from services.auth import (
     TOKEN_LIFETIME,
-    LocalTokens,
     Role,
     UnableToIssueToken,
-    hash_api_key,
-    new_api_key,
 )
-from services.bootstrap import Services, build_services, open_services
+from services.bootstrap import Services, build_services, open_services, tokens_for
 from services.database.embedded import EmbeddedPostgresError
 from services.database.migrations import MigrationError
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.demo import NotADemoDatabase, UnableToLoadDemo, load_demo_if_empty
 from services.importing import Importer
 from services.settings import Settings, SettingsError, load_settings
-from services.signing_key import UnableToUseSigningKey, load_or_create_signing_key
+from services.signing_key import UnableToUseSigningKey
 
 PROGRAM = "python -m services"
 MOST_PROBLEMS_SHOWN = 100
-LONGEST_NAME = 100
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 LONGEST_TOKEN_HOURS = 24 * 365
 
@@ -40,6 +36,7 @@ ANTICIPATED = (
     DatabaseError,
     UnableToUseSigningKey,
     UnableToIssueToken,
+    UnusableName,
     NotADemoDatabase,
     UnableToLoadDemo,
 )
@@ -117,7 +114,7 @@ def _add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
 
 def _add_api_key(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("api-key", help="make a key for a program, shown once")
-    command.add_argument("name", metavar="NAME", type=_name, help="which program it is for")
+    command.add_argument("name", metavar="NAME", help="which program it is for")
     _add_role(command)
     command.set_defaults(run=_api_key)
 
@@ -128,9 +125,8 @@ def _add_role(command: argparse.ArgumentParser) -> None:
 
 
 def _token(given: argparse.Namespace, settings: Settings) -> int:
-    tokens = LocalTokens(load_or_create_signing_key(settings.data_dir))
     lifetime = timedelta(hours=given.hours)
-    print(tokens.issue(given.user, Role(given.role), _now(), lifetime))
+    print(tokens_for(settings).issue(given.user, Role(given.role), _now(), lifetime))
     return 0
 
 
@@ -184,14 +180,9 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _api_key(given: argparse.Namespace, settings: Settings) -> int:
-    key = new_api_key()
     with _working(settings) as services:
-        services.database.add_api_key(
-            actor=_actor(),
-            key_id=str(uuid4()),
-            name=given.name,
-            key_hash=hash_api_key(key),
-            role=given.role,
+        key = make_api_key(
+            services.database, actor=_actor(), name=given.name, role=Role(given.role)
         )
     print(key)
     _say("Keep it now: it is shown this once.")
@@ -223,13 +214,6 @@ def _hours(text: str) -> float:
     if not 0 < hours <= LONGEST_TOKEN_HOURS:
         raise argparse.ArgumentTypeError(f"must be more than 0 and at most {LONGEST_TOKEN_HOURS}")
     return hours
-
-
-def _name(text: str) -> str:
-    name = text.strip()
-    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise argparse.ArgumentTypeError(f"must be 1 to {LONGEST_NAME} printable characters")
-    return name
 
 
 def _instant(text: str) -> datetime:

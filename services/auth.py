@@ -5,14 +5,16 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal, Protocol
 
 from jose import jwk, jws
+from jose.backends.base import Key
 
+from services.owed_work import TemporaryFailure
 from services.settings import Settings
 
 ISSUER = "electricity-billing"
@@ -25,7 +27,8 @@ API_KEY_PREFIX = "ebk_"
 
 _LONGEST_TOKEN = 8_192
 _LONGEST_USER_ID = 200
-_LAST_SECOND = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
+_LAST_SECOND = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
+_NO_TOKEN = "This is not a token of ours."  # noqa: S105 - what people are told
 
 _OUR_OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 _FORWARDING_HEADER = re.compile(
@@ -40,7 +43,11 @@ class NotSignedIn(Exception):
 
 
 class NotAllowed(Exception):
-    """Somebody is signed in whose role does not allow this."""
+    """Somebody is signed in whose role, or the lack of one, does not allow this."""
+
+
+class SignInUnavailable(TemporaryFailure):
+    """Who somebody is cannot be found out just now: the sign-in service is away."""
 
 
 class UnableToIssueToken(ValueError):
@@ -68,7 +75,27 @@ class TokenVerifier(Protocol):
     """Anything that can tell who a token stands for."""
 
     def verify(self, token: object, now: datetime) -> Principal:
-        """Return whom the token stands for at `now`, or raise NotSignedIn."""
+        """Return whom the token stands for at `now`.
+
+        Raises NotSignedIn; NotAllowed for somebody who is known but has no role here; and
+        SignInUnavailable when nobody can tell just now.
+        """
+        ...
+
+
+class Tokens(TokenVerifier, Protocol):
+    """The tokens of people: verified here, and issued here where that is ours to do."""
+
+    def issue(
+        self,
+        user: str,
+        role: Role,
+        now: datetime,
+        lifetime: timedelta = TOKEN_LIFETIME,
+        *,
+        demo: bool = False,
+    ) -> str:
+        """Return a token for `user`, or raise UnableToIssueToken with the reason."""
         ...
 
 
@@ -107,35 +134,56 @@ class LocalTokens:
 
     def verify(self, token: object, now: datetime) -> Principal:
         """Return whom `token` stands for at `now`; raise NotSignedIn for anything else at all."""
-        claims = self._signed_claims(token)
+        claims = signed_claims(token, algorithm=ALGORITHM, key_of=lambda _: self._key)
         if claims.get("iss") != ISSUER or claims.get("aud") != AUDIENCE:
             raise NotSignedIn("This token was made for another system.")
-        expires_at = _instant(claims.get("exp"))
-        if _instant(claims.get("nbf")) > now + NOT_BEFORE_LEEWAY:
-            raise NotSignedIn("This token is not valid yet; check the clocks of both machines.")
-        if _instant(claims.get("iat")) > now + NOT_BEFORE_LEEWAY:
-            raise NotSignedIn("This token was issued in the future; check the clocks.")
-        if now >= expires_at:
-            raise NotSignedIn("This sign-in has expired. Sign in again.")
-        user = claims.get("sub")
-        if not _is_user_id(user):
-            raise NotSignedIn("This token does not say who you are.")
+        expires_at = good_until(claims, now)
         via: Literal["token", "demo"] = "demo" if claims.get("demo") is True else "token"
-        return Principal(user=str(user), role=_role(claims), expires_at=expires_at, via=via)
+        return Principal(user_of(claims), _role(claims), expires_at=expires_at, via=via)
 
-    def _signed_claims(self, token: object) -> dict[str, object]:
-        if not isinstance(token, str) or not token.isascii() or len(token) > _LONGEST_TOKEN:
-            raise NotSignedIn("This is not a token of ours.")
-        try:
-            header = jws.get_unverified_header(token)
-            if header.get("alg") != ALGORITHM or "crit" in header:
-                raise ValueError("another algorithm")
-            claims = json.loads(jws.verify(token, self._key, [ALGORITHM]))
-        except Exception:  # A stranger's text may break the parsers in any way there is.
-            raise NotSignedIn("This is not a token of ours.") from None
-        if not isinstance(claims, dict):
-            raise NotSignedIn("This is not a token of ours.")
-        return claims
+
+def signed_claims(
+    token: object, *, algorithm: str, key_of: Callable[[Mapping[str, object]], Key]
+) -> dict[str, object]:
+    """The claims of a JWT whose signature holds; raises NotSignedIn for anything else at all.
+
+    Only `algorithm` will do, whatever the token says of itself. `key_of` finds the key by the
+    header, which nobody has verified yet; what it raises comes through.
+    """
+    header = _header_of(token, algorithm)
+    key = key_of(header)
+    try:
+        claims = json.loads(jws.verify(str(token), key, [algorithm]))
+    except Exception:  # A stranger's text may break the parsers in any way there is.
+        raise NotSignedIn(_NO_TOKEN) from None
+    if not isinstance(claims, dict):
+        raise NotSignedIn(_NO_TOKEN)
+    return claims
+
+
+def good_until(
+    claims: Mapping[str, object], now: datetime, *, leeway: timedelta = timedelta(0)
+) -> datetime:
+    """The instant (UTC) from which the claims hold no longer; raises NotSignedIn unless they do.
+
+    `leeway` is added to the expiry; a start may always be a minute ahead of our clock.
+    """
+    if instant_of(claims.get("nbf")) > now + NOT_BEFORE_LEEWAY:
+        raise NotSignedIn("This token is not valid yet; check the clocks of both machines.")
+    if instant_of(claims.get("iat")) > now + NOT_BEFORE_LEEWAY:
+        raise NotSignedIn("This token was issued in the future; check the clocks.")
+    ends_at = instant_of(claims.get("exp")) + leeway
+    if now >= ends_at:
+        raise NotSignedIn("This sign-in has expired. Sign in again.")
+    return ends_at
+
+
+def user_of(claims: Mapping[str, object]) -> str:
+    """The user id in the claim "sub"; raises NotSignedIn when there is no usable one."""
+    user = claims.get("sub")
+    if not _is_user_id(user):
+        raise NotSignedIn("This token does not say who you are.")
+    return str(user)
 
 
 class SignInTickets:
@@ -208,6 +256,18 @@ def safe_return_path(path: str | None) -> str:
     return path if path.isprintable() and "\\" not in path else "/"
 
 
+def _header_of(token: object, algorithm: str) -> Mapping[str, object]:
+    if not isinstance(token, str) or not token.isascii() or len(token) > _LONGEST_TOKEN:
+        raise NotSignedIn(_NO_TOKEN)
+    try:
+        header = jws.get_unverified_header(token)
+        if header.get("alg") != algorithm or "crit" in header:
+            raise ValueError("another algorithm")
+    except Exception:  # As in signed_claims.
+        raise NotSignedIn(_NO_TOKEN) from None
+    return dict(header)
+
+
 def _is_user_id(user: object) -> bool:
     if not isinstance(user, str):
         return False
@@ -227,7 +287,8 @@ def _seconds(moment: datetime) -> float:
     return moment.timestamp()
 
 
-def _instant(claim: object) -> datetime:
+def instant_of(claim: object) -> datetime:
+    """A claim's seconds since 1970 as an instant; raises NotSignedIn for what is no such."""
     # A bool is an int to Python, and NaN fails every comparison.
     if isinstance(claim, bool) or not isinstance(claim, int | float):
         raise NotSignedIn("This token does not say when it is valid.")

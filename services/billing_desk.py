@@ -1,11 +1,15 @@
 """The desk where a read is judged and priced, for the story, for reviews and for previews."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+from services.ai.answers import AiVerdict, NoAiAnswer
+from services.ai.second_opinion import SecondOpinion
+from services.ai.service import AiService
+from services.deadline import Deadline
 from services.domain.billing import Issue, NewBill, Register, draw_up_bill
 from services.domain.energy import format_kwh
 from services.domain.money import Money
@@ -18,6 +22,13 @@ from services.domain.validation import (
 )
 from services.owed_work import OwedSteps
 from services.submission import InvalidReading
+
+# Of the seconds that outside services have together: what AI leaves to those after it, and the
+# most that it may take for the reading, so that the bill's second opinion has its part.
+SECONDS_AFTER_AI = 4.0
+SECONDS_FOR_READING = 3.0
+
+_FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
 BILLED_AT_ONCE: frozenset[ReadingSource] = frozenset({"field", "customer"})
@@ -44,7 +55,11 @@ class ReadValue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a read: its validation, and its bill or why there is none."""
+    """What becomes of a read: its validation, and its bill or why there is none.
+
+    The remarks say what AI thought of the reading and of the bill, or why it gave no answer; they
+    are empty where it was not to be asked.
+    """
 
     read: Read
     meter_id: str
@@ -52,14 +67,29 @@ class Decision:
     validation: Validation
     bill: NewBill | None
     explanation: str
-    # Ids of the accepted reads before and after it, which the rules compared it with.
-    neighbours: tuple[str | None, str | None]
+    context: ReadingContext = field(repr=False)
+    ai_verdict: AiVerdict | None = None
+    reading_remark: str = ""
+    bill_remark: str = ""
+
+    @property
+    def doubted_by_rules(self) -> bool:
+        """True when a rule asked for a review or warned."""
+        return any(r.outcome in ("review", "warn") for r in self.validation.outcomes)
+
+    @property
+    def neighbours(self) -> tuple[str | None, str | None]:
+        """Ids of the accepted reads before and after it, which the rules compared it with."""
+        return self.context.neighbours
 
     @property
     def validation_summary(self) -> str:
         """One phrase for step 5."""
-        remarks = [r.message for r in self.validation.outcomes if r.outcome in ("review", "warn")]
-        return " ".join(remarks) if remarks else "all rules passed"
+        doubts = [r.message for r in self.validation.outcomes if r.outcome in ("review", "warn")]
+        rules = " ".join(doubts) or "all rules passed"
+        if not self.reading_remark:
+            return rules
+        return f"{rules.removesuffix('.')}. {self.reading_remark}"
 
     @property
     def bill_summary(self) -> str:
@@ -67,7 +97,31 @@ class Decision:
         if self.bill is None:
             return self.explanation
         total = Money(self.bill.rated.total_minor, self.bill.rated.currency)
-        return f"{format_kwh(self.bill.consumption_wh)} kWh, {total.display()}"
+        priced = f"{format_kwh(self.bill.consumption_wh)} kWh, {total.display()}"
+        return f"{priced}. {self.bill_remark}" if self.bill_remark else priced
+
+    def heeding(self, verdict: AiVerdict) -> "Decision":
+        """With AI's verdict, which may ask for a review and never waives one."""
+        heard = replace(self, ai_verdict=verdict, reading_remark=verdict.sentence)
+        if not verdict.asks_for_review:
+            return heard
+        return replace(heard, status="needs_review", bill=None, explanation=_FOR_REVIEW)
+
+    def compared_with(self, opinion: SecondOpinion) -> "Decision":
+        """With AI's second opinion on the bill, which may hold it as a draft; amounts stay."""
+        if self.bill is None:
+            return self
+        bill = replace(self.bill, second_opinion=opinion.to_json())
+        remark = f"{opinion.sentence}."
+        if not opinion.held:
+            return replace(self, bill=bill, bill_remark=remark)
+        return replace(
+            self,
+            # A draft owes nothing to the outside until it is issued.
+            bill=replace(bill, issue=None, owed=None),
+            bill_remark=f"{remark} That is too far apart: the bill is held for review.",
+            explanation=f"{remark} The bill is kept as a draft until an administrator issues it.",
+        )
 
     def reading_row(self, *, source: ReadingSource, submitted_by: str) -> dict[str, Any]:
         """The reading as the database stores it."""
@@ -80,17 +134,29 @@ class Decision:
             "source": source,
             "status": self.status,
             "submitted_by": submitted_by,
-            "validation": self.validation.to_json(),
+            "validation": self._validation_json(),
         }
+
+    def _validation_json(self) -> dict[str, Any]:
+        """The rules' outcomes as they are, and what AI said beside them."""
+        kept = self.validation.to_json()
+        if self.ai_verdict is not None:
+            kept["ai"] = self.ai_verdict.to_json()
+            if self.ai_verdict.asks_for_review:
+                kept["verdict"] = "needs_review"
+        elif self.reading_remark:
+            kept["ai"] = {"remark": self.reading_remark}
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
 class BillingDesk:
-    """Judges and prices reads with the utility's zone and terms of payment."""
+    """Judges and prices reads with the utility's zone and terms of payment; `ai` advises it."""
 
     zone: ZoneInfo
     due_days: int
     owed_steps: OwedSteps
+    ai: AiService | None = None
 
     def decide(
         self,
@@ -131,8 +197,53 @@ class BillingDesk:
             validation=validation,
             bill=None if why_not else self.draw_up(context=context, closing=closing, now=now),
             explanation=why_not,
-            neighbours=context.neighbours,
+            context=context,
         )
+
+    def ask_ai_about_reading(
+        self, decision: Decision, *, bulk: bool, deadline: Deadline, now: datetime
+    ) -> Decision:
+        """The decision with AI's verdict, or with why there is none; `now` in UTC.
+
+        In bulk AI is asked only about what the rules doubt. Never fails.
+        """
+        if self.ai is None or (bulk and not decision.doubted_by_rules):
+            return decision
+        try:
+            verdict = self.ai.validate_reading(
+                context=decision.context,
+                register_wh=decision.read.register_wh,
+                read_on=decision.read.read_on,
+                validation=decision.validation,
+                reading_id=decision.read.id,
+                deadline=deadline.leaving(SECONDS_AFTER_AI).at_most(SECONDS_FOR_READING),
+                now=now,
+            )
+        except NoAiAnswer as why:
+            return replace(decision, reading_remark=str(why))
+        return decision.heeding(verdict)
+
+    def ask_ai_about_bill(
+        self, decision: Decision, *, deadline: Deadline, now: datetime
+    ) -> Decision:
+        """The decision with AI's second opinion on its bill, or with why there is none.
+
+        `now` in UTC. Never fails.
+        """
+        bill = decision.bill
+        if self.ai is None or bill is None:
+            return decision
+        versions = {version.id: version for version in decision.context.tariffs}
+        try:
+            opinion = self.ai.calculate_bill(
+                bill=bill,
+                version=versions[bill.tariff_version_id],
+                deadline=deadline.leaving(SECONDS_AFTER_AI),
+                now=now,
+            )
+        except NoAiAnswer as why:
+            return replace(decision, bill_remark=str(why))
+        return decision.compared_with(opinion)
 
     def _validate(self, context: ReadingContext, read: ReadValue, last_read: Reading) -> Validation:
         """The rules against the last read, and against the read that the bill would open at.
@@ -183,7 +294,7 @@ class BillingDesk:
         """Why a read gets no bill now, or nothing."""
         opening = context.opening
         if status == "needs_review":
-            return "Kept for review: it is billed once an administrator has accepted it."
+            return _FOR_REVIEW
         if closing.read_at < opening.read_at:
             return (
                 f"Dated before the last billed read of {opening.read_on:%d %b %Y}: kept as "

@@ -5,15 +5,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from services.auth import LocalTokens, SignInTickets
+from services.auth import LocalTokens, SignInTickets, Tokens
+from services.auth0 import Auth0Tokens
 from services.bill_approval import BillApproval
 from services.billing_desk import BillingDesk
+from services.checks import Check, Checks, checks_of
 from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
 from services.database.migrations import apply_migrations
 from services.database.roles import prepare_roles
+from services.database.schema_check import check_schema
 from services.database.service import DatabaseService
+from services.database.transport import Transport
 from services.demo import DemoHeadEnd, load_demo_if_empty
+from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
@@ -34,7 +39,7 @@ class Services:
 
     settings: Settings
     database: DatabaseService
-    tokens: LocalTokens
+    tokens: Tokens
     tickets: SignInTickets
     owed_steps: OwedSteps
     desk: BillingDesk
@@ -43,6 +48,8 @@ class Services:
     bill_approval: BillApproval
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
+    # What the Services page tests beside our own systems.
+    checks: tuple[Check, ...] = ()
     # Brings a dead server of our own back; does nothing where the database is somebody else's.
     revive_database: Callable[[], None] = lambda: None
     # Undone in reverse order by close().
@@ -58,24 +65,31 @@ def build_services(
     settings: Settings,
     *,
     step_handlers: Mapping[int, StepHandler] | None = None,
+    addresses: Addresses | None = None,
     lease_seconds: int = 60,
 ) -> Services:
     """Start or reach the database, bring its schema up to date, and wire every service.
 
-    `step_handlers` are the owed steps (8 to 13) whose service is configured. Raises
-    EmbeddedPostgresError, DatabaseError, MigrationError with a sentence on what to do.
+    A Supabase project's schema is only checked: `supabase db push` brings it up to date.
+    `step_handlers` take the place of the owed steps (8 to 13) of the configured services, and
+    `addresses` of where those are. Raises EmbeddedPostgresError, DatabaseError, MigrationError,
+    SettingsError with a sentence on what to do.
     """
     closers: list[Callable[[], None]] = []
     try:
         server = EmbeddedPostgres(settings.data_dir) if settings.embedded else None
-        dsn = _database_address(settings, server, closers)
-        apply_migrations(dsn, MIGRATIONS)
-        database = DatabaseService(DirectTransport(dsn))
+        transport = _open_database(settings, server, closers)
+        database = DatabaseService(transport)
         closers.append(database.close)
+        # The demo sends nothing to anybody.
+        outside = Outside() if settings.demo else open_outside(settings, transport, addresses)
+        closers.append(outside.close)
+        if step_handlers is not None:
+            outside = replace(outside, step_handlers=step_handlers)
         services = wire(
             settings,
             database,
-            step_handlers=step_handlers,
+            outside=outside,
             lease_seconds=lease_seconds,
             closers=tuple(closers),
         )
@@ -107,13 +121,39 @@ def open_services(settings: Settings, *, now: datetime) -> Services:
     return replace(services, headend_url=head_end.url, closers=closers)
 
 
+def _open_database(
+    settings: Settings, server: EmbeddedPostgres | None, closers: list[Callable[[], None]]
+) -> Transport:
+    """A way to a database whose schema is as this version needs it."""
+    if settings.supabase_url is not None:
+        return _open_supabase(settings)
+    dsn = _database_address(settings, server, closers)
+    apply_migrations(dsn, MIGRATIONS)
+    return DirectTransport(dsn)
+
+
+def _open_supabase(settings: Settings) -> Transport:
+    # Supabase's client takes a second to load, which only those who use it should wait.
+    from services.database.rest import RestTransport  # noqa: PLC0415
+
+    url, key = settings.supabase_url, settings.supabase_service_key
+    if url is None or key is None:
+        raise SettingsError(["SUPABASE_SERVICE_KEY: needed beside SUPABASE_URL."])
+    try:
+        transport = RestTransport(url, key.get_secret_value())
+    except ValueError as error:
+        raise SettingsError([str(error)]) from None
+    try:
+        check_schema(transport, MIGRATIONS)
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
 def _database_address(
     settings: Settings, server: EmbeddedPostgres | None, closers: list[Callable[[], None]]
 ) -> str:
-    if settings.supabase_url is not None:
-        raise SettingsError(
-            ["SUPABASE_URL: this version cannot use it yet; give the database's DATABASE_URL."]
-        )
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
         prepare_roles(dsn)
@@ -129,19 +169,25 @@ def wire(
     settings: Settings,
     database: DatabaseService,
     *,
-    step_handlers: Mapping[int, StepHandler] | None = None,
+    outside: Outside | None = None,
     lease_seconds: int = 60,
     closers: tuple[Callable[[], None], ...] = (),
 ) -> Services:
-    """Every service over a database that is ready."""
+    """Every service over a database that is ready; without `outside` nothing leaves it."""
+    outside = outside or Outside()
     owed_steps = OwedSteps(
-        database=database, handlers=dict(step_handlers or {}), lease_seconds=lease_seconds
+        database=database, handlers=dict(outside.step_handlers), lease_seconds=lease_seconds
     )
-    desk = BillingDesk(zone=settings.timezone, due_days=settings.due_days, owed_steps=owed_steps)
+    desk = BillingDesk(
+        zone=settings.timezone,
+        due_days=settings.due_days,
+        owed_steps=owed_steps,
+        ai=outside.ai,
+    )
     return Services(
         settings=settings,
         database=database,
-        tokens=LocalTokens(load_or_create_signing_key(settings.data_dir)),
+        tokens=tokens_for(settings),
         tickets=SignInTickets(),
         owed_steps=owed_steps,
         desk=desk,
@@ -149,8 +195,19 @@ def wire(
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
         headend_url=settings.meter_headend_url,
+        checks=outside.checks,
         closers=closers,
     )
+
+
+def tokens_for(settings: Settings) -> Tokens:
+    """Whose tokens people sign in with: the Auth0 tenant's, or without one our own.
+
+    Raises UnableToUseSigningKey.
+    """
+    if settings.auth0_domain is None or settings.auth0_audience is None:
+        return LocalTokens(load_or_create_signing_key(settings.data_dir))
+    return Auth0Tokens(settings.auth0_domain, settings.auth0_audience, settings.auth0_roles_claim)
 
 
 @dataclass
@@ -159,6 +216,7 @@ class _Process:
 
     services: Services | None = None
     scheduler: "Scheduler | None" = None
+    checks: Checks | None = None
 
 
 _process = _Process()
@@ -167,6 +225,7 @@ _process = _Process()
 def run_with(services: Services | None, scheduler: "Scheduler | None" = None) -> None:
     """Say what the pages of this process work with; None when it stops."""
     _process.services, _process.scheduler = services, scheduler
+    _process.checks = checks_of(services, scheduler) if services else None
 
 
 def running() -> Services:
@@ -181,3 +240,10 @@ def running_scheduler() -> "Scheduler":
     if _process.scheduler is None:
         raise RuntimeError("The scheduler of this process is not running.")
     return _process.scheduler
+
+
+def running_checks() -> Checks:
+    """The checks of this process; raises RuntimeError before the start or after the end."""
+    if _process.checks is None:
+        raise RuntimeError("The services of this process are not running.")
+    return _process.checks

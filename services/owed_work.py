@@ -174,11 +174,12 @@ class OwedSteps:
     def _try(
         self, step: int, work: OwedWork, bill: Bill, facts: Mapping[str, str]
     ) -> tuple[StepState, StepDone | None]:
-        try:
-            done = self.handlers[step](bill=bill, kind=work.kind, facts=facts)
-            return StepState(status="done", detail=done.detail, facts=dict(done.facts)), done
-        except KeyError:
+        handler = self.handlers.get(step)
+        if handler is None:
             return StepState(status="skipped", detail=NOT_CONFIGURED), None
+        try:
+            done = handler(bill=bill, kind=work.kind, facts=facts)
+            return StepState(status="done", detail=done.detail, facts=dict(done.facts)), done
         except FinalFailure as error:
             return StepState(status="failed", detail=str(error)), None
         except TemporaryFailure as error:

@@ -7,6 +7,7 @@ from services.auth import Principal, Role, require
 from services.billing_desk import BillingDesk, Decision
 from services.database.errors import ChainMoved, IllegalChange
 from services.database.service import DatabaseService
+from services.deadline import Deadline
 from services.domain.energy import parse_kwh
 from services.domain.records import Read, Reading, StoredReading
 from services.owed_work import OwedSteps
@@ -76,15 +77,17 @@ class ReadingReview:
     ) -> StoredReading:
         require(principal, Role.ADMIN)
         why = _given(reason)
+        deadline = Deadline.after(OUTSIDE_SECONDS)
         for _ in range(PRICING_ATTEMPTS):
             flagged = self._flagged(reading_id)
             decision = self._decide(flagged, reading_kwh=reading_kwh, now=now)
+            decision = self.desk.ask_ai_about_bill(decision, deadline=deadline, now=now)
             try:
                 stored = self._store(flagged, decision, reading_kwh, why, principal)
             except ChainMoved:
                 continue
             if stored.bill and stored.owed:
-                self.owed_steps.perform(stored.owed, bill=stored.bill, seconds=OUTSIDE_SECONDS)
+                self.owed_steps.perform(stored.owed, bill=stored.bill, seconds=deadline.left())
             return stored
         raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
 

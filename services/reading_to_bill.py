@@ -13,6 +13,7 @@ from services.auth import Principal
 from services.billing_desk import BillingDesk, Decision
 from services.database.errors import ChainMoved
 from services.database.service import DatabaseService
+from services.deadline import Deadline
 from services.domain.energy import format_kwh
 from services.domain.records import Bill, Reading, ReadingContext, ReadingSource, StoredReading
 from services.owed_work import OwedSteps
@@ -42,13 +43,14 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class _HandedIn:
-    """A submission with who handed it in, when (UTC), and how."""
+    """A submission with who handed it in, when (UTC), and how; `deadline` is for the outside."""
 
     submission: Submission
     principal: Principal
     now: datetime
     source: ReadingSource
     run: Mapping[str, Any] | None
+    deadline: Deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class ReadingToBill:
         UnableToPriceBill, MeterTooBusy, and DatabaseError when nothing could be stored.
         """
         log = StepLog(progress)
-        handed_in = _HandedIn(submission, principal, now, source, run)
+        deadline = Deadline.after(OUTSIDE_SECONDS)
+        handed_in = _HandedIn(submission, principal, now, source, run, deadline)
         self._submitted(log, handed_in)  # 1
         self._received(log, arrived_by)  # 2
         self._sign_in_verified(log, principal)  # 3
@@ -87,7 +90,7 @@ class ReadingToBill:
                 self._keep_key(handed_in, context.replay)
                 return self._replayed(log, context.replay)
             decision = self._validate(log, handed_in, context)  # 5
-            self._calculate_bill(log, decision)  # 6
+            decision = self._calculate_bill(log, handed_in, decision)  # 6
             stored = self._store(log, handed_in, decision)  # 7
             if stored is not None:
                 break
@@ -95,7 +98,7 @@ class ReadingToBill:
             raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
         if stored.outcome == "replay":
             return self._replayed(log, stored)
-        self._do_what_is_owed(log, stored, decision)  # 8 to 13
+        self._do_what_is_owed(log, handed_in, stored, decision)  # 8 to 13
         return self._answer(log, stored, decision)
 
     def preview(self, *, submission: Submission, source: ReadingSource, now: datetime) -> Decision:
@@ -145,15 +148,25 @@ class ReadingToBill:
             source=handed_in.source,
             now=handed_in.now,
         )
+        decision = self.desk.ask_ai_about_reading(
+            decision,
+            bulk=handed_in.run is not None,
+            deadline=handed_in.deadline,
+            now=handed_in.now,
+        )
         log.end(5, "done", decision.validation_summary)
         return decision
 
-    def _calculate_bill(self, log: StepLog, decision: Decision) -> None:
+    def _calculate_bill(self, log: StepLog, handed_in: _HandedIn, decision: Decision) -> Decision:
         log.begin(6)
         if decision.bill is None:
             log.end(6, "skipped", decision.explanation)
-        else:
-            log.end(6, "done", decision.bill_summary)
+            return decision
+        decision = self.desk.ask_ai_about_bill(
+            decision, deadline=handed_in.deadline, now=handed_in.now
+        )
+        log.end(6, "done", decision.bill_summary)
+        return decision
 
     def _store(
         self, log: StepLog, handed_in: _HandedIn, decision: Decision
@@ -176,14 +189,16 @@ class ReadingToBill:
         log.end(7, "done", stored.bill.reference if stored.bill else "reading stored, no bill")
         return stored
 
-    def _do_what_is_owed(self, log: StepLog, stored: StoredReading, decision: Decision) -> None:
+    def _do_what_is_owed(
+        self, log: StepLog, handed_in: _HandedIn, stored: StoredReading, decision: Decision
+    ) -> None:
         if stored.bill is None or stored.owed is None:
             log.skip(*OWED_STEPS["bill_issued"], because=decision.explanation or "no bill")
             return
         outcomes = self.owed_steps.perform(
             stored.owed,
             bill=stored.bill,
-            seconds=OUTSIDE_SECONDS,
+            seconds=handed_in.deadline.left(),
             progress=lambda o: log.begin(o.step) if o.status == "running" else None,
         )
         for o in outcomes:
@@ -192,7 +207,7 @@ class ReadingToBill:
     def _answer(self, log: StepLog, stored: StoredReading, decision: Decision) -> Submitted:
         bill = self.database.bill(stored.bill.id) if stored.bill else None
         outcome: Outcome = "billed" if bill else "stored"
-        if stored.reading.status == "needs_review":
+        if stored.reading.status == "needs_review" or (bill and bill.status == "draft"):
             outcome = "needs_review"
         return Submitted(outcome, stored.reading, bill, tuple(log.outcomes), decision.explanation)
 

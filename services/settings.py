@@ -1,7 +1,9 @@
 """The settings of the whole system, read once from the environment and checked."""
 
 import os
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -76,12 +78,21 @@ def _without_database(set_so_far: Mapping[str, object]) -> bool:
     return set_so_far.get("supabase_url") is None and set_so_far.get("database_url") is None
 
 
+def _plain_decimal(value: object) -> object:
+    # Neither 1e3 nor NaN, which Decimal would take.
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+        raise ValueError("not a plain decimal number")
+    return value
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+PlainDecimal = Annotated[Decimal, BeforeValidator(_plain_decimal)]
 SecretWebAddress = Annotated[SecretStr, AfterValidator(_secret_web_address)]
 PostgresAddress = Annotated[SecretStr, AfterValidator(_postgres_address)]
 
 # A field's description is what its error says after "expected".
 _ANY_TEXT = "a text"
+_DOLLARS = "an amount in US dollars such as 20 or 0.40"
 _WEB = "an address such as https://example.org, without a user name or password in it"
 _HOST = "a host name such as tenant.eu.auth0.com, without https://"
 
@@ -90,6 +101,9 @@ _NEEDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("supabase_url", "supabase_service_key"),) * 2,
     (("neo4j_uri", "neo4j_user", "neo4j_password"),) * 2,
     (("openai_base_url", "openai_model"), ("openai_api_key",)),
+    # A budget means nothing while nobody knows what a call costs.
+    (("ai_price_input", "ai_price_output"),) * 2,
+    (("ai_monthly_budget",), ("ai_price_input", "ai_price_output")),
     (("stripe_secret_key", "stripe_webhook_secret"),) * 2,
     (("whatsapp_token", "whatsapp_phone_number_id"),) * 2,
     (("auth0_domain", "auth0_audience", "auth0_client_id", "auth0_client_secret"),) * 2,
@@ -120,6 +134,12 @@ class Settings(BaseModel):
     openai_api_key: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     openai_base_url: WebAddress | None = Field(default=None, description=_WEB)
     openai_model: str | None = Field(default=None, description=_ANY_TEXT)
+    ai_hold_percent: PlainDecimal = Field(
+        default=Decimal(5), le=1000, description="a percentage from 0 to 1000 such as 5 or 0.5"
+    )
+    ai_monthly_budget: PlainDecimal | None = Field(default=None, description=_DOLLARS)
+    ai_price_input: PlainDecimal | None = Field(default=None, description=_DOLLARS)
+    ai_price_output: PlainDecimal | None = Field(default=None, description=_DOLLARS)
     stripe_secret_key: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     stripe_webhook_secret: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     # Whoever knows a Discord webhook's address can post to it.
@@ -134,6 +154,10 @@ class Settings(BaseModel):
     auth0_audience: str | None = Field(default=None, description=_ANY_TEXT)
     auth0_client_id: str | None = Field(default=None, description=_ANY_TEXT)
     auth0_client_secret: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    auth0_roles_claim: str = Field(
+        default="https://electricity-billing/roles", description=_ANY_TEXT
+    )
+    public_url: WebAddress = Field(default="http://localhost:8501", description=_WEB)
     meter_headend_url: WebAddress | None = Field(default=None, description=_WEB)
     meter_headend_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     utility_name: str = Field(

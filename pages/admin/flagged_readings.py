@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import chosen_page, page_number
+from pages.parts import chosen_page, doubts_of, page_number
 from pages.shell import require_role, services, zone
 from pages.words import READING_SOURCE, count, kwh, moment, plain
 from services.auth import Role
@@ -21,8 +21,7 @@ def show_row(reading: Reading) -> None:
             icon=":material/flag:",
             query_params={"id": reading.id},
         )
-        doubts = [r["message"] for r in reading.validation["rules"] if r["outcome"] == "review"]
-        for doubt in doubts[:1]:
+        for doubt in doubts_of(reading.validation)[:1]:
             st.markdown(plain(doubt))
         st.caption(
             f"**{plain(reading.customer_name)}** · read {moment(reading.read_at, zone())} "

@@ -52,6 +52,8 @@ class NewBill:
     reissue_no: int
     issue: Issue | None
     owed: dict[str, Any] | None = None
+    # What AI made of it, if it was asked (services/ai/second_opinion.py).
+    second_opinion: dict[str, Any] | None = None
 
     @property
     def status(self) -> Literal["issued", "draft"]:
@@ -83,6 +85,7 @@ class NewBill:
             "issued_on": issue.on.isoformat() if issue else None,
             "due_date": issue.due_date.isoformat() if issue else None,
             "owed": self.owed,
+            "second_opinion": self.second_opinion,
         }
 
 

@@ -248,6 +248,18 @@ class JobRun(Record):
     finished_at: datetime | None
 
 
+class ApiKey(Record):
+    """A program's key as administrators see it: never the key itself, nor its hash."""
+
+    id: str
+    name: str
+    role: Literal["engineer", "admin"]
+    created_at: datetime
+    created_by: str
+    revoked_at: datetime | None
+    revoked_by: str | None
+
+
 class Page(BaseModel, Generic[Item]):
     """Some rows of a longer list, and how long the list is."""
 

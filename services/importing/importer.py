@@ -24,6 +24,7 @@ from services.importing.rows import (
     CUSTOMER_COLUMNS,
     CUSTOMER_OPTIONS,
     METER_COLUMNS,
+    channels_row,
     customer_row,
     meter_row,
 )
@@ -63,15 +64,21 @@ class Importer:
 
     def customers(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
         """Add customers, or update the contact details of known account numbers."""
-        del now  # Nothing of a customer depends on the time.
         try:
             table = read_table(source, required=CUSTOMER_COLUMNS, optional=CUSTOMER_OPTIONS)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
-        rows = [customer_row(cells) for cells in table.rows()]
+        rows, channels = [], []
+        for cells in table.rows():
+            rows.append(customer_row(cells))
+            channels.append(channels_row(cells, zone=self.zone, now=now))
         _name_duplicates(rows, "account_no", table.problems)
         chunks = list(chunks_of(rows, self.chunk_rows))
-        return self._check_and_store("customers", chunks, actor, table.problems, table.ignored)
+        report = self._check_and_store("customers", chunks, actor, table.problems, table.ignored)
+        if report.ok:
+            for chunk in chunks_of([row for row in channels if row], self.chunk_rows):
+                self.database.set_customer_channels(actor=actor, rows=chunk)
+        return report
 
     def meters(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
         """Connect meters to known customers and tariffs, each with its opening read."""

@@ -6,15 +6,17 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
+from services.discord import check_webhook
 from services.domain.energy import parse_kwh, parse_multiplier
 from services.domain.money import exponent
 from services.domain.period import local_date, start_of_day
 from services.domain.validation import ReadingTooLong, check_fits_dials
 from services.importing.table import Cells
 from services.submission import EARLIEST
+from services.whatsapp import e164
 
 CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
-CUSTOMER_OPTIONS = ("currency", "language")
+CUSTOMER_OPTIONS = ("currency", "language", "discord_webhook", "whatsapp_opt_in")
 METER_COLUMNS = (
     "serial",
     "account_no",
@@ -58,6 +60,23 @@ def customer_row(cells: Cells) -> dict[str, Any]:
     if cells.values.get("currency"):
         row["currency"] = cells.parsed("currency", _currency)
     return row
+
+
+def channels_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any] | None:
+    """How a customer is reached as set_customer_channels takes it, if the row says so.
+
+    `discord_webhook` is an address; `whatsapp_opt_in` is yes, no, or the local date of the consent.
+    """
+    row: dict[str, Any] = {}
+    if cells.values.get("discord_webhook"):
+        row["discord_webhook_url"] = cells.parsed("discord_webhook", check_webhook)
+    if opt_in := cells.values.get("whatsapp_opt_in", "").lower():
+        agreed = cells.parsed("whatsapp_opt_in", lambda text: _opt_in(text, zone, now))
+        # Imported again, a "yes" is not a new consent.
+        row |= {"whatsapp_opt_in_at": agreed, "keep_earlier": opt_in == "yes"}
+        if agreed:
+            cells.parsed("phone", e164)
+    return {"account_no": cells.values.get("account_no", "")} | row if row else None
 
 
 def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
@@ -130,14 +149,30 @@ def _multiplier_milli(text: str) -> int:
 
 
 def _opened_on(text: str, today: date) -> date:
-    if not _DATE.fullmatch(text):
-        raise ValueError(f"must be a date written as 2026-03-01, not {text[:20]!r}.")
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text} is not a day of the calendar.") from None
+    day = _day(text)
     if day > today:
         raise ValueError(f"{text} is in the future: the opening read must have been taken.")
     if day < EARLIEST.date():
         raise ValueError(f"{text} is too long ago.")
     return day
+
+
+def _day(text: str) -> date:
+    if not _DATE.fullmatch(text):
+        raise ValueError(f"must be a date written as 2026-03-01, not {text[:20]!r}.")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text} is not a day of the calendar.") from None
+
+
+def _opt_in(text: str, zone: ZoneInfo, now: datetime) -> str | None:
+    """When a customer agreed, in UTC; None when they do not, or no longer."""
+    if text.lower() == "no":
+        return None
+    if text.lower() == "yes":
+        return now.isoformat()
+    day = _day(text)
+    if day > local_date(now, zone):
+        raise ValueError(f"{text} is in the future.")
+    return start_of_day(day, zone).isoformat()

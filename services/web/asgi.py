@@ -4,12 +4,20 @@ import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.auth import NotSignedIn, Principal, SignInTickets, safe_return_path
+from services.auth import (
+    NotAllowed,
+    NotSignedIn,
+    Principal,
+    SignInTickets,
+    SignInUnavailable,
+    safe_return_path,
+)
 
 SESSION_COOKIE = "session"
 BEGIN_PATH = "/session/begin"
@@ -39,8 +47,9 @@ def session_routes(
         moment = now()
         token = tickets.redeem(request.query_params.get("ticket", ""), moment)
         try:
-            principal = None if token is None else verify(token, moment)
-        except NotSignedIn:
+            # On a thread: it may have to ask the sign-in service for its keys.
+            principal = None if token is None else await run_in_threadpool(verify, token, moment)
+        except (NotSignedIn, NotAllowed, SignInUnavailable):
             principal = None
         if token is None or principal is None:
             return _redirect("/")
@@ -58,16 +67,15 @@ def session_routes(
 
     async def end(request: Request) -> Response:
         response = _redirect("/")
-        response.delete_cookie(
-            SESSION_COOKIE,
-            path="/",
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        forget_session(response, secure=request.url.scheme == "https")
         return response
 
     return [Route(BEGIN_PATH, begin, methods=["GET"]), Route(END_PATH, end, methods=["GET"])]
+
+
+def forget_session(response: Response, *, secure: bool) -> None:
+    """Let a response delete the session cookie; `secure` as when it was set, over https."""
+    response.delete_cookie(SESSION_COOKIE, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def utc_now() -> datetime:

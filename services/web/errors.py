@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from werkzeug.exceptions import HTTPException
 
-from services.auth import NotAllowed, NotSignedIn
+from services.auth import NotAllowed, NotSignedIn, SignInUnavailable
 from services.database.errors import (
     IdempotencyKeyReused,
     IllegalChange,
@@ -32,6 +32,7 @@ _EXPECTED: tuple[tuple[type[Exception], int, str], ...] = (
     (UnusableBody, 400, "bad_request"),
     (NotSignedIn, 401, "not_signed_in"),
     (NotAllowed, 403, "not_allowed"),
+    (SignInUnavailable, 503, "try_again"),
     (NotFound, 404, "not_found"),
     (ReadingConflict, 409, "reading_conflict"),
     (IdempotencyKeyReused, 409, "idempotency_key_reused"),

@@ -6,6 +6,7 @@ from services.bootstrap import Services
 from services.database.transport import DatabaseError
 
 NOT_CONFIGURED = "not configured"
+CONFIGURED = "configured"
 NOT_AVAILABLE = "not available in this version"
 
 
@@ -34,11 +35,11 @@ def _database_state(services: Services) -> str:
 def _outside(services: Services) -> dict[str, str]:
     settings = services.settings
     given = {
-        "graph": settings.neo4j_uri,
         "ai": settings.openai_api_key,
         "payments": settings.stripe_secret_key,
         "discord": settings.discord_webhook_url,
         "whatsapp": settings.whatsapp_token,
         "auth0": settings.auth0_domain,
     }
-    return {name: NOT_AVAILABLE if value else NOT_CONFIGURED for name, value in given.items()}
+    states = {name: CONFIGURED if value else NOT_CONFIGURED for name, value in given.items()}
+    return {"graph": NOT_AVAILABLE if settings.neo4j_uri else NOT_CONFIGURED} | states

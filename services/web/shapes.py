@@ -40,9 +40,16 @@ def reading_json(reading: Reading) -> Json:
 
 
 def validation_json(reading: Reading) -> Json:
-    """What the rules found; `verdict` is null for a reading that no rule has looked at."""
+    """What the rules found, and AI beside them (null where it was not asked).
+
+    `verdict` is null for a reading that no rule has looked at.
+    """
     found = reading.validation
-    return {"verdict": found.get("verdict"), "rules": found.get("rules", [])}
+    return {
+        "verdict": found.get("verdict"),
+        "rules": found.get("rules", []),
+        "ai": found.get("ai"),
+    }
 
 
 def step_json(outcome: StepOutcome) -> Json:

@@ -61,6 +61,17 @@ def test_the_api_and_the_pages_share_a_port(start: Start) -> None:
         assert set(answer.json()) == {"error"}
 
 
+def test_behind_auth0_the_app_listens_beyond_loopback(start: Start) -> None:
+    auth0 = {"AUTH0_DOMAIN": "tenant.example", "AUTH0_AUDIENCE": "https://billing.example/api"}
+    auth0 |= {"AUTH0_CLIENT_ID": "pages", "AUTH0_CLIENT_SECRET": "hush-hush"}
+    app = start(OWN | auth0 | {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"})
+    answer = requests.get(
+        f"{app.url}/api/health", headers={"X-Forwarded-For": "203.0.113.9"}, timeout=10
+    )
+    assert answer.json()["services"]["auth0"] == "configured"
+    assert "hush-hush" not in app.log() + answer.text
+
+
 def test_a_second_app_on_the_data_folder_is_refused_in_a_sentence(start: Start) -> None:
     first = start()
     second = start(wait=False)

@@ -104,7 +104,9 @@ def make_utility(
 ) -> Utility:
     """Services with a tariff, over an empty database or one that this function made before."""
     settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(data_dir)})
-    services = build_services(settings, step_handlers=step_handlers, lease_seconds=lease_seconds)
+    services = build_services(
+        settings, step_handlers=step_handlers or {}, lease_seconds=lease_seconds
+    )
     row = {"row": 1, "id": str(uuid4()), "tariff_id": str(uuid4()), "definition": KSEB}
     row |= {k: KSEB[k] for k in ("code", "name", "currency", "effective_from")}
     answer = services.database.import_rows(what="tariffs", actor=ACTOR, rows=[row], dry_run=False)

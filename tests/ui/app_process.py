@@ -68,7 +68,7 @@ def start_app(
     `wait=False` it returns at once, for an app that is meant to refuse. Raises AppDidNotStart.
     """
     data_dir, log_file = folder / "data", folder / f"app-{time.monotonic_ns()}.log"
-    port = _free_port()
+    port = int((environment or {}).get("STREAMLIT_SERVER_PORT", 0)) or free_port()
     unset = {name.upper(): "" for name in Settings.model_fields}
     own = {"DATA_DIR": str(data_dir), "STREAMLIT_SERVER_PORT": str(port), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
@@ -114,7 +114,8 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -48,7 +49,19 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
     assert settings.timezone == ZoneInfo("Asia/Kolkata")
     assert (settings.currency, settings.due_days) == ("INR", 15)
     given = {name for name in Settings.model_fields if getattr(settings, name) is not None}
-    assert given == {"data_dir", "utility_name", "timezone", "currency", "due_days", "demo"}
+    assert given == {
+        "data_dir",
+        "ai_hold_percent",
+        "auth0_roles_claim",
+        "public_url",
+        "utility_name",
+        "timezone",
+        "currency",
+        "due_days",
+        "demo",
+    }
+    assert settings.public_url == "http://localhost:8501"
+    assert settings.auth0_roles_claim == "https://electricity-billing/roles"
 
 
 def test_an_empty_text_counts_as_unset() -> None:
@@ -93,9 +106,15 @@ def test_the_demo_is_on_only_with_the_embedded_database_unless_said(
         ("DATABASE_URL", "mysql://u:p@h/d"),
         ("NEO4J_URI", "http://localhost"),
         ("OPENAI_BASE_URL", "file:///etc/passwd"),
+        ("AI_HOLD_PERCENT", "-1"),
+        ("AI_HOLD_PERCENT", "1001"),
+        ("AI_HOLD_PERCENT", "NaN"),
+        ("AI_MONTHLY_BUDGET", "1e3"),
+        ("AI_PRICE_INPUT", "$2"),
         ("DISCORD_WEBHOOK_URL", "discord"),
         ("WHATSAPP_PHONE_NUMBER_ID", "+91 1"),
         ("AUTH0_DOMAIN", "https://tenant.eu.auth0.com"),
+        ("PUBLIC_URL", "billing.example"),
         ("METER_HEADEND_URL", "meters"),
         ("UTILITY_NAME", "x" * 101),
         ("TIMEZONE", "Kerala"),
@@ -127,6 +146,8 @@ def test_all_wrong_variables_are_named_at_once() -> None:
         ({"SUPABASE_SERVICE_KEY": "k"}, {"SUPABASE_URL"}),
         ({"NEO4J_USER": "u"}, {"NEO4J_URI", "NEO4J_PASSWORD"}),
         ({"OPENAI_MODEL": "m"}, {"OPENAI_API_KEY"}),
+        ({"AI_PRICE_INPUT": "1"}, {"AI_PRICE_OUTPUT"}),
+        ({"AI_MONTHLY_BUDGET": "20"}, {"AI_PRICE_INPUT", "AI_PRICE_OUTPUT"}),
         ({"STRIPE_SECRET_KEY": "k"}, {"STRIPE_WEBHOOK_SECRET"}),
         ({"STRIPE_WEBHOOK_SECRET": "k"}, {"STRIPE_SECRET_KEY"}),
         ({"WHATSAPP_TOKEN": "t"}, {"WHATSAPP_PHONE_NUMBER_ID"}),
@@ -145,6 +166,15 @@ def test_a_key_for_the_ai_and_an_address_of_meters_are_enough_alone() -> None:
     settings = load_settings({"OPENAI_API_KEY": "k", "METER_HEADEND_URL": "http://m.example/"})
     assert settings.openai_base_url is None
     assert settings.meter_headend_url == "http://m.example"
+
+
+def test_percentages_prices_and_budgets_of_ai_are_exact() -> None:
+    settings = load_settings(
+        {"AI_PRICE_INPUT": "0.40", "AI_PRICE_OUTPUT": "1.60", "AI_MONTHLY_BUDGET": "0"}
+    )
+    assert settings.ai_hold_percent == Decimal(5)
+    assert (settings.ai_price_input, settings.ai_price_output) == (Decimal("0.40"), Decimal("1.60"))
+    assert settings.ai_monthly_budget == 0
 
 
 def test_two_databases_at_once_are_refused() -> None:
