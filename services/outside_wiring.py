@@ -79,7 +79,7 @@ def message_steps(
     writer: MessageWriter,
     addresses: Addresses | None = None,
 ) -> dict[int, StepHandler]:
-    """Steps 11 to 13. They are there without any service too: then the log keeps the texts."""
+    """Steps 11 to 13. A channel that has no settings is logged as left out, with the text."""
     at = addresses or Addresses()
     client = Discord(timeout_seconds=at.timeout_seconds)
     channels: tuple[Channel, ...] = (
