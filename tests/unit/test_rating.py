@@ -19,7 +19,6 @@ from services.domain.rating import (
     SlabPart,
     UnableToPriceBill,
     rate,
-    tariff_in_force,
 )
 from services.domain.tariff import Tariff, parse_tariff
 
@@ -319,15 +318,6 @@ def test_lines_survive_json_with_integers_and_strings_only() -> None:
         "amount_minor": 4241,
     }
     assert list(energy["slabs"][0]) == ["from_kwh", "to_kwh", "quantity", "rate", "amount"]
-
-
-def test_the_version_in_force_is_the_latest_that_has_begun() -> None:
-    old = KSEB.model_copy(update={"effective_from": date(2024, 1, 1)})
-    new = KSEB.model_copy(update={"effective_from": date(2025, 1, 1)})
-    assert tariff_in_force([new, old], on=date(2024, 12, 31)) is old
-    assert tariff_in_force([new, old], on=date(2025, 1, 1)) is new
-    with pytest.raises(UnableToPriceBill, match="2023-12-31"):
-        tariff_in_force([new, old], on=date(2023, 12, 31))
 
 
 WH = st.integers(0, 10**10)

@@ -1,0 +1,56 @@
+"""What is wrong with a tariff, each problem with the path of its field."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic_core import ErrorDetails
+
+Problem = tuple[str, str]
+
+_KINDS: Final = (
+    'must have a "kind": "energy", "fixed", "demand", "power_factor", "reactive", "percent" '
+    'or "minimum"'
+)
+_IN_PLAIN_WORDS: Final = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a field of this format",
+    "string_type": "must be text",
+    "string_pattern_mismatch": "is empty, or has characters that are not allowed",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "tuple_type": "must be a list",
+    "dict_type": "must be an object with named fields",
+    "model_type": "must be an object with named fields",
+    "model_attributes_type": "must be an object with named fields",
+    "union_tag_not_found": _KINDS,
+    "union_tag_invalid": _KINDS,
+}
+
+
+class InvalidTariff(ValueError):
+    """The JSON is not a tariff; `problems` holds every (path, why), such as charges[0].rate."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems: list[Problem] = list(problems)
+        listed = "; ".join(f"{path}: {why}" if path else why for path, why in self.problems)
+        super().__init__(f"This tariff cannot be used. {listed}")
+
+
+def problem_of(error: ErrorDetails) -> Problem:
+    """What pydantic found, with the path as it is in the JSON and the reason in plain words."""
+    return _path(error), _IN_PLAIN_WORDS.get(error["type"], error["msg"])
+
+
+def _path(error: ErrorDetails) -> str:
+    steps = list(error["loc"])
+    # Pydantic names the kind of charge between its index and its field; the JSON has no such step.
+    if len(steps) > 2 and steps[0] == "charges":
+        del steps[2]
+    path = ""
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        # Nor has it one for which of two forms a field has ("<text>"), or for "this is a name".
+        elif not step.startswith(("<", "[")):
+            path += f".{step}" if path else step
+    return path
