@@ -1,0 +1,29 @@
+"""The graph: the database's bills, meters and grid as a network, in Neo4j or one of our own."""
+
+from services.graph.answers import (
+    GraphCounts,
+    GraphEdge,
+    GraphNode,
+    Neighbourhood,
+    TouchedBill,
+    TransformerBalance,
+)
+from services.graph.filling import GraphFilling
+from services.graph.graph import Graph
+from services.graph.opening import OpenedGraph, open_graph
+from services.graph.step import GraphCheck, SaveToGraph
+
+__all__ = [
+    "Graph",
+    "GraphCheck",
+    "GraphCounts",
+    "GraphEdge",
+    "GraphFilling",
+    "GraphNode",
+    "Neighbourhood",
+    "OpenedGraph",
+    "SaveToGraph",
+    "TouchedBill",
+    "TransformerBalance",
+    "open_graph",
+]

@@ -1,0 +1,82 @@
+"""What the graph answers: energy balances, touched bills, a bill's neighbourhood, its counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerBalance:
+    """Energy into a transformer against what its meters were billed, over one supply period.
+
+    Energy in Wh; `period_end` is exclusive. `loss_wh` is negative when more was billed than
+    supplied. `loss_permille` is of the supplied energy, rounded half up; None when that is 0.
+    `meters_unread` counts those of the `meters` whose bills do not cover the whole period, so
+    that a part of the loss may only be energy not billed yet.
+    """
+
+    transformer_id: str
+    code: str
+    name: str
+    feeder_code: str | None
+    period_start: date
+    period_end: date
+    supplied_wh: int
+    billed_wh: int
+    loss_wh: int
+    loss_permille: int | None
+    meters: int
+    meters_unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedBill:
+    """A bill that would have to be made again; amounts in minor units of its currency.
+
+    `number` is None for a draft; `status` is draft or issued; `period_end` is exclusive.
+    """
+
+    bill_id: str
+    number: int | None
+    status: str
+    meter_serial: str
+    account_no: str
+    period_start: date
+    period_end: date
+    currency: str
+    total_minor: int
+    paid_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """A node to draw: `label` is its kind, such as Bill, `caption` what people know it by."""
+
+    id: str
+    label: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEdge:
+    """A relationship to draw, from node `source` to node `target`; `kind` such as BILLS."""
+
+    source: str
+    target: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """What lies around a bill, each node and edge once; empty when the graph has no such bill."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphCounts:
+    """How much the graph holds: nodes by label, relationships by kind."""
+
+    nodes: Mapping[str, int]
+    relationships: Mapping[str, int]

@@ -1,0 +1,149 @@
+"""Speaks Bolt to the graph's server: a limit on every call, a few at once, two ways to fail."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from services.outside import TIMEOUT_SECONDS, ServiceAway
+
+if TYPE_CHECKING:
+    from neo4j import Driver
+
+# services.graph.driver, which loads the driver, is imported where it is first used.
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+AWAY: Final = "The graph cannot be reached."
+SLOW: Final = "The graph did not answer in time."
+# A server that accepts and never answers keeps a thread each; more than these are not begun.
+CALLS_AT_ONCE: Final = 16
+
+
+class StillStarting(ServiceAway):
+    """The server of our own is not ready yet."""
+
+
+class Server(Protocol):
+    """Where the graph is kept: a Neo4j of the operator's, or the server that is our own."""
+
+    @property
+    def kind(self) -> str:
+        """Either configured or embedded."""
+        ...
+
+    @property
+    def database(self) -> str | None:
+        """The name of the database on it; None is the server's own choice."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why it could not be started; empty when nothing is known to be wrong."""
+        ...
+
+    def driver(self) -> "Driver":
+        """The way to it, which may wait a moment for its start; raises ServiceAway."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class ConfiguredServer:
+    """A Neo4j server of the operator's; nothing is said to it before it is needed."""
+
+    kind = "configured"
+    database = None
+    trouble = ""
+
+    def __init__(self, uri: str, *, user: str, password: str) -> None:
+        self._uri, self._user, self._password = uri, user, password
+        self._driver: Driver | None = None
+        self._lock = threading.Lock()
+
+    def driver(self) -> "Driver":
+        """As in Server."""
+        from services.graph.driver import open_driver  # noqa: PLC0415
+
+        with self._lock:
+            if self._driver is None:
+                self._driver = open_driver(self._uri, user=self._user, password=self._password)
+            return self._driver
+
+    def close(self) -> None:
+        """As in Server."""
+        with self._lock:
+            if self._driver is not None:
+                self._driver.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A query with the values for its parameters."""
+
+    query: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Bolt:
+    """Runs statements on a server; for many threads."""
+
+    def __init__(self, server: Server, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self.server = server
+        self._seconds = timeout_seconds
+        self._free = threading.Semaphore(CALLS_AT_ONCE)
+
+    def read(self, query: str, **values: Any) -> list[Json]:
+        """The rows that a question brings; raises ServiceAway or ServiceRefused."""
+        from services.graph.driver import ask  # noqa: PLC0415
+
+        statement, where = Statement(query, values), self.server.database
+        return self._in_time(lambda driver: ask(driver, where, statement, self._seconds))
+
+    def write(self, statements: Sequence[Statement]) -> int:
+        """Carry out all statements or none; the first number in the last one's answer, or 0.
+
+        It may be repeated, also after it failed. Raises ServiceAway or ServiceRefused.
+        """
+        from services.graph.driver import change  # noqa: PLC0415
+
+        where = self.server.database
+        return self._in_time(lambda driver: change(driver, where, statements, self._seconds))
+
+    def define(self, statements: Sequence[Statement]) -> None:
+        """Carry out changes of the schema, each in a transaction of its own."""
+        for statement in statements:
+            self.write([statement])
+
+    def _in_time(self, call: "Callable[[Driver], T]") -> T:
+        """Make a call on a thread of its own, which is left behind when it takes too long.
+
+        The driver itself waits without end for the answer of a server that took the question.
+        """
+        driver = self.server.driver()
+        if not self._free.acquire(timeout=self._seconds):
+            raise ServiceAway(SLOW)
+        outcome: list[T] = []
+        failure: list[Exception] = []
+
+        def work() -> None:
+            try:
+                outcome.append(call(driver))
+            except Exception as error:
+                failure.append(error)
+            finally:
+                self._free.release()
+
+        thread = threading.Thread(target=work, name="graph-call", daemon=True)
+        thread.start()
+        thread.join(self._seconds)
+        if outcome:
+            return outcome[0]
+        if failure:
+            from services.graph.driver import told  # noqa: PLC0415
+
+            raise told(failure[0]) from None
+        raise ServiceAway(SLOW)

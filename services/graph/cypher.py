@@ -1,0 +1,163 @@
+"""Every question and change that goes to the graph's server, in Cypher.
+
+What Neo4j 5 and ArcadeDB both understand, and answer alike: whole numbers only, no procedures.
+A pattern begins at what is known already: ArcadeDB follows it as it is written.
+"""
+
+from typing import Final
+
+from services.graph.shapes import LABELS, LINKS, Link
+
+NOW: Final = "RETURN timestamp() AS now"
+
+
+def unique_id(label: str) -> str:
+    """Makes sure that there is one node a label and id, and that it is found quickly."""
+    return (
+        f"CREATE CONSTRAINT {label.lower()}_id IF NOT EXISTS "
+        f"FOR (node:{label}) REQUIRE node.id IS UNIQUE"
+    )
+
+
+def put_nodes(what: str) -> str:
+    """Makes or renews nodes; one that was made from a later look at the database is left alone."""
+    return f"""
+        UNWIND $rows AS row
+        MERGE (node:{LABELS[what]} {{id: row.id}})
+        WITH node, row
+        WHERE node.seen IS NULL OR node.seen <= $seen
+        SET node = row.properties
+    """
+
+
+def put_links(link: Link) -> str:
+    """Lets the relationships of renewed nodes lead to their targets, and nowhere else."""
+    return f"""
+        UNWIND $rows AS row
+        MATCH (node:{LABELS[link.owner]} {{id: row.id}})
+        WHERE node.seen = $seen
+        OPTIONAL MATCH (node){_arrow(link, "old")}(elsewhere)
+        WHERE row.target IS NULL OR elsewhere.id <> row.target
+        DELETE old
+        WITH DISTINCT node, row.target AS target
+        MATCH (other:{LABELS[link.other]} {{id: target}})
+        MERGE (node){_arrow(link)}(other)
+    """
+
+
+def drop_unseen(label: str) -> str:
+    """Takes away some of the nodes that no look at the database since $began has seen."""
+    return f"""
+        MATCH (node:{label})
+        WHERE node.seen < $began
+        WITH node LIMIT $limit
+        DETACH DELETE node
+        RETURN count(*) AS gone
+    """
+
+
+# A rebuild that came to its end leaves a note of when it did.
+NOTE_REBUILD: Final = "MERGE (note:Rebuild {id: 'last'}) SET note.ended = timestamp()"
+LAST_REBUILD: Final = "MATCH (note:Rebuild {id: 'last'}) RETURN note.ended AS ended"
+
+COUNT_NODES: Final = " UNION ALL ".join(
+    f"MATCH (node:{label}) RETURN '{label}' AS name, count(node) AS found"
+    for label in LABELS.values()
+)
+COUNT_LINKS: Final = " UNION ALL ".join(
+    f"MATCH (:{LABELS[link.owner]})"
+    f"{'<-' if link.reverse else '-'}[link:{link.kind}]{'-' if link.reverse else '->'}"
+    f"(:{LABELS[link.other]}) RETURN '{link.kind}' AS name, count(link) AS found"
+    for link in LINKS
+)
+
+# A bill's energy is shared among its days; each share is rounded half up to Wh. A meter counts
+# from the day it was opened, a closed one only where it was billed; it is read when its bills,
+# which never overlap, cover every day.
+ENERGY_BALANCE: Final = """
+    MATCH (supply:Supply)-[:INTO]->(transformer:Transformer)
+    WHERE supply.start_day < $until AND supply.end_day > $since
+    OPTIONAL MATCH (transformer)-[:ON]->(feeder:Feeder)
+    OPTIONAL MATCH (transformer)<-[:FED_BY]-(meter:Meter)
+    WHERE meter.opened_day < supply.end_day
+    OPTIONAL MATCH (meter)<-[:BILLS]-(bill:Bill)
+    WHERE bill.status <> 'void'
+      AND bill.start_day < supply.end_day AND bill.end_day > supply.start_day
+    WITH supply, transformer, feeder, meter, bill,
+         bill.end_day - bill.start_day AS length,
+         CASE WHEN bill.end_day < supply.end_day THEN bill.end_day ELSE supply.end_day END
+       - CASE WHEN bill.start_day > supply.start_day THEN bill.start_day ELSE supply.start_day END
+         AS days
+    WITH supply, transformer, feeder, meter,
+         sum(CASE WHEN bill IS NULL THEN 0 ELSE days END) AS covered,
+         sum(CASE WHEN bill IS NULL THEN 0
+                  ELSE (2 * bill.consumption_wh * days + length) / (2 * length) END) AS billed,
+         supply.end_day - CASE WHEN meter.opened_day > supply.start_day
+                               THEN meter.opened_day ELSE supply.start_day END AS wanted
+    WITH supply, transformer, feeder,
+         sum(billed) AS billed_wh,
+         sum(CASE WHEN meter.status = 'active' OR covered > 0 THEN 1 ELSE 0 END) AS meters,
+         sum(CASE WHEN meter.status = 'active' AND covered < wanted THEN 1 ELSE 0 END) AS unread
+    RETURN transformer.id AS transformer_id, transformer.code AS code, transformer.name AS name,
+           feeder.code AS feeder_code, supply.period_start AS period_start,
+           supply.period_end AS period_end, supply.energy_wh AS supplied_wh,
+           billed_wh, meters, unread
+"""
+
+_BILLS_TOUCHED: Final = """
+    MATCH (bill)-[:BILLS]->(meter:Meter)<-[:HAS_METER]-(customer:Customer)
+    WHERE bill.status <> 'void'
+    OPTIONAL MATCH (bill)<-[:PAYS]-(payment:Payment)
+    WITH bill, meter, customer, sum(payment.amount_minor) AS paid_minor
+    RETURN bill.id AS bill_id, bill.number AS number, bill.status AS status,
+           meter.serial AS meter_serial, customer.account_no AS account_no,
+           bill.period_start AS period_start, bill.period_end AS period_end,
+           bill.currency AS currency, bill.total_minor AS total_minor, paid_minor
+    ORDER BY bill.start_day, meter.serial
+"""
+TOUCHED_BY_TARIFF: Final = (
+    "MATCH (:Tariff {id: $id})-[:PRICED]->(bill:Bill) WITH bill" + _BILLS_TOUCHED
+)
+TOUCHED_BY_METER: Final = (
+    "MATCH (:Meter {id: $id})<-[:BILLS]-(bill:Bill) WITH bill" + _BILLS_TOUCHED
+)
+# The bills that begin or end at the reading, and all that follow them in the meter's chain.
+TOUCHED_BY_READING: Final = (
+    """
+    MATCH (reading:Reading {id: $id})<-[:FROM|TO]-(first:Bill)
+    WHERE first.status <> 'void'
+    WITH reading, min(first.start_day) AS start_day
+    MATCH (reading)-[:OF]->(:Meter)<-[:BILLS]-(bill:Bill)
+    WHERE bill.start_day >= start_day
+    WITH bill
+    """
+    + _BILLS_TOUCHED
+)
+
+BILL: Final = "MATCH (bill:Bill {id: $id}) RETURN properties(bill) AS properties"
+
+_PATHS_AROUND: Final = (
+    "(bill)-[link]-()",
+    "(bill)-[:BILLS]->(:Meter)<-[link:HAS_METER]-()",
+    "(bill)-[:BILLS]->(:Meter)-[link:FED_BY]->()",
+    "(bill)-[:BILLS]->(:Meter)-[:FED_BY]->(:Transformer)-[link:ON]->()",
+    "(bill)-[:FROM|TO]->(:Reading)-[link:OF]->()",
+    "(bill)-[:FROM|TO]->(:Reading)<-[link:FROM|TO]-(near:Bill)",
+    "(bill)-[:FROM|TO]->(:Reading)<-[:FROM|TO]-(near:Bill)-[link:BILLS]->()",
+)
+AROUND_BILL: Final = " UNION ".join(
+    f"""
+        MATCH (bill:Bill {{id: $id}})
+        MATCH {path}
+        {"WHERE near.status <> 'void'" if "near" in path else ""}
+        WITH startNode(link) AS source, type(link) AS kind, endNode(link) AS target
+        RETURN labels(source)[0] AS source_label, properties(source) AS source, kind,
+               labels(target)[0] AS target_label, properties(target) AS target
+        """
+    for path in _PATHS_AROUND
+)
+
+
+def _arrow(link: Link, name: str = "") -> str:
+    inside = f"[{name}:{link.kind}]"
+    return f"<-{inside}-" if link.reverse else f"-{inside}->"

@@ -1,0 +1,131 @@
+"""What is said to Neo4j's driver: our limits, a question, a change, and its failures in our words.
+
+Apart from the rest, since loading the driver takes a second that most commands need not wait.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from neo4j import Driver, GraphDatabase, ManagedTransaction, unit_of_work
+from neo4j.exceptions import (
+    AuthError,
+    ClientError,
+    ConfigurationError,
+    ConstraintError,
+    DriverError,
+    Neo4jError,
+)
+
+from services.graph.bolt import AWAY, CALLS_AT_ONCE, SLOW, Json, Statement
+from services.outside import TIMEOUT_SECONDS, ServiceAway, ServiceRefused
+
+log = logging.getLogger(__name__)
+# What matters of its reports comes as an exception; the rest are retries, broken connections and
+# kinds of nodes of which there are none yet.
+logging.getLogger("neo4j").setLevel(logging.CRITICAL)
+
+# A server that is away is told at once: the outbox tries again later.
+RETRY_SECONDS: Final = 2.0
+# ArcadeDB refuses the second of two that make the same node; by the next try it exists.
+TRIES_AT_A_CLASH: Final = 6
+# Called the client's fault, but not for good.
+PASSING: Final = ("TimedOut", "RateLimit", "Terminated", "DatabaseNotFound")
+
+
+def open_driver(uri: str, *, user: str, password: str) -> Driver:
+    """A driver with our limits; it connects when it is used. Raises ServiceRefused."""
+    try:
+        return GraphDatabase.driver(
+            uri,
+            auth=(user, password),
+            connection_timeout=TIMEOUT_SECONDS / 2,
+            connection_acquisition_timeout=TIMEOUT_SECONDS,
+            max_transaction_retry_time=RETRY_SECONDS,
+            initial_retry_delay=0.1,
+            max_connection_pool_size=2 * CALLS_AT_ONCE,
+            disable_auto_commit_retries=True,
+            telemetry_disabled=True,
+        )
+    except (ConfigurationError, ValueError):
+        raise ServiceRefused("The graph's address is not usable.") from None
+
+
+def ask(driver: Driver, database: str | None, statement: Statement, seconds: float) -> list[Json]:
+    """The rows that a question brings; raises what the driver raises."""
+
+    @unit_of_work(timeout=seconds)
+    def work(transaction: ManagedTransaction) -> list[Json]:
+        return transaction.run(statement.query, dict(statement.values)).data()
+
+    with driver.session(database=database) as session:
+        return session.execute_read(work)
+
+
+def change(
+    driver: Driver, database: str | None, statements: Sequence[Statement], seconds: float
+) -> int:
+    """Carry out all or none; the number in the last one's answer, or 0. Raises as the driver."""
+
+    @unit_of_work(timeout=seconds)
+    def work(transaction: ManagedTransaction) -> int:
+        number = 0
+        for statement in statements:
+            row = transaction.run(statement.query, dict(statement.values)).single(strict=False)
+            number = row[0] if row is not None else 0
+        return number
+
+    for attempt in range(TRIES_AT_A_CLASH):
+        try:
+            with driver.session(database=database) as session:
+                return session.execute_write(work)
+        except ConstraintError:
+            if attempt + 1 == TRIES_AT_A_CLASH:
+                raise
+            time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - spreading
+    raise AssertionError("unreachable")
+
+
+def is_ready(driver: Driver, database: str) -> bool:
+    """Whether the server answers already; raises ServiceRefused when it does not let us in."""
+    try:
+        with driver.session(database=database) as session:
+            session.run("RETURN 1").consume()
+    except AuthError as error:
+        raise told(error) from None
+    except (DriverError, Neo4jError, OSError):
+        return False
+    return True
+
+
+def told(error: Exception) -> Exception:
+    """The same in our words; the driver's own may hold an address or a row's values."""
+    refusal = _refusal(error)
+    if refusal is not None:
+        return ServiceRefused(refusal)
+    if isinstance(error, ConstraintError):
+        return ServiceAway("The graph was being changed by others at the same time.")
+    if isinstance(error, Neo4jError):
+        log.warning("the graph failed (%s)", error.code)
+        return ServiceAway(SLOW if "TimedOut" in str(error.code) else "The graph failed.")
+    if isinstance(error, DriverError | OSError | ValueError):
+        log.info("the graph cannot be reached: %s", type(error).__name__)
+        return ServiceAway(AWAY)
+    return error
+
+
+def _refusal(error: Exception) -> str | None:
+    """What a person must look at; None for what may be gone by the next time."""
+    if isinstance(error, ConfigurationError):
+        return "The server at the graph's address is not one that we can use."
+    if not isinstance(error, ClientError) or isinstance(error, ConstraintError):
+        return None
+    code = str(error.code)
+    if error.is_retryable() or any(sign in code for sign in PASSING):
+        return None
+    if isinstance(error, AuthError):
+        return "The graph does not accept the user name and password."
+    log.error("the graph refused a statement (%s)", code)
+    return f"The graph refused what it was asked ({code})."

@@ -1,0 +1,87 @@
+"""Fills a graph that was never made from the database, in the background."""
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from services.database.transport import DatabaseError
+from services.graph.graph import Graph, GraphSource
+from services.owed_work import FinalFailure, TemporaryFailure
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 300.0
+STOP_SECONDS: Final = 20.0
+
+
+class BillsSource(GraphSource, Protocol):
+    """What can also say whether there is anything to fill a graph with."""
+
+    def has_bills(self) -> bool:
+        """Whether there is any bill."""
+        ...
+
+
+class GraphFilling:
+    """Starts the graph with the app, and fills it if it is empty; tries until it is done."""
+
+    def __init__(self, graph: Graph, database: BillsSource) -> None:
+        self._graph = graph
+        self._database = database
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="graph-filling", daemon=True)
+
+    def start(self) -> None:
+        """Begin; nobody has to wait for it."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End between two pages, and the graph with it; what is missing is made next time."""
+        self._stopping.set()
+        self._graph.close()
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            try:
+                self._fill()
+            except _Stopped:
+                return
+            except (TemporaryFailure, FinalFailure, DatabaseError) as failure:
+                log.info("the graph could not be filled yet: %s", failure)
+            except Exception:
+                log.exception("the graph could not be filled")
+                return
+            else:
+                return
+            self._stopping.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def _fill(self) -> None:
+        self._graph.prepare()
+        if not self._graph.was_rebuilt() and self._database.has_bills():
+            self._graph.rebuild(_UntilStopped(self._database, self._stopping))
+            log.info("the graph has been filled from the database")
+
+
+class _Stopped(Exception):
+    """The app ends."""
+
+
+@dataclass(frozen=True)
+class _UntilStopped:
+    """The database, until the app ends."""
+
+    database: GraphSource
+    stopping: threading.Event
+
+    def graph_rows(self, *, what: str, after: str | None, limit: int) -> list[dict[str, Any]]:
+        if self.stopping.is_set():
+            raise _Stopped
+        return self.database.graph_rows(what=what, after=after, limit=limit)
+
+    def graph_rows_of_bill(self, bill_id: str) -> dict[str, list[dict[str, Any]]]:
+        return self.database.graph_rows_of_bill(bill_id)

@@ -1,0 +1,78 @@
+"""What the graph is made of: kinds of nodes and relationships, and rows made into them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+Json = dict[str, Any]
+Rows = Mapping[str, Sequence[Json]]
+
+_EPOCH: Final = date(1970, 1, 1)
+
+# As the database names them, in an order in which what a row points to comes before the row.
+LABELS: Final = {
+    "feeders": "Feeder",
+    "transformers": "Transformer",
+    "customers": "Customer",
+    "meters": "Meter",
+    "tariffs": "Tariff",
+    "readings": "Reading",
+    "bills": "Bill",
+    "payments": "Payment",
+    "supplies": "Supply",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A kind of relationship: a row of `owner` points with `field` to a row of `other`.
+
+    The relationship begins at the owner, but where `reverse` it ends there. A row has one at most.
+    """
+
+    kind: str
+    owner: str
+    field: str
+    other: str
+    reverse: bool = False
+
+
+LINKS: Final = (
+    Link("ON", "transformers", "feeder_id", "feeders"),
+    Link("HAS_METER", "meters", "customer_id", "customers", reverse=True),
+    Link("FED_BY", "meters", "transformer_id", "transformers"),
+    Link("OF", "readings", "meter_id", "meters"),
+    Link("BILLS", "bills", "meter_id", "meters"),
+    Link("FROM", "bills", "opening_reading_id", "readings"),
+    Link("TO", "bills", "closing_reading_id", "readings"),
+    Link("PRICED", "bills", "tariff_version_id", "tariffs", reverse=True),
+    Link("PAYS", "payments", "bill_id", "bills"),
+    Link("INTO", "supplies", "transformer_id", "transformers"),
+)
+_POINTERS: Final = {what: {link.field for link in LINKS if link.owner == what} for what in LABELS}
+# Dates that the graph computes with, also kept as whole days since 1970-01-01.
+_DAYS: Final = {"period_start": "start_day", "period_end": "end_day", "opened_on": "opened_day"}
+
+
+def day_number(day: date) -> int:
+    """Days since 1970-01-01, which both kinds of servers compute with alike."""
+    return (day - _EPOCH).days
+
+
+def node_rows(what: str, rows: Sequence[Json], *, seen: int) -> list[Json]:
+    """Each row as {id, properties}: all that is in it but what it points to, with `seen`."""
+    return [{"id": row["id"], "properties": _properties(what, row, seen)} for row in rows]
+
+
+def link_rows(link: Link, rows: Sequence[Json]) -> list[Json]:
+    """Each row as {id, target}; the target is None when it points to nothing."""
+    return [{"id": row["id"], "target": row.get(link.field)} for row in rows]
+
+
+def _properties(what: str, row: Json, seen: int) -> Json:
+    properties = {name: value for name, value in row.items() if name not in _POINTERS[what]}
+    for name, number in _DAYS.items():
+        if row.get(name) is not None:
+            properties[number] = day_number(date.fromisoformat(row[name]))
+    return properties | {"seen": seen}

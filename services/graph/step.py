@@ -1,0 +1,46 @@
+"""Step 8 of the story, and what the Services page tests: the graph as the rest sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.database.transport import TemporaryDatabaseError
+from services.domain.records import Bill, OwedKind
+from services.graph.graph import Graph, GraphSource
+from services.graph.opening import OpenedGraph
+from services.outside import ServiceAway, ServiceRefused
+from services.owed_work import StepDone
+
+
+@dataclass(frozen=True)
+class SaveToGraph:
+    """Brings the bill into the graph; may be repeated."""
+
+    graph: Graph
+    database: GraphSource
+
+    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:  # noqa: ARG002
+        """As in StepHandler."""
+        try:
+            self.graph.project_bill(self.database, bill.id)
+        except TemporaryDatabaseError:
+            raise ServiceAway("The database could not be asked for the bill.") from None
+        return StepDone("with its meter, readings and tariff")
+
+
+@dataclass(frozen=True)
+class GraphCheck:
+    """Asks the graph how many bills it holds; without a graph, says why there is none."""
+
+    opened: OpenedGraph
+    name: str = "Graph"
+
+    @property
+    def configured(self) -> bool:
+        """Whether there should be one: also where the embedded one cannot run."""
+        return self.opened.graph is not None or bool(self.opened.off)
+
+    def check(self) -> str:
+        """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
+        if self.opened.graph is None:
+            raise ServiceRefused(f"The graph is off. {self.opened.off}".strip())
+        return f"{self.opened.graph.check()} ({self.opened.graph.server.kind})"
