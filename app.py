@@ -14,7 +14,8 @@ from flask.json.provider import DefaultJSONProvider
 
 from scheduler import Scheduler
 from services.auth import NotAllowed, Principal, Role, require
-from services.bootstrap import Services, build_services
+from services.bootstrap import build_services
+from services.services import Services
 from services.settings import load_settings
 from services.submission import parse_submission
 from services.web.asgi import utc_now

@@ -17,7 +17,6 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from services.bootstrap import Services
 from services.database.transport import DatabaseError
 from services.domain.period import local_date
 from services.domain.records import JobRun
@@ -30,6 +29,7 @@ from services.jobs.timetable import (
     next_of_every,
     next_of_latest,
 )
+from services.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -302,8 +302,9 @@ class Scheduler:
             with self._lock:
                 self._at_work.discard(job.id)
         if run is not None and run.status == "done" and not context.stop.is_set():
-            # The next missed month need not wait for the minute.
-            self._spawn_once("tick", self.tick)
+            # The next missed month need not wait for the minute. A tick that is at work may have
+            # passed this job by already.
+            self._spawn("tick", self.tick)
 
     def _sweep(self) -> None:
         while not self._stop.is_set():

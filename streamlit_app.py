@@ -16,7 +16,7 @@ from app import create_app
 from scheduler import Scheduler
 from services.auth import Principal, SignInTickets
 from services.auth0 import sign_in_secrets
-from services.bootstrap import Services, open_services, run_with, running
+from services.bootstrap import open_services, run_with, running
 from services.database.embedded import EmbeddedPostgresError
 from services.database.embedded.locks import (
     AppLock,
@@ -28,6 +28,8 @@ from services.database.migrations import MigrationError
 from services.database.roles import UnableToPrepareRoles
 from services.database.transport import DatabaseError
 from services.demo import NotADemoDatabase
+from services.graph import GraphFilling
+from services.services import Services
 from services.settings import Settings, SettingsError, load_settings
 from services.signing_key import UnableToUseSigningKey, load_or_create_signing_key
 from services.web.asgi import (
@@ -85,6 +87,7 @@ class Process:
                 undo.enter_context(self._claim_data_folder())
             undo.callback(run_with, None)
             services = self._build(undo)
+            self._fill_graph(services, undo)
             scheduler = Scheduler(services)
             undo.callback(scheduler.stop)
             scheduler.start()
@@ -101,6 +104,14 @@ class Process:
         services = replace(open_services(self.settings, now=utc_now()), tickets=self.tickets)
         undo.callback(services.close)
         return services
+
+    @staticmethod
+    def _fill_graph(services: Services, undo: ExitStack) -> None:
+        """Start the graph, and fill it if it is empty, while everything else goes on."""
+        if services.graph.graph is not None:
+            filling = GraphFilling(services.graph.graph, services.database)
+            filling.start()
+            undo.callback(filling.stop)
 
     def _claim_data_folder(self) -> AppLock:
         try:

@@ -1,6 +1,7 @@
-"""`make bench`: how long it takes from a submitted reading to its stored bill.
+"""`make bench`: how fast bills are priced, and how long it takes from a reading to its stored bill.
 
-Prints medians of five rounds, each beside the time that its bare SQL calls took in the same round.
+Of the latter it prints medians of five rounds, each beside the time that its bare SQL calls took
+in the same round.
 """
 
 import statistics
@@ -14,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from app import create_app
-from bench import rest_vs_direct
+from bench import rating, rest_vs_direct
 from bench.utility import AGENT, load_meters, serial_of
-from services.bootstrap import MIGRATIONS, Services, wire
+from services.bootstrap import MIGRATIONS, wire
 from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
 from services.database.migrations import apply_migrations
 from services.database.service import DatabaseService
 from services.database.transport import Filter, Selection, Transport
+from services.services import Services
 from services.settings import load_settings
 from services.submission import parse_submission
 
@@ -72,7 +74,9 @@ class TimedTransport:
 
 
 def main() -> None:
-    """Load the meters, run the rounds, print the table."""
+    """Price bills; then load meters, run the rounds, print the table."""
+    rating.main()
+    print()
     with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
         folder = Path(name)
         # The server runs as another user when this runs as root.

@@ -18,18 +18,20 @@ import psycopg
 from psycopg import sql
 
 from bench.utility import AGENT, load_meters, serial_of
-from services.bootstrap import MIGRATIONS, Services, wire
+from services.bootstrap import MIGRATIONS, wire
 from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
 from services.database.migrations import apply_migrations
 from services.database.rest import RestTransport
 from services.database.service import DatabaseService
 from services.database.transport import Transport
-from services.domain.billing import NewBill, Register, draw_up_bill
+from services.domain.billing import NewBill, draw_up_bill
+from services.domain.metering import Register
 from services.domain.period import first_of_month, next_month
 from services.domain.records import TariffVersion
 from services.importing.chunks import chunks_of
 from services.jobs.monthly_bills import BATCH
+from services.services import Services
 from services.settings import load_settings
 from services.submission import parse_submission
 from tests.contract.supabase_project import NoPostgrest, find_postgrest, supabase_project
@@ -148,6 +150,7 @@ def _drawn_up(services: Services, month: date, now: datetime) -> list[NewBill]:
                 tariffs=tariffs[one.tariff_id],
                 reissue_no=one.reissue_no,
                 issue=services.desk.issue(now),
+                zone=services.settings.timezone,
             )
             owed = services.owed_steps.plan(bill_id=bill.id, kind="bill_issued")
             bills.append(replace(bill, owed=owed))

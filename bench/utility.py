@@ -6,8 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 from services.auth import Principal, Role
-from services.bootstrap import Services
 from services.domain.period import local_date, start_of_day
+from services.services import Services
 from services.settings import PROJECT_FOLDER
 
 AGENT = Principal("bench", Role.ENGINEER, None, "token")

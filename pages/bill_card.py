@@ -1,11 +1,15 @@
 """A bill as a card: what was read, what it costs line by line, what is to be paid and when."""
 
+from itertools import groupby
+
 import streamlit as st
 
 from pages.parts import facts, status_badge
+from pages.registers import show_used_registers
 from pages.shell import services
 from pages.words import BILL_STATUS, day, grouped, kwh, money, period, plain, times
-from services.domain.rating import BillLine, SlabPart
+from services.domain.explain import explain
+from services.domain.rating import BillLine, RatedBill, SlabPart
 from services.domain.records import Bill
 from services.qr import qr_png
 
@@ -26,7 +30,10 @@ def show_bill(bill: Bill) -> None:
         )
         _show_reads(bill)
         _show_total(bill)
-        st.markdown(_lines_table(bill), width="stretch")
+        st.markdown(lines_table(bill), width="stretch")
+        with st.expander("How this was calculated", icon=":material/calculate:"):
+            rated = RatedBill(currency=bill.currency, lines=bill.lines)
+            st.code(explain(rated), language=None, wrap_lines=True)
 
 
 def _show_reads(bill: Bill) -> None:
@@ -43,6 +50,7 @@ def _show_reads(bill: Bill) -> None:
         ],
         least_width=130,
     )
+    show_used_registers(bill.usage or {})
 
 
 def _show_total(bill: Bill) -> None:
@@ -65,12 +73,15 @@ def _show_total(bill: Bill) -> None:
         st.warning(f"Void: {plain(bill.void_reason)}")
 
 
-def _lines_table(bill: Bill) -> str:
-    """Three columns, so that a phone still shows a line's name in one or two rows."""
+def lines_table(bill: Bill | RatedBill) -> str:
+    """The lines as Markdown: three columns, so that a phone shows a name in one or two rows."""
     rows = ["| Charge | Basis | Amount |", "|:---|---:|---:|"]
-    for line in bill.lines:
-        rows.append(_line_row(line, bill.currency))
-        rows += [_slab_row(part) for part in line.slabs if len(line.slabs) > 1]
+    for days, lines in groupby(bill.lines, key=lambda line: line.part):
+        # A tariff that changed within the bill: each part's days above its lines.
+        rows += [f"| **{period(days.start, days.end)}** | | |"] if days else []
+        for line in lines:
+            rows.append(_line_row(line, bill.currency))
+            rows += [_slab_row(part, line.unit) for part in line.slabs if len(line.slabs) > 1]
     rows.append(_sum_row("**Total**", bill.total_minor, bill.currency))
     if bill.tax_minor:
         rows.append(_sum_row(":gray[:small[of which taxes]]", bill.tax_minor, bill.currency))
@@ -82,16 +93,18 @@ def _line_row(line: BillLine, currency: str) -> str:
     if line.unit == "%":
         basis = f"{line.rate}% of {grouped(line.quantity)}"
     else:
-        basis = f"{grouped(line.quantity)} {_UNITS.get(line.unit, line.unit)}"
+        unit = line.unit if line.quantity == "1" else _UNITS.get(line.unit, line.unit)
+        basis = f"{grouped(line.quantity)} {unit}"
         if line.rate is not None:
             basis += f" × {grouped(line.rate)}"
-    return f"| {plain(line.description)} | :small[{plain(basis)}] | {amount} |"
+    row = f"| {plain(line.description)} | :small[{plain(basis)}] | {amount} |"
+    return f"{row}\n| &emsp;:gray[:small[{plain(line.note)}]] | | |" if line.note else row
 
 
-def _slab_row(part: SlabPart) -> str:
+def _slab_row(part: SlabPart, unit: str) -> str:
     first, last = grouped(part.from_kwh), part.to_kwh
-    end = f"{first} to {grouped(last)} kWh" if last else f"above {first} kWh"
-    cells = (end, f"{grouped(part.quantity)} kWh × {part.rate}", grouped(part.amount))
+    end = f"{first} to {grouped(last)} {unit}" if last else f"above {first} {unit}"
+    cells = (end, f"{grouped(part.quantity)} {unit} × {part.rate}", grouped(part.amount))
     name, basis, amount = (f":gray[:small[{plain(cell)}]]" for cell in cells)
     return f"| &emsp;{name} | {basis} | {amount} |"
 

@@ -4,8 +4,10 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ai_cards import show_second_opinion
 from pages.bill_card import show_bill
 from pages.parts import doubts_of, facts, show_steps
+from pages.registers import registers_shown
 from pages.shell import now, services, zone
 from pages.words import OCCASION, READING_SOURCE, day, kwh, moment, money, plain
 from services.auth import Principal
@@ -19,6 +21,8 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
     bill = database.bill(bill_id)
     if bill.status == "draft":
         _offer_issue(bill, principal)
+        # It may be why the bill is held: seen before somebody issues it.
+        show_second_opinion(bill)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_bill(bill)
@@ -29,6 +33,10 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
             ("Closing read", bill.closing_reading_id),
         ):
             _show_read(title, database.reading(reading_id))
+        if services().graph.graph is not None:
+            _link_to_network(bill)
+        if bill.status != "draft":
+            show_second_opinion(bill)
         for work in database.owed_work_of(bill_id):
             _show_owed(work)
 
@@ -72,6 +80,9 @@ def _show_payment(bill: Bill) -> None:
 def _show_read(title: str, reading: Reading) -> None:
     with st.container(border=True, gap="xxsmall"):
         st.markdown(f"**{title}** · {kwh(reading.register_wh)}")
+        if reading.registers:
+            shown = (f"{label} {value}" for label, value in registers_shown(reading.registers))
+            st.caption(plain(" · ".join(shown)))
         st.caption(
             f"Read {moment(reading.read_at, zone())} · {READING_SOURCE[reading.source]} · "
             f"by {plain(reading.submitted_by)}"
@@ -80,6 +91,21 @@ def _show_read(title: str, reading: Reading) -> None:
             st.caption(f":material/flag: {plain(doubt)}")
         if reading.decided_by:
             st.caption(f"{plain(reading.decided_by)}: {plain(reading.decision_reason or '')}")
+
+
+def _link_to_network(bill: Bill) -> None:
+    st.page_link(
+        "admin/network.py",
+        label="What hangs together with this bill",
+        icon=":material/hub:",
+        query_params={"bill": bill.id},
+    )
+    st.page_link(
+        "admin/network.py",
+        label="What correcting the closing read would touch",
+        icon=":material/edit_note:",
+        query_params={"meter": bill.meter_serial, "reading": bill.closing_reading_id},
+    )
 
 
 def _show_owed(work: dict[str, Any]) -> None:

@@ -1,20 +1,23 @@
 """One flagged reading: why it was flagged, what each decision would bill, and the decision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
+from pages.ai_cards import show_ai_on_reading
 from pages.bill_card import show_bill
 from pages.charts import daily_use
 from pages.parts import doubts_of, facts, status_badge
+from pages.registers import ask_registers, registers_shown
 from pages.shell import now, services, zone
 from pages.words import READING_STATUS, day, kwh, moment, money, period, plain
 from services.auth import Principal
 from services.billing_desk import Decision
 from services.database.errors import IllegalChange
-from services.domain.energy import InvalidEnergy
+from services.domain.energy import InvalidEnergy, format_kwh
 from services.domain.rating import UnableToPriceBill
-from services.domain.records import Reading, ReadingContext, StoredReading
+from services.domain.records import Meter, Reading, ReadingContext, StoredReading
+from services.domain.registers import WrongRegisters
 from services.domain.validation import ReadingTooLong, UnableToCompareReads
 from services.reading_review import ReasonMissing
 from services.reading_to_bill import MeterTooBusy
@@ -24,6 +27,7 @@ _WRONG = (
     ReasonMissing,
     InvalidEnergy,
     InvalidReading,
+    WrongRegisters,
     ReadingTooLong,
     UnableToCompareReads,
     UnableToPriceBill,
@@ -43,13 +47,13 @@ def show_flagged(reading_id: str, principal: Principal) -> None:
     )
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _show_reading(reading, context)
+        _show_reading(reading, context, principal)
     with right, st.container(border=True):
         st.markdown("**Your decision**")
-        _ask_decision(reading, principal)
+        _ask_decision(reading, context.meter, principal)
 
 
-def _show_reading(reading: Reading, context: ReadingContext) -> None:
+def _show_reading(reading: Reading, context: ReadingContext, principal: Principal) -> None:
     with st.container(border=True):
         st.subheader(f"{kwh(reading.register_wh)} · {plain(reading.meter_serial)}", anchor=False)
         st.caption(f"{plain(reading.customer_name)} · {plain(reading.address)}")
@@ -59,11 +63,13 @@ def _show_reading(reading: Reading, context: ReadingContext) -> None:
                 ("Read", moment(reading.read_at, zone())),
                 ("By", reading.submitted_by),
                 ("Last read", f"{kwh(last.register_wh)}, {day(last.read_on)}" if last else ""),
+                *registers_shown(reading.registers),
             ],
             least_width=130,
         )
         for doubt in doubts_of(reading.validation):
             st.warning(plain(doubt), icon=":material/flag:")
+        show_ai_on_reading(reading, principal)
     with st.container(border=True):
         st.markdown("**Daily use between reads**")
         # Below the last read, nobody knows the use: a rollover's would dwarf every real bar.
@@ -76,7 +82,7 @@ def _is_below_last(reading: Reading) -> bool:
     return any(r["rule"] == "below_last_read" and r["outcome"] == "review" for r in rules)
 
 
-def _ask_decision(reading: Reading, principal: Principal) -> None:
+def _ask_decision(reading: Reading, meter: Meter, principal: Principal) -> None:
     choice = st.segmented_control(
         "Decision",
         _DECISIONS,
@@ -90,7 +96,7 @@ def _ask_decision(reading: Reading, principal: Principal) -> None:
     if choice == "Accept":
         _ask_accept(reading, principal)
     elif choice == "Correct":
-        _ask_correct(reading, principal)
+        _ask_correct(reading, meter, principal)
     else:
         _ask_reject(reading, principal)
 
@@ -109,20 +115,28 @@ def _ask_accept(reading: Reading, principal: Principal) -> None:
             )
 
 
-def _ask_correct(reading: Reading, principal: Principal) -> None:
+def _ask_correct(reading: Reading, meter: Meter, principal: Principal) -> None:
     st.markdown("The meter shows another value. The flagged one is kept as evidence.")
     with st.form(f"correct-{reading.id}", border=False):
-        value = st.text_input("Right reading (kWh)", autocomplete="off").strip()
+        # With several registers, mostly one of them is wrong: the others need not be typed again.
+        value = st.text_input(
+            "Right reading (kWh)",
+            value=format_kwh(reading.register_wh) if meter.registers else "",
+            autocomplete="off",
+        ).strip()
+        stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
+        registers = ask_registers(meter.registers, stored, key=reading.id)
         reason = st.text_input("Reason", placeholder="Such as: two digits were swapped")
         look = st.form_submit_button("Show what it bills", width="stretch")
         sent = st.form_submit_button("Correct and bill", type="primary", width="stretch")
     if look:
-        _show_preview(reading, value)
+        _show_preview(reading, value, registers)
     if sent:
         _decide(
             lambda: services().reading_review.correct(
                 reading_id=reading.id,
                 reading_kwh=value,
+                registers=registers,
                 reason=reason,
                 principal=principal,
                 now=now(),
@@ -142,10 +156,12 @@ def _ask_reject(reading: Reading, principal: Principal) -> None:
             )
 
 
-def _show_preview(reading: Reading, value: str | None) -> Decision | None:
+def _show_preview(
+    reading: Reading, value: str | None, registers: Mapping[str, str] | None = None
+) -> Decision | None:
     try:
         decision = services().reading_review.preview(
-            reading_id=reading.id, reading_kwh=value, now=now()
+            reading_id=reading.id, reading_kwh=value, registers=registers, now=now()
         )
     except _WRONG as error:
         st.error(plain(error), icon=":material/edit:")

@@ -24,6 +24,8 @@ _SECTIONS = {
             ("admin/overview.py", "overview", "Overview", "monitoring"),
             ("admin/bills.py", "bills", "Bills", "receipt_long"),
             ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
+            ("admin/tariffs.py", "tariffs", "Tariffs", "price_change"),
+            ("admin/network.py", "network", "Network", "hub"),
             ("admin/jobs.py", "jobs", "Jobs", "event_repeat"),
             ("admin/notifications.py", "notifications", "Notifications", "notifications"),
             ("admin/api_keys.py", "api-keys", "API keys", "key"),
@@ -35,6 +37,8 @@ _SECTIONS = {
 _DETAILS = (
     ("bill.py", "bill", "Bill"),
     ("admin/flagged_reading.py", "flagged-reading", "Flagged reading"),
+    ("admin/tariff.py", "tariff", "Tariff"),
+    ("admin/tariff_editor.py", "tariff-editor", "Write a tariff"),
 )
 
 

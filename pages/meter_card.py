@@ -5,6 +5,7 @@ from datetime import date
 import streamlit as st
 
 from pages.parts import facts
+from pages.registers import registers_shown
 from pages.shell import now, services, today
 from pages.words import count, day, kwh, plain, times
 from services.database.errors import NotFound
@@ -72,6 +73,7 @@ def show_meter(context: ReadingContext) -> None:
         if last is not None:
             shown.append(("Last read", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
             shown.append(("Expected today", _range(_expected(context, last, today()), meter)))
+            shown += registers_shown(last.registers)
         if meter.multiplier_milli != 1000:
             shown.append(("Multiplier", times(meter.multiplier_milli)))
         facts(shown, least_width=135)

@@ -7,6 +7,7 @@ from pages.shell import services, zone
 from pages.words import OCCASION, Color, count, moment, plain
 from services.auth import Principal
 from services.domain.contact import FailedWork, Notification, NotificationStatus
+from services.domain.records import invoice_reference
 from services.steps import STEP_NAMES
 
 STATUS: dict[str, tuple[str, Color]] = {
@@ -22,6 +23,7 @@ CHANNELS = {
     "discord": "Discord, shared channel",
     "discord_customer": "Discord, the customer's",
     "whatsapp": "WhatsApp",
+    "none": "No channel",
 }
 _FAILED_KEY = "failed-work-page"
 _FAILED_AT_ONCE = 5
@@ -76,14 +78,15 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
         if sent.error:
             st.markdown(plain(sent.error))
         if sent.body:
-            with st.expander("Text", type="compact"):
+            unsent = sent.status == "not_configured"
+            with st.expander("What would be sent" if unsent else "Text", type="compact"):
                 st.text(sent.body)
         if sent.status in ("failed", "given_up") and sent.owed_id and sent.owed_status != "open":
             _offer_retry(sent.owed_id, sent.id, principal)
 
 
 def _title(bill_id: str | None, number: int | None, account_no: str | None, kind: str) -> None:
-    name = f"INV-{number:06d}" if number is not None else "Bill"
+    name = invoice_reference(number) if number is not None else "Bill"
     if bill_id:
         st.page_link(
             "bill.py",

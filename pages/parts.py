@@ -56,9 +56,13 @@ def doubts_of(validation: Mapping[str, Any]) -> list[str]:
     rules = validation.get("rules", [])
     doubts = [rule["message"] for rule in rules if rule["outcome"] in ("review", "warn")]
     ai = validation.get("ai") or {}
-    if ai.get("verdict") == "suspicious":
-        doubts.append(f"AI finds it suspicious ({ai['confidence']}%): {' '.join(ai['reasons'])}")
-    return doubts
+    return [*doubts, ai_opinion(ai)] if ai.get("verdict") == "suspicious" else doubts
+
+
+def ai_opinion(ai: Mapping[str, Any]) -> str:
+    """What AI thinks of a reading, from its verdict as it is kept."""
+    sure = f"AI finds it {ai['verdict']} ({ai['confidence']}% sure)"
+    return f"{sure}: {' '.join(ai['reasons'])}" if ai["reasons"] else f"{sure}."
 
 
 def facts(pairs: Iterable[tuple[str, str]], *, least_width: int = 150) -> None:

@@ -11,13 +11,14 @@ from uuid import uuid4
 import streamlit as st
 
 from pages.parts import LiveSteps
+from pages.registers import ask_registers
 from pages.shell import now, services, zone
 from pages.words import plain
 from services.auth import Principal
 from services.billing_desk import Decision
 from services.database.errors import IdempotencyKeyReused, NotFound, ReadingConflict
 from services.database.transport import TemporaryDatabaseError
-from services.domain.rating import UnableToPriceBill
+from services.domain.records import Meter
 from services.domain.validation import ReadingTooLong, UnableToCompareReads
 from services.reading_to_bill import MeterTooBusy, Submitted
 from services.submission import InvalidReading, Submission, parse_submission
@@ -26,7 +27,6 @@ _WRONG_INPUT = (
     InvalidReading,
     ReadingTooLong,
     UnableToCompareReads,
-    UnableToPriceBill,
     NotFound,
     ReadingConflict,
 )
@@ -36,9 +36,9 @@ _ACCEPTED_FORM = "reading-accepted-form"
 _RESULT = "reading-result"
 
 
-def ask_reading(serial: str) -> None:
+def ask_reading(meter: Meter) -> None:
     """The form, or the question whether the engineer is sure of what was typed."""
-    form = _open_form(serial)
+    form = _open_form(meter.serial)
     if _DOUBT in st.session_state:
         _ask_really()
         return
@@ -50,6 +50,7 @@ def ask_reading(serial: str) -> None:
             autocomplete="off",
             key=f"typed-{form['key']}",
         )
+        registers = ask_registers(meter.registers, form["registers"], key=form["key"])
         read_at = st.datetime_input(
             "Read on",
             value=form["read_at"],
@@ -60,7 +61,7 @@ def ask_reading(serial: str) -> None:
         problem = st.empty()
         sent = st.form_submit_button("Submit reading", type="primary", width="stretch")
     if sent:
-        form |= {"reading_kwh": typed or "", "read_at": read_at}
+        form |= {"reading_kwh": typed or "", "registers": registers, "read_at": read_at}
         _check(form, problem)
 
 
@@ -70,7 +71,8 @@ def _open_form(serial: str) -> dict[str, Any]:
     if form is None or form["meter_serial"] != serial:
         st.session_state.pop(_DOUBT, None)
         local = now().astimezone(zone()).replace(second=0, microsecond=0, tzinfo=None)
-        form = {"meter_serial": serial, "reading_kwh": "", "read_at": local, "key": str(uuid4())}
+        form = {"meter_serial": serial, "reading_kwh": "", "registers": {}, "read_at": local}
+        form["key"] = str(uuid4())
         st.session_state[_FORM] = form
     return form
 
@@ -98,6 +100,7 @@ def _submission(form: dict[str, Any]) -> Submission:
         {
             "meter_serial": form["meter_serial"],
             "reading_kwh": form["reading_kwh"],
+            "registers": form["registers"],
             "read_at": read_at.isoformat(timespec="minutes") if read_at else "",
             "idempotency_key": form["key"],
         },

@@ -19,11 +19,11 @@ from services.auth import (
     SignInUnavailable,
     require,
 )
-from services.bootstrap import Services
 from services.checks import Checks
 from services.database.errors import IllegalChange, NotFound
 from services.database.transport import DatabaseError, DatabaseRefused
 from services.domain.period import local_date
+from services.services import Services
 from services.web.asgi import END_PATH, SESSION_COOKIE, utc_now
 
 if TYPE_CHECKING:

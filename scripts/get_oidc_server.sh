@@ -15,9 +15,14 @@ if ! command -v npm >/dev/null || ! node -e '
     exit 1
 fi
 [ -e "$ready" ] && exit 0
-rm -rf "$home"
-mkdir -p "$home"
+mkdir -p .tools
+work=$(mktemp -d .tools/getting-oidc.XXXXXX)
+trap 'rm -rf "$work"' EXIT
 # Scripts of packages are not run: this server needs none.
-npm install --prefix "$home" --no-audit --no-fund --ignore-scripts --loglevel=error \
+npm install --prefix "$work" --no-audit --no-fund --ignore-scripts --loglevel=error \
     "oauth2-mock-server@$version" >&2
-touch "$ready"
+touch "$work/ready-$version"
+# Moved into place whole, so that two who fetch it at once do not meet.
+[ -e "$ready" ] && exit 0
+rm -rf "$home"
+mv "$work" "$home"

@@ -2,11 +2,14 @@
 
 import argparse
 import getpass
+import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 from services.api_keys import UnusableName, make_api_key
 from services.auth import (
@@ -14,12 +17,20 @@ from services.auth import (
     Role,
     UnableToIssueToken,
 )
-from services.bootstrap import Services, build_services, open_services, tokens_for
+from services.bootstrap import build_services, open_services, tokens_for
 from services.database.embedded import EmbeddedPostgresError
 from services.database.migrations import MigrationError
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.demo import NotADemoDatabase, UnableToLoadDemo, load_demo_if_empty
-from services.importing import Importer
+from services.domain.rating import UnableToPriceBill
+from services.domain.tariff import InvalidTariff
+from services.importing import Importer, WhatToImport
+from services.importing.load_file import DEFAULT_YEAR, YEARS, read_load
+from services.importing.source import UnreadableFile
+from services.importing.urdb import UnusableRate
+from services.owed_work import FinalFailure, TemporaryFailure
+from services.price import price_load, tariff_of_file, tariff_of_rate
+from services.services import Services
 from services.settings import Settings, SettingsError, load_settings
 from services.signing_key import UnableToUseSigningKey
 
@@ -27,6 +38,7 @@ PROGRAM = "python -m services"
 MOST_PROBLEMS_SHOWN = 100
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 LONGEST_TOKEN_HOURS = 24 * 365
+GRAPH_START_SECONDS = 90
 
 # What an operator can do something about: one sentence, no traceback.
 ANTICIPATED = (
@@ -67,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run_job(commands)
     _add_import(commands)
     _add_api_key(commands)
+    _add_graph(commands)
+    _add_price(commands)
     return parser
 
 
@@ -104,11 +118,19 @@ def _add_run_job(commands: "Commands[argparse.ArgumentParser]") -> None:
 def _add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
         "import",
-        help="bring in customers, meters, readings or tariffs from a file",
+        help="bring in customers, meters, readings … from a file",
         description="Checks the whole file first: if anything in it is wrong, nothing is written.",
     )
-    command.add_argument("what", choices=["customers", "meters", "readings", "tariffs"])
-    command.add_argument("file", metavar="FILE", type=Path, help="CSV; for tariffs JSON")
+    command.add_argument("what", choices=get_args(WhatToImport))
+    command.add_argument(
+        "file", metavar="FILE", type=Path, help="CSV; for tariffs JSON, also OpenEI's URDB"
+    )
+    command.add_argument(
+        "--effective-from",
+        type=_date,
+        metavar="DATE",
+        help="from when URDB rates hold here; without it from their own start date",
+    )
     command.set_defaults(run=_import)
 
 
@@ -117,6 +139,39 @@ def _add_api_key(commands: "Commands[argparse.ArgumentParser]") -> None:
     command.add_argument("name", metavar="NAME", help="which program it is for")
     _add_role(command)
     command.set_defaults(run=_api_key)
+
+
+def _add_graph(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("graph", help="make the graph again from the database")
+    command.add_argument("what", choices=["rebuild"])
+    command.set_defaults(run=_graph_rebuild)
+
+
+def _add_price(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "price",
+        help="price a load by a rate, month by month, without a database",
+        description="Prints each month's total, and its charges unrounded, as JSON.",
+    )
+    by = command.add_mutually_exclusive_group(required=True)
+    by.add_argument("--urdb", type=Path, metavar="FILE", help="a rate of OpenEI's URDB, JSON")
+    by.add_argument("--tariff", type=Path, metavar="FILE", help="a tariff in this project's format")
+    command.add_argument(
+        "--load",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="CSV: a column kwh of each hour from 1 January, or with a column timestamp",
+    )
+    command.add_argument("--year", type=_year, help=f"which year it is ({DEFAULT_YEAR})")
+    command.add_argument("--label", help="which rate of the file, where it has several")
+    command.add_argument(
+        "--days-as",
+        choices=["average_month", "actual"],
+        default="average_month",
+        help="what $/day counts in a URDB rate: 365/12 days a month, or the month's (%(default)s)",
+    )
+    command.set_defaults(run=_price)
 
 
 def _add_role(command: argparse.ArgumentParser) -> None:
@@ -165,7 +220,15 @@ def _run_job(given: argparse.Namespace, settings: Settings) -> int:
 def _import(given: argparse.Namespace, settings: Settings) -> int:
     with _working(settings) as services:
         importer = Importer(services.database, settings.timezone)
-        report = importer.run(given.what, given.file, actor=_actor(), now=_now())
+        report = importer.run(
+            given.what,
+            given.file,
+            actor=_actor(),
+            now=_now(),
+            effective_from=given.effective_from,
+        )
+    for remark in report.remarks:
+        _say(f"note, {remark}")
     if report.ignored_columns:
         _say(f"Columns that were ignored: {', '.join(report.ignored_columns)}.")
     for problem in report.errors[:MOST_PROBLEMS_SHOWN]:
@@ -186,6 +249,46 @@ def _api_key(given: argparse.Namespace, settings: Settings) -> int:
         )
     print(key)
     _say("Keep it now: it is shown this once.")
+    return 0
+
+
+def _graph_rebuild(_: argparse.Namespace, settings: Settings) -> int:
+    with _working(settings) as services:
+        graph = services.graph.graph
+        if graph is None:
+            _say(f"There is no graph. {services.graph.off}".strip())
+            return 1
+        began = time.monotonic()
+        try:
+            graph.await_start(seconds=GRAPH_START_SECONDS)
+            counts = graph.rebuild(services.database)
+        except (TemporaryFailure, FinalFailure) as failure:
+            _say(f"The graph was not rebuilt: {failure}")
+            return 1
+    for what, found in (("nodes", counts.nodes), ("relationships", counts.relationships)):
+        print(f"{sum(found.values()):,} {what}: ", end="")
+        print(", ".join(f"{number:,} {name}" for name, number in found.items()))
+    print(f"The graph was made again in {time.monotonic() - began:.1f} seconds.")
+    return 0
+
+
+def _price(given: argparse.Namespace, _: Settings) -> int:
+    try:
+        load = read_load(given.load, year=given.year)
+        if given.tariff:
+            tariff = tariff_of_file(given.tariff, code=given.label)
+        else:
+            tariff, remarks = tariff_of_rate(given.urdb, label=given.label, days_as=given.days_as)
+            for path, text in remarks:
+                _say(f"note, {path}: {text}." if path else f"note: {text}.")
+        months = price_load(tariff, load)
+    except UnreadableFile as error:
+        _say(str(error.problem))
+        return 2
+    except (UnusableRate, InvalidTariff, UnableToPriceBill) as error:
+        _say(str(error))
+        return 2
+    print(json.dumps({"months": [m.to_json(currency=tariff.currency) for m in months]}))
     return 0
 
 
@@ -214,6 +317,20 @@ def _hours(text: str) -> float:
     if not 0 < hours <= LONGEST_TOKEN_HOURS:
         raise argparse.ArgumentTypeError(f"must be more than 0 and at most {LONGEST_TOKEN_HOURS}")
     return hours
+
+
+def _year(text: str) -> int:
+    if not text.isdecimal() or int(text) not in YEARS:
+        raise argparse.ArgumentTypeError(f"must be a year such as 2018, not {text[:40]!r}")
+    return int(text)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        wanted = f"must be a date such as 2026-04-01, not {text[:40]!r}"
+        raise argparse.ArgumentTypeError(wanted) from None
 
 
 def _instant(text: str) -> datetime:

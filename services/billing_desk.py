@@ -1,5 +1,6 @@
 """The desk where a read is judged and priced, for the story, for reviews and for previews."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
@@ -7,15 +8,22 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from services.ai.answers import AiVerdict, NoAiAnswer
+from services.ai.questions import is_computed
 from services.ai.second_opinion import SecondOpinion
 from services.ai.service import AiService
 from services.deadline import Deadline
-from services.domain.billing import Issue, NewBill, Register, draw_up_bill
+from services.domain.billing import Issue, NewBill, draw_up_bill
 from services.domain.energy import format_kwh
+from services.domain.metering import Register
 from services.domain.money import Money
 from services.domain.period import local_date
+from services.domain.rating import UnableToPriceBill
 from services.domain.records import Read, Reading, ReadingContext, ReadingSource
+from services.domain.register_rules import RegisterRules, calendars_in_force
+from services.domain.registers import WrongRegisters, check_registers
 from services.domain.validation import (
+    ReadPoint,
+    RuleOutcome,
     Validation,
     check_fits_dials,
     validate_reading,
@@ -28,6 +36,8 @@ from services.submission import InvalidReading
 SECONDS_AFTER_AI = 4.0
 SECONDS_FOR_READING = 3.0
 
+_TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
+_TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
 _FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
@@ -50,6 +60,11 @@ class ReadValue(Protocol):
     @property
     def read_on(self) -> date:
         """Local date."""
+        ...
+
+    @property
+    def registers(self) -> Mapping[str, int]:
+        """The further registers by name, in Wh or W before the multiplier."""
         ...
 
 
@@ -107,6 +122,16 @@ class Decision:
             return heard
         return replace(heard, status="needs_review", bill=None, explanation=_FOR_REVIEW)
 
+    def not_priced(self, *, because: str) -> "Decision":
+        """Without a bill that cannot be priced: the reading is kept for review with the reason."""
+        outcome = RuleOutcome("unable_to_price", "review", because)
+        return replace(
+            self,
+            status="needs_review",
+            validation=self.validation.with_outcomes([outcome]),
+            explanation=f"{because} {_FOR_REVIEW}",
+        )
+
     def compared_with(self, opinion: SecondOpinion) -> "Decision":
         """With AI's second opinion on the bill, which may hold it as a draft; amounts stay."""
         if self.bill is None:
@@ -131,6 +156,7 @@ class Decision:
             "read_at": self.read.read_at.isoformat(),
             "read_on": self.read.read_on.isoformat(),
             "register_wh": self.read.register_wh,
+            "registers": self.read.registers,
             "source": source,
             "status": self.status,
             "submitted_by": submitted_by,
@@ -170,12 +196,18 @@ class BillingDesk:
     ) -> Decision:
         """Validate a read against its meter's history and, when it is to be billed, price it.
 
-        `approved` says that a person accepted it whatever the rules said; `now` is in UTC.
-        Raises InvalidReading or ReadingTooLong (this meter cannot have such a read) and
-        UnableToPriceBill.
+        `approved` says that a person accepted it whatever the rules said; `now` is in UTC. A read
+        whose bill cannot be priced is for review; an approved one raises UnableToPriceBill.
+        Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
         """
         meter = context.meter
         check_fits_dials(register_wh=read.register_wh, dials=meter.dials)
+        try:
+            check_registers(
+                read.registers, of_meter=meter.registers, serial=meter.serial, dials=meter.dials
+            )
+        except WrongRegisters as error:
+            raise InvalidReading(str(error)) from None
         if context.last_read is None:
             raise InvalidReading(
                 f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
@@ -187,18 +219,28 @@ class BillingDesk:
             read_at=read.read_at,
             read_on=read.read_on,
             register_wh=read.register_wh,
+            registers=dict(read.registers),
         )
         status = "accepted" if approved else validation.verdict
         why_not = self._why_not_billed(context, closing, source, status)
-        return Decision(
+        decision = Decision(
             read=closing,
             meter_id=meter.id,
             status=status,
             validation=validation,
-            bill=None if why_not else self.draw_up(context=context, closing=closing, now=now),
+            bill=None,
             explanation=why_not,
             context=context,
         )
+        if why_not:
+            return decision
+        try:
+            bill = self.draw_up(context=context, closing=closing, now=now)
+        except UnableToPriceBill as error:
+            if approved:
+                raise
+            return decision.not_priced(because=str(error))
+        return replace(decision, bill=bill)
 
     def ask_ai_about_reading(
         self, decision: Decision, *, bulk: bool, deadline: Deadline, now: datetime
@@ -233,11 +275,16 @@ class BillingDesk:
         bill = decision.bill
         if self.ai is None or bill is None:
             return decision
+        if any(line.part for line in bill.rated.lines):
+            return replace(decision, bill_remark=_TARIFF_CHANGES)
         versions = {version.id: version for version in decision.context.tariffs}
+        version = versions[bill.tariff_version_id]
+        if not is_computed(version):
+            return replace(decision, bill_remark=_TARIFF_IS_MORE)
         try:
             opinion = self.ai.calculate_bill(
                 bill=bill,
-                version=versions[bill.tariff_version_id],
+                version=version,
                 deadline=deadline.leaving(SECONDS_AFTER_AI),
                 now=now,
             )
@@ -264,7 +311,16 @@ class BillingDesk:
                 opening_on=opening.read_on,
             )
 
-        found = against(last_read)
+        rules = RegisterRules(
+            read=ReadPoint(read.register_wh, read.read_on, read.registers),
+            last_read=last_read.point,
+            next_read=context.next_read.point if context.next_read else None,
+            history=context.history,
+            calendars=calendars_in_force(context.tariffs, on=opening.read_on),
+            dials=meter.dials,
+            multiplier_milli=meter.multiplier_milli,
+        )
+        found = against(last_read).with_outcomes(rules.outcomes())
         if opening.id == last_read.id or opening.read_at >= last_read.read_at:
             return found
         return found.with_doubts_of(against(opening))
@@ -273,12 +329,20 @@ class BillingDesk:
         """The bill from the meter's chain to this read, with what it will owe to the outside."""
         meter = context.meter
         bill = draw_up_bill(
-            register=Register(meter.id, meter.dials, meter.multiplier_milli),
+            register=Register(
+                meter_id=meter.id,
+                dials=meter.dials,
+                multiplier_milli=meter.multiplier_milli,
+                connected_w=meter.connected_w,
+                connected_va=meter.connected_va,
+            ),
             opening=context.opening,
             closing=closing,
             tariffs=context.tariffs,
             reissue_no=context.reissue_no,
             issue=self.issue(now),
+            zone=self.zone,
+            facts=context.pricing,
         )
         return replace(
             bill, owed=self.owed_steps.plan(bill_id=bill.id, kind="bill_issued", leased=True)

@@ -1,7 +1,7 @@
 """The one place where the system is wired: settings in, services out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,14 @@ from services.auth import LocalTokens, SignInTickets, Tokens
 from services.auth0 import Auth0Tokens
 from services.bill_approval import BillApproval
 from services.billing_desk import BillingDesk
-from services.checks import Check, Checks, checks_of
+from services.checks import (
+    Auth0Check,
+    Checks,
+    DatabaseCheck,
+    HeadEndCheck,
+    Runs,
+    SchedulerCheck,
+)
 from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
 from services.database.migrations import apply_migrations
@@ -18,10 +25,12 @@ from services.database.schema_check import check_schema
 from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.demo import DemoHeadEnd, load_demo_if_empty
+from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
 from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.services import Services
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.signing_key import load_or_create_signing_key
 
@@ -33,46 +42,20 @@ OWN_DATABASE = "billing"
 DEMO_DATABASE = "demo"
 
 
-@dataclass(frozen=True)
-class Services:
-    """Everything that pages, the HTTP API, the scheduler and the command line work with."""
-
-    settings: Settings
-    database: DatabaseService
-    tokens: Tokens
-    tickets: SignInTickets
-    owed_steps: OwedSteps
-    desk: BillingDesk
-    reading_to_bill: ReadingToBill
-    reading_review: ReadingReview
-    bill_approval: BillApproval
-    # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
-    headend_url: str | None = None
-    # What the Services page tests beside our own systems.
-    checks: tuple[Check, ...] = ()
-    # Brings a dead server of our own back; does nothing where the database is somebody else's.
-    revive_database: Callable[[], None] = lambda: None
-    # Undone in reverse order by close().
-    closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
-
-    def close(self) -> None:
-        """Give back connections and, as the last process of the data folder, stop its server."""
-        for close in reversed(self.closers):
-            close()
-
-
 def build_services(
     settings: Settings,
     *,
     step_handlers: Mapping[int, StepHandler] | None = None,
     addresses: Addresses | None = None,
     lease_seconds: int = 60,
+    embedded_graph: bool = False,
 ) -> Services:
     """Start or reach the database, bring its schema up to date, and wire every service.
 
     A Supabase project's schema is only checked: `supabase db push` brings it up to date.
     `step_handlers` take the place of the owed steps (8 to 13) of the configured services, and
-    `addresses` of where those are. Raises EmbeddedPostgresError, DatabaseError, MigrationError,
+    `addresses` of where those are. `embedded_graph` allows the graph server of our own, which
+    starts when it is first needed. Raises EmbeddedPostgresError, DatabaseError, MigrationError,
     SettingsError with a sentence on what to do.
     """
     closers: list[Callable[[], None]] = []
@@ -81,9 +64,10 @@ def build_services(
         transport = _open_database(settings, server, closers)
         database = DatabaseService(transport)
         closers.append(database.close)
-        # The demo sends nothing to anybody.
-        outside = Outside() if settings.demo else open_outside(settings, transport, addresses)
+        outside = open_outside(settings, transport, addresses)
         closers.append(outside.close)
+        opened = open_graph(settings, embedded=embedded_graph)
+        outside = _with_graph(outside, opened, database, closers)
         if step_handlers is not None:
             outside = replace(outside, step_handlers=step_handlers)
         services = wire(
@@ -93,6 +77,7 @@ def build_services(
             lease_seconds=lease_seconds,
             closers=tuple(closers),
         )
+        services = replace(services, graph=opened)
         return replace(services, revive_database=server.start) if server else services
     except BaseException:
         for close in reversed(closers):
@@ -101,11 +86,11 @@ def build_services(
 
 
 def open_services(settings: Settings, *, now: datetime) -> Services:
-    """`build_services`, and with the demo its data, when there is none yet, and its head-end.
+    """`build_services` with all that is embedded, and with the demo its data and its head-end.
 
     Raises as `build_services` does, and NotADemoDatabase.
     """
-    services = build_services(settings)
+    services = build_services(settings, embedded_graph=True)
     if not settings.demo:
         return services
     try:
@@ -119,6 +104,21 @@ def open_services(settings: Settings, *, now: datetime) -> Services:
         raise
     closers = (*services.closers, head_end.stop)
     return replace(services, headend_url=head_end.url, closers=closers)
+
+
+def _with_graph(
+    outside: Outside,
+    opened: OpenedGraph,
+    database: DatabaseService,
+    closers: list[Callable[[], None]],
+) -> Outside:
+    """The outside services with step 8, if there is a graph; the Services page tells of it."""
+    checks = (GraphCheck(opened), *outside.checks)
+    if opened.graph is None:
+        return replace(outside, checks=checks)
+    closers.append(opened.graph.close)
+    steps = {8: SaveToGraph(opened.graph, database), **outside.step_handlers}
+    return replace(outside, checks=checks, step_handlers=steps)
 
 
 def _open_database(
@@ -210,6 +210,24 @@ def tokens_for(settings: Settings) -> Tokens:
     return Auth0Tokens(settings.auth0_domain, settings.auth0_audience, settings.auth0_roles_claim)
 
 
+def _checks_of(services: Services, scheduler: Runs | None) -> Checks:
+    """Our own four systems, then those that `services.checks` plugs in."""
+    token = services.settings.meter_headend_token
+    return Checks(
+        (
+            DatabaseCheck(services.database),
+            SchedulerCheck(scheduler),
+            Auth0Check(services.tokens),
+            HeadEndCheck(
+                services.database,
+                services.headend_url,
+                token.get_secret_value() if token else None,
+            ),
+            *services.checks,
+        )
+    )
+
+
 @dataclass
 class _Process:
     """What runs in this process. Pages are scripts, and Streamlit hands them nothing."""
@@ -225,7 +243,7 @@ _process = _Process()
 def run_with(services: Services | None, scheduler: "Scheduler | None" = None) -> None:
     """Say what the pages of this process work with; None when it stops."""
     _process.services, _process.scheduler = services, scheduler
-    _process.checks = checks_of(services, scheduler) if services else None
+    _process.checks = _checks_of(services, scheduler) if services else None
 
 
 def running() -> Services:

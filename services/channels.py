@@ -15,6 +15,8 @@ from services.whatsapp import WhatsApp
 SHARED_DISCORD: Final = "discord"
 OWN_DISCORD: Final = "discord_customer"
 WHATSAPP: Final = "whatsapp"
+# As the log has messages that were kept because there is no channel at all.
+NO_CHANNEL: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Why nothing goes out on a channel, as a phrase."""
+    """Why nothing goes out on a channel, as a phrase, and what would have."""
 
     reason: str
+    text: str
 
 
 class Channel(Protocol):
@@ -71,12 +74,14 @@ class SharedDiscord:
     ) -> Letter | NotSent:
         """The note for the channel, if the utility has one."""
         del text, contact
+        message = discord.shared_note(bill=bill, kind=kind)
+        said = discord.as_text(message)
         if self.address is None:
-            return NotSent("not configured")
-        address, message = self.address, discord.shared_note(bill=bill, kind=kind)
+            return NotSent("not configured", said)
+        address = self.address
         return Letter(
             "shared channel",
-            discord.as_text(message),
+            said,
             lambda _: self.client.post(address, message),
         )
 
@@ -96,17 +101,18 @@ class OwnDiscord:
         self, *, bill: Bill, kind: OwedKind, text: str, contact: CustomerContact
     ) -> Letter | NotSent:
         """The bill for the customer, if they have a webhook."""
-        if contact.discord_webhook_url is None:
-            return NotSent("the customer has no webhook")
-        try:
-            self.check(contact.discord_webhook_url.get_secret_value())
-        except discord.NotADiscordWebhook:
-            return NotSent("the customer's webhook is not one of Discord")
-        address = contact.discord_webhook_url
         message = discord.whole_bill(bill=bill, kind=kind, text=text)
+        said = discord.as_text(message)
+        address = contact.discord_webhook_url
+        if address is None:
+            return NotSent("the customer has no webhook", said)
+        try:
+            self.check(address.get_secret_value())
+        except discord.NotADiscordWebhook:
+            return NotSent("the customer's webhook is not one of Discord", said)
         return Letter(
             discord.masked(address),
-            discord.as_text(message),
+            said,
             lambda _: self.client.post(address, message),
         )
 
@@ -124,19 +130,19 @@ class OwnWhatsApp:
     ) -> Letter | NotSent:
         """The template for this occasion, if the customer agreed and has a number."""
         del text  # WhatsApp lets nobody begin a conversation in words of their own.
-        if self.client is None:
-            return NotSent("not configured")
+        template, values = whatsapp.TEMPLATES[kind], whatsapp.parameters(bill)
+        said, client = template.filled(values), self.client
+        if client is None:
+            return NotSent("not configured", said)
         if contact.whatsapp_opt_in_at is None:
-            return NotSent("the customer has not agreed to it")
+            return NotSent("the customer has not agreed to it", said)
         try:
             number = whatsapp.e164(contact.phone)
         except whatsapp.InvalidPhone as error:
-            return NotSent(f"the customer's number {str(error).rstrip('.')}")
-        client, template = self.client, whatsapp.TEMPLATES[kind]
-        values = whatsapp.parameters(bill)
+            return NotSent(f"the customer's number {str(error).rstrip('.')}", said)
         return Letter(
             whatsapp.masked(number),
-            template.filled(values),
+            said,
             lambda row_id: client.send(
                 to=number,
                 template=template,

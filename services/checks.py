@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from services.auth import Tokens
 from services.auth0 import Auth0Tokens
@@ -16,9 +16,6 @@ from services.database.transport import DatabaseError
 from services.jwks import KeysNotServed
 from services.owed_work import FinalFailure, TemporaryFailure
 from services.smart_meters import HeadEnd
-
-if TYPE_CHECKING:
-    from services.bootstrap import Services
 
 log = logging.getLogger(__name__)
 
@@ -210,21 +207,3 @@ class HeadEndCheck:
         finally:
             head_end.close()
         return f"It answers for meter {meters[0].serial}."
-
-
-def checks_of(services: "Services", scheduler: Runs | None) -> Checks:
-    """Our own four systems, then those that `services.checks` plugs in."""
-    token = services.settings.meter_headend_token
-    return Checks(
-        (
-            DatabaseCheck(services.database),
-            SchedulerCheck(scheduler),
-            Auth0Check(services.tokens),
-            HeadEndCheck(
-                services.database,
-                services.headend_url,
-                token.get_secret_value() if token else None,
-            ),
-            *services.checks,
-        )
-    )

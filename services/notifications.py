@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
-from services.channels import Channel, Letter, NotSent
+from services.channels import NO_CHANNEL, Channel, Letter, NotSent
 from services.database.service import DatabaseService
 from services.domain.contact import NotificationStatus
 from services.domain.records import Bill, OwedKind
@@ -123,10 +123,25 @@ class LogNotification:
                 bill=bill, kind=kind, text=facts.get("text", ""), contact=contact
             )
             if channel.name not in logged and isinstance(letter, NotSent):
-                missing.append(_left_out(bill, kind, channel, letter, facts.get("text", "")))
+                missing.append(_left_out(bill, kind, channel.name, letter))
         number = len(logged) + len(missing)
         detail = f"{number} {'entry' if number == 1 else 'entries'} in the log"
         return StepDone(detail, notifications=tuple(missing))
+
+
+@dataclass(frozen=True, slots=True)
+class KeepMessage:
+    """Step 13 where nobody is written to: one row keeps the text that would have gone out."""
+
+    because: str
+
+    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+        """The text of step 11 and why it was not sent."""
+        text = facts.get("text", "")
+        if not text:
+            return StepDone("nothing was written, so nothing to keep")
+        kept = _left_out(bill, kind, NO_CHANNEL, NotSent(self.because, text))
+        return StepDone("kept in the log, not sent", notifications=(kept,))
 
 
 def notification_id(*, bill_id: str, kind: str, channel: str) -> str:
@@ -134,15 +149,13 @@ def notification_id(*, bill_id: str, kind: str, channel: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"electricity-billing/notification/{bill_id}/{kind}/{channel}"))
 
 
-def _left_out(
-    bill: Bill, kind: OwedKind, channel: Channel, letter: NotSent, text: str
-) -> dict[str, str]:
+def _left_out(bill: Bill, kind: OwedKind, channel: str, letter: NotSent) -> dict[str, str]:
     return {
-        "id": notification_id(bill_id=bill.id, kind=kind, channel=channel.name),
-        "channel": channel.name,
+        "id": notification_id(bill_id=bill.id, kind=kind, channel=channel),
+        "channel": channel,
         "status": "not_configured",
         "recipient": "",
-        "body": text,
+        "body": letter.text,
         "error": letter.reason,
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from services import discord
 from services.ai.check import AiCheck
@@ -13,7 +14,7 @@ from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.discord import Discord
 from services.messages import Message, MessageWriter, TemplateWriter, WriteMessage
-from services.notifications import LogNotification, SendMessage
+from services.notifications import KeepMessage, LogNotification, SendMessage
 from services.outside import TIMEOUT_SECONDS
 from services.outside_checks import DiscordCheck, StripeCheck, WhatsAppCheck
 from services.owed_work import StepHandler
@@ -21,6 +22,9 @@ from services.payment_links import CreateLink, LinkOnBill, PaymentLinks
 from services.payments import StripePayments
 from services.settings import Settings
 from services.whatsapp import GRAPH_URL, WhatsApp
+
+IN_DEMO: Final = "Not configured: the demo sends nothing to anybody."
+WITHOUT_CHANNEL: Final = "Not configured: neither Discord nor WhatsApp has settings."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,19 @@ class Outside:
 def open_outside(
     settings: Settings, transport: Transport, addresses: Addresses | None = None
 ) -> Outside:
-    """Every outside service that has settings."""
+    """Every outside service that has settings; the demo uses none and sends nothing to anybody."""
     database = DatabaseService(transport)
-    ai = open_ai(settings, transport)
     writer: MessageWriter = TemplateWriter(settings.utility_name)
+    if settings.demo:
+        return Outside(step_handlers=kept_message_steps(database, writer, because=IN_DEMO))
+    ai = open_ai(settings, transport)
     if ai is not None:
         writer = AiMessageWriter(ai, writer, Message)
     links = payment_links(settings=settings, database=database, addresses=addresses)
-    # Without a channel nobody is written to: the steps say "not configured".
-    has_channel = settings.discord_webhook_url is not None or settings.whatsapp_token is not None
     messages = (
         message_steps(settings=settings, database=database, writer=writer, addresses=addresses)
-        if has_channel
-        else {}
+        if settings.sends_messages
+        else kept_message_steps(database, writer, because=WITHOUT_CHANNEL)
     )
     checks = outside_checks(settings=settings, links=links, addresses=addresses)
     return Outside(
@@ -92,6 +96,13 @@ def message_steps(
         12: SendMessage(database, channels),
         13: LogNotification(database, channels),
     }
+
+
+def kept_message_steps(
+    database: DatabaseService, writer: MessageWriter, *, because: str
+) -> dict[int, StepHandler]:
+    """Steps 11 and 13 where nobody is written to: the log keeps the text and says why."""
+    return {11: WriteMessage(database, writer), 13: KeepMessage(because)}
 
 
 def payment_links(

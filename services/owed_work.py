@@ -154,7 +154,7 @@ class OwedSteps:
 
     def _blocked(self, step: int, steps: dict[int, StepState], work: OwedWork) -> StepState | None:
         """The state of a step that cannot be tried now because of the one before it, or None."""
-        before = COMES_AFTER.get(step)
+        before = self._comes_after(step)
         if step == 11 and 10 in steps and steps[10].status == "pending":
             # The message waits some minutes for the link, then goes with the office reference.
             age = time.time() - work.created_at.timestamp()
@@ -170,6 +170,13 @@ class OwedSteps:
         # Nothing came of the step before, so there is nothing to do here.
         how = "failed" if steps[before].status == "failed" else "was skipped"
         return StepState(status="skipped", detail=f"step {before} {how}")
+
+    def _comes_after(self, step: int) -> int | None:
+        """The step before it in its chain, past those whose service is not configured."""
+        before = COMES_AFTER.get(step)
+        while before is not None and before not in self.handlers:
+            before = COMES_AFTER.get(before)
+        return before
 
     def _try(
         self, step: int, work: OwedWork, bill: Bill, facts: Mapping[str, str]

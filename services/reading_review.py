@@ -1,8 +1,11 @@
 """A person decides on a flagged reading: accept it, reject it, or correct its value."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from services.ai.answers import AiVerdict, NoAiAnswer
 from services.auth import Principal, Role, require
 from services.billing_desk import BillingDesk, Decision
 from services.database.errors import ChainMoved, IllegalChange
@@ -10,6 +13,7 @@ from services.database.service import DatabaseService
 from services.deadline import Deadline
 from services.domain.energy import parse_kwh
 from services.domain.records import Read, Reading, StoredReading
+from services.domain.registers import parse_registers
 from services.owed_work import OwedSteps
 from services.reading_to_bill import OUTSIDE_SECONDS, PRICING_ATTEMPTS, MeterTooBusy
 
@@ -26,12 +30,40 @@ class ReadingReview:
     desk: BillingDesk
     owed_steps: OwedSteps
 
-    def preview(self, *, reading_id: str, reading_kwh: str | None, now: datetime) -> Decision:
+    def preview(
+        self,
+        *,
+        reading_id: str,
+        reading_kwh: str | None,
+        now: datetime,
+        registers: Mapping[str, str] | None = None,
+    ) -> Decision:
         """What accepting the reading, or correcting it to `reading_kwh`, would bill; no more.
 
-        Raises NotFound, InvalidEnergy, ReadingTooLong, UnableToPriceBill.
+        Without `registers` its further registers are kept. Raises NotFound, InvalidEnergy,
+        WrongRegisters, InvalidReading, ReadingTooLong, UnableToPriceBill.
         """
-        return self._decide(self._flagged(reading_id), reading_kwh=reading_kwh, now=now)
+        right = _Right.of(reading_kwh, registers)
+        return self._decide(self._flagged(reading_id), right=right, now=now)
+
+    def ask_ai(self, *, reading_id: str, principal: Principal, now: datetime) -> AiVerdict:
+        """What AI thinks of a flagged reading, for whoever decides on it; nothing is stored.
+
+        Raises as `preview` does, and NoAiAnswer.
+        """
+        require(principal, Role.ADMIN)
+        if self.desk.ai is None:
+            raise NoAiAnswer("AI not asked: it is not configured.")
+        decision = self.preview(reading_id=reading_id, reading_kwh=None, now=now)
+        return self.desk.ai.validate_reading(
+            context=decision.context,
+            register_wh=decision.read.register_wh,
+            read_on=decision.read.read_on,
+            validation=decision.validation,
+            reading_id=reading_id,
+            deadline=Deadline.after(OUTSIDE_SECONDS),
+            now=now,
+        )
 
     def accept(
         self, *, reading_id: str, reason: str, principal: Principal, now: datetime
@@ -50,12 +82,15 @@ class ReadingReview:
         reason: str,
         principal: Principal,
         now: datetime,
+        registers: Mapping[str, str] | None = None,
     ) -> StoredReading:
-        """Put a right value in the place of a flagged one, which stays as superseded; and bill it.
+        """Put right values in the place of flagged ones, which stay as superseded; and bill them.
 
-        Raises as `accept` does, and InvalidEnergy or ReadingTooLong for the new value.
+        Without `registers` the further registers are kept. Raises as `accept` does, and
+        InvalidEnergy, WrongRegisters, InvalidReading or ReadingTooLong for the new values.
         """
-        return self._settle(reading_id, reading_kwh, reason, principal, now)
+        right = _Right.of(reading_kwh, registers)
+        return self._settle(reading_id, right, reason, principal, now)
 
     def reject(self, *, reading_id: str, reason: str, principal: Principal) -> StoredReading:
         """Set a flagged reading aside for good; raises as `accept` does."""
@@ -70,7 +105,7 @@ class ReadingReview:
     def _settle(
         self,
         reading_id: str,
-        reading_kwh: str | None,
+        right: "_Right | None",
         reason: str,
         principal: Principal,
         now: datetime,
@@ -80,10 +115,10 @@ class ReadingReview:
         deadline = Deadline.after(OUTSIDE_SECONDS)
         for _ in range(PRICING_ATTEMPTS):
             flagged = self._flagged(reading_id)
-            decision = self._decide(flagged, reading_kwh=reading_kwh, now=now)
+            decision = self._decide(flagged, right=right, now=now)
             decision = self.desk.ask_ai_about_bill(decision, deadline=deadline, now=now)
             try:
-                stored = self._store(flagged, decision, reading_kwh, why, principal)
+                stored = self._store(flagged, decision, right, why, principal)
             except ChainMoved:
                 continue
             if stored.bill and stored.owed:
@@ -95,12 +130,12 @@ class ReadingReview:
         self,
         flagged: Reading,
         decision: Decision,
-        reading_kwh: str | None,
+        right: "_Right | None",
         reason: str,
         principal: Principal,
     ) -> StoredReading:
         correction = None
-        if reading_kwh is not None:
+        if right is not None:
             correction = decision.reading_row(source=flagged.source, submitted_by=principal.user)
             correction |= {"supersedes_id": flagged.id, "decision_reason": reason}
         return self.database.decide_reading(
@@ -118,21 +153,42 @@ class ReadingReview:
             raise IllegalChange("EB005", "Somebody has already decided on this reading.")
         return reading
 
-    def _decide(self, flagged: Reading, *, reading_kwh: str | None, now: datetime) -> Decision:
+    def _decide(self, flagged: Reading, *, right: "_Right | None", now: datetime) -> Decision:
         context = self.database.reading_context(
             meter_serial=flagged.meter_serial, read_at=flagged.read_at, read_on=flagged.read_on
         )
-        read: Read = flagged
-        if reading_kwh is not None:
-            read = flagged.model_copy(update={"register_wh": parse_kwh(reading_kwh)})
+        read: Read = flagged if right is None else right.in_place_of(flagged)
         return self.desk.decide(
             context=context,
             read=read,
             source=flagged.source,
             now=now,
-            reading_id=flagged.id if reading_kwh is None else None,
+            reading_id=flagged.id if right is None else None,
             approved=True,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """The right values of a reading: the total in Wh, and its further registers if they changed."""
+
+    register_wh: int
+    registers: Mapping[str, int] | None
+
+    @classmethod
+    def of(cls, reading_kwh: str | None, registers: Mapping[str, str] | None) -> "_Right | None":
+        """As somebody typed them; None for no correction. Raises InvalidEnergy, WrongRegisters."""
+        if reading_kwh is None:
+            return None
+        kept = None if registers is None else parse_registers(registers)
+        return cls(parse_kwh(reading_kwh), kept)
+
+    def in_place_of(self, flagged: Reading) -> Reading:
+        """The reading with these values."""
+        changed: dict[str, Any] = {"register_wh": self.register_wh}
+        if self.registers is not None:
+            changed["registers"] = dict(self.registers)
+        return flagged.model_copy(update=changed)
 
 
 def _given(reason: str) -> str:

@@ -76,7 +76,7 @@ class ReadingToBill:
 
         `run` is the job's run that collected it, if any. Raises InvalidReading or ReadingTooLong
         (nothing was stored), NotFound (no such meter), ReadingConflict, IdempotencyKeyReused,
-        UnableToPriceBill, MeterTooBusy, and DatabaseError when nothing could be stored.
+        MeterTooBusy, and DatabaseError when nothing could be stored.
         """
         log = StepLog(progress)
         deadline = Deadline.after(OUTSIDE_SECONDS)
@@ -132,6 +132,7 @@ class ReadingToBill:
             read_at=submission.read_at,
             read_on=submission.read_on,
             register_wh=submission.register_wh,
+            registers=submission.registers,
             caller=handed_in.principal.user,
             idempotency_key=submission.idempotency_key,
             body_hash=submission.body_hash,

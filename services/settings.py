@@ -131,6 +131,9 @@ class Settings(BaseModel):
     )
     neo4j_user: str | None = Field(default=None, description=_ANY_TEXT)
     neo4j_password: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    embedded_graph: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default=True, description="on or off"
+    )
     openai_api_key: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     openai_base_url: WebAddress | None = Field(default=None, description=_WEB)
     openai_model: str | None = Field(default=None, description=_ANY_TEXT)
@@ -198,6 +201,12 @@ class Settings(BaseModel):
     def embedded(self) -> bool:
         """True when the database is the Postgres of our own under `data_dir`."""
         return self.supabase_url is None and self.database_url is None
+
+    @property
+    def sends_messages(self) -> bool:
+        """True when there is a channel to write to customers on; the demo has none."""
+        is_set = self.discord_webhook_url is not None or self.whatsapp_token is not None
+        return is_set and not self.demo
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

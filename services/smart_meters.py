@@ -23,6 +23,7 @@ MOST_TRIES: Final = 3
 PAUSE_SECONDS: Final = 0.5
 _LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _FIELDS: Final = ("serial", "reading_kwh", "read_at")
+_OPTIONS: Final = ("registers",)
 
 
 class HeadEndAway(TemporaryFailure):
@@ -61,7 +62,9 @@ class HeadEnd:
         self._session.close()
 
     def read(self, serial: str) -> Mapping[str, Any]:
-        """The answer for one meter: {serial, reading_kwh, read_at}; numbers are int or Decimal.
+        """The answer for one meter: {serial, reading_kwh, read_at, registers?}.
+
+        Numbers are int or Decimal.
 
         Connection errors, 429 and 5xx are tried three times in all. Raises HeadEndAway (a
         TemporaryFailure) or HeadEndRefused (a FinalFailure) with a sentence for an administrator.
@@ -157,4 +160,4 @@ def _checked(answer: Any, serial: str) -> Mapping[str, Any]:
     if answer["serial"] != serial:
         other = str(answer["serial"])[:60]
         raise HeadEndRefused(f"Asked for meter {serial}, the head-end answered for {other!r}.")
-    return {name: answer[name] for name in _FIELDS}
+    return {name: answer[name] for name in (*_FIELDS, *_OPTIONS) if name in answer}

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from services.domain.energy import InvalidEnergy, parse_kwh
 from services.domain.period import local_date
+from services.domain.registers import WrongRegisters, parse_registers
 
 CLOCK_ALLOWANCE = timedelta(minutes=5)
 EARLIEST = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
@@ -38,6 +39,7 @@ class _Form(BaseModel):
     idempotency_key: (
         Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=200)] | None
     ) = None
+    registers: dict[str, Any] = {}
 
 
 _PROBLEMS = {
@@ -45,23 +47,29 @@ _PROBLEMS = {
     "reading_kwh": "Say what the meter shows: reading_kwh is missing.",
     "read_at": "Say when the meter was read: read_at is a date and time such as 2026-03-01T10:30.",
     "idempotency_key": "idempotency_key must be a text of 1 to 200 characters.",
+    "registers": 'registers must name what each register shows: {"peak": "123.4"}.',
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One reading: a meter's register value in Wh at an instant (UTC) on a local date."""
+    """One reading: a meter's register value in Wh at an instant (UTC) on a local date.
+
+    `registers` are what the meter's further registers show, by name (services/domain/registers.py).
+    """
 
     meter_serial: str
     register_wh: int
     read_at: datetime
     read_on: date
     idempotency_key: str | None = None
+    registers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def body_hash(self) -> str:
         """What the same idempotency key must come with again."""
         body = f"{self.meter_serial}\n{self.register_wh}\n{self.read_at.isoformat()}"
+        body += "".join(f"\n{name} {value}" for name, value in sorted(self.registers.items()))
         return hashlib.sha256(body.encode()).hexdigest()
 
 
@@ -85,7 +93,10 @@ def parse_submission(body: Mapping[str, Any], *, zone: ZoneInfo, now: datetime) 
         )
     try:
         register_wh = parse_kwh(_number(form.reading_kwh))
-    except InvalidEnergy as error:
+        registers = parse_registers(
+            {name: _number(v, f"register {name[:60]}") for name, v in form.registers.items()}
+        )
+    except (InvalidEnergy, WrongRegisters) as error:
         raise InvalidReading(str(error)) from None
     return Submission(
         meter_serial=form.meter_serial,
@@ -93,6 +104,7 @@ def parse_submission(body: Mapping[str, Any], *, zone: ZoneInfo, now: datetime) 
         read_at=read_at,
         read_on=local_date(read_at, zone),
         idempotency_key=form.idempotency_key,
+        registers=registers,
     )
 
 
@@ -102,9 +114,9 @@ def _problem(error: ValidationError) -> str:
     return _PROBLEMS.get(name, f"There is no field called {name[:60]!r} in a reading.")
 
 
-def _number(value: Any) -> str | int | Decimal:
+def _number(value: Any, what: str = "reading") -> str | int | Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        raise InvalidReading("The reading must be a number of kWh, such as 1117 or 1117.5.")
+        raise InvalidReading(f"The {what} must be a number, such as 1117 or 1117.5.")
     return value
 
 

@@ -1,8 +1,21 @@
-"""What holds for every test: quick ones first, those with a browser last."""
+"""What holds for every test: long files first, and in the end a word on what was not tested."""
 
+import os
 import signal
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+if TYPE_CHECKING:
+    from tests.contract.graph.servers import Neo4j
+
+# Files run side by side: a long one that began last would keep everybody waiting.
+LONGEST_FIRST = ("ui", "integration", "contract", "unit")
+SHARING = ("tests/contract/graph/", "tests/integration/configured/")
 
 # A shell that runs this in the background lets it ignore Ctrl-C, and every program it starts would
 # inherit that: the tests of a clean end need the signal.
@@ -11,5 +24,52 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of tests/ui last: they are slow, and Playwright keeps an event loop running."""
-    items.sort(key=lambda item: "ui" in item.path.parts)
+    """Put the files with slow tests and with a browser first, and those without a server last."""
+    slow = {item.path for item in items if any(map(item.get_closest_marker, ("browser", "slow")))}
+    items.sort(key=lambda item: (item.path not in slow, _place(item)))
+
+
+def _place(item: pytest.Item) -> int:
+    return next((n for n, name in enumerate(LONGEST_FIRST) if name in item.path.parts), 0)
+
+
+class SharingServers(LoadFileScheduling):  # type: ignore[misc]
+    """The tests of a file stay together, and so do those of a folder whose servers start slowly."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return next((folder for folder in SHARING if file.startswith(folder)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharingServers:
+    """Hand out the tests that run side by side in this way."""
+    return SharingServers(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what this machine lacks, with the number of tests that were skipped for it."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple)
+    )
+    if reasons:
+        terminalreporter.section("Not tested on this machine", yellow=True)
+        for reason, count in reasons.most_common():
+            terminalreporter.line(f"{count:4} tests skipped: {reason}")
+
+
+@pytest.fixture(scope="session")
+def neo4j_server() -> Iterator["Neo4j"]:
+    """A real Neo4j for the whole session; without one its tests are skipped, but never in CI."""
+    # Imported here: most sessions need none of it.
+    from tests.contract.graph.servers import NoNeo4j, find_neo4j, real_neo4j  # noqa: PLC0415
+
+    try:
+        program = find_neo4j()
+    except NoNeo4j as reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"No Neo4j to test with: {reason}")
+        pytest.skip(f"no Neo4j: {reason}")
+    with real_neo4j(program) as server:
+        yield server

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.notification_cards import STATUS, show_failed_work, show_notifications
-from pages.shell import require_role
+from pages.shell import require_role, services
 from services.auth import Role
 from services.domain.contact import NotificationStatus
 
@@ -40,6 +40,11 @@ def ask_filters() -> tuple[str, NotificationStatus | None]:
 
 principal = require_role(Role.ADMIN)
 st.title("Notifications", anchor=False)
+if not services().settings.sends_messages:
+    st.info(
+        "No channel is configured: each message is written and kept here, and nobody gets it.",
+        icon=":material/notifications_off:",
+    )
 show_failed_work(principal)
 st.subheader("Messages", anchor=False)
 show_notifications(*ask_filters(), principal)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.ai_cards import show_ai_month
 from pages.service_cards import show_system
 from pages.shell import checks, now, require_role
 from services.auth import Role
@@ -17,3 +18,4 @@ if st.button("Test all", icon=":material/refresh:", key="test-all") or not any(
 with st.grid(2, min_column_width=300):
     for state in checks().states():
         show_system(state)
+show_ai_month()

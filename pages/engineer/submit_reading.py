@@ -26,7 +26,7 @@ else:
         with card:
             show_meter(context)
         with form:
-            ask_reading(serial)
+            ask_reading(context.meter)
     if st.button("Another meter", icon=":material/arrow_back:", type="tertiary"):
         for name in ("reading-form", "reading-doubt"):
             state.pop(name, None)

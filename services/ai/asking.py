@@ -118,6 +118,10 @@ class Purse:
     price_output: Decimal | None = None
     monthly_budget: Decimal | None = None
 
+    def is_spent(self, spent_micro: int) -> bool:
+        """True when so many millionths of a dollar leave nothing of the month's budget."""
+        return self.monthly_budget is not None and spent_micro >= self.monthly_budget * MICRO
+
     def cost_micro(self, usage: Usage) -> int | None:
         """Millionths of a dollar, or None when the prices are not known."""
         if self.price_input is None or self.price_output is None:
@@ -182,15 +186,14 @@ class Asker:
         budget = self.purse.monthly_budget
         if budget is None:
             return
-        month = first_of_month(local_date(now, self.zone))
         try:
-            spent = self.books.spent_micro(since=start_of_day(month, self.zone))
+            spent = self.books.spent_micro(since=month_began(now, self.zone))
         except DatabaseError:
             log.warning("what AI has cost this month could not be read")
             raise NoAiAnswer(
                 "AI not asked: what it has cost this month is not known now."
             ) from None
-        if spent >= budget * MICRO:
+        if self.purse.is_spent(spent):
             raise NoAiAnswer(f"AI not asked: this month's budget of {budget} USD is spent.")
 
     def _record(
@@ -217,3 +220,8 @@ class Asker:
         except DatabaseError:
             # The bill matters more than what its second opinion cost.
             log.exception("a call of AI could not be recorded: %s", call)
+
+
+def month_began(now: datetime, zone: ZoneInfo) -> datetime:
+    """When the month of `now` (UTC) began in the utility's zone, from which AI's cost counts."""
+    return start_of_day(first_of_month(local_date(now, zone)), zone)

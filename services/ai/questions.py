@@ -24,6 +24,14 @@ Json = dict[str, Any]
 MOST_READS = 60
 # A charge's description is the utility's own words for people, and is not needed for its price.
 _NOT_NEEDED = ("description", "tax")
+# What the prompt says how to compute; a tariff that has more would only be computed wrongly.
+_COMPUTED = {
+    "energy": {"rate", "slabs", "slab_limits_per", "print"},
+    "fixed": {"amount", "per", "proration"},
+    "percent": {"percent", "of"},
+}
+_OF_EVERY_CHARGE = {"code", "description", "kind", "tax"}
+_OF_TARIFF = {"code", "name", "currency", "effective_from", "source", "charges"}
 
 
 def about_reading(
@@ -43,6 +51,18 @@ def about_reading(
         "multiplier": scaled_text(context.meter.multiplier_milli, places=3, trim=True),
         "rules": [found.to_json() for found in validation.outcomes],
     }
+
+
+def is_computed(version: TariffVersion) -> bool:
+    """Whether the prompt about bills covers all that a tariff has."""
+    tariff = version.tariff.to_json()
+    plain = tariff.pop("rounding", "half_up") == "half_up" and tariff.keys() <= _OF_TARIFF
+    return plain and all(
+        charge["kind"] in _COMPUTED
+        and charge.keys() <= _OF_EVERY_CHARGE | _COMPUTED[charge["kind"]]
+        and charge.get("slab_limits_per") != "kw"
+        for charge in tariff["charges"]
+    )
 
 
 def about_bill(*, bill: NewBill, version: TariffVersion) -> Json:

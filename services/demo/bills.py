@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from services.demo.premises import Premises
 from services.demo.profile import spread
-from services.domain.billing import Issue, NewBill, Register, draw_up_bill
+from services.domain.billing import Issue, NewBill, draw_up_bill
+from services.domain.metering import Register
 from services.domain.period import next_month
 from services.domain.records import Read, TariffVersion
 
@@ -56,6 +57,7 @@ class BillMaker:
                 tariffs=tariffs,
                 reissue_no=again,
                 issue=issue,
+                zone=self.zone,
             )
 
         if premises.kind == "smart":

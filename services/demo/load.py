@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby, zip_longest
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from services.database.errors import NotFound
 from services.demo.bills import BillMaker, Cashier, MeterBills
+from services.demo.grid import TRANSFORMERS, supplies, transformer_of
 from services.demo.premises import (
     LAST_ACCOUNT,
     TARIFF_FILES,
@@ -26,12 +26,15 @@ from services.domain.period import local_date
 from services.domain.records import ReadingSource
 from services.importing import Importer, ImportReport
 from services.importing.chunks import chunks_of
+from services.importing.grid_rows import (
+    SUPPLY_COLUMNS,
+    TRANSFORMER_COLUMNS,
+    TRANSFORMER_OPTIONS,
+)
 from services.importing.reads import READING_COLUMNS
 from services.importing.rows import CUSTOMER_COLUMNS, METER_COLUMNS
+from services.services import Services
 from services.settings import PROJECT_FOLDER
-
-if TYPE_CHECKING:
-    from services.bootstrap import Services
 
 ACTOR = "system:demo"
 # As the sign-in page names them, so that the engineer finds these readings as their own.
@@ -69,7 +72,7 @@ class DemoLoaded:
         )
 
 
-def load_demo_if_empty(services: "Services", now: datetime) -> DemoLoaded | None:
+def load_demo_if_empty(services: Services, now: datetime) -> DemoLoaded | None:
     """Load the demo into an empty database; None when it is there already. `now` is in UTC.
 
     An interrupted load is taken up where it ended. Raises NotADemoDatabase when there are other
@@ -88,7 +91,7 @@ def load_demo_if_empty(services: "Services", now: datetime) -> DemoLoaded | None
     return _Loading(services, _as_of(services, now), now).load(premises)
 
 
-def _is_loaded(services: "Services") -> bool:
+def _is_loaded(services: Services) -> bool:
     try:
         services.database.customer_bills(customer=LAST_ACCOUNT.account_no, limit=1)
     except NotFound:
@@ -96,7 +99,7 @@ def _is_loaded(services: "Services") -> bool:
     return True
 
 
-def _as_of(services: "Services", now: datetime) -> date:
+def _as_of(services: Services, now: datetime) -> date:
     """The day the demo is made for: today, or that of the load that was interrupted."""
     begun = [m for m in services.database.find_meters(text=TO_TRY) if m.serial == TO_TRY]
     if begun:
@@ -108,7 +111,7 @@ def _as_of(services: "Services", now: datetime) -> date:
 class _Loading:
     """One load; every step may be repeated."""
 
-    services: "Services"
+    services: Services
     as_of: date
     now: datetime
 
@@ -118,11 +121,13 @@ class _Loading:
         meters = [demo_meter(p, as_of=self.as_of, zone=zone) for p in premises]
         customers = self._import_customers(premises)
         self._import_tariffs()
+        self._import_transformers()
         self._import_meters(meters)
         readings = self._import_reads(meters, "manual", "field", ENGINEER)
         readings += self._import_reads(meters, "smart", "smart", COLLECTOR)
         billed = self._bills(premises)
         bills = self._store_bills(billed)
+        self._import_supplies(billed)
         payments = Cashier(zone, self.as_of).payments(billed)
         for chunk in chunks_of(payments, _PAYMENTS_AT_ONCE):
             self.services.database.record_payments(actor=ACTOR, payments=chunk)
@@ -148,8 +153,21 @@ class _Loading:
 
     def _import_meters(self, meters: Sequence[DemoMeter]) -> None:
         rows = (_meter_cells(meter) for meter in meters)
-        text = _csv(METER_COLUMNS, rows)
+        text = _csv((*METER_COLUMNS, "transformer_code"), rows)
         _accepted(self._importer.meters(text, actor=ACTOR, now=self.now))
+
+    def _import_transformers(self) -> None:
+        rows = ((t.code, t.name, t.feeder_code, t.feeder_name, t.rated_kva) for t in TRANSFORMERS)
+        text = _csv((*TRANSFORMER_COLUMNS, *TRANSFORMER_OPTIONS), rows)
+        _accepted(self._importer.transformers(text, actor=ACTOR, now=self.now))
+
+    def _import_supplies(self, billed: Sequence[MeterBills]) -> None:
+        rows = (
+            (supply.transformer_code, supply.start, supply.end, format_kwh(supply.energy_wh))
+            for supply in supplies(billed, as_of=self.as_of)
+        )
+        text = _csv(SUPPLY_COLUMNS, rows)
+        _accepted(self._importer.supplies(text, actor=ACTOR, now=self.now))
 
     def _import_reads(
         self, meters: Sequence[DemoMeter], kind: str, source: ReadingSource, actor: str
@@ -225,7 +243,8 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def _meter_cells(meter: DemoMeter) -> tuple[object, ...]:
     p = meter.premises
     register = (p.kind, p.dials, p.multiplier, p.opening_kwh)
-    return (p.serial, p.account_no, p.tariff_code, *register, meter.opened_on)
+    opened = (meter.opened_on, transformer_of(p).code)
+    return (p.serial, p.account_no, p.tariff_code, *register, *opened)
 
 
 def _accepted(report: ImportReport) -> None:

@@ -3,25 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
+from zoneinfo import ZoneInfo
 
+from services.domain.metered_usage import usage_json, usage_of
+from services.domain.metering import Metering, Register
 from services.domain.period import Period
-from services.domain.rating import RatedBill, UnableToPriceBill, rate
-from services.domain.records import Read, TariffVersion
-from services.domain.validation import consumption_wh
+from services.domain.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
+from services.domain.records import PricingFacts, Read, TariffVersion
 
 # Ids made from what a bill is about: a second run of the same work makes the same bill.
 BILL_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/bill")
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """What turns two register values into energy; `multiplier_milli` is in thousandths."""
-
-    meter_id: str
-    dials: int
-    multiplier_milli: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,8 @@ class NewBill:
     rated: RatedBill
     reissue_no: int
     issue: Issue | None
+    # What it was priced from beside its consumption, None where that was all.
+    usage: dict[str, Any] | None = None
     owed: dict[str, Any] | None = None
     # What AI made of it, if it was asked (services/ai/second_opinion.py).
     second_opinion: dict[str, Any] | None = None
@@ -86,6 +82,7 @@ class NewBill:
             "due_date": issue.due_date.isoformat() if issue else None,
             "owed": self.owed,
             "second_opinion": self.second_opinion,
+            "usage": self.usage,
         }
 
 
@@ -102,20 +99,28 @@ def draw_up_bill(
     tariffs: Sequence[TariffVersion],
     reissue_no: int,
     issue: Issue | None,
+    zone: ZoneInfo,
+    facts: PricingFacts | None = None,
 ) -> NewBill:
-    """Price the energy between two reads with the tariff in force on the period's first day.
+    """Price what was used between two reads with the tariff in force.
 
-    The period is [local date of the opening read, local date of the closing read).
+    The period is [local date of the opening read, local date of the closing read). The bill names
+    the tariff version of its first day; where the tariff changes within the period, each version
+    prices its part, in lines that name their days. `facts` are of meters with more than a total.
     Raises UnableToPriceBill, EmptyPeriod, InvalidTariff.
     """
     version = version_in_force(tariffs, on=opening.read_on)
-    used = consumption_wh(
-        opening_wh=opening.register_wh,
-        closing_wh=closing.register_wh,
-        dials=register.dials,
-        multiplier_milli=register.multiplier_milli,
+    metering = Metering.between(
+        opening=opening,
+        closing=closing,
+        register=register,
+        facts=facts or PricingFacts(),
+        zone=zone,
     )
-    period = Period(opening.read_on, closing.read_on)
+    parts = [
+        Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
+        for of_days, days in versions_within(tariffs, period=metering.period)
+    ]
     return NewBill(
         id=bill_id(
             meter_id=register.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no
@@ -124,11 +129,31 @@ def draw_up_bill(
         tariff_version_id=version.id,
         opening=opening,
         closing=closing,
-        consumption_wh=used,
-        rated=rate(tariff=version.tariff, consumption_wh=used, period=period),
+        consumption_wh=metering.wh,
+        rated=_price(parts, metering),
         reissue_no=reissue_no,
         issue=issue,
+        usage=usage_json(metering, parts),
     )
+
+
+def versions_within(
+    versions: Sequence[TariffVersion], *, period: Period
+) -> list[tuple[TariffVersion, Period]]:
+    """The versions in force in a period, each with its days; raises UnableToPriceBill."""
+    changes = {v.effective_from for v in versions if period.start < v.effective_from < period.end}
+    days = [period.start, *sorted(changes), period.end]
+    return [(version_in_force(versions, on=a), Period(a, b)) for a, b in pairwise(days)]
+
+
+def _price(parts: Sequence[Part], metering: Metering) -> RatedBill:
+    try:
+        if len(parts) > 1:
+            return rate_parts(parts=parts, whole=metering.period)
+        (part,) = parts
+        return rate_usage(tariff=part.tariff, usage=part.usage, period=part.period)
+    except UnableToPriceBill as error:
+        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
 
 
 def version_in_force(versions: Sequence[TariffVersion], *, on: date) -> TariffVersion:

@@ -16,12 +16,12 @@ class InvalidEnergy(ValueError):
     """The value is not a quantity of energy, or not a multiplier; the message says why."""
 
 
-def parse_kwh(value: str | int | Decimal) -> int:
-    """Wh of a kWh value with at most 3 decimals, exactly. Raises InvalidEnergy.
+def parse_kwh(value: str | int | Decimal, *, what: str = "reading") -> int:
+    """Wh of a kWh value with at most 3 decimals, exactly. Raises InvalidEnergy, which names `what`.
 
     Zeros after the third decimal change nothing and are accepted, as meters send them.
     """
-    return _thousandths(value, "reading")
+    return _thousandths(value, what)
 
 
 def parse_multiplier(value: str | int | Decimal) -> int:

@@ -47,20 +47,27 @@ class Meter(Record):
     tariff_code: str
     tariff_name: str
     currency: str
+    # What is read beside the total (services/domain/registers.py), and the connected load.
+    registers: tuple[str, ...] = ()
+    connected_w: int | None = None
+    connected_va: int | None = None
 
 
 class Read(Record):
-    """One read of a register, as the chain of bills needs it."""
+    """One read of a meter, as the chain of bills needs it; further registers by their names."""
 
     id: str
     read_at: datetime
     read_on: date
     register_wh: int
+    registers: dict[str, int] = {}
 
     @property
     def point(self) -> ReadPoint:
         """The read as the validation rules take it."""
-        return ReadPoint(register_wh=self.register_wh, read_on=self.read_on)
+        return ReadPoint(
+            register_wh=self.register_wh, read_on=self.read_on, registers=self.registers
+        )
 
 
 class Reading(Read):
@@ -105,6 +112,11 @@ class TariffVersion(Record):
         return parse_tariff(self.definition)
 
 
+def invoice_reference(number: int) -> str:
+    """A bill's number as people write it, and pay by it at the office: INV-000117."""
+    return f"INV-{number:06d}"
+
+
 class Bill(Record):
     """A bill with its lines; `status` is the one that people see."""
 
@@ -141,6 +153,8 @@ class Bill(Record):
     payment_url: str | None
     void_reason: str | None
     created_at: datetime
+    # What the bill was priced from beside its consumption (services/domain/metered_usage.py).
+    usage: dict[str, Any] | None = None
 
     @field_validator("lines", mode="before")
     @classmethod
@@ -152,7 +166,7 @@ class Bill(Record):
     @property
     def reference(self) -> str:
         """The number as people write it, which is also the reference for paying at the office."""
-        return f"INV-{self.number:06d}" if self.number is not None else "draft"
+        return invoice_reference(self.number) if self.number is not None else "draft"
 
     def money(self, minor: int) -> Money:
         """An amount of minor units in this bill's currency."""
@@ -182,6 +196,36 @@ class OwedWork(Record):
     bill: Bill | None = None
 
 
+class PastBill(Record):
+    """What an earlier bill leaves to later ones; `charged` is by code, in minor units."""
+
+    period_start: date
+    period_end: date
+    usage: dict[str, Any] | None
+    charged: dict[str, int]
+
+
+class IntervalDay(Record):
+    """A local day of a meter's interval series: Wh of each interval, in order of time."""
+
+    day: date
+    minutes: int
+    wh: tuple[int, ...]
+
+
+class PricingFacts(Record):
+    """What pricing a bill needs beside its two reads; nothing of it for most meters.
+
+    `opening_registers` are those of the opening read, `between` those of the reads since then;
+    `past` holds the last bill first, and is empty where the tariff looks at no past bill.
+    """
+
+    opening_registers: dict[str, int] = {}
+    between: tuple[dict[str, int], ...] = ()
+    past: tuple[PastBill, ...] = ()
+    intervals: tuple[IntervalDay, ...] = ()
+
+
 class ReadingContext(Record):
     """Everything that validating and pricing one read of a meter needs."""
 
@@ -194,6 +238,7 @@ class ReadingContext(Record):
     history: tuple[ReadPoint, ...]
     same_day: bool
     replay: "StoredReading | None"
+    pricing: PricingFacts = PricingFacts()
 
     @property
     def neighbours(self) -> tuple[str | None, str | None]:
@@ -205,7 +250,11 @@ class ReadingContext(Record):
     @classmethod
     def _parse_history(cls, history: Any) -> Any:
         return tuple(
-            ReadPoint(register_wh=h["register_wh"], read_on=date.fromisoformat(h["read_on"]))
+            ReadPoint(
+                register_wh=h["register_wh"],
+                read_on=date.fromisoformat(h["read_on"]),
+                registers=h["registers"],
+            )
             for h in history
         )
 
@@ -230,6 +279,10 @@ class BillCandidate(Record):
     opening: Read
     closing: Read | None
     reissue_no: int
+    registers: tuple[str, ...] = ()
+    connected_w: int | None = None
+    connected_va: int | None = None
+    pricing: PricingFacts = PricingFacts()
 
 
 class JobRun(Record):

@@ -5,8 +5,8 @@ average daily use with that of earlier windows. Registers are Wh as the meter sh
 the multiplier; uses are Wh after it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +16,16 @@ from typing import Any, Final, Literal, Self
 from services.domain.energy import format_kwh
 from services.domain.money import round_half_up, scaled_text
 
-Rule = Literal["below_last_read", "high_use", "zero_use", "above_next_read", "long_period"]
+Rule = Literal[
+    "below_last_read",
+    "high_use",
+    "zero_use",
+    "above_next_read",
+    "long_period",
+    "register_sum",
+    "high_maximum",
+    "unable_to_price",
+]
 Outcome = Literal["pass", "warn", "review", "not_applicable"]
 Verdict = Literal["accepted", "needs_review"]
 
@@ -35,10 +44,11 @@ class UnableToCompareReads(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadPoint:
-    """What a register showed, in Wh before the multiplier, on a local date."""
+    """What a meter showed, in Wh before the multiplier, on a local date; more registers by name."""
 
     register_wh: int
     read_on: date
+    registers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,11 @@ class Validation:
     def with_doubts_of(self, other: "Validation") -> "Validation":
         """These outcomes, and what another comparison of the same reading finds to review."""
         doubts = (found for found in other.outcomes if found.outcome == "review")
-        return Validation((*self.outcomes, *doubts))
+        return self.with_outcomes(doubts)
+
+    def with_outcomes(self, found: Iterable[RuleOutcome]) -> "Validation":
+        """These outcomes, and those of further rules."""
+        return Validation((*self.outcomes, *found))
 
     @property
     def verdict(self) -> Verdict:

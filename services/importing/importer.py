@@ -1,18 +1,30 @@
 """Imports: the whole file is checked before anything of it is written, then written in chunks."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseRefused
-from services.domain.records import ReadingSource
+from services.domain.records import ReadingSource, TariffVersion
 from services.importing.chunks import chunks_of
+from services.importing.grid_rows import (
+    SUPPLY_COLUMNS,
+    SUPPLY_OPTIONS,
+    TRANSFORMER_COLUMNS,
+    TRANSFORMER_OPTIONS,
+    name_feeders_with_two_names,
+    name_overlaps,
+    supply_row,
+    transformer_row,
+)
+from services.importing.interval_rows import INTERVAL_COLUMNS, INTERVAL_OPTIONS, IntervalFile
 from services.importing.reads import (
     READING_COLUMNS,
+    REGISTER_PREFIX,
     FileRead,
     Judged,
     MeterHistory,
@@ -24,6 +36,7 @@ from services.importing.rows import (
     CUSTOMER_COLUMNS,
     CUSTOMER_OPTIONS,
     METER_COLUMNS,
+    METER_OPTIONS,
     channels_row,
     customer_row,
     meter_row,
@@ -38,6 +51,8 @@ Row = dict[str, Any]
 CHUNK_ROWS = 5000
 METERS_AT_ONCE = 200
 KEPT_ROWS = 20_000
+DAYS_AT_ONCE = 1000
+_ONLY_FOR_TARIFFS = "A date from which it holds goes with tariffs only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +67,27 @@ class Importer:
     zone: ZoneInfo
     chunk_rows: int = CHUNK_ROWS
 
-    def run(self, what: WhatToImport, source: Source, *, actor: str, now: datetime) -> ImportReport:
-        """Import a file of this kind; `now` is in UTC."""
+    def run(
+        self,
+        what: WhatToImport,
+        source: Source,
+        *,
+        actor: str,
+        now: datetime,
+        effective_from: date | None = None,
+    ) -> ImportReport:
+        """Import a file of this kind; `now` is in UTC, `effective_from` for tariffs of URDB."""
+        if what == "tariffs":
+            return self.tariffs(source, actor=actor, now=now, effective_from=effective_from)
+        if effective_from is not None:
+            return ImportReport(errors=(ImportProblem(None, "", _ONLY_FOR_TARIFFS),))
         importers: Mapping[WhatToImport, Callable[..., ImportReport]] = {
             "customers": self.customers,
+            "intervals": self.intervals,
             "meters": self.meters,
             "readings": self.readings,
-            "tariffs": self.tariffs,
+            "supplies": self.supplies,
+            "transformers": self.transformers,
         }
         return importers[what](source, actor=actor, now=now)
 
@@ -81,26 +110,80 @@ class Importer:
         return report
 
     def meters(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
-        """Connect meters to known customers and tariffs, each with its opening read."""
+        """Connect meters to known customers and tariffs, each with its opening read.
+
+        Of a meter that is connected already, the transformer may be set or changed.
+        """
         try:
-            table = read_table(source, required=METER_COLUMNS)
+            table = read_table(source, required=METER_COLUMNS, optional=METER_OPTIONS)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows = [meter_row(cells, zone=self.zone, now=now) for cells in table.rows()]
         _name_duplicates(rows, "serial", table.problems)
-        chunks = list(_chunks_by_account(rows, self.chunk_rows))
+        # An account's meters together: their currencies are compared.
+        chunks = list(_chunks_by("account_no", rows, self.chunk_rows))
         return self._check_and_store("meters", chunks, actor, table.problems, table.ignored)
 
-    def tariffs(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
-        """Add tariffs, or new versions of them, from JSON."""
+    def transformers(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
+        """Add transformers with their feeders, or update those with known codes."""
+        del now  # Nothing of a transformer has a date.
+        try:
+            table = read_table(source, required=TRANSFORMER_COLUMNS, optional=TRANSFORMER_OPTIONS)
+        except UnreadableFile as error:
+            return ImportReport(errors=(error.problem,))
+        rows = [transformer_row(cells) for cells in table.rows()]
+        _name_duplicates(rows, "code", table.problems)
+        name_feeders_with_two_names(rows, table.problems)
+        chunks = list(chunks_of(rows, self.chunk_rows))
+        return self._check_and_store("transformers", chunks, actor, table.problems, table.ignored)
+
+    def supplies(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
+        """Add the energy that went into transformers; a stored value changes only by a correction.
+
+        A row that says `correction` replaces the stored period that it overlaps.
+        """
+        try:
+            table = read_table(source, required=SUPPLY_COLUMNS, optional=SUPPLY_OPTIONS)
+        except UnreadableFile as error:
+            return ImportReport(errors=(error.problem,))
+        rows = [supply_row(cells, zone=self.zone, now=now) for cells in table.rows()]
+        name_overlaps(rows, table.problems)
+        # A transformer's periods together: where one moves, the next may follow.
+        chunks = list(_chunks_by("transformer_code", rows, self.chunk_rows))
+        return self._check_and_store("supplies", chunks, actor, table.problems, table.ignored)
+
+    def intervals(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
+        """Keep interval series of known meters, whole local days; other values are a new version.
+
+        The report counts days.
+        """
+        try:
+            table = read_table(source, required=INTERVAL_COLUMNS, optional=INTERVAL_OPTIONS)
+        except UnreadableFile as error:
+            return ImportReport(errors=(error.problem,))
+        file = IntervalFile(zone=self.zone, now=now, problems=table.problems)
+        for cells in table.rows():
+            file.add(cells)
+        chunks = list(chunks_of(file.rows(), min(self.chunk_rows, DAYS_AT_ONCE)))
+        return self._check_and_store("intervals", chunks, actor, table.problems, table.ignored)
+
+    def tariffs(
+        self, source: Source, *, actor: str, now: datetime, effective_from: date | None = None
+    ) -> ImportReport:
+        """Add tariffs, or new versions of them, from JSON: the project's own, or rates of URDB.
+
+        Rates of URDB hold from `effective_from`, or from their own start date.
+        """
         del now  # A tariff may begin in the past or in the future.
         problems: list[ImportProblem] = []
+        remarks: list[ImportProblem] = []
         try:
-            rows = tariff_rows(source, problems)
+            rows = tariff_rows(source, problems, remarks=remarks, effective_from=effective_from)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         chunks = list(chunks_of(rows, self.chunk_rows))
-        return self._check_and_store("tariffs", chunks, actor, problems, ())
+        report = self._check_and_store("tariffs", chunks, actor, problems, ())
+        return replace(report, remarks=tuple(remarks))
 
     def readings(
         self, source: Source, *, actor: str, now: datetime, as_source: ReadingSource = "imported"
@@ -111,7 +194,7 @@ class Importer:
         as a stored one is left as it is.
         """
         try:
-            table = read_table(source, required=READING_COLUMNS)
+            table = read_table(source, required=READING_COLUMNS, prefix=REGISTER_PREFIX)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         parsed = (file_read(cells, zone=self.zone, now=now) for cells in table.rows())
@@ -135,7 +218,12 @@ class Importer:
         meters = self.database.meter_reads(
             serials=[serial for serial, _ in batch], every_status=True
         )
-        histories = {meter["serial"]: MeterHistory.of(meter) for meter in meters}
+        # Only further registers are compared with what the tariff says of them.
+        versions = self._tariffs() if any(meter["registers"] for meter in meters) else {}
+        histories = {
+            meter["serial"]: MeterHistory.of(meter, versions=versions.get(meter["tariff_id"], ()))
+            for meter in meters
+        }
         judged = Judged()
         for serial, reads in batch:
             if serial in histories:
@@ -144,6 +232,12 @@ class Importer:
                 why = f"No meter has the serial {serial}."
                 judged.problems.extend(ImportProblem(r.row, "meter_serial", why) for r in reads)
         return judged
+
+    def _tariffs(self) -> dict[str, list[TariffVersion]]:
+        by_tariff: dict[str, list[TariffVersion]] = {}
+        for version in self.database.tariff_versions():
+            by_tariff.setdefault(version.tariff_id, []).append(version)
+        return by_tariff
 
     def _store_reads(
         self, all_judged: Iterable[Judged], actor: str, ignored: tuple[str, ...]
@@ -182,7 +276,13 @@ class Importer:
             if problems:
                 break
             counts = {name: count + int(answer[name]) for name, count in counts.items()}
-        return ImportReport(in_order(problems), **counts, ignored_columns=ignored)
+        return ImportReport(
+            errors=in_order(problems),
+            added=counts["added"],
+            changed=counts["changed"],
+            unchanged=counts["unchanged"],
+            ignored_columns=ignored,
+        )
 
 
 def _problems_of(answer: Mapping[str, Any]) -> list[ImportProblem]:
@@ -198,11 +298,10 @@ def _name_duplicates(rows: Sequence[Row], column: str, problems: list[ImportProb
             problems.append(ImportProblem(number, column, why))
 
 
-def _chunks_by_account(rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
-    """Chunks of about `size`, an account's meters together: their currencies are compared."""
+def _chunks_by(column: str, rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
+    """Chunks of about `size`, rows with the same value of a column together."""
     chunk: list[Row] = []
-    in_order_of_account = sorted(rows, key=lambda row: str(row["account_no"]))
-    for _, group in groupby(in_order_of_account, key=lambda row: row["account_no"]):
+    for _, group in groupby(sorted(rows, key=lambda row: str(row[column])), lambda r: r[column]):
         chunk += group
         if len(chunk) >= size:
             yield chunk

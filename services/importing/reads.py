@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.domain.records import ReadingSource
+from services.domain.records import ReadingSource, TariffVersion
+from services.domain.register_rules import RegisterRules, calendars_in_force
+from services.domain.registers import WrongRegisters, check_registers
 from services.domain.validation import (
     ReadingTooLong,
     ReadPoint,
@@ -23,8 +25,12 @@ from services.importing.table import Cells
 from services.submission import InvalidReading, parse_submission
 
 READING_COLUMNS = ("meter_serial", "reading_kwh", "read_at")
+# A column for each further register, such as register:peak; its cell is empty in other rows.
+REGISTER_PREFIX = "register:"
 HISTORY = timedelta(days=400)
 LIVE = ("accepted", "needs_review")
+# The value of each register, with the total's first: what makes two reads of a day the same.
+Shown = tuple[int | tuple[str, int], ...]
 
 
 class FileRead(NamedTuple):
@@ -32,20 +38,25 @@ class FileRead(NamedTuple):
 
     row: int
     serial: str
-    register_wh: int
+    point: ReadPoint
     read_at: datetime
-    read_on: date
 
 
 def file_read(cells: Cells, *, zone: ZoneInfo, now: datetime) -> FileRead | None:
     """A row as a read, under the rules of a submission; a bare date is the start of that day."""
-    body = {name: cells.values[name] for name in READING_COLUMNS}
+    body: dict[str, Any] = {name: cells.values[name] for name in READING_COLUMNS}
+    body["registers"] = {
+        column.removeprefix(REGISTER_PREFIX): text
+        for column, text in cells.values.items()
+        if column.startswith(REGISTER_PREFIX) and text
+    }
     try:
         read = parse_submission(body, zone=zone, now=now)
     except InvalidReading as error:
         cells.refuse("", str(error))
         return None
-    return FileRead(cells.row, read.meter_serial, read.register_wh, read.read_at, read.read_on)
+    point = ReadPoint(read.register_wh, read.read_on, read.registers)
+    return FileRead(cells.row, read.meter_serial, point, read.read_at)
 
 
 def by_meter(reads: Iterable[FileRead], problems: list[ImportProblem]) -> dict[str, list[FileRead]]:
@@ -57,8 +68,8 @@ def by_meter(reads: Iterable[FileRead], problems: list[ImportProblem]) -> dict[s
         group.sort(key=lambda read: read.read_at)
         for before, after in pairwise(group):
             if before.read_at == after.read_at:
-                first, second = sorted((before, after))
-                same = first.register_wh == second.register_wh
+                first, second = sorted((before, after), key=lambda read: read.row)
+                same = first.point == second.point
                 why = f"is the same reading as row {first.row}: keep one of the two."
                 if not same:
                     why = f"has another value than row {first.row} at the very same time."
@@ -83,22 +94,35 @@ class MeterHistory:
     serial: str
     dials: int
     multiplier_milli: int
+    registers: tuple[str, ...]
+    # Of its tariff, where it has further registers.
+    versions: Sequence[TariffVersion] = ()
     # Of the accepted reads, in order of time; the first is the opening read.
     times: list[datetime] = field(default_factory=list)
     points: list[ReadPoint] = field(default_factory=list)
-    live: dict[datetime, int] = field(default_factory=dict)
+    live: set[datetime] = field(default_factory=set)
     # Decided reads too: what a person rejected does not come back with the next import.
-    known: set[tuple[datetime, int]] = field(default_factory=set)
-    days: set[tuple[date, int]] = field(default_factory=set)
+    known: set[tuple[datetime, Shown]] = field(default_factory=set)
+    days: set[tuple[date, Shown]] = field(default_factory=set)
 
     @classmethod
-    def of(cls, meter: Mapping[str, Any]) -> "MeterHistory":
+    def of(
+        cls, meter: Mapping[str, Any], *, versions: Sequence[TariffVersion] = ()
+    ) -> "MeterHistory":
         """From an answer of DatabaseService.meter_reads with reads of every status."""
-        history = cls(meter["id"], meter["serial"], meter["dials"], meter["multiplier_milli"])
+        history = cls(
+            meter_id=meter["id"],
+            serial=meter["serial"],
+            dials=meter["dials"],
+            multiplier_milli=meter["multiplier_milli"],
+            registers=tuple(meter["registers"]),
+            versions=versions,
+        )
         for read in meter["reads"]:
+            on = date.fromisoformat(read["read_on"])
             history._add(
                 at=datetime.fromisoformat(read["read_at"]),
-                point=ReadPoint(read["register_wh"], date.fromisoformat(read["read_on"])),
+                point=ReadPoint(read["register_wh"], on, read["registers"]),
                 status=read["status"],
             )
         return history
@@ -111,31 +135,32 @@ class MeterHistory:
                 continue
             try:
                 validation = self._validate(read)
-            except (InvalidReading, ReadingTooLong, UnableToCompareReads) as error:
+            except (InvalidReading, WrongRegisters, ReadingTooLong, UnableToCompareReads) as error:
                 into.problems.append(ImportProblem(read.row, "", str(error)))
                 continue
-            point = ReadPoint(read.register_wh, read.read_on)
-            self._add(at=read.read_at, point=point, status=validation.verdict)
+            self._add(at=read.read_at, point=read.point, status=validation.verdict)
             into.rows.append(self._row(read, validation, source))
 
     def _add(self, *, at: datetime, point: ReadPoint, status: str) -> None:
-        self.known.add((at, point.register_wh))
+        self.known.add((at, _shown(point)))
         if status not in LIVE:
             return
-        self.live[at] = point.register_wh
-        self.days.add((point.read_on, point.register_wh))
+        self.live.add(at)
+        self.days.add((point.read_on, _shown(point)))
         if status == "accepted":
             self.points.insert(bisect_left(self.times, at), point)
             insort(self.times, at)
 
     def _is_known(self, read: FileRead) -> bool:
-        return (read.read_at, read.register_wh) in self.known or (
-            read.read_on,
-            read.register_wh,
-        ) in self.days
+        shown = _shown(read.point)
+        return (read.read_at, shown) in self.known or (read.point.read_on, shown) in self.days
 
     def _validate(self, read: FileRead) -> Validation:
-        check_fits_dials(read.register_wh, self.dials)
+        point = read.point
+        check_fits_dials(point.register_wh, self.dials)
+        check_registers(
+            point.registers, of_meter=self.registers, serial=self.serial, dials=self.dials
+        )
         if read.read_at in self.live:
             raise InvalidReading("Another value is stored for this meter at this very time.")
         after = bisect_right(self.times, read.read_at)
@@ -145,25 +170,34 @@ class MeterHistory:
                 f"Meter {self.serial} was connected on {opened}; the reading is dated before that."
             )
         first = bisect_right(self.times, self.times[after - 1] - HISTORY)
-        return validate_reading(
-            register_wh=read.register_wh,
-            read_on=read.read_on,
-            last_read=self.points[after - 1],
-            next_read=self.points[after] if after < len(self.points) else None,
-            history=self.points[first:after],
-            dials=self.dials,
-            multiplier_milli=self.multiplier_milli,
-        )
+        against: dict[str, Any] = {
+            "last_read": self.points[after - 1],
+            "next_read": self.points[after] if after < len(self.points) else None,
+            "history": self.points[first:after],
+            "dials": self.dials,
+            "multiplier_milli": self.multiplier_milli,
+        }
+        found = validate_reading(register_wh=point.register_wh, read_on=point.read_on, **against)
+        if not self.registers:
+            return found
+        calendars = calendars_in_force(self.versions, on=point.read_on)
+        rules = RegisterRules(read=point, calendars=calendars, **against)
+        return found.with_outcomes(rules.outcomes())
 
     def _row(self, read: FileRead, validation: Validation, source: ReadingSource) -> dict[str, Any]:
         instant = read.read_at.isoformat()
         return {
-            "id": derived_id("reading", self.serial, instant, str(read.register_wh)),
+            "id": derived_id("reading", self.serial, instant, *map(str, _shown(read.point))),
             "meter_id": self.meter_id,
             "read_at": instant,
-            "read_on": read.read_on.isoformat(),
-            "register_wh": read.register_wh,
+            "read_on": read.point.read_on.isoformat(),
+            "register_wh": read.point.register_wh,
+            "registers": dict(read.point.registers),
             "source": source,
             "status": validation.verdict,
             "validation": validation.to_json(),
         }
+
+
+def _shown(point: ReadPoint) -> Shown:
+    return (point.register_wh, *sorted(point.registers.items()))

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
-WhatToImport = Literal["customers", "meters", "readings", "tariffs"]
+WhatToImport = Literal[
+    "customers", "intervals", "meters", "readings", "supplies", "tariffs", "transformers"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportProblem:
     """One thing that is wrong: `row` as a spreadsheet numbers it, None for the file as a whole.
 
-    In a tariff file `row` is the position in the list and `column` the path within the tariff.
+    In a tariff file `row` is the position in the list and `column` the path within the tariff. A
+    remark has the same form: what an imported rate has and the tariff made of it has not.
     """
 
     row: int | None
@@ -32,6 +35,7 @@ class ImportReport:
     changed: int = 0
     unchanged: int = 0
     ignored_columns: tuple[str, ...] = ()
+    remarks: tuple[ImportProblem, ...] = ()
 
     @property
     def ok(self) -> bool:

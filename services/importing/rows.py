@@ -10,6 +10,12 @@ from services.discord import check_webhook
 from services.domain.energy import parse_kwh, parse_multiplier
 from services.domain.money import exponent
 from services.domain.period import local_date, start_of_day
+from services.domain.registers import (
+    check_registers,
+    measure_of,
+    parse_registers,
+    register_names,
+)
 from services.domain.validation import ReadingTooLong, check_fits_dials
 from services.importing.table import Cells
 from services.submission import EARLIEST
@@ -27,6 +33,7 @@ METER_COLUMNS = (
     "opening_kwh",
     "opened_on",
 )
+METER_OPTIONS = ("transformer_code", "registers", "connected_kw", "connected_kva")
 
 # Derived ids: a file that is imported again, or whose import was interrupted, makes the same rows.
 _NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/import")
@@ -34,6 +41,8 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOST_MULTIPLIER_MILLI = 1_000_000_000
+_MOST_DIALS = 9
+_MOST_CONNECTED_W = 2_000_000_000
 _MANUAL = ("manual", "basic", "mechanical", "electronic", "digital", "analog", "analogue")
 _KINDS = {"smart": "smart"} | dict.fromkeys(_MANUAL, "manual")
 
@@ -80,7 +89,11 @@ def channels_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, An
 
 
 def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
-    """A meter with its opening read as import_meters takes it; `now` is in UTC."""
+    """A meter with its opening read as import_meters takes it; `now` is in UTC.
+
+    Without the column `transformer_code` a known meter keeps its transformer; empty is none. So
+    with `registers`. The connected load stays where its cell is empty.
+    """
     serial = cells.text("serial", most=60, required=True)
     dials = cells.parsed("dials", _dials)
     opening_wh = cells.parsed("opening_kwh", parse_kwh)
@@ -90,7 +103,7 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
         except ReadingTooLong as error:
             cells.refuse("opening_kwh", str(error))
     opened_on = cells.parsed("opened_on", lambda text: _opened_on(text, local_date(now, zone)))
-    return {
+    row = {
         "row": cells.row,
         "id": derived_id("meter", serial),
         "opening_reading_id": derived_id("opening", serial),
@@ -104,6 +117,14 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
         "opened_on": opened_on.isoformat() if opened_on else None,
         "opened_at": start_of_day(opened_on, zone).isoformat() if opened_on else None,
     }
+    if "transformer_code" in cells.values:
+        row["transformer_code"] = cells.text("transformer_code", most=60)
+    if "registers" in cells.values:
+        row |= cells.parsed("registers", lambda text: _registers(text, dials)) or {}
+    for column, name in (("connected_kw", "connected_w"), ("connected_kva", "connected_va")):
+        if cells.values.get(column):
+            row[name] = cells.parsed(column, _connected)
+    return row
 
 
 def _email(text: str) -> str:
@@ -148,8 +169,31 @@ def _multiplier_milli(text: str) -> int:
     return milli
 
 
+def _registers(text: str, dials: int | None) -> dict[str, Any]:
+    """The names of registers, and what those that count up showed at the opening: peak=120.5."""
+    written = [part.partition("=") for part in text.split()]
+    names = register_names(name for name, _, _ in written)
+    opening = parse_registers({name: value for name, equals, value in written if equals})
+    check_registers(opening, of_meter=list(opening), serial="", dials=dials or _MOST_DIALS)
+    measures = [measure_of(name) for name in names]
+    return {
+        "registers": names,
+        "opening_registers": opening,
+        "unopened": [m.name for m in measures if not m.is_maximum and m.name not in opening],
+        "periods": [measure.period for measure in measures if measure.period],
+    }
+
+
+def _connected(text: str) -> int:
+    """A connected load in W (VA)."""
+    watts = parse_kwh(text, what="connected load")
+    if not 0 < watts <= _MOST_CONNECTED_W:
+        raise ValueError("The connected load must be more than 0 and at most 2,000,000.")
+    return watts
+
+
 def _opened_on(text: str, today: date) -> date:
-    day = _day(text)
+    day = parse_day(text)
     if day > today:
         raise ValueError(f"{text} is in the future: the opening read must have been taken.")
     if day < EARLIEST.date():
@@ -157,7 +201,8 @@ def _opened_on(text: str, today: date) -> date:
     return day
 
 
-def _day(text: str) -> date:
+def parse_day(text: str) -> date:
+    """A day written as 2026-03-01. Raises ValueError for another text."""
     if not _DATE.fullmatch(text):
         raise ValueError(f"must be a date written as 2026-03-01, not {text[:20]!r}.")
     try:
@@ -172,7 +217,7 @@ def _opt_in(text: str, zone: ZoneInfo, now: datetime) -> str | None:
         return None
     if text.lower() == "yes":
         return now.isoformat()
-    day = _day(text)
+    day = parse_day(text)
     if day > local_date(now, zone):
         raise ValueError(f"{text} is in the future.")
     return start_of_day(day, zone).isoformat()

@@ -86,11 +86,18 @@ class Table:
         )
 
 
-def read_table(source: Source, *, required: Sequence[str], optional: Sequence[str] = ()) -> Table:
+def read_table(
+    source: Source,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    prefix: str | None = None,
+) -> Table:
     """Open a CSV with at least the required columns, in any order, comma or semicolon between.
 
     Names of columns are compared without case and spaces around them. Columns named in neither
-    list are ignored, and listed in `ignored`. Raises UnreadableFile.
+    list, and not beginning with `prefix`, are ignored, and listed in `ignored`.
+    Raises UnreadableFile.
     """
     text = read_text(source)
     records = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
@@ -107,6 +114,8 @@ def read_table(source: Source, *, required: Sequence[str], optional: Sequence[st
     columns = [cell.strip().lower() for cell in header]
     while columns and not columns[-1]:
         columns.pop()
+    if prefix is not None:
+        optional = (*optional, *(c for c in dict.fromkeys(columns) if c.startswith(prefix)))
     _check_columns(columns, required, optional)
     ignored = tuple(c or "(no name)" for c in columns if c not in (*required, *optional))
     return Table(columns, ignored, _records=records, _header_row=header_row)

@@ -1,32 +1,48 @@
-"""Tariff files: the project's JSON format, one tariff or a list of them."""
+"""Tariff files: the project's JSON format or URDB's, one tariff or a list of them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from services.domain.tariff import InvalidTariff, Tariff, parse_tariff
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id
 from services.importing.source import Source, UnreadableFile, read_text
+from services.importing.urdb import UnusableRate, is_urdb, rates_of, tariff_of
 
 
-def tariff_rows(source: Source, problems: list[ImportProblem]) -> list[dict[str, Any]]:
+def tariff_rows(
+    source: Source,
+    problems: list[ImportProblem],
+    *,
+    remarks: list[ImportProblem] | None = None,
+    effective_from: date | None = None,
+) -> list[dict[str, Any]]:
     """The tariffs of a file as import_tariffs takes them; what is wrong goes to `problems`.
 
-    Raises UnreadableFile.
+    Rates of URDB become tariffs from `effective_from`, or from their own start date; what they
+    have and the tariffs have not goes to `remarks`. Raises UnreadableFile.
     """
-    found = _json_of(read_text(source))
-    listed = found if isinstance(found, list) else [found]
+    text = read_text(source)
+    found = json_of(text)
+    listed: Sequence[Any] = found if isinstance(found, list) else [found]
     if not listed:
         raise UnreadableFile("The list of tariffs is empty.")
+    if is_urdb(found):
+        listed = list(_of_urdb(text, effective_from, problems, remarks))
+    elif effective_from is not None:
+        raise UnreadableFile("A tariff in this project's format says itself from when it holds.")
     tariffs = list(_parsed(listed, problems))
     _check_duplicates(tariffs, problems)
     return [_row(position, tariff) for position, tariff in tariffs]
 
 
-def _json_of(text: str) -> Any:
+def json_of(text: str, *, parse_float: type[float] | type[Decimal] = float) -> Any:
+    """Read JSON, with fractions as `parse_float` makes them. Raises UnreadableFile."""
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=_object, parse_float=parse_float)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, character {error.colno}"
         raise UnreadableFile(f"This is not JSON: {error.msg} at {where}.") from None
@@ -45,8 +61,30 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _parsed(listed: list[Any], problems: list[ImportProblem]) -> Iterator[tuple[int, Tariff]]:
+def _of_urdb(
+    text: str,
+    effective_from: date | None,
+    problems: list[ImportProblem],
+    remarks: list[ImportProblem] | None,
+) -> Iterator[dict[str, Any] | None]:
+    """A tariff for each rate of a file, None for one that no tariff can be made of."""
+    rates = rates_of(json_of(text, parse_float=Decimal))
+    for position, (label, rate) in enumerate(rates, start=1):
+        try:
+            imported = tariff_of(rate, label=label, effective_from=effective_from)
+        except UnusableRate as error:
+            problems += [ImportProblem(position, path, f"{why}.") for path, why in error.problems]
+            yield None
+            continue
+        if remarks is not None:
+            remarks += [ImportProblem(position, path, f"{t}.") for path, t in imported.remarks]
+        yield imported.tariff
+
+
+def _parsed(listed: Sequence[Any], problems: list[ImportProblem]) -> Iterator[tuple[int, Tariff]]:
     for position, data in enumerate(listed, start=1):
+        if data is None and problems:
+            continue  # What is wrong with this rate has been said.
         if not isinstance(data, dict):
             problems.append(ImportProblem(position, "", "is not an object with named fields."))
             continue

@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from services.auth import Principal, Role
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseRefused, TemporaryDatabaseError
-from services.domain.rating import UnableToPriceBill
 from services.domain.records import Meter
 from services.domain.validation import ReadingTooLong
 from services.jobs.runs import Aside, JobContext, JobFailed, StopRequested, set_aside
@@ -34,7 +34,6 @@ UNEXPECTED = "An unexpected error; the log has the details."
 _SAID_WHY = (
     InvalidReading,
     ReadingTooLong,
-    UnableToPriceBill,
     MeterTooBusy,
     DatabaseRefused,
     FinalFailure,
@@ -126,7 +125,7 @@ class _Collection:
         self.context.go_on()
         services, now = self.context.services, self.context.clock
         answer = self.head_end.read(meter.serial)
-        body = {"meter_serial": meter.serial}
+        body = {"meter_serial": meter.serial, "registers": _known(answer, meter)}
         body |= {name: answer[name] for name in ("reading_kwh", "read_at")}
         submission = parse_submission(body, zone=services.settings.timezone, now=now())
         # Safe to repeat: the same reading again is a replay.
@@ -163,3 +162,11 @@ class _Collection:
         done, aside = self._done, self._aside
         self._done, self._aside, self._noted_at = 0, [], time.monotonic()
         self.context.note(done=done, set_aside=aside)
+
+
+def _known(answer: Mapping[str, Any], meter: Meter) -> Any:
+    """The registers that are read of this meter: head-ends send all that theirs have."""
+    sent = answer.get("registers", {})
+    if not isinstance(sent, dict):
+        return sent
+    return {name: value for name, value in sent.items() if name.lower() in meter.registers}

@@ -8,8 +8,9 @@ from datetime import date, timedelta
 
 from services.database.errors import ChainMoved, RunTakenOver
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
-from services.domain.billing import NewBill, Register, draw_up_bill
+from services.domain.billing import NewBill, draw_up_bill
 from services.domain.energy import format_kwh
+from services.domain.metering import Register
 from services.domain.period import EmptyPeriod, first_of_month
 from services.domain.rating import UnableToPriceBill
 from services.domain.records import BillCandidate, TariffVersion
@@ -113,12 +114,20 @@ class _MonthlyBilling:
         services = self.context.services
         try:
             bill = draw_up_bill(
-                register=Register(candidate.meter_id, candidate.dials, candidate.multiplier_milli),
+                register=Register(
+                    meter_id=candidate.meter_id,
+                    dials=candidate.dials,
+                    multiplier_milli=candidate.multiplier_milli,
+                    connected_w=candidate.connected_w,
+                    connected_va=candidate.connected_va,
+                ),
                 opening=candidate.opening,
                 closing=candidate.closing,
                 tariffs=self.tariffs.get(candidate.tariff_id, ()),
                 reissue_no=candidate.reissue_no,
                 issue=services.desk.issue(self.context.now),
+                zone=services.settings.timezone,
+                facts=candidate.pricing,
             )
         except (UnableToPriceBill, EmptyPeriod, InvalidTariff) as error:
             return str(error)

@@ -7,15 +7,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.domain.period import local_date
 from services.domain.records import JobRun
-
-if TYPE_CHECKING:
-    from services.bootstrap import Services
+from services.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +37,7 @@ class StopRequested(Exception):
 class JobContext:
     """What the work of one run has at hand. `now` is when the run began, in UTC."""
 
-    services: "Services"
+    services: Services
     run: JobRun
     now: datetime
     clock: Clock
@@ -110,7 +108,7 @@ def set_aside(subject: str, reason: str) -> Aside:
 
 
 def claim(
-    services: "Services",
+    services: Services,
     *,
     job: str,
     scheduled_on: date,

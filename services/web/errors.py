@@ -15,7 +15,6 @@ from services.database.errors import (
 )
 from services.database.transport import DatabaseRefused, TemporaryDatabaseError
 from services.domain.energy import InvalidEnergy
-from services.domain.rating import UnableToPriceBill
 from services.domain.validation import ReadingTooLong, UnableToCompareReads
 from services.reading_to_bill import MeterTooBusy
 from services.submission import InvalidReading
@@ -41,7 +40,6 @@ _EXPECTED: tuple[tuple[type[Exception], int, str], ...] = (
     (ReadingTooLong, 422, "invalid_reading"),
     (InvalidEnergy, 422, "invalid_reading"),
     (UnableToCompareReads, 422, "invalid_reading"),
-    (UnableToPriceBill, 422, "unable_to_price_bill"),
     (MeterTooBusy, 503, "try_again"),
 )
 _OF_THE_WEB = {

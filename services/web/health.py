@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from services.bootstrap import Services
 from services.database.transport import DatabaseError
+from services.services import Services
 
 NOT_CONFIGURED = "not configured"
 CONFIGURED = "configured"
-NOT_AVAILABLE = "not available in this version"
 
 
 def health_of(services: Services, *, scheduler_running: bool) -> tuple[dict[str, Any], bool]:
@@ -42,4 +41,4 @@ def _outside(services: Services) -> dict[str, str]:
         "auth0": settings.auth0_domain,
     }
     states = {name: CONFIGURED if value else NOT_CONFIGURED for name, value in given.items()}
-    return {"graph": NOT_AVAILABLE if settings.neo4j_uri else NOT_CONFIGURED} | states
+    return {"graph": services.graph.state} | states

@@ -28,11 +28,12 @@ def submitted_json(submitted: Submitted) -> Json:
 
 
 def reading_json(reading: Reading) -> Json:
-    """A reading; `reading_kwh` is what the register shows, before the multiplier."""
+    """A reading; `reading_kwh` and `registers` are what the meter shows, before the multiplier."""
     return {
         "id": reading.id,
         "meter_serial": reading.meter_serial,
         "reading_kwh": format_kwh(reading.register_wh),
+        "registers": {name: format_kwh(value) for name, value in reading.registers.items()},
         "read_at": instant_text(reading.read_at),
         "status": reading.status,
         "source": reading.source,
@@ -106,7 +107,8 @@ def _date_text(day: date | None) -> str | None:
 
 
 def _line_json(line: BillLine, bill: Bill) -> Json:
-    return {
+    """A line; `note` where there is one, the days where the bill has parts."""
+    shown: Json = {
         "code": line.code,
         "description": line.description,
         "quantity": line.quantity,
@@ -114,3 +116,9 @@ def _line_json(line: BillLine, bill: Bill) -> Json:
         "rate": line.rate,
         "amount": bill.money(line.amount_minor).text,
     }
+    if line.note is not None:
+        shown["note"] = line.note
+    if line.part is not None:
+        shown["period_start"] = line.part.start.isoformat()
+        shown["period_end"] = line.part.end.isoformat()
+    return shown

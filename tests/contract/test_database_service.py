@@ -22,6 +22,8 @@ from services.database.errors import (
     RunTakenOver,
 )
 from services.database.service import DatabaseService
+from services.domain.period import next_month
+from services.domain.tariff import parse_tariff
 from services.owed_work import FinalFailure, TemporaryFailure
 from tests.contract.over import Over, dsn_of
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, KSEB
@@ -396,9 +398,46 @@ def test_more_readings_than_rest_gives_at_once(over: Over) -> None:
     assert len(over.same("meter_reads", serials=["M1"])[0]["reads"]) == 1301
 
 
+def test_a_tariff_is_published_once_and_shows_who_did(over: Over) -> None:
+    tariff = parse_tariff(KSEB | {"code": "NEW", "name": "New, (1)"})
+    given: Json = {"version_id": str(uuid4()), "tariff_id": str(uuid4()), "tariff": tariff}
+    assert over.here.publish_tariff(actor=ADMIN.user, **given)
+    assert not over.here.publish_tariff(actor=ADMIN.user, **given)
+    other = parse_tariff(KSEB | {"code": "NEW", "name": "Another"})
+    with pytest.raises(IllegalChange, match="already has another version"):
+        over.here.publish_tariff(actor=ADMIN.user, **given | {"tariff": other})
+    (version,) = over.same("published_versions", code="NEW")
+    assert (version.published_by, version.tariff) == (ADMIN.user, tariff)
+    assert over.same("published_versions", code="n, (1)") == []
+    kseb, new = over.same("tariffs")
+    assert (new.code, new.meters, new.billed_until) == ("NEW", 0, None)
+    assert (kseb.code, kseb.begins) == (KSEB["code"], (date(2020, 1, 1),))
+
+
+def test_what_a_tariff_billed_comes_in_pages(over: Over) -> None:
+    (kseb,) = over.same("tariffs")
+    bills = []
+    for serial in ("M1", "M2", "M3"):
+        over.utility.add_meter(serial)
+        submitted = over.utility.submit(serial, 1117)
+        assert submitted.bill is not None
+        bills.append(submitted.bill)
+    month = bills[0].period_start.replace(day=1)
+    while not bills[0].period_end <= next_month(month):
+        month = next_month(month)
+    asked: Json = {"tariff_id": kseb.id, "month": month}
+    first = over.same("billed_uses", **asked, limit=2)
+    rest = over.same("billed_uses", **asked, after=first[-1], limit=2)
+    assert {use.id for use in (*first, *rest)} == {bill.id for bill in bills}
+    assert {(use.consumption_wh, use.total_minor) for use in first} == {(117_000, 54035)}
+    assert over.same("billed_uses", **asked | {"month": next_month(month)}, limit=2) == []
+    assert over.same("tariffs")[0].billed_until == bills[0].period_end
+
+
 def test_no_method_is_left_out_here() -> None:
     """A method that DatabaseService gains must be tried on both transports too."""
-    files = (Path(__file__), Path(__file__).with_name("over.py"))
+    here = Path(__file__)
+    files = (here, here.with_name("over.py"), here.with_name("test_graph_rows.py"))
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     public = {n for n, _ in inspect.getmembers(DatabaseService, inspect.isfunction) if n[0] != "_"}
     used = {name for name in public if re.search(rf'(here\.{name}\()|("{name}")', text)}

@@ -1,11 +1,14 @@
-"""Run by test_kill.py: submits one reading and kills itself with SIGKILL at a step of the story."""
+"""Run by test_kill.py: submits readings, each in a process that SIGKILLs itself at some step."""
 
+import json
+import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from services.domain.records import Bill, OwedKind
 from services.owed_work import StepDone, StepHandler
@@ -14,6 +17,14 @@ from tests.integration.utility import make_utility
 
 LEASE_SECONDS = 2
 PAYMENT_LINK = "https://pay.example.org/1"
+AT_ONCE = 4
+Case = tuple[int, str]
+CASES: list[Case] = [(step, moment) for step in range(1, 14) for moment in ("running", "done")]
+
+
+def serial_of(step: int, moment: str) -> str:
+    """The meter of a case."""
+    return f"KILL-{step}-{moment}"
 
 
 def handlers_that_note(notes: Path) -> dict[int, StepHandler]:
@@ -37,12 +48,12 @@ def handlers_that_note(notes: Path) -> dict[int, StepHandler]:
     return {step: handler(step) for step in range(8, 14)}
 
 
-def main(arguments: list[str]) -> None:
+def submit_and_die(dsn: str, folder: str, now: str, case: Case) -> None:
     """Submit 1117 kWh and die when the step reaches the moment ("running" or "done")."""
-    dsn, folder, serial, now, step, moment = arguments
+    step, moment = case
 
     def die_there(outcome: StepOutcome) -> None:
-        if outcome.step == int(step) and outcome.status == moment:
+        if (outcome.step, outcome.status) == case:
             os.kill(os.getpid(), signal.SIGKILL)
 
     utility = make_utility(
@@ -52,8 +63,23 @@ def main(arguments: list[str]) -> None:
         step_handlers=handlers_that_note(Path(folder) / "notes"),
         lease_seconds=LEASE_SECONDS,
     )
+    serial = serial_of(step, moment)
     utility.submit(serial, 1117, key=f"key-{serial}", progress=die_there)
 
 
+def main(dsn: str, folder: str, now: str) -> None:
+    """Print how the process of each case ended. They are forked: importing takes a second each."""
+    context = multiprocessing.get_context("fork")
+    ended: list[int | None] = []
+    running: list[Any] = []
+    for case in CASES:
+        running.append(context.Process(target=submit_and_die, args=(dsn, folder, now, case)))
+        running[-1].start()
+        while len(running) == AT_ONCE or (running and case == CASES[-1]):
+            running[0].join()
+            ended.append(running.pop(0).exitcode)
+    sys.stdout.write(json.dumps(ended))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -1,5 +1,6 @@
 """The command line as an operator uses it: a process of its own, exit codes, sentences."""
 
+import json
 import os
 import subprocess
 import sys
@@ -115,8 +116,8 @@ def test_settings_and_database_fail_in_a_sentence(
 def test_an_import_says_what_it_did_or_what_is_wrong_by_row(cli: Run, tmp_path: Path) -> None:
     good = str(PROJECT_FOLDER / "examples" / "customers.csv")
     first, second = cli("import", "customers", good), cli("import", "customers", good)
-    assert first.stdout == "customers: 3 added, 0 changed, 0 unchanged.\n"
-    assert second.stdout == "customers: 0 added, 0 changed, 3 unchanged.\n"
+    assert first.stdout == "customers: 5 added, 0 changed, 0 unchanged.\n"
+    assert second.stdout == "customers: 0 added, 0 changed, 5 unchanged.\n"
     bad = tmp_path / "bad.csv"
     bad.write_text("account_no,name,email,phone,address,vip\nA9,,,,,x\nA9,Nine,nine,,,x\n")
     answer = cli("import", "customers", str(bad))
@@ -128,6 +129,19 @@ def test_an_import_says_what_it_did_or_what_is_wrong_by_row(cli: Run, tmp_path: 
         "row 3, account_no: A9 stands in row 2 already: keep one of the two.",
         "customers: 3 problems, nothing was imported. Correct the file and import it again.",
     ]
+
+
+def test_rates_of_urdb_are_imported_and_what_they_lack_is_noted(cli: Run, tmp_path: Path) -> None:
+    rate = {"label": "x1", "utility": "City Power", "name": "R", "dgrules": "Net Metering"}
+    rate_file = tmp_path / "rate.json"
+    rate_file.write_text(json.dumps(rate | {"energyratestructure": [[{"rate": 0.12}]]}))
+    without_date = cli("import", "tariffs", str(rate_file))
+    assert without_date.returncode == 1
+    assert "row 1, startdate: is missing: say from when the tariff holds." in without_date.stderr
+    answer = cli("import", "tariffs", str(rate_file), "--effective-from", "2026-04-01")
+    assert answer.stdout == "tariffs: 1 added, 0 changed, 0 unchanged.\n"
+    why = "exported energy is not set off against what is used."
+    assert answer.stderr == f"note, row 1, dgrules: Net Metering: {why}\n"
 
 
 def test_imports_and_jobs_name_the_operator(cli: Run, database: str) -> None:
@@ -144,11 +158,14 @@ def test_imports_and_jobs_name_the_operator(cli: Run, database: str) -> None:
     assert actor == started_by
 
 
-def test_a_job_names_what_it_set_aside(cli: Run) -> None:
-    for what in ("customers", "meters"):
-        for name in ("kseb-lt1a", "delhi-domestic-3kw", "delhi-shops-5kw"):
-            cli("import", "tariffs", str(PROJECT_FOLDER / "examples" / "tariffs" / f"{name}.json"))
-        cli("import", what, str(PROJECT_FOLDER / "examples" / f"{what}.csv"))
+def test_a_job_names_what_it_set_aside(cli: Run, tmp_path: Path) -> None:
+    examples, meters = PROJECT_FOLDER / "examples", tmp_path / "meters.csv"
+    lines = (examples / "meters.csv").read_text().splitlines()
+    meters.write_text("\n".join(lines[:2]))
+    cli("import", "tariffs", str(examples / "tariffs" / "kseb-lt1a.json"))
+    cli("import", "customers", str(examples / "customers.csv"))
+    cli("import", "transformers", str(examples / "transformers.csv"))
+    cli("import", "meters", str(meters))
     answer = cli("run-job", "monthly_bills", "--at", "2026-03-01T02:00")
     assert answer.returncode == 0
     assert "  OR-14: No reading dated up to" in answer.stdout

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from services.auth import Principal, Role
-from services.bootstrap import Services, build_services
+from services.bootstrap import build_services
 from services.database.transport import TemporaryDatabaseError
 from services.demo import DemoHeadEnd, NotADemoDatabase, load_demo_if_empty
 from services.demo import load as load_module
@@ -24,9 +24,11 @@ from services.domain.rating import rate
 from services.domain.records import Bill
 from services.domain.validation import ReadPoint, validate_reading
 from services.importing import Importer
+from services.services import Services
 from services.settings import load_settings
 from services.smart_meters import HeadEnd
 from services.submission import parse_submission
+from tests.integration.balance import losses_permille
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ENGINEER = Principal("demo.engineer", Role.ENGINEER, None, "demo")
@@ -174,6 +176,15 @@ def test_stored_validations_are_what_the_rules_say(loaded: Services) -> None:
                 past.append(reading.point)
 
 
+def test_one_transformer_of_four_loses_far_too_much_of_late(loaded: Services) -> None:
+    losses = losses_permille(loaded.database)
+    assert {len(of_one) for of_one in losses.values()} == {16}
+    suspect = losses.pop("T-3")
+    assert min(suspect[-4:]) > 180
+    plausible = [suspect[:-4], *losses.values()]
+    assert all(30 <= loss <= 75 for of_one in plausible for loss in of_one)
+
+
 def test_customers_are_premises_at_addresses_that_reach_nobody(loaded: Services) -> None:
     rows = loaded.database._transport.select("customers", limit=100).rows
     assert len(rows) == 60
@@ -194,7 +205,7 @@ def test_some_meters_wait_for_this_months_reading(loaded: Services) -> None:
 
 def test_the_demo_sends_nothing(loaded: Services) -> None:
     assert loaded.database._transport.select("notifications", limit=1).rows == []
-    assert loaded.database.claim_owed_work(owner="test", lease_seconds=1, limit=1) == []
+    assert not {9, 10, 12} & set(loaded.owed_steps.handlers), "no links, and nothing is sent"
 
 
 def test_the_readmes_first_reading_gives_540_35(empty: Services) -> None:

@@ -293,13 +293,3 @@ def test_seymour_imported_from_its_file_bills_1200_kwh_at_171_55(
     answer = utility.submit("SEY-1", 6200)
     assert answer.bill is not None
     assert answer.bill.money(answer.bill.total_minor).display() == "$171.55"
-
-
-def test_the_example_files_are_good(imports: Imports) -> None:
-    importer = imports.importer
-    for name in ("delhi-domestic-3kw", "delhi-shops-5kw"):
-        assert counts(imports.tariffs(EXAMPLES / "tariffs" / f"{name}.json")) == (1, 0, 0)
-    for what, rows in (("customers", 3), ("meters", 3), ("readings", 4)):
-        report = importer.run(what, EXAMPLES / f"{what}.csv", actor=ACTOR, now=NOW)  # type: ignore[arg-type]
-        assert counts(report) == (rows, 0, 0)
-        assert report.ignored_columns == ()

@@ -14,11 +14,12 @@ import psycopg
 import pytest
 
 from scheduler import JobAlreadyRunning, Scheduler, SchedulerNotRunning, run_job
-from services.bootstrap import Services, build_services
+from services.bootstrap import build_services
 from services.database.errors import RunTakenOver
 from services.jobs import monthly_bills
 from services.jobs.runs import JobContext, claim, perform
 from services.owed_work import OwedSteps
+from services.services import Services
 from services.settings import PROJECT_FOLDER
 from tests.integration.job_tools import (
     AFTER_TWO,

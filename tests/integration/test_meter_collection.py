@@ -17,12 +17,13 @@ import psycopg
 import pytest
 
 from scheduler import run_job
-from services.bootstrap import Services
 from services.database.errors import RunTakenOver
 from services.domain.records import JobRun
 from services.jobs import meter_collection
 from services.jobs.runs import claim, perform
+from services.services import Services
 from services.smart_meters import HeadEnd, HeadEndAway, HeadEndRefused
+from tests.integration.metered import Metered
 from tests.integration.utility import Utility, make_utility
 
 SUNDAY = datetime(2026, 11, 1, 2, 30, tzinfo=UTC)  # 08:00 in Kolkata
@@ -388,3 +389,24 @@ def test_the_monthly_job_bills_what_was_collected(utility: Utility) -> None:
     assert run.done_count == 1
     [bill] = utility.bills_of("S1")
     assert (bill.period_end, bill.total_minor) == (date(2026, 11, 1), 54035)
+
+
+def test_a_meter_s_own_registers_are_collected_and_no_others(
+    utility: Utility, head_end: StandIn
+) -> None:
+    metered = Metered(utility)
+    for serial in ("T1", "T2", "T3"):
+        metered.add_meter(serial, "peak=400 off_peak=600", kind="smart")
+    sent = {"peak": "430", "OFF_PEAK": 670, "voltage": "231"}
+    answers = {"T1": {"registers": sent}, "T2": {}, "T3": {"registers": [1]}}
+
+    def with_registers(serial: str) -> Answer:
+        status, text = reading(serial, 1100)
+        return status, json.dumps(json.loads(text) | answers[serial])
+
+    head_end.answers = with_registers
+    run = collect(utility.services)
+    assert set(reasons(utility, run)) == {"T2", "T3"}
+    assert reasons(utility, run)["T2"].startswith("Say what the register peak of meter T2 shows")
+    (meter,) = utility.services.database.meter_reads(serials=["T1"])
+    assert meter["reads"][-1]["registers"] == {"peak": 430_000, "off_peak": 670_000}

@@ -10,10 +10,11 @@ from typing import Any
 from uuid import uuid4
 
 from services.auth import Principal, Role
-from services.bootstrap import Services, build_services
+from services.bootstrap import build_services
 from services.domain.period import local_date, start_of_day
 from services.owed_work import StepHandler
 from services.reading_to_bill import Submitted
+from services.services import Services
 from services.settings import PROJECT_FOLDER, load_settings
 from services.submission import parse_submission
 

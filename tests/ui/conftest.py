@@ -2,15 +2,21 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.integration.server_process import enterable_folder
 from tests.ui.app_process import AppProcess, start_app
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Other files of tests may keep the machine busy meanwhile; expect() would wait for 5 s.
+_PATIENT_MS = 20_000
+expect.set_options(timeout=_PATIENT_MS)
 # Without a sandbox because it cannot work as root; without the parts that call home.
 _CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
@@ -23,9 +29,18 @@ _CHROMIUM_ARGUMENTS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
+def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit puts the page it runs in the main module's place; other tests need their own."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Return a headless Chromium; without one the test is skipped, or fails when CI=true."""
+    """Return a headless Chromium; without one the test is skipped, or fails when CI=true.
+
+    One a file: Playwright keeps an event loop running in this thread, where others want their own.
+    """
     path = next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
     if path is None:
         reason = "Chromium is not installed (Debian: apt install chromium)"
@@ -49,7 +64,7 @@ def page_at(browser: Browser) -> Iterator[Callable[..., Page]]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(_PATIENT_MS)
         return page
 
     yield make
@@ -70,13 +85,14 @@ def phone(page_at: Callable[..., Page]) -> Page:
 
 
 @pytest.fixture(scope="module")
-def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., AppProcess]]:
+def app_server() -> Iterator[Callable[..., AppProcess]]:
     """Return a starter of apps, each with a data folder of its own; all are stopped at the end.
 
     `app_server()` starts one with the demo, `app_server({"DEMO": "off"})` one without; `folder`
     (the parent of an earlier app's data) starts on data that is there already.
     """
     running: list[AppProcess] = []
+    folders = ExitStack()
 
     def start(
         environment: Mapping[str, str] | None = None,
@@ -84,10 +100,11 @@ def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
         folder: Path | None = None,
         wait: bool = True,
     ) -> AppProcess:
-        folder = folder or tmp_path_factory.mktemp("app")
+        folder = folder or folders.enter_context(contextmanager(enterable_folder)())
         running.append(start_app(folder=folder, environment=environment, wait=wait))
         return running[-1]
 
     yield start
-    unclean = [app for app in running if app.process.poll() is None and not app.stop()]
-    assert not unclean, "The app did not end when asked to. Its log:\n" + unclean[0].log()
+    with folders:
+        unclean = [app for app in running if app.process.poll() is None and not app.stop()]
+        assert not unclean, "The app did not end when asked to. Its log:\n" + unclean[0].log()

@@ -14,10 +14,11 @@ from streamlit.testing.v1 import AppTest
 from scheduler import Scheduler
 from services.auth import Role, hash_api_key
 from services.auth0 import Auth0Tokens
-from services.bootstrap import Services, build_services, run_with
+from services.bootstrap import build_services, run_with
 from services.database.service import DatabaseService
 from services.database.transport import Selection, TemporaryDatabaseError
 from services.owed_work import TemporaryFailure
+from services.services import Services
 from services.settings import PROJECT_FOLDER, load_settings
 from tests.oidc.keys import (
     AUDIENCE,
@@ -275,7 +276,7 @@ class TestServices:
         said = words(signed_in(services, Role.ADMIN, self.PAGE))
         assert "It answers, in" in said
         assert "It does not run in this process" in said
-        assert said.count("Not configured") == 6
+        assert said.count("Not configured") == 7
 
     def test_a_plugged_in_system_is_tested_by_its_button(
         self, services: Services, run: Callable[[Services], None]

@@ -119,6 +119,16 @@ def test_a_status_in_the_address_narrows_the_list(shown: Shown) -> None:
     assert "No message fits." in words(shown.page(q="INV-999999"))
 
 
+def test_what_was_kept_shows_what_would_be_sent_and_offers_no_retry(shown: Shown) -> None:
+    app = shown.page(status="Not sent")
+    assert "1 message" in words(app)
+    assert "What would be sent" in [part.label for part in app.expander]
+    assert [b.key for b in app.button if (b.key or "").startswith("retry-work-")] == [
+        b.key for b in app.button if (b.key or "").startswith("retry-")
+    ]
+    assert "nobody gets it" in app.info[0].value
+
+
 def test_refused_work_shows_its_reason_and_is_taken_up_again(shown: Shown) -> None:
     app = shown.page()
     assert "Needs a look" in [header.value for header in app.subheader]

@@ -18,11 +18,12 @@ from streamlit.testing.v1 import AppTest
 from pages.words import cron_in_words, period, plain
 from scheduler import Scheduler
 from services.auth import Principal, Role
-from services.bootstrap import Services, build_services, run_with
+from services.bootstrap import build_services, run_with
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError, Selection, TemporaryDatabaseError
 from services.domain.period import local_date, start_of_day
 from services.domain.records import Bill, JobRun, Reading
+from services.services import Services
 from services.settings import PROJECT_FOLDER, load_settings
 from services.submission import parse_submission
 
@@ -291,8 +292,10 @@ class TestSubmitReading:
         assert "Total ₹540.35" in said
         for part in ("50 kWh × 3.15", "17 kWh × 4.80", "10% of 424.10", "₹42.41", "Due **"):
             assert part in said
-        assert said.count(":material/check_circle:]") == 7
-        assert said.count("skipped: not configured") == 6
+        assert said.count(":material/check_circle:]") == 9
+        assert "kept in the log, not sent" in said
+        # The graph, the payment link and its way onto the bill, the sending.
+        assert said.count("skipped: not configured") == 4
         assert bill_of(services, serial).reference in said
 
     def test_a_decimal_reading_is_stored_exactly(

@@ -1,11 +1,12 @@
 """What a file must be like: reading it, and saying by row what is wrong with it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.importing import Importer
 from services.importing.reads import READING_COLUMNS, by_meter, file_read
 from services.importing.report import ImportProblem, ImportReport
 from services.importing.rows import (
@@ -297,6 +298,63 @@ def test_a_wrong_tariff_file_says_where(text: str, said: str) -> None:
     except UnreadableFile as error:
         problems.append(error.problem)
     assert said in "; ".join(str(problem) for problem in problems)
+
+
+RATE = (
+    '{"label": "x1", "utility": "City Power", "name": "R", "startdate": 1388534400, "eiaid": 7, '
+    '"energyratestructure": [[{"rate": 0.07000000000000001}]], "energyattrs": [{"a": "b"}]}'
+)
+
+
+def test_rates_of_urdb_are_tariffs_in_dollars_and_what_they_lack_is_remarked() -> None:
+    problems: list[ImportProblem] = []
+    remarks: list[ImportProblem] = []
+    rows = tariff_rows(f'{{"items": [{RATE}]}}', problems, remarks=remarks)
+    assert problems == []
+    assert (rows[0]["code"], rows[0]["currency"]) == ("x1", "USD")
+    assert rows[0]["effective_from"] == "2014-01-01"
+    assert rows[0]["definition"]["charges"][0]["rate"] == "0.07"
+    assert [str(remark) for remark in remarks] == [
+        "row 1, energyratestructure[0][0].rate: 0.07000000000000001 is taken as 0.07.",
+        "row 1: kept in no field: eiaid 7.",
+        "row 1, energyattrs: text for people, not priced: [{'a': 'b'}].",
+    ]
+    rows = tariff_rows(f"[{RATE}]", problems, effective_from=date(2026, 4, 1))
+    assert rows[0]["effective_from"] == "2026-04-01"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (RATE.replace("0.07000000000000001", '"free"'), "row 1, energyratestructure[0][0].rate: f"),
+        (RATE.replace("1388534400", "null"), "row 1, startdate: is missing"),
+        (f"[{RATE}, 5]", "row 2: is not an object with named fields."),
+        (f"[{RATE}, {RATE}]", "row 2, effective_from: x1 from 2014-01-01 stands in position 1"),
+        (f"[{RATE}, {TARIFF}]", "row 1, charges: is missing"),
+        (RATE.replace('"eiaid": 7', '"label": "x2"'), "'label' stands twice"),
+        (RATE.replace("1388534400", "1" * 5000), "A number in this JSON is too long"),
+    ],
+)
+def test_a_wrong_file_of_urdb_says_where(text: str, said: str) -> None:
+    problems: list[ImportProblem] = []
+    try:
+        tariff_rows(text, problems)
+    except UnreadableFile as error:
+        problems.append(error.problem)
+    assert said in "; ".join(str(problem) for problem in problems)
+
+
+def test_a_date_from_which_it_holds_goes_with_tariffs_only() -> None:
+    nothing = Importer(database=None, zone=KOLKATA)  # type: ignore[arg-type]
+    report = nothing.run("meters", "", actor="a", now=NOW, effective_from=date(2026, 4, 1))
+    assert [str(error) for error in report.errors] == [
+        "A date from which it holds goes with tariffs only."
+    ]
+
+
+def test_a_tariff_of_ones_own_says_itself_from_when_it_holds() -> None:
+    with pytest.raises(UnreadableFile, match="says itself from when it holds"):
+        tariff_rows(TARIFF, [], effective_from=date(2026, 4, 1))
 
 
 def test_a_report_says_what_was_written() -> None:

@@ -133,7 +133,7 @@ class Cluster:
         return int(first) if first.strip().isdigit() else None
 
     def _is_server(self, pid: int) -> bool:
-        command = _command_line(pid)
+        command = command_line(pid)
         return "postgres" in command and str(self._home.cluster) in command
 
     def _tidy_log(self) -> None:
@@ -159,7 +159,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _command_line(pid: int) -> str:
+def command_line(pid: int) -> str:
     """The command line of a live process, or "" if there is none (or it is a zombie)."""
     if not Path("/proc/self").exists():
         listing = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]

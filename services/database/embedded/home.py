@@ -177,4 +177,10 @@ def _copy_programs(package: Path, copy: Path) -> None:
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if executable else 0o644)
-    unfinished.rename(copy)
+    try:
+        unfinished.rename(copy)
+    except OSError:
+        # Another process, starting a server of its own at this moment, was quicker.
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if not copy.exists():
+            raise

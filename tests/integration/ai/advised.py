@@ -45,7 +45,8 @@ class Advised:
         self.ai: AiService = ai
         desk = replace(made.services.desk, ai=ai)
         story = replace(made.services.reading_to_bill, desk=desk)
-        services = replace(made.services, desk=desk, reading_to_bill=story)
+        review = replace(made.services.reading_review, desk=desk)
+        services = replace(made.services, desk=desk, reading_to_bill=story, reading_review=review)
         self.utility = Utility(services, made.now)
 
     def calls(self) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ from services.auth import Role
 from tests.integration.utility import Utility
 
 READING = "/webhook/meter-reading"
+# Not a new one each time: it names test cases, which all workers must name alike.
+UNKNOWN_ID = "0b8e2f6c-5a3d-4c1e-9f70-2d6a4b8c1e35"
 SAFE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from services.auth import Role
-from tests.integration.api.talk import answer_of, bearer, error_of
+from tests.integration.api.talk import UNKNOWN_ID, answer_of, bearer, error_of
 from tests.integration.utility import Utility
 
 BILL_FIELDS = {
@@ -108,7 +107,7 @@ def test_a_limit_outside_1_to_100_is_refused(
 @pytest.mark.parametrize(
     "path",
     [
-        f"/api/bills/{uuid4()}",
+        f"/api/bills/{UNKNOWN_ID}",
         "/api/bills/INV-000001",
         "/api/bills/%00",
         "/api/bills/customer/nobody",

@@ -3,20 +3,16 @@
 import http.client
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount, Route
 
 from app import create_app
 from services.web import wsgi_mount
-from services.web.wsgi_mount import WsgiMount
+from tests.integration.api.serving import serving
 from tests.integration.api.talk import READING
 from tests.integration.utility import Utility
 
@@ -24,20 +20,8 @@ from tests.integration.utility import Utility
 @pytest.fixture
 def server(utility: Utility) -> Iterator[int]:
     """The port of a real server with the API mounted on it."""
-    app = create_app(utility.services, clock=lambda: utility.now)
-    api, payments = WsgiMount(app, workers=12), WsgiMount(app, workers=1)
-    routes = [Route("/webhook/stripe", payments), Mount("/webhook", api), Mount("/api", api)]
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        config = uvicorn.Config(Starlette(routes=routes), log_level="critical", lifespan="off")
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield int(listening.getsockname()[1])
-        running.should_exit = True
-        thread.join(timeout=30)
-        assert not thread.is_alive()
+    with serving(create_app(utility.services, clock=lambda: utility.now)) as port:
+        yield port
 
 
 def _ask(

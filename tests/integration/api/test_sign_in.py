@@ -8,12 +8,12 @@ from flask.testing import FlaskClient
 
 import app as app_module
 from services.auth import Role, hash_api_key, new_api_key
-from tests.integration.api.talk import READING, answer_of, bearer, error_of
+from tests.integration.api.talk import READING, UNKNOWN_ID, answer_of, bearer, error_of
 from tests.integration.utility import Utility
 
 PROTECTED = [
     ("POST", READING),
-    ("GET", f"/api/bills/{uuid4()}"),
+    ("GET", f"/api/bills/{UNKNOWN_ID}"),
     ("GET", "/api/bills/customer/A-1"),
     ("GET", "/api/scheduler/status"),
 ]

@@ -41,10 +41,11 @@ def stripe_mock() -> Iterator[str | None]:
         yield None
         return
     program = found.stdout.strip()
-    command = [program, "-http-addr", "127.0.0.1:0"]
+    # With an address of its own for HTTPS too: the default is one that two runs would share.
+    command = [program, "-http-addr", "127.0.0.1:0", "-https-addr", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = next(line for line in process.stdout if "address" in line)
+        said = next(line for line in process.stdout if "HTTP at address" in line)
         # What it says of each request must not fill the pipe.
         threading.Thread(target=process.stdout.read, daemon=True).start()
         yield f"http://127.0.0.1:{said.strip().rpartition(':')[2]}"

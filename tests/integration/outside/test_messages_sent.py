@@ -5,14 +5,18 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from llmock.pytest_plugin import LLMock
 from pydantic import SecretStr
 
+from services.ai.messages import AiMessageWriter
+from services.ai.service import open_ai
+from services.database.direct import DirectTransport
 from services.database.errors import NotFound
 from services.domain.period import local_date
 from services.importing.importer import Importer
-from services.messages import TemplateWriter
+from services.messages import Message, TemplateWriter, WriteMessage
 from services.outside import ServiceRefused
-from services.outside_wiring import Addresses, message_steps, outside_checks
+from services.outside_wiring import Addresses, message_steps, open_outside, outside_checks
 from services.owed_work import StepHandler
 from services.settings import load_settings
 from tests.integration.outside.conftest import MakeOffice, Office, Outside
@@ -20,6 +24,7 @@ from tests.integration.outside.published import (
     OWN_PATH,
     PHONE_ID,
     SHARED_PATH,
+    STRIPE_KEY,
     TOKEN,
     WHATSAPP_TOKEN,
 )
@@ -94,21 +99,94 @@ def test_the_log_has_each_message_with_its_recipient_masked(office: Office) -> N
     assert "540.35" in log["whatsapp"].body
 
 
-def test_without_consent_or_services_the_log_keeps_the_text_and_says_why(
+def test_a_channel_that_is_left_out_is_logged_with_why_and_what_would_go_out(
     make_office: MakeOffice, outside: Outside
 ) -> None:
-    office = make_office(
-        without=("DISCORD_WEBHOOK_URL", "WHATSAPP_TOKEN", "WHATSAPP_PHONE_NUMBER_ID")
-    )
-    office.add_customer(whatsapp_opt_in_at=AGREED)
+    office = make_office(without=("DISCORD_WEBHOOK_URL",))
+    office.add_customer()
     log = office.log(submit(office))
     assert {c: (s.status, s.error) for c, s in log.items()} == {
         "discord": ("not_configured", "not configured"),
         "discord_customer": ("not_configured", "the customer has no webhook"),
-        "whatsapp": ("not_configured", "not configured"),
+        "whatsapp": ("not_configured", "the customer has not agreed to it"),
     }
-    assert all("Your electricity bill" in sent.body for sent in log.values())
+    assert log["discord"].body == "Electricity bill\nAccount: A\\-M1\nAmount: ₹540.35"
+    assert "you used 117 kWh" in log["discord_customer"].body
+    assert "To pay: ₹540.35" in log["whatsapp"].body
     assert outside.discord.seen == outside.whatsapp.seen == []
+
+
+WITHOUT_CHANNEL = {"DEMO": "off"}
+# All is set, and the demo still sends nothing.
+IN_DEMO = {
+    "DEMO": "on",
+    "STRIPE_SECRET_KEY": STRIPE_KEY,
+    "STRIPE_WEBHOOK_SECRET": "whsec_x",
+    "DISCORD_WEBHOOK_URL": "http://127.0.0.1:9/api/webhooks/1/x",
+    "WHATSAPP_TOKEN": WHATSAPP_TOKEN,
+    "WHATSAPP_PHONE_NUMBER_ID": PHONE_ID,
+    "OPENAI_API_KEY": "sk-x",
+    "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [(WITHOUT_CHANNEL, "neither Discord nor WhatsApp has settings"), (IN_DEMO, "the demo sends")],
+)
+def test_without_a_channel_and_in_the_demo_the_message_is_kept_and_nobody_gets_it(
+    make_office: MakeOffice, outside: Outside, own_webhook: str, given: dict[str, str], why: str
+) -> None:
+    office = make_office()
+    office.add_customer(discord_webhook_url=own_webhook, whatsapp_opt_in_at=AGREED)
+    settings = load_settings({"DATABASE_URL": office.dsn} | given)
+    transport = DirectTransport(office.dsn)
+    wired = open_outside(settings, transport)
+    office.utility.services.owed_steps.handlers = wired.step_handlers
+    bill = office.utility.submit("M1", 1117).bill
+    assert bill is not None
+    assert office.owed(bill.id) == (
+        "finished",
+        {
+            8: ("skipped", "not configured"),
+            9: ("skipped", "not configured"),
+            10: ("skipped", "not configured"),
+            11: ("done", "written from a template"),
+            12: ("skipped", "not configured"),
+            13: ("done", "kept in the log, not sent"),
+        },
+    )
+    (row,) = office.database.notifications(bill_id=bill.id).items
+    assert (row.channel, row.status, row.attempts) == ("none", "not_configured", 0)
+    assert why in row.error
+    assert "Your electricity bill INV-000001 is ready." in row.body
+    assert outside.discord.seen == outside.whatsapp.seen == outside.stripe.seen == []
+    assert office.database.failed_work().total == 0
+    wired.close()
+    transport.close()
+
+
+def test_what_ai_wrote_never_goes_to_the_shared_channel(
+    make_office: MakeOffice, outside: Outside, own_webhook: str, llmock: LLMock
+) -> None:
+    llmock.reply(json.dumps({"text": "Namaste {name}! {amount} by {due_date}: {link}"}))
+    office = make_office()
+    office.add_customer(discord_webhook_url=own_webhook)
+    transport = DirectTransport(office.dsn)
+    ai = open_ai(
+        load_settings({"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": llmock.base_url()}), transport
+    )
+    assert ai is not None
+    writer = AiMessageWriter(ai, TemplateWriter("Utility"), Message)
+    steps = office.utility.services.owed_steps
+    steps.handlers = {**steps.handlers, 11: WriteMessage(office.database, writer)}
+    log = office.log(submit(office))
+    posts = {s.path: json.dumps(s.json) for s in outside.discord.accepted()}
+    assert "Namaste House M1! " in posts[OWN_PATH]
+    assert not any(word in posts[SHARED_PATH] for word in ("Namaste", "House", "http"))
+    assert "Namaste" not in log["discord"].body
+    ai.close()
+    transport.close()
 
 
 def test_nobody_who_did_not_agree_is_written_to_on_whatsapp(

@@ -31,7 +31,7 @@ def bill(**how: Any) -> Bill:
     row |= {"consumption_wh": 117_000, "multiplier_milli": 1000, "currency": "INR"}
     row |= {"total_minor": 54035, "amount_paid_minor": 0, "balance_minor": 54035}
     row |= {"status": "issued", "issued_at": NOW, "issued_on": NOW.date(), "overdue_since": None}
-    row |= {"payment_url": LINK, "void_reason": None, "created_at": NOW}
+    row |= {"payment_url": LINK, "void_reason": None, "created_at": NOW, "usage": None}
     return Bill.model_validate(row | how)
 
 

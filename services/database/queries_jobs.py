@@ -1,0 +1,155 @@
+"""The jobs' runs, and the batches of work that they do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from services.database.queries import Json, Queries
+from services.database.transport import Filter
+from services.domain.billing import NewBill
+from services.domain.records import BillCandidate, JobRun, Page
+
+
+class JobQueries(Queries):
+    """Runs of jobs, and what jobs ask and write."""
+
+    def claim_job_run(
+        self,
+        *,
+        job: str,
+        scheduled_on: date,
+        owner: str,
+        lease_seconds: int,
+        started_by: str,
+        rerun: bool = False,
+    ) -> tuple[bool, JobRun]:
+        """Try to take a run; whether it is ours, and the run as it stands or that is in its way.
+
+        With `rerun` also a run that is over is taken, but never one that is under way.
+        """
+        answer = self._call(
+            "claim_job_run",
+            job=job,
+            scheduled_on=scheduled_on.isoformat(),
+            owner=owner,
+            lease_seconds=lease_seconds,
+            started_by=started_by,
+            rerun=rerun,
+        )
+        return bool(answer["claimed"]), JobRun.model_validate(answer["run"])
+
+    def note_job_progress(
+        self, *, run: Mapping[str, Any], done: int = 0, set_aside: Sequence[Json] = ()
+    ) -> None:
+        """Count what a batch did and keep what it set aside; raises RunTakenOver."""
+        self._call("note_job_progress", run=dict(run), done=done, set_aside=list(set_aside))
+
+    def finish_job_run(self, *, run: Mapping[str, Any], status: str, detail: str) -> JobRun:
+        """End a run as done or failed; raises RunTakenOver."""
+        return JobRun.model_validate(
+            self._call("finish_job_run", run=dict(run), status=status, detail=detail)
+        )
+
+    def release_job_run(self, *, run: Mapping[str, Any]) -> JobRun:
+        """Give the lease of an unfinished run back; raises RunTakenOver."""
+        return JobRun.model_validate(self._call("release_job_run", run=dict(run)))
+
+    def job_history(self, *, since: Mapping[str, date] | None = None) -> Json:
+        """`installed_at`, the last run of each job, and its runs scheduled from a date on.
+
+        A job that `since` does not name gives all its runs; runs that did not end well always come.
+        """
+        answer: Json = self._call(
+            "job_history", since={job: on.isoformat() for job, on in (since or {}).items()}
+        )
+        return answer
+
+    def job_runs(self, *, page: int = 1, page_size: int = 20) -> Page[JobRun]:
+        """Runs, the last started first."""
+        rows, total = self._page(
+            "job_run_list",
+            filters=[],
+            order=["started_at.desc", "job.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(JobRun.model_validate(row) for row in rows), total=total)
+
+    def set_aside(self, *, job: str, scheduled_on: date) -> list[Json]:
+        """What a run could not do: {subject, reason, at} (at most 1,000)."""
+        filters = [
+            Filter("job", "eq", job),
+            Filter("scheduled_on", "eq", scheduled_on.isoformat()),
+        ]
+        return self._transport.select(
+            "job_set_aside", filters=filters, order=["subject.asc"], limit=1000
+        ).rows
+
+    def collected_since(self, *, meter_ids: Sequence[str], since: datetime) -> set[str]:
+        """Which of these meters (at most 500) have a smart read stored at or after `since`."""
+        filters = [
+            Filter("meter_id", "in_", list(meter_ids)),
+            Filter("source", "eq", "smart"),
+            Filter("created_at", "gte", since),
+        ]
+        rows = self._transport.select("reading_list", filters=filters, limit=1000).rows
+        return {str(row["meter_id"]) for row in rows}
+
+    def monthly_bill_candidates(
+        self, *, month_start: date, month_end: date, after: str | None, limit: int
+    ) -> list[BillCandidate]:
+        """Active meters not yet billed for the month [month_start, month_end), in order of id."""
+        answer = self._call(
+            "monthly_bill_candidates",
+            month_start=month_start.isoformat(),
+            month_end=month_end.isoformat(),
+            after=after,
+            limit=limit,
+        )
+        return [BillCandidate.model_validate(row) for row in answer["meters"]]
+
+    def store_job_bills(
+        self,
+        *,
+        actor: str,
+        bills: Sequence[NewBill],
+        run: Mapping[str, Any] | None = None,
+        set_aside: Sequence[Json] = (),
+    ) -> tuple[int, list[str]]:
+        """One batch of bills in one transaction: how many were stored, whose chains moved."""
+        answer = self._call(
+            "store_job_bills",
+            actor=actor,
+            bills=[bill.to_json() for bill in bills],
+            set_aside=list(set_aside),
+            **({"run": dict(run)} if run else {}),
+        )
+        return int(answer["stored"]), list(answer["moved"])
+
+    def queue_reminders(
+        self, *, run: Mapping[str, Any], today: date, until: date, limit: int, owed: Json
+    ) -> int:
+        """Owe a reminder for unpaid bills due in [today, until], not yet reminded; how many."""
+        answer = self._call(
+            "queue_reminders",
+            run=dict(run),
+            today=today.isoformat(),
+            until=until.isoformat(),
+            limit=limit,
+            owed=owed,
+        )
+        return int(answer["count"])
+
+    def mark_overdue(
+        self, *, actor: str, run: Mapping[str, Any], today: date, limit: int, owed: Json
+    ) -> int:
+        """Mark unpaid bills due before today as overdue and owe each the notice; how many."""
+        answer = self._call(
+            "mark_overdue",
+            actor=actor,
+            run=dict(run),
+            today=today.isoformat(),
+            limit=limit,
+            owed=owed,
+        )
+        return int(answer["count"])

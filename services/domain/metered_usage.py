@@ -1,0 +1,267 @@
+"""From what a meter measured to the usage that a tariff prices, for a bill or some of its days."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from services.domain.metering import Metering
+from services.domain.money import round_half_up
+from services.domain.period import Period, start_of_day
+from services.domain.rating import (
+    Part,
+    Series,
+    TimeAxis,
+    UnableToPriceBill,
+    Usage,
+    usage_from_series,
+)
+from services.domain.registers import names_for
+from services.domain.tariff import DemandCharge, EnergyCharge, Tariff, compiled, day_number
+
+_PEAKS: Final = ("peak_w", "peak_va", "peak_var")
+_NO_USE: Final = Usage(wh=0)
+_USAGE: Final = {field.name: getattr(_NO_USE, field.name) for field in fields(Usage)}
+
+
+def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
+    """What these days of a bill are priced from, under the tariff in force on them.
+
+    Where they are only some of the bill's days, energy is shared as the intervals have it, else by
+    days. Registers come before intervals. Raises UnableToPriceBill.
+    """
+    part, past, period = _Part(metering, tariff, days), metering.past, metering.period
+    usage = part.by_intervals() if metering.days and part.wants_intervals() else Usage(wh=part.wh)
+    exported = part.exported()
+    of_year = past.charged_minor(tariff, period.start)
+    is_last = days.end == period.end
+    return replace(
+        usage,
+        export_wh=exported,
+        vah=part.counted("kvah"),
+        varh=part.counted("kvarh"),
+        by_period={**usage.by_period, **part.by_period("kwh", part.wh)},
+        export_by_period=part.by_period("export_kwh", exported, prefix="export:"),
+        peak_w=part.peak_w(by_intervals=usage.peak_w),
+        peak_va=metering.maxima.get("max_kva"),
+        peak_var=metering.maxima.get("max_kvar"),
+        peak_w_by_period={**usage.peak_w_by_period, **part.peaks_by_period()},
+        past_peaks_w=past.peaks_w(tariff, period.start),
+        connected_w=metering.register.connected_w,
+        connected_va=metering.register.connected_va,
+        carried_minor=past.carried_minor(period.start) if days.start == period.start else 0,
+        charged_this_year_minor=of_year,
+        closes_year=is_last and of_year is not None and period.end.year > period.start.year,
+    )
+
+
+def usage_json(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] | None:
+    """What a bill is priced from, as it is kept: integers, without what there is none of.
+
+    None where that was the total alone. A bill in parts has the highest peaks, and each part.
+    """
+    written = [_without_defaults(part.usage) for part in parts]
+    if len(parts) > 1 and any(one.keys() - {"wh"} for one in written):
+        peaks = {name for one in written for name in one if name in _PEAKS}
+        days = (part.period for part in parts)
+        kept: dict[str, Any] = {
+            "wh": metering.wh,
+            "parts": [
+                {"start": d.start.isoformat(), "end": d.end.isoformat(), **one}
+                for d, one in zip(days, written, strict=True)
+            ],
+        }
+        kept |= {name: max(one.get(name, 0) for one in written) for name in peaks}
+    else:
+        kept = {"wh": metering.wh} if len(parts) > 1 else written[0]
+    if metering.registers:
+        kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
+    return kept if kept.keys() - {"wh"} else None
+
+
+def _without_defaults(usage: Usage) -> dict[str, Any]:
+    kept = {name: getattr(usage, name) for name in _USAGE if getattr(usage, name) != _USAGE[name]}
+    if usage.wh_before:
+        kept["wh_before"] = {day.isoformat(): wh for day, wh in usage.wh_before.items()}
+    return {"wh": usage.wh} | kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some days of a bill, or all of them, under the tariff in force."""
+
+    metering: Metering
+    tariff: Tariff
+    days: Period
+
+    # Energy
+
+    @property
+    def wh(self) -> int:
+        """The total of these days."""
+        return self._share(self.metering.wh)
+
+    def counted(self, register: str) -> int | None:
+        """What a register counted in these days, None without it."""
+        counted = self.metering.counted.get(register)
+        return None if counted is None else self._share(counted)
+
+    def exported(self) -> int:
+        """The energy exported: by its register, or by those of all periods."""
+        all_hours = self.counted("export")
+        if all_hours is not None:
+            return all_hours
+        by_period = (wh for name, wh in self.metering.counted.items() if name.startswith("export:"))
+        return sum(map(self._share, by_period))
+
+    def by_period(
+        self, quantity: str, total: int, *, prefix: str = ""
+    ) -> dict[str, dict[str, int]]:
+        """The total by period of the calendars of charges for it, as far as registers tell."""
+        calendars = self._calendars(quantity)
+        found = {name: self._by_registers(name, prefix, total) for name in calendars}
+        return {name: periods for name, periods in found.items() if periods is not None}
+
+    def _by_registers(self, calendar: str, prefix: str, total: int) -> dict[str, int] | None:
+        """The total shared as the registers of a calendar's periods counted; None without them.
+
+        One period may lack a register: it has the rest.
+        """
+        registers = self._registers_of(calendar, prefix, self.metering.counted)
+        occurring = self._occurring(calendar)
+        lacking = [p for p, days in occurring.items() if days and p not in registers]
+        if not registers or len(lacking) > 1:
+            return None
+        weights: dict[str, int] = {}
+        for register in dict.fromkeys(registers.values()):
+            # One register may count a period of every season: shared by the days of each.
+            periods = [period for period, name in registers.items() if name == register]
+            days = [occurring[period] for period in periods]
+            counted = self._share(self.metering.counted[register])
+            weights |= _by_name(counted, periods, days if any(days) else [1] * len(days))
+        for period in lacking:
+            weights[period] = max(total - sum(weights.values()), 0)
+        if total and not any(weights.values()):
+            return None
+        return _by_name(total, weights, weights.values())
+
+    def _share(self, quantity: int) -> int:
+        """The part of a quantity that falls on these days."""
+        whole = self.metering.period
+        if self.days == whole:
+            return quantity
+        cuts = [whole.start, self.days.start, self.days.end, whole.end]
+        return _shared(quantity, [self._weight(start, end) for start, end in pairwise(cuts)])[1]
+
+    def _weight(self, start: date, end: date) -> int:
+        """What days count when energy is shared among them."""
+        if not self.metering.days:
+            return (end - start).days
+        return sum(sum(day.wh) for day in self.metering.days if start <= day.day < end)
+
+    # Demand
+
+    def peak_w(self, *, by_intervals: int | None) -> int | None:
+        """The highest demand at any time."""
+        if "max_kw" in self.metering.maxima:
+            return self.metering.maxima["max_kw"]
+        if by_intervals is not None:
+            return by_intervals
+        return max((max(peaks.values()) for peaks in self.peaks_by_period().values()), default=None)
+
+    def peaks_by_period(self) -> dict[str, dict[str, int]]:
+        """The highest demand by period of the calendars of charges per kW, if registers tell it."""
+        found = {name: self._maxima_of(name) for name in self._calendars("kw")}
+        return {name: peaks for name, peaks in found.items() if peaks is not None}
+
+    def _maxima_of(self, calendar: str) -> dict[str, int] | None:
+        """The maximum of each period; None unless each that occurs has a register of its own."""
+        registers = self._registers_of(calendar, "max_kw:", self.metering.maxima)
+        occurring = [period for period, days in self._occurring(calendar).items() if days]
+        own = {registers[period] for period in occurring if period in registers}
+        if len(own) < len(occurring):
+            return None
+        return {period: self.metering.maxima[registers[period]] for period in occurring}
+
+    # Intervals
+
+    def wants_intervals(self) -> bool:
+        """Whether the tariff asks for what the registers do not tell."""
+        charges = self.tariff.charges
+        energy = [charge for charge in charges if isinstance(charge, EnergyCharge)]
+        per_kw = any(c.slab_limits_per == "kw" for c in energy) or any(
+            isinstance(c, DemandCharge) or getattr(c, "times", "") == "billed_kw" for c in charges
+        )
+        return (
+            (per_kw and "max_kw" not in self.metering.maxima)
+            or any(charge.changes for charge in energy)
+            or self._calendars("kwh") != set(self.by_period("kwh", self.wh))
+            or self._calendars("kw") != set(self.peaks_by_period())
+        )
+
+    def by_intervals(self) -> Usage:
+        """The intervals' peaks, and the total shared as they have it."""
+        batch = usage_from_series(series=self._series(), tariff=self.tariff, periods=[self.days])
+        found, _ = batch.row(0)
+        if self.wh and not found.wh:
+            raise UnableToPriceBill("The meter's intervals show no use in these days.")
+        return replace(
+            found,
+            wh=self.wh,
+            by_period={
+                calendar: _by_name(self.wh, periods, periods.values())
+                for calendar, periods in found.by_period.items()
+            },
+            wh_before={
+                day: _shared(self.wh, [before, found.wh - before])[0]
+                for day, before in found.wh_before.items()
+            },
+        )
+
+    def _series(self) -> Series:
+        days, zone = self.metering.days, self.metering.zone
+        wh = np.array([wh for day in days for wh in day.wh], dtype=np.int64)
+        start = start_of_day(days[0].day, zone)
+        return Series(axis=TimeAxis(start, days[0].minutes, len(wh), zone), wh=wh)
+
+    # Calendars
+
+    def _calendars(self, quantity: str) -> set[str]:
+        """Those of the charges for a quantity."""
+        charges = (c for c in self.tariff.charges if isinstance(c, EnergyCharge | DemandCharge))
+        return {c.calendar for c in charges if c.calendar and c.quantity == quantity}
+
+    def _occurring(self, calendar: str) -> dict[str, int]:
+        """On how many of these days there is some half hour of each period."""
+        rule = compiled(self.tariff, calendar)
+        rows = rule.rows(np.arange(day_number(self.days.start), day_number(self.days.end)))
+        counts = [(rows == index).any(axis=1).sum() for index in range(len(rule.periods))]
+        return dict(zip(rule.periods, map(int, counts), strict=True))
+
+    def _registers_of(self, calendar: str, prefix: str, known: Mapping[str, int]) -> dict[str, str]:
+        """The register of each period that has one."""
+        found = {}
+        for period in compiled(self.tariff, calendar).periods:
+            names = names_for(period, seasons=self.tariff.seasons or ())
+            register = next((prefix + name for name in names if prefix + name in known), None)
+            if register is not None:
+                found[period] = register
+        return found
+
+
+def _by_name(total: int, names: Iterable[str], weights: Iterable[int]) -> dict[str, int]:
+    return dict(zip(names, _shared(total, list(weights)), strict=True))
+
+
+def _shared(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole numbers that add up, by cumulative rounding half up as the rating engine shares."""
+    of_all = sum(weights)
+    reached = [
+        round_half_up(Fraction(total * weight, of_all)) if of_all else 0
+        for weight in (0, *accumulate(weights))
+    ]
+    return [after - before for before, after in pairwise(reached)]

@@ -1,0 +1,39 @@
+"""What is kept of tariffs and of the bills made with them, as the Tariffs pages read it."""
+
+from datetime import date, datetime
+
+from services.domain.records import Record, TariffVersion
+
+
+class TariffSummary(Record):
+    """A tariff, how many active meters are on it, and up to which local date it is billed.
+
+    `begins` are the local dates from which its versions hold, in order.
+    """
+
+    id: str
+    code: str
+    name: str
+    currency: str
+    meters: int
+    billed_until: date | None
+    begins: tuple[date, ...]
+
+
+class PublishedVersion(TariffVersion):
+    """A version with who published it and when."""
+
+    published_at: datetime
+    published_by: str | None
+
+
+class BilledUse(Record):
+    """What an issued bill was made of: local dates (the end excluded), Wh, minor units."""
+
+    id: str
+    account_no: str
+    meter_serial: str
+    period_start: date
+    period_end: date
+    consumption_wh: int
+    total_minor: int

@@ -1,0 +1,150 @@
+"""Bills of the past priced again under another version of a tariff: who would pay more or less."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import count
+from typing import Final
+
+import numpy as np
+
+from services.domain.energy import format_kwh
+from services.domain.money import Money
+from services.domain.published_tariffs import BilledUse
+from services.domain.rating import UnableToPriceBill, UsageBatch, rate_many
+from services.domain.tariff import Tariff
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_MOST_BINS: Final = 24
+_CSV_COLUMNS: Final = (
+    "account_no", "meter_serial", "period_start", "period_end", "kwh", "currency", "before",
+    "after", "change",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One bill as it was issued and as the version would have made it, in minor units."""
+
+    bill: BilledUse
+    after_minor: int
+
+    @property
+    def change_minor(self) -> int:
+        """What the customer would pay more; below 0, less."""
+        return self.after_minor - self.bill.total_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Bills whose change lies from `low_minor` up to, and not including, `high_minor`.
+
+    Bills that would not change are in a bin of their own, from 0 to 0.
+    """
+
+    low_minor: int
+    high_minor: int
+    bills: int
+
+
+@dataclass(slots=True)
+class Replay:
+    """The bills of a month under a version, and how many could not be priced so, by reason."""
+
+    tariff: Tariff
+    replayed: list[Replayed] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def add(self, bills: Sequence[BilledUse]) -> None:
+        """Price a batch of bills again, from their kWh and days alone.
+
+        Where the version needs more than that, they are counted in `left_out` under the reason.
+        """
+        if not bills:
+            return
+        try:
+            rated = rate_many(tariff=self.tariff, batch=_batch(bills))
+        except UnableToPriceBill as error:
+            self.left_out[str(error)] = self.left_out.get(str(error), 0) + len(bills)
+            return
+        totals = rated.total_minor.tolist()
+        self.replayed += map(Replayed, bills, totals)
+
+    @property
+    def before_minor(self) -> int:
+        """What the replayed bills came to."""
+        return sum(one.bill.total_minor for one in self.replayed)
+
+    @property
+    def after_minor(self) -> int:
+        """What they would have come to."""
+        return sum(one.after_minor for one in self.replayed)
+
+    @property
+    def lose(self) -> int:
+        """How many would pay more."""
+        return sum(one.change_minor > 0 for one in self.replayed)
+
+    @property
+    def gain(self) -> int:
+        """How many would pay less."""
+        return sum(one.change_minor < 0 for one in self.replayed)
+
+    def losers(self, most: int = 10) -> list[Replayed]:
+        """Those who would pay more, the largest change first."""
+        found = [one for one in self.replayed if one.change_minor > 0]
+        return sorted(found, key=lambda one: (-one.change_minor, one.bill.account_no))[:most]
+
+    def gainers(self, most: int = 10) -> list[Replayed]:
+        """Those who would pay less, the largest change first."""
+        found = [one for one in self.replayed if one.change_minor < 0]
+        return sorted(found, key=lambda one: (one.change_minor, one.bill.account_no))[:most]
+
+    def distribution(self) -> list[Bin]:
+        """How many bills change by how much, in at most some two dozen bins of one round width."""
+        changes = [one.change_minor for one in self.replayed]
+        unchanged = changes.count(0)
+        bins = [Bin(0, 0, unchanged)] if unchanged else []
+        counts: dict[int, int] = {}
+        width = _round_width(min(changes, default=0), max(changes, default=0))
+        for change in filter(None, changes):
+            counts[change // width] = counts.get(change // width, 0) + 1
+        bins += [Bin(n * width, (n + 1) * width, counts[n]) for n in counts]
+        return sorted(bins, key=lambda one: (one.low_minor, one.high_minor))
+
+    def csv(self) -> str:
+        """Every replayed bill as a line of CSV; amounts are decimals of the currency."""
+        currency = self.tariff.currency
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(_CSV_COLUMNS)
+        for one in self.replayed:
+            amounts = (one.bill.total_minor, one.after_minor, one.change_minor)
+            writer.writerow(
+                (
+                    one.bill.account_no,
+                    one.bill.meter_serial,
+                    one.bill.period_start,
+                    one.bill.period_end,
+                    format_kwh(one.bill.consumption_wh),
+                    currency,
+                    *(Money(minor, currency).text for minor in amounts),
+                )
+            )
+        return text.getvalue()
+
+
+def _batch(bills: Sequence[BilledUse]) -> UsageBatch:
+    return UsageBatch(
+        start=np.array([bill.period_start.toordinal() - _EPOCH for bill in bills]),
+        end=np.array([bill.period_end.toordinal() - _EPOCH for bill in bills]),
+        wh=np.array([bill.consumption_wh for bill in bills]),
+    )
+
+
+def _round_width(low: int, high: int) -> int:
+    """1, 2 or 5 times a power of ten, so that few bins of it reach from `low` to `high`."""
+    widths: Iterator[int] = (factor * 10**power for power in count() for factor in (1, 2, 5))
+    return next(width for width in widths if (high - low) // width < _MOST_BINS - 2)

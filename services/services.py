@@ -1,0 +1,45 @@
+"""What the system is made of once it is wired."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.auth import SignInTickets, Tokens
+from services.bill_approval import BillApproval
+from services.billing_desk import BillingDesk
+from services.checks import Check
+from services.database.service import DatabaseService
+from services.graph import OpenedGraph
+from services.owed_work import OwedSteps
+from services.reading_review import ReadingReview
+from services.reading_to_bill import ReadingToBill
+from services.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that pages, the HTTP API, the scheduler and the command line work with."""
+
+    settings: Settings
+    database: DatabaseService
+    tokens: Tokens
+    tickets: SignInTickets
+    owed_steps: OwedSteps
+    desk: BillingDesk
+    reading_to_bill: ReadingToBill
+    reading_review: ReadingReview
+    bill_approval: BillApproval
+    # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
+    headend_url: str | None = None
+    # The bills as a network, or why there is none.
+    graph: OpenedGraph = field(default_factory=OpenedGraph)
+    # What the Services page tests beside our own systems.
+    checks: tuple[Check, ...] = ()
+    # Brings a dead server of our own back; does nothing where the database is somebody else's.
+    revive_database: Callable[[], None] = lambda: None
+    # Undone in reverse order by close().
+    closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
+
+    def close(self) -> None:
+        """Give back connections and, as the last process of the data folder, stop its server."""
+        for close in reversed(self.closers):
+            close()

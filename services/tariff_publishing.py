@@ -1,0 +1,40 @@
+"""A person publishes a version of a tariff, and asks first what it would have changed."""
+
+from datetime import date
+
+from services.auth import Principal, Role, require
+from services.database.service import DatabaseService
+from services.domain.replay import Replay
+from services.domain.tariff import Tariff
+from services.importing.rows import derived_id
+
+BILLS_AT_ONCE = 5000
+
+
+def publish(database: DatabaseService, *, tariff: Tariff, principal: Principal) -> bool:
+    """Make a version of a tariff hold from its effective date; False when it does already.
+
+    Its ids are those that an import of it would have. Raises NotAllowed, and IllegalChange with
+    the reason why the version may not be added.
+    """
+    require(principal, Role.ADMIN)
+    return database.publish_tariff(
+        actor=principal.user,
+        version_id=derived_id("tariff", tariff.code, tariff.effective_from.isoformat()),
+        tariff_id=derived_id("tariff", tariff.code),
+        tariff=tariff,
+    )
+
+
+def replay(database: DatabaseService, *, tariff: Tariff, tariff_id: str, month: date) -> Replay:
+    """The issued bills of a month that the tariff `tariff_id` made, priced again under `tariff`."""
+    found = Replay(tariff)
+    bills = database.billed_uses(tariff_id=tariff_id, month=month, limit=BILLS_AT_ONCE)
+    while bills:
+        found.add(bills)
+        if len(bills) < BILLS_AT_ONCE:
+            break
+        bills = database.billed_uses(
+            tariff_id=tariff_id, month=month, after=bills[-1], limit=BILLS_AT_ONCE
+        )
+    return found

@@ -1,0 +1,71 @@
+"""A meter with more registers than the total, on the pages of engineers and administrators."""
+
+import pytest
+
+from services.auth import Role
+from services.services import Services
+from tests.integration.metered import Metered
+from tests.integration.utility import Utility
+from tests.ui.test_pages import fill, now, on_meter, press, running, services, signed_in, words
+
+__all__ = ["running", "services"]
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def metered(services: Services) -> Metered:
+    return Metered(Utility(services, now()))
+
+
+def test_each_register_has_its_field_and_its_row_on_the_bill(
+    services: Services, metered: Metered
+) -> None:
+    metered.add_meter("P1", "peak=400 off_peak=600 max_kw")
+    app = on_meter(services, "P1")
+    labels = [field.label for field in app.text_input]
+    assert labels == ["Reading (kWh)", "Peak (kWh)", "Off peak (kWh)", "Maximum demand (kW)"]
+    fill(app, "Reading (kWh)", "1100")
+    fill(app, "Peak (kWh)", "430")
+    press(app, "Submit reading")
+    assert "The register off_peak is missing" in words(app)
+    fill(app, "Off peak (kWh)", "670")
+    fill(app, "Maximum demand (kW)", "4.2")
+    press(app, "Submit reading")
+    found = words(app)
+    assert "stored and billed: **₹550.00**" in found
+    assert "| Peak | :small[400 to 430] | 30 kWh |" in found
+    assert "| Maximum demand | :small[highest] | 4.2 kW |" in found
+
+
+def test_a_plain_meter_has_one_field(services: Services, metered: Metered) -> None:
+    metered.add_meter("P2")
+    assert [field.label for field in on_meter(services, "P2").text_input] == ["Reading (kWh)"]
+
+
+def test_a_reading_that_cannot_be_priced_asks_and_is_kept(
+    services: Services, metered: Metered
+) -> None:
+    metered.add_meter("P3")
+    app = on_meter(services, "P3")
+    fill(app, "Reading (kWh)", "1100")
+    press(app, "Submit reading")
+    assert "needs the energy in each period of the calendar tou" in words(app)
+    press(app, "Submit anyway")
+    assert "waits for an administrator" in words(app)
+
+
+def test_one_wrong_register_is_corrected_and_the_others_kept(
+    services: Services, metered: Metered
+) -> None:
+    metered.add_meter("P4", "peak=400 off_peak=600")
+    flagged = metered.submit("P4", 1100, peak=480, off_peak=670).reading
+    app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=flagged.id)
+    assert "off_peak and peak used 150 kWh, the total 100 kWh" in words(app)
+    app.segmented_control[0].set_value("Correct").run()
+    assert [field.value for field in app.text_input] == ["1100", "480", "670", ""]
+    fill(app, "Peak (kWh)", "430")
+    press(app, "Show what it bills")
+    assert "Bills **₹550.00**" in words(app)
+    fill(app, "Reason", "Misread")
+    press(app, "Correct and bill")
+    assert services.database.reading(flagged.id).status == "superseded"

@@ -1,0 +1,267 @@
+"""The Tariffs pages, run without a browser over a real database."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from scheduler import Scheduler
+from services.auth import Role
+from services.bootstrap import build_services, run_with
+from services.database.service import DatabaseService
+from services.domain.period import first_of_month, local_date, next_month, start_of_day
+from services.domain.tariff import parse_tariff
+from services.services import Services
+from services.settings import PROJECT_FOLDER, load_settings
+from services.submission import parse_submission
+from tests.integration.utility import ADMIN
+from tests.ui.test_pages import Away, now, press, put, signed_in, words
+
+pytestmark = pytest.mark.postgres
+
+LIST, DETAIL, EDITOR = "admin/tariffs.py", "admin/tariff.py", "admin/tariff_editor.py"
+EXAMPLES = PROJECT_FOLDER / "examples/tariffs"
+KSEB = json.loads((EXAMPLES / "kseb-lt1a.json").read_text())
+CODE = KSEB["code"]
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    """Services over an embedded server of this module's own, with a tariff that billed 117 kWh."""
+    folder = Path(tempfile.mkdtemp(prefix="billing-tariff-pages-"))
+    folder.chmod(0o711)
+    built = build_services(load_settings({"DATA_DIR": str(folder / "data"), "DEMO": "off"}))
+    add_tariff(built, KSEB)
+    add_bill(built)
+    yield built
+    built.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def running(services: Services) -> Iterator[None]:
+    """What the pages find in this process."""
+    run_with(services, Scheduler(services))
+    yield
+    run_with(None)
+
+
+def add_tariff(services: Services, data: dict[str, Any]) -> None:
+    tariff = parse_tariff(data)
+    ids = {"version_id": str(uuid4()), "tariff_id": str(uuid4())}
+    services.database.publish_tariff(actor="test", tariff=tariff, **ids)
+
+
+def add_bill(services: Services) -> None:
+    """A bill of 117 kWh that ended on the last day of the month before."""
+    zone = services.settings.timezone
+    closed = first_of_month(local_date(now(), zone)) - timedelta(days=1)
+    opened = closed - timedelta(days=31)
+    customer = {"account_no": "A-1", "name": "House", "email": "", "phone": "", "address": "x"}
+    put(services, "customers", customer | {"id": str(uuid4())})
+    meter: dict[str, Any] = {
+        "id": str(uuid4()),
+        "opening_reading_id": str(uuid4()),
+        "serial": "M-1",
+    }
+    meter |= {"account_no": "A-1", "tariff_code": CODE, "kind": "manual", "dials": 5}
+    meter |= {"multiplier_milli": 1000, "opening_wh": 1_000_000, "opened_on": opened.isoformat()}
+    put(services, "meters", meter | {"opened_at": start_of_day(opened, zone).isoformat()})
+    read_at = start_of_day(closed, zone)
+    body = {"meter_serial": "M-1", "reading_kwh": "1117", "read_at": read_at.isoformat()}
+    submitted = services.reading_to_bill.submit(
+        submission=parse_submission(body, zone=zone, now=now()),
+        principal=ADMIN,
+        now=now(),
+        arrived_by="a test",
+    )
+    assert submitted.bill is not None
+
+
+def opened(services: Services, page: str, **query: str) -> AppTest:
+    return signed_in(services, Role.ADMIN, page, **query)
+
+
+def write(app: AppTest, label: str, text: str) -> AppTest:
+    """Type into the first field with this label."""
+    field = next(field for field in app.text_input if field.label == label)
+    return field.set_value(text).run()
+
+
+def look_at(app: AppTest, label: str) -> AppTest:
+    """Choose one of the views."""
+    group = next(group for group in app.button_group if label in group.options)
+    return group.set_value(label).run()
+
+
+def figures(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def value_of(app: AppTest, label: str) -> str:
+    return str(next(field.value for field in app.text_input if field.label == label))
+
+
+class TestWhoSeesThem:
+    @pytest.mark.parametrize("page", [LIST, DETAIL, EDITOR])
+    def test_an_engineer_is_not_allowed(self, services: Services, page: str) -> None:
+        app = signed_in(services, Role.ENGINEER, page, code=CODE)
+        assert "Not allowed: this page is for administrators." in words(app)
+        assert not app.title
+
+    @pytest.mark.parametrize("page", [LIST, DETAIL, EDITOR])
+    def test_a_page_run_past_the_menu_asks_who_is_there(self, page: str) -> None:
+        app = AppTest.from_file(str(PROJECT_FOLDER / "pages" / page), default_timeout=20).run()
+        assert words(app) == "Sign in first."
+
+    @pytest.mark.parametrize("page", [LIST, DETAIL, EDITOR])
+    def test_without_a_database_it_is_said_calmly(self, services: Services, page: str) -> None:
+        run_with(replace(services, database=DatabaseService(Away())), Scheduler(services))
+        app = opened(services, page, code=CODE)
+        assert "The database cannot be reached just now" in words(app)
+        assert not app.exception
+
+    @pytest.mark.parametrize("page", [DETAIL, EDITOR])
+    def test_a_tariff_that_is_not_there_is_told(self, services: Services, page: str) -> None:
+        assert "No such" in words(opened(services, page, code="NONE"))
+
+
+class TestListAndDetail:
+    def test_each_tariff_is_listed_with_its_versions_and_meters(self, services: Services) -> None:
+        said = words(opened(services, LIST))
+        assert f"**{CODE}** · INR · 1 meter · " in said
+        assert "in force since 1 Jan 2020" in said
+
+    def test_a_version_is_read_in_words(self, services: Services) -> None:
+        app = opened(services, DETAIL, code=CODE)
+        said = words(app)
+        assert "50 to 100 kWh: 3.70" in said
+        assert "half up to the smallest amount" in said
+        assert "Published by test" in said
+        assert not app.exception
+
+    def test_117_kwh_are_previewed_as_540_35_with_the_next_kwh_and_the_arithmetic(
+        self, services: Services
+    ) -> None:
+        app = look_at(opened(services, DETAIL, code=CODE), "Preview")
+        app.slider[0].set_value(117).run()
+        assert figures(app)["117 kWh cost"] == "₹540.35"
+        assert figures(app)["One kWh more costs"] == "₹5.38"
+        assert "424.10 × 10 ÷ 100 = 42.41" in app.code[0].value
+        assert not app.exception
+
+    def test_the_bills_of_last_month_stay_what_they_were(self, services: Services) -> None:
+        app = look_at(opened(services, DETAIL, code=CODE), "Last month")
+        assert figures(app) == {
+            "Billed": "₹540.35",
+            "Under this version": "₹540.35",
+            "Pay more": "0",
+            "Pay less": "0",
+        }
+
+    def test_two_versions_stand_side_by_side(self, services: Services) -> None:
+        first = KSEB | {"code": "TWO", "name": "Two versions"}
+        second = json.loads(json.dumps(first)) | {"effective_from": "2021-01-01"}
+        second["charges"][0]["slabs"][1]["rate"] = "4.10"
+        add_tariff(services, first)
+        add_tariff(services, second)
+        said = words(opened(services, DETAIL, code="TWO"))
+        assert "Charges: 1 changed, 6 unchanged." in said
+        assert "| 1 Jan 2020 | 1 Jan 2021 |" in said
+        assert "50 to 100 kWh: 3.70" in said
+        assert "**50 to 100 kWh: 4.10** :orange-badge[+0.40 (+10.8%)]" in said
+
+
+class TestEditor:
+    def test_it_starts_from_the_version_with_the_next_date_that_is_free(
+        self, services: Services
+    ) -> None:
+        app = opened(services, EDITOR, code=CODE)
+        today = local_date(now(), services.settings.timezone)
+        assert app.date_input[0].value == next_month(today)
+        assert "This tariff can be used." in words(app)
+
+    def test_a_new_rate_shows_at_once_in_the_preview_and_in_the_changes(
+        self, services: Services
+    ) -> None:
+        app = write(opened(services, EDITOR, code=CODE), "Slab 1: rate", "4.15")
+        app.slider[0].set_value(100).run()
+        assert figures(app)["100 kWh cost"] == "₹503.89"  # 50 × 1.00 and 10% duty more
+        assert "now +₹55.00 (+12.3%)" in words(app)
+        assert "+1.00 (+31.7%)" in words(look_at(app, "Changes"))
+        # Who pays more for last month.
+        assert figures(look_at(app, "Last month"))["Pay more"] == "1"
+        assert "| A-1 :gray[:small[M-1]] | ₹540.35 → ₹595.35 | +₹55.00 (+10.2%) |" in words(app)
+
+    def test_a_wrong_number_stays_in_its_field_with_the_reason(self, services: Services) -> None:
+        app = write(opened(services, EDITOR, code=CODE), "Slab 1: rate", "3.l5")
+        assert value_of(app, "Slab 1: rate") == "3.l5"
+        said = words(app)
+        assert "charges[0].slabs[0].rate" in said
+        assert said.count("must be plain decimals") == 2  # beneath the field and in the list
+        assert not app.exception
+
+    def test_form_and_json_are_two_ways_to_write_one_text(self, services: Services) -> None:
+        app = write(opened(services, EDITOR, code=CODE), "Slab 1: rate", "3.16")
+        look_at(app, "JSON")
+        text = str(app.text_area[0].value)
+        assert '{"up_to_kwh": "50", "rate": "3.16"}' in text
+        app.text_area[0].set_value(text.replace("3.16", "3.17")).run()
+        assert value_of(look_at(app, "Form"), "Slab 1: rate") == "3.17"
+
+    def test_text_that_is_no_json_is_kept_and_the_place_is_named(self, services: Services) -> None:
+        app = look_at(opened(services, EDITOR, code=CODE), "JSON")
+        app.text_area[0].set_value('{"code": "KSEB-LT1A",').run()
+        assert app.text_area[0].value == '{"code": "KSEB-LT1A",'
+        assert "line 1, character" in words(app)
+        assert not app.exception
+
+    def test_a_draft_is_still_there_after_a_look_at_another_page(self, services: Services) -> None:
+        app = write(opened(services, EDITOR, code=CODE), "Slab 1: rate", "3.18")
+        app.switch_page(LIST).run()
+        app.query_params["code"] = CODE
+        app.switch_page(EDITOR).run()
+        assert value_of(app, "Slab 1: rate") == "3.18"
+        press(app, "Yes, start over")
+        assert value_of(app, "Slab 1: rate") == "3.15"
+
+    def test_a_file_takes_the_place_of_the_draft_to_the_letter(self, services: Services) -> None:
+        app = opened(services, EDITOR)
+        text = (EXAMPLES / "kseb-eht-66kv.json").read_text()
+        app.file_uploader[0].upload("rate.json", text.encode(), "application/json").run()
+        press(app, "Use it")
+        assert look_at(app, "JSON").text_area[0].value == text
+        assert "This tariff can be used." in words(app)
+        assert not app.exception
+
+
+class TestPublishing:
+    def test_a_published_version_is_in_force_from_its_date_under_my_name(
+        self, services: Services
+    ) -> None:
+        add_tariff(services, KSEB | {"code": "PUB", "name": "To publish"})
+        app = write(opened(services, EDITOR, code="PUB"), "Amount", "7.00")
+        app = press(look_at(app, "Publish"), "Yes, publish it")
+        assert "**7.00 per bill** :orange-badge[+1.00 (+16.7%)]" in words(app)
+        newest = services.database.published_versions(code="PUB")[0]
+        assert newest.published_by == "some.admin"
+        assert newest.effective_from == next_month(local_date(now(), services.settings.timezone))
+        assert newest.tariff.to_json()["charges"][2]["amount"] == "7.00"
+
+    def test_a_refusal_says_why_and_keeps_the_draft(self, services: Services) -> None:
+        app = write(opened(services, EDITOR, code=CODE), "Amount", "8.00")
+        app.date_input[0].set_value(date(2020, 2, 1)).run()
+        press(look_at(app, "Publish"), "Yes, publish it")
+        said = words(app)
+        assert "Tariff KSEB-LT1A is billed up to" in said
+        assert "your draft is kept" in said
+        assert value_of(app, "Amount") == "8.00"
+        assert len(services.database.published_versions(code=CODE)) == 1
