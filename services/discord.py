@@ -31,7 +31,6 @@ TITLE_LIMIT: Final = 256
 FIELD_NAME_LIMIT: Final = 256
 FIELD_VALUE_LIMIT: Final = 1024
 FIELDS_LIMIT: Final = 25
-EMBED_LIMIT: Final = 6000
 
 # A pause that is worth waiting for at once; a longer one is left to the background.
 PATIENCE_SECONDS: Final = 2.0

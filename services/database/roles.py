@@ -7,7 +7,6 @@ import psycopg
 from services.database.direct import as_database_error
 
 ROLES_SQL = Path(__file__).with_name("supabase_roles.sql")
-ACCESS_REFUSED = "42501"
 
 
 class UnableToPrepareRoles(Exception):

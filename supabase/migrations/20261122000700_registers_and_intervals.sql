@@ -428,7 +428,7 @@ language sql stable set search_path = '' as $$
     where q.problem is not null
 $$;
 
--- As before, and with registers and connected load: null leaves them as they are.
+-- As before, and with the transformer ('' is none), registers and connected load: null leaves them as they are.
 create or replace function public.import_meters(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
