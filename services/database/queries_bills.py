@@ -97,7 +97,3 @@ class BillQueries(Queries):
             "overview", today=today.isoformat(), currency=currency, months=months
         )
         return answer
-
-    def has_bills(self) -> bool:
-        """Whether there is any bill, void ones included."""
-        return bool(self._transport.select("bills", limit=1).rows)

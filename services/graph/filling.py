@@ -3,7 +3,7 @@
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from services.database.transport import DatabaseError
 from services.graph.graph import Graph, GraphSource
@@ -16,18 +16,10 @@ LONGEST_PAUSE_SECONDS: Final = 300.0
 STOP_SECONDS: Final = 20.0
 
 
-class BillsSource(GraphSource, Protocol):
-    """What can also say whether there is anything to fill a graph with."""
-
-    def has_bills(self) -> bool:
-        """Whether there is any bill."""
-        ...
-
-
 class GraphFilling:
     """Starts the graph with the app, and fills it if it is empty; tries until it is done."""
 
-    def __init__(self, graph: Graph, database: BillsSource) -> None:
+    def __init__(self, graph: Graph, database: GraphSource) -> None:
         self._graph = graph
         self._database = database
         self._stopping = threading.Event()
@@ -62,7 +54,9 @@ class GraphFilling:
 
     def _fill(self) -> None:
         self._graph.prepare()
-        if not self._graph.was_rebuilt() and self._database.has_bills():
+        # An imported grid is worth showing before the first bill; without meters there is nothing.
+        any_meter = self._database.graph_rows(what="meters", after=None, limit=1)
+        if any_meter and not self._graph.was_rebuilt():
             self._graph.rebuild(_UntilStopped(self._database, self._stopping))
             log.info("the graph has been filled from the database")
 

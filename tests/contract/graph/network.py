@@ -32,10 +32,6 @@ class Kept:
         """The bill alone: the tests that need more ask a real database."""
         return {"bills": [bill for bill in self.rows["bills"] if bill["id"] == bill_id]}
 
-    def has_bills(self) -> bool:
-        """Whether there is any bill."""
-        return bool(self.rows["bills"])
-
 
 def network() -> Rows:
     """A feeder with two transformers and a tariff; meters and bills are added by the tests."""

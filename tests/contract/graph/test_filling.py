@@ -8,7 +8,7 @@ from neo4j import Driver
 from services.__main__ import main
 from services.graph import Graph, GraphFilling
 from services.graph.bolt import Server, Statement
-from services.graph.filling import BillsSource
+from services.graph.graph import GraphSource
 from services.outside import ServiceAway
 from tests.contract.graph.conftest import NewServer, NewStory
 from tests.contract.graph.network import Kept, bill, clear, meter, network, whole
@@ -23,7 +23,7 @@ def a_database() -> Kept:
     return Kept(rows)
 
 
-def filled(graph: Graph, database: BillsSource) -> None:
+def filled(graph: Graph, database: GraphSource) -> None:
     """Let it be filled, and wait for the end of that."""
     filling = GraphFilling(graph, database)
     filling.start()
@@ -46,7 +46,14 @@ def test_a_filling_that_was_broken_off_is_taken_up_again(graph: Graph) -> None:
     assert ("b1", "BILLS", "m1") in whole(graph)[1]
 
 
-def test_with_no_bill_there_is_nothing_to_fill_yet(graph: Graph) -> None:
+def test_an_imported_grid_is_there_before_the_first_bill(graph: Graph) -> None:
+    rows = network()
+    rows["meters"] = [meter("m1")]
+    filled(graph, Kept(rows))
+    assert ("m1", "FED_BY", "t1") in whole(graph)[1]
+
+
+def test_with_no_meter_there_is_nothing_to_fill_yet(graph: Graph) -> None:
     filled(graph, Kept(network()))
     assert whole(graph) == ([], [])
     assert not graph.was_rebuilt()
