@@ -1,5 +1,6 @@
 """A person approves a draft: it gets its number, and somebody is asked to pay it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,13 +25,23 @@ class BillApproval:
         What it owes to the outside is done in the background. Raises NotAllowed, NotFound, and
         IllegalChange for a void bill.
         """
+        _, (bill,) = self.issue_together(bill_ids=[bill_id], principal=principal, now=now)
+        return bill
+
+    def issue_together(
+        self, *, bill_ids: Sequence[str], principal: Principal, now: datetime
+    ) -> tuple[int, list[Bill]]:
+        """Issue drafts at once, all or none; how many were issued, and the bills.
+
+        Raises as `issue` does.
+        """
         require(principal, Role.ADMIN)
         issue = self.desk.issue(now)
-        return self.database.issue_bill(
+        plan = self.owed_steps.plan
+        return self.database.issue_bills(
             actor=principal.user,
-            bill_id=bill_id,
+            bills=[{"bill_id": i, "owed": plan(bill_id=i, kind="bill_issued")} for i in bill_ids],
             issued_at=issue.at,
             issued_on=issue.on,
             due_date=issue.due_date,
-            owed=self.owed_steps.plan(bill_id=bill_id, kind="bill_issued"),
         )

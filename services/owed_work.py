@@ -90,6 +90,11 @@ class OwedSteps:
         is_open = any(state["status"] == "pending" for state in steps.values())
         return {"steps": steps, "status": "open" if is_open else "finished"}
 
+    def on_money(self) -> dict[str, Any]:
+        """What is owed when money comes or goes, for the writes that change accounts."""
+        kinds: tuple[OwedKind, ...] = ("payment_received", "balance_changed")
+        return {kind: self.plan_for_any(kind) for kind in kinds}
+
     def perform(
         self,
         work: OwedWork,
@@ -145,7 +150,8 @@ class OwedSteps:
                 steps[step] = blocked
                 continue
             progress(StepOutcome(step, "running"))
-            steps[step], done = self._try(step, work, bill, facts_of(steps))
+            facts = {**work.facts, **facts_of(steps)}
+            steps[step], done = self._try(step, work, bill, facts)
             if done and done.payment_url:
                 bill = bill.model_copy(update={"payment_url": done.payment_url})
             progress(outcome(step, steps[step]))

@@ -26,6 +26,9 @@ OWED_STEPS: dict[OwedKind, tuple[int, ...]] = {
     "bill_issued": (8, 9, 10, 11, 12, 13),
     "payment_reminder": (11, 12, 13),
     "overdue_notice": (11, 12, 13),
+    "payment_received": (11, 12, 13),
+    "balance_changed": (8, 9, 10),
+    "bill_corrected": (11, 12, 13),
 }
 COMES_AFTER = {10: 9, 12: 11, 13: 12}
 

@@ -1,4 +1,4 @@
-"""Bills and payments: reading them, issuing, voiding, paying."""
+"""Bills: reading them, issuing, voiding."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from services.domain.records import Bill, Page
 
 
 class BillQueries(Queries):
-    """Bills and payments."""
+    """Bills."""
 
     def bill(self, bill_id: str) -> Bill:
         """One bill with its lines; raises NotFound."""
@@ -54,39 +54,52 @@ class BillQueries(Queries):
         bills = [Bill.model_validate(row) for row in answer["bills"]]
         return bills[:limit], bills[limit - 1].id if len(bills) > limit else None
 
-    def issue_bill(
+    def issue_bills(
+        self,
+        *,
+        actor: str,
+        bills: Sequence[Mapping[str, Any]],
+        issued_at: datetime,
+        issued_on: date,
+        due_date: date,
+    ) -> tuple[int, list[Bill]]:
+        """Approve drafts together, all or none: each gets its number; how many, and the bills.
+
+        `bills` are {bill_id, owed}. Raises NotFound, and IllegalChange for a void bill.
+        """
+        answer = self._call(
+            "issue_bills",
+            actor=actor,
+            bills=[dict(b) for b in bills],
+            issued_at=issued_at.isoformat(),
+            issued_on=issued_on.isoformat(),
+            due_date=due_date.isoformat(),
+        )
+        return int(answer["issued"]), [Bill.model_validate(row) for row in answer["bills"]]
+
+    def void_bill(
         self,
         *,
         actor: str,
         bill_id: str,
-        issued_at: datetime,
-        issued_on: date,
-        due_date: date,
-        owed: Mapping[str, Any],
+        reason: str,
+        on: date | None = None,
+        owed: Mapping[str, Any] | None = None,
     ) -> Bill:
-        """Approve a draft: it gets its number; raises IllegalChange for a void bill."""
+        """Void the last bill of a meter's chain; what was paid on it stays with the account.
+
+        `on` is the local date. Raises NotFound, and IllegalChange when a later bill follows.
+        """
         return Bill.model_validate(
             self._call(
-                "issue_bill",
+                "void_bill",
                 actor=actor,
                 bill_id=bill_id,
-                issued_at=issued_at.isoformat(),
-                issued_on=issued_on.isoformat(),
-                due_date=due_date.isoformat(),
-                owed=dict(owed),
+                reason=reason,
+                on=on.isoformat() if on else None,
+                owed=owed,
             )
         )
-
-    def void_bill(self, *, actor: str, bill_id: str, reason: str) -> Bill:
-        """Void the last bill of a meter's chain; raises IllegalChange when a later one follows."""
-        return Bill.model_validate(
-            self._call("void_bill", actor=actor, bill_id=bill_id, reason=reason)
-        )
-
-    def record_payments(self, *, actor: str, payments: Sequence[Mapping[str, Any]]) -> int:
-        """Store payments and raise the bills' amounts paid, all or none; how many were new."""
-        answer = self._call("record_payments", actor=actor, payments=[dict(p) for p in payments])
-        return int(answer["recorded"])
 
     def overview(self, *, today: date, currency: str, months: int = 12) -> Json:
         """Billed and collected by month, outstanding, overdue; minor units per currency.

@@ -1,6 +1,7 @@
 """DatabaseService: every question and every write, over a transport of two methods."""
 
 from services.database.ai_books import AiBooks
+from services.database.queries_accounts import AccountQueries
 from services.database.queries_bills import BillQueries
 from services.database.queries_graph import GraphQueries
 from services.database.queries_imports import ImportQueries
@@ -15,6 +16,7 @@ from services.database.transport import Transport
 class DatabaseService(
     ReadingQueries,
     BillQueries,
+    AccountQueries,
     OwedQueries,
     JobQueries,
     ImportQueries,

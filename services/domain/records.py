@@ -18,7 +18,14 @@ from services.domain.validation import ReadPoint
 ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
 ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
 BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
-OwedKind = Literal["bill_issued", "payment_reminder", "overdue_notice"]
+OwedKind = Literal[
+    "bill_issued",
+    "payment_reminder",
+    "overdue_notice",
+    "payment_received",
+    "balance_changed",
+    "bill_corrected",
+]
 StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
 Item = TypeVar("Item")
 
@@ -155,6 +162,9 @@ class Bill(Record):
     created_at: datetime
     # What the bill was priced from beside its consumption (services/domain/metered_usage.py).
     usage: dict[str, Any] | None = None
+    # The void bill that it was made anew for, and of a void one the bill made for it.
+    replaces_id: str | None = None
+    replaced_by_id: str | None = None
 
     @field_validator("lines", mode="before")
     @classmethod
@@ -194,6 +204,9 @@ class OwedWork(Record):
     lease_owner: str | None
     created_at: datetime
     bill: Bill | None = None
+    # Which one, where a bill has several of a kind, and what it is about.
+    occasion: str = ""
+    facts: dict[str, str] = {}
 
 
 class PastBill(Record):
