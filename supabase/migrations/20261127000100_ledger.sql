@@ -316,9 +316,11 @@ begin
     end if;
     insert into public.allocations (credit_entry_id, debit_entry_id, amount_minor, actor)
     select c.id, d.id, x.amount, current_setting('billing.actor')
-    from jsonb_to_recordset(p_pairs) as x(credit uuid, debit uuid, amount bigint)
+    from rows from (jsonb_to_recordset(p_pairs) as (credit uuid, debit uuid, amount bigint)) with ordinality
+        as x(credit, debit, amount, place)
     join public.ledger_entries c on c.id = x.credit
-    join public.ledger_entries d on d.id = x.debit and (d.customer_id, d.book, d.currency) = (c.customer_id, c.book, c.currency);
+    join public.ledger_entries d on d.id = x.debit and (d.customer_id, d.book, d.currency) = (c.customer_id, c.book, c.currency)
+    order by x.place;
     -- Each side's check keeps what is open between nothing and the whole entry.
     update public.open_items o set open_minor = o.open_minor + x.amount
     from (select credit as entry_id, sum(amount)::bigint as amount
@@ -362,7 +364,8 @@ begin
         )
         select jsonb_agg(jsonb_build_object(
                    'credit', c.entry_id, 'debit', d.entry_id,
-                   'amount', least(c.upto, d.upto) - greatest(c.upto - c.amount, d.upto - d.amount)))
+                   'amount', least(c.upto, d.upto) - greatest(c.upto - c.amount, d.upto - d.amount))
+                   order by least(c.upto, d.upto))
         from c join d using (customer_id, book, currency)
         where least(c.upto, d.upto) > greatest(c.upto - c.amount, d.upto - d.amount)));
 end $$;
@@ -384,7 +387,7 @@ begin
             where p_from is null or o.kind = any (p_from)
         )
         select jsonb_agg(jsonb_build_object(
-                   'credit', c.credit, 'debit', c.debit, 'amount', -least(c.amount, p_amount - c.before)))
+                   'credit', c.credit, 'debit', c.debit, 'amount', -least(c.amount, p_amount - c.before)) order by c.last desc)
         from counted c where c.before < p_amount));
 end $$;
 comment on function private.take_back is
