@@ -26,6 +26,7 @@ from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
+from services.lapses import WatchedStep
 from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
 from services.reading_review import ReadingReview
@@ -117,7 +118,8 @@ def _with_graph(
     if opened.graph is None:
         return replace(outside, checks=checks)
     closers.append(opened.graph.close)
-    steps = {8: SaveToGraph(opened.graph, database), **outside.step_handlers}
+    save = WatchedStep(SaveToGraph(opened.graph, database), GraphCheck.name, outside.lapses)
+    steps = {8: save, **outside.step_handlers}
     return replace(outside, checks=checks, step_handlers=steps)
 
 
@@ -196,6 +198,7 @@ def wire(
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
+        lapses=outside.lapses,
         closers=closers,
     )
 
@@ -224,7 +227,8 @@ def _checks_of(services: Services, scheduler: Runs | None) -> Checks:
                 token.get_secret_value() if token else None,
             ),
             *services.checks,
-        )
+        ),
+        services.lapses,
     )
 
 

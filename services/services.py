@@ -9,6 +9,7 @@ from services.billing_desk import BillingDesk
 from services.checks import Check
 from services.database.service import DatabaseService
 from services.graph import OpenedGraph
+from services.lapses import Lapses
 from services.owed_work import OwedSteps
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
@@ -34,6 +35,8 @@ class Services:
     graph: OpenedGraph = field(default_factory=OpenedGraph)
     # What the Services page tests beside our own systems.
     checks: tuple[Check, ...] = ()
+    # What went wrong with them in use.
+    lapses: Lapses = field(default_factory=Lapses)
     # Brings a dead server of our own back; does nothing where the database is somebody else's.
     revive_database: Callable[[], None] = lambda: None
     # Undone in reverse order by close().
