@@ -297,7 +297,7 @@ def test_imported_readings_have_a_column_for_each_register(metered: Metered) -> 
         ("peak=x", "row 2, registers: The register peak must be a number"),
         ("peak=1 peak=2", "row 2, registers: The register peak is named twice."),
         ("peak=123456", "the register peak must be below 100000 kWh"),
-        ("kvah:peak", "is no name of a register"),
+        ("kvarh:peak", "is no name of a register"),
     ],
 )
 def test_registers_of_a_meter_that_cannot_be_are_refused(
