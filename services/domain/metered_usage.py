@@ -1,11 +1,10 @@
 """From what a meter measured to the usage that a tariff prices, for a bill or some of its days."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from typing import Any, Final
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from services.domain.metering import Metering
 from services.domain.money import round_half_up
 from services.domain.period import Period, start_of_day
 from services.domain.rating import (
-    Part,
     Series,
     TimeAxis,
     UnableToPriceBill,
@@ -22,10 +20,6 @@ from services.domain.rating import (
 )
 from services.domain.registers import names_for
 from services.domain.tariff import DemandCharge, EnergyCharge, Tariff, compiled, day_number
-
-_PEAKS: Final = ("peak_w", "peak_va", "peak_var")
-_NO_USE: Final = Usage(wh=0)
-_USAGE: Final = {field.name: getattr(_NO_USE, field.name) for field in fields(Usage)}
 
 
 def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
@@ -61,37 +55,6 @@ def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
         charged_this_year_minor=of_year,
         closes_year=is_last and of_year is not None and period.end.year > period.start.year,
     )
-
-
-def usage_json(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] | None:
-    """What a bill is priced from, as it is kept: integers, without what there is none of.
-
-    None where that was the total alone. A bill in parts has the highest peaks, and each part.
-    """
-    written = [_without_defaults(part.usage) for part in parts]
-    if len(parts) > 1 and any(one.keys() - {"wh"} for one in written):
-        peaks = {name for one in written for name in one if name in _PEAKS}
-        days = (part.period for part in parts)
-        kept: dict[str, Any] = {
-            "wh": metering.wh,
-            "parts": [
-                {"start": d.start.isoformat(), "end": d.end.isoformat(), **one}
-                for d, one in zip(days, written, strict=True)
-            ],
-        }
-        kept |= {name: max(one.get(name, 0) for one in written) for name in peaks}
-    else:
-        kept = {"wh": metering.wh} if len(parts) > 1 else written[0]
-    if metering.registers:
-        kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
-    return kept if kept.keys() - {"wh"} else None
-
-
-def _without_defaults(usage: Usage) -> dict[str, Any]:
-    kept = {name: getattr(usage, name) for name in _USAGE if getattr(usage, name) != _USAGE[name]}
-    if usage.wh_before:
-        kept["wh_before"] = {day.isoformat(): wh for day, wh in usage.wh_before.items()}
-    return {"wh": usage.wh} | kept
 
 
 @dataclass(frozen=True, slots=True)

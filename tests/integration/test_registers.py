@@ -1,5 +1,6 @@
 """Meters on tariffs by time and by demand: from registers and interval files to the bill."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 from scheduler import run_job
 from services.database.errors import IdempotencyKeyReused, ReadingConflict
 from services.domain.rating import UnableToPriceBill
+from services.domain.tariff import parse_tariff
 from services.importing import Importer, WhatToImport
 from services.settings import PROJECT_FOLDER
 from services.submission import InvalidReading, parse_submission
+from services.tariff_publishing import replay
 from tests.integration.conftest import NewDatabase
-from tests.integration.metered import METERS, Metered
+from tests.integration.metered import METERS, TOU, Metered
 from tests.integration.utility import ADMIN, ENGINEER, make_utility
 
 NOW = datetime(2026, 7, 15, 6, 30, tzinfo=UTC)  # Noon in Kolkata.
@@ -351,3 +354,25 @@ def test_the_example_files_can_be_imported_and_billed(
     used = bills["HR-07"].usage or {}
     assert sum(used["by_period"]["time_of_use"].values()) == 21_500
     services.close()
+
+
+def test_a_month_of_time_of_use_is_replayed_from_what_was_measured(metered: Metered) -> None:
+    metered.add_meter("T1", "peak=400 off_peak=600 max_kw")
+    metered.add_meter("T2", "peak=0 off_peak=0")
+    bills = [
+        metered.submit("T1", 1100, peak=430, off_peak=670, max_kw="4").bill,
+        metered.submit("T2", 1010, peak=10, off_peak=0).bill,
+    ]
+    assert None not in bills
+    dearer = json.loads(json.dumps(TOU))
+    dearer["charges"][0]["rates"]["peak"] = "10"
+    (tou,) = (one for one in metered.database.tariffs() if one.code == "TOU")
+    last_day = metered.utility.today - timedelta(days=1)
+    found = replay(
+        metered.database,
+        tariff=parse_tariff(dearer),
+        of=tou,
+        month=last_day.replace(day=1),
+    )
+    changes = {one.bill.meter_serial: one.change_minor for one in found.replayed}
+    assert (changes["T1"], changes["T2"], found.left_out) == (3_000, 1_000, {})
