@@ -8,7 +8,8 @@ from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from services.domain.metered_usage import usage_json, usage_of
+from services.domain.kept_usage import usage_json
+from services.domain.metered_usage import usage_of
 from services.domain.metering import Metering, Register
 from services.domain.period import Period
 from services.domain.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage

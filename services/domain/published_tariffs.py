@@ -1,7 +1,9 @@
 """What is kept of tariffs and of the bills made with them, as the Tariffs pages read it."""
 
 from datetime import date, datetime
+from typing import Any
 
+from services.domain.period import Period
 from services.domain.records import Record, TariffVersion
 
 
@@ -28,7 +30,10 @@ class PublishedVersion(TariffVersion):
 
 
 class BilledUse(Record):
-    """What an issued bill was made of: local dates (the end excluded), Wh, minor units."""
+    """What an issued bill was made of: local dates (the end excluded), Wh, minor units.
+
+    `usage` is as services/domain/kept_usage.py keeps it; None where that was the Wh alone.
+    """
 
     id: str
     account_no: str
@@ -37,3 +42,9 @@ class BilledUse(Record):
     period_end: date
     consumption_wh: int
     total_minor: int
+    usage: dict[str, Any] | None = None
+
+    @property
+    def period(self) -> Period:
+        """The bill's local days."""
+        return Period(self.period_start, self.period_end)
