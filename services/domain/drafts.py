@@ -50,11 +50,6 @@ class Draft(Record):
         """Local days of its period."""
         return (self.period_end - self.period_start).days
 
-    @property
-    def wh_a_day(self) -> int:
-        """Whole Wh a day, the rest dropped."""
-        return self.consumption_wh // self.days
-
 
 class Sums(Record):
     """What bills of one currency add up to, in Wh and minor units."""
@@ -114,15 +109,16 @@ def highest_usual_wh(past: PastUse) -> int:
 
 
 def _signs_of_use(draft: Draft) -> Iterator[str]:
-    past, use = draft.past_use, draft.wh_a_day
+    past, used, days = draft.past_use, draft.consumption_wh, draft.days
+    use = _a_day(used // days)
     median = f"{_a_day(past.median_wh)}, the median of its last {past.bills} bills"
     if past.bills == 0:
         yield "The first bill of this meter."
-    elif use > highest_usual_wh(past):
-        yield f"High use: {_a_day(use)} against {median}."
-    elif use * 3 < past.median_wh and draft.consumption_wh:
-        yield f"Low use: {_a_day(use)} against {median}."
-    if draft.consumption_wh == 0:
+    elif used > highest_usual_wh(past) * days:
+        yield f"High use: {use} against {median}."
+    elif 0 < used * 3 < past.median_wh * days:
+        yield f"Low use: {use} against {median}."
+    if used == 0:
         yield "No use at all." if past.bills == 0 else f"No use at all, against {median}."
 
 

@@ -9,13 +9,11 @@ create function private.is_outlier(
     p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean
 ) returns boolean
 language plpgsql immutable set search_path = '' as $$
-declare
-    v_use constant bigint := p_wh / p_days;
 begin
     return p_marked or p_wh = 0 or p_total <= 0 or p_days not between 25 and 35 or p_past[1] = 0
-        or v_use * 3 < p_past[3]
-        or v_use > case when p_past[1] < 4 then 3 * p_past[3]
-                        else p_past[3] + 3 * greatest(p_past[4] - p_past[2], p_past[3] / 10) end;
+        or p_wh * 3 < p_past[3] * p_days
+        or p_wh > p_days * case when p_past[1] < 4 then 3 * p_past[3]
+                                else p_past[3] + 3 * greatest(p_past[4] - p_past[2], p_past[3] / 10) end;
 end $$;
 comment on function private.is_outlier is
     'Whether services/domain/draft_signs.py finds anything about a draft; a test holds the two equal. The past is {bills, lower quartile, median, upper quartile} of Wh a day; "marked" is what a column says by itself.';
