@@ -97,8 +97,13 @@ def show_receivables(month: date, books: MonthBooks) -> None:
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table with words in its first column and figures in the others."""
     lines = [f"| {' | '.join(heads)} |", f"|:--|{'--:|' * (len(heads) - 1)}"]
-    lines += [f"| {' | '.join(plain(cell) for cell in row)} |" for row in rows]
+    lines += [f"| {' | '.join(map(_cell, row))} |" for row in rows]
     return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    # After a minus sign no line is broken, as it is after a hyphen.
+    return plain(text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text)
 
 
 def _show_book(book: MonthBook) -> None:

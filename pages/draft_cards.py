@@ -43,6 +43,7 @@ def show_draft(draft: Draft, mode: str, principal: Principal) -> None:
                 st.page_link(
                     "bill.py",
                     label=f"**{plain(draft.customer_name)}**",
+                    icon=":material/receipt_long:",
                     query_params={"id": draft.id},
                 )
                 st.caption(

@@ -18,14 +18,18 @@ def months_to_compare(of: date | None) -> list[date]:
     return [of, first_of_month(of - timedelta(days=1)), of.replace(year=of.year - 1)]
 
 
-def show_totals(totals: DraftTotals, of: date | None) -> None:
-    """A card for each currency; nothing is ever added across currencies."""
+def show_totals(totals: DraftTotals, of: date | None, *, whole: bool) -> None:
+    """A card for each currency; nothing is ever added across currencies.
+
+    Only when they are the `whole` month is it said how much more or less they are.
+    """
     for sums in totals.totals:
         with st.container(border=True, gap="small"):
             st.markdown(f"**{count(sums.number, 'draft')} in {plain(sums.currency)}**")
             _show_sums(sums)
             if of is not None:
-                _compare(sums, [i for i in totals.issued if i.currency == sums.currency], of)
+                past = [i for i in totals.issued if i.currency == sums.currency]
+                _compare(sums, past, of, whole=whole)
     if totals.totals and of is None:
         st.caption("Choose a month to see what was issued for it and for the months before.")
 
@@ -51,7 +55,7 @@ def _show_sums(sums: Sums) -> None:
     )
 
 
-def _compare(sums: Sums, issued: Iterable[IssuedSums], of: date) -> None:
+def _compare(sums: Sums, issued: Iterable[IssuedSums], of: date, *, whole: bool) -> None:
     """A line for each month that something was issued for."""
     for past in sorted(issued, key=lambda i: i.month, reverse=True):
         total = money(past.total_minor, past.currency)
@@ -59,6 +63,6 @@ def _compare(sums: Sums, issued: Iterable[IssuedSums], of: date) -> None:
         if past.month == of:
             st.caption(f"Issued for {month(past.month)} already: {plain(said)}.")
             continue
-        apart = change(sums.total_minor, past.total_minor)
-        more = f" These drafts: {apart}." if apart else ""
-        st.caption(f"Issued for {month(past.month)}: {plain(said)}.{plain(more)}")
+        apart = change(sums.total_minor, past.total_minor) if whole else ""
+        more = f" These drafts: {plain(apart)}." if apart else ""
+        st.caption(f"Issued for {month(past.month)}: {plain(said)}.{more}")

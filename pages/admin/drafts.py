@@ -80,7 +80,7 @@ def show_review(principal: Principal) -> None:
     mode, choice = ask_choice(fitting)
     of = month_of(fitting, waiting)
     totals = database.draft_totals(choice, compare=months_to_compare(of))
-    show_totals(totals, of)
+    show_totals(totals, of, whole=choice == DraftChoice(DraftFilter(month=fitting.month)))
     offer_issue(choice, totals)
     # Another question starts at its own first page.
     key = f"drafts-page-{fitting}"

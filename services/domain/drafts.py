@@ -104,8 +104,8 @@ def highest_usual_wh(past: PastUse) -> int:
     """Wh a day above which a use is unusual: of the median, and of how much uses vary."""
     if past.bills < LEAST_PAST:
         return 3 * past.median_wh
-    # A tenth at least: of a use that never varied every change would be unusual.
-    return past.median_wh + 3 * max(past.upper_wh - past.lower_wh, past.median_wh // 10)
+    # So half as much again is usual at least, also where the use hardly varied so far.
+    return past.median_wh + 3 * max(past.upper_wh - past.lower_wh, past.median_wh // 6)
 
 
 def _signs_of_use(draft: Draft) -> Iterator[str]:

@@ -13,7 +13,7 @@ begin
     return p_marked or p_wh = 0 or p_total <= 0 or p_days not between 25 and 35 or p_past[1] = 0
         or p_wh * 3 < p_past[3] * p_days
         or p_wh > p_days * case when p_past[1] < 4 then 3 * p_past[3]
-                                else p_past[3] + 3 * greatest(p_past[4] - p_past[2], p_past[3] / 10) end;
+                                else p_past[3] + 3 * greatest(p_past[4] - p_past[2], p_past[3] / 6) end;
 end $$;
 comment on function private.is_outlier is
     'Whether services/domain/draft_signs.py finds anything about a draft; a test holds the two equal. The past is {bills, lower quartile, median, upper quartile} of Wh a day; "marked" is what a column says by itself.';
@@ -52,9 +52,13 @@ comment on view public.draft_list is 'Bills that wait to be issued, with what te
 comment on column public.draft_list.past_use is
     'Of the last 12 issued bills of the meter: how many there are, and lower quartile, median and upper quartile of their whole Wh a day.';
 
-create function private.drafts_chosen(p jsonb) returns setof public.draft_list
+create function private.drafts_chosen(p jsonb)
+returns table (
+    id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint,
+    total_minor bigint, outlier boolean)
 language sql stable set search_path = '' as $$
-    select d.* from public.draft_list d
+    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
+    from public.draft_list d
     where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
                                      and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
       and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')

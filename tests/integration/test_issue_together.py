@@ -250,7 +250,7 @@ def test_the_database_filters_by_the_very_rules(database: str) -> None:
             past = PastUse(chance.choice([0, 1, 3, 4, 12]), lower, median, upper)
             marked = chance.random() < 0.1
             draft = any_draft(
-                kwh=chance.choice([0, 9, 99, 100, 300, 389, 390, 391, 900, 901, 1200]),
+                kwh=chance.choice([0, 9, 99, 100, 300, 449, 450, 451, 900, 901, 1200]),
                 days=chance.choice([24, 25, 30, 30, 30, 35, 36]),
                 past=past,
                 total_minor=chance.choice([-1, 0, 1, 100, 100, 100]),

@@ -57,7 +57,7 @@ def test_with_few_bills_thrice_the_median_is_usual() -> None:
 
 
 def test_a_use_that_never_varied_may_vary_a_little() -> None:
-    assert highest_usual_wh(PastUse(4, 10_000, 10_000, 10_000)) == 13_000
+    assert highest_usual_wh(PastUse(4, 12_000, 12_000, 12_000)) == 18_000
 
 
 def test_several_signs_are_all_said() -> None:
