@@ -100,6 +100,7 @@ def test_the_monthly_job_keeps_drafts_which_nobody_reminds_of(utility: Utility, 
     assert (run.done_count, run.detail) == (1, "Drafts for October 2026.")
     (draft,) = utility.bills_of("M1")
     assert_nothing_is_owed_for(utility, draft)
+    assert utility.services.books.open_drafts(OCT_1) == 1
     for job, when in (("payment_reminders", "10:00"), ("overdue_marking", "11:00")):
         late = run_job(utility.services, job, local(utility, f"2026-12-20T{when}"), "test")
         assert late.done_count == 0
