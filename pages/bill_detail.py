@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ai_cards import show_second_opinion
 from pages.bill_card import show_bill
+from pages.draft_cards import offer_send_back
 from pages.parts import doubts_of, facts, show_steps
 from pages.registers import registers_shown
 from pages.shell import now, services, zone
@@ -52,6 +53,7 @@ def _offer_issue(bill: Bill, principal: Principal) -> None:
             )
             if st.button("Yes, issue it", type="primary", key="issue"):
                 _issue(bill, principal)
+        offer_send_back(bill.id, principal)
 
 
 def _issue(bill: Bill, principal: Principal) -> None:

@@ -23,6 +23,8 @@ _SECTIONS = {
         (
             ("admin/overview.py", "overview", "Overview", "monitoring"),
             ("admin/bills.py", "bills", "Bills", "receipt_long"),
+            ("admin/drafts.py", "drafts", "Drafts", "fact_check"),
+            ("admin/books.py", "books", "Month's books", "menu_book"),
             ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
             ("admin/tariffs.py", "tariffs", "Tariffs", "price_change"),
             ("admin/network.py", "network", "Network", "hub"),

@@ -38,6 +38,7 @@ SECONDS_FOR_READING = 3.0
 
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
+AS_DRAFT = "The bill is kept as a draft until an administrator issues it."
 _FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
@@ -86,6 +87,8 @@ class Decision:
     ai_verdict: AiVerdict | None = None
     reading_remark: str = ""
     bill_remark: str = ""
+    # AI's second opinion holds the bill, whatever the utility's setting of approval.
+    held: bool = False
 
     @property
     def doubted_by_rules(self) -> bool:
@@ -145,7 +148,8 @@ class Decision:
             # A draft owes nothing to the outside until it is issued.
             bill=replace(bill, issue=None, owed=None),
             bill_remark=f"{remark} That is too far apart: the bill is held for review.",
-            explanation=f"{remark} The bill is kept as a draft until an administrator issues it.",
+            explanation=f"{remark} {AS_DRAFT}",
+            held=True,
         )
 
     def reading_row(self, *, source: ReadingSource, submitted_by: str) -> dict[str, Any]:
@@ -177,12 +181,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class BillingDesk:
-    """Judges and prices reads with the utility's zone and terms of payment; `ai` advises it."""
+    """Judges and prices reads with the utility's zone and terms of payment; `ai` advises it.
+
+    With `approval` every bill is a draft, without a number, until an administrator issues it.
+    """
 
     zone: ZoneInfo
     due_days: int
     owed_steps: OwedSteps
     ai: AiService | None = None
+    approval: bool = False
 
     def decide(
         self,
@@ -240,7 +248,7 @@ class BillingDesk:
             if approved:
                 raise
             return decision.not_priced(because=str(error))
-        return replace(decision, bill=bill)
+        return replace(decision, bill=bill, explanation="" if bill.issue else AS_DRAFT)
 
     def ask_ai_about_reading(
         self, decision: Decision, *, bulk: bool, deadline: Deadline, now: datetime
@@ -326,7 +334,10 @@ class BillingDesk:
         return found.with_doubts_of(against(opening))
 
     def draw_up(self, *, context: ReadingContext, closing: Read, now: datetime) -> NewBill:
-        """The bill from the meter's chain to this read, with what it will owe to the outside."""
+        """The bill from the meter's chain to this read, with what it will owe to the outside.
+
+        With approval it is a draft, which owes nothing.
+        """
         meter = context.meter
         bill = draw_up_bill(
             register=Register(
@@ -340,13 +351,22 @@ class BillingDesk:
             closing=closing,
             tariffs=context.tariffs,
             reissue_no=context.reissue_no,
-            issue=self.issue(now),
+            issue=self.issue_of_new(now),
             zone=self.zone,
             facts=context.pricing,
         )
-        return replace(
-            bill, owed=self.owed_steps.plan(bill_id=bill.id, kind="bill_issued", leased=True)
-        )
+        return self.with_owed(bill, leased=True)
+
+    def with_owed(self, bill: NewBill, *, leased: bool = False) -> NewBill:
+        """The bill with what it will owe to the outside: a draft nothing until it is issued."""
+        if bill.issue is None:
+            return bill
+        plan = self.owed_steps.plan(bill_id=bill.id, kind="bill_issued", leased=leased)
+        return replace(bill, owed=plan)
+
+    def issue_of_new(self, now: datetime) -> Issue | None:
+        """As a new bill is issued: at this moment, or with approval not yet."""
+        return None if self.approval else self.issue(now)
 
     def issue(self, now: datetime) -> Issue:
         """Issued at this moment, due after the utility's days of payment."""

@@ -27,6 +27,7 @@ from services.database.transport import Transport
 from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
 from services.lapses import WatchedStep
+from services.month_books import Books
 from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
 from services.reading_review import ReadingReview
@@ -185,6 +186,7 @@ def wire(
         due_days=settings.due_days,
         owed_steps=owed_steps,
         ai=outside.ai,
+        approval=settings.bill_approval,
     )
     return Services(
         settings=settings,
@@ -196,6 +198,7 @@ def wire(
         reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
+        books=Books(database=database, zone=settings.timezone),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
         lapses=outside.lapses,

@@ -10,6 +10,7 @@ from services.checks import Check
 from services.database.service import DatabaseService
 from services.graph import OpenedGraph
 from services.lapses import Lapses
+from services.month_books import Books
 from services.owed_work import OwedSteps
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
@@ -29,6 +30,7 @@ class Services:
     reading_to_bill: ReadingToBill
     reading_review: ReadingReview
     bill_approval: BillApproval
+    books: Books
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
     # The bills as a network, or why there is none.

@@ -177,6 +177,9 @@ class Settings(BaseModel):
     due_days: int = Field(
         default=15, ge=0, le=365, description="a whole number of days from 0 to 365"
     )
+    bill_approval: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default=False, description="on or off"
+    )
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,
         description="on or off",

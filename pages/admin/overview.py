@@ -39,11 +39,10 @@ def show_attention(figures: dict[str, Any]) -> None:
     last_runs = [job["last_run"] for job in scheduler().status(now())["jobs"] if job["last_run"]]
     failed = [run for run in last_runs if run["status"] == "failed" or run["set_aside"]]
     bills, jobs = "admin/bills.py", "admin/jobs.py"
-    draft = {"status": "Draft"}
     wanted = [
         (figures["flagged"], "flagged reading", None, "admin/flagged_readings.py", "flag", {}),
         (overdue, "overdue bill", None, bills, "alarm", {"status": "Overdue"}),
-        (figures["drafts"], "draft to issue", "drafts to issue", bills, "draft", draft),
+        (figures["drafts"], "draft to issue", "drafts to issue", "admin/drafts.py", "draft", {}),
         (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),
     ]
     with st.container(border=True, gap="small"):

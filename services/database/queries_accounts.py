@@ -290,12 +290,3 @@ class AccountQueries(Queries):
         """Everything added up anew: {problems, entries, balances}; no problems is as it should."""
         answer: Json = self._call("check_ledger")
         return answer
-
-    def month_books(self, month: date) -> Json:
-        """A month's ledger by currency and book, and money by method; `month` is its 1st."""
-        answer: Json = self._call("month_books", month=month.isoformat())
-        return answer
-
-    def close_month(self, *, actor: str, month: date, today: date) -> None:
-        """Close the books of a month that is over, and of all before it; raises IllegalChange."""
-        self._call("close_month", actor=actor, month=month.isoformat(), today=today.isoformat())

@@ -3,6 +3,8 @@
 from services.database.ai_books import AiBooks
 from services.database.queries_accounts import AccountQueries
 from services.database.queries_bills import BillQueries
+from services.database.queries_books import BookQueries
+from services.database.queries_drafts import DraftQueries
 from services.database.queries_graph import GraphQueries
 from services.database.queries_imports import ImportQueries
 from services.database.queries_jobs import JobQueries
@@ -23,6 +25,8 @@ class DatabaseService(
     KeyQueries,
     GraphQueries,
     TariffQueries,
+    DraftQueries,
+    BookQueries,
 ):
     """Reads answer records; writes take the actor and answer a repeat with its first result.
 

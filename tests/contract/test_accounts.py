@@ -178,9 +178,9 @@ def test_a_closed_month_takes_no_more_entries(over: Over) -> None:
     with pytest.raises(IllegalChange, match="over"):
         over.here.close_month(**close, month=this_month)
     over.here.close_month(**close, month=last_month)
-    assert over.same("month_books", last_month)["closing"]["closed_by"] == ADMIN.user
+    assert over.same("month_books", last_month).closing.closed_by == ADMIN.user
     receive(over, 100, bill_id=bill.id, received_on=last_month)
     newest = over.same("ledger", customer_id=bill.customer_id).items[0]
     assert newest.on_date == this_month
-    books = over.same("month_books", this_month)["books"]
-    assert books[0]["closing_minor"] == 54_035 - 100
+    (book,) = over.same("month_books", this_month).books
+    assert book.closing_minor == 54_035 - 100

@@ -102,9 +102,11 @@ def make_utility(
     now: datetime | None = None,
     step_handlers: Mapping[int, StepHandler] | None = None,
     lease_seconds: int = 60,
+    more_settings: Mapping[str, str] | None = None,
 ) -> Utility:
     """Services with a tariff, over an empty database or one that this function made before."""
-    settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(data_dir)})
+    environment = {"DATABASE_URL": dsn, "DATA_DIR": str(data_dir)}
+    settings = load_settings(environment | dict(more_settings or {}))
     services = build_services(
         settings, step_handlers=step_handlers or {}, lease_seconds=lease_seconds
     )

@@ -59,6 +59,7 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "timezone",
         "currency",
         "due_days",
+        "bill_approval",
         "demo",
     }
     assert settings.public_url == "http://localhost:8501"
