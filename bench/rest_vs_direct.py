@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from bench.utility import AGENT, load_meters, serial_of
+from bench.utility import AGENT, DAYS_APART, load_meters, read_at, serial_of
 from services.bootstrap import MIGRATIONS, wire
 from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
@@ -27,7 +27,7 @@ from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.domain.billing import NewBill, draw_up_bill
 from services.domain.metering import Register
-from services.domain.period import first_of_month, next_month
+from services.domain.period import local_date
 from services.domain.records import TariffVersion
 from services.importing.chunks import chunks_of
 from services.jobs.monthly_bills import BATCH
@@ -120,24 +120,24 @@ def _submit(services: Services, meter: int, now: datetime) -> None:
 
 def _writing(direct: Services, rest: Services, now: datetime) -> Times:
     """Seconds to store a month's bills of all meters, month after month; both store the same."""
-    month = first_of_month(first_of_month(now.date()) - timedelta(days=330))
     times: Times = []
-    for _ in range(ROUNDS):
-        bills = _drawn_up(direct, month, now)
+    for number in range(ROUNDS):
+        # A calendar month may have none of the readings, which are 30 days apart.
+        read_on = local_date(read_at(number + 2, now), direct.settings.timezone)
+        bills = _drawn_up(direct, read_on, now)
         assert len(bills) == METERS, len(bills)
         times.append((_store(direct, bills), _store(rest, bills)))
-        month = next_month(month)
     return times
 
 
-def _drawn_up(services: Services, month: date, now: datetime) -> list[NewBill]:
+def _drawn_up(services: Services, until: date, now: datetime) -> list[NewBill]:
     tariffs: dict[str, list[TariffVersion]] = defaultdict(list)
     for version in services.database.tariff_versions():
         tariffs[version.tariff_id].append(version)
     bills: list[NewBill] = []
     after: str | None = None
     while page := services.database.monthly_bill_candidates(
-        month_start=month, month_end=next_month(month), after=after, limit=1000
+        month_start=until - timedelta(days=DAYS_APART), month_end=until, after=after, limit=1000
     ):
         after = page[-1].meter_id
         for one in page:

@@ -14,11 +14,17 @@ AGENT = Principal("bench", Role.ENGINEER, None, "token")
 CHUNK = 1000
 MONTHS = 12
 MONTHLY_KWH = 250
+DAYS_APART = 30
 
 
 def serial_of(meter: int) -> str:
     """The serial of the n-th meter."""
     return f"B{meter:06d}"
+
+
+def read_at(month: int, now: datetime) -> datetime:
+    """When each meter was read for the n-th time, beginning with 1; at 0 it was connected."""
+    return now - timedelta(days=DAYS_APART * (MONTHS + 1 - month))
 
 
 def load_meters(services: Services, *, meters: int, now: datetime) -> int:
@@ -53,7 +59,7 @@ def _meter(
     services: Services, meter: int, meter_id: str, tariff_code: str, now: datetime
 ) -> dict[str, Any]:
     zone = services.settings.timezone
-    opened = local_date(now, zone) - timedelta(days=30 * (MONTHS + 1))
+    opened = local_date(read_at(0, now), zone)
     row: dict[str, Any] = {"row": meter, "id": meter_id, "opening_reading_id": str(uuid4())}
     row |= {"serial": serial_of(meter), "account_no": f"A{meter:06d}", "tariff_code": tariff_code}
     row |= {"kind": "manual", "dials": 5, "multiplier_milli": 1000, "opening_wh": 1_000_000}
@@ -65,7 +71,7 @@ def _meter(
 
 def _readings(services: Services, meter_id: str, now: datetime) -> list[dict[str, Any]]:
     def reading(month: int) -> dict[str, Any]:
-        at = now - timedelta(days=30 * (MONTHS + 1 - month))
+        at = read_at(month, now)
         return {
             "id": str(uuid4()),
             "meter_id": meter_id,
