@@ -208,6 +208,9 @@ def test_every_order_of_the_events_ends_the_same(
     office: Office, story: Callable[[str], list[Json]], owes: int, flagged: set[str]
 ) -> None:
     for number, order in enumerate(permutations(range(len(story("")) + 1))):
+        # What waits for its payment is tried with the two others.
+        if story is of_dispute and order[0] != 0:
+            continue
         bill = office.bill()
         intent = f"pi_{story.__name__}_{number}"
         events = [completed(bill, intent), *story(intent)]
