@@ -319,18 +319,21 @@ begin
     from jsonb_to_recordset(p_pairs) as x(credit uuid, debit uuid, amount bigint)
     join public.ledger_entries c on c.id = x.credit
     join public.ledger_entries d on d.id = x.debit and (d.customer_id, d.book, d.currency) = (c.customer_id, c.book, c.currency);
-    -- Each side's check keeps what is open between nothing and the whole entry.
+    -- Each side's check keeps what is open between nothing and the whole entry. The limits take nothing
+    -- away: they tell the planner how few there are, or it would read whole tables for them.
     update public.open_items o set open_minor = o.open_minor + x.amount
     from (select credit as entry_id, sum(amount)::bigint as amount
           from jsonb_to_recordset(p_pairs) as c(credit uuid, amount bigint) group by 1
           union all
           select debit, -sum(amount)::bigint
-          from jsonb_to_recordset(p_pairs) as d(debit uuid, amount bigint) group by 1) x
+          from jsonb_to_recordset(p_pairs) as d(debit uuid, amount bigint) group by 1
+          limit 2 * jsonb_array_length(p_pairs)) x
     where o.entry_id = x.entry_id;
     -- What a bill's void gives back is no payment of it.
     select jsonb_object_agg(y.bill_id, y.amount) into v_bills
     from (select s.bill_id, sum(s.amount)::bigint as amount
-          from jsonb_to_recordset(p_pairs) as x(credit uuid, debit uuid, amount bigint)
+          from (select * from jsonb_to_recordset(p_pairs) as p(credit uuid, debit uuid, amount bigint)
+                limit jsonb_array_length(p_pairs)) x
           join public.ledger_entries c on c.id = x.credit
           join public.ledger_entries d on d.id = x.debit
           cross join lateral (values (c.kind, c.bill_id, -x.amount, d.kind), (d.kind, d.bill_id, x.amount, c.kind))
