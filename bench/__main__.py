@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app import create_app
-from bench import rating, rest_vs_direct
+from bench import rating, rest_vs_direct, webhook
 from bench.utility import AGENT, load_meters, serial_of
 from services.bootstrap import MIGRATIONS, wire
 from services.database.direct import DirectTransport
@@ -89,6 +89,8 @@ def main() -> None:
             services = wire(settings, DatabaseService(timed))
             measure(services, timed)
             services.database.close()
+    print()
+    webhook.main()
     print()
     rest_vs_direct.main()
 

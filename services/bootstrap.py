@@ -30,6 +30,7 @@ from services.lapses import WatchedStep
 from services.month_books import Books
 from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
+from services.payment_received import open_payments
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
 from services.services import Services
@@ -199,6 +200,7 @@ def wire(
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
         books=Books(database=database, zone=settings.timezone),
+        payment_received=open_payments(settings, database, owed_steps),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
         lapses=outside.lapses,
