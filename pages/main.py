@@ -23,6 +23,7 @@ _SECTIONS = {
         (
             ("admin/overview.py", "overview", "Overview", "monitoring"),
             ("admin/bills.py", "bills", "Bills", "receipt_long"),
+            ("admin/reconciliation.py", "reconciliation", "Reconciliation", "compare_arrows"),
             ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
             ("admin/tariffs.py", "tariffs", "Tariffs", "price_change"),
             ("admin/network.py", "network", "Network", "hub"),
