@@ -25,6 +25,7 @@ _SECTIONS = {
             ("admin/bills.py", "bills", "Bills", "receipt_long"),
             ("admin/drafts.py", "drafts", "Drafts", "fact_check"),
             ("admin/books.py", "books", "Month's books", "menu_book"),
+            ("admin/reconciliation.py", "reconciliation", "Reconciliation", "compare_arrows"),
             ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
             ("admin/tariffs.py", "tariffs", "Tariffs", "price_change"),
             ("admin/network.py", "network", "Network", "hub"),

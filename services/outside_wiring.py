@@ -43,6 +43,7 @@ class Outside:
     """What the configured outside services bring; as it stands, nothing."""
 
     ai: AiService | None = None
+    stripe: StripePayments | None = None
     step_handlers: Mapping[int, StepHandler] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     lapses: Lapses = field(default_factory=Lapses)
@@ -80,6 +81,7 @@ def open_outside(
     }
     return Outside(
         ai=ai,
+        stripe=links.stripe if links else None,
         step_handlers={**paying, **messages},
         checks=(*checks, AiCheck(ai)),
         lapses=lapses,

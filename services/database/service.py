@@ -11,6 +11,7 @@ from services.database.queries_jobs import JobQueries
 from services.database.queries_keys import KeyQueries
 from services.database.queries_owed import OwedQueries
 from services.database.queries_readings import ReadingQueries
+from services.database.queries_reconciliation import ReconciliationQueries
 from services.database.queries_stripe import StripeQueries
 from services.database.queries_tariffs import TariffQueries
 from services.database.transport import Transport
@@ -21,6 +22,7 @@ class DatabaseService(
     BillQueries,
     AccountQueries,
     StripeQueries,
+    ReconciliationQueries,
     OwedQueries,
     JobQueries,
     ImportQueries,
