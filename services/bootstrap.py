@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from services.account_desk import AccountDesk
 from services.auth import LocalTokens, SignInTickets, Tokens
 from services.auth0 import Auth0Tokens
 from services.bill_approval import BillApproval
 from services.billing_desk import BillingDesk
+from services.cash_desk import CashDesk
 from services.checks import (
     Auth0Check,
     Checks,
@@ -194,6 +196,8 @@ def wire(
         reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
+        cash_desk=CashDesk(database, owed_steps, settings.timezone, settings.currency),
+        account_desk=AccountDesk(database, owed_steps, settings.timezone, settings.currency),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
         closers=closers,

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services.account_desk import AccountDesk
 from services.auth import SignInTickets, Tokens
 from services.bill_approval import BillApproval
 from services.billing_desk import BillingDesk
+from services.cash_desk import CashDesk
 from services.checks import Check
 from services.database.service import DatabaseService
 from services.graph import OpenedGraph
@@ -28,6 +30,8 @@ class Services:
     reading_to_bill: ReadingToBill
     reading_review: ReadingReview
     bill_approval: BillApproval
+    cash_desk: CashDesk
+    account_desk: AccountDesk
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
     # The bills as a network, or why there is none.
