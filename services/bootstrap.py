@@ -28,6 +28,7 @@ from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
 from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
+from services.payment_received import open_payments
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
 from services.services import Services
@@ -194,6 +195,7 @@ def wire(
         reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
+        payment_received=open_payments(settings, database, owed_steps),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
         closers=closers,

@@ -10,6 +10,7 @@ from services.checks import Check
 from services.database.service import DatabaseService
 from services.graph import OpenedGraph
 from services.owed_work import OwedSteps
+from services.payment_received import PaymentReceived
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
 from services.settings import Settings
@@ -28,6 +29,8 @@ class Services:
     reading_to_bill: ReadingToBill
     reading_review: ReadingReview
     bill_approval: BillApproval
+    # Takes what Stripe tells, where Stripe is configured.
+    payment_received: PaymentReceived | None = None
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
     # The bills as a network, or why there is none.

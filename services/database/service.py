@@ -9,6 +9,7 @@ from services.database.queries_jobs import JobQueries
 from services.database.queries_keys import KeyQueries
 from services.database.queries_owed import OwedQueries
 from services.database.queries_readings import ReadingQueries
+from services.database.queries_stripe import StripeQueries
 from services.database.queries_tariffs import TariffQueries
 from services.database.transport import Transport
 
@@ -17,6 +18,7 @@ class DatabaseService(
     ReadingQueries,
     BillQueries,
     AccountQueries,
+    StripeQueries,
     OwedQueries,
     JobQueries,
     ImportQueries,
