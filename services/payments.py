@@ -265,6 +265,4 @@ def as_ours(error: Exception, what: str) -> NoReturn:
     if status is None or status < 400:
         raise ServiceAway("Stripe's answer cannot be read.") from None
     said = (error.user_message or "").strip()[:300]
-    raise ServiceRefused(
-        f"Stripe refused {what} ({status}){f': {said}' if said else ''}"
-    ) from None
+    raise ServiceRefused(f"Stripe refused {what} ({status}){f': {said}' if said else ''}") from None

@@ -112,9 +112,7 @@ class Refunds(PaymentCorrections):
         stored = self._record(again, row.reason, principal, now, new_id)
         return self._ask(stored, actor=principal.user, now=now, again=True)
 
-    def _ask(
-        self, row: PaymentReturn, *, actor: str, now: datetime, again: bool
-    ) -> PaymentReturn:
+    def _ask(self, row: PaymentReturn, *, actor: str, now: datetime, again: bool) -> PaymentReturn:
         """Ask Stripe and record what came of it; one that is over is answered as it is."""
         if row.status != "pending":
             return row

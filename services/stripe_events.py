@@ -249,6 +249,8 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any], _When], _Meaning]]] = 
     "charge.dispute.closed": _dispute("dispute_closed"),
 }
 
+KNOWN_TYPES: Final = tuple(_READERS)
+
 
 def payment_id_of(payment_intent: str) -> str:
     """The id that our payment has for Stripe's."""

@@ -9,6 +9,7 @@ from services.database.queries_jobs import JobQueries
 from services.database.queries_keys import KeyQueries
 from services.database.queries_owed import OwedQueries
 from services.database.queries_readings import ReadingQueries
+from services.database.queries_reconciliation import ReconciliationQueries
 from services.database.queries_stripe import StripeQueries
 from services.database.queries_tariffs import TariffQueries
 from services.database.transport import Transport
@@ -19,6 +20,7 @@ class DatabaseService(
     BillQueries,
     AccountQueries,
     StripeQueries,
+    ReconciliationQueries,
     OwedQueries,
     JobQueries,
     ImportQueries,
