@@ -19,7 +19,7 @@ from services.services import Services
 from services.settings import load_settings
 from services.submission import parse_submission
 from services.web.asgi import utc_now
-from services.web.body import UnusableBody, read_json_object
+from services.web.body import UnusableBody, read_bytes, read_json_object
 from services.web.callers import from_this_machine, principal_of
 from services.web.errors import Problem, problem_of
 from services.web.health import health_of
@@ -108,7 +108,14 @@ class _Api:
 
     def receive_payment(self) -> Response:
         """POST /webhook/stripe."""
-        return _answer_problem(_PAYMENTS_MISSING)
+        if self.services.payment_received is None:
+            return _answer_problem(_PAYMENTS_MISSING)
+        self.services.payment_received.receive(
+            payload=read_bytes(request),
+            signature=request.headers.get("Stripe-Signature"),
+            now=self.clock(),
+        )
+        return jsonify({"received": True})
 
     def bill(self, bill_id: str) -> Response:
         """GET /api/bills/<id>."""

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -21,7 +22,15 @@ from services.database.transport import DatabaseError
 from services.domain.period import local_date
 from services.domain.records import JobRun
 from services.jobs import meter_collection, monthly_bills, overdue_marking, payment_reminders
-from services.jobs.runs import Clock, JobContext, Work, claim, perform, utc_now
+from services.jobs.runs import (
+    Clock,
+    JobContext,
+    StopRequested,
+    Work,
+    claim,
+    perform,
+    utc_now,
+)
 from services.jobs.timetable import (
     PastRun,
     Timetable,
@@ -154,6 +163,7 @@ class Scheduler:
         for name, what, trigger in (
             ("tick", self.tick, each_minute),
             ("sweep", self.sweep, every_15_s),
+            ("refunds", self.take_up_refunds, each_minute),
         ):
             timer.add_job(
                 self._spawn_once,
@@ -167,6 +177,7 @@ class Scheduler:
             )
         timer.start()
         self._timer = timer
+        self._spawn("reconciliation", self.reconcile)
 
     def stop(self, *, wait_seconds: float = STOP_SECONDS) -> None:
         """Ask running jobs to end after their batch and wait for them, so many seconds at most."""
@@ -231,6 +242,14 @@ class Scheduler:
     def sweep(self) -> None:
         """Take up the owed work that is due, until none is left; never raises."""
         self._guarded("the sweep of owed work", self._sweep)
+
+    def take_up_refunds(self) -> None:
+        """Ask Stripe again for the refunds that wait for it; never raises."""
+        self._guarded("the sweep of refunds", self._take_up_refunds)
+
+    def reconcile(self) -> None:
+        """Take up what the webhook missed while no process of ours listened; never raises."""
+        self._guarded("the look at Stripe", self._reconcile)
 
     # -- the tick ------------------------------------------------------------------------------
 
@@ -310,6 +329,23 @@ class Scheduler:
         while not self._stop.is_set():
             if self._services.owed_steps.sweep(limit=SWEEP_LIMIT) < SWEEP_LIMIT:
                 return
+
+    def _take_up_refunds(self) -> None:
+        while not self._stop.is_set():
+            refunds = self._services.refunds
+            if refunds.take_up(now=self._clock(), limit=SWEEP_LIMIT) < SWEEP_LIMIT:
+                return
+
+    def _reconcile(self) -> None:
+        reconciliation = self._services.reconciliation
+        if reconciliation is None:
+            return
+        with suppress(StopRequested):
+            reconciliation.catch_up(actor=STARTED_BY, now=self._clock(), pulse=self._go_on)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise StopRequested
 
     def _spawn_once(self, name: str, what: Callable[[], None]) -> None:
         """Run something on a thread of its own, unless one of that name is at work."""

@@ -57,6 +57,9 @@ OCCASION: Final = {
     "bill_issued": "When it was issued",
     "payment_reminder": "Payment reminder",
     "overdue_notice": "Overdue notice",
+    "payment_received": "Thanks for a payment",
+    "balance_changed": "When its balance changed",
+    "bill_corrected": "When it was corrected",
 }
 
 

@@ -30,11 +30,16 @@ from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
 from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
+from services.payment_received import PaymentReceived, open_payments
+from services.payments import StripePayments
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.reconciliation import Reconciliation
+from services.refunds import Refunds
 from services.services import Services
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.signing_key import load_or_create_signing_key
+from services.stripe_reading import StripeReading
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -186,6 +191,7 @@ def wire(
         owed_steps=owed_steps,
         ai=outside.ai,
     )
+    payments = open_payments(settings, database, owed_steps)
     return Services(
         settings=settings,
         database=database,
@@ -198,10 +204,25 @@ def wire(
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
         cash_desk=CashDesk(database, owed_steps, settings.timezone, settings.currency),
         account_desk=AccountDesk(database, owed_steps, settings.timezone, settings.currency),
+        payment_received=payments,
+        refunds=Refunds(database, owed_steps, settings.timezone, stripe=outside.stripe),
+        reconciliation=_reconciliation(settings, database, payments, outside.stripe),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
         closers=closers,
     )
+
+
+def _reconciliation(
+    settings: Settings,
+    database: DatabaseService,
+    payments: PaymentReceived | None,
+    stripe: StripePayments | None,
+) -> Reconciliation | None:
+    """Looks at Stripe, where it is configured."""
+    if payments is None or stripe is None:
+        return None
+    return Reconciliation(database, payments, StripeReading(stripe.client), settings.timezone)
 
 
 def tokens_for(settings: Settings) -> Tokens:

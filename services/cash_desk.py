@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from services.auth import Principal, Role, require
 from services.cash_entries import (
     AmountEntry,
-    DepositRefundEntry,
     InvalidEntry,
     PaymentEntry,
     amount_above_zero,
@@ -20,7 +19,7 @@ from services.cash_entries import (
 )
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
-from services.domain.accounts import Account, Allocation, Book, Payment, PaymentReturn
+from services.domain.accounts import Account, Allocation, Book, Payment
 from services.domain.money import Money
 from services.domain.period import local_date
 from services.domain.records import Bill
@@ -155,37 +154,6 @@ class CashDesk:
         row |= {"amount_minor": amount.minor, "note": entry.note}
         row["on_date"] = local_date(now, self.zone).isoformat()
         self.database.use_deposit(actor=principal.user, row=row, owed=self.owed_steps.on_money())
-
-    def refund_deposit(
-        self,
-        *,
-        return_id: str,
-        customer_id: str,
-        body: Mapping[str, Any],
-        principal: Principal,
-        now: datetime,
-    ) -> PaymentReturn:
-        """Give a deposit back, or a part of it; `body` is a DepositRefundEntry's fields.
-
-        Raises InvalidEntry, NotFound, IllegalChange.
-        """
-        require(principal, Role.ADMIN)
-        account = self.database.account(customer_id)
-        entry = parse_entry(DepositRefundEntry, body)
-        check_reference(entry.method, entry.reference)
-        amount = self._held(account, entry.amount)
-        row: Json = {
-            "id": return_id,
-            "customer_id": account.id,
-            "book": "deposit",
-            "kind": "payout",
-        }
-        row |= {"amount_minor": amount.minor, "currency": amount.currency, "method": entry.method}
-        row |= {"reference": entry.reference, "reason": entry.reason}
-        row["on_date"] = local_date(now, self.zone).isoformat()
-        return self.database.record_return(
-            actor=principal.user, row=row, owed=self.owed_steps.on_money()
-        )
 
     def _of_bill(self, number: int) -> Payers:
         bill = self.database.bill_numbered(number)

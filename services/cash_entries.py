@@ -70,15 +70,6 @@ class AmountEntry(_Entry):
     note: Reason
 
 
-class DepositRefundEntry(_Entry):
-    """How a deposit, or a part of it, is given back, and why."""
-
-    amount: Line
-    method: Literal["cash", "cheque", "bank", "mobile_money", "card"]
-    reference: Annotated[str, BeforeValidator(_line), Field(max_length=100)] = ""
-    reason: Reason
-
-
 class ReasonEntry(_Entry):
     """Why something is taken back."""
 

@@ -1,6 +1,6 @@
 """The ways to reach people: the shared Discord channel, a customer's own webhook, WhatsApp."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -54,7 +54,13 @@ class Channel(Protocol):
         ...
 
     def prepare(
-        self, *, bill: Bill, kind: OwedKind, text: str, contact: CustomerContact
+        self,
+        *,
+        bill: Bill,
+        kind: OwedKind,
+        text: str,
+        contact: CustomerContact,
+        facts: Mapping[str, str],
     ) -> Letter | NotSent:
         """The message for this bill, or why there is none."""
         ...
@@ -70,11 +76,17 @@ class SharedDiscord:
     label: str = "Discord"
 
     def prepare(
-        self, *, bill: Bill, kind: OwedKind, text: str, contact: CustomerContact
+        self,
+        *,
+        bill: Bill,
+        kind: OwedKind,
+        text: str,
+        contact: CustomerContact,
+        facts: Mapping[str, str],
     ) -> Letter | NotSent:
         """The note for the channel, if the utility has one."""
         del text, contact
-        message = discord.shared_note(bill=bill, kind=kind)
+        message = discord.shared_note(bill=bill, kind=kind, facts=facts)
         said = discord.as_text(message)
         if self.address is None:
             return NotSent("not configured", said)
@@ -98,10 +110,16 @@ class OwnDiscord:
     label: str = "Customer's Discord"
 
     def prepare(
-        self, *, bill: Bill, kind: OwedKind, text: str, contact: CustomerContact
+        self,
+        *,
+        bill: Bill,
+        kind: OwedKind,
+        text: str,
+        contact: CustomerContact,
+        facts: Mapping[str, str],
     ) -> Letter | NotSent:
         """The bill for the customer, if they have a webhook."""
-        message = discord.whole_bill(bill=bill, kind=kind, text=text)
+        message = discord.whole_bill(bill=bill, kind=kind, text=text, facts=facts)
         said = discord.as_text(message)
         address = contact.discord_webhook_url
         if address is None:
@@ -126,11 +144,17 @@ class OwnWhatsApp:
     label: str = "WhatsApp"
 
     def prepare(
-        self, *, bill: Bill, kind: OwedKind, text: str, contact: CustomerContact
+        self,
+        *,
+        bill: Bill,
+        kind: OwedKind,
+        text: str,
+        contact: CustomerContact,
+        facts: Mapping[str, str],
     ) -> Letter | NotSent:
         """The template for this occasion, if the customer agreed and has a number."""
         del text  # WhatsApp lets nobody begin a conversation in words of their own.
-        template, values = whatsapp.TEMPLATES[kind], whatsapp.parameters(bill)
+        template, values = whatsapp.TEMPLATES[kind], whatsapp.parameters(bill, kind, facts)
         said, client = template.filled(values), self.client
         if client is None:
             return NotSent("not configured", said)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from pydantic import SecretStr
 
 from services.domain.records import Bill, OwedKind
+from services.message_facts import NO_FACTS, Correction, Received
 from services.messages import HEADLINES, day
 from services.outside import (
     TIMEOUT_SECONDS,
@@ -41,6 +42,8 @@ _COLORS: Final[dict[OwedKind, int]] = {
     "bill_issued": 0x2E7D32,
     "payment_reminder": 0xF9A825,
     "overdue_notice": 0xC62828,
+    "payment_received": 0x2E7D32,
+    "bill_corrected": 0x1565C0,
 }
 
 
@@ -85,13 +88,19 @@ def escaped(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def whole_bill(*, bill: Bill, kind: OwedKind, text: str) -> dict[str, Any]:
+def whole_bill(
+    *, bill: Bill, kind: OwedKind, text: str, facts: Mapping[str, str] = NO_FACTS
+) -> dict[str, Any]:
     """A message for the customer's own webhook: the text, and the bill's figures with the link."""
-    fields = [
-        ("To pay", bill.money(max(bill.balance_minor, 0)).display()),
-        ("Period", f"{day(bill.period_start)} – {day(bill.period_end)}"),
-    ]
-    if bill.due_date:
+    left = bill.money(max(bill.balance_minor, 0)).display()
+    thanks = kind == "payment_received"
+    fields = [("Left to pay" if thanks else "To pay", left)]
+    if thanks:
+        fields.insert(0, ("Paid", Received.of(facts).amount.display()))
+    elif kind == "bill_corrected":
+        fields.append(("Difference", Correction.of(facts).in_words))
+    fields.append(("Period", f"{day(bill.period_start)} – {day(bill.period_end)}"))
+    if bill.due_date and not (thanks and bill.balance_minor <= 0):
         fields.append(("Due", day(bill.due_date)))
     if bill.payment_url and bill.balance_minor > 0:
         fields.append(("Pay online", bill.payment_url))
@@ -99,12 +108,13 @@ def whole_bill(*, bill: Bill, kind: OwedKind, text: str) -> dict[str, Any]:
     return _message(content=text, title=title, fields=fields, color=_COLORS[kind])
 
 
-def shared_note(*, bill: Bill, kind: OwedKind) -> dict[str, Any]:
+def shared_note(
+    *, bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS
+) -> dict[str, Any]:
     """A message for the channel that many read: account number and amount, no name, no link."""
-    fields = [
-        ("Account", escaped(bill.account_no)),
-        ("Amount", bill.money(bill.balance_minor).display()),
-    ]
+    paid = ("Paid", Received.of(facts).amount) if kind == "payment_received" else None
+    name, amount = paid or ("Amount", bill.money(bill.balance_minor))
+    fields = [("Account", escaped(bill.account_no)), (name, amount.display())]
     return _message(content="", title=HEADLINES[kind], fields=fields, color=_COLORS[kind])
 
 

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from services.database.service import DatabaseService
 from services.domain.energy import format_kwh
 from services.domain.records import Bill, OwedKind
+from services.message_facts import NO_FACTS, Correction, Received
 from services.owed_work import StepDone
 
 TEMPLATE: Final = "template"
@@ -16,6 +17,8 @@ HEADLINES: Final[dict[OwedKind, str]] = {
     "bill_issued": "Electricity bill",
     "payment_reminder": "Payment reminder",
     "overdue_notice": "Payment overdue",
+    "payment_received": "Payment received",
+    "bill_corrected": "Electricity bill corrected",
 }
 
 
@@ -31,8 +34,13 @@ class Message:
 class MessageWriter(Protocol):
     """Writes what a customer is told on an occasion."""
 
-    def write(self, *, bill: Bill, kind: OwedKind, language: str) -> Message:
-        """The message in `language` (an IETF tag) or the nearest there is; it never fails."""
+    def write(
+        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+    ) -> Message:
+        """The message in `language` (an IETF tag) or the nearest there is.
+
+        `facts` tell of the payment or the correction that it is about.
+        """
         ...
 
 
@@ -48,29 +56,28 @@ def how_to_pay(bill: Bill) -> str:
 
 def nothing_to_say(*, bill: Bill, kind: OwedKind) -> str:
     """Why a customer is told nothing on this occasion by now, or nothing."""
+    if kind == "payment_received":
+        return ""
     if bill.status == "void":
         return "the bill is void by now"
-    if kind != "bill_issued" and bill.balance_minor <= 0:
+    if kind in ("payment_reminder", "overdue_notice") and bill.balance_minor <= 0:
         return "the bill is paid by now"
     return ""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateWriter:
-    """Writes from templates, in English; every amount, date and link comes from the bill."""
+    """Writes from templates, in English; amounts, dates and links come from bill and facts."""
 
     utility_name: str
 
-    def write(self, *, bill: Bill, kind: OwedKind, language: str) -> Message:
+    def write(
+        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+    ) -> Message:
         """The message of this occasion."""
-        writers = {
-            "bill_issued": _issued,
-            "payment_reminder": _reminder,
-            "overdue_notice": _overdue,
-        }
         english = language.split("-", maxsplit=1)[0].lower() == LANGUAGE
         note = "" if english else f"no template in {language}, so in English"
-        return Message(f"{writers[kind](bill)}\n{self.utility_name}", TEMPLATE, note)
+        return Message(f"{_text(bill, kind, facts)}\n{self.utility_name}", TEMPLATE, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +88,24 @@ class WriteMessage:
     writer: MessageWriter
 
     def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
-        """Write it in the customer's language; a bill void or paid by now gets an empty text."""
-        del facts
+        """Write it in the customer's language; where there is nothing to say, an empty text."""
         bill = self.database.bill(bill.id)
         if reason := nothing_to_say(bill=bill, kind=kind):
             return StepDone(f"nothing to write: {reason}", facts={"text": "", "reason": reason})
         contact = self.database.customer_contact(bill.customer_id)
-        message = self.writer.write(bill=bill, kind=kind, language=contact.language)
+        message = self.writer.write(bill=bill, kind=kind, language=contact.language, facts=facts)
         by = "from a template" if message.written_by == TEMPLATE else f"by {message.written_by}"
         detail = f"written {by}" + (f" ({message.note})" if message.note else "")
         return StepDone(detail, facts={"text": message.text, "written_by": message.written_by})
+
+
+def _text(bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+    if kind == "payment_received":
+        return _thanks(bill, Received.of(facts))
+    if kind == "bill_corrected":
+        return _corrected(bill, Correction.of(facts))
+    writers = {"bill_issued": _issued, "payment_reminder": _reminder, "overdue_notice": _overdue}
+    return writers[kind](bill)
 
 
 def _issued(bill: Bill) -> str:
@@ -122,6 +137,36 @@ def _overdue(bill: Bill) -> str:
     return (
         f"{left} of your electricity bill {bill.reference}{due} has not been paid. Please pay now. "
         f"If you cannot pay at once, please talk to us.\n{_where(bill)}"
+    )
+
+
+def _thanks(bill: Bill, received: Received) -> str:
+    thanks = (
+        f"Thank you: we have received your payment of {received.amount.display()} "
+        f"on {day(received.on)}."
+    )
+    if bill.status == "void":
+        return f"{thanks} Your electricity bill {bill.reference} is void: the money stays with you."
+    if bill.balance_minor <= 0:
+        return f"{thanks} Your electricity bill {bill.reference} is paid."
+    return f"{thanks} {_left(bill)}"
+
+
+def _corrected(bill: Bill, correction: Correction) -> str:
+    said = (
+        f"We have corrected your electricity bills. {correction.voided} no longer holds; instead: "
+        f"{correction.issued}. Together that is {correction.in_words}. What you have paid still "
+        "counts."
+    )
+    left = _left(bill) if bill.balance_minor > 0 else "There is nothing to pay."
+    return f"{said} {left}"
+
+
+def _left(bill: Bill) -> str:
+    left = bill.money(bill.balance_minor).display()
+    return (
+        f"{left} of your electricity bill {bill.reference} is left to pay{_by(bill)}."
+        f"\n{_where(bill)}"
     )
 
 

@@ -64,19 +64,29 @@ class SendMessage:
         outcomes = []
         for channel in self.channels:
             letter = channel.prepare(
-                bill=bill, kind=kind, text=facts.get("text", ""), contact=contact
+                bill=bill, kind=kind, text=facts.get("text", ""), contact=contact, facts=facts
             )
-            outcomes.append(self._send(channel, letter, bill, kind))
+            outcomes.append(self._send(channel, letter, bill, kind, facts.get("occasion", "")))
         return _summed_up(outcomes)
 
-    def _send(self, channel: Channel, letter: Letter | NotSent, bill: Bill, kind: OwedKind) -> Sent:
+    def _send(
+        self,
+        channel: Channel,
+        letter: Letter | NotSent,
+        bill: Bill,
+        kind: OwedKind,
+        occasion: str,
+    ) -> Sent:
         if isinstance(letter, NotSent):
             return Sent(channel, "not_configured", letter.reason)
-        row_id = notification_id(bill_id=bill.id, kind=kind, channel=channel.name)
+        row_id = notification_id(
+            bill_id=bill.id, kind=kind, channel=channel.name, occasion=occasion
+        )
         claim = self.database.begin_notification(
             notification_id=row_id,
             bill_id=bill.id,
             kind=kind,
+            occasion=occasion,
             channel=channel.name,
             recipient=letter.recipient,
             body=letter.text,
@@ -114,16 +124,19 @@ class LogNotification:
         """The rows that sending left, and one for each channel that it left out, with the text."""
         if facts.get("sent") == "no":
             return StepDone("nothing was sent, so nothing to log")
-        found = self.database.notifications(bill_id=bill.id, kind=kind, page_size=100).items
-        logged = {row.channel for row in found}
+        occasion = facts.get("occasion", "")
+        found = self.database.notifications(
+            bill_id=bill.id, kind=kind, occasion=occasion, page_size=100
+        )
+        logged = {row.channel for row in found.items}
         contact = self.database.customer_contact(bill.customer_id)
         missing = []
         for channel in self.channels:
             letter = channel.prepare(
-                bill=bill, kind=kind, text=facts.get("text", ""), contact=contact
+                bill=bill, kind=kind, text=facts.get("text", ""), contact=contact, facts=facts
             )
             if channel.name not in logged and isinstance(letter, NotSent):
-                missing.append(_left_out(bill, kind, channel.name, letter))
+                missing.append(_left_out(bill, kind, occasion, channel.name, letter))
         number = len(logged) + len(missing)
         detail = f"{number} {'entry' if number == 1 else 'entries'} in the log"
         return StepDone(detail, notifications=tuple(missing))
@@ -140,18 +153,22 @@ class KeepMessage:
         text = facts.get("text", "")
         if not text:
             return StepDone("nothing was written, so nothing to keep")
-        kept = _left_out(bill, kind, NO_CHANNEL, NotSent(self.because, text))
+        occasion = facts.get("occasion", "")
+        kept = _left_out(bill, kind, occasion, NO_CHANNEL, NotSent(self.because, text))
         return StepDone("kept in the log, not sent", notifications=(kept,))
 
 
-def notification_id(*, bill_id: str, kind: str, channel: str) -> str:
+def notification_id(*, bill_id: str, kind: str, channel: str, occasion: str = "") -> str:
     """The id of a message: the same however often it is tried."""
-    return str(uuid5(NAMESPACE_URL, f"electricity-billing/notification/{bill_id}/{kind}/{channel}"))
+    path = "/".join((bill_id, kind, *filter(None, (occasion,)), channel))
+    return str(uuid5(NAMESPACE_URL, f"electricity-billing/notification/{path}"))
 
 
-def _left_out(bill: Bill, kind: OwedKind, channel: str, letter: NotSent) -> dict[str, str]:
+def _left_out(
+    bill: Bill, kind: OwedKind, occasion: str, channel: str, letter: NotSent
+) -> dict[str, str]:
     return {
-        "id": notification_id(bill_id=bill.id, kind=kind, channel=channel),
+        "id": notification_id(bill_id=bill.id, kind=kind, channel=channel, occasion=occasion),
         "channel": channel,
         "status": "not_configured",
         "recipient": "",

@@ -42,6 +42,7 @@ class Outside:
     """What the configured outside services bring; as it stands, nothing."""
 
     ai: AiService | None = None
+    stripe: StripePayments | None = None
     step_handlers: Mapping[int, StepHandler] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
 
@@ -71,6 +72,7 @@ def open_outside(
     checks = outside_checks(settings=settings, links=links, addresses=addresses)
     return Outside(
         ai=ai,
+        stripe=links.stripe if links else None,
         step_handlers=payment_steps(links) | messages,
         checks=(*checks, AiCheck(ai)),
     )

@@ -49,9 +49,10 @@ class StepHandler(Protocol):
     """Does one owed step for a bill; may be repeated when a crash came before it was recorded."""
 
     def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
-        """Do the step, knowing the facts that the steps before left behind.
+        """Do the step, knowing the facts of the occasion and those that the steps before left.
 
-        Raises TemporaryFailure or FinalFailure.
+        `facts["occasion"]` says which one, where a bill has several of a kind. Raises
+        TemporaryFailure or FinalFailure.
         """
         ...
 
@@ -150,7 +151,7 @@ class OwedSteps:
                 steps[step] = blocked
                 continue
             progress(StepOutcome(step, "running"))
-            facts = {**work.facts, **facts_of(steps)}
+            facts = {**work.facts, **facts_of(steps), "occasion": work.occasion}
             steps[step], done = self._try(step, work, bill, facts)
             if done and done.payment_url:
                 bill = bill.model_copy(update={"payment_url": done.payment_url})

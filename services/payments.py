@@ -1,7 +1,7 @@
-"""Stripe: a Payment Link for exactly what is left to pay of a bill, used up by one payment.
+"""Stripe: a Payment Link for exactly what is left to pay of a bill, and refunds.
 
-Everything here is safe to repeat: making a link carries an idempotency key, closing one twice is
-the same as once.
+Everything here is safe to repeat: making a link or a refund carries an idempotency key, closing a
+link twice is the same as once.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ _ZERO_DECIMALS: Final = frozenset(
 _WHOLE_IN_HUNDREDTHS: Final = frozenset(("ISK", "UGX"))
 # The last digit must be 0, because some card networks know two decimals only.
 _THREE_DECIMALS: Final = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
+# By this our own id of a refund stands in Stripe's metadata.
+RETURN_ID: Final = "return_id"
 _WORDS_FOR_INACTIVE: Final = (
     "This link is no longer valid: the bill was paid or its amount has changed. "
     "Please ask us for the new one."
@@ -46,6 +48,14 @@ class PaymentLink:
     url: str
     amount_minor: int
     currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class StripeRefund:
+    """A refund at Stripe; `failure` says why it will not arrive, empty when it is on its way."""
+
+    id: str
+    failure: str
 
 
 def stripe_decimals(currency: str) -> int:
@@ -81,10 +91,10 @@ def from_stripe_amount(*, amount: int, currency: str) -> int:
 
 
 class StripePayments:
-    """Payment links over the official client; its methods may be called by many threads.
+    """Links and refunds over the official client; its methods may be called by many threads.
 
     It never tries again by itself: the owed work does, with growing pauses. `base_url` is where
-    tests have their own Stripe.
+    tests have their own Stripe. `client` is for those who only read there.
     """
 
     def __init__(
@@ -94,7 +104,7 @@ class StripePayments:
         base_url: str | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        self._client = stripe.StripeClient(
+        self.client = stripe.StripeClient(
             secret_key,
             base_addresses={"api": base_url} if base_url else None,
             http_client=stripe.RequestsClient(timeout=timeout_seconds),
@@ -110,23 +120,23 @@ class StripePayments:
         amount = to_stripe_amount(minor=bill.balance_minor, currency=bill.currency)
         key = f"payment-link/{bill.id}/{amount}-{bill.currency}" + (f"/{after}" if after else "")
         try:
-            link = self._client.v1.payment_links.create(
+            link = self.client.v1.payment_links.create(
                 _params(bill, amount), {"idempotency_key": key}
             )
         except stripe.StripeError as error:
-            _raise(error)
+            as_ours(error, "the link")
         return _checked(link, bill)
 
     def deactivate_link(self, link_id: str) -> None:
         """Close a link, so that nobody can pay by it; raises ServiceAway, ServiceRefused."""
         try:
-            self._client.v1.payment_links.update(link_id, {"active": False})
+            self.client.v1.payment_links.update(link_id, {"active": False})
         except stripe.InvalidRequestError as error:
             # Of another Stripe account, or of its test mode: nobody can pay us by it.
             if error.code != "resource_missing":
-                _raise(error)
+                as_ours(error, "the link")
         except stripe.StripeError as error:
-            _raise(error)
+            as_ours(error, "the link")
 
     def replace_link(
         self, bill: Bill, old_link_id: str, *, after: str | None = None
@@ -138,12 +148,46 @@ class StripePayments:
         self.deactivate_link(old_link_id)
         return self.create_link(bill=bill, after=after or old_link_id)
 
+    def refund(
+        self, *, payment_intent: str, amount_minor: int, currency: str, return_id: str
+    ) -> StripeRefund:
+        """Send a part of a payment back; asked again for the same return it is the same refund.
+
+        Stripe forgets idempotency keys after a day: look at `refund_of` before a later attempt.
+        Raises ServiceAway, ServiceRefused.
+        """
+        amount = to_stripe_amount(minor=amount_minor, currency=currency)
+        try:
+            made = self.client.v1.refunds.create(
+                {
+                    "payment_intent": payment_intent,
+                    "amount": amount,
+                    "metadata": {RETURN_ID: return_id},
+                },
+                {"idempotency_key": f"refund/{return_id}"},
+            )
+        except stripe.StripeError as error:
+            as_ours(error, "the refund")
+        return _refund(made)
+
+    def refund_of(self, *, payment_intent: str, return_id: str) -> StripeRefund | None:
+        """The refund that was made for a return of ours, if it was; raises as `refund` does."""
+        try:
+            found = self.client.v1.refunds.list({"payment_intent": payment_intent, "limit": 100})
+            refunds = [refund.to_dict() for refund in found.data]
+        except (stripe.StripeError, AttributeError) as error:
+            as_ours(error, "to show refunds")
+        for refund in refunds:
+            if (refund.get("metadata") or {}).get(RETURN_ID) == return_id:
+                return _refund(refund)
+        return None
+
     def check(self) -> str:
         """Ask for one link, changing nothing; a sentence. Raises ServiceAway, ServiceRefused."""
         try:
-            self._client.v1.payment_links.list({"limit": 1})
+            self.client.v1.payment_links.list({"limit": 1})
         except stripe.StripeError as error:
-            _raise(error)
+            as_ours(error, "to show a link")
         return "It answers and takes our key."
 
 
@@ -189,8 +233,23 @@ def _checked(link: object, bill: Bill) -> PaymentLink:
     return PaymentLink(found["id"], found["url"], bill.balance_minor, bill.currency)
 
 
-def _raise(error: stripe.StripeError) -> NoReturn:
-    """The error as ours. Repeating is safe, so everything that may pass is temporary."""
+def _refund(made: object) -> StripeRefund:
+    found = made.to_dict() if isinstance(made, stripe.StripeObject) else made
+    if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+        raise ServiceAway("Stripe's answer has no refund in it.")
+    if found.get("status") not in {"failed", "canceled"}:
+        return StripeRefund(found["id"], "")
+    why = str(found.get("failure_reason") or found["status"]).replace("_", " ")
+    return StripeRefund(found["id"], f"It failed at Stripe: {why}.")
+
+
+def as_ours(error: Exception, what: str) -> NoReturn:
+    """The error as ours. Repeating is safe, so everything that may pass is temporary.
+
+    `what` was refused, if it was. Raises ServiceAway, ServiceRefused.
+    """
+    if not isinstance(error, stripe.StripeError):
+        raise ServiceAway("Stripe's answer cannot be read.") from None
     status = error.http_status
     if isinstance(error, stripe.APIConnectionError):
         late = isinstance(error.__cause__, requests.ReadTimeout)
@@ -206,6 +265,4 @@ def _raise(error: stripe.StripeError) -> NoReturn:
     if status is None or status < 400:
         raise ServiceAway("Stripe's answer cannot be read.") from None
     said = (error.user_message or "").strip()[:300]
-    raise ServiceRefused(
-        f"Stripe refused the link ({status}){f': {said}' if said else ''}"
-    ) from None
+    raise ServiceRefused(f"Stripe refused {what} ({status}){f': {said}' if said else ''}") from None

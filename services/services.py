@@ -12,8 +12,11 @@ from services.checks import Check
 from services.database.service import DatabaseService
 from services.graph import OpenedGraph
 from services.owed_work import OwedSteps
+from services.payment_received import PaymentReceived
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.reconciliation import Reconciliation
+from services.refunds import Refunds
 from services.settings import Settings
 
 
@@ -32,6 +35,11 @@ class Services:
     bill_approval: BillApproval
     cash_desk: CashDesk
     account_desk: AccountDesk
+    refunds: Refunds
+    # Takes what Stripe tells, where Stripe is configured.
+    payment_received: PaymentReceived | None = None
+    # Looks at Stripe for what the webhook missed, where Stripe is configured.
+    reconciliation: Reconciliation | None = None
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
     # The bills as a network, or why there is none.

@@ -5,13 +5,14 @@ the conversation, so they are always templates, which the utility has approved t
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from services.domain.records import Bill, OwedKind
+from services.message_facts import NO_FACTS, Correction, Received
 from services.messages import day, how_to_pay
 from services.outside import (
     TIMEOUT_SECONDS,
@@ -37,9 +38,12 @@ class InvalidPhone(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template as it must be approved at WhatsApp (category "utility"), {{1}} to {{5}} filled in.
+    """A template as it must be approved at WhatsApp (category "utility"), its {{1}} … filled in.
 
-    1 the bill's reference, 2 its period, 3 the amount to pay, 4 the due date, 5 how to pay.
+    1 the bill's reference, 2 its period, 3 the amount to pay, 4 the due date, 5 how to pay. Of
+    thanks: 1 the amount paid, 2 when, 3 the bill's reference, 4 what is left to pay, 5 how to pay.
+    Of a correction: 1 the bills that no longer hold, 2 those in their place, 3 the difference, 4
+    what is left to pay of the last one, 5 its due date, 6 how to pay.
     """
 
     name: str
@@ -68,6 +72,17 @@ TEMPLATES: Final[dict[OwedKind, Template]] = {
         "electricity_payment_overdue",
         "Your electricity bill {{1}} for {{2}} is overdue.\n"
         "To pay: {{3}}, was due {{4}}.\nPay {{5}}\nIf you cannot pay at once, please talk to us.",
+    ),
+    "payment_received": Template(
+        "electricity_payment_received",
+        "Thank you: we have received your payment of {{1}} on {{2}}.\n"
+        "Left to pay of your electricity bill {{3}}: {{4}}.\nPay {{5}}\nThank you.",
+    ),
+    "bill_corrected": Template(
+        "electricity_bill_corrected",
+        "We have corrected your electricity bills. {{1}} no longer holds; instead: {{2}}. "
+        "Together that is {{3}}.\nTo pay: {{4}}, due {{5}}.\nPay {{6}}\n"
+        "What you have paid still counts.",
     ),
 }
 
@@ -135,15 +150,19 @@ def masked(number: str) -> str:
     return f"{number[:3]}…{number[-4:]}"
 
 
-def parameters(bill: Bill) -> tuple[str, ...]:
-    """What fills the templates, in their order."""
-    return (
-        bill.reference,
-        f"{day(bill.period_start)} – {day(bill.period_end)}",
-        bill.money(max(bill.balance_minor, 0)).display(),
-        day(bill.due_date) if bill.due_date else "on receipt",
-        how_to_pay(bill) if bill.balance_minor > 0 else "nothing now",
-    )
+def parameters(bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS) -> tuple[str, ...]:
+    """What fills the template of a kind, in its order."""
+    left = bill.money(max(bill.balance_minor, 0)).display()
+    due = day(bill.due_date) if bill.due_date else "on receipt"
+    how = how_to_pay(bill) if bill.balance_minor > 0 else "nothing now"
+    if kind == "payment_received":
+        paid = Received.of(facts)
+        return (paid.amount.display(), day(paid.on), bill.reference, left, how)
+    if kind == "bill_corrected":
+        correction = Correction.of(facts)
+        return (correction.voided, correction.issued, correction.in_words, left, due, how)
+    period = f"{day(bill.period_start)} – {day(bill.period_end)}"
+    return (bill.reference, period, left, due, how)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Messages that AI words and code fills in; where it cannot, the template's text is used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
@@ -11,6 +11,7 @@ from services.ai.answers import NoAiAnswer, plain_line
 from services.ai.questions import locale_of
 from services.domain.energy import format_kwh
 from services.domain.records import Bill, OwedKind
+from services.message_facts import NO_FACTS, Correction, Received
 
 if TYPE_CHECKING:
     from services.ai.service import AiService
@@ -21,8 +22,10 @@ Written_co = TypeVar("Written_co", bound="WrittenMessage", covariant=True)
 class Writer(Protocol[Written_co]):
     """Writes the message of an occasion about a bill, in a language (an IETF tag)."""
 
-    def write(self, *, bill: Bill, kind: OwedKind, language: str) -> Written_co:
-        """The message; it never fails."""
+    def write(
+        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+    ) -> Written_co:
+        """The message; `facts` tell of the payment or the correction that it is about."""
         ...
 
 
@@ -65,14 +68,16 @@ class AiMessageWriter(Generic[Written_co]):
     message: Callable[[str, str, str], Written_co]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def write(self, *, bill: Bill, kind: OwedKind, language: str) -> Written_co:
-        """AI's message, checked, or else the template's with a note on why; it never fails."""
+    def write(
+        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+    ) -> Written_co:
+        """AI's message, checked, or else the template's with a note on why."""
         try:
             worded = self.ai.write_message(
-                bill=bill, kind=kind, language=language, now=self.clock()
+                bill=bill, kind=kind, language=language, facts=facts, now=self.clock()
             )
         except NoAiAnswer as why:
-            written = self.otherwise.write(bill=bill, kind=kind, language=language)
+            written = self.otherwise.write(bill=bill, kind=kind, language=language, facts=facts)
             note = " ".join(filter(None, (str(why), written.note)))
             return self.message(written.text, written.written_by, note)
         return self.message(worded.text, worded.written_by, "")
@@ -91,25 +96,23 @@ _TOLD: Final = {
     "bill_issued": "a bill is ready",
     "payment_reminder": "a reminder that a bill will be due soon",
     "overdue_notice": "a bill is overdue",
-    "payment_received": "thanks for a payment",
 }
-THANKS: Final = "payment_received"
 _ALWAYS: Final = ("name", "utility", "period", "reference", "amount")
 
 
-def occasion_of(kind: str, bill: Bill) -> Occasion:
+def occasion_of(kind: str, bill: Bill, facts: Mapping[str, str] = NO_FACTS) -> Occasion:
     """What the message of a kind says about this bill. Raises NoAiAnswer for an unknown kind."""
+    if kind == "payment_received":
+        return _thanks(bill)
+    if kind == "bill_corrected":
+        return _correction(bill, Correction.of(facts))
     if kind not in _TOLD:
         raise NoAiAnswer("AI not asked: it knows no message for this occasion.")
-    if kind == THANKS:
-        return Occasion(_TOLD[kind], (*_ALWAYS, "balance"), ("amount",))
     if bill.balance_minor <= 0:
         told = f"{_TOLD[kind]}, and there is nothing to pay"
         return Occasion(told, (*_ALWAYS, "usage"), ("amount",))
-    # Without a link the bill is paid at the office, where the reference is asked for.
-    way_to_pay = "link" if bill.payment_url else "reference"
     offered = (*_ALWAYS, "usage", "due_date", *(["link"] if bill.payment_url else []))
-    return Occasion(_TOLD[kind], offered, ("amount", "due_date", way_to_pay))
+    return Occasion(_TOLD[kind], offered, ("amount", "due_date", _way_to_pay(bill)))
 
 
 def values_for(
@@ -118,27 +121,63 @@ def values_for(
     language: str,
     *,
     utility_name: str,
-    paid_minor: int | None = None,
+    facts: Mapping[str, str] = NO_FACTS,
 ) -> dict[str, str]:
     """Our own text for each placeholder that the occasion offers, dates as the language has them.
 
-    `paid_minor` is the payment that a thank-you is for, without it all that was paid.
+    `facts` tell of the payment or the correction that it is about.
     """
-    amount = bill.balance_minor
-    if occasion.told == _TOLD[THANKS]:
-        amount = bill.amount_paid_minor if paid_minor is None else paid_minor
+    balance = bill.money(bill.balance_minor).display()
     values = {
         "name": plain_line(bill.customer_name, longest=100),
         "utility": plain_line(utility_name, longest=100),
         "period": f"{_day(bill.period_start, language)} – {_day(bill.period_end, language)}",
         "reference": bill.reference,
-        "amount": bill.money(amount).display(),
-        "balance": bill.money(bill.balance_minor).display(),
+        "amount": balance,
+        "balance": balance,
         "usage": f"{format_kwh(bill.consumption_wh)} kWh",
         "due_date": _day(bill.due_date, language) if bill.due_date else "",
         "link": bill.payment_url or "",
     }
+    if "paid" in occasion.offered:
+        received = Received.of(facts)
+        values |= {"paid": received.amount.display(), "paid_on": _day(received.on, language)}
+    elif "old_bills" in occasion.offered:
+        correction = Correction.of(facts)
+        values |= {"old_bills": correction.voided, "new_bills": correction.issued}
+        values["difference"] = correction.size.display()
     return {name: values[name] for name in occasion.offered}
+
+
+def _thanks(bill: Bill) -> Occasion:
+    told, offered = "thanks for a payment", ("name", "utility", "paid", "paid_on")
+    if bill.status == "void":
+        return Occasion(told, offered, ("paid",))
+    if bill.balance_minor <= 0:
+        return Occasion(f"{told}; the bill is paid", (*offered, "reference"), ("paid",))
+    return Occasion(
+        f"{told}; a part of the bill is left to pay",
+        (*offered, "reference", "balance", "due_date", *(["link"] if bill.payment_url else [])),
+        ("paid", "balance"),
+    )
+
+
+def _correction(bill: Bill, correction: Correction) -> Occasion:
+    told = "bills were wrong, and new ones take their place"
+    said: tuple[str, ...] = ("old_bills", "new_bills")
+    if correction.direction:
+        told += f", which come to {correction.direction} than before, by the difference"
+        said = (*said, "difference")
+    offered = ("name", "utility", *said)
+    if bill.balance_minor <= 0:
+        return Occasion(f"{told}; there is nothing to pay", offered, said)
+    to_pay = ("balance", "due_date", "reference", *(["link"] if bill.payment_url else []))
+    return Occasion(told, (*offered, *to_pay), (*said, "balance", "due_date", _way_to_pay(bill)))
+
+
+def _way_to_pay(bill: Bill) -> str:
+    # Without a link the bill is paid at the office, where the reference is asked for.
+    return "link" if bill.payment_url else "reference"
 
 
 def _day(day: date, language: str) -> str:

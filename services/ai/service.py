@@ -1,7 +1,7 @@
 """AiService: doubts about readings, second opinions on bills, and the words of messages."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -27,6 +27,7 @@ from services.deadline import Deadline
 from services.domain.billing import NewBill
 from services.domain.records import Bill, ReadingContext, TariffVersion
 from services.domain.validation import Validation
+from services.message_facts import NO_FACTS
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -117,19 +118,19 @@ class AiService:
         kind: str,
         language: str,
         now: datetime,
-        paid_minor: int | None = None,
+        facts: Mapping[str, str] = NO_FACTS,
         deadline: Deadline | None = None,
     ) -> Worded:
         """A message in a language ("ml"), worded by AI, its placeholders filled in and checked.
 
-        `paid_minor` is the payment that a thank-you is for; without a `deadline` it takes 4 s at
-        most; `now` in UTC. Raises NoAiAnswer, also when the text may not be sent.
+        `facts` tell of the payment or correction that it is about; without a `deadline` it takes
+        4 s at most; `now` in UTC. Raises NoAiAnswer, also when the text may not be sent.
         """
 
         def ask() -> Worded:
-            occasion = occasion_of(kind, bill)
+            occasion = occasion_of(kind, bill, facts)
             values = values_for(
-                bill, occasion, language, utility_name=self.utility_name, paid_minor=paid_minor
+                bill, occasion, language, utility_name=self.utility_name, facts=facts
             )
             question = Question(
                 purpose="write_message",

@@ -36,7 +36,7 @@ class OwedQueries(Queries):
             "owed_work_list",
             filters=[Filter("bill_id", "eq", bill_id)],
             order=["created_at.asc"],
-            limit=10,
+            limit=100,
         ).rows
 
     def failed_work(self, *, page: int = 1, page_size: int = 10) -> Page[FailedWork]:
@@ -110,9 +110,11 @@ class OwedQueries(Queries):
         channel: str,
         recipient: str,
         body: str,
+        occasion: str = "",
     ) -> NotificationClaim:
         """Say that a message is about to leave, unless it left before; `recipient` is masked.
 
+        `occasion` tells apart the messages of one kind that a bill has several of.
         One that was about to leave when its process died becomes "unknown".
         """
         return NotificationClaim.model_validate(
@@ -121,6 +123,7 @@ class OwedQueries(Queries):
                 id=notification_id,
                 bill_id=bill_id,
                 kind=kind,
+                occasion=occasion,
                 channel=channel,
                 recipient=recipient,
                 body=body,
@@ -151,12 +154,13 @@ class OwedQueries(Queries):
         status: NotificationStatus | None = None,
         bill_id: str | None = None,
         kind: str | None = None,
+        occasion: str | None = None,
         page: int = 1,
         page_size: int = 25,
     ) -> Page[Notification]:
         """Messages by bill, occasion and channel, the last changed first."""
         filters = search_filters(text)
-        wanted = {"status": status, "bill_id": bill_id, "kind": kind}
+        wanted = {"status": status, "bill_id": bill_id, "kind": kind, "occasion": occasion}
         filters += [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
         rows, total = self._page(
             "notification_list",

@@ -10,6 +10,8 @@ from services.database.queries_jobs import JobQueries
 from services.database.queries_keys import KeyQueries
 from services.database.queries_owed import OwedQueries
 from services.database.queries_readings import ReadingQueries
+from services.database.queries_reconciliation import ReconciliationQueries
+from services.database.queries_stripe import StripeQueries
 from services.database.queries_tariffs import TariffQueries
 from services.database.transport import Transport
 
@@ -19,6 +21,8 @@ class DatabaseService(
     BillQueries,
     AccountQueries,
     DeskQueries,
+    StripeQueries,
+    ReconciliationQueries,
     OwedQueries,
     JobQueries,
     ImportQueries,

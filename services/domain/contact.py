@@ -50,6 +50,7 @@ class Notification(Record):
     bill_number: int | None
     account_no: str | None
     kind: str
+    occasion: str
     channel: str
     status: NotificationStatus
     attempts: int

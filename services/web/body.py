@@ -26,7 +26,7 @@ def read_json_object(request: Request) -> dict[str, Any]:
         raise UnusableBody("Send the header Content-Type: application/json.")
     try:
         body = json.loads(
-            _bytes_of(request).decode("utf-8"),
+            read_bytes(request).decode("utf-8"),
             parse_float=_decimal,
             parse_int=_int,
             parse_constant=Decimal,
@@ -44,7 +44,8 @@ def read_json_object(request: Request) -> dict[str, Any]:
     return body
 
 
-def _bytes_of(request: Request) -> bytes:
+def read_bytes(request: Request) -> bytes:
+    """The request's body as it came; raises RequestEntityTooLarge beyond LARGEST_BODY."""
     # werkzeug cuts a body of unknown length off at its limit, without a word.
     request.max_content_length = LARGEST_BODY + 1
     data = request.get_data(cache=False)

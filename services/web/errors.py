@@ -16,7 +16,9 @@ from services.database.errors import (
 from services.database.transport import DatabaseRefused, TemporaryDatabaseError
 from services.domain.energy import InvalidEnergy
 from services.domain.validation import ReadingTooLong, UnableToCompareReads
+from services.payment_received import SignatureRefused
 from services.reading_to_bill import MeterTooBusy
+from services.stripe_events import NotAnEvent
 from services.submission import InvalidReading
 from services.web.body import UnusableBody
 
@@ -29,6 +31,8 @@ TRY_AGAIN = "The database cannot be reached just now. Send the same again: it co
 # The first that fits counts. All of these have a message for whoever sent the request.
 _EXPECTED: tuple[tuple[type[Exception], int, str], ...] = (
     (UnusableBody, 400, "bad_request"),
+    (SignatureRefused, 400, "bad_signature"),
+    (NotAnEvent, 400, "bad_request"),
     (NotSignedIn, 401, "not_signed_in"),
     (NotAllowed, 403, "not_allowed"),
     (SignInUnavailable, 503, "try_again"),

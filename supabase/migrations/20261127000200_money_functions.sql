@@ -581,6 +581,7 @@ begin
         where e.payment_id = r.payment_id and e.kind = 'payment';
         if v_open < r.amount_minor then
             perform private.take_back(v_paid, r.amount_minor - v_open, array['bill', 'fee']);
+            select -open_minor into v_open from public.open_items where entry_id = v_paid;
         end if;
     elsif private.open_credit(r.customer_id, r.book, r.currency) < r.amount_minor then
         perform private.refuse('EB005', 'There is not so much credit on the account.');
@@ -591,9 +592,10 @@ begin
         'note', r.reason)));
     if v_paid is null then
         perform private.pay_from_credit(v_id);
-    else
+    elsif v_open > 0 then
+        -- Where a part of the payment left by another way, the customer owes what went back beyond it.
         perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v_paid, 'debit', v_id, 'amount', r.amount_minor)));
+            'credit', v_paid, 'debit', v_id, 'amount', least(v_open, r.amount_minor))));
     end if;
     perform private.settle(array[r.customer_id]);
 end $$;

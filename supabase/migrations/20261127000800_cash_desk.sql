@@ -38,42 +38,6 @@ comment on function private.post_payment is
 comment on function public.record_payments is
     'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account.';
 
--- As before; where the money of a payment was paid out or used by now, what went back again is owed.
-create or replace function private.post_return(r public.payment_returns) returns void
-language plpgsql set search_path = '' as $$
-declare
-    v_paid uuid;
-    v_open bigint;
-    v_id uuid := gen_random_uuid();
-begin
-    if r.customer_id is null then
-        return;
-    end if;
-    if r.payment_id is not null then
-        select e.id, -o.open_minor into v_paid, v_open
-        from public.ledger_entries e join public.open_items o on o.entry_id = e.id
-        where e.payment_id = r.payment_id and e.kind = 'payment';
-        if v_open < r.amount_minor then
-            perform private.take_back(v_paid, r.amount_minor - v_open, array['bill', 'fee']);
-            select -o.open_minor into v_open from public.open_items o where o.entry_id = v_paid;
-        end if;
-    elsif private.open_credit(r.customer_id, r.book, r.currency) < r.amount_minor then
-        perform private.refuse('EB005', case r.book when 'deposit' then 'There is not so much deposit held.'
-            else 'There is not so much credit on the account.' end);
-    end if;
-    perform private.post_entries(jsonb_build_array(jsonb_build_object(
-        'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
-        'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
-        'note', r.reason)));
-    if v_paid is null then
-        perform private.pay_from_credit(v_id);
-    elsif v_open > 0 then
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v_paid, 'debit', v_id, 'amount', least(v_open, r.amount_minor))));
-    end if;
-    perform private.settle(array[r.customer_id]);
-end $$;
-
 create or replace view public.payment_list with (security_invoker = true) as
 select y.id, y.bill_id, b.number as bill_number, y.customer_id, c.account_no, c.name as customer_name, y.amount_minor,
        y.currency, y.method, y.reference, y.received_at, y.received_on, y.book, y.provider_id, y.recorded_by, y.created_at,

@@ -233,8 +233,9 @@ def test_a_deposit_is_held_used_for_a_bill_and_the_rest_given_back(office: Offic
         except InvalidEntry:  # The same click again, when less is held by now.
             assert office.utility.services.database.account(customer).deposit_minor == 5_965
     assert office.now_of(office.bill).status == "paid"
-    back = {"amount": "59.65", "method": "bank", "reference": "T9", "reason": "Moved out"}
-    given = desk.refund_deposit(return_id=str(uuid4()), body=back, **who)
+    given = office.utility.services.refunds.pay_out(
+        amount="59.65", method="bank", reference="T9", reason="Moved out", book="deposit", **who
+    )
     assert (given.book, given.amount_minor, given.status) == ("deposit", 5_965, "done")
     account = office.utility.services.database.account(customer)
     assert (account.deposit_minor, account.balance_minor) == (0, 0)

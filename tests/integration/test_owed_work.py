@@ -160,7 +160,7 @@ def test_a_step_knows_what_the_steps_before_left_behind_also_after_a_pause(
     utility.submit("M1", 1117)
     make_due(database)
     utility.services.owed_steps.sweep()
-    assert send.facts == {"text": "Your bill is ready."}
+    assert send.facts == {"text": "Your bill is ready.", "occasion": ""}
     assert (len(message.calls), len(send.calls)) == (1, 2)
     utility.services.close()
 

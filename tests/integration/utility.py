@@ -12,6 +12,7 @@ from uuid import uuid4
 from services.auth import Principal, Role
 from services.bootstrap import build_services
 from services.domain.period import local_date, start_of_day
+from services.outside_wiring import Addresses
 from services.owed_work import StepHandler
 from services.reading_to_bill import Submitted
 from services.services import Services
@@ -102,11 +103,19 @@ def make_utility(
     now: datetime | None = None,
     step_handlers: Mapping[int, StepHandler] | None = None,
     lease_seconds: int = 60,
+    environ: Mapping[str, str] | None = None,
+    addresses: Addresses | None = None,
 ) -> Utility:
-    """Services with a tariff, over an empty database or one that this function made before."""
-    settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(data_dir)})
+    """Services with a tariff, over an empty database or one that this function made before.
+
+    With `addresses` of services outside they work as `environ` configures them.
+    """
+    settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(data_dir), **(environ or {})})
     services = build_services(
-        settings, step_handlers=step_handlers or {}, lease_seconds=lease_seconds
+        settings,
+        step_handlers=None if addresses else step_handlers or {},
+        addresses=addresses,
+        lease_seconds=lease_seconds,
     )
     row = {"row": 1, "id": str(uuid4()), "tariff_id": str(uuid4()), "definition": KSEB}
     row |= {k: KSEB[k] for k in ("code", "name", "currency", "effective_from")}

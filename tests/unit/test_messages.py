@@ -13,6 +13,11 @@ from services.whatsapp import TEMPLATES, InvalidPhone, e164
 
 LINK = "https://buy.stripe.com/test_1"
 KINDS: tuple[OwedKind, ...] = ("bill_issued", "payment_reminder", "overdue_notice")
+PAID = {"amount_minor": "40000", "currency": "INR", "received_on": "2026-11-20"}
+CORRECTED = {"voided": "INV-000003, INV-000004", "issued": "INV-000007, INV-000042"}
+CORRECTED |= {"difference_minor": "1200", "currency": "INR"}
+FACTS: dict[OwedKind, dict[str, str]] = {kind: {} for kind in KINDS}
+FACTS |= {"payment_received": PAID, "bill_corrected": CORRECTED}
 
 
 def bill(**changes: Any) -> Bill:
@@ -34,8 +39,10 @@ def bill(**changes: Any) -> Bill:
 
 
 def text(kind: OwedKind, **changes: Any) -> str:
-    """The template's text for a bill."""
-    return TemplateWriter("Hill Power").write(bill=bill(**changes), kind=kind, language="en").text
+    """The template's text for a bill; `facts` tell of a payment or a correction."""
+    facts = changes.pop("facts", FACTS[kind])
+    writer = TemplateWriter("Hill Power")
+    return writer.write(bill=bill(**changes), kind=kind, language="en", facts=facts).text
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,6 +82,70 @@ def test_a_reminder_of_a_paid_or_void_bill_is_not_written() -> None:
     assert nothing_to_say(bill=bill(status="void", balance_minor=0), kind="bill_issued")
     assert not nothing_to_say(bill=bill(balance_minor=0, status="paid"), kind="bill_issued")
     assert not nothing_to_say(bill=bill(), kind="overdue_notice")
+
+
+def test_thanks_name_the_payment_and_what_is_left() -> None:
+    said = text("payment_received", amount_paid_minor=40000, balance_minor=14035)
+    assert "received your payment of ₹400.00 on 20 Nov 2026" in said
+    assert "₹140.35 of your electricity bill INV-000042 is left to pay by 27 Nov 2026" in said
+    assert f"Pay here: {LINK}" in said.splitlines()
+
+
+def test_thanks_for_the_last_part_say_that_the_bill_is_paid_and_ask_for_nothing() -> None:
+    paid = {"balance_minor": 0, "status": "paid", "payment_url": None}
+    said = text("payment_received", **paid)
+    assert "₹400.00" in said
+    assert "INV-000042 is paid" in said
+    assert "Pay " not in said
+    assert not nothing_to_say(bill=bill(**paid), kind="payment_received")
+
+
+def test_thanks_for_a_void_bill_say_where_the_money_is() -> None:
+    void = {"balance_minor": 0, "status": "void", "payment_url": None}
+    assert "is void: the money stays" in text("payment_received", **void)
+    assert not nothing_to_say(bill=bill(**void), kind="payment_received")
+
+
+def test_thanks_are_in_the_currency_that_was_paid() -> None:
+    yen = PAID | {"amount_minor": "500", "currency": "JPY"}
+    assert "your payment of ¥500 on" in text("payment_received", facts=yen)
+
+
+@pytest.mark.parametrize(
+    ("minor", "words"),
+    [
+        ("1200", "₹12.00 more than before"),
+        ("-1200", "₹12.00 less than before"),
+        ("0", "the same as before"),
+    ],
+)
+def test_a_correction_names_the_bills_and_the_difference(minor: str, words: str) -> None:
+    said = text("bill_corrected", facts=CORRECTED | {"difference_minor": minor})
+    assert "INV-000003, INV-000004 no longer holds; instead: INV-000007, INV-000042." in said
+    assert f"Together that is {words}." in said
+    assert "₹540.35 of your electricity bill INV-000042 is left to pay" in said
+    assert words in whatsapp.parameters(
+        bill(), "bill_corrected", CORRECTED | {"difference_minor": minor}
+    )
+
+
+def test_a_corrected_bill_that_is_paid_is_told_of_and_one_void_again_is_not() -> None:
+    paid = {"balance_minor": -300, "status": "paid"}
+    assert "There is nothing to pay." in text("bill_corrected", **paid)
+    assert not nothing_to_say(bill=bill(**paid), kind="bill_corrected")
+    assert nothing_to_say(bill=bill(status="void"), kind="bill_corrected")
+
+
+def test_a_channel_that_many_read_learns_the_account_and_what_was_paid() -> None:
+    part = bill(amount_paid_minor=40000, balance_minor=14035)
+    note = shared_note(bill=part, kind="payment_received", facts=PAID)
+    assert [(f["name"], f["value"]) for f in note["embeds"][0]["fields"]] == [
+        ("Account", r"A\-1"),
+        ("Paid", "₹400.00"),
+    ]
+    whole = whole_bill(bill=part, kind="payment_received", text="Thanks", facts=PAID)
+    fields = {f["name"]: f["value"] for f in whole["embeds"][0]["fields"]}
+    assert (fields["Paid"], fields["Left to pay"]) == ("₹400.00", "₹140.35")
 
 
 @pytest.mark.parametrize("filler", ["x", "😀", "💡é"])
@@ -156,12 +227,12 @@ def test_any_other_number_is_refused(written: str) -> None:
         e164(written)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FACTS)
 def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OwedKind) -> None:
     template = TEMPLATES[kind]
     assert not template.body.startswith("{{")
     assert not template.body.endswith("}}")
-    filled = template.filled(whatsapp.parameters(bill()))
+    filled = template.filled(whatsapp.parameters(bill(), kind, FACTS[kind]))
     assert "{{" not in filled
     assert len(filled) <= whatsapp.BODY_LIMIT
     assert LINK in filled

@@ -134,7 +134,7 @@ class Links:
             error = {"type": "invalid_request_error", "message": "Invalid API Key: sk_t***in"}
             return reply(401, {"error": error})
         must(re.fullmatch(r"/v1/payment_links(/\w+)?", seen.path), f"no endpoint {seen.path}")
-        self._ask_stripe_mock(seen)
+        self.ask_stripe_mock(seen)
         if seen.method == "GET":
             return reply(200, {"object": "list", "data": [], "has_more": False})
         must(
@@ -145,7 +145,8 @@ class Links:
             return self._create(seen, form)
         return self._update(seen.path.rpartition("/")[2], form)
 
-    def _ask_stripe_mock(self, seen: Seen) -> None:
+    def ask_stripe_mock(self, seen: Seen) -> None:
+        """Refuse what Stripe's own description of its API does not have."""
         if self.mock_url is None:
             return
         headers = {

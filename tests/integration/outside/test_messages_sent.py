@@ -3,6 +3,7 @@
 import json
 import logging
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from llmock.pytest_plugin import LLMock
@@ -17,7 +18,7 @@ from services.importing.importer import Importer
 from services.messages import Message, TemplateWriter, WriteMessage
 from services.outside import ServiceRefused
 from services.outside_wiring import Addresses, message_steps, open_outside, outside_checks
-from services.owed_work import StepHandler
+from services.owed_work import MAX_ATTEMPTS, StepHandler
 from services.settings import load_settings
 from tests.integration.outside.conftest import MakeOffice, Office, Outside
 from tests.integration.outside.published import (
@@ -285,6 +286,111 @@ def test_a_reminder_goes_out_in_its_own_template(office: Office, outside: Outsid
     office.later()
     names = [s.json["template"]["name"] for s in outside.whatsapp.accepted()]
     assert names == ["electricity_bill_issued", "electricity_payment_reminder"]
+
+
+def pay(office: Office, bill_id: str, *amounts: int) -> list[str]:
+    """Pay parts of a bill at the office, each owing its thanks; the payments' ids."""
+    ids = [str(uuid4()) for _ in amounts]
+    fields = {"bill_id": bill_id, "currency": "INR", "method": "cash", "reference": ""}
+    fields |= {"received_at": AGREED, "received_on": "2026-01-01"}
+    office.database.record_payments(
+        actor=ACTOR,
+        payments=[
+            {"id": i, "amount_minor": amount, **fields}
+            for i, amount in zip(ids, amounts, strict=True)
+        ],
+        owed=office.utility.services.owed_steps.on_money(),
+    )
+    return ids
+
+
+def test_each_payment_of_a_bill_is_thanked_for_once(office: Office, outside: Outside) -> None:
+    bill_id = submit(office)
+    first, second = pay(office, bill_id, 20000, 34035)
+    office.later()
+    office.later()
+    told = [s.json for s in outside.whatsapp.accepted()][1:]
+    assert {t["template"]["name"] for t in told} == {"electricity_payment_received"}
+    texts = [[p["text"] for p in t["template"]["components"][0]["parameters"]] for t in told]
+    assert sorted((text[0], *text[2:]) for text in texts) == [
+        ("₹200.00", "INV-000001", "₹0.00", "nothing now"),
+        ("₹340.35", "INV-000001", "₹0.00", "nothing now"),
+    ]
+    logged = {
+        payment: {
+            row.channel: row.status
+            for row in office.database.notifications(
+                bill_id=bill_id, kind="payment_received", occasion=payment
+            ).items
+        }
+        for payment in (first, second)
+    }
+    sent = dict.fromkeys(("discord", "discord_customer", "whatsapp"), "sent")
+    assert logged == {first: sent, second: sent}
+    assert office.database.check_ledger()["problems"] == []
+
+
+def test_thanks_say_what_is_left_and_the_shared_channel_only_what_was_paid(
+    office: Office, outside: Outside
+) -> None:
+    bill_id = submit(office)
+    pay(office, bill_id, 20000)
+    office.later()
+    link = office.database.bill(bill_id).payment_url
+    posts = {s.path: s.json for s in outside.discord.accepted()}
+    assert [(f["name"], f["value"]) for f in posts[SHARED_PATH]["embeds"][0]["fields"]] == [
+        ("Account", r"A\-M1"),
+        ("Paid", "₹200.00"),
+    ]
+    own = {f["name"]: f["value"] for f in posts[OWN_PATH]["embeds"][0]["fields"]}
+    assert (own["Paid"], own["Left to pay"], own["Pay online"]) == ("₹200.00", "₹340.35", link)
+    assert "received your payment of ₹200.00" in posts[OWN_PATH]["content"]
+
+
+def test_thanks_that_could_not_go_out_go_out_when_tried_again(
+    office: Office, outside: Outside
+) -> None:
+    bill_id = submit(office)
+    (payment,) = pay(office, bill_id, 20000)
+    for service in (outside.discord, outside.whatsapp):
+        service.stop()
+    for _ in range(MAX_ATTEMPTS):
+        office.later()
+    (work,) = [w for w in office.database.failed_work().items if w.kind == "payment_received"]
+    for service in (outside.discord, outside.whatsapp):
+        service.start()
+    office.database.retry_owed_work(actor=ACTOR, work_id=work.id)
+    office.later()
+    rows = office.database.notifications(bill_id=bill_id, occasion=payment).items
+    assert {row.channel: row.status for row in rows} == dict.fromkeys(
+        ("discord", "discord_customer", "whatsapp"), "sent"
+    )
+
+
+def test_a_correction_is_told_of_once(office: Office, outside: Outside) -> None:
+    bill_id = submit(office)
+    owe_correction(office, bill_id)
+    office.later()
+    office.later()
+    (told,) = [s.json for s in outside.whatsapp.accepted()][1:]
+    assert told["template"]["name"] == "electricity_bill_corrected"
+    texts = [p["text"] for p in told["template"]["components"][0]["parameters"]]
+    assert texts[:4] == ["INV-000003", "INV-000007", "₹12.00 more than before", "₹540.35"]
+    row = next(n for n in office.database.notifications(kind="bill_corrected").items)
+    assert (row.occasion, row.status) == ("INV-000003", "sent")
+
+
+def owe_correction(office: Office, bill_id: str) -> None:
+    """As voiding and rebilling does."""
+    steps = office.utility.services.owed_steps.plan_for_any("bill_corrected")["steps"]
+    facts = {"voided": "INV-000003", "issued": "INV-000007", "difference_minor": "1200"}
+    office.sql(
+        "insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status)"
+        " values (gen_random_uuid(), %s, 'bill_corrected', 'INV-000003', %s, %s, 'open')",
+        bill_id,
+        json.dumps(facts | {"currency": "INR"}),
+        json.dumps(steps),
+    )
 
 
 def test_a_webhooks_address_stands_in_no_audit_row_no_log_and_no_list(

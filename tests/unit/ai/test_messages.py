@@ -17,9 +17,13 @@ from services.ai.questions import language_name
 from services.ai.service import AiService
 from services.domain.records import Bill, OwedKind
 from services.messages import Message, MessageWriter, TemplateWriter
+from services.steps import OWED_STEPS
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 LINK = "https://pay.example/abc"
+PAID = {"amount_minor": "10000", "currency": "INR", "received_on": "2026-11-20"}
+CORRECTED = {"voided": "INV-000003", "issued": "INV-000007", "currency": "INR"}
+CORRECTED |= {"difference_minor": "1200"}
 GOOD = "Dear {name}, please pay {amount} by {due_date}, under {reference}."
 
 
@@ -108,11 +112,19 @@ def test_dates_are_written_as_the_language_has_them() -> None:
     assert "15 दिसंबर 2026" in message.text
 
 
-@pytest.mark.parametrize("kind", get_args(OwedKind))
+TOLD = [kind for kind in get_args(OwedKind) if 11 in OWED_STEPS[kind]]
+WORDS: dict[str, str] = {
+    "payment_received": "Thank you, {paid} has arrived, {balance} is left.",
+    "bill_corrected": "Not {old_bills} but {new_bills}, {difference} more: "
+    "{balance} by {due_date} {link}",
+}
+
+
+@pytest.mark.parametrize("kind", TOLD)
 def test_every_occasion_that_owes_a_message_is_known(kind: OwedKind) -> None:
-    model = Model(GOOD + " {link}")
-    message = writer(model).write(bill=bill(), kind=kind, language="en")
-    assert message.written_by == "AI (model-1)"
+    model = Model(WORDS.get(kind, GOOD + " {link}"))
+    message = writer(model).write(bill=bill(), kind=kind, language="en", facts=PAID | CORRECTED)
+    assert message.written_by == "AI (model-1)", message.note
 
 
 @pytest.mark.parametrize(
@@ -170,14 +182,44 @@ def test_where_there_is_nothing_to_pay_nobody_is_asked_to(balance: int) -> None:
 
 def test_thanks_are_for_the_payment_and_not_for_the_balance() -> None:
     part = bill(amount_paid_minor=30000, balance_minor=24035)
-    text = "Thank you, {name}: {amount} has arrived, {balance} is left."
+    text = "Thank you, {name}: {paid} has arrived on {paid_on}, {balance} is left."
     service = ai(Model(text))
     thanks = service.write_message(
-        bill=part, kind="payment_received", language="en", now=NOW, paid_minor=10000
+        bill=part, kind="payment_received", language="en", now=NOW, facts=PAID
     )
-    assert thanks.text == "Thank you, House M1: ₹100.00 has arrived, ₹240.35 is left."
-    all_of_it = service.write_message(bill=part, kind="payment_received", language="en", now=NOW)
-    assert "₹300.00" in all_of_it.text
+    assert thanks.text == (
+        "Thank you, House M1: ₹100.00 has arrived on November 20, 2026, ₹240.35 is left."
+    )
+
+
+def test_thanks_for_a_bill_that_is_paid_ask_for_nothing() -> None:
+    offered = occasion_of("payment_received", bill(balance_minor=0, status="paid")).offered
+    assert not {"balance", "due_date", "link"} & set(offered)
+
+
+def test_thanks_without_the_amount_are_the_templates() -> None:
+    paid = bill(balance_minor=0, status="paid", amount_paid_minor=54035)
+    message = writer(Model("Thank you very much, {name}!")).write(
+        bill=paid, kind="payment_received", language="en", facts=PAID
+    )
+    assert message.written_by == "template"
+    assert "it leaves out {paid}" in message.note
+    assert "₹100.00" in message.text
+
+
+@pytest.mark.parametrize(("minor", "direction"), [("1200", "more"), ("-1200", "less")])
+def test_a_correction_is_told_with_its_direction_and_our_amount(minor: str, direction: str) -> None:
+    facts = CORRECTED | {"difference_minor": minor}
+    occasion = occasion_of("bill_corrected", bill(), facts)
+    assert f"come to {direction} than before" in occasion.told
+    assert {"old_bills", "new_bills", "difference"} <= set(occasion.required)
+    values = values_for(bill(), occasion, "en", utility_name="U", facts=facts)
+    assert values["difference"] == "₹12.00"
+
+
+def test_a_correction_without_a_difference_has_none_to_tell() -> None:
+    occasion = occasion_of("bill_corrected", bill(), CORRECTED | {"difference_minor": "0"})
+    assert "difference" not in occasion.offered
 
 
 def test_an_unknown_occasion_is_not_asked_about() -> None:
@@ -188,9 +230,9 @@ def test_an_unknown_occasion_is_not_asked_about() -> None:
 
 
 def test_every_occasion_offers_only_known_placeholders() -> None:
-    for kind in (*get_args(OwedKind), "payment_received"):
+    for kind in TOLD:
         for one in (bill(), bill(payment_url=None), bill(balance_minor=0)):
-            occasion = occasion_of(kind, one)
+            occasion = occasion_of(kind, one, CORRECTED)
             assert set(occasion.required) <= set(occasion.offered) <= set(PLACEHOLDERS)
 
 

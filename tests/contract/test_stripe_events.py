@@ -1,0 +1,66 @@
+"""What Stripe told is stored once with all that it changes, on both transports alike."""
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from services.domain.records import Bill
+from services.domain.stripe_records import AppliedEvent
+from services.stripe_events import Told, translate
+from tests.contract.over import Json, Over
+from tests.integration.payments.told import AT, completed, event, refunded
+
+
+def bill_of(over: Over) -> Bill:
+    """An issued bill of ₹540.35."""
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    return bill
+
+
+def told(raw: Json) -> Told:
+    return translate(raw, zone=ZoneInfo("Asia/Kolkata"), live=False, now=AT + timedelta(days=1))
+
+
+def take(over: Over, raw: Json) -> AppliedEvent:
+    it = told(raw)
+    owed = over.utility.services.owed_steps.on_money()
+    return over.here.apply_stripe_event(
+        actor="system:stripe",
+        event=it.event,
+        arrived_by="webhook",
+        effect=it.effect,
+        outcome=it.outcome,
+        detail=it.detail,
+        owed=owed,
+    )
+
+
+def test_an_event_counts_once_and_is_listed_with_its_payment(over: Over) -> None:
+    assert over.same("last_stripe_event_at") is None
+    bill = bill_of(over)
+    paid = completed(bill, "pi_1")
+    first = take(over, paid)
+    assert (first.replay, first.outcome, first.detail) == (False, "applied", "Counted.")
+    again = take(over, paid)
+    assert again == first.model_copy(update={"replay": True})
+    assert over.same("bill", bill.id).status == "paid"
+    assert over.same("last_stripe_event_at") == AT
+    (listed,) = over.same("stripe_events", payment_id=first.payment_id).items
+    assert (listed.bill_number, listed.payment_minor) == (1, 54_035)
+    assert "Private" not in str(listed)
+    assert over.same("check_ledger")["problems"] == []
+
+
+def test_events_are_found_by_what_became_of_them(over: Over) -> None:
+    bill_of(over)
+    take(over, refunded("pi_2", 100, at=60))
+    take(over, event("customer.created", {"id": "cus_1", "object": "customer"}))
+    take(over, event("customer.created", {"id": "cus_2"}, at=500, livemode=True))
+    assert over.same("stripe_events").total == 3
+    for outcome, kind in (("waiting", "charge.refunded"), ("kept", "customer.created")):
+        (only,) = over.same("stripe_events", outcome=outcome, arrived_by="webhook").items
+        assert only.type == kind
+    assert over.same("stripe_events", text="cus_1").total == 1
+    assert over.same("stripe_events", arrived_by="reconciliation").total == 0
+    assert over.same("last_stripe_event_at") == AT + timedelta(seconds=60)
