@@ -23,6 +23,8 @@ _SECTIONS = {
         (
             ("admin/overview.py", "overview", "Overview", "monitoring"),
             ("admin/bills.py", "bills", "Bills", "receipt_long"),
+            ("admin/payments.py", "payments", "Payments", "payments"),
+            ("admin/customers.py", "customers", "Customers", "group"),
             ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
             ("admin/tariffs.py", "tariffs", "Tariffs", "price_change"),
             ("admin/network.py", "network", "Network", "hub"),
@@ -36,6 +38,9 @@ _SECTIONS = {
 # Reached from a list, so in no menu.
 _DETAILS = (
     ("bill.py", "bill", "Bill"),
+    ("admin/payment.py", "payment", "Payment"),
+    ("admin/record_payment.py", "record-payment", "Record a payment"),
+    ("admin/customer.py", "customer", "Customer"),
     ("admin/flagged_reading.py", "flagged-reading", "Flagged reading"),
     ("admin/tariff.py", "tariff", "Tariff"),
     ("admin/tariff_editor.py", "tariff-editor", "Write a tariff"),

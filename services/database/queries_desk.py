@@ -30,6 +30,34 @@ class DeskQueries(Queries):
         """One entry; raises NotFound."""
         return LedgerEntry.model_validate(self._one("ledger_list", entry_id, "entry"))
 
+    def open_bills(self, *, customer_id: str) -> list[Bill]:
+        """A customer's issued bills of which something is to pay, 100 at most, oldest first."""
+        rows = self._transport.select(
+            "bill_list",
+            filters=[
+                Filter("customer_id", "eq", customer_id),
+                Filter("status", "neq", "draft"),
+                Filter("balance_minor", "gt", 0),
+            ],
+            order=["period_end.asc", "id.asc"],
+            limit=100,
+        ).rows
+        return [Bill.model_validate(row) for row in rows]
+
+    def adjustments(self, *, customer_id: str) -> list[LedgerEntry]:
+        """Credits and fees of a customer that stand, 50 at most, the newest first."""
+        rows = self._transport.select(
+            "ledger_list",
+            filters=[
+                Filter("customer_id", "eq", customer_id),
+                Filter("kind", "in_", ["credit", "fee"]),
+                Filter("undone", "eq", False),
+            ],
+            order=["entry_no.desc"],
+            limit=50,
+        ).rows
+        return [LedgerEntry.model_validate(row) for row in rows]
+
     def open_credits(self, *, customer_id: str) -> list[LedgerEntry]:
         """Credits of a customer's account of which something is left, 100 at most, oldest first."""
         return self._open_entries(customer_id, "lt")

@@ -11,30 +11,115 @@ end $$;
 create trigger accounts_have_a_currency after insert on public.accounts
     for each row execute function private.open_account();
 
-create or replace function private.post_payment(y public.payments, p_apply text) returns void
+-- Payments are stored and counted together: one after the other costs milliseconds each.
+create function private.store_payments(p_rows jsonb) returns uuid[]
 language plpgsql set search_path = '' as $$
 declare
-    v_entry uuid := gen_random_uuid();
-    v_due public.open_items;
+    v_new uuid[];
 begin
-    perform private.post_entries(jsonb_build_array(jsonb_build_object(
-        'id', v_entry, 'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
-        'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)));
-    if y.book <> 'account' or p_apply = 'none' then
+    with stored as (
+        insert into public.payments (id, bill_id, customer_id, amount_minor, currency, method, reference, received_at,
+                                     received_on, book, provider_id, recorded_by)
+        select x.id, x.bill_id, coalesce(x.customer_id, b.customer_id), x.amount_minor, x.currency, x.method,
+               coalesce(x.reference, ''), x.received_at, x.received_on, coalesce(x.book, 'account'), x.provider_id,
+               current_setting('billing.actor')
+        from jsonb_to_recordset(p_rows) as x(
+            id uuid, bill_id uuid, customer_id uuid, amount_minor bigint, currency text, method text, reference text,
+            received_at timestamptz, received_on date, book text, provider_id text)
+        left join public.bills b on b.id = x.bill_id
+        on conflict do nothing
+        returning id
+    )
+    select coalesce(array_agg(s.id order by r.place), '{}') into v_new
+    from stored s
+    join (select (x ->> 'id')::uuid as id, min(place) as place
+          from jsonb_array_elements(p_rows) with ordinality as e(x, place) group by 1) r using (id);
+    return v_new;
+end $$;
+comment on function private.store_payments is
+    'Stores those payments that are not there already (by id or by the provider''s id): the new ones'' ids, in order.';
+
+create function private.post_payments(p_ids uuid[], p_apply text) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids uuid[] := array(
+        select y.id from unnest(p_ids) with ordinality as i(id, place)
+        join public.payments y on y.id = i.id
+        where y.customer_id is not null order by i.place);
+begin
+    perform private.post_entries((
+        select jsonb_agg(jsonb_build_object(
+            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
+            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
+            order by i.place)
+        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
+    if p_apply = 'none' then
         return;
     end if;
-    select o.* into v_due from public.open_items o join public.ledger_entries e on e.id = o.entry_id
-    where e.bill_id = y.bill_id and e.kind = 'bill' and e.currency = y.currency and o.open_minor > 0;
-    if found then
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v_entry, 'debit', v_due.entry_id, 'amount', least(v_due.open_minor, y.amount_minor))));
-    end if;
-    if p_apply <> 'bill' then
-        perform private.settle(array[y.customer_id]);
+    perform private.allocate((
+        with credits as (
+            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
+                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
+            from unnest(v_ids) with ordinality as i(id, place)
+            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
+            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
+        )
+        select jsonb_agg(jsonb_build_object(
+                   'credit', c.id, 'debit', o.entry_id,
+                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
+        from credits c
+        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
+        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
+    if p_apply = 'oldest' then
+        perform private.settle(array(
+            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
     end if;
 end $$;
-comment on function private.post_payment is
-    'Counts a payment in its account. oldest: the bill that it names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
+comment on function private.post_payments is
+    'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
+
+create or replace function private.post_payment(y public.payments, p_apply text) returns void
+language sql set search_path = '' as $$
+    select private.post_payments(array[y.id], p_apply)
+$$;
+
+create or replace function private.take_payment(p_row jsonb) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+    v_new uuid[] := private.store_payments(jsonb_build_array(p_row));
+begin
+    perform private.post_payments(v_new, coalesce(p_row ->> 'apply', 'oldest')) where v_new <> '{}';
+    return v_new <> '{}';
+end $$;
+
+create or replace function public.record_payments(p jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+    v_apply text;
+    v_new uuid[];
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array(
+        select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
+        from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
+    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
+    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
+    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
+    v_new := private.store_payments(p -> 'payments');
+    foreach v_apply in array array['oldest', 'bill', 'none'] loop
+        perform private.post_payments(f.ids, v_apply)
+        from (select array_agg(i.id order by i.place) as ids
+              from unnest(v_new) with ordinality as i(id, place)
+              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
+                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
+        where f.ids is not null;
+    end loop;
+    if p #> '{owed,payment_received}' is not null then
+        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
+    end if;
+    return jsonb_build_object('recorded', cardinality(v_new));
+end $$;
 comment on function public.record_payments is
     'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account.';
 

@@ -24,11 +24,13 @@ def test_a_bill_and_an_account_are_found_by_their_numbers(over: Over) -> None:
 def test_what_is_open_on_an_account_is_listed(over: Over) -> None:
     bill = bill_of(over)
     (debit,) = over.same("open_debits", customer_id=bill.customer_id)
+    assert [b.id for b in over.same("open_bills", customer_id=bill.customer_id)] == [bill.id]
     assert (debit.bill_id, debit.open_minor) == (bill.id, 54_035)
     receive(over, 60_000, bill_id=bill.id)
     (credit,) = over.same("open_credits", customer_id=bill.customer_id)
     assert (credit.kind, credit.open_minor) == ("payment", -5_965)
     assert over.same("open_debits", customer_id=bill.customer_id) == []
+    assert over.same("open_bills", customer_id=bill.customer_id) == []
     assert over.same("ledger_entry", credit.id) == credit
 
 
@@ -55,6 +57,7 @@ def test_the_timeline_has_all_that_happened_the_newest_first(over: Over) -> None
     fee: Json = {"id": str(uuid4()), "customer_id": customer, "kind": "fee", "amount_minor": 9_965}
     fee |= {"currency": "INR", "note": "Reconnection", "on_date": over.utility.today}
     over.here.add_adjustment(actor=ADMIN.user, row=fee)
+    assert [e.id for e in over.same("adjustments", customer_id=customer)] == [fee["id"]]
     over.here.end_return(actor=ADMIN.user, return_id=pending["id"], status="failed", error="away")
     claim = over.here.begin_notification(
         notification_id=str(uuid4()),

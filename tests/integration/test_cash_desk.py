@@ -102,6 +102,33 @@ def test_without_a_bill_the_oldest_is_paid_first_or_nothing(office: Office) -> N
         office.pay("5", apply="bill")
 
 
+def test_payments_of_one_call_pay_the_bills_they_name_before_any_other(office: Office) -> None:
+    later = office.another_bill()
+    today, now = office.utility.today.isoformat(), office.utility.now.isoformat()
+    same = {"currency": "INR", "method": "cash", "received_at": now, "received_on": today}
+    amounts = ((office.bill, 54_000), (office.bill, 1_000), (later, 100), (None, 50))
+    rows: list[dict[str, Any]] = [
+        {**same, "id": str(uuid4()), "bill_id": bill and bill.id, "amount_minor": minor}
+        for bill, minor in amounts
+    ]
+    rows += [{**same, "id": str(uuid4()), "amount_minor": 700, "apply": "none"}, rows[0]]
+    for row in rows:
+        row["customer_id"] = office.bill.customer_id
+    database = office.utility.services.database
+    assert database.record_payments(actor="test", payments=rows) == 5
+    assert database.record_payments(actor="test", payments=rows) == 0
+    assert office.now_of(office.bill).status == "paid"
+    # What was too much for the first bill, and what named none, went to the later one.
+    assert office.now_of(later).amount_paid_minor == 100 + 55_000 - TOTAL + 50
+    left = {
+        e.payment_id: e.open_minor
+        for e in database.open_credits(customer_id=office.bill.customer_id)
+    }
+    assert left == {rows[4]["id"]: -700}
+    entries = database.ledger(customer_id=office.bill.customer_id).items
+    assert [e.amount_minor for e in entries[:5]] == [-700, -50, -100, -1_000, -54_000]
+
+
 def test_two_clicks_at_once_count_once(office: Office) -> None:
     one, together = str(uuid4()), threading.Barrier(2)
 
