@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from services.account_desk import AccountDesk
 from services.auth import LocalTokens, SignInTickets, Tokens
 from services.auth0 import Auth0Tokens
 from services.bill_approval import BillApproval
 from services.billing_desk import BillingDesk
+from services.cash_desk import CashDesk
 from services.checks import (
     Auth0Check,
     Checks,
@@ -205,6 +207,8 @@ def wire(
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
         books=Books(database=database, zone=settings.timezone),
+        cash_desk=CashDesk(database, owed_steps, settings.timezone, settings.currency),
+        account_desk=AccountDesk(database, owed_steps, settings.timezone, settings.currency),
         payment_received=payments,
         refunds=Refunds(database, owed_steps, settings.timezone, stripe=outside.stripe),
         reconciliation=_reconciliation(settings, database, payments, outside.stripe),

@@ -83,10 +83,16 @@ class WatchedChannel:
         return self.channel.label
 
     def prepare(
-        self, *, bill: Bill, kind: OwedKind, text: str, contact: CustomerContact
+        self,
+        *,
+        bill: Bill,
+        kind: OwedKind,
+        text: str,
+        contact: CustomerContact,
+        facts: Mapping[str, str],
     ) -> Letter | NotSent:
         """As in Channel."""
-        letter = self.channel.prepare(bill=bill, kind=kind, text=text, contact=contact)
+        letter = self.channel.prepare(bill=bill, kind=kind, text=text, contact=contact, facts=facts)
         if isinstance(letter, NotSent):
             return letter
         send = letter.send

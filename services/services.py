@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services.account_desk import AccountDesk
 from services.auth import SignInTickets, Tokens
 from services.bill_approval import BillApproval
 from services.billing_desk import BillingDesk
+from services.cash_desk import CashDesk
 from services.checks import Check
 from services.database.service import DatabaseService
 from services.graph import OpenedGraph
@@ -34,6 +36,8 @@ class Services:
     reading_review: ReadingReview
     bill_approval: BillApproval
     books: Books
+    cash_desk: CashDesk
+    account_desk: AccountDesk
     refunds: Refunds
     # Takes what Stripe tells, where Stripe is configured.
     payment_received: PaymentReceived | None = None

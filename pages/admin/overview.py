@@ -19,7 +19,7 @@ def show_currency(figures: dict[str, Any], *, several: bool) -> None:
     name = month(date.fromisoformat(this_month["month"]))
     tiles = [
         (f"Billed in {name}", this_month["billed_minor"], count(this_month["bills"], "bill")),
-        (f"Collected in {name}", this_month["collected_minor"], "payments received"),
+        (f"Collected in {name}", this_month["collected_minor"], "net of what went back"),
         ("Outstanding", figures["outstanding_minor"], count(figures["outstanding_bills"], "bill")),
         ("Overdue", figures["overdue_minor"], count(figures["overdue_bills"], "bill")),
     ]
@@ -38,9 +38,11 @@ def show_attention(figures: dict[str, Any]) -> None:
     overdue = sum(of["overdue_bills"] for of in figures["currencies"])
     last_runs = [job["last_run"] for job in scheduler().status(now())["jobs"] if job["last_run"]]
     failed = [run for run in last_runs if run["status"] == "failed" or run["set_aside"]]
-    bills, jobs = "admin/bills.py", "admin/jobs.py"
+    bills, jobs, payments = "admin/bills.py", "admin/jobs.py", "admin/payments.py"
+    odd = figures["flagged_payments"]
     wanted = [
         (figures["flagged"], "flagged reading", None, "admin/flagged_readings.py", "flag", {}),
+        (odd, "payment to look at", "payments to look at", payments, "payments", {}),
         (overdue, "overdue bill", None, bills, "alarm", {"status": "Overdue"}),
         (figures["drafts"], "draft to issue", "drafts to issue", "admin/drafts.py", "draft", {}),
         (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),

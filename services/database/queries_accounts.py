@@ -118,7 +118,8 @@ class AccountQueries(Queries):
         """Store payments and let each pay its bill, then the oldest that is open, all or none.
 
         Each is {id, bill_id or customer_id, amount_minor, currency, method, reference,
-        received_at, received_on, book?, apply?}. How many were new. Raises NotFound, IllegalChange.
+        received_at, received_on, book?, apply?: oldest|bill|none}. How many were new.
+        Raises NotFound, IllegalChange.
         """
         answer = self._call(
             "record_payments", actor=actor, payments=[dict(p) for p in payments], owed=owed

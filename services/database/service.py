@@ -4,6 +4,7 @@ from services.database.ai_books import AiBooks
 from services.database.queries_accounts import AccountQueries
 from services.database.queries_bills import BillQueries
 from services.database.queries_books import BookQueries
+from services.database.queries_desk import DeskQueries
 from services.database.queries_drafts import DraftQueries
 from services.database.queries_graph import GraphQueries
 from services.database.queries_imports import ImportQueries
@@ -21,6 +22,7 @@ class DatabaseService(
     ReadingQueries,
     BillQueries,
     AccountQueries,
+    DeskQueries,
     StripeQueries,
     ReconciliationQueries,
     OwedQueries,

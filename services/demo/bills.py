@@ -122,13 +122,14 @@ class Cashier:
         on = self._paid_on(bill)
         minutes = spread(f"paid at {bill.id}", 120)
         at = datetime.combine(on, time(17), tzinfo=self.zone) + timedelta(minutes=minutes)
+        method = METHODS[spread(f"how {bill.register.meter_id}", len(METHODS))]
         return {
             "id": str(uuid5(NAMESPACE_URL, f"electricity-billing/demo/payment/{bill.id}")),
             "bill_id": bill.id,
             "amount_minor": amount,
             "currency": bill.rated.currency,
-            "method": METHODS[spread(f"how {bill.register.meter_id}", len(METHODS))],
-            "reference": "",
+            "method": method,
+            "reference": _reference(bill, method),
             "received_at": at.astimezone(UTC).isoformat(),
             "received_on": on.isoformat(),
         }
@@ -150,3 +151,10 @@ def _issue(bill: NewBill) -> Issue:
 
 def _due_date(bill: NewBill) -> date:
     return _issue(bill).on + timedelta(days=_issue(bill).due_days)
+
+
+def _reference(bill: NewBill, method: str) -> str:
+    """As somebody at the office would have copied it; cash and cards have none."""
+    number = spread(f"reference {bill.id}", 900_000) + 100_000
+    prefix = {"cheque": "CHQ", "bank": "TRF", "mobile_money": "MM"}.get(method)
+    return f"{prefix} {number}" if prefix else ""

@@ -9,6 +9,7 @@ from itertools import groupby, zip_longest
 from uuid import uuid4
 
 from services.database.errors import NotFound
+from services.demo.accounts import AccountStories
 from services.demo.bills import BillMaker, Cashier, MeterBills
 from services.demo.grid import TRANSFORMERS, supplies, transformer_of
 from services.demo.premises import (
@@ -128,12 +129,19 @@ class _Loading:
         billed = self._bills(premises)
         bills = self._store_bills(billed)
         self._import_supplies(billed)
-        payments = Cashier(zone, self.as_of).payments(billed)
+        stories = self._stories(billed)
+        payments = stories.rows()
         for chunk in chunks_of(payments, _PAYMENTS_AT_ONCE):
             self.services.database.record_payments(actor=ACTOR, payments=chunk)
+        stories.tell()
         self._mark_overdue()
         customers += self._import_customers([LAST_ACCOUNT])
         return DemoLoaded(self.as_of, customers, len(meters), readings, bills, len(payments))
+
+    def _stories(self, billed: Sequence[MeterBills]) -> AccountStories:
+        zone, database = self.services.settings.timezone, self.services.database
+        paid = Cashier(zone, self.as_of).payments(billed)
+        return AccountStories(database, ACTOR, zone, self.as_of, billed, paid)
 
     @property
     def _importer(self) -> Importer:

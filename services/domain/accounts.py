@@ -137,11 +137,14 @@ class Payment(Amounts):
     pending_minor: int
     flags: tuple[FlagReason, ...]
     status: PaymentStatus
+    # Paid out as credit, or used of a deposit.
+    spent_minor: int
 
     @property
     def returnable_minor(self) -> int:
         """What of it can still go back."""
-        return self.amount_minor - self.returned_minor - self.pending_minor
+        left = self.amount_minor - self.returned_minor - self.pending_minor - self.spent_minor
+        return max(left, 0)
 
 
 class PaymentFlag(Amounts):
@@ -216,3 +219,29 @@ class InstalmentPlan(Amounts):
     paid_minor: int
     bills: tuple[PlanBill, ...]
     instalments: tuple[Instalment, ...]
+
+
+class TimelineEvent(Record):
+    """Something that happened to an account, at an instant (UTC).
+
+    `what` is an entry's kind, "return_pending", "return_failed", "message" (its `note` is the
+    occasion), "plan_agreed", "plan_broken" or "plan_cancelled".
+    """
+
+    id: str
+    customer_id: str
+    what: str
+    at: datetime
+    on_date: date | None
+    book: Book | None
+    currency: str | None
+    amount_minor: int | None
+    balance_minor: int | None
+    bill_id: str | None
+    bill_number: int | None
+    payment_id: str | None
+    method: PaymentMethod | None
+    note: str
+    actor: str
+    status: str | None
+    channel: str | None

@@ -6,13 +6,25 @@ BATCH = 500
 
 
 def run(context: JobContext) -> str:
-    """Mark each unpaid bill due before today as overdue and owe its customer the notice.
+    """Break the instalment plans that were not kept, then mark each unpaid bill due before today.
 
-    Answers the run's summary.
+    A bill in a plan that is kept is not marked. Answers the run's summary.
     """
+    broken = _break_plans(context)
     while _batch(context) == BATCH:
         pass
-    return f"Bills due before {context.today:%d %b %Y}."
+    summary = f"Bills due before {context.today:%d %b %Y}."
+    if broken:
+        summary += f" Instalment plans broken: {broken}."
+    return summary
+
+
+def _break_plans(context: JobContext) -> int:
+    context.go_on()
+    database = context.services.database
+    return context.patiently(
+        lambda: database.break_plans(actor=context.actor, run=context.ref, today=context.today)
+    )
 
 
 def _batch(context: JobContext) -> int:

@@ -31,7 +31,7 @@ class Over:
         self.here = utility.services.database
         self.direct = direct
 
-    def same(self, method: str, *positional: Any, **asked: Any) -> Any:
+    def same(self, method: str, /, *positional: Any, **asked: Any) -> Any:
         """The answer to a question, once it proved the same as that of the direct transport."""
         answer = getattr(self.here, method)(*positional, **asked)
         expected = getattr(self.direct, method)(*positional, **asked)

@@ -439,7 +439,7 @@ def test_no_method_is_left_out_here() -> None:
     """A method that DatabaseService gains must be tried on both transports too."""
     here = Path(__file__)
     others = ("over.py", "test_graph_rows.py", "test_accounts.py", "test_stripe_events.py")
-    more = ("test_drafts_and_books.py", "test_reconciliation.py")
+    more = ("test_drafts_and_books.py", "test_reconciliation.py", "test_desk_reads.py")
     files = (here, *(here.with_name(name) for name in others + more))
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     public = {n for n, _ in inspect.getmembers(DatabaseService, inspect.isfunction) if n[0] != "_"}

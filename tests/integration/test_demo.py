@@ -18,6 +18,7 @@ from services.bootstrap import build_services
 from services.database.transport import TemporaryDatabaseError
 from services.demo import DemoHeadEnd, NotADemoDatabase, load_demo_if_empty
 from services.demo import load as load_module
+from services.domain.accounts import LedgerEntry
 from services.domain.billing import version_in_force
 from services.domain.period import Period, local_date
 from services.domain.rating import rate
@@ -75,6 +76,9 @@ def everything(services: Services) -> list[Any]:
         bills,
         sorted(reads, key=lambda r: r["id"]),
         database.overview(today=NOW.date(), currency="INR"),
+        sorted((r.id, r.amount_minor, r.on_date) for r in database.returns()),
+        [p.model_dump(exclude={"ended_at"}) for p in database.plans()],
+        [a.model_dump() for a in database.accounts(page_size=100).items],
     ]
 
 
@@ -84,11 +88,37 @@ def test_bills_are_to_be_seen_in_every_state(loaded: Services) -> None:
     assert states["paid"] > 900
 
 
+def assert_accounts_tell_their_stories(services: Services) -> None:
+    """Credit, a refund, a bounced cheque with its fee, deposits, and a plan that runs."""
+    database = services.database
+    assert sorted(r.kind for r in database.returns()) == ["refund", "reversal"]
+    assert database.payments(status="deposit").total == 3
+    assert [p.status for p in database.plans()] == ["active"]
+    in_credit = [a for a in database.accounts(page_size=100).items if a.balance_minor < 0]
+    assert len(in_credit) == 2
+    kinds = {
+        e.kind for a in database.accounts(page_size=100).items for e in _entries(services, a.id)
+    }
+    assert kinds == {"bill", "bill_void", "payment", "refund", "reversal", "fee"}
+    assert database.check_ledger()["problems"] == []
+    (plan,) = database.plans()
+    assert {database.bill(b.bill_id).status for b in plan.bills} <= {"issued", "partially_paid"}
+
+
+def _entries(services: Services, customer_id: str) -> tuple[LedgerEntry, ...]:
+    return services.database.ledger(customer_id=customer_id, page_size=100).items
+
+
+def test_accounts_tell_their_stories(loaded: Services) -> None:
+    assert_accounts_tell_their_stories(loaded)
+
+
 @pytest.mark.parametrize("day", ["2026-01-01", "2026-03-31", "2028-02-29"])
 def test_bills_are_in_every_state_whatever_the_day_of_loading(empty: Services, day: str) -> None:
     now = datetime.fromisoformat(f"{day}T06:00:00+00:00")
     assert load_demo_if_empty(empty, now) is not None
     assert len({bill.status for bill in bills_of(empty)}) == 6
+    assert_accounts_tell_their_stories(empty)
     assert empty.database.readings(status="needs_review").total == 2
     today = local_date(now, empty.settings.timezone)
     readings = empty.database.readings(page_size=5000).items

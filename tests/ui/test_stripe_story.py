@@ -74,7 +74,7 @@ def office(app_server: Callable[..., AppProcess]) -> Iterator[Running]:
         utility = make_utility(
             dsn,
             Path(app.data_dir),
-            environ={"DEMO": "off", **KEYS},
+            more_settings={"DEMO": "off", **KEYS},
             addresses=Addresses(stripe=server.url),
         )
         made = Running(app, Shop(utility, stripe, server, dsn))

@@ -1,0 +1,64 @@
+"""The statement of an account: its entries with the balance after each, and the same as a file."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.money_words import entry_words
+from pages.parts import chosen_page, page_number
+from pages.shell import services
+from pages.words import day, money, plain
+from services.domain.accounts import Account, Book, LedgerEntry
+from services.statement import statement_csv
+
+_PAGE_SIZE: Final = 25
+_BOOKS: Final[dict[Book, str]] = {"account": "Account", "deposit": "Deposit"}
+
+
+def show_statement(account: Account) -> None:
+    """A page of the entries, the newest first; the deposit's are a book of their own."""
+    book = _ask_book(account)
+    key = f"statement-{account.id}-{book}"
+    found = services().database.ledger(
+        customer_id=account.id, book=book, page=chosen_page(key), page_size=_PAGE_SIZE
+    )
+    if not found.total:
+        st.caption("There is no entry yet.")
+        return
+    st.markdown(_table(found.items), width="stretch")
+    page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
+    st.caption("Above 0 is owed by the customer; below 0 is in their favour.")
+    st.download_button(
+        "Statement as CSV",
+        lambda: statement_csv(services().database, customer_id=account.id),
+        file_name=f"statement-{account.account_no}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _ask_book(account: Account) -> Book:
+    held = services().database.ledger(customer_id=account.id, book="deposit", page_size=1)
+    if not held.total:
+        return "account"
+    return st.segmented_control(
+        "Book",
+        list(_BOOKS),
+        default="account",
+        required=True,
+        format_func=_BOOKS.__getitem__,
+        label_visibility="collapsed",
+        key=f"book-{account.id}",
+    )
+
+
+def _table(entries: tuple[LedgerEntry, ...]) -> str:
+    rows = ["| Date | Entry | Amount | Balance |", "|:---|:---|---:|---:|"]
+    for entry in entries:
+        amount, balance = (
+            plain(money(minor, entry.currency))
+            for minor in (entry.amount_minor, entry.balance_minor)
+        )
+        rows.append(f"| {day(entry.on_date)} | {entry_words(entry)} | {amount} | {balance} |")
+    return "\n".join(rows)

@@ -1,0 +1,119 @@
+"""What the cash desk looks up, on both transports, with the same answers."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.database.errors import NotFound
+from tests.contract.over import Json, Over
+from tests.contract.test_accounts import bill_of, receive, returned
+from tests.integration.utility import ADMIN
+
+
+def test_a_bill_and_an_account_are_found_by_their_numbers(over: Over) -> None:
+    bill = bill_of(over)
+    assert over.same("bill_numbered", 1).id == bill.id
+    assert over.same("account_numbered", "A-M1").id == bill.customer_id
+    for method, number in (("bill_numbered", 2), ("account_numbered", "A-M")):
+        with pytest.raises(NotFound):
+            getattr(over.here, method)(number)
+
+
+def test_what_is_open_on_an_account_is_listed(over: Over) -> None:
+    bill = bill_of(over)
+    (debit,) = over.same("open_debits", customer_id=bill.customer_id)
+    assert [b.id for b in over.same("open_bills", customer_id=bill.customer_id)] == [bill.id]
+    assert (debit.bill_id, debit.open_minor) == (bill.id, 54_035)
+    receive(over, 60_000, bill_id=bill.id)
+    (credit,) = over.same("open_credits", customer_id=bill.customer_id)
+    assert (credit.kind, credit.open_minor) == ("payment", -5_965)
+    assert over.same("open_debits", customer_id=bill.customer_id) == []
+    assert over.same("open_bills", customer_id=bill.customer_id) == []
+    assert over.same("ledger_entry", credit.id) == credit
+
+
+def test_payments_alike_are_those_of_the_days_around_that_did_not_go_back(over: Over) -> None:
+    bill = bill_of(over)
+    paid = receive(over, 500, bill_id=bill.id, reference="T1")
+    today = over.utility.today
+    like: dict[str, Any] = {"customer_id": bill.customer_id, "amount_minor": 500}
+    like |= {"method": "bank", "reference": "T1", "between": (today - timedelta(days=2), today)}
+    assert [p.id for p in over.same("payments_alike", **like)] == [paid]
+    assert over.same("payments_alike", **like | {"reference": "T2"}) == []
+    earlier = today - timedelta(days=1)
+    assert over.same("payments_alike", **like | {"between": (earlier, earlier)}) == []
+    over.here.record_return(actor=ADMIN.user, row=returned(over, payment_id=paid, kind="reversal"))
+    assert over.same("payments_alike", **like) == []
+
+
+def test_the_timeline_has_all_that_happened_the_newest_first(over: Over) -> None:
+    bill = bill_of(over)
+    customer = bill.customer_id
+    paid = receive(over, 60_000, bill_id=bill.id, method="stripe", provider_id="pi_1")
+    pending = returned(over, payment_id=paid, amount_minor=60_000, method="stripe")
+    over.here.record_return(actor=ADMIN.user, row=pending | {"status": "pending"})
+    fee: Json = {"id": str(uuid4()), "customer_id": customer, "kind": "fee", "amount_minor": 9_965}
+    fee |= {"currency": "INR", "note": "Reconnection", "on_date": over.utility.today}
+    over.here.add_adjustment(actor=ADMIN.user, row=fee)
+    assert [e.id for e in over.same("adjustments", customer_id=customer)] == [fee["id"]]
+    over.here.end_return(actor=ADMIN.user, return_id=pending["id"], status="failed", error="away")
+    claim = over.here.begin_notification(
+        notification_id=str(uuid4()),
+        bill_id=bill.id,
+        kind="bill_issued",
+        channel="discord",
+        recipient="",
+        body="A bill",
+    )
+    assert claim.send
+    found = over.same("timeline", customer_id=customer)
+    assert {event.what for event in found.items} == {
+        "bill",
+        "payment",
+        "return_failed",
+        "fee",
+        "message",
+    }
+    assert [event.at for event in found.items] == sorted(
+        (event.at for event in found.items), reverse=True
+    )
+    assert found.total == 5
+    second = over.same("timeline", customer_id=customer, page=2, page_size=2)
+    assert second.items == found.items[2:4]
+
+
+def test_plans_stand_in_the_timeline_when_agreed_and_when_ended(over: Over) -> None:
+    bill = bill_of(over)
+    part = {"due_on": over.utility.today, "amount_minor": 54_035}
+    plan: Json = {"id": str(uuid4()), "customer_id": bill.customer_id, "currency": "INR"}
+    plan |= {"bills": [bill.id], "instalments": [part], "on": over.utility.today}
+    over.here.agree_plan(actor=ADMIN.user, plan=plan)
+    over.here.end_plan(actor=ADMIN.user, plan_id=str(plan["id"]), reason="talked")
+    events = over.same("timeline", customer_id=bill.customer_id).items
+    assert [e.what for e in events if e.what.startswith("plan")] == [
+        "plan_cancelled",
+        "plan_agreed",
+    ]
+
+
+def test_collected_is_net_of_what_went_back_and_without_deposits_held(over: Over) -> None:
+    bill = bill_of(over)
+    paid = receive(over, 60_000, bill_id=bill.id)
+    receive(over, 20_000, customer_id=bill.customer_id, book="deposit")
+
+    def collected() -> int:
+        figures = over.same("overview", today=over.utility.today, currency="INR")
+        return int(figures["currencies"][0]["months"][-1]["collected_minor"])
+
+    assert collected() == 60_000
+    over.here.record_return(
+        actor=ADMIN.user, row=returned(over, payment_id=paid, amount_minor=60_000)
+    )
+    assert collected() == 0
+    use: Json = {"id": str(uuid4()), "customer_id": bill.customer_id, "currency": "INR"}
+    use |= {"amount_minor": 15_000, "note": "Moved out", "on_date": over.utility.today}
+    over.here.use_deposit(actor=ADMIN.user, row=use)
+    assert collected() == 15_000
+    assert over.same("check_ledger")["problems"] == []
