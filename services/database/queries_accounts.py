@@ -81,7 +81,7 @@ class AccountQueries(Queries):
         rows = self._transport.select(
             "allocation_list",
             filters=[Filter(c, "eq", v) for c, v in wanted.items() if v is not None],
-            order=["allocated_at.asc", "debit_entry_id.asc"],
+            order=["allocation_no.asc"],
             limit=1000,
         ).rows
         return [Allocation.model_validate(row) for row in rows]

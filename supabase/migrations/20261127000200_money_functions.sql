@@ -1055,7 +1055,8 @@ comment on view public.account_list is 'Customers with what they owe (below 0: a
 
 create view public.allocation_list with (security_invoker = true) as
 select a.credit_entry_id, a.debit_entry_id, sum(a.amount_minor)::bigint as amount_minor, max(a.created_at) as allocated_at,
-       c.kind as credit_kind, c.payment_id, c.customer_id, c.currency, d.kind as debit_kind, d.bill_id, b.number as bill_number
+       c.kind as credit_kind, c.payment_id, c.customer_id, c.currency, d.kind as debit_kind, d.bill_id, b.number as bill_number,
+       max(a.id) as allocation_no
 from public.allocations a
 join public.ledger_entries c on c.id = a.credit_entry_id
 join public.ledger_entries d on d.id = a.debit_entry_id
