@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ai_cards import show_second_opinion
 from pages.bill_card import show_bill
+from pages.bill_download import show_download
 from pages.bill_payments import show_bill_payments
 from pages.draft_cards import offer_send_back
 from pages.parts import doubts_of, facts, show_steps
@@ -79,6 +80,8 @@ def _show_payment(bill: Bill) -> None:
         if bill.overdue_since and bill.balance_minor > 0:
             st.markdown(f":red[Overdue since {day(bill.overdue_since)}]")
         show_bill_payments(bill)
+    if bill.number is not None:
+        show_download(bill)
 
 
 def _show_read(title: str, reading: Reading) -> None:

@@ -9,6 +9,8 @@ from services.account_desk import AccountDesk
 from services.auth import LocalTokens, SignInTickets, Tokens
 from services.auth0 import Auth0Tokens
 from services.bill_approval import BillApproval
+from services.bill_archive import BillArchive
+from services.bill_pdf import Utility
 from services.billing_desk import BillingDesk
 from services.cash_desk import CashDesk
 from services.checks import (
@@ -205,6 +207,9 @@ def wire(
         desk=desk,
         reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
+        bill_archive=BillArchive(
+            database, Utility(settings.utility_name, settings.utility_contact), settings.timezone
+        ),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
         books=Books(database=database, zone=settings.timezone),
         cash_desk=CashDesk(database, owed_steps, settings.timezone, settings.currency),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from services.account_desk import AccountDesk
 from services.auth import SignInTickets, Tokens
 from services.bill_approval import BillApproval
+from services.bill_archive import BillArchive
 from services.billing_desk import BillingDesk
 from services.cash_desk import CashDesk
 from services.checks import Check
@@ -35,6 +36,7 @@ class Services:
     reading_to_bill: ReadingToBill
     reading_review: ReadingReview
     bill_approval: BillApproval
+    bill_archive: BillArchive
     books: Books
     cash_desk: CashDesk
     account_desk: AccountDesk

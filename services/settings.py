@@ -168,6 +168,9 @@ class Settings(BaseModel):
         max_length=100,
         description="a name of at most 100 characters",
     )
+    utility_contact: str = Field(
+        default="", max_length=200, description="an address or telephone of at most 200 characters"
+    )
     timezone: Annotated[ZoneInfo, BeforeValidator(_time_zone)] = Field(
         default=ZoneInfo("Asia/Kolkata"), description="a time zone such as Asia/Kolkata"
     )

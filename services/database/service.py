@@ -5,6 +5,7 @@ from services.database.queries_accounts import AccountQueries
 from services.database.queries_bills import BillQueries
 from services.database.queries_books import BookQueries
 from services.database.queries_desk import DeskQueries
+from services.database.queries_documents import DocumentQueries
 from services.database.queries_drafts import DraftQueries
 from services.database.queries_graph import GraphQueries
 from services.database.queries_imports import ImportQueries
@@ -22,6 +23,7 @@ class DatabaseService(
     ReadingQueries,
     BillQueries,
     AccountQueries,
+    DocumentQueries,
     DeskQueries,
     StripeQueries,
     ReconciliationQueries,

@@ -56,6 +56,7 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "auth0_roles_claim",
         "public_url",
         "utility_name",
+        "utility_contact",
         "timezone",
         "currency",
         "due_days",
