@@ -30,9 +30,11 @@ from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.rebilling import Rebilling
 from services.services import Services
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.signing_key import load_or_create_signing_key
+from services.tariff_correction import TariffCorrection
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -184,6 +186,12 @@ def wire(
         owed_steps=owed_steps,
         ai=outside.ai,
     )
+    rebilling = Rebilling(
+        database=database,
+        desk=desk,
+        owed_steps=owed_steps,
+        back_billing_months=settings.back_billing_months,
+    )
     return Services(
         settings=settings,
         database=database,
@@ -194,6 +202,8 @@ def wire(
         reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
+        rebilling=rebilling,
+        tariff_correction=TariffCorrection(database=database, rebilling=rebilling),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
         closers=closers,

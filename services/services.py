@@ -12,7 +12,9 @@ from services.graph import OpenedGraph
 from services.owed_work import OwedSteps
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.rebilling import Rebilling
 from services.settings import Settings
+from services.tariff_correction import TariffCorrection
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Services:
     reading_to_bill: ReadingToBill
     reading_review: ReadingReview
     bill_approval: BillApproval
+    rebilling: Rebilling
+    tariff_correction: TariffCorrection
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
     # The bills as a network, or why there is none.

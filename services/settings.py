@@ -177,6 +177,9 @@ class Settings(BaseModel):
     due_days: int = Field(
         default=15, ge=0, le=365, description="a whole number of days from 0 to 365"
     )
+    back_billing_months: int = Field(
+        default=12, ge=1, le=240, description="a whole number of months from 1 to 240"
+    )
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,
         description="on or off",

@@ -3,6 +3,7 @@
 from services.database.ai_books import AiBooks
 from services.database.queries_accounts import AccountQueries
 from services.database.queries_bills import BillQueries
+from services.database.queries_corrections import CorrectionQueries
 from services.database.queries_graph import GraphQueries
 from services.database.queries_imports import ImportQueries
 from services.database.queries_jobs import JobQueries
@@ -17,6 +18,7 @@ class DatabaseService(
     ReadingQueries,
     BillQueries,
     AccountQueries,
+    CorrectionQueries,
     OwedQueries,
     JobQueries,
     ImportQueries,

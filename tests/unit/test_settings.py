@@ -59,6 +59,7 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "timezone",
         "currency",
         "due_days",
+        "back_billing_months",
         "demo",
     }
     assert settings.public_url == "http://localhost:8501"
