@@ -57,6 +57,8 @@ _DETAILS = (
     ("admin/flagged_reading.py", "flagged-reading", "Flagged reading"),
     ("admin/tariff.py", "tariff", "Tariff"),
     ("admin/tariff_editor.py", "tariff-editor", "Write a tariff"),
+    ("admin/correct_bill.py", "correct-bill", "Correct a bill"),
+    ("admin/tariff_correction.py", "tariff-correction", "Correct a tariff"),
 )
 
 

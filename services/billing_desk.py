@@ -18,7 +18,7 @@ from services.domain.metering import Register
 from services.domain.money import Money
 from services.domain.period import local_date
 from services.domain.rating import UnableToPriceBill
-from services.domain.records import Read, Reading, ReadingContext, ReadingSource
+from services.domain.records import Meter, Read, Reading, ReadingContext, ReadingSource
 from services.domain.register_rules import RegisterRules, calendars_in_force
 from services.domain.registers import WrongRegisters, check_registers
 from services.domain.validation import (
@@ -208,20 +208,7 @@ class BillingDesk:
         whose bill cannot be priced is for review; an approved one raises UnableToPriceBill.
         Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
         """
-        meter = context.meter
-        check_fits_dials(register_wh=read.register_wh, dials=meter.dials)
-        try:
-            check_registers(
-                read.registers, of_meter=meter.registers, serial=meter.serial, dials=meter.dials
-            )
-        except WrongRegisters as error:
-            raise InvalidReading(str(error)) from None
-        if context.last_read is None:
-            raise InvalidReading(
-                f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
-                "the reading is dated before that."
-            )
-        validation = self._validate(context, read, context.last_read)
+        validation = self.judge(context=context, read=read)
         closing = Read(
             id=reading_id or str(uuid4()),
             read_at=read.read_at,
@@ -233,7 +220,7 @@ class BillingDesk:
         why_not = self._why_not_billed(context, closing, source, status)
         decision = Decision(
             read=closing,
-            meter_id=meter.id,
+            meter_id=context.meter.id,
             status=status,
             validation=validation,
             bill=None,
@@ -249,6 +236,30 @@ class BillingDesk:
                 raise
             return decision.not_priced(because=str(error))
         return replace(decision, bill=bill, explanation="" if bill.issue else AS_DRAFT)
+
+    def judge(self, *, context: ReadingContext, read: ReadValue) -> Validation:
+        """What the rules find about a read, beside those before and after it in the context.
+
+        Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
+        """
+        meter = context.meter
+        self.check_possible(meter=meter, read=read)
+        if context.last_read is None:
+            raise InvalidReading(
+                f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
+                "the reading is dated before that."
+            )
+        return self._validate(context, read, context.last_read)
+
+    def check_possible(self, *, meter: Meter, read: ReadValue) -> None:
+        """Raise InvalidReading or ReadingTooLong where a meter cannot show such a read."""
+        check_fits_dials(register_wh=read.register_wh, dials=meter.dials)
+        try:
+            check_registers(
+                read.registers, of_meter=meter.registers, serial=meter.serial, dials=meter.dials
+            )
+        except WrongRegisters as error:
+            raise InvalidReading(str(error)) from None
 
     def ask_ai_about_reading(
         self, decision: Decision, *, bulk: bool, deadline: Deadline, now: datetime

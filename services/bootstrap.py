@@ -38,12 +38,14 @@ from services.payment_received import PaymentReceived, open_payments
 from services.payments import StripePayments
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.rebilling import Rebilling
 from services.reconciliation import Reconciliation
 from services.refunds import Refunds
 from services.services import Services
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.signing_key import load_or_create_signing_key
 from services.stripe_reading import StripeReading
+from services.tariff_correction import TariffCorrection
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -198,6 +200,12 @@ def wire(
         approval=settings.bill_approval,
     )
     payments = open_payments(settings, database, owed_steps)
+    rebilling = Rebilling(
+        database=database,
+        desk=desk,
+        owed_steps=owed_steps,
+        back_billing_months=settings.back_billing_months,
+    )
     return Services(
         settings=settings,
         database=database,
@@ -217,6 +225,8 @@ def wire(
         payment_received=payments,
         refunds=Refunds(database, owed_steps, settings.timezone, stripe=outside.stripe),
         reconciliation=_reconciliation(settings, database, payments, outside.stripe),
+        rebilling=rebilling,
+        tariff_correction=TariffCorrection(database=database, rebilling=rebilling),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
         lapses=outside.lapses,

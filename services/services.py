@@ -18,9 +18,11 @@ from services.owed_work import OwedSteps
 from services.payment_received import PaymentReceived
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.rebilling import Rebilling
 from services.reconciliation import Reconciliation
 from services.refunds import Refunds
 from services.settings import Settings
+from services.tariff_correction import TariffCorrection
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Services:
     cash_desk: CashDesk
     account_desk: AccountDesk
     refunds: Refunds
+    rebilling: Rebilling
+    tariff_correction: TariffCorrection
     # Takes what Stripe tells, where Stripe is configured.
     payment_received: PaymentReceived | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.

@@ -183,6 +183,9 @@ class Settings(BaseModel):
     bill_approval: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default=False, description="on or off"
     )
+    back_billing_months: int = Field(
+        default=12, ge=1, le=240, description="a whole number of months from 1 to 240"
+    )
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,
         description="on or off",

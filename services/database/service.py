@@ -4,6 +4,7 @@ from services.database.ai_books import AiBooks
 from services.database.queries_accounts import AccountQueries
 from services.database.queries_bills import BillQueries
 from services.database.queries_books import BookQueries
+from services.database.queries_corrections import CorrectionQueries
 from services.database.queries_desk import DeskQueries
 from services.database.queries_documents import DocumentQueries
 from services.database.queries_drafts import DraftQueries
@@ -27,6 +28,7 @@ class DatabaseService(
     DeskQueries,
     StripeQueries,
     ReconciliationQueries,
+    CorrectionQueries,
     OwedQueries,
     JobQueries,
     ImportQueries,

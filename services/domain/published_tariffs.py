@@ -23,10 +23,12 @@ class TariffSummary(Record):
 
 
 class PublishedVersion(TariffVersion):
-    """A version with who published it and when."""
+    """A version with who published it and when; of a correction also which one it replaced, why."""
 
     published_at: datetime
     published_by: str | None
+    replaces_id: str | None = None
+    correction_reason: str = ""
 
 
 class BilledUse(Record):

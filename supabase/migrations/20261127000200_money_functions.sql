@@ -3,6 +3,9 @@
 
 alter table public.bills add column replaces_id uuid unique references public.bills;
 comment on column public.bills.replaces_id is 'The void bill that this one was made anew for.';
+alter table public.bills add column priced_by uuid[];
+comment on column public.bills.priced_by is
+    'The versions of the tariff that its days were priced by, in order; null in bills from before there were corrections.';
 
 -- Owed work of an occasion that comes more than once for a bill, such as each of its payments.
 alter table public.outbox
@@ -245,24 +248,25 @@ begin
         id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
         period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
         subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
-        replaces_id)
+        replaces_id, priced_by)
     select b.id,
            case when b.status = 'issued'
                 then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
            b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
            b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
            b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
-           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id
+           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by
     from rows from (jsonb_to_recordset(p_bills) as (
              id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
              closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
              consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
              total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
-             second_opinion jsonb, usage jsonb, replaces_id uuid)
+             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[])
          ) with ordinality as b(
              id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
              period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
-             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, position)
+             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
+             position)
     join public.meters m on m.id = b.meter_id;
     insert into public.outbox (id, bill_id, kind, steps, status, finished_at, lease_owner, lease_until)
     select o.id, b.id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end,

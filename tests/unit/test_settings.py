@@ -61,6 +61,7 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "currency",
         "due_days",
         "bill_approval",
+        "back_billing_months",
         "demo",
     }
     assert settings.public_url == "http://localhost:8501"
