@@ -42,7 +42,9 @@ def hindi() -> BillDocument:
         tariff=parse_tariff(tariff), usage=Usage(wh=187_000), period=Period(OCT, NOV)
     )
     return BillDocument(
-        utility=Utility("ग्राम विद्युत सहकारी समिति", "मुख्य मार्ग 3, जयपुर\n0141-000000 · office@example.org"),
+        utility=Utility(
+            "ग्राम विद्युत सहकारी समिति", "मुख्य मार्ग 3, जयपुर\n0141-000000 · office@example.org"
+        ),
         language="hi",
         customer_name="शक्ति आश्रम विद्यालय",
         address="कृष्ण मार्ग 14\nज्ञान नगर, जयपुर 302001",
