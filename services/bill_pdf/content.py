@@ -7,7 +7,7 @@ from typing import Any, Final
 from segno import DataOverflowError
 
 from services.bill_pdf.document import AccountEntry, BillDocument, RegisterLine, RegisterRead
-from services.bill_pdf.text import pieces, typed, typed_in_one_line
+from services.bill_pdf.text import pieces, sound, typed, typed_in_one_line
 from services.bill_pdf.words import Words
 from services.domain.energy import format_kwh
 from services.domain.period import Period
@@ -26,13 +26,14 @@ def content_of(document: BillDocument) -> Content:
     return {
         "language": words.locale.language,
         "right_to_left": words.is_right_to_left,
-        "labels": words.labels | {"amount": words.label("amount", currency=document.currency)},
+        "labels": {**words.labels, "amount": words.label("amount", currency=document.currency)},
         "issued": [document.issued_on.year, document.issued_on.month, document.issued_on.day],
         "utility": typed_in_one_line(document.utility.name),
+        "author": sound(document.utility.name),
         "contact": typed(document.utility.contact),
         "customer": typed(document.customer_name),
         "address": typed(document.address),
-        "number": document.number,
+        "number": sound(document.number),
         "notices": list(_notices(document, words)),
         "facts": [[words.label(name), text] for name, text in _facts(document, words)],
         "due": _due(document, words),
@@ -211,7 +212,7 @@ def _pay(document: BillDocument, words: Words) -> Content | None:
     """The link or, without one, the reference to pay by at the office; None if nothing is due."""
     if document.amount_due_minor <= 0:
         return None
-    target = document.payment_url or document.number
+    target = sound(document.payment_url or document.number)
     return {
         "how": words.label("scan" if document.payment_url else "office"),
         "target": pieces(target),

@@ -1,4 +1,4 @@
-"""Text that people typed, made fit for print: it appears letter by letter and stays in its place."""
+"""Text that people typed, made fit for print: letter by letter, and it stays in its place."""
 
 import re
 import unicodedata
@@ -12,6 +12,7 @@ _LINE_BREAKS: Final = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 # Text that runs on without a space must be broken somewhere, or it leaves the page.
 _RUN: Final = re.compile(r"\S{25,}")
 _PIECE: Final = 12
+_LONG_PIECE: Final = 30
 _PIECES: Final = re.compile(r"[^/?&=#]{1,24}[/?&=#]*|[/?&=#]+")
 _BREAK: Final = "\u200b"
 # Each such text finds its own direction and cannot disturb that of its neighbours.
@@ -19,10 +20,14 @@ _ISOLATE: Final = "\u2068"
 _END: Final = "\u2069"
 
 
+def sound(text: str) -> str:
+    """A text in one line, with nothing added to it: for addresses, references and titles."""
+    return " ".join(" ".join(_lines(text)).split())
+
+
 def pieces(address: str) -> list[str]:
-    """A web address or reference in pieces between which a line may break, nothing added."""
-    (line,) = _lines(" ".join(address.split())) or [""]
-    return _PIECES.findall(line)
+    """A sound text in pieces between which a line may break."""
+    return _PIECES.findall(address)
 
 
 def typed(text: str) -> str:
@@ -33,13 +38,13 @@ def typed(text: str) -> str:
 
 def typed_in_one_line(text: str) -> str:
     """The same without line breaks."""
-    return _isolated(" ".join(" ".join(_lines(text)).split()))
+    return _isolated(sound(text))
 
 
 def _lines(text: str) -> list[str]:
     # Half a surrogate pair is no text at all.
-    sound = text.encode("utf-8", "replace").decode("utf-8")
-    broken = _LINE_BREAKS.sub("\n", sound)
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    broken = _LINE_BREAKS.sub("\n", whole)
     return [_CONTROLS.sub(" ", line).strip() for line in broken.split("\n")]
 
 
@@ -52,14 +57,14 @@ def _breakable(run: re.Match[str]) -> str:
     pieces: list[str] = []
     start = 0
     for at in range(1, len(letters)):
-        # Joined scripts and marks stay whole; Thai has its own places to break.
-        if at - start >= _PIECE and _may_break(letters[at - 1], letters[at]):
+        if _may_break(letters[at - 1], letters[at], after=at - start):
             pieces.append(letters[start:at])
             start = at
     return _BREAK.join([*pieces, letters[start:]])
 
 
-def _may_break(before: str, after: str) -> bool:
-    if any(unicodedata.category(letter)[0] in "MC" for letter in (before, after)):
+def _may_break(left: str, right: str, *, after: int) -> bool:
+    # A mark stays with its letter, and letters that join stay together while they can.
+    if any(unicodedata.category(letter)[0] in "MC" for letter in (left, right)):
         return False
-    return not (before.isalpha() and unicodedata.bidirectional(before) == "AL")
+    return after >= (_LONG_PIECE if unicodedata.bidirectional(left) == "AL" else _PIECE)
