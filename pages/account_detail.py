@@ -48,15 +48,8 @@ def show_account(customer_id: str, principal: Principal) -> None:
 
 def _show_head(account: Account) -> None:
     st.title(plain(account.name), anchor=False)
-    facts(
-        [
-            ("Account", account.account_no),
-            ("Address", account.address),
-            ("Phone", account.phone),
-            ("Email", account.email),
-        ],
-        least_width=150,
-    )
+    known = (("Address", account.address), ("Phone", account.phone), ("Email", account.email))
+    facts([("Account", account.account_no), *(fact for fact in known if fact[1])], least_width=160)
     currency = account.currency or services().settings.currency
     owes = account.balance_minor >= 0
     tiles = [

@@ -4,10 +4,10 @@ from typing import Final
 
 import streamlit as st
 
-from pages.money_words import entry_words
+from pages.money_words import entry_more, entry_name
 from pages.parts import chosen_page, page_number
 from pages.shell import services
-from pages.words import day, money, plain
+from pages.words import money, plain
 from services.domain.accounts import Account, Book, LedgerEntry
 from services.statement import statement_csv
 
@@ -25,7 +25,9 @@ def show_statement(account: Account) -> None:
     if not found.total:
         st.caption("There is no entry yet.")
         return
-    st.markdown(_table(found.items), width="stretch")
+    with st.container(border=True, gap="small"):
+        for entry in found.items:
+            _show_entry(entry)
     page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
     st.caption("Above 0 is owed by the customer; below 0 is in their favour.")
     st.download_button(
@@ -53,12 +55,13 @@ def _ask_book(account: Account) -> Book:
     )
 
 
-def _table(entries: tuple[LedgerEntry, ...]) -> str:
-    rows = ["| Date | Entry | Amount | Balance |", "|:---|:---|---:|---:|"]
-    for entry in entries:
-        amount, balance = (
-            plain(money(minor, entry.currency))
-            for minor in (entry.amount_minor, entry.balance_minor)
-        )
-        rows.append(f"| {day(entry.on_date)} | {entry_words(entry)} | {amount} | {balance} |")
-    return "\n".join(rows)
+def _show_entry(entry: LedgerEntry) -> None:
+    with st.container(horizontal=True, wrap=False):
+        with st.container(gap="xxsmall"):
+            st.markdown(plain(entry_name(entry, entry.kind)))
+            st.caption(entry_more(entry))
+        with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
+            amount = plain(money(entry.amount_minor, entry.currency))
+            st.markdown(f"**{amount}**", text_alignment="right")
+            balance = plain(money(entry.balance_minor, entry.currency))
+            st.caption(f"balance {balance}", text_alignment="right")

@@ -57,7 +57,7 @@ def _show_name(event: TimelineEvent) -> None:
     elif event.bill_id:
         page, found = "bill.py", event.bill_id
     else:
-        st.markdown(f"{to} {label}")
+        st.markdown(f"{to} {label}", width="stretch")
         return
     st.page_link(page, label=label, icon=to, query_params={"id": found}, width="stretch")
 

@@ -77,7 +77,7 @@ def main() -> None:
     except SignInUnavailable as error:
         _instead_of_pages(show_unavailable, str(error))
         return
-    page = st.navigation(_menu(principal))
+    page = st.navigation(_menu(principal), expanded=True)
     _sidebar(principal)
     with st.container(width="stretch", horizontal_alignment="center"), st.container(width=1080):
         _demo_banner()

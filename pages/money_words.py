@@ -96,19 +96,19 @@ def entry_name(entry: LedgerEntry | TimelineEvent, kind: str) -> str:
     return f"{name}, {METHOD[entry.method]}" if entry.method else name
 
 
-def entry_words(entry: LedgerEntry) -> str:
-    """An entry as a line of a statement, as Markdown shows it letter by letter."""
-    more = []
+def entry_more(entry: LedgerEntry) -> str:
+    """The day of an entry and what else is said of it, as Markdown shows it letter by letter."""
+    more = [day(entry.on_date)]
     if entry.kind == "bill" and entry.period_start and entry.period_end:
         more.append(period(entry.period_start, entry.period_end))
     if entry.reference:
         more.append(entry.reference)
     if entry.note and entry.note != entry.reference:
         more.append(entry.note)
-    small = f"<br>:gray[:small[{plain(' · '.join(more))}]]" if more else ""
-    return f"{plain(entry_name(entry, entry.kind))}{small}"
+    return plain(" · ".join(more))
 
 
 def received(method: PaymentMethod, on: date, reference: str = "") -> str:
-    """How and when money came or went: bank transfer T-17, 12 Nov 2026."""
-    return f"{METHOD[method]} {reference}".strip() + f", {day(on)}"
+    """How and when money came or went: Bank transfer T-17, 12 Nov 2026."""
+    how = METHOD[method]
+    return f"{how[0].upper()}{how[1:]} {reference}".strip() + f", {day(on)}"

@@ -50,6 +50,7 @@ def ask_filters() -> tuple[str, PaymentStatus | None]:
 principal = require_role(Role.ADMIN)
 st.title("Payments", anchor=False)
 show_done()
-st.page_link("admin/record_payment.py", label="**Record a payment**", icon=":material/add_circle:")
+if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
+    st.switch_page("admin/record_payment.py")
 show_flags()
 show_payments(*ask_filters())

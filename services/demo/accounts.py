@@ -40,17 +40,18 @@ class AccountStories:
     meters: Sequence[MeterBills]
     payments: Sequence[Row]
 
-    def rows(self) -> list[Row]:
-        """The payments as they came: two of too much, one by a cheque, and the deposits."""
+    def payments_of_bills(self) -> list[Row]:
+        """The payments as they came: two of too much, and one by a cheque."""
         too_much, bounced = self._special()
-        changed = {
+        changed: dict[str, Row] = {
             row["id"]: {"amount_minor": row["amount_minor"] + PAID_TOO_MUCH} for row in too_much
         }
         changed |= {row["id"]: {"method": "cheque", "reference": "CHQ 004217"} for row in bounced}
-        deposits = [m for m in self.meters if m.premises.serial in LEAVE_DEPOSITS]
-        return [row | changed.get(row["id"], {}) for row in self.payments] + [
-            self._deposit(meter) for meter in deposits
-        ]
+        return [row | changed.get(row["id"], {}) for row in self.payments]
+
+    def deposits(self) -> list[Row]:
+        """What a few shops left when their meters were connected."""
+        return [self._deposit(m) for m in self.meters if m.premises.serial in LEAVE_DEPOSITS]
 
     def tell(self) -> None:
         """What happened after the payments."""

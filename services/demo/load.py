@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby, zip_longest
+from typing import Any
 from uuid import uuid4
 
 from services.database.errors import NotFound
@@ -26,7 +27,6 @@ from services.domain.energy import format_kwh
 from services.domain.period import local_date
 from services.domain.records import ReadingSource
 from services.importing import Importer, ImportReport
-from services.importing.chunks import chunks_of
 from services.importing.grid_rows import (
     SUPPLY_COLUMNS,
     TRANSFORMER_COLUMNS,
@@ -43,7 +43,6 @@ ENGINEER = "demo.engineer"
 COLLECTOR = "job:meter_collection"
 VOID_REASON = "The customer asked for a check reading: billed again up to that reading."
 _AT_ONCE = 5000
-_PAYMENTS_AT_ONCE = 100
 
 
 class NotADemoDatabase(Exception):
@@ -127,16 +126,18 @@ class _Loading:
         readings = self._import_reads(meters, "manual", "field", ENGINEER)
         readings += self._import_reads(meters, "smart", "smart", COLLECTOR)
         billed = self._bills(premises)
-        bills = self._store_bills(billed)
-        self._import_supplies(billed)
         stories = self._stories(billed)
-        payments = stories.rows()
-        for chunk in chunks_of(payments, _PAYMENTS_AT_ONCE):
-            self.services.database.record_payments(actor=ACTOR, payments=chunk)
+        payments = stories.payments_of_bills()
+        bills = self._store_bills(billed, {row["bill_id"]: row for row in payments})
+        self._import_supplies(billed)
+        deposits = stories.deposits()
+        self._pay(deposits)
         stories.tell()
         self._mark_overdue()
         customers += self._import_customers([LAST_ACCOUNT])
-        return DemoLoaded(self.as_of, customers, len(meters), readings, bills, len(payments))
+        return DemoLoaded(
+            self.as_of, customers, len(meters), readings, bills, len(payments) + len(deposits)
+        )
 
     def _stories(self, billed: Sequence[MeterBills]) -> AccountStories:
         zone, database = self.services.settings.timezone, self.services.database
@@ -202,16 +203,25 @@ class _Loading:
         }
         return [maker.bills_of(p, stored[p.serial]) for p in premises]
 
-    def _store_bills(self, billed: Sequence[MeterBills]) -> int:
-        """In rounds, a bill of each meter a round: a bill opens where the one before closed."""
+    def _store_bills(
+        self, billed: Sequence[MeterBills], payments: Mapping[str, Mapping[str, Any]]
+    ) -> int:
+        """In rounds, a bill of each meter a round: a bill opens where the one before closed.
+
+        What was paid for it comes before the next, as on the statement of a real account.
+        """
         # Where a load is repeated, a void bill is not stored again: its meter is told as moved.
         voided = [meter.bills[-1] for meter in billed if meter.reissue]
         for bills in zip_longest(*(meter.bills for meter in billed)):
             self._store(bills, repeated=voided)
+            self._pay([payments[bill.id] for bill in bills if bill and bill.id in payments])
         for bill in voided:
             self.services.database.void_bill(actor=ACTOR, bill_id=bill.id, reason=VOID_REASON)
         self._store(meter.reissue for meter in billed)
         return sum(len(meter.bills) + bool(meter.reissue) for meter in billed)
+
+    def _pay(self, payments: Sequence[Mapping[str, Any]]) -> None:
+        self.services.database.record_payments(actor=ACTOR, payments=payments)
 
     def _store(
         self, bills: Iterable[NewBill | None], *, repeated: Collection[NewBill] = ()
