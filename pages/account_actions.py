@@ -33,9 +33,10 @@ def show_changes(account: Account, principal: Principal) -> None:
     with st.expander("Take a deposit", icon=":material/savings:"):
         st.markdown("It is held, and pays no bill until it is used.")
         ask_payment(account, principal, deposit=True)
-    if account.deposit_minor:
+    if account.deposit_minor and account.balance_minor > 0:
         with st.expander("Use the deposit for bills", icon=":material/receipt_long:"):
             _ask_use_deposit(account, principal)
+    if account.deposit_minor:
         with st.expander("Give the deposit back", icon=":material/undo:"):
             _ask_pay_out(account, "deposit", account.deposit_minor, principal)
     left = services().database.open_credits(customer_id=account.id)
@@ -68,7 +69,7 @@ def _ask_use_deposit(account: Account, principal: Principal) -> None:
     name = f"use-deposit-{account.id}"
     form = form_id(name)
     with st.form(f"form-{form}", border=False):
-        amount = _ask_amount(account, form, account.deposit_minor)
+        amount = _ask_amount(account, form, min(account.deposit_minor, account.balance_minor))
         note = st.text_input("Why", placeholder="Such as: moved out", key=f"note-{form}")
         if not st.form_submit_button("Use it", type="primary"):
             return

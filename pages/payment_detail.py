@@ -78,14 +78,12 @@ def _show_paid(payment: Payment, paid: list[Allocation]) -> None:
     if payment.customer_id is None:
         return
     with st.container(border=True, gap="xsmall"):
-        st.markdown("**What it paid**")
+        st.markdown("**Where it went**")
         for one in paid:
             _show_allocation(one)
         if payment.open_minor:
-            what = "held as a deposit" if payment.book == "deposit" else "left on the account"
-            _amount_row(f":gray[{what}]", payment.open_minor, payment)
-        elif not paid:
-            st.caption("Nothing: all of it went back.")
+            what = "Held as a deposit" if payment.book == "deposit" else "Left on the account"
+            _amount_row(what, payment.open_minor, payment)
 
 
 def _show_allocation(one: Allocation) -> None:
@@ -99,14 +97,14 @@ def _show_allocation(one: Allocation) -> None:
                 width="stretch",
             )
         else:
-            st.markdown(_DEBIT.get(one.debit_kind, "a fee"))
+            st.markdown(_DEBIT.get(one.debit_kind, "A fee"), width="stretch")
         amount = plain(money(one.amount_minor, one.currency))
         st.markdown(amount, width="content", text_alignment="right")
 
 
 def _amount_row(label: str, minor: int, payment: Payment) -> None:
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-        st.markdown(label)
+        st.markdown(label, width="stretch")
         amount = plain(money(minor, payment.currency))
         st.markdown(amount, width="content", text_alignment="right")
 

@@ -111,7 +111,7 @@ def amount_above_zero(text: str, *, currency: str, otherwise: str = "") -> Money
     except InvalidMoney as error:
         raise InvalidEntry(str(error)) from None
     if amount.minor <= 0:
-        said = f"{text} is not above 0: an amount here is above 0."
+        said = f"{text} is not above 0."
         raise InvalidEntry(f"{said} {otherwise}".strip())
     if amount.minor > MOST_MINOR:
         raise InvalidEntry(f"{amount.display()} is more than can be right: check the amount.")

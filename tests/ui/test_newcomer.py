@@ -22,8 +22,8 @@ pytestmark = pytest.mark.browser
 PUBLISHED = json.loads((PROJECT_FOLDER / "tests" / "data" / "published_bills.json").read_text())
 KSEB = next(bill for bill in PUBLISHED if bill["id"] == "kseb-117-month")
 ADMIN_PAGES = (
-    *("overview", "bills", "reconciliation", "flagged-readings", "tariffs", "jobs"),
-    *("api-keys", "services"),
+    *("overview", "flagged-readings", "drafts", "bills", "customers", "payments"),
+    *("reconciliation", "books", "tariffs", "jobs", "api-keys", "services"),
 )
 ENGINEER_PAGES = ("submit-reading", "my-readings")
 
@@ -166,3 +166,36 @@ def test_no_page_shows_a_traceback_or_needs_sideways_scrolling_on_a_phone(
         assert "Traceback" not in phone.inner_text("body")
         assert "went wrong" not in phone.inner_text("body")
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390, address
+
+
+def test_cash_pays_a_bill_and_its_reversal_opens_it_again(app: AppProcess, page: Page) -> None:
+    def open_at(address: str) -> None:
+        page.goto(address)
+        settled(page)
+
+    open_at(app.url)
+    sign_in(page, "administrator")
+    open_at(f"{app.url}/bills?status=Overdue")
+    body = page.get_by_test_id("stMain")
+    body.get_by_role("link", name="INV-").first.click()
+    body.get_by_role("link", name="Record a payment").click()
+    page.wait_for_url("**/record-payment?bill=*")
+    settled(page)
+    bill = f"{app.url}/bill?id={page.url.split('bill=')[1]}"
+    # A double click, as impatient people do: it is counted once.
+    body.get_by_role("button", name="Record the payment").dblclick()
+    page.wait_for_url("**/payment?id=*")
+    expect(body.get_by_text("is recorded.")).to_be_visible()
+    payment = page.url
+    open_at(bill)
+    expect(body.get_by_text("Overdue", exact=True)).to_have_count(0)
+    expect(body.get_by_text("left to pay ₹0.00")).to_be_visible()
+    expect(body.get_by_role("link", name="· Cash")).to_have_count(1)
+    open_at(payment)
+    body.get_by_text("Reverse it").click()
+    body.get_by_label("Reason").last.fill("Entered for the wrong bill")
+    body.get_by_role("button", name="Reverse the payment").click()
+    expect(body.get_by_text("The payment is reversed.")).to_be_visible()
+    open_at(bill)
+    expect(body.get_by_text("Overdue", exact=True)).to_be_visible()
+    expect(body.get_by_role("link", name="· Cash")).to_have_count(0)
