@@ -1,4 +1,4 @@
-"""`make bench`: how fast bills are priced and printed, and how long it takes from a reading to its stored bill.
+"""`make bench`: how fast bills are priced and printed, and how long from a reading to its bill.
 
 Of the latter it prints medians of five rounds, each beside the time that its bare SQL calls took
 in the same round.

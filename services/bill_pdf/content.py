@@ -26,7 +26,7 @@ def content_of(document: BillDocument) -> Content:
     return {
         "language": words.locale.language,
         "right_to_left": words.is_right_to_left,
-        "labels": words.labels | {"amount": words.label("amount", currency=document.currency)},
+        "labels": {**words.labels, "amount": words.label("amount", currency=document.currency)},
         "issued": [document.issued_on.year, document.issued_on.month, document.issued_on.day],
         "utility": typed_in_one_line(document.utility.name),
         "author": sound(document.utility.name),

@@ -1,7 +1,6 @@
-"""Typst, which lays a bill out: it shapes every script, and embeds only the glyphs that are used."""
+"""Typst, which lays a bill out: it shapes every script and embeds only the glyphs in use."""
 
 import json
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -43,5 +42,5 @@ def _compiler() -> typst.Compiler:
     )
 
 
-def _font_folders() -> Sequence[str]:
+def _font_folders() -> list[str]:
     return [str(package.ROOT / "files") for package in _FONTS]

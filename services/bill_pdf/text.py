@@ -1,4 +1,4 @@
-"""Text that people typed, made fit for print: it appears letter by letter and stays in its place."""
+"""Text that people typed, made fit for print: letter by letter, and it stays in its place."""
 
 import re
 import unicodedata

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from services.bill_pdf import AccountEntry, BillDocument, RegisterLine, render
+from services.bill_pdf import AccountEntry, BillDocument, MonthOfUse, RegisterLine, render
 from tests.unit.bill_pdf import bills, printed
 
 MARKUP = "#panic() $x$ *bold* _it_ <label> @ref \\ `raw` [a] = // c {b} ~ \"q\" 'q' -- #{1+1}"
@@ -105,7 +105,7 @@ def _bare() -> BillDocument:
     "months",
     [(), bills.months(*[None] * 13), bills.months(*[0] * 13), bills.months(*range(13))[:1]],
 )
-def test_a_bill_of_nothing_is_printed_too(months: Sequence[bills.MonthOfUse]) -> None:
+def test_a_bill_of_nothing_is_printed_too(months: Sequence[MonthOfUse]) -> None:
     assert "Nothing to pay" in printed.text_of(replace(_bare(), months=tuple(months)))
 
 
