@@ -1,4 +1,4 @@
-"""Typst lays a bill out: it shapes every script, and embeds only the glyphs that are used."""
+"""Typst, which lays a bill out: it shapes every script and embeds only the glyphs in use."""
 
 import json
 from functools import cache

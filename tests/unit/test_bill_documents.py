@@ -9,6 +9,7 @@ from services.bill_documents import NotIssued, document_of
 from services.bill_pdf import AccountEntry, BillDocument, RegisterRead, Utility, render
 from services.domain.records import Bill, Reading
 
+UTILITY = Utility("Demo Electricity Co-operative")
 OCT, NOV = date(2026, 10, 12), date(2026, 11, 12)
 AT = datetime(2026, 11, 12, 9, tzinfo=UTC)
 
@@ -42,10 +43,9 @@ def bill(**changes: Any) -> Bill:
 
 
 def document(of: Bill, **given: Any) -> BillDocument:
-    always: dict[str, Any] = {"bill": of, "opening": reading(OCT), "language": "hi"}
-    always["closing"] = reading(NOV, source="estimated")
-    always["utility"] = Utility("Demo Electricity Co-operative")
-    return document_of(**always | given)
+    whole: dict[str, Any] = {"bill": of, "opening": reading(OCT), "language": "hi"}
+    whole |= {"closing": reading(NOV, source="estimated"), "utility": UTILITY}
+    return document_of(**whole | given)
 
 
 def test_the_reads_have_their_values_dates_and_kinds() -> None:

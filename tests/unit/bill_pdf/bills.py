@@ -35,6 +35,11 @@ def line(description: str, amount: int, **rest: Any) -> BillLine:
     return BillLine(description=description, amount_minor=amount, **filled)
 
 
+def register(name: str, used: int, opening: int, closing: int) -> RegisterLine:
+    """A register read on 12 October and 12 November."""
+    return RegisterLine(name, used, RegisterRead(opening, OCT), RegisterRead(closing, NOV))
+
+
 def hindi() -> BillDocument:
     """Rupees, slabs, an estimated read, arrears, a payment, a link."""
     tariff = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_text())
@@ -179,9 +184,9 @@ def thai() -> BillDocument:
         period_start=OCT,
         period_end=NOV,
         registers=(
-            RegisterLine("", 1_260_000, RegisterRead(50_000_000, OCT), RegisterRead(51_260_000, NOV)),
-            RegisterLine("on_peak", 700_000, RegisterRead(31_000_000, OCT), RegisterRead(31_700_000, NOV)),
-            RegisterLine("off_peak", 560_000, RegisterRead(19_000_000, OCT), RegisterRead(19_560_000, NOV)),
+            register("", 1_260_000, 50_000_000, 51_260_000),
+            register("on_peak", 700_000, 31_000_000, 31_700_000),
+            register("off_peak", 560_000, 19_000_000, 19_560_000),
         ),
         multiplier_milli=1000,
         consumption_wh=1_260_000,
@@ -236,11 +241,11 @@ def commercial() -> BillDocument:
         period_start=OCT,
         period_end=NOV,
         registers=(
-            RegisterLine("", 48_212_000, RegisterRead(1_117_500, OCT), RegisterRead(2_322_800, NOV)),
-            RegisterLine("peak", 20_000_000, RegisterRead(500_000, OCT), RegisterRead(1_000_000, NOV)),
-            RegisterLine("off_peak", 28_212_000, RegisterRead(617_500, OCT), RegisterRead(1_322_800, NOV)),
-            RegisterLine("export", 50_000_000, RegisterRead(0, OCT), RegisterRead(1_250_000, NOV)),
-            RegisterLine("kvarh", 9_000_000, RegisterRead(100_000, OCT), RegisterRead(325_000, NOV)),
+            register("", 48_212_000, 1_117_500, 2_322_800),
+            register("peak", 20_000_000, 500_000, 1_000_000),
+            register("off_peak", 28_212_000, 617_500, 1_322_800),
+            register("export", 50_000_000, 0, 1_250_000),
+            register("kvarh", 9_000_000, 100_000, 325_000),
             RegisterLine("max_kw", 96_400),
         ),
         multiplier_milli=40_000,
