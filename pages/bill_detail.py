@@ -34,7 +34,7 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
         _show_payment(bill)
         if bill.status != "void":
             _link_to_correction(bill)
-        show_corrections(bill.id)
+        show_corrections(bill)
         for title, reading_id in (
             ("Opening read", bill.opening_reading_id),
             ("Closing read", bill.closing_reading_id),

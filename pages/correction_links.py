@@ -6,6 +6,7 @@ from pages.correction_preview import more_or_less
 from pages.shell import services, zone
 from pages.words import moment, money, period, plain
 from services.domain.meter_book import CorrectedBill, Correction, name_of
+from services.domain.records import Bill
 
 
 def link_to_bill(bill_id: str, label: str) -> None:
@@ -15,10 +16,17 @@ def link_to_bill(bill_id: str, label: str) -> None:
     )
 
 
-def show_corrections(bill_id: str) -> None:
-    """The corrections that this bill was made or voided by."""
-    for correction in services().database.corrections_of_bill(bill_id):
-        _show(correction, bill_id)
+def show_corrections(bill: Bill) -> None:
+    """The corrections that this bill was made or voided by, and the bills to both sides of it."""
+    corrections = services().database.corrections_of_bill(bill.id)
+    for correction in corrections:
+        _show(correction, bill.id)
+    if not corrections:
+        # Voided and billed anew in two steps.
+        if bill.replaces_id:
+            link_to_bill(bill.replaces_id, "The void bill before it")
+        if bill.replaced_by_id:
+            link_to_bill(bill.replaced_by_id, "The bill that took its place")
 
 
 def _show(correction: Correction, bill_id: str) -> None:

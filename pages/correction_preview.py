@@ -21,7 +21,7 @@ def show_plan(plan: Plan) -> None:
             [
                 ("Bills", count(len(plan.voided), "bill")),
                 ("The customer owes", more_or_less(plan.difference_minor, currency)),
-                ("Paid on them", f"{money(plan.paid_minor, currency)}, stays with the account"),
+                ("Paid on them", _paid(plan.paid_minor, currency)),
                 ("Account now", owed_or_credit(balance, currency)),
                 ("Account then", owed_or_credit(balance + plan.difference_minor, currency)),
             ],
@@ -50,6 +50,10 @@ def owed_or_credit(minor: int, currency: str) -> str:
     return f"{money(minor, currency)} owed"
 
 
+def _paid(minor: int, currency: str) -> str:
+    return f"{money(minor, currency)}, stays with the account" if minor else "nothing"
+
+
 def _show_change(change: BillChange, currency: str, *, expanded: bool) -> None:
     first, last = change.touched.bills[0], change.touched.bills[-1]
     names = " and ".join(name_of(bill.number) for bill in change.touched.bills)
@@ -64,24 +68,25 @@ def _show_change(change: BillChange, currency: str, *, expanded: bool) -> None:
 
 
 def _table(change: BillChange, currency: str) -> str:
-    rows = ["| Charge | Before | After | Difference |", "|:---|---:|---:|---:|"]
+    """Three columns, so that it fits on a phone."""
+    rows = ["| Charge | Before → after | Difference |", "|:---|---:|---:|"]
     rows += [_row(line, currency) for line in change.lines()]
-    before, after = (
-        plain(money(minor, currency)) for minor in (change.before_minor, change.after_minor)
+    total = (
+        f"{_amount(change.before_minor, currency)} → **{_amount(change.after_minor, currency)}**"
     )
-    rows.append(
-        f"| **Total** | {before} | **{after}** | {_signed(change.difference_minor, currency)} |"
-    )
+    rows.append(f"| **Total** | {total} | **{_signed(change.difference_minor, currency)}** |")
     return "\n".join(rows)
 
 
 def _row(line: LineChange, currency: str) -> str:
-    cells = [
-        "–" if minor is None else plain(money(minor, currency))
-        for minor in (line.before_minor, line.after_minor)
-    ]
+    before, after = _amount(line.before_minor, currency), _amount(line.after_minor, currency)
+    amounts = f"{before} → {after}" if line.difference_minor else f":gray[{after}]"
     change = _signed(line.difference_minor, currency)
-    return f"| {plain(line.description)} | {' | '.join(cells)} | {change} |"
+    return f"| {plain(line.description)} | {amounts} | {change} |"
+
+
+def _amount(minor: int | None, currency: str) -> str:
+    return "–" if minor is None else plain(money(minor, currency))
 
 
 def _signed(minor: int, currency: str) -> str:

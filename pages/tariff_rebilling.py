@@ -89,16 +89,16 @@ def _reason(versions: Sequence[PublishedVersion]) -> str:
 
 def _rebill_all(tariff_id: str, left: BillsToCorrect, reason: str, principal: Principal) -> None:
     bar, done, failed, after = st.progress(0.0), 0, [], None
+    in_all = max(left.meters_in_all, 1)
     corrections = services().tariff_correction
     while meters := corrections.left(tariff_id=tariff_id, after=after, limit=_AT_ONCE).meters:
         for meter in meters:
+            bar.progress(min(done / in_all, 1.0), text=f"{done:,} of {count(in_all, 'meter')}")
             found = corrections.rebill(
                 meter, reason=reason, acknowledged=True, principal=principal, now=now()
             )
             done += 1
             failed += [found] if found.correction is None else []
-            share = min(done / max(left.meters_in_all, 1), 1.0)
-            bar.progress(share, text=f"{done:,} of {count(left.meters_in_all, 'meter')}")
         after = meters[-1].serial
     st.session_state[_FAILED] = failed
     st.toast(f"{count(done - len(failed), 'meter')} corrected.", icon=":material/check_circle:")

@@ -99,20 +99,44 @@ class Rebilling:
         NotAcknowledged, FiguresChanged, MeterTooBusy.
         """
         require(principal, Role.ADMIN)
-        if not reason.strip():
-            raise ReasonMissing("Say why: the reason is kept with the bills.")
         done = self.database.correction(correction_id)
         if done is not None:
             return done
         for _ in range(PRICING_ATTEMPTS):
             plan = self._as_previewed(wrong, previewed, correction_id, now)
-            if plan.warning and not acknowledged:
-                raise NotAcknowledged(f"{plan.warning} Say that you have seen this.")
             try:
-                return self._store(plan, correction_id, reason.strip(), principal, now)
+                return self.carry_out_plan(
+                    plan,
+                    correction_id=correction_id,
+                    reason=reason,
+                    acknowledged=acknowledged,
+                    principal=principal,
+                    now=now,
+                )
             except ChainMoved:
                 continue
         raise MeterTooBusy("Other bills of this meter are being made. Try again shortly.")
+
+    def carry_out_plan(
+        self,
+        plan: Plan,
+        *,
+        correction_id: str,
+        reason: str,
+        acknowledged: bool,
+        principal: Principal,
+        now: datetime,
+    ) -> Correction:
+        """Do what a plan of just now says, for many meters that nobody looks at one by one.
+
+        Raises NotAllowed, ReasonMissing, NotAcknowledged, and ChainMoved when a bill came between.
+        """
+        require(principal, Role.ADMIN)
+        if not reason.strip():
+            raise ReasonMissing("Say why: the reason is kept with the bills.")
+        if plan.warning and not acknowledged:
+            raise NotAcknowledged(f"{plan.warning} Say that you have seen this.")
+        return self._store(plan, correction_id, reason.strip(), principal, now)
 
     def void(self, *, bill_id: str, reason: str, principal: Principal, now: datetime) -> Correction:
         """Void the last bill of a meter; what was paid on it stays with the account.

@@ -21,8 +21,7 @@ from services.domain.rebilling import CannotRebill
 from services.domain.records import TariffVersion
 from services.domain.tariff import Tariff
 from services.reading_review import ReasonMissing
-from services.reading_to_bill import MeterTooBusy
-from services.rebilling import FiguresChanged, NotAcknowledged, Rebilling
+from services.rebilling import NotAcknowledged, Rebilling
 from services.rebilling_plan import Plan, WrongVersion, correction_id_of
 
 log = logging.getLogger(__name__)
@@ -111,19 +110,17 @@ class TariffCorrection:
 
         Raises NotAllowed, ReasonMissing, and TemporaryDatabaseError.
         """
-        wrong = WrongVersion(meter.meter_id)
         try:
-            plan = self.rebilling.plan(wrong, now=now)
-            done = self.rebilling.carry_out(
-                wrong,
-                previewed=plan.fingerprint,
+            plan = self.rebilling.plan(WrongVersion(meter.meter_id), now=now)
+            done = self.rebilling.carry_out_plan(
+                plan,
                 correction_id=correction_id_of(plan),
                 reason=reason,
                 acknowledged=acknowledged,
                 principal=principal,
                 now=now,
             )
-        except (CannotRebill, FiguresChanged, NotAcknowledged, MeterTooBusy) as error:
+        except (CannotRebill, NotAcknowledged) as error:
             return MeterOutcome(meter, None, str(error))
         except DatabaseRefused as error:
             log.warning("bills of meter %s were not made anew: %s", meter.serial, error)

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby, zip_longest
 from typing import Any
@@ -217,7 +217,11 @@ class _Loading:
             self._pay([payments[bill.id] for bill in bills if bill and bill.id in payments])
         for bill in voided:
             self.services.database.void_bill(actor=ACTOR, bill_id=bill.id, reason=VOID_REASON)
-        self._store(meter.reissue for meter in billed)
+        self._store(
+            replace(meter.reissue, replaces_id=meter.bills[-1].id)
+            for meter in billed
+            if meter.reissue
+        )
         return sum(len(meter.bills) + bool(meter.reissue) for meter in billed)
 
     def _pay(self, payments: Sequence[Mapping[str, Any]]) -> None:

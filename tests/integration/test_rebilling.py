@@ -1,9 +1,12 @@
 """Void and rebill: which bills a correction touches, that nothing is lost, and who is told."""
 
+import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +14,11 @@ import psycopg
 import pytest
 
 from services.auth import NotAllowed
-from services.database.errors import ChainMoved, IllegalChange
+from services.database.errors import IllegalChange
 from services.database.transport import DatabaseRefused
 from services.domain.rebilling import CannotRebill
 from services.domain.records import Bill
+from services.importing import Importer
 from services.owed_work import TemporaryFailure
 from services.reading_review import ReasonMissing
 from services.rebilling import FiguresChanged, NotAcknowledged
@@ -214,13 +218,36 @@ class TestTogether:
         given |= {"now": at.utility.now, "correction_id": str(uuid4())}
         with pytest.raises(FiguresChanged, match="Nothing was changed"):
             at.rebilling.carry_out(other, previewed=seen.fingerprint, **given)
-        # The same moment: both planned, and the first one's commit came between.
-        last = at.utility.bills_of("M1")[2]
-        stale = at.plan(at.closed_at(last, "1310"))
-        at.carry_out(at.closed_at(last, "1320"))
-        with pytest.raises(ChainMoved, match="changed meanwhile"):
-            at.rebilling._store(stale, str(uuid4()), "r", ADMIN, at.utility.now)
         at.check("M1")
+
+    def test_of_two_at_the_same_moment_one_does_it_and_the_other_is_told(
+        self, at: Correcting
+    ) -> None:
+        bills = at.chain("M1", 3)
+        wrongs = [at.closed_at(bills[1], "1250"), at.closed_at(bills[1], "1260")]
+        seen = [at.plan(wrong).fingerprint for wrong in wrongs]
+        meet = Barrier(2)
+
+        def go(number: int) -> str:
+            meet.wait()
+            try:
+                at.rebilling.carry_out(
+                    wrongs[number],
+                    previewed=seen[number],
+                    correction_id=str(uuid4()),
+                    reason="r",
+                    acknowledged=True,
+                    principal=ADMIN,
+                    now=at.utility.now,
+                )
+            except FiguresChanged:
+                return "told"
+            return "done"
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(go, range(2))) == ["done", "told"]
+        at.check("M1")
+        assert len(at.utility.bills_of("M1")) == 3
 
     def test_a_later_reading_in_between_changes_nothing_of_the_plan(self, at: Correcting) -> None:
         bills = at.chain("M1", 3)
@@ -297,10 +324,6 @@ class TestTariff:
 
 
 def add_tariff(at: Correcting, data: dict[str, Any]) -> None:
-    import json  # noqa: PLC0415
-
-    from services.importing import Importer  # noqa: PLC0415
-
     importer = Importer(at.database, at.utility.services.settings.timezone)
     assert importer.run("tariffs", json.dumps(data), actor="test", now=at.utility.now).ok
 

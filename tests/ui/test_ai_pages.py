@@ -28,6 +28,8 @@ st.navigation(
         st.Page("bill.py", default=True), st.Page("admin/bills.py"), st.Page("home.py"),
         st.Page("admin/services.py"), st.Page("engineer/my_readings.py"),
         st.Page("admin/flagged_reading.py"), st.Page("admin/flagged_readings.py"),
+        st.Page("admin/record_payment.py"), st.Page("admin/customer.py"),
+        st.Page("admin/payment.py"), st.Page("admin/correct_bill.py"),
     ],
     position="hidden",
 ).run()

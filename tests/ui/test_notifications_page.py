@@ -31,7 +31,8 @@ ENTRY = """
 import streamlit as st
 st.navigation(
     [st.Page("admin/notifications.py", default=True), st.Page("bill.py"), st.Page("home.py"),
-     st.Page("admin/bills.py")],
+     st.Page("admin/bills.py"), st.Page("admin/record_payment.py"), st.Page("admin/customer.py"),
+     st.Page("admin/payment.py"), st.Page("admin/correct_bill.py")],
     position="hidden",
 ).run()
 """
