@@ -164,6 +164,7 @@ class Scheduler:
             ("tick", self.tick, each_minute),
             ("sweep", self.sweep, every_15_s),
             ("refunds", self.take_up_refunds, each_minute),
+            ("printing", self.print_bills, each_minute),
         ):
             timer.add_job(
                 self._spawn_once,
@@ -246,6 +247,10 @@ class Scheduler:
     def take_up_refunds(self) -> None:
         """Ask Stripe again for the refunds that wait for it; never raises."""
         self._guarded("the sweep of refunds", self._take_up_refunds)
+
+    def print_bills(self) -> None:
+        """Render new bills as PDFs, until each has one; never raises."""
+        self._guarded("the printing of bills", self._print_bills)
 
     def reconcile(self) -> None:
         """Take up what the webhook missed while no process of ours listened; never raises."""
@@ -334,6 +339,12 @@ class Scheduler:
         while not self._stop.is_set():
             refunds = self._services.refunds
             if refunds.take_up(now=self._clock(), limit=SWEEP_LIMIT) < SWEEP_LIMIT:
+                return
+
+    def _print_bills(self) -> None:
+        while not self._stop.is_set():
+            archive = self._services.bill_archive
+            if archive.print_recent(now=self._clock(), limit=SWEEP_LIMIT) < SWEEP_LIMIT:
                 return
 
     def _reconcile(self) -> None:

@@ -1,4 +1,4 @@
-"""`make bench`: how fast bills are priced, and how long it takes from a reading to its stored bill.
+"""`make bench`: how fast bills are priced and printed, and how long a reading takes to a bill.
 
 Of the latter it prints medians of five rounds, each beside the time that its bare SQL calls took
 in the same round.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app import create_app
-from bench import rating, rest_vs_direct
+from bench import bill_pdf, rating, rest_vs_direct, webhook
 from bench.utility import AGENT, load_meters, serial_of
 from services.bootstrap import MIGRATIONS, wire
 from services.database.direct import DirectTransport
@@ -74,8 +74,10 @@ class TimedTransport:
 
 
 def main() -> None:
-    """Price bills; then load meters, run the rounds, print the table."""
+    """Price bills and print them; then load meters, run the rounds, print the table."""
     rating.main()
+    print()
+    bill_pdf.main()
     print()
     with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
         folder = Path(name)
@@ -89,6 +91,8 @@ def main() -> None:
             services = wire(settings, DatabaseService(timed))
             measure(services, timed)
             services.database.close()
+    print()
+    webhook.main()
     print()
     rest_vs_direct.main()
 

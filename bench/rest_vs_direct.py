@@ -7,17 +7,16 @@ Supabase's, all on this machine: a network between is not in these figures.
 import statistics
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
-from bench.utility import AGENT, load_meters, serial_of
+from bench.utility import AGENT, drawn_up_months, load_meters, serial_of
 from services.bootstrap import MIGRATIONS, wire
 from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
@@ -25,10 +24,7 @@ from services.database.migrations import apply_migrations
 from services.database.rest import RestTransport
 from services.database.service import DatabaseService
 from services.database.transport import Transport
-from services.domain.billing import NewBill, draw_up_bill
-from services.domain.metering import Register
-from services.domain.period import first_of_month, next_month
-from services.domain.records import TariffVersion
+from services.domain.billing import NewBill
 from services.importing.chunks import chunks_of
 from services.jobs.monthly_bills import BATCH
 from services.services import Services
@@ -120,41 +116,13 @@ def _submit(services: Services, meter: int, now: datetime) -> None:
 
 def _writing(direct: Services, rest: Services, now: datetime) -> Times:
     """Seconds to store a month's bills of all meters, month after month; both store the same."""
-    month = first_of_month(first_of_month(now.date()) - timedelta(days=330))
+    months = drawn_up_months(direct, meters=METERS, now=now)
     times: Times = []
-    for _ in range(ROUNDS):
-        bills = _drawn_up(direct, month, now)
+    for bills in islice(months, ROUNDS):
         assert len(bills) == METERS, len(bills)
         times.append((_store(direct, bills), _store(rest, bills)))
-        month = next_month(month)
+    assert len(times) == ROUNDS
     return times
-
-
-def _drawn_up(services: Services, month: date, now: datetime) -> list[NewBill]:
-    tariffs: dict[str, list[TariffVersion]] = defaultdict(list)
-    for version in services.database.tariff_versions():
-        tariffs[version.tariff_id].append(version)
-    bills: list[NewBill] = []
-    after: str | None = None
-    while page := services.database.monthly_bill_candidates(
-        month_start=month, month_end=next_month(month), after=after, limit=1000
-    ):
-        after = page[-1].meter_id
-        for one in page:
-            if one.closing is None or one.serial >= serial_of(METERS):
-                continue
-            bill = draw_up_bill(
-                register=Register(one.meter_id, one.dials, one.multiplier_milli),
-                opening=one.opening,
-                closing=one.closing,
-                tariffs=tariffs[one.tariff_id],
-                reissue_no=one.reissue_no,
-                issue=services.desk.issue(now),
-                zone=services.settings.timezone,
-            )
-            owed = services.owed_steps.plan(bill_id=bill.id, kind="bill_issued")
-            bills.append(replace(bill, owed=owed))
-    return bills
 
 
 def _store(services: Services, bills: Sequence[NewBill]) -> float:

@@ -1,12 +1,18 @@
 """A utility of many meters, each with a year of monthly readings, for the measurements."""
 
 import json
-from datetime import datetime, timedelta
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from services.auth import Principal, Role
-from services.domain.period import local_date, start_of_day
+from services.domain.billing import NewBill, draw_up_bill
+from services.domain.metering import Register
+from services.domain.period import first_of_month, local_date, next_month, start_of_day
+from services.domain.records import TariffVersion
 from services.services import Services
 from services.settings import PROJECT_FOLDER
 
@@ -14,11 +20,17 @@ AGENT = Principal("bench", Role.ENGINEER, None, "token")
 CHUNK = 1000
 MONTHS = 12
 MONTHLY_KWH = 250
+DAYS_APART = 30
 
 
 def serial_of(meter: int) -> str:
     """The serial of the n-th meter."""
     return f"B{meter:06d}"
+
+
+def read_at(month: int, now: datetime) -> datetime:
+    """When each meter was read for the n-th time, beginning with 1; at 0 it was connected."""
+    return now - timedelta(days=DAYS_APART * (MONTHS + 1 - month))
 
 
 def load_meters(services: Services, *, meters: int, now: datetime) -> int:
@@ -38,6 +50,46 @@ def load_meters(services: Services, *, meters: int, now: datetime) -> int:
     return meters * MONTHS
 
 
+def drawn_up_months(services: Services, *, meters: int, now: datetime) -> Iterator[list[NewBill]]:
+    """The bills of the first meters, month after month; store them before the next are drawn up.
+
+    A month without a reading of its own has none: it is left out.
+    """
+    month = first_of_month(first_of_month(now.date()) - timedelta(days=330))
+    while month < now.date():
+        bills = _drawn_up(services, month, meters, now)
+        if bills:
+            yield bills
+        month = next_month(month)
+
+
+def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> list[NewBill]:
+    tariffs: dict[str, list[TariffVersion]] = defaultdict(list)
+    for version in services.database.tariff_versions():
+        tariffs[version.tariff_id].append(version)
+    bills: list[NewBill] = []
+    after: str | None = None
+    while page := services.database.monthly_bill_candidates(
+        month_start=month, month_end=next_month(month), after=after, limit=1000
+    ):
+        after = page[-1].meter_id
+        for one in page:
+            if one.closing is None or one.serial >= serial_of(meters):
+                continue
+            bill = draw_up_bill(
+                register=Register(one.meter_id, one.dials, one.multiplier_milli),
+                opening=one.opening,
+                closing=one.closing,
+                tariffs=tariffs[one.tariff_id],
+                reissue_no=one.reissue_no,
+                issue=services.desk.issue(now),
+                zone=services.settings.timezone,
+            )
+            owed = services.owed_steps.plan(bill_id=bill.id, kind="bill_issued")
+            bills.append(replace(bill, owed=owed))
+    return bills
+
+
 def _import(services: Services, what: str, rows: list[dict[str, Any]]) -> None:
     answer = services.database.import_rows(what=what, actor=AGENT.user, rows=rows, dry_run=False)
     if answer["errors"]:
@@ -53,7 +105,7 @@ def _meter(
     services: Services, meter: int, meter_id: str, tariff_code: str, now: datetime
 ) -> dict[str, Any]:
     zone = services.settings.timezone
-    opened = local_date(now, zone) - timedelta(days=30 * (MONTHS + 1))
+    opened = local_date(read_at(0, now), zone)
     row: dict[str, Any] = {"row": meter, "id": meter_id, "opening_reading_id": str(uuid4())}
     row |= {"serial": serial_of(meter), "account_no": f"A{meter:06d}", "tariff_code": tariff_code}
     row |= {"kind": "manual", "dials": 5, "multiplier_milli": 1000, "opening_wh": 1_000_000}
@@ -65,7 +117,7 @@ def _meter(
 
 def _readings(services: Services, meter_id: str, now: datetime) -> list[dict[str, Any]]:
     def reading(month: int) -> dict[str, Any]:
-        at = now - timedelta(days=30 * (MONTHS + 1 - month))
+        at = read_at(month, now)
         return {
             "id": str(uuid4()),
             "meter_id": meter_id,

@@ -6,7 +6,10 @@ import streamlit as st
 
 from pages.ai_cards import show_second_opinion
 from pages.bill_card import show_bill
+from pages.bill_download import show_download
 from pages.bill_payments import show_bill_payments
+from pages.correction_links import show_corrections
+from pages.draft_cards import offer_send_back
 from pages.parts import doubts_of, facts, show_steps
 from pages.registers import registers_shown
 from pages.shell import now, services, zone
@@ -29,6 +32,9 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
         show_bill(bill)
     with right:
         _show_payment(bill)
+        if bill.status != "void":
+            _link_to_correction(bill)
+        show_corrections(bill.id)
         for title, reading_id in (
             ("Opening read", bill.opening_reading_id),
             ("Closing read", bill.closing_reading_id),
@@ -53,6 +59,7 @@ def _offer_issue(bill: Bill, principal: Principal) -> None:
             )
             if st.button("Yes, issue it", type="primary", key="issue"):
                 _issue(bill, principal)
+        offer_send_back(bill.id, principal)
 
 
 def _issue(bill: Bill, principal: Principal) -> None:
@@ -77,6 +84,8 @@ def _show_payment(bill: Bill) -> None:
         if bill.overdue_since and bill.balance_minor > 0:
             st.markdown(f":red[Overdue since {day(bill.overdue_since)}]")
         show_bill_payments(bill)
+    if bill.number is not None:
+        show_download(bill)
 
 
 def _show_read(title: str, reading: Reading) -> None:
@@ -93,6 +102,15 @@ def _show_read(title: str, reading: Reading) -> None:
             st.caption(f":material/flag: {plain(doubt)}")
         if reading.decided_by:
             st.caption(f"{plain(reading.decided_by)}: {plain(reading.decision_reason or '')}")
+
+
+def _link_to_correction(bill: Bill) -> None:
+    st.page_link(
+        "admin/correct_bill.py",
+        label="Correct this bill",
+        icon=":material/edit_document:",
+        query_params={"id": bill.id},
+    )
 
 
 def _link_to_network(bill: Bill) -> None:

@@ -176,7 +176,8 @@ def _what_it_bills(decision: Decision) -> str:
         return plain(decision.explanation or "It would not be billed now.")
     total = money(bill.rated.total_minor, bill.rated.currency)
     spans = period(bill.opening.read_on, bill.closing.read_on)
-    return f"Bills **{plain(total)}** for {kwh(bill.consumption_wh)}, {spans}."
+    billed = f"Bills **{plain(total)}** for {kwh(bill.consumption_wh)}, {spans}."
+    return f"{billed} {plain(decision.explanation)}".strip()
 
 
 def _decide(decide: Callable[[], StoredReading]) -> None:

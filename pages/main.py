@@ -22,10 +22,23 @@ _SECTIONS = {
         Role.ADMIN,
         (
             ("admin/overview.py", "overview", "Overview", "monitoring"),
-            ("admin/bills.py", "bills", "Bills", "receipt_long"),
-            ("admin/payments.py", "payments", "Payments", "payments"),
-            ("admin/customers.py", "customers", "Customers", "group"),
             ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
+            ("admin/drafts.py", "drafts", "Drafts", "fact_check"),
+            ("admin/bills.py", "bills", "Bills", "receipt_long"),
+        ),
+    ),
+    "Money": (
+        Role.ADMIN,
+        (
+            ("admin/customers.py", "customers", "Customers", "group"),
+            ("admin/payments.py", "payments", "Payments", "payments"),
+            ("admin/reconciliation.py", "reconciliation", "Reconciliation", "compare_arrows"),
+            ("admin/books.py", "books", "Month's books", "menu_book"),
+        ),
+    ),
+    "System": (
+        Role.ADMIN,
+        (
             ("admin/tariffs.py", "tariffs", "Tariffs", "price_change"),
             ("admin/network.py", "network", "Network", "hub"),
             ("admin/jobs.py", "jobs", "Jobs", "event_repeat"),
@@ -44,6 +57,8 @@ _DETAILS = (
     ("admin/flagged_reading.py", "flagged-reading", "Flagged reading"),
     ("admin/tariff.py", "tariff", "Tariff"),
     ("admin/tariff_editor.py", "tariff-editor", "Write a tariff"),
+    ("admin/correct_bill.py", "correct-bill", "Correct a bill"),
+    ("admin/tariff_correction.py", "tariff-correction", "Correct a tariff"),
 )
 
 

@@ -37,7 +37,8 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
     what = f"{kwh(reading.register_wh)} at meter {plain(reading.meter_serial)}"
     if outcome == "billed" and bill is not None:
         total = plain(money(bill.total_minor, bill.currency))
-        st.success(f"{what} is stored and billed: **{total}**.", icon=":material/check_circle:")
+        said = f"{what} is stored and billed: **{total}**. {plain(explanation)}"
+        st.success(said.strip(), icon=":material/check_circle:")
     elif outcome == "needs_review":
         st.warning(
             f"{what} is stored and waits for an administrator. Nothing is billed until then; "

@@ -28,6 +28,7 @@ def show_tariff(code: str) -> None:
     if not versions or not known:
         raise NotFound("EB404", "No such tariff.")
     _show_head(known[0])
+    _show_left(known[0])
     chosen, other = _ask_versions(versions)
     _show_origin(chosen)
     shown = st.segmented_control(
@@ -71,6 +72,21 @@ def _show_head(tariff: TariffSummary) -> None:
     )
 
 
+def _show_left(tariff: TariffSummary) -> None:
+    left = services().tariff_correction.left(tariff_id=tariff.id, limit=1)
+    if left.bills:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f":material/history: **{count(left.bills, 'bill')}** "
+                f"{'is' if left.bills == 1 else 'are'} priced by a version that was corrected."
+            )
+            st.page_link(
+                "admin/tariff_correction.py",
+                label="Make them anew",
+                query_params={"code": tariff.code},
+            )
+
+
 def _ask_versions(
     versions: Sequence[PublishedVersion],
 ) -> tuple[PublishedVersion, PublishedVersion | None]:
@@ -98,12 +114,20 @@ def _ask_versions(
 def _show_origin(version: PublishedVersion) -> None:
     if version.published_by:
         at = moment(version.published_at, zone())
-        st.caption(f"Published by {plain(version.published_by)}, {at}")
+        done = "Corrected" if version.replaces_id else "Published"
+        why = f": {plain(version.correction_reason)}" if version.correction_reason else ""
+        st.caption(f"{done} by {plain(version.published_by)}, {at}{why}")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             "admin/tariff_editor.py",
             label="Write a new version from this one",
             icon=":material/edit:",
+            query_params={"code": version.code, "from": version.effective_from.isoformat()},
+        )
+        st.page_link(
+            "admin/tariff_correction.py",
+            label="Correct this version",
+            icon=":material/edit_document:",
             query_params={"code": version.code, "from": version.effective_from.isoformat()},
         )
         st.download_button(

@@ -16,18 +16,23 @@ _DRAFTS = "tariff-drafts"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a draft starts from: a version of a tariff, or nothing."""
+    """What a draft starts from: a version of a tariff, or nothing; `corrects` keeps its date."""
 
     version: PublishedVersion | None
     tariff: TariffSummary | None
+    corrects: bool = False
 
     @property
     def key(self) -> str:
         """The name of the draft that starts here."""
-        return self.version.id if self.version else "new"
+        if self.version is None:
+            return "new"
+        return f"correct-{self.version.id}" if self.corrects else self.version.id
 
     def text(self) -> str:
         """The JSON to begin with; a version's holds from the next date that it can."""
+        if self.version and self.corrects:
+            return pretty(self.version.tariff.to_json())
         if self.version is None or self.tariff is None:
             return pretty(_empty())
         begins = next_free_date(self.tariff, on=today())

@@ -20,7 +20,8 @@ def show_form(written: WrittenDraft, draft: Draft) -> None:
     with st.container(border=True):
         for name, label in _head(written):
             _text(written, draft, Field((name,), label, str(data.get(name, ""))))
-        _date(written, draft, data.get("effective_from"))
+        if not written.start.corrects:
+            _date(written, draft, data.get("effective_from"))
     charges = data.get("charges")
     for index, charge in enumerate(charges if isinstance(charges, list) else ()):
         if isinstance(charge, dict):

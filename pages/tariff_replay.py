@@ -26,11 +26,11 @@ def show_replay(tariff: Tariff, *, key: str) -> None:
         st.info(f"No tariff in {plain(tariff.currency)} has been billed with yet.")
         return
     chosen, in_month = _ask(others, tariff.code, key)
-    found = replay(services().database, tariff=tariff, tariff_id=chosen.id, month=in_month)
+    found = replay(services().database, tariff=tariff, of=chosen, month=in_month)
     for why, bills in found.left_out.items():
         st.warning(
-            f"{count(bills, 'bill')} cannot be priced again, for bills keep only their kWh and "
-            f"days. {plain(why)}",
+            f"{count(bills, 'bill')} left out: this version needs more than was kept of them. "
+            f"{plain(why)}",
             icon=":material/calculate:",
         )
     if found.replayed:

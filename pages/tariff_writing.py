@@ -35,9 +35,9 @@ def show_editor(*, code: str, begins: str, principal: Principal) -> None:
     ask_file(written)
     left, right = st.columns(2, gap="medium")
     with left:
-        draft = _show_writing(written)
+        draft = show_writing(written)
     with right:
-        _show_problems(draft, begun=written.changed)
+        show_problems(draft, begun=written.changed)
         if draft.tariff:
             _show_checks(draft.tariff, start.version, written, principal)
 
@@ -52,7 +52,7 @@ def _start(code: str, begins: str) -> Start:
     raise NotFound("EB404", "No such version of this tariff.")
 
 
-def _show_writing(written: WrittenDraft) -> Draft:
+def show_writing(written: WrittenDraft) -> Draft:
     """The draft as it stands after what was typed; every way to write it changes the same text."""
     draft = read_draft(written.text)
     ways = _WAYS if draft.data is not None else _WAYS[1:]
@@ -84,7 +84,8 @@ def _show_writing(written: WrittenDraft) -> Draft:
     return draft
 
 
-def _show_problems(draft: Draft, *, begun: bool) -> None:
+def show_problems(draft: Draft, *, begun: bool) -> None:
+    """What must be put right before the draft can be used."""
     if not draft.problems:
         st.success("This tariff can be used.", icon=":material/check_circle:")
         return

@@ -9,11 +9,15 @@ PLUGIN="org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 HOME_FOLDER="$PWD/.tools/neo4j-$VERSION"
 STARTER="tests/contract/graph/Neo4jServer.java"
 
+if ! command -v java >/dev/null; then
+    echo "Neo4j needs Java 17 or newer, and it is not installed." >&2
+    exit 1
+fi
 if [ -e "$HOME_FOLDER/ready" ] && [ "$HOME_FOLDER/ready" -nt "$STARTER" ]; then
     echo "$HOME_FOLDER"
     exit 0
 fi
-for program in java javac mvn; do
+for program in javac mvn; do
     if ! command -v "$program" >/dev/null; then
         echo "Neo4j needs a Java development kit and Maven, and $program is not installed." >&2
         exit 1

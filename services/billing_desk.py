@@ -18,7 +18,7 @@ from services.domain.metering import Register
 from services.domain.money import Money
 from services.domain.period import local_date
 from services.domain.rating import UnableToPriceBill
-from services.domain.records import Read, Reading, ReadingContext, ReadingSource
+from services.domain.records import Meter, Read, Reading, ReadingContext, ReadingSource
 from services.domain.register_rules import RegisterRules, calendars_in_force
 from services.domain.registers import WrongRegisters, check_registers
 from services.domain.validation import (
@@ -38,6 +38,7 @@ SECONDS_FOR_READING = 3.0
 
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
+AS_DRAFT = "The bill is kept as a draft until an administrator issues it."
 _FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
@@ -86,6 +87,8 @@ class Decision:
     ai_verdict: AiVerdict | None = None
     reading_remark: str = ""
     bill_remark: str = ""
+    # AI's second opinion holds the bill, whatever the utility's setting of approval.
+    held: bool = False
 
     @property
     def doubted_by_rules(self) -> bool:
@@ -145,7 +148,8 @@ class Decision:
             # A draft owes nothing to the outside until it is issued.
             bill=replace(bill, issue=None, owed=None),
             bill_remark=f"{remark} That is too far apart: the bill is held for review.",
-            explanation=f"{remark} The bill is kept as a draft until an administrator issues it.",
+            explanation=f"{remark} {AS_DRAFT}",
+            held=True,
         )
 
     def reading_row(self, *, source: ReadingSource, submitted_by: str) -> dict[str, Any]:
@@ -177,12 +181,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class BillingDesk:
-    """Judges and prices reads with the utility's zone and terms of payment; `ai` advises it."""
+    """Judges and prices reads with the utility's zone and terms of payment; `ai` advises it.
+
+    With `approval` every bill is a draft, without a number, until an administrator issues it.
+    """
 
     zone: ZoneInfo
     due_days: int
     owed_steps: OwedSteps
     ai: AiService | None = None
+    approval: bool = False
 
     def decide(
         self,
@@ -200,20 +208,7 @@ class BillingDesk:
         whose bill cannot be priced is for review; an approved one raises UnableToPriceBill.
         Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
         """
-        meter = context.meter
-        check_fits_dials(register_wh=read.register_wh, dials=meter.dials)
-        try:
-            check_registers(
-                read.registers, of_meter=meter.registers, serial=meter.serial, dials=meter.dials
-            )
-        except WrongRegisters as error:
-            raise InvalidReading(str(error)) from None
-        if context.last_read is None:
-            raise InvalidReading(
-                f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
-                "the reading is dated before that."
-            )
-        validation = self._validate(context, read, context.last_read)
+        validation = self.judge(context=context, read=read)
         closing = Read(
             id=reading_id or str(uuid4()),
             read_at=read.read_at,
@@ -225,7 +220,7 @@ class BillingDesk:
         why_not = self._why_not_billed(context, closing, source, status)
         decision = Decision(
             read=closing,
-            meter_id=meter.id,
+            meter_id=context.meter.id,
             status=status,
             validation=validation,
             bill=None,
@@ -240,7 +235,31 @@ class BillingDesk:
             if approved:
                 raise
             return decision.not_priced(because=str(error))
-        return replace(decision, bill=bill)
+        return replace(decision, bill=bill, explanation="" if bill.issue else AS_DRAFT)
+
+    def judge(self, *, context: ReadingContext, read: ReadValue) -> Validation:
+        """What the rules find about a read, beside those before and after it in the context.
+
+        Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
+        """
+        meter = context.meter
+        self.check_possible(meter=meter, read=read)
+        if context.last_read is None:
+            raise InvalidReading(
+                f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
+                "the reading is dated before that."
+            )
+        return self._validate(context, read, context.last_read)
+
+    def check_possible(self, *, meter: Meter, read: ReadValue) -> None:
+        """Raise InvalidReading or ReadingTooLong where a meter cannot show such a read."""
+        check_fits_dials(register_wh=read.register_wh, dials=meter.dials)
+        try:
+            check_registers(
+                read.registers, of_meter=meter.registers, serial=meter.serial, dials=meter.dials
+            )
+        except WrongRegisters as error:
+            raise InvalidReading(str(error)) from None
 
     def ask_ai_about_reading(
         self, decision: Decision, *, bulk: bool, deadline: Deadline, now: datetime
@@ -326,7 +345,10 @@ class BillingDesk:
         return found.with_doubts_of(against(opening))
 
     def draw_up(self, *, context: ReadingContext, closing: Read, now: datetime) -> NewBill:
-        """The bill from the meter's chain to this read, with what it will owe to the outside."""
+        """The bill from the meter's chain to this read, with what it will owe to the outside.
+
+        With approval it is a draft, which owes nothing.
+        """
         meter = context.meter
         bill = draw_up_bill(
             register=Register(
@@ -340,13 +362,22 @@ class BillingDesk:
             closing=closing,
             tariffs=context.tariffs,
             reissue_no=context.reissue_no,
-            issue=self.issue(now),
+            issue=self.issue_of_new(now),
             zone=self.zone,
             facts=context.pricing,
         )
-        return replace(
-            bill, owed=self.owed_steps.plan(bill_id=bill.id, kind="bill_issued", leased=True)
-        )
+        return self.with_owed(bill, leased=True)
+
+    def with_owed(self, bill: NewBill, *, leased: bool = False) -> NewBill:
+        """The bill with what it will owe to the outside: a draft nothing until it is issued."""
+        if bill.issue is None:
+            return bill
+        plan = self.owed_steps.plan(bill_id=bill.id, kind="bill_issued", leased=leased)
+        return replace(bill, owed=plan)
+
+    def issue_of_new(self, now: datetime) -> Issue | None:
+        """As a new bill is issued: at this moment, or with approval not yet."""
+        return None if self.approval else self.issue(now)
 
     def issue(self, now: datetime) -> Issue:
         """Issued at this moment, due after the utility's days of payment."""

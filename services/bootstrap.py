@@ -9,6 +9,8 @@ from services.account_desk import AccountDesk
 from services.auth import LocalTokens, SignInTickets, Tokens
 from services.auth0 import Auth0Tokens
 from services.bill_approval import BillApproval
+from services.bill_archive import BillArchive
+from services.bill_pdf import Utility
 from services.billing_desk import BillingDesk
 from services.cash_desk import CashDesk
 from services.checks import (
@@ -28,18 +30,22 @@ from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
+from services.lapses import WatchedStep
+from services.month_books import Books
 from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
 from services.payment_received import PaymentReceived, open_payments
 from services.payments import StripePayments
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.rebilling import Rebilling
 from services.reconciliation import Reconciliation
 from services.refunds import Refunds
 from services.services import Services
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.signing_key import load_or_create_signing_key
 from services.stripe_reading import StripeReading
+from services.tariff_correction import TariffCorrection
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -124,7 +130,8 @@ def _with_graph(
     if opened.graph is None:
         return replace(outside, checks=checks)
     closers.append(opened.graph.close)
-    steps = {8: SaveToGraph(opened.graph, database), **outside.step_handlers}
+    save = WatchedStep(SaveToGraph(opened.graph, database), GraphCheck.name, outside.lapses)
+    steps = {8: save, **outside.step_handlers}
     return replace(outside, checks=checks, step_handlers=steps)
 
 
@@ -190,8 +197,15 @@ def wire(
         due_days=settings.due_days,
         owed_steps=owed_steps,
         ai=outside.ai,
+        approval=settings.bill_approval,
     )
     payments = open_payments(settings, database, owed_steps)
+    rebilling = Rebilling(
+        database=database,
+        desk=desk,
+        owed_steps=owed_steps,
+        back_billing_months=settings.back_billing_months,
+    )
     return Services(
         settings=settings,
         database=database,
@@ -201,14 +215,21 @@ def wire(
         desk=desk,
         reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
         reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
+        bill_archive=BillArchive(
+            database, Utility(settings.utility_name, settings.utility_contact), settings.timezone
+        ),
         bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
+        books=Books(database=database, zone=settings.timezone),
         cash_desk=CashDesk(database, owed_steps, settings.timezone, settings.currency),
         account_desk=AccountDesk(database, owed_steps, settings.timezone, settings.currency),
         payment_received=payments,
         refunds=Refunds(database, owed_steps, settings.timezone, stripe=outside.stripe),
         reconciliation=_reconciliation(settings, database, payments, outside.stripe),
+        rebilling=rebilling,
+        tariff_correction=TariffCorrection(database=database, rebilling=rebilling),
         headend_url=settings.meter_headend_url,
         checks=outside.checks,
+        lapses=outside.lapses,
         closers=closers,
     )
 
@@ -249,7 +270,8 @@ def _checks_of(services: Services, scheduler: Runs | None) -> Checks:
                 token.get_secret_value() if token else None,
             ),
             *services.checks,
-        )
+        ),
+        services.lapses,
     )
 
 

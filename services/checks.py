@@ -14,6 +14,7 @@ from services.auth0 import Auth0Tokens
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.jwks import KeysNotServed
+from services.lapses import Lapses
 from services.owed_work import FinalFailure, TemporaryFailure
 from services.smart_meters import HeadEnd
 
@@ -63,7 +64,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SystemState:
-    """A system with its last test and its last error, either of which there may not have been."""
+    """A system with its last test, and its last error in a test or in use, if there were any."""
 
     name: str
     configured: bool
@@ -74,16 +75,20 @@ class SystemState:
 class Checks:
     """The checks of this process and what they found since it started; for many threads."""
 
-    def __init__(self, checks: Iterable[Check]) -> None:
+    def __init__(self, checks: Iterable[Check], lapses: Lapses | None = None) -> None:
         self._checks = {check.name: check for check in checks}
         self._found = {name: SystemState(name, configured=False) for name in self._checks}
+        self._lapses = lapses or Lapses()
         self._lock = threading.Lock()
 
     def states(self) -> list[SystemState]:
         """Every system as it was found last, in a lasting order."""
         with self._lock:
             found = dict(self._found)
-        return [replace(found[name], configured=c.configured) for name, c in self._checks.items()]
+        return [
+            replace(found[name], configured=c.configured, last_error=self._last_error(found[name]))
+            for name, c in self._checks.items()
+        ]
 
     def test(self, name: str, *, now: datetime) -> Finding:
         """Test one system and remember what was found; raises KeyError for an unknown name."""
@@ -97,9 +102,12 @@ class Checks:
         with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
             list(pool.map(lambda name: self.test(name, now=now), names))
 
-    def note_failure(self, name: str, sentence: str, *, now: datetime) -> None:
-        """Remember an error that came up in use; raises KeyError for an unknown name."""
-        self._remember(name, Finding(well=False, sentence=sentence, at=now))
+    def _last_error(self, found: SystemState) -> Finding | None:
+        """The later one of what a test found and what came up in use."""
+        lapse = self._lapses.last(found.name)
+        if lapse is None or (found.last_error and found.last_error.at >= lapse.at):
+            return found.last_error
+        return Finding(well=False, sentence=lapse.sentence, at=lapse.at)
 
     def _remember(self, name: str, finding: Finding) -> None:
         with self._lock:

@@ -13,6 +13,7 @@ from services.checks import Check
 from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.discord import Discord
+from services.lapses import Lapses, WatchedChannel, WatchedStep
 from services.messages import Message, MessageWriter, TemplateWriter, WriteMessage
 from services.notifications import KeepMessage, LogNotification, SendMessage
 from services.outside import TIMEOUT_SECONDS
@@ -45,6 +46,7 @@ class Outside:
     stripe: StripePayments | None = None
     step_handlers: Mapping[int, StepHandler] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
+    lapses: Lapses = field(default_factory=Lapses)
 
     def close(self) -> None:
         """Give back what the services hold open."""
@@ -60,21 +62,29 @@ def open_outside(
     writer: MessageWriter = TemplateWriter(settings.utility_name)
     if settings.demo:
         return Outside(step_handlers=kept_message_steps(database, writer, because=IN_DEMO))
-    ai = open_ai(settings, transport)
+    lapses = Lapses()
+    ai = open_ai(settings, transport, on_fault=lambda said: lapses.note(AiCheck.name, said))
     if ai is not None:
         writer = AiMessageWriter(ai, writer, Message)
     links = payment_links(settings=settings, database=database, addresses=addresses)
     messages = (
-        message_steps(settings=settings, database=database, writer=writer, addresses=addresses)
+        message_steps(
+            settings=settings, database=database, writer=writer, addresses=addresses, lapses=lapses
+        )
         if settings.sends_messages
         else kept_message_steps(database, writer, because=WITHOUT_CHANNEL)
     )
     checks = outside_checks(settings=settings, links=links, addresses=addresses)
+    paying = {
+        number: WatchedStep(step, StripeCheck.name, lapses)
+        for number, step in payment_steps(links).items()
+    }
     return Outside(
         ai=ai,
         stripe=links.stripe if links else None,
-        step_handlers=payment_steps(links) | messages,
+        step_handlers={**paying, **messages},
         checks=(*checks, AiCheck(ai)),
+        lapses=lapses,
     )
 
 
@@ -84,14 +94,18 @@ def message_steps(
     database: DatabaseService,
     writer: MessageWriter,
     addresses: Addresses | None = None,
+    lapses: Lapses | None = None,
 ) -> dict[int, StepHandler]:
     """Steps 11 to 13. A channel that has no settings is logged as left out, with the text."""
-    at = addresses or Addresses()
+    at, kept = addresses or Addresses(), lapses or Lapses()
     client = Discord(timeout_seconds=at.timeout_seconds)
     channels: tuple[Channel, ...] = (
-        SharedDiscord(client, settings.discord_webhook_url),
+        WatchedChannel(
+            SharedDiscord(client, settings.discord_webhook_url), DiscordCheck.name, kept
+        ),
+        # A customer's own webhook that is gone says nothing of the utility's.
         OwnDiscord(client, at.check_webhook),
-        OwnWhatsApp(whatsapp_client(settings, at)),
+        WatchedChannel(OwnWhatsApp(whatsapp_client(settings, at)), WhatsAppCheck.name, kept),
     )
     return {
         11: WriteMessage(database, writer),

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from services.auth import Principal
-from services.billing_desk import BillingDesk, Decision
+from services.billing_desk import AS_DRAFT, BillingDesk, Decision
 from services.database.errors import ChainMoved
 from services.database.service import DatabaseService
 from services.deadline import Deadline
@@ -208,7 +208,7 @@ class ReadingToBill:
     def _answer(self, log: StepLog, stored: StoredReading, decision: Decision) -> Submitted:
         bill = self.database.bill(stored.bill.id) if stored.bill else None
         outcome: Outcome = "billed" if bill else "stored"
-        if stored.reading.status == "needs_review" or (bill and bill.status == "draft"):
+        if stored.reading.status == "needs_review" or (bill and decision.held):
             outcome = "needs_review"
         return Submitted(outcome, stored.reading, bill, tuple(log.outcomes), decision.explanation)
 
@@ -232,7 +232,7 @@ class ReadingToBill:
         for step in OWED_STEPS["bill_issued"]:
             state = owed.get(step)
             if state is None:
-                log.skip(step, because="no bill")
+                log.skip(step, because=AS_DRAFT if stored.bill else "no bill")
             else:
                 log.end(step, state.status, state.detail)
         return Submitted("replay", stored.reading, stored.bill, tuple(log.outcomes), explanation)

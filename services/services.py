@@ -6,18 +6,23 @@ from dataclasses import dataclass, field
 from services.account_desk import AccountDesk
 from services.auth import SignInTickets, Tokens
 from services.bill_approval import BillApproval
+from services.bill_archive import BillArchive
 from services.billing_desk import BillingDesk
 from services.cash_desk import CashDesk
 from services.checks import Check
 from services.database.service import DatabaseService
 from services.graph import OpenedGraph
+from services.lapses import Lapses
+from services.month_books import Books
 from services.owed_work import OwedSteps
 from services.payment_received import PaymentReceived
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
+from services.rebilling import Rebilling
 from services.reconciliation import Reconciliation
 from services.refunds import Refunds
 from services.settings import Settings
+from services.tariff_correction import TariffCorrection
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,13 @@ class Services:
     reading_to_bill: ReadingToBill
     reading_review: ReadingReview
     bill_approval: BillApproval
+    bill_archive: BillArchive
+    books: Books
     cash_desk: CashDesk
     account_desk: AccountDesk
     refunds: Refunds
+    rebilling: Rebilling
+    tariff_correction: TariffCorrection
     # Takes what Stripe tells, where Stripe is configured.
     payment_received: PaymentReceived | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.
@@ -46,6 +55,8 @@ class Services:
     graph: OpenedGraph = field(default_factory=OpenedGraph)
     # What the Services page tests beside our own systems.
     checks: tuple[Check, ...] = ()
+    # What went wrong with them in use.
+    lapses: Lapses = field(default_factory=Lapses)
     # Brings a dead server of our own back; does nothing where the database is somebody else's.
     revive_database: Callable[[], None] = lambda: None
     # Undone in reverse order by close().

@@ -168,6 +168,9 @@ class Settings(BaseModel):
         max_length=100,
         description="a name of at most 100 characters",
     )
+    utility_contact: str = Field(
+        default="", max_length=200, description="an address or telephone of at most 200 characters"
+    )
     timezone: Annotated[ZoneInfo, BeforeValidator(_time_zone)] = Field(
         default=ZoneInfo("Asia/Kolkata"), description="a time zone such as Asia/Kolkata"
     )
@@ -176,6 +179,12 @@ class Settings(BaseModel):
     )
     due_days: int = Field(
         default=15, ge=0, le=365, description="a whole number of days from 0 to 365"
+    )
+    bill_approval: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default=False, description="on or off"
+    )
+    back_billing_months: int = Field(
+        default=12, ge=1, le=240, description="a whole number of months from 1 to 240"
     )
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,

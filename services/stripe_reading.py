@@ -140,7 +140,6 @@ def _payment(intent: Mapping[str, Any]) -> PaymentThere | None:
             ),
             at=datetime.fromtimestamp(intent["created"], UTC),
             bill_reference=metadata.get("bill_number"),
-            charge_id=charge.get("id"),
         )
     except (KeyError, TypeError, ValueError, UnknownCurrency, UnchargeableAmount):
         return None

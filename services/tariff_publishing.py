@@ -4,6 +4,7 @@ from datetime import date
 
 from services.auth import Principal, Role, require
 from services.database.service import DatabaseService
+from services.domain.published_tariffs import TariffSummary
 from services.domain.replay import Replay
 from services.domain.tariff import Tariff
 from services.importing.rows import derived_id
@@ -26,15 +27,15 @@ def publish(database: DatabaseService, *, tariff: Tariff, principal: Principal) 
     )
 
 
-def replay(database: DatabaseService, *, tariff: Tariff, tariff_id: str, month: date) -> Replay:
-    """The issued bills of a month that the tariff `tariff_id` made, priced again under `tariff`."""
-    found = Replay(tariff)
-    bills = database.billed_uses(tariff_id=tariff_id, month=month, limit=BILLS_AT_ONCE)
+def replay(database: DatabaseService, *, tariff: Tariff, of: TariffSummary, month: date) -> Replay:
+    """The issued bills of a month that the tariff `of` made, priced again under `tariff`."""
+    found = Replay(tariff, database.published_versions(code=of.code))
+    bills = database.billed_uses(tariff_id=of.id, month=month, limit=BILLS_AT_ONCE)
     while bills:
         found.add(bills)
         if len(bills) < BILLS_AT_ONCE:
             break
         bills = database.billed_uses(
-            tariff_id=tariff_id, month=month, after=bills[-1], limit=BILLS_AT_ONCE
+            tariff_id=of.id, month=month, after=bills[-1], limit=BILLS_AT_ONCE
         )
     return found

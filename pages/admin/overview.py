@@ -40,12 +40,11 @@ def show_attention(figures: dict[str, Any]) -> None:
     failed = [run for run in last_runs if run["status"] == "failed" or run["set_aside"]]
     bills, jobs, payments = "admin/bills.py", "admin/jobs.py", "admin/payments.py"
     odd = figures["flagged_payments"]
-    draft = {"status": "Draft"}
     wanted = [
         (figures["flagged"], "flagged reading", None, "admin/flagged_readings.py", "flag", {}),
         (odd, "payment to look at", "payments to look at", payments, "payments", {}),
         (overdue, "overdue bill", None, bills, "alarm", {"status": "Overdue"}),
-        (figures["drafts"], "draft to issue", "drafts to issue", bills, "draft", draft),
+        (figures["drafts"], "draft to issue", "drafts to issue", "admin/drafts.py", "draft", {}),
         (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),
     ]
     with st.container(border=True, gap="small"):

@@ -131,13 +131,14 @@ class Purse:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks a model; `pause` waits some seconds between two tries."""
+    """Asks a model; `pause` waits between two tries, `on_fault` is told what came of the last."""
 
     model: Model
     books: Books
     purse: Purse
     zone: ZoneInfo
     pause: Callable[[float], object] = time.sleep
+    on_fault: Callable[[str], None] = lambda _: None
 
     def ask(
         self, question: Question[Answer], *, deadline: Deadline, now: datetime, tries: int = 1
@@ -154,7 +155,9 @@ class Asker:
             answered = self._ask_patiently(question, deadline, tries, call_id)
         except ModelFault as fault:
             self._record(call_id, question, fault.outcome, fault.model, fault.usage)
-            raise NoAiAnswer(f"AI gave no answer: it {fault}.") from None
+            why = f"AI gave no answer: it {fault}."
+            self.on_fault(why)
+            raise NoAiAnswer(why) from None
         self._record(call_id, question, "answered", answered.model, answered.usage)
         return answered
 

@@ -10,7 +10,7 @@ from services.owed_work import FinalFailure, TemporaryFailure
 CHECK_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AiCheck:
     """Asks AI for the list of its models, which costs nothing."""
 

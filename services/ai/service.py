@@ -161,8 +161,13 @@ class AiService:
         self.asker.model.close()
 
 
-def open_ai(settings: Settings, transport: Transport) -> AiService | None:
-    """The service as it is set, or None without a key. Raises UnusablePrompt."""
+def open_ai(
+    settings: Settings, transport: Transport, *, on_fault: Callable[[str], None] = lambda _: None
+) -> AiService | None:
+    """The service as it is set, or None without a key; `on_fault` is told of each failure.
+
+    Raises UnusablePrompt.
+    """
     if settings.openai_api_key is None:
         return None
     # Its client takes a second to load, which a start without AI need not wait for.
@@ -175,7 +180,7 @@ def open_ai(settings: Settings, transport: Transport) -> AiService | None:
     )
     purse = Purse(settings.ai_price_input, settings.ai_price_output, settings.ai_monthly_budget)
     return AiService(
-        asker=Asker(model, AiBooks(transport), purse, settings.timezone),
+        asker=Asker(model, AiBooks(transport), purse, settings.timezone, on_fault=on_fault),
         prompts=Prompts.load(),
         hold_percent=settings.ai_hold_percent,
         utility_name=settings.utility_name,

@@ -81,7 +81,7 @@ class AccountQueries(Queries):
         rows = self._transport.select(
             "allocation_list",
             filters=[Filter(c, "eq", v) for c, v in wanted.items() if v is not None],
-            order=["allocated_at.asc", "debit_entry_id.asc"],
+            order=["allocation_no.asc"],
             limit=1000,
         ).rows
         return [Allocation.model_validate(row) for row in rows]
@@ -291,12 +291,3 @@ class AccountQueries(Queries):
         """Everything added up anew: {problems, entries, balances}; no problems is as it should."""
         answer: Json = self._call("check_ledger")
         return answer
-
-    def month_books(self, month: date) -> Json:
-        """A month's ledger by currency and book, and money by method; `month` is its 1st."""
-        answer: Json = self._call("month_books", month=month.isoformat())
-        return answer
-
-    def close_month(self, *, actor: str, month: date, today: date) -> None:
-        """Close the books of a month that is over, and of all before it; raises IllegalChange."""
-        self._call("close_month", actor=actor, month=month.isoformat(), today=today.isoformat())

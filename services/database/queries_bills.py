@@ -6,6 +6,7 @@ from typing import Any
 
 from services.database.queries import Json, Queries, search_filters
 from services.database.transport import Filter
+from services.domain.billing import Issue
 from services.domain.period import next_month
 from services.domain.records import Bill, Page
 
@@ -76,6 +77,31 @@ class BillQueries(Queries):
             due_date=due_date.isoformat(),
         )
         return int(answer["issued"]), [Bill.model_validate(row) for row in answer["bills"]]
+
+    def issue_expected(
+        self,
+        *,
+        actor: str,
+        bills: Sequence[Mapping[str, Any]],
+        issue: Issue,
+        expected: Mapping[str, Mapping[str, int]],
+    ) -> tuple[int, int]:
+        """Issue drafts that add up to what is expected, or none; their first and last number.
+
+        `bills` are {bill_id, owed}, `expected` is {currency: {number, total_minor}}. A repeat at
+        the same instant is answered alike. Raises NotFound, and IllegalChange when some are drafts
+        no longer.
+        """
+        answer = self._call(
+            "issue_bills",
+            actor=actor,
+            bills=[dict(b) for b in bills],
+            issued_at=issue.at.isoformat(),
+            issued_on=issue.on.isoformat(),
+            due_date=issue.due_date.isoformat(),
+            expected=expected,
+        )
+        return int(answer["first_number"]), int(answer["last_number"])
 
     def void_bill(
         self,

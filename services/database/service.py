@@ -3,7 +3,11 @@
 from services.database.ai_books import AiBooks
 from services.database.queries_accounts import AccountQueries
 from services.database.queries_bills import BillQueries
+from services.database.queries_books import BookQueries
+from services.database.queries_corrections import CorrectionQueries
 from services.database.queries_desk import DeskQueries
+from services.database.queries_documents import DocumentQueries
+from services.database.queries_drafts import DraftQueries
 from services.database.queries_graph import GraphQueries
 from services.database.queries_imports import ImportQueries
 from services.database.queries_jobs import JobQueries
@@ -20,15 +24,19 @@ class DatabaseService(
     ReadingQueries,
     BillQueries,
     AccountQueries,
+    DocumentQueries,
     DeskQueries,
     StripeQueries,
     ReconciliationQueries,
+    CorrectionQueries,
     OwedQueries,
     JobQueries,
     ImportQueries,
     KeyQueries,
     GraphQueries,
     TariffQueries,
+    DraftQueries,
+    BookQueries,
 ):
     """Reads answer records; writes take the actor and answer a repeat with its first result.
 

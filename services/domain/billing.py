@@ -8,7 +8,8 @@ from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from services.domain.metered_usage import usage_json, usage_of
+from services.domain.kept_usage import usage_json
+from services.domain.metered_usage import usage_of
 from services.domain.metering import Metering, Register
 from services.domain.period import Period
 from services.domain.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
@@ -50,6 +51,9 @@ class NewBill:
     owed: dict[str, Any] | None = None
     # What AI made of it, if it was asked (services/ai/second_opinion.py).
     second_opinion: dict[str, Any] | None = None
+    # The versions that priced its days, in order, and the void bill that it takes the place of.
+    priced_by: tuple[str, ...] = ()
+    replaces_id: str | None = None
 
     @property
     def status(self) -> Literal["issued", "draft"]:
@@ -83,6 +87,8 @@ class NewBill:
             "owed": self.owed,
             "second_opinion": self.second_opinion,
             "usage": self.usage,
+            "priced_by": list(self.priced_by) or None,
+            "replaces_id": self.replaces_id,
         }
 
 
@@ -117,9 +123,10 @@ def draw_up_bill(
         facts=facts or PricingFacts(),
         zone=zone,
     )
+    within = versions_within(tariffs, period=metering.period)
     parts = [
         Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
-        for of_days, days in versions_within(tariffs, period=metering.period)
+        for of_days, days in within
     ]
     return NewBill(
         id=bill_id(
@@ -134,6 +141,7 @@ def draw_up_bill(
         reissue_no=reissue_no,
         issue=issue,
         usage=usage_json(metering, parts),
+        priced_by=tuple(of_days.id for of_days, _ in within),
     )
 
 

@@ -1,11 +1,10 @@
 """From what a meter measured to the usage that a tariff prices, for a bill or some of its days."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from typing import Any, Final
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from services.domain.metering import Metering
 from services.domain.money import round_half_up
 from services.domain.period import Period, start_of_day
 from services.domain.rating import (
-    Part,
     Series,
     TimeAxis,
     UnableToPriceBill,
@@ -22,10 +20,6 @@ from services.domain.rating import (
 )
 from services.domain.registers import names_for
 from services.domain.tariff import DemandCharge, EnergyCharge, Tariff, compiled, day_number
-
-_PEAKS: Final = ("peak_w", "peak_va", "peak_var")
-_NO_USE: Final = Usage(wh=0)
-_USAGE: Final = {field.name: getattr(_NO_USE, field.name) for field in fields(Usage)}
 
 
 def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
@@ -36,58 +30,31 @@ def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
     """
     part, past, period = _Part(metering, tariff, days), metering.past, metering.period
     usage = part.by_intervals() if metering.days and part.wants_intervals() else Usage(wh=part.wh)
-    exported = part.exported()
+    exported, apparent = part.exported(), part.apparent()
     of_year = past.charged_minor(tariff, period.start)
     is_last = days.end == period.end
     return replace(
         usage,
         export_wh=exported,
-        vah=part.counted("kvah"),
+        vah=apparent,
         varh=part.counted("kvarh"),
         by_period={**usage.by_period, **part.by_period("kwh", part.wh)},
         export_by_period=part.by_period("export_kwh", exported, prefix="export:"),
+        vah_by_period=part.by_period("kvah", apparent or 0, prefix="kvah:"),
         peak_w=part.peak_w(by_intervals=usage.peak_w),
-        peak_va=metering.maxima.get("max_kva"),
+        peak_va=part.peak("kva"),
         peak_var=metering.maxima.get("max_kvar"),
-        peak_w_by_period={**usage.peak_w_by_period, **part.peaks_by_period()},
-        past_peaks_w=past.peaks_w(tariff, period.start),
+        peak_w_by_period={**usage.peak_w_by_period, **part.peaks_by_period("kw")},
+        peak_va_by_period=part.peaks_by_period("kva"),
+        past_peaks_w=past.peaks(tariff, "kw", period.start),
+        past_peaks_va=past.peaks(tariff, "kva", period.start),
+        past_peaks_var=past.peaks(tariff, "kvar", period.start),
         connected_w=metering.register.connected_w,
         connected_va=metering.register.connected_va,
         carried_minor=past.carried_minor(period.start) if days.start == period.start else 0,
         charged_this_year_minor=of_year,
         closes_year=is_last and of_year is not None and period.end.year > period.start.year,
     )
-
-
-def usage_json(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] | None:
-    """What a bill is priced from, as it is kept: integers, without what there is none of.
-
-    None where that was the total alone. A bill in parts has the highest peaks, and each part.
-    """
-    written = [_without_defaults(part.usage) for part in parts]
-    if len(parts) > 1 and any(one.keys() - {"wh"} for one in written):
-        peaks = {name for one in written for name in one if name in _PEAKS}
-        days = (part.period for part in parts)
-        kept: dict[str, Any] = {
-            "wh": metering.wh,
-            "parts": [
-                {"start": d.start.isoformat(), "end": d.end.isoformat(), **one}
-                for d, one in zip(days, written, strict=True)
-            ],
-        }
-        kept |= {name: max(one.get(name, 0) for one in written) for name in peaks}
-    else:
-        kept = {"wh": metering.wh} if len(parts) > 1 else written[0]
-    if metering.registers:
-        kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
-    return kept if kept.keys() - {"wh"} else None
-
-
-def _without_defaults(usage: Usage) -> dict[str, Any]:
-    kept = {name: getattr(usage, name) for name in _USAGE if getattr(usage, name) != _USAGE[name]}
-    if usage.wh_before:
-        kept["wh_before"] = {day.isoformat(): wh for day, wh in usage.wh_before.items()}
-    return {"wh": usage.wh} | kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +79,19 @@ class _Part:
 
     def exported(self) -> int:
         """The energy exported: by its register, or by those of all periods."""
-        all_hours = self.counted("export")
+        return self._in_all("export") or 0
+
+    def apparent(self) -> int | None:
+        """The apparent energy: by its register, or by those of all periods; None without them."""
+        return self._in_all("kvah")
+
+    def _in_all(self, register: str) -> int | None:
+        all_hours = self.counted(register)
         if all_hours is not None:
             return all_hours
-        by_period = (wh for name, wh in self.metering.counted.items() if name.startswith("export:"))
-        return sum(map(self._share, by_period))
+        counted = self.metering.counted.items()
+        by_period = [wh for name, wh in counted if name.startswith(f"{register}:")]
+        return sum(map(self._share, by_period)) if by_period else None
 
     def by_period(
         self, quantity: str, total: int, *, prefix: str = ""
@@ -167,20 +142,25 @@ class _Part:
 
     def peak_w(self, *, by_intervals: int | None) -> int | None:
         """The highest demand at any time."""
-        if "max_kw" in self.metering.maxima:
-            return self.metering.maxima["max_kw"]
-        if by_intervals is not None:
-            return by_intervals
-        return max((max(peaks.values()) for peaks in self.peaks_by_period().values()), default=None)
+        if "max_kw" in self.metering.maxima or by_intervals is None:
+            return self.peak("kw")
+        return by_intervals
 
-    def peaks_by_period(self) -> dict[str, dict[str, int]]:
-        """The highest demand by period of the calendars of charges per kW, if registers tell it."""
-        found = {name: self._maxima_of(name) for name in self._calendars("kw")}
+    def peak(self, quantity: str) -> int | None:
+        """The highest kw (kva) by registers, in W (VA): at any time, or of all periods."""
+        if f"max_{quantity}" in self.metering.maxima:
+            return self.metering.maxima[f"max_{quantity}"]
+        by_period = self.peaks_by_period(quantity).values()
+        return max((max(peaks.values()) for peaks in by_period), default=None)
+
+    def peaks_by_period(self, quantity: str) -> dict[str, dict[str, int]]:
+        """The highest kw (kva) by period of the calendars of charges for it, if registers tell."""
+        found = {name: self._maxima_of(name, quantity) for name in self._calendars(quantity)}
         return {name: peaks for name, peaks in found.items() if peaks is not None}
 
-    def _maxima_of(self, calendar: str) -> dict[str, int] | None:
+    def _maxima_of(self, calendar: str, quantity: str) -> dict[str, int] | None:
         """The maximum of each period; None unless each that occurs has a register of its own."""
-        registers = self._registers_of(calendar, "max_kw:", self.metering.maxima)
+        registers = self._registers_of(calendar, f"max_{quantity}:", self.metering.maxima)
         occurring = [period for period, days in self._occurring(calendar).items() if days]
         own = {registers[period] for period in occurring if period in registers}
         if len(own) < len(occurring):
@@ -200,7 +180,7 @@ class _Part:
             (per_kw and "max_kw" not in self.metering.maxima)
             or any(charge.changes for charge in energy)
             or self._calendars("kwh") != set(self.by_period("kwh", self.wh))
-            or self._calendars("kw") != set(self.peaks_by_period())
+            or self._calendars("kw") != set(self.peaks_by_period("kw"))
         )
 
     def by_intervals(self) -> Usage:

@@ -20,16 +20,14 @@ class PastBills:
 
     bills: Sequence[PastBill] = ()
 
-    def peaks_w(self, tariff: Tariff, start: date) -> tuple[int, ...]:
-        """The highest demand of each month before a local date, the last month first.
+    def peaks(self, tariff: Tariff, quantity: str, start: date) -> tuple[int, ...]:
+        """The highest kw (kva, kvar) of each month before a local date, the last month first.
 
-        In W, VA or var as the ratchet that looks back furthest has it; () without a ratchet.
+        In W (VA, var), as far back as a ratchet of the tariff looks; () without one.
         """
         demands = (c for c in tariff.charges if isinstance(c, DemandCharge))
-        ratchets = [(c.ratchet.months, c.quantity) for c in demands if c.ratchet]
-        if not ratchets:
-            return ()
-        months, quantity = max(ratchets)
+        looks = [c.ratchet.months for c in demands if c.ratchet and c.quantity == quantity]
+        months = max(looks, default=0)
         peaks = [0] * months
         for bill in self.bills:
             peak = (bill.usage or {}).get(_PEAKS[quantity])

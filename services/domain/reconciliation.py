@@ -12,7 +12,7 @@ DifferenceKind = Literal["only_there", "only_here", "amount", "refunds"]
 
 
 class PaymentThere(Record):
-    """A payment that succeeded at Stripe, in our minor units; `charge_id` is what was charged."""
+    """A payment that succeeded at Stripe, in our minor units, and what of it went back."""
 
     payment_intent: str
     amount_minor: int
@@ -20,7 +20,6 @@ class PaymentThere(Record):
     refunded_minor: int
     at: datetime
     bill_reference: str | None
-    charge_id: str | None
 
 
 class PaymentHere(Record):

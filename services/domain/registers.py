@@ -1,9 +1,9 @@
 """The further registers of a meter: what each name measures, and which ones a read must have.
 
 A register is named by what it counts: a period of the tariff ("peak": kWh imported in it),
-"export", "export:peak", "kvah", "kvarh"; or by the maximum since the last read, after which it is
-reset: "max_kw", "max_kva", "max_kvar", "max_kw:peak". Names are in lower case. Values are whole
-Wh (VAh, varh), or W (VA, var) of a maximum, before the multiplier.
+"export", "export:peak", "kvah", "kvah:peak", "kvarh"; or by the maximum since the last read, after
+which it is reset: "max_kw", "max_kva", "max_kvar", "max_kw:peak", "max_kva:peak". Names are in
+lower case. Values are whole Wh (VAh, varh), or W (VA, var) of a maximum, before the multiplier.
 """
 
 import re
@@ -26,7 +26,7 @@ _UNITS: Final = {
     "max_kvar": "kVAr",
 }
 _CALLED: Final = {"export": "Export", "kvah": "Apparent energy", "kvarh": "Reactive energy"}
-_BY_PERIOD: Final = ("export", "max_kw")
+_BY_PERIOD: Final = ("export", "kvah", "max_kw", "max_kva")
 _PERIOD: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _LONGEST: Final = 80
 _MOST: Final = 40
@@ -76,7 +76,8 @@ def measure_of(name: str) -> Measure:
     if (colon and quantity not in _BY_PERIOD) or not _PERIOD.fullmatch(period):
         raise WrongRegisters(
             f"{name[:_LONGEST]!r} is no name of a register: write a period of the tariff such as "
-            "peak, or export, export:peak, kvah, kvarh, max_kw, max_kva, max_kvar, max_kw:peak."
+            "peak, or export, kvah, kvarh, max_kw, max_kva, max_kvar; all but kvarh and max_kvar "
+            "may be of a period: export:peak, kvah:peak, max_kw:peak, max_kva:peak."
         )
     return Measure(name, quantity or IMPORT, period)
 

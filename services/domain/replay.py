@@ -4,19 +4,18 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import count
 from typing import Final
 
-import numpy as np
-
+from services.domain.as_billed import AsBilled
 from services.domain.energy import format_kwh
 from services.domain.money import Money
 from services.domain.published_tariffs import BilledUse
-from services.domain.rating import UnableToPriceBill, UsageBatch, rate_many
+from services.domain.rating import UnableToPriceBill, Usage, rate_many
+from services.domain.rating.grouping import batches
+from services.domain.records import TariffVersion
 from services.domain.tariff import Tariff
 
-_EPOCH: Final = date(1970, 1, 1).toordinal()
 _MOST_BINS: Final = 24
 _CSV_COLUMNS: Final = (
     "account_no", "meter_serial", "period_start", "period_end", "kwh", "currency", "before",
@@ -51,26 +50,40 @@ class Bin:
 
 @dataclass(slots=True)
 class Replay:
-    """The bills of a month under a version, and how many could not be priced so, by reason."""
+    """The bills of a month under a version, and how many could not be priced so, by reason.
+
+    `versions` are those that the bills were made with.
+    """
 
     tariff: Tariff
+    versions: Sequence[TariffVersion] = ()
     replayed: list[Replayed] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
 
     def add(self, bills: Sequence[BilledUse]) -> None:
-        """Price a batch of bills again, from their kWh and days alone.
+        """Price bills again, from what they were priced from when they were made.
 
         Where the version needs more than that, they are counted in `left_out` under the reason.
         """
-        if not bills:
-            return
-        try:
-            rated = rate_many(tariff=self.tariff, batch=_batch(bills))
-        except UnableToPriceBill as error:
-            self.left_out[str(error)] = self.left_out.get(str(error), 0) + len(bills)
-            return
-        totals = rated.total_minor.tolist()
-        self.replayed += map(Replayed, bills, totals)
+        uses = AsBilled(self.tariff, self.versions)
+        known: list[tuple[BilledUse, Usage]] = []
+        for bill in bills:
+            try:
+                known.append((bill, uses.of(bill)))
+            except UnableToPriceBill as error:
+                self._leave_out(error, bills=1)
+        totals: dict[int, int] = {}
+        for rows, batch in batches([(usage, bill.period) for bill, usage in known]):
+            try:
+                rated = rate_many(tariff=self.tariff, batch=batch)
+            except UnableToPriceBill as error:
+                self._leave_out(error, bills=len(rows))
+            else:
+                totals |= zip(rows, rated.total_minor.tolist(), strict=True)
+        self.replayed += [Replayed(known[row][0], totals[row]) for row in sorted(totals)]
+
+    def _leave_out(self, why: UnableToPriceBill, *, bills: int) -> None:
+        self.left_out[str(why)] = self.left_out.get(str(why), 0) + bills
 
     @property
     def before_minor(self) -> int:
@@ -134,14 +147,6 @@ class Replay:
                 )
             )
         return text.getvalue()
-
-
-def _batch(bills: Sequence[BilledUse]) -> UsageBatch:
-    return UsageBatch(
-        start=np.array([bill.period_start.toordinal() - _EPOCH for bill in bills]),
-        end=np.array([bill.period_end.toordinal() - _EPOCH for bill in bills]),
-        wh=np.array([bill.consumption_wh for bill in bills]),
-    )
 
 
 def _round_width(low: int, high: int) -> int:

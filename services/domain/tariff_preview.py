@@ -91,7 +91,7 @@ def needs(tariff: Tariff) -> Needs:
     times = {c.times for c in charges if isinstance(c, FixedCharge | MinimumCharge)}
     return Needs(
         calendars=_unique(charge.calendar for charge in by_hours),
-        peak_calendars=_unique(c.calendar for c in demand if c.quantity == "kw"),
+        peak_calendars=_unique(c.calendar for c in demand if c.quantity != "kvar"),
         peak=bool(demand) or "billed_kw" in times or any(c.slab_limits_per == "kw" for c in energy),
         power_factor=any(isinstance(c, PowerFactorCharge | ReactiveCharge) for c in charges)
         or any(c.quantity in ("kvah", "kvarh") for c in energy)
@@ -156,6 +156,8 @@ def _batch(tariff: Tariff, supposed: Supposed, wh: Columns) -> UsageBatch:
     calendars = [name for name in wanted.calendars if name in supposed.shares]
     apparent, reactive = _by_power_factor(wh, supposed.power_factor_percent)
     peak_va, peak_var = _by_power_factor(each(supposed.peak_w), supposed.power_factor_percent)
+    past_w = each(supposed.past_peak_w)
+    past_va, past_var = _by_power_factor(past_w, supposed.power_factor_percent)
     return UsageBatch(
         start=each(day_number(supposed.period.start)),
         end=each(day_number(supposed.period.end)),
@@ -165,6 +167,7 @@ def _batch(tariff: Tariff, supposed: Supposed, wh: Columns) -> UsageBatch:
         varh=reactive,
         by_period={name: _shared(wh, supposed.shares[name]) for name in calendars},
         export_by_period={name: _shared(export, supposed.shares[name]) for name in calendars},
+        vah_by_period={name: _shared(apparent, supposed.shares[name]) for name in calendars},
         peak_w=each(supposed.peak_w),
         peak_va=peak_va,
         peak_var=peak_var,
@@ -172,7 +175,16 @@ def _batch(tariff: Tariff, supposed: Supposed, wh: Columns) -> UsageBatch:
             name: {period: each(w) for period, w in peaks.items()}
             for name, peaks in supposed.peaks_w.items()
         },
-        past_peaks_w=each(supposed.past_peak_w).reshape(-1, 1),
+        peak_va_by_period={
+            name: {
+                period: _by_power_factor(each(w), supposed.power_factor_percent)[0]
+                for period, w in peaks.items()
+            }
+            for name, peaks in supposed.peaks_w.items()
+        },
+        past_peaks_w=past_w.reshape(-1, 1),
+        past_peaks_va=past_va.reshape(-1, 1),
+        past_peaks_var=past_var.reshape(-1, 1),
         connected_w=each(supposed.connected_w),
         connected_va=each(supposed.connected_w),
     )

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 AWAY: Final = "The graph cannot be reached."
 SLOW: Final = "The graph did not answer in time."
+UNREADABLE: Final = "The graph's answer cannot be read."
 # A server that accepts and never answers keeps a thread each; more than these are not begun.
 CALLS_AT_ONCE: Final = 16
 

@@ -6,21 +6,22 @@ Apart from the rest, since loading the driver takes a second that most commands 
 import logging
 import random
 import time
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from neo4j import Driver, GraphDatabase, ManagedTransaction, unit_of_work
 from neo4j.exceptions import (
     AuthError,
     ClientError,
     ConfigurationError,
-    ConstraintError,
     DriverError,
     Neo4jError,
 )
 
-from services.graph.bolt import AWAY, CALLS_AT_ONCE, SLOW, Json, Statement
+from services.graph.bolt import AWAY, CALLS_AT_ONCE, SLOW, UNREADABLE, Json, Statement
 from services.outside import TIMEOUT_SECONDS, ServiceAway, ServiceRefused
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 # What matters of its reports comes as an exception; the rest are retries, broken connections and
@@ -29,7 +30,10 @@ logging.getLogger("neo4j").setLevel(logging.CRITICAL)
 
 # A server that is away is told at once: the outbox tries again later.
 RETRY_SECONDS: Final = 2.0
-# ArcadeDB refuses the second of two that make the same node; by the next try it exists.
+# Two change the same at once: ArcadeDB refuses the second that makes a node (by the next try it
+# exists), and one that came upon a node of a change not yet whole does not find it; both servers
+# end one of two that wait for each other, which under load outlasts the driver's own patience.
+CLASHES: Final = ("ConstraintValidationFailed", "EntityNotFound", "DeadlockDetected")
 TRIES_AT_A_CLASH: Final = 6
 # Called the client's fault, but not for good.
 PASSING: Final = ("TimedOut", "RateLimit", "Terminated", "DatabaseNotFound")
@@ -60,8 +64,11 @@ def ask(driver: Driver, database: str | None, statement: Statement, seconds: flo
     def work(transaction: ManagedTransaction) -> list[Json]:
         return transaction.run(statement.query, dict(statement.values)).data()
 
-    with driver.session(database=database) as session:
-        return session.execute_read(work)
+    def once() -> list[Json]:
+        with driver.session(database=database) as session:
+            return session.execute_read(work)
+
+    return _past_clashes(once)
 
 
 def change(
@@ -77,15 +84,28 @@ def change(
             number = row[0] if row is not None else 0
         return number
 
-    for attempt in range(TRIES_AT_A_CLASH):
+    def once() -> int:
+        with driver.session(database=database) as session:
+            return session.execute_write(work)
+
+    return _past_clashes(once)
+
+
+def _past_clashes(once: Callable[[], T]) -> T:
+    """What a transaction gives, tried again a little later while others were in its way."""
+    for attempt in range(TRIES_AT_A_CLASH - 1):
         try:
-            with driver.session(database=database) as session:
-                return session.execute_write(work)
-        except ConstraintError:
-            if attempt + 1 == TRIES_AT_A_CLASH:
+            return once()
+        except Neo4jError as error:
+            if not is_clash(error):
                 raise
-            time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - spreading
-    raise AssertionError("unreachable")
+        time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - spreading
+    return once()
+
+
+def is_clash(error: Exception) -> bool:
+    """Whether a transaction failed only since others changed the same at the same time."""
+    return isinstance(error, Neo4jError) and str(error.code).endswith(CLASHES)
 
 
 def is_ready(driver: Driver, database: str) -> bool:
@@ -105,7 +125,7 @@ def told(error: Exception) -> Exception:
     refusal = _refusal(error)
     if refusal is not None:
         return ServiceRefused(refusal)
-    if isinstance(error, ConstraintError):
+    if is_clash(error):
         return ServiceAway("The graph was being changed by others at the same time.")
     if isinstance(error, Neo4jError):
         log.warning("the graph failed (%s)", error.code)
@@ -113,14 +133,16 @@ def told(error: Exception) -> Exception:
     if isinstance(error, DriverError | OSError | ValueError):
         log.info("the graph cannot be reached: %s", type(error).__name__)
         return ServiceAway(AWAY)
-    return error
+    # The driver trips over an answer that is none.
+    log.error("the graph's answer could not be read", exc_info=error)
+    return ServiceAway(UNREADABLE)
 
 
 def _refusal(error: Exception) -> str | None:
     """What a person must look at; None for what may be gone by the next time."""
     if isinstance(error, ConfigurationError):
         return "The server at the graph's address is not one that we can use."
-    if not isinstance(error, ClientError) or isinstance(error, ConstraintError):
+    if not isinstance(error, ClientError) or is_clash(error):
         return None
     code = str(error.code)
     if error.is_retryable() or any(sign in code for sign in PASSING):

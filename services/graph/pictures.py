@@ -39,7 +39,8 @@ def _caption(label: str, properties: Properties) -> str:
             return f"{properties['read_on']}: {_kwh(properties['register_wh'])} kWh"
         case "Payment":
             money = Money(properties["amount_minor"], properties["currency"])
-            return f"{properties['received_on']}: {money.display()}"
+            paid = money.display() if money.minor else "pays it no more"
+            return f"{properties['received_on']}: {paid}"
         case "Tariff":
             return f"{properties['code']} from {properties['effective_from']}"
     names = ("serial", "account_no", "code")

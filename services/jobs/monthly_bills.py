@@ -3,7 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from services.database.errors import ChainMoved, RunTakenOver
@@ -47,7 +47,8 @@ def run(context: JobContext) -> str:
             moved = billing.go_through(only=moved)
     why = "Its readings were being billed or corrected meanwhile; the next run makes its bill."
     context.note(set_aside=[set_aside(serial, why) for serial in moved.values()])
-    return f"Bills for {billing.month_start:%B %Y}."
+    what = "Drafts" if context.services.desk.approval else "Bills"
+    return f"{what} for {billing.month_start:%B %Y}."
 
 
 def _tariffs(context: JobContext) -> Mapping[str, Sequence[TariffVersion]]:
@@ -125,7 +126,7 @@ class _MonthlyBilling:
                 closing=candidate.closing,
                 tariffs=self.tariffs.get(candidate.tariff_id, ()),
                 reissue_no=candidate.reissue_no,
-                issue=services.desk.issue(self.context.now),
+                issue=services.desk.issue_of_new(self.context.now),
                 zone=services.settings.timezone,
                 facts=candidate.pricing,
             )
@@ -134,7 +135,7 @@ class _MonthlyBilling:
         except Exception:
             log.exception("the bill of meter %s could not be computed", candidate.serial)
             return UNEXPECTED
-        return replace(bill, owed=services.owed_steps.plan(bill_id=bill.id, kind="bill_issued"))
+        return services.desk.with_owed(bill)
 
     def _store(
         self, bills: Sequence[NewBill], aside: Sequence[Aside], serials: Serials

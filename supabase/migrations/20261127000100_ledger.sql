@@ -314,23 +314,29 @@ begin
     if jsonb_array_length(coalesce(p_pairs, '[]')) = 0 then
         return;
     end if;
+    -- The limits take nothing away: they tell the planner how few there are, or it would read whole tables for them.
     insert into public.allocations (credit_entry_id, debit_entry_id, amount_minor, actor)
     select c.id, d.id, x.amount, current_setting('billing.actor')
-    from jsonb_to_recordset(p_pairs) as x(credit uuid, debit uuid, amount bigint)
+    from (select * from rows from (jsonb_to_recordset(p_pairs) as (credit uuid, debit uuid, amount bigint)) with ordinality
+              as p(credit, debit, amount, place)
+          limit jsonb_array_length(p_pairs)) x
     join public.ledger_entries c on c.id = x.credit
-    join public.ledger_entries d on d.id = x.debit and (d.customer_id, d.book, d.currency) = (c.customer_id, c.book, c.currency);
+    join public.ledger_entries d on d.id = x.debit and (d.customer_id, d.book, d.currency) = (c.customer_id, c.book, c.currency)
+    order by x.place;
     -- Each side's check keeps what is open between nothing and the whole entry.
     update public.open_items o set open_minor = o.open_minor + x.amount
     from (select credit as entry_id, sum(amount)::bigint as amount
           from jsonb_to_recordset(p_pairs) as c(credit uuid, amount bigint) group by 1
           union all
           select debit, -sum(amount)::bigint
-          from jsonb_to_recordset(p_pairs) as d(debit uuid, amount bigint) group by 1) x
+          from jsonb_to_recordset(p_pairs) as d(debit uuid, amount bigint) group by 1
+          limit 2 * jsonb_array_length(p_pairs)) x
     where o.entry_id = x.entry_id;
     -- What a bill's void gives back is no payment of it.
     select jsonb_object_agg(y.bill_id, y.amount) into v_bills
     from (select s.bill_id, sum(s.amount)::bigint as amount
-          from jsonb_to_recordset(p_pairs) as x(credit uuid, debit uuid, amount bigint)
+          from (select * from jsonb_to_recordset(p_pairs) as p(credit uuid, debit uuid, amount bigint)
+                limit jsonb_array_length(p_pairs)) x
           join public.ledger_entries c on c.id = x.credit
           join public.ledger_entries d on d.id = x.debit
           cross join lateral (values (c.kind, c.bill_id, -x.amount, d.kind), (d.kind, d.bill_id, x.amount, c.kind))
@@ -362,7 +368,8 @@ begin
         )
         select jsonb_agg(jsonb_build_object(
                    'credit', c.entry_id, 'debit', d.entry_id,
-                   'amount', least(c.upto, d.upto) - greatest(c.upto - c.amount, d.upto - d.amount)))
+                   'amount', least(c.upto, d.upto) - greatest(c.upto - c.amount, d.upto - d.amount))
+                   order by least(c.upto, d.upto))
         from c join d using (customer_id, book, currency)
         where least(c.upto, d.upto) > greatest(c.upto - c.amount, d.upto - d.amount)));
 end $$;
@@ -384,7 +391,7 @@ begin
             where p_from is null or o.kind = any (p_from)
         )
         select jsonb_agg(jsonb_build_object(
-                   'credit', c.credit, 'debit', c.debit, 'amount', -least(c.amount, p_amount - c.before)))
+                   'credit', c.credit, 'debit', c.debit, 'amount', -least(c.amount, p_amount - c.before)) order by c.last desc)
         from counted c where c.before < p_amount));
 end $$;
 comment on function private.take_back is

@@ -3,6 +3,9 @@
 
 alter table public.bills add column replaces_id uuid unique references public.bills;
 comment on column public.bills.replaces_id is 'The void bill that this one was made anew for.';
+alter table public.bills add column priced_by uuid[];
+comment on column public.bills.priced_by is
+    'The versions of the tariff that its days were priced by, in order; null in bills from before there were corrections.';
 
 -- Owed work of an occasion that comes more than once for a bill, such as each of its payments.
 alter table public.outbox
@@ -245,24 +248,25 @@ begin
         id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
         period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
         subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
-        replaces_id)
+        replaces_id, priced_by)
     select b.id,
            case when b.status = 'issued'
                 then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
            b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
            b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
            b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
-           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id
+           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by
     from rows from (jsonb_to_recordset(p_bills) as (
              id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
              closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
              consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
              total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
-             second_opinion jsonb, usage jsonb, replaces_id uuid)
+             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[])
          ) with ordinality as b(
              id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
              period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
-             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, position)
+             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
+             position)
     join public.meters m on m.id = b.meter_id;
     insert into public.outbox (id, bill_id, kind, steps, status, finished_at, lease_owner, lease_until)
     select o.id, b.id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end,
@@ -554,7 +558,7 @@ begin
             from public.open_items o join d using (customer_id, book, currency) where o.open_minor < 0
         )
         select jsonb_agg(jsonb_build_object('credit', c.entry_id, 'debit', d.entry_id,
-                                            'amount', least(c.amount, d.open_minor - c.before)))
+                                            'amount', least(c.amount, d.open_minor - c.before)) order by c.before)
         from c cross join d where c.before < d.open_minor));
 end $$;
 comment on function private.pay_from_credit is 'Lets the open credits of an account pay one debit, the oldest first.';
@@ -565,42 +569,50 @@ language sql stable set search_path = '' as $$
     where customer_id = p_customer_id and book = p_book and currency = p_currency and open_minor < 0
 $$;
 
+create function private.left_of_payment(p_payment_id uuid) returns bigint
+language sql stable set search_path = '' as $$
+    select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
+        else -o.open_minor + coalesce((
+            select sum(a.amount_minor) from public.allocations a
+            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
+            where a.credit_entry_id = e.id), 0)::bigint end
+    from public.payments y
+    join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
+    join public.open_items o on o.entry_id = e.id
+    where y.id = p_payment_id
+$$;
+comment on function private.left_of_payment is
+    'What of a payment is open or pays bills and fees: not what was paid out or, of a deposit, used. Null of a payment in no account.';
+
 create function private.post_return(r public.payment_returns) returns void
 language plpgsql set search_path = '' as $$
 declare
-    v_paid uuid;
-    v_open bigint;
+    v_paid public.open_items;
     v_id uuid := gen_random_uuid();
 begin
     if r.customer_id is null then
         return;
     end if;
-    if r.payment_id is not null then
-        select e.id, -o.open_minor into v_paid, v_open
-        from public.ledger_entries e join public.open_items o on o.entry_id = e.id
-        where e.payment_id = r.payment_id and e.kind = 'payment';
-        if v_open < r.amount_minor then
-            perform private.take_back(v_paid, r.amount_minor - v_open, array['bill', 'fee']);
-            select -open_minor into v_open from public.open_items where entry_id = v_paid;
-        end if;
-    elsif private.open_credit(r.customer_id, r.book, r.currency) < r.amount_minor then
-        perform private.refuse('EB005', 'There is not so much credit on the account.');
+    select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
+    where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
+    if found and -v_paid.open_minor < r.amount_minor then
+        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee']);
+        select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
     end if;
     perform private.post_entries(jsonb_build_array(jsonb_build_object(
         'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
         'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
         'note', r.reason)));
-    if v_paid is null then
+    if v_paid.entry_id is null then
         perform private.pay_from_credit(v_id);
-    elsif v_open > 0 then
-        -- Where a part of the payment left by another way, the customer owes what went back beyond it.
+    elsif v_paid.open_minor < 0 then
         perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v_paid, 'debit', v_id, 'amount', least(v_open, r.amount_minor))));
+            'credit', v_paid.entry_id, 'debit', v_id, 'amount', least(-v_paid.open_minor, r.amount_minor))));
     end if;
     perform private.settle(array[r.customer_id]);
 end $$;
 comment on function private.post_return is
-    'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first.';
+    'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first. What the payment no longer has, the customer owes.';
 
 create function private.undo_return(r public.payment_returns, p_on date, p_note text) returns void
 language plpgsql set search_path = '' as $$
@@ -646,8 +658,11 @@ begin
     if y.id is not null and r.amount_minor > v_left then
         perform private.refuse('EB005', case when v_left = 0 then 'All of this payment went back already.'
             else 'That is more than what is left of the payment.' end);
-    elsif y.book = 'deposit' and r.amount_minor > private.open_credit(y.customer_id, y.book, y.currency) then
-        perform private.refuse('EB005', 'A part of this deposit has been used for bills.');
+    elsif r.kind = 'refund' and r.amount_minor > private.left_of_payment(y.id) then
+        perform private.refuse('EB005', case y.book when 'deposit' then 'A part of this deposit has been used for bills.'
+            else 'A part of this payment was paid out already.' end);
+    elsif r.kind = 'payout' and r.amount_minor > private.open_credit(r.customer_id, r.book, r.currency) then
+        perform private.refuse('EB005', 'There is not so much credit on the account.');
     elsif r.method = 'stripe' and (y.provider_id is null or r.kind = 'payout') then
         perform private.refuse('EB005', 'Only a payment that came by Stripe can go back by it.');
     end if;
@@ -1044,7 +1059,8 @@ comment on view public.account_list is 'Customers with what they owe (below 0: a
 
 create view public.allocation_list with (security_invoker = true) as
 select a.credit_entry_id, a.debit_entry_id, sum(a.amount_minor)::bigint as amount_minor, max(a.created_at) as allocated_at,
-       c.kind as credit_kind, c.payment_id, c.customer_id, c.currency, d.kind as debit_kind, d.bill_id, b.number as bill_number
+       c.kind as credit_kind, c.payment_id, c.customer_id, c.currency, d.kind as debit_kind, d.bill_id, b.number as bill_number,
+       max(a.id) as allocation_no
 from public.allocations a
 join public.ledger_entries c on c.id = a.credit_entry_id
 join public.ledger_entries d on d.id = a.debit_entry_id
@@ -1112,6 +1128,16 @@ from public.instalment_plans i
 join public.customers c on c.id = i.customer_id
 cross join lateral (select sum(p.amount_minor)::bigint as total_minor from public.plan_bills p where p.plan_id = i.id) t
 cross join lateral (select private.plan_paid(i.id) as paid_minor) w;
+
+-- In the graph a payment is what it pays of a bill; what was taken back stays there with nothing.
+create or replace view private.graph_payments with (security_invoker = true) as
+select md5(c.payment_id::text || d.bill_id::text)::uuid as id, d.bill_id, sum(a.amount_minor)::bigint as amount_minor,
+       y.currency, y.received_on, c.payment_id
+from public.allocations a
+join public.ledger_entries c on c.id = a.credit_entry_id and c.kind = 'payment'
+join public.ledger_entries d on d.id = a.debit_entry_id and d.kind = 'bill'
+join public.payments y on y.id = c.payment_id
+group by c.payment_id, d.bill_id, y.currency, y.received_on;
 
 create or replace view public.bill_list with (security_invoker = true) as
 select b.id, b.number, b.meter_id, m.serial as meter_serial, b.customer_id, c.account_no,

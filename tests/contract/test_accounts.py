@@ -1,5 +1,6 @@
 """Every question and write about customers' money, on both transports, with the same answers."""
 
+import hashlib
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.database.errors import IllegalChange, NotFound
+from services.database.transport import DatabaseRefused
 from services.domain.records import Bill
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN
@@ -178,9 +180,28 @@ def test_a_closed_month_takes_no_more_entries(over: Over) -> None:
     with pytest.raises(IllegalChange, match="over"):
         over.here.close_month(**close, month=this_month)
     over.here.close_month(**close, month=last_month)
-    assert over.same("month_books", last_month)["closing"]["closed_by"] == ADMIN.user
+    assert over.same("month_books", last_month).closing.closed_by == ADMIN.user
     receive(over, 100, bill_id=bill.id, received_on=last_month)
     newest = over.same("ledger", customer_id=bill.customer_id).items[0]
     assert newest.on_date == this_month
-    books = over.same("month_books", this_month)["books"]
-    assert books[0]["closing_minor"] == 54_035 - 100
+    (book,) = over.same("month_books", this_month).books
+    assert book.closing_minor == 54_035 - 100
+
+
+def test_a_bill_is_printed_once_and_kept_byte_by_byte(over: Over) -> None:
+    bill = bill_of(over)
+    today = over.utility.today
+    facts = over.same("bill_document_facts", bill.id)
+    assert (facts["bill"]["number"], facts["brought_forward_minor"]) == (1, 0)
+    assert over.same("bill_document", bill.id) is None
+    assert over.same("bills_to_print", since=today, limit=10) == [bill.id]
+    pdf = bytes(range(256)) * 200
+    keep: Json = {"bill_id": bill.id, "sha256": hashlib.sha256(pdf).hexdigest(), "pdf": pdf}
+    kept = over.here.keep_bill_document(**keep)
+    other: Json = {"sha256": hashlib.sha256(pdf[1:]).hexdigest(), "pdf": pdf[1:]}
+    again = over.here.keep_bill_document(**keep | other)
+    assert kept == again == over.same("bill_document", bill.id)
+    assert kept.pdf == pdf
+    with pytest.raises(DatabaseRefused, match="bill_documents_check"):
+        over.here.keep_bill_document(**keep | {"pdf": pdf[1:]})
+    assert over.same("bills_to_print", since=today, limit=10) == []

@@ -22,7 +22,7 @@ SHAPES = {
     "bills": {"id", "number", "status", "meter_id", "tariff_version_id", "opening_reading_id"}
     | {"closing_reading_id", "period_start", "period_end", "consumption_wh", "currency"}
     | {"total_minor"},
-    "payments": {"id", "bill_id", "amount_minor", "currency", "received_on"},
+    "payments": {"id", "payment_id", "bill_id", "amount_minor", "currency", "received_on"},
     "supplies": {"id", "transformer_id", "period_start", "period_end", "energy_wh"},
 }
 

@@ -1,5 +1,6 @@
 """Meters on tariffs by time and by demand: from registers and interval files to the bill."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 from scheduler import run_job
 from services.database.errors import IdempotencyKeyReused, ReadingConflict
 from services.domain.rating import UnableToPriceBill
+from services.domain.tariff import parse_tariff
 from services.importing import Importer, WhatToImport
 from services.settings import PROJECT_FOLDER
 from services.submission import InvalidReading, parse_submission
+from services.tariff_publishing import replay
 from tests.integration.conftest import NewDatabase
-from tests.integration.metered import METERS, Metered
+from tests.integration.metered import METERS, TOU, Metered
 from tests.integration.utility import ADMIN, ENGINEER, make_utility
 
 NOW = datetime(2026, 7, 15, 6, 30, tzinfo=UTC)  # Noon in Kolkata.
@@ -297,7 +300,7 @@ def test_imported_readings_have_a_column_for_each_register(metered: Metered) -> 
         ("peak=x", "row 2, registers: The register peak must be a number"),
         ("peak=1 peak=2", "row 2, registers: The register peak is named twice."),
         ("peak=123456", "the register peak must be below 100000 kWh"),
-        ("kvah:peak", "is no name of a register"),
+        ("kvarh:peak", "is no name of a register"),
     ],
 )
 def test_registers_of_a_meter_that_cannot_be_are_refused(
@@ -351,3 +354,25 @@ def test_the_example_files_can_be_imported_and_billed(
     used = bills["HR-07"].usage or {}
     assert sum(used["by_period"]["time_of_use"].values()) == 21_500
     services.close()
+
+
+def test_a_month_of_time_of_use_is_replayed_from_what_was_measured(metered: Metered) -> None:
+    metered.add_meter("T1", "peak=400 off_peak=600 max_kw")
+    metered.add_meter("T2", "peak=0 off_peak=0")
+    bills = [
+        metered.submit("T1", 1100, peak=430, off_peak=670, max_kw="4").bill,
+        metered.submit("T2", 1010, peak=10, off_peak=0).bill,
+    ]
+    assert None not in bills
+    dearer = json.loads(json.dumps(TOU))
+    dearer["charges"][0]["rates"]["peak"] = "10"
+    (tou,) = (one for one in metered.database.tariffs() if one.code == "TOU")
+    last_day = metered.utility.today - timedelta(days=1)
+    found = replay(
+        metered.database,
+        tariff=parse_tariff(dearer),
+        of=tou,
+        month=last_day.replace(day=1),
+    )
+    changes = {one.bill.meter_serial: one.change_minor for one in found.replayed}
+    assert (changes["T1"], changes["T2"], found.left_out) == (3_000, 1_000, {})

@@ -103,14 +103,15 @@ def make_utility(
     now: datetime | None = None,
     step_handlers: Mapping[int, StepHandler] | None = None,
     lease_seconds: int = 60,
-    environ: Mapping[str, str] | None = None,
+    more_settings: Mapping[str, str] | None = None,
     addresses: Addresses | None = None,
 ) -> Utility:
     """Services with a tariff, over an empty database or one that this function made before.
 
-    With `addresses` of services outside they work as `environ` configures them.
+    With `addresses` of services outside they work as `more_settings` configures them.
     """
-    settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": str(data_dir), **(environ or {})})
+    environment = {"DATABASE_URL": dsn, "DATA_DIR": str(data_dir)}
+    settings = load_settings(environment | dict(more_settings or {}))
     services = build_services(
         settings,
         step_handlers=None if addresses else step_handlers or {},

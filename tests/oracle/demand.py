@@ -50,8 +50,10 @@ def peaks_by_period(part: Part, charge: Json) -> dict[str, int]:
     """The peak measured in each period; or the bill's, where all its days are in one season."""
     calendar = part.tariff["calendars"][charge["calendar"]]
     names = period_names(calendar)
-    measured = part.usage.peak_w_by_period.get(charge["calendar"])
-    if measured is not None and charge["quantity"] == "kw":
+    usage = part.usage
+    meters = {"kw": usage.peak_w_by_period, "kva": usage.peak_va_by_period}
+    measured = meters.get(charge["quantity"], {}).get(charge["calendar"])
+    if measured is not None:
         start, end = part.period.start, part.period.end
         return {
             name: measured.get(name, 0)
@@ -85,7 +87,8 @@ def billed_demand(charge: Json, part: Part, measured: int) -> int:
     billed = measured
     ratchet = charge.get("ratchet")
     if ratchet:
-        past = part.usage.past_peaks_w[: ratchet["months"]]
+        name = {"kw": "past_peaks_w", "kva": "past_peaks_va", "kvar": "past_peaks_var"}
+        past = getattr(part.usage, name[charge["quantity"]])[: ratchet["months"]]
         billed = max(billed, half_up(Fraction(ratchet["percent"]) / 100 * max(past, default=0)))
     if "at_least_kw" in charge:
         billed = max(billed, half_up(Fraction(charge["at_least_kw"]) * 1000))

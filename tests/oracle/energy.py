@@ -109,7 +109,11 @@ def period_weights(part: Part, charge: Json, names: list[str]) -> list[int]:
     """What the registers or intervals measured in each period; for a season its days."""
     usage, calendar = part.usage, charge["calendar"]
     quantity = charge.get("quantity", "kwh")
-    measured = {"kwh": usage.by_period, "export_kwh": usage.export_by_period}.get(quantity, {})
+    measured = {
+        "kwh": usage.by_period,
+        "export_kwh": usage.export_by_period,
+        "kvah": usage.vah_by_period,
+    }.get(quantity, {})
     if calendar in measured:
         return [measured[calendar].get(name, 0) for name in names]
     if quantity == "export_kwh" and not usage.export_wh:

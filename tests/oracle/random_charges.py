@@ -166,7 +166,8 @@ def _pick_calendar(random: Random, tariff: Json) -> tuple[str, list[str]] | None
 def _calendar_quantity(random: Random, calendar: str) -> Json:
     if calendar == "season":
         return _quantity(random)
-    return {"quantity": "export_kwh"} if random.random() < 0.2 else {}
+    kind = random.random()
+    return {"quantity": "export_kwh" if kind < 0.2 else "kvah"} if kind < 0.35 else {}
 
 
 def _by_period(random: Random, tariff: Json, _earlier: list[str]) -> Json | None:
@@ -222,7 +223,7 @@ def _fixed(random: Random, _tariff: Json, _earlier: list[str]) -> Json:
 def _demand(random: Random, tariff: Json, _earlier: list[str]) -> Json:
     quantity = random.choice(("kw", "kw", "kva", "kvar"))
     picked = _pick_calendar(random, tariff) if random.random() < 0.5 else None
-    if picked and (picked[0] == "season" or quantity == "kw"):
+    if picked and (picked[0] == "season" or quantity != "kvar"):
         charge = _demand_by_period(random, *picked)
     elif random.random() < 0.5:
         charge = {"rate": decimal(random, negative=True)}
@@ -231,7 +232,7 @@ def _demand(random: Random, tariff: Json, _earlier: list[str]) -> Json:
     if quantity == "kvar" and random.random() < 0.6:
         charge["free_per_kw"] = random.choice(("1/3", "0.5", "0.62", "0"))
     by_hours = charge.get("calendar") == "hours"
-    return {"kind": "demand", "quantity": quantity, **charge, **_billed(random, quantity, by_hours)}
+    return {"kind": "demand", "quantity": quantity, **charge, **_billed(random, by_hours)}
 
 
 def _demand_by_period(random: Random, calendar: str, names: list[str]) -> Json:
@@ -244,10 +245,10 @@ def _demand_by_period(random: Random, calendar: str, names: list[str]) -> Json:
     return {"calendar": calendar, "period_slabs": slabs}
 
 
-def _billed(random: Random, quantity: str, by_hours: bool) -> Json:
+def _billed(random: Random, by_hours: bool) -> Json:
     """How the measured demand becomes the billed."""
     charge: Json = {}
-    if random.random() < 0.3 and not by_hours and quantity == "kw":
+    if random.random() < 0.3 and not by_hours:
         percent = random.choice(("80", "62.5", "100"))
         charge["ratchet"] = {"percent": percent, "months": random.randint(1, 12)}
     if random.random() < 0.3:

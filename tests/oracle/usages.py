@@ -108,26 +108,26 @@ def _random_usage(random: Random, tariff: Json, measured: Measured, period: Peri
         for name, rule in tariff.get("calendars", {}).items()
         if name == "hours" or measured.seasons_by_register
     }
+    vah = _random_vah(random, wh) if measured.kvah or _needs(tariff, "kvah") else None
     fields: dict[str, Any] = {
         "wh": wh,
         "export_wh": export_wh,
-        "vah": _random_vah(random, wh) if measured.kvah or _needs(tariff, "kvah") else None,
+        "vah": vah,
         "varh": random.choice((0, wh // 2, wh // 3 + 1, random.randrange(wh + 2))),
         "by_period": {name: _split(random, wh, found) for name, found in calendars.items()},
         "export_by_period": {
             name: _split(random, export_wh, found) for name, found in calendars.items()
         },
+        "vah_by_period": {n: _split(random, vah or 0, found) for n, found in calendars.items()},
         "peak_w": watts,
         "peak_va": watts + random.randrange(5000),
         "peak_var": random.randrange(30_000),
-        "peak_w_by_period": {
-            name: {
-                period_name: random.randrange(watts + 1) if occurring else 0
-                for period_name, occurring in found.items()
-            }
-            for name, found in calendars.items()
+        "peak_w_by_period": {n: _peaks(random, watts, found) for n, found in calendars.items()},
+        "peak_va_by_period": {n: _peaks(random, watts, found) for n, found in calendars.items()},
+        **{
+            f"past_peaks_{unit}": tuple(random.randrange(80_000) for _ in range(12))
+            for unit in ("w", "va", "var")
         },
-        "past_peaks_w": tuple(random.randrange(80_000) for _ in range(12)),
         "connected_w": random.choice(
             (2000, 3500, 3501, 5000, 5001, 10_000, random.randrange(15_000))
         ),
@@ -139,6 +139,11 @@ def _random_usage(random: Random, tariff: Json, measured: Measured, period: Peri
     if measured.by_change:
         fields["wh_before"] = _wh_before(random, tariff, wh, period)
     return Usage(**fields)
+
+
+def _peaks(random: Random, watts: int, found: dict[str, bool]) -> dict[str, int]:
+    """A peak in each period that occurs."""
+    return {name: random.randrange(watts + 1) if there else 0 for name, there in found.items()}
 
 
 def _needs(tariff: Json, quantity: str) -> bool:

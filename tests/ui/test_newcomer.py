@@ -22,15 +22,8 @@ pytestmark = pytest.mark.browser
 PUBLISHED = json.loads((PROJECT_FOLDER / "tests" / "data" / "published_bills.json").read_text())
 KSEB = next(bill for bill in PUBLISHED if bill["id"] == "kseb-117-month")
 ADMIN_PAGES = (
-    "overview",
-    "bills",
-    "payments",
-    "customers",
-    "flagged-readings",
-    "tariffs",
-    "jobs",
-    "api-keys",
-    "services",
+    *("overview", "bills", "payments", "customers", "reconciliation", "flagged-readings"),
+    *("tariffs", "jobs", "api-keys", "services"),
 )
 ENGINEER_PAGES = ("submit-reading", "my-readings")
 

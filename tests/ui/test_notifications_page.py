@@ -1,5 +1,6 @@
 """The Notifications page, run without a browser over a real database."""
 
+import io
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import zxingcpp
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.notification_cards import STATUS
@@ -23,10 +26,12 @@ from services.settings import PROJECT_FOLDER
 from tests.integration.utility import Utility, make_utility
 
 pytestmark = pytest.mark.postgres
+LINK = "https://buy.stripe.com/test_1"
 ENTRY = """
 import streamlit as st
 st.navigation(
-    [st.Page("admin/notifications.py", default=True), st.Page("bill.py"), st.Page("home.py")],
+    [st.Page("admin/notifications.py", default=True), st.Page("bill.py"), st.Page("home.py"),
+     st.Page("admin/bills.py")],
     position="hidden",
 ).run()
 """
@@ -42,7 +47,7 @@ class Refusing:
         """Refuse, or do it."""
         if not self.repaired:
             raise FinalFailure("Stripe does not let us in (401): check [STRIPE_SECRET_KEY].")
-        return StepDone(f"{bill.reference} {kind} {len(facts)}")
+        return StepDone(f"{bill.reference} {kind} {len(facts)}", payment_url=LINK)
 
 
 @dataclass
@@ -140,3 +145,18 @@ def test_refused_work_shows_its_reason_and_is_taken_up_again(shown: Shown) -> No
     assert shown.utility.services.owed_steps.sweep() == 1
     (owed,) = shown.utility.services.database.owed_work_of(shown.utility.bills_of("M1")[0].id)
     assert owed["steps"]["9"]["status"] == "done"
+
+
+def test_the_bill_then_shows_its_link_and_a_code_to_scan(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures: list[bytes] = []
+    monkeypatch.setattr("streamlit.image", lambda png, **_: pictures.append(png))
+    (bill,) = shown.utility.bills_of("M1")
+    assert bill.payment_url == LINK
+    app = shown.page(id=bill.id).switch_page("bill.py").run()
+    assert not app.exception
+    (button,) = app.get("link_button")
+    assert (button.proto.label, button.proto.url) == ("Pay online", LINK)
+    (read,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(pictures[-1])))
+    assert read.text == LINK

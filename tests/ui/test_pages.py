@@ -33,6 +33,7 @@ ENGINEER_PAGES = ("engineer/submit_reading.py", "engineer/my_readings.py", "bill
 ADMIN_PAGES = (
     "admin/overview.py",
     "admin/bills.py",
+    "admin/reconciliation.py",
     "admin/flagged_readings.py",
     "admin/flagged_reading.py",
     "admin/jobs.py",

@@ -7,6 +7,8 @@ import pytest
 
 from services.auth import LocalTokens
 from services.checks import Auth0Check, Checks, Finding, SchedulerCheck
+from services.lapses import Lapse, Lapses
+from services.outside import OutcomeUnknown
 from services.owed_work import FinalFailure, TemporaryFailure
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -49,10 +51,38 @@ def test_the_last_error_stays_after_a_test_that_went_well() -> None:
 
 
 def test_an_error_that_came_up_in_use_is_remembered_too() -> None:
-    checks = Checks([Scripted("Graph")])
-    checks.note_failure("Graph", "It refused.", now=NOW)
+    lapses = Lapses(clock=lambda: LATER)
+    checks = Checks([Scripted("Graph", [TemporaryFailure("It is away.")])], lapses)
+    checks.test("Graph", now=NOW)
+    lapses.note("Graph", "It refused.")
+    lapses.note("Another", "It is away.")
     (state,) = checks.states()
-    assert state.last_test == state.last_error == Finding(False, "It refused.", NOW)
+    assert state.last_test == Finding(well=False, sentence="It is away.", at=NOW)
+    assert state.last_error == Finding(well=False, sentence="It refused.", at=LATER)
+
+
+def test_a_later_error_of_a_test_is_the_last() -> None:
+    lapses = Lapses(clock=lambda: NOW)
+    lapses.note("Graph", "It refused.")
+    checks = Checks([Scripted("Graph", [TemporaryFailure("It is away.")])], lapses)
+    checks.test("Graph", now=LATER)
+    (state,) = checks.states()
+    assert state.last_error == state.last_test
+
+
+@pytest.mark.parametrize(
+    "failure", [TemporaryFailure("Away."), FinalFailure("Away."), OutcomeUnknown("Away.")]
+)
+def test_a_call_in_use_that_fails_is_kept_and_fails(failure: Exception) -> None:
+    lapses = Lapses(clock=lambda: NOW)
+
+    def fail() -> str:
+        raise failure
+
+    with pytest.raises(type(failure)):
+        lapses.of("Graph", fail)
+    assert lapses.last("Graph") == Lapse("Away.", NOW)
+    assert lapses.of("Graph", lambda: "fine") == "fine"
 
 
 @pytest.mark.parametrize("error", [TemporaryFailure("Away."), FinalFailure("Away.")])

@@ -71,7 +71,10 @@ def _tariff_with_hours(random: Random, minutes: int = 30) -> Json:
     charges: list[dict[str, Any]] = [
         {"kind": "energy", **by_hours},
         {"kind": "energy", "quantity": "export_kwh", **by_hours},
+        {"kind": "energy", "quantity": "kvah", **by_hours},
         {"kind": "demand", "quantity": "kw", **by_hours},
+        {"kind": "demand", "quantity": "kva", **by_hours},
+        {"kind": "demand", "quantity": "kva", "rate": "1", "ratchet": ratchet},
         {"kind": "demand", "quantity": "kw", "rate": "1", "ratchet": ratchet},
         {"kind": "energy", "rate": "1", "changes": [{"from": str(_A_CHANGE), "rate": "2"}]},
     ]
@@ -91,10 +94,14 @@ def _axis(case: Days) -> TimeAxis:
     return TimeAxis(start=start, minutes=case.minutes, count=count, zone=zone)
 
 
-def _same(batch: UsageBatch, row: int, imported: Measured, exported: Measured) -> None:
+def _same(
+    batch: UsageBatch, row: int, imported: Measured, exported: Measured, apparent: Measured
+) -> None:
     usage, _ = batch.row(row)
-    assert (usage.wh, usage.export_wh) == (imported.wh, exported.wh)
-    assert usage.peak_w == imported.peak_w
+    assert (usage.wh, usage.export_wh, usage.vah) == (imported.wh, exported.wh, apparent.wh)
+    assert (usage.peak_w, usage.peak_va) == (imported.peak_w, apparent.peak_w)
+    assert usage.vah_by_period["hours"] == apparent.by_period["hours"]
+    assert usage.peak_va_by_period["hours"] == apparent.peak_w_by_period["hours"]
     assert usage.by_period["hours"] == imported.by_period["hours"]
     assert usage.export_by_period["hours"] == exported.by_period["hours"]
     assert usage.peak_w_by_period["hours"] == imported.peak_w_by_period["hours"]
@@ -110,16 +117,18 @@ def test_each_interval_is_in_the_period_that_the_clock_on_the_wall_says(case: Da
         axis = _axis(case)
         tables = [
             [[random.randrange(3000) for _ in range(axis.count)] for _ in range(2)]
-            for _ in range(2)
+            for _ in range(3)
         ]
+        wh, export_wh, vah = map(np.array, tables)
         batch = usage_from_series(
-            series=Series(axis=axis, wh=np.array(tables[0]), export_wh=np.array(tables[1])),
+            series=Series(axis=axis, wh=wh, export_wh=export_wh, vah=vah),
             tariff=parse_tariff(tariff),
             periods=case.periods,
         )
         row = 0
-        for used, exported in zip(*tables, strict=True):
+        for tables_of_meter in zip(*tables, strict=True):
             past: list[int] = []
+            past_va: list[int] = []
             for period in case.periods:
                 found = [
                     measured(
@@ -130,12 +139,14 @@ def test_each_interval_is_in_the_period_that_the_clock_on_the_wall_says(case: Da
                         zone=axis.zone,
                         period=period,
                     )
-                    for wh in (used, exported)
+                    for wh in tables_of_meter
                 ]
                 _same(batch, row, *found)
-                peaks = batch.row(row)[0].past_peaks_w
-                assert [peak for peak in peaks if peak] == past[:2], case
+                usage, _ = batch.row(row)
+                for peaks, earlier in ((usage.past_peaks_w, past), (usage.past_peaks_va, past_va)):
+                    assert [peak for peak in peaks if peak] == earlier[:2], case
                 past.insert(0, found[0].peak_w)
+                past_va.insert(0, found[2].peak_w)
                 row += 1
 
 
@@ -151,18 +162,24 @@ def test_a_real_home_around_two_clock_changes() -> None:
         own = [row for row in rows if row["start"][:10] in days]
         used = [int(row["consumption_wh"]) for row in own]
         exported = [int(row["generation_wh"]) for row in own]
+        apparent = [wh * 10 // 9 for wh in used]
         assert len(own) == 288
         period = Period(first + timedelta(days=1), first + timedelta(days=5))
         tariff = _tariff_with_hours(random)
         axis = TimeAxis(start=start, minutes=30, count=len(own), zone=zone)
         batch = usage_from_series(
-            series=Series(axis=axis, wh=np.array([used]), export_wh=np.array([exported])),
+            series=Series(
+                axis=axis,
+                wh=np.array([used]),
+                export_wh=np.array([exported]),
+                vah=np.array([apparent]),
+            ),
             tariff=parse_tariff(tariff),
             periods=[period],
         )
         found = [
             measured(tariff=tariff, start=start, minutes=30, wh=wh, zone=zone, period=period)
-            for wh in (used, exported)
+            for wh in (used, exported, apparent)
         ]
         _same(batch, 0, *found)
         assert batch.row(0)[0].wh not in (0, sum(used))

@@ -203,6 +203,24 @@ def test_maxima_by_period_need_a_register_for_each() -> None:
         bill(opening, read("2026-07-01", 1100, max_kw__peak=4), version)
 
 
+def test_apparent_energy_and_demand_by_period_come_from_their_registers() -> None:
+    apparent: dict[str, Any] = {"code": "kvah", "description": "Apparent", "kind": "energy"}
+    apparent |= {"calendar": "tou", "quantity": "kvah", "rates": {"peak": "2", "off_peak": "1"}}
+    demand = DEMAND | {"quantity": "kva", "calendar": "tou"}
+    version = tariff(apparent, demand | {"rates": {"peak": "10", "off_peak": "1"}}, calendars=TOU)
+    opening = read("2026-06-01", 1000, kvah__peak=100, kvah__off_peak=200)
+    shown = {"kvah__peak": 130, "kvah__off_peak": 280, "max_kva__peak": 4, "max_kva__off_peak": 6}
+    made = bill(opening, read("2026-07-01", 1100, **shown), version)
+    assert lines(made) == [
+        ("Apparent, off peak", "80", 8_000),
+        ("Apparent, peak", "30", 6_000),
+        ("Demand, off peak", "6", 600),
+        ("Demand, peak", "4", 4_000),
+    ]
+    assert used(made)["vah"] == 110_000
+    assert used(made)["peak_va"] == 6_000
+
+
 def test_a_register_that_came_later_opens_at_a_read_of_that_day() -> None:
     version = tariff(ENERGY, calendars=TOU)
     closing = read("2026-07-01", 1100, peak=430, off_peak=670)
@@ -330,6 +348,17 @@ def test_the_ratchet_looks_at_the_bills_of_so_many_months() -> None:
     made = bill(opening, closing, tariff(ratchet), past=earlier)
     assert lines(made) == [("Demand", "16", 16_000)]
     assert used(made)["past_peaks_w"] == (10_000, 20_000)
+
+
+def test_a_ratchet_in_kva_looks_at_the_kva_of_earlier_bills() -> None:
+    ratchet = {"rate": "10", "ratchet": {"percent": "80", "months": 1}}
+    charges = [DEMAND | ratchet, DEMAND | ratchet | {"code": "kva", "quantity": "kva"}]
+    last = past("2026-05-01", "2026-06-01", 10_000)
+    last = last.model_copy(update={"usage": {"wh": 1, "peak_w": 10_000, "peak_va": 20_000}})
+    opening = read("2026-06-01", 0, max_kw=1, max_kva=1)
+    closing = read("2026-07-01", 100, max_kw=4, max_kva=5)
+    made = bill(opening, closing, tariff(*charges), past=[last])
+    assert [quantity for _, quantity, _ in lines(made)] == ["8", "16"]
 
 
 def test_what_the_last_bill_carried_forward_begins_the_next() -> None:

@@ -12,7 +12,7 @@ AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
 def there(intent: str, minor: int = 1000, **other: Any) -> PaymentThere:
     fields: dict[str, Any] = {"payment_intent": intent, "amount_minor": minor, "currency": "INR"}
-    fields |= {"refunded_minor": 0, "at": AT, "bill_reference": "INV-000001", "charge_id": "ch"}
+    fields |= {"refunded_minor": 0, "at": AT, "bill_reference": "INV-000001"}
     return PaymentThere.model_validate(fields | other)
 
 

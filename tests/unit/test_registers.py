@@ -20,10 +20,12 @@ from services.domain.registers import (
         ("export", "Export, kWh", False, None),
         ("export:peak", "Export, peak, kWh", False, "peak"),
         ("kvah", "Apparent energy, kVAh", False, None),
+        ("kvah:peak", "Apparent energy, peak, kVAh", False, "peak"),
         ("kvarh", "Reactive energy, kVArh", False, None),
         ("max_kw", "Maximum demand, kW", True, None),
         ("max_kva", "Maximum demand, kVA", True, None),
         ("max_kw:peak", "Maximum demand, peak, kW", True, "peak"),
+        ("max_kva:peak", "Maximum demand, peak, kVA", True, "peak"),
     ],
 )
 def test_a_name_says_what_is_measured(
@@ -34,7 +36,7 @@ def test_a_name_says_what_is_measured(
     assert (measure.is_maximum, measure.period) == (is_maximum, period)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "kvah:peak", "export:", ":peak", "x" * 65, "päk"])
+@pytest.mark.parametrize("name", ["", "a b", "kvarh:peak", "export:", ":peak", "x" * 65, "päk"])
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(WrongRegisters, match="is no name of a register"):
         measure_of(name)

@@ -2,17 +2,23 @@
 
 import csv
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
+from services.domain.kept_usage import kept_usage, without_defaults
 from services.domain.period import Period
 from services.domain.published_tariffs import BilledUse
-from services.domain.rating import rate
+from services.domain.rating import Usage, rate, rate_usage
+from services.domain.records import TariffVersion
 from services.domain.replay import Replay
 from services.domain.tariff import Tariff, parse_tariff
 from services.settings import PROJECT_FOLDER
+from tests.oracle.generator import random_tariff
+from tests.oracle.usages import random_bills
 
 EXAMPLES = PROJECT_FOLDER / "examples/tariffs"
 
@@ -92,6 +98,120 @@ def test_the_csv_has_every_bill_with_exact_amounts() -> None:
     expected = {"account_no": "A1", "meter_serial": "M1", "kwh": "117.5", "currency": "INR"}
     expected |= {"period_start": "2026-10-02", "period_end": "2026-11-01"}
     assert row == expected | {"before": "540.00", "after": "543.04", "change": "3.04"}
+
+
+def _json(usage: Usage) -> dict[str, Any]:
+    """A usage as it is kept with a bill and comes back from the database."""
+    kept: dict[str, Any] = json.loads(json.dumps(without_defaults(usage), sort_keys=True))
+    return kept
+
+
+def test_bills_under_the_tariff_that_made_them_stay_the_same() -> None:
+    for seed in range(200):
+        random = Random(seed)  # noqa: S311
+        data = random_tariff(random)
+        tariff = parse_tariff(data)
+        bills = []
+        for n, (usage, period) in enumerate(random_bills(random, data, 5)):
+            closes = period.end.year > period.start.year
+            one = replace(usage, closes_year=closes)
+            total = rate_usage(tariff=tariff, usage=one, period=period).total_minor
+            bill = used(n, wh=one.wh, total_minor=total)
+            days = {"period_start": period.start, "period_end": period.end}
+            bills.append(bill.model_copy(update={**days, "usage": _json(one)}))
+        found = Replay(tariff, [a_version(data)])
+        found.add(bills)
+        assert found.left_out == {}, seed
+        assert [one.change_minor for one in found.replayed] == [0] * 5, seed
+
+
+def a_version(data: dict[str, Any], since: str = "2000-01-01") -> TariffVersion:
+    return TariffVersion(
+        id=since, tariff_id="t", code=data["code"], name="T", currency=data["currency"],
+        effective_from=date.fromisoformat(since), definition={**data, "effective_from": since},
+    )  # fmt: skip
+
+
+def hours(begin: str, name: str = "tou") -> dict[str, Any]:
+    periods = {
+        "peak": [{"from": begin, "to": "22:00"}],
+        "off_peak": [{"from": "22:00", "to": begin}],
+    }
+    rates = {"peak": "2", "off_peak": "1"}
+    charge = {"code": "e", "description": "Energy", "kind": "energy", "calendar": name}
+    head = {"code": "T", "name": "T", "currency": "INR", "effective_from": "2000-01-01"}
+    return {
+        **head,
+        "calendars": {name: {"periods": periods}},
+        "charges": [charge | {"rates": rates}],
+    }
+
+
+BY_HOURS = {"wh": 3000, "by_period": {"tou": {"peak": 1000, "off_peak": 2000}}}
+
+
+@pytest.mark.parametrize(("new", "total"), [(hours("18:00"), 400), (hours("18:00", "other"), 400)])
+def test_hours_are_priced_again_by_any_calendar_that_has_them(
+    new: dict[str, Any], total: int
+) -> None:
+    found = Replay(parse_tariff(new), [a_version(hours("18:00"))])
+    found.add([used(1, wh=3000).model_copy(update={"usage": BY_HOURS})])
+    assert found.after_minor == total
+
+
+def test_hours_that_were_measured_otherwise_are_left_out() -> None:
+    bill = used(1, wh=3000).model_copy(update={"usage": BY_HOURS})
+    found = Replay(parse_tariff(hours("17:00")), [a_version(hours("18:00"))])
+    found.add([bill, used(2, wh=1)])
+    assert (found.replayed, list(found.left_out.values())) == ([], [2])
+    # Nor are those of a bill in whose second part the peak began earlier.
+    changed = a_version(hours("17:00"), since=(bill.period_start + timedelta(days=3)).isoformat())
+    parts = {"wh": 3000, "parts": [{**BY_HOURS, "start": "", "end": ""}] * 2}
+    found = Replay(parse_tariff(hours("18:00")), [a_version(hours("18:00")), changed])
+    found.add([bill.model_copy(update={"usage": parts})])
+    assert not found.replayed
+
+
+def test_a_bill_in_parts_is_replayed_whole() -> None:
+    parts = [
+        {"start": "", "end": "", "wh": wh, "peak_w": peak, "connected_w": 2000}
+        | {"by_period": {"tou": {"peak": wh}}, "peak_w_by_period": {"tou": {"peak": peak}}}
+        for wh, peak in ((1000, 7), (2000, 5))
+    ]
+    assert kept_usage({"wh": 3000, "peak_w": 7, "parts": parts}) == Usage(
+        wh=3000,
+        peak_w=7,
+        connected_w=2000,
+        by_period={"tou": {"peak": 3000}},
+        peak_w_by_period={"tou": {"peak": 7}},
+    )
+
+
+def test_a_ratchet_is_not_guessed_for_bills_that_knew_of_no_past_peaks() -> None:
+    demand = {"code": "d", "description": "Demand", "kind": "demand", "quantity": "kw", "rate": "1"}
+    ratchet = {"ratchet": {"percent": "80", "months": 11}}
+    data = KSEB.to_json() | {"charges": [demand | ratchet]}
+    found = Replay(parse_tariff(data), [a_version(data)])
+    known = {"wh": 1, "peak_w": 10_000, "past_peaks_w": [20_000, *[0] * 10]}
+    found.add(
+        [
+            used(n, wh=1).model_copy(update={"usage": usage})
+            for n, usage in enumerate(({"wh": 1, "peak_w": 10_000}, known))
+        ]
+    )
+    assert [one.after_minor for one in found.replayed] == [1600]
+    assert list(found.left_out) == [
+        "Demand (d) looks at the demand of 11 earlier months, which the bill did not."
+    ]
+
+
+def test_one_bill_that_cannot_be_priced_does_not_leave_out_the_others() -> None:
+    load = {"wh": 100_000, "connected_w": 3000}
+    tariff = KSEB.to_json()
+    tariff["charges"][0] |= {"when": {"load_kw_above": "1"}}
+    found = Replay(parse_tariff(tariff))
+    found.add([used(1, wh=100_000), used(2, wh=100_000).model_copy(update={"usage": load})])
+    assert ([one.bill.id for one in found.replayed], sum(found.left_out.values())) == (["2"], 1)
 
 
 def test_bills_that_need_more_than_their_kwh_are_counted_with_the_reason() -> None:

@@ -56,9 +56,12 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "auth0_roles_claim",
         "public_url",
         "utility_name",
+        "utility_contact",
         "timezone",
         "currency",
         "due_days",
+        "bill_approval",
+        "back_billing_months",
         "demo",
     }
     assert settings.public_url == "http://localhost:8501"

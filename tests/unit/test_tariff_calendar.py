@@ -265,6 +265,18 @@ def test_a_calendar_that_is_not_whole_is_refused(
     assert [found for found, _ in _problems(periods, **fields)] == [path]
 
 
+@pytest.mark.parametrize(
+    ("kind", "quantity"), [("energy", "kvarh"), ("demand", "kvar")], ids=["energy", "demand"]
+)
+def test_reactive_power_goes_with_seasons_and_not_with_hours(kind: str, quantity: str) -> None:
+    charge = {"code": "r", "description": "R", "kind": kind, "quantity": quantity}
+    charge |= {"calendar": "tou"}
+    seasonal = charge | {"rates": {"high": "1", "low": "1"}}
+    assert _calendar(BY_SEASON, charges=[seasonal]).is_seasonal
+    ((path, _),) = _problems(NIGHT, charges=[charge | {"rates": {"day": "1", "night": "1"}}])
+    assert path == "charges[0].quantity"
+
+
 def test_a_ratchet_goes_with_seasons_and_not_with_hours() -> None:
     demand = {
         "code": "d",

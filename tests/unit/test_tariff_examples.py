@@ -33,6 +33,16 @@ UNITS = {
     "kVA connected": "connected_va",
 }
 
+# Those of a period, and the totals that the periods add up to.
+BY_PERIOD = {
+    "kWh": "by_period",
+    "kWh exported": "export_by_period",
+    "kVAh": "vah_by_period",
+    "kW": "peak_w_by_period",
+    "kVA": "peak_va_by_period",
+}
+TOTALS = {"kWh": "wh", "kWh exported": "export_wh", "kVAh": "vah"}
+
 
 def _examples() -> list[tuple[str, str]]:
     """Each (JSON, bill) of the document; a bill belongs to the JSON above it."""
@@ -65,10 +75,12 @@ def _usage(tariff: Tariff, items: list[str]) -> Usage:
             fields |= {"charged_this_year_minor": charged, "closes_year": True}
         elif " in " in what:
             unit, period = what.split(" in ")
-            field = "by_period" if unit == "kWh" else "peak_w_by_period"
+            field = BY_PERIOD[unit]
             (calendar,) = tariff.calendars or {}
             fields.setdefault(field, {calendar: {}})[calendar][period] = _thousandths(number)
-            fields["wh"] += _thousandths(number) if unit == "kWh" else 0
+            if unit in TOTALS:
+                total = TOTALS[unit]
+                fields[total] = fields.get(total, 0) + _thousandths(number)
         else:
             fields[UNITS[what]] = _thousandths(number)
     return Usage(**fields)

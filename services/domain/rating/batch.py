@@ -1,6 +1,6 @@
 """Many bills at once: rated in chunks of columns, with amounts and quantities to report from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
@@ -9,7 +9,7 @@ import numpy as np
 
 from services.domain.rating.bill import RatedBill, Unit
 from services.domain.rating.bills import Bills
-from services.domain.rating.columns import ZERO, Column, Mask, Whole, stacked
+from services.domain.rating.columns import ZERO, Column, Mask, Whole, stacked, total
 from services.domain.rating.engine import bill_lines, rate_usage
 from services.domain.rating.lines import PricedLine
 from services.domain.rating.rounding import AFTER_CHARGES, BEFORE_CHARGES
@@ -53,26 +53,27 @@ class RatedBatch:
     @property
     def subtotal_minor(self) -> Whole:
         """The sums of the lines that are not taxes."""
-        return self._sum(tax=False)
+        return self._sum(line for line in self.lines if not line.tax)
 
     @property
     def tax_minor(self) -> Whole:
         """The sums of the lines that are taxes."""
-        return self._sum(tax=True)
+        return self._sum(line for line in self.lines if line.tax)
 
     @property
     def total_minor(self) -> Whole:
         """The sums of all lines."""
-        return self.subtotal_minor + self.tax_minor
+        return self._sum(self.lines)
 
     def bill(self, row: int) -> RatedBill:
         """One of the bills with all its texts: priced again, by the same engine, alone."""
         usage, period = self.usage.row(row)
         return rate_usage(tariff=self.tariff, usage=usage, period=period)
 
-    def _sum(self, *, tax: bool) -> Whole:
-        columns = [line.amount_minor for line in self.lines if line.tax == tax]
-        return sum(columns, np.zeros(len(self), dtype=np.int64))
+    def _sum(self, lines: Iterable[BatchLine]) -> Whole:
+        # As columns, which cannot overflow.
+        summed = total([Column.of(line.amount_minor) for line in lines])
+        return np.broadcast_to(summed.num, len(self))
 
 
 def rate_many(*, tariff: Tariff, batch: UsageBatch) -> RatedBatch:

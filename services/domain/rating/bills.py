@@ -150,11 +150,15 @@ class Bills:
         return compiled(self.tariff, name)
 
     def energy_weights(self, name: str, calendar: str, charge: Charge) -> list[Column]:
-        """Wh measured in each period of a calendar, or its days where a season has no register.
+        """Wh (VAh) in each period of a calendar, or its days where seasons have no register.
 
         Raises UnableToPriceBill where a period's energy is not known, or does not add up.
         """
-        by_calendar = {"wh": self.usage.by_period, "export_wh": self.usage.export_by_period}
+        by_calendar = {
+            "wh": self.usage.by_period,
+            "export_wh": self.usage.export_by_period,
+            "vah": self.usage.vah_by_period,
+        }
         found = by_calendar.get(name, {}).get(calendar)
         periods = self.calendar(calendar).periods
         if found is None:
@@ -188,14 +192,23 @@ class Bills:
             )
         return self.occurring(calendar)
 
-    def peaks_by_period(self, calendar: str) -> list[Column] | None:
-        """The peak in W of each period of a calendar, 0 in those without; None if not measured."""
-        found = self.usage.peak_w_by_period.get(calendar)
+    def peaks_by_period(self, name: str, calendar: str) -> list[Column] | None:
+        """The peak_w (peak_va) of each period of a calendar, 0 without; None if not measured."""
+        by_calendar = {
+            "peak_w": self.usage.peak_w_by_period,
+            "peak_va": self.usage.peak_va_by_period,
+        }
+        found = by_calendar.get(name, {}).get(calendar)
         if found is None:
             return None
         return [
             Column.of(found[p]) if p in found else ZERO for p in self.calendar(calendar).periods
         ]
+
+    def past_peaks(self, name: str) -> Whole | None:
+        """The peak_w (peak_va, peak_var) of earlier months, the last first; None if not known."""
+        past: Whole | None = getattr(self.usage, f"past_{name.replace('peak', 'peaks')}")
+        return past
 
     def in_one_season(self, peak: Column, calendar: str, charge: Charge) -> list[Column]:
         """A peak as that of the one season that all days of its bill are in, 0 in the others.

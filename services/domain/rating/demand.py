@@ -8,7 +8,7 @@ from typing import Final
 
 from services.domain.rating.bill import Unit
 from services.domain.rating.bills import Bills, present
-from services.domain.rating.columns import ONE, ZERO, Column, decimal, decimal_text
+from services.domain.rating.columns import ONE, ZERO, Column, Whole, decimal, decimal_text
 from services.domain.rating.counting import counted_in_words
 from services.domain.rating.lines import LineColumns, in_words, used_lines
 from services.domain.rating.slabs import rated_line, slab_lines, slabs_of, telescopic
@@ -43,7 +43,7 @@ class Billed:
 
 def billed_demand(charge: DemandCharge, bills: Bills, measured: Column) -> Billed:
     """The measured demand or, where they are more, the ratchet's or the least; then rounded."""
-    ratchet = _ratchet(charge.ratchet, bills) if charge.ratchet else ZERO
+    ratchet = _ratchet(charge.ratchet, _past(charge, bills)) if charge.ratchet else ZERO
     least = decimal(charge.at_least_kw).times(1000).rounded() if charge.at_least_kw else ZERO
     watts = measured.at_least(ratchet).at_least(least)
     if charge.demand_to:
@@ -69,9 +69,13 @@ def _measured(charge: DemandCharge, bills: Bills) -> Column:
     return (measured - free).at_least(ZERO)
 
 
-def _ratchet(rule: Ratchet, bills: Bills) -> Column:
-    """A percent of the highest of the last months, in whole W."""
-    past = bills.usage.past_peaks_w
+def _past(charge: DemandCharge, bills: Bills) -> Whole | None:
+    name, _ = _MEASURED[charge.quantity]
+    return bills.past_peaks(name)
+
+
+def _ratchet(rule: Ratchet, past: Whole | None) -> Column:
+    """A percent of the highest of the last months, in whole W (VA, var)."""
     if past is None:
         return ZERO
     highest = Column.of(past[:, : rule.months].max(axis=1))
@@ -81,7 +85,7 @@ def _ratchet(rule: Ratchet, bills: Bills) -> Column:
 def _lines_of_periods(charge: DemandCharge, bills: Bills, calendar: str) -> list[LineColumns]:
     """A line for each period of the calendar that the bill's days have."""
     periods, days_of = bills.calendar(calendar).periods, bills.occurring(calendar)
-    peaks = bills.peaks_by_period(calendar) if charge.quantity == "kw" else None
+    peaks = bills.peaks_by_period(_MEASURED[charge.quantity][0], calendar)
     if peaks is None:
         peaks = bills.in_one_season(_measured(charge, bills), calendar, charge)
     lines = []
@@ -142,9 +146,10 @@ def _rule_in_words(
     measured, ratchet = billed.measured.at(row), billed.ratchet.at(row)
     least, watts = billed.least.at(row), billed.watts.at(row)
     was = f"measured {decimal_text(measured / 1000)} {unit}"
-    if ratchet > max(measured, least) and charge.ratchet and bills.usage.past_peaks_w is not None:
+    past = _past(charge, bills)
+    if ratchet > max(measured, least) and charge.ratchet and past is not None:
         rule = charge.ratchet
-        highest = max(map(int, bills.usage.past_peaks_w[row][: rule.months]))
+        highest = max(map(int, past[row][: rule.months]))
         of = decimal_text(Fraction(highest, 1000))
         return f"{was}; {rule.percent}% of the highest of {rule.months} months, {of} {unit}"
     if least > measured:

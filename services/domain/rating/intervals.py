@@ -36,7 +36,6 @@ from services.domain.tariff import (
 )
 
 _SERIES = ("wh", "export_wh", "vah", "varh")
-_PEAK_OF = {"kw": "wh", "kva": "vah", "kvar": "varh"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,12 +76,16 @@ def usage_from_series(*, series: Series, tariff: Tariff, periods: Sequence[Perio
         varh=None if series.varh is None else bills.sums("varh"),
         by_period=bills.sums_by_period("wh", "kwh"),
         export_by_period=bills.sums_by_period("export_wh", "export_kwh"),
+        vah_by_period=bills.sums_by_period("vah", "kvah"),
         wh_before={day: bills.sums_before("wh", day) for day in bills.changes},
         peak_w=bills.peaks("wh").reshape(-1),
         peak_va=None if series.vah is None else bills.peaks("vah").reshape(-1),
         peak_var=None if series.varh is None else bills.peaks("varh").reshape(-1),
-        peak_w_by_period=bills.peaks_by_period("wh"),
-        past_peaks_w=bills.past_peaks(),
+        peak_w_by_period=bills.peaks_by_period("wh", "kw"),
+        peak_va_by_period=bills.peaks_by_period("vah", "kva"),
+        past_peaks_w=bills.past_peaks("wh", "kw"),
+        past_peaks_va=bills.past_peaks("vah", "kva"),
+        past_peaks_var=bills.past_peaks("varh", "kvar"),
     )
 
 
@@ -146,29 +149,31 @@ class _Bills:
             calendar: self._split(calendar, self.tables[name].sums) for calendar in sorted(names)
         }
 
-    # Demand in W: the highest average of an interval
+    # Demand in W (VA): the highest average of an interval
 
     def peaks(self, name: str) -> Whole:
         """The peak of each bill, (N, B)."""
         return self.tables[name].peaks(self.labels, self.count) * self.per_hour
 
-    def peaks_by_period(self, name: str) -> dict[str, dict[str, Whole]]:
-        """The peaks by period of the calendars of charges per kW, N × B rows."""
+    def peaks_by_period(self, name: str, quantity: str) -> dict[str, dict[str, Whole]]:
+        """The peaks by period of the calendars of demand charges of this quantity, N × B rows."""
         charges = (c for c in self.tariff.charges if isinstance(c, DemandCharge))
-        names = {c.calendar for c in charges if c.calendar and c.quantity == "kw"}
+        names = {c.calendar for c in charges if c.calendar and c.quantity == quantity}
+        if name not in self.tables:
+            return {}
         found = {calendar: self._split(calendar, self.tables[name].peaks) for calendar in names}
         return {
             calendar: {period: peaks * self.per_hour for period, peaks in periods.items()}
             for calendar, periods in sorted(found.items())
         }
 
-    def past_peaks(self) -> Whole | None:
+    def past_peaks(self, name: str, quantity: str) -> Whole | None:
         """The peaks of the bills before each bill, the last first, as far as a ratchet looks."""
         charges = (c for c in self.tariff.charges if isinstance(c, DemandCharge))
-        ratchets = [(c.ratchet.months, _PEAK_OF[c.quantity]) for c in charges if c.ratchet]
-        if not ratchets or max(ratchets)[1] not in self.tables:
+        looks = [c.ratchet.months for c in charges if c.ratchet and c.quantity == quantity]
+        if not looks or name not in self.tables:
             return None
-        months, name = max(ratchets)
+        months = max(looks)
         peaks = self.peaks(name)
         past = np.zeros((*peaks.shape, months), dtype=peaks.dtype)
         for back in range(1, min(months, self.count - 1) + 1):

@@ -62,6 +62,7 @@ def split_by_days(*, usage: Usage, whole: Period, periods: Sequence[Period]) -> 
     exports = _shared_by_period(usage.export_by_period, exported)
     apparent = _shared(usage.vah, days)
     reactive = _shared(usage.varh, days)
+    apparents = _shared_by_period(usage.vah_by_period, apparent)
     last = len(periods) - 1
     return tuple(
         replace(
@@ -72,6 +73,7 @@ def split_by_days(*, usage: Usage, whole: Period, periods: Sequence[Period]) -> 
             varh=None if usage.varh is None else reactive[n],
             by_period=imports[n],
             export_by_period=exports[n],
+            vah_by_period=apparents[n],
             wh_before={},
             carried_minor=0 if n else usage.carried_minor,
             closes_year=usage.closes_year and n == last,

@@ -28,9 +28,10 @@ _EPOCH = date(1970, 1, 1).toordinal()
 class Usage:
     """What one bill, or one part of a bill, is priced from.
 
-    `by_period` holds Wh by calendar and period, `peak_w_by_period` W; `wh_before` the Wh used
-    before a local date within the period, where intervals tell it. `past_peaks_w` are the peaks of
-    earlier months, the last month first. `carried_minor` is what the last bill carried forward.
+    `by_period` holds Wh by calendar and period, `vah_by_period` VAh, `peak_w_by_period` W and
+    `peak_va_by_period` VA; `wh_before` the Wh used before a local date within the period, where
+    intervals tell it. `past_peaks_w` (`_va`, `_var`) are the peaks
+    of earlier months, the last month first. `carried_minor` is what the last bill carried forward.
     Raises UnableToPriceBill for what no meter can have measured.
     """
 
@@ -40,12 +41,16 @@ class Usage:
     varh: int | None = None
     by_period: ByPeriod = field(default_factory=dict)
     export_by_period: ByPeriod = field(default_factory=dict)
+    vah_by_period: ByPeriod = field(default_factory=dict)
     wh_before: Mapping[date, int] = field(default_factory=dict)
     peak_w: int | None = None
     peak_va: int | None = None
     peak_var: int | None = None
     peak_w_by_period: ByPeriod = field(default_factory=dict)
+    peak_va_by_period: ByPeriod = field(default_factory=dict)
     past_peaks_w: tuple[int, ...] = ()
+    past_peaks_va: tuple[int, ...] = ()
+    past_peaks_var: tuple[int, ...] = ()
     connected_w: int | None = None
     connected_va: int | None = None
     carried_minor: int = 0
@@ -66,7 +71,7 @@ class UsageBatch:
     """The usage of N bills as columns of N; the names and units are those of Usage.
 
     `start` and `end` number the local days of each bill's period, from 1970-01-01, the end
-    excluded. `past_peaks_w` has N rows and a column a month, the last month first.
+    excluded. Past peaks have N rows and a column a month, the last month first.
     Raises UnableToPriceBill for columns that do not go together or hold what is no usage.
     """
 
@@ -78,12 +83,16 @@ class UsageBatch:
     varh: Whole | None = None
     by_period: ColumnsByPeriod = field(default_factory=dict)
     export_by_period: ColumnsByPeriod = field(default_factory=dict)
+    vah_by_period: ColumnsByPeriod = field(default_factory=dict)
     wh_before: Mapping[date, Whole] = field(default_factory=dict)
     peak_w: Whole | None = None
     peak_va: Whole | None = None
     peak_var: Whole | None = None
     peak_w_by_period: ColumnsByPeriod = field(default_factory=dict)
+    peak_va_by_period: ColumnsByPeriod = field(default_factory=dict)
     past_peaks_w: Whole | None = None
+    past_peaks_va: Whole | None = None
+    past_peaks_var: Whole | None = None
     connected_w: Whole | None = None
     connected_va: Whole | None = None
     carried_minor: Whole | None = None
@@ -105,10 +114,12 @@ class UsageBatch:
     def of_one(cls, usage: Usage, period: Period) -> Self:
         """One bill as columns of one row."""
         own = {name: _each(getattr(usage, name), _alone) for name in _SHARED}
+        for name in _PAST_PEAKS:
+            months = getattr(usage, name)
+            own[name] = _alone(months) if months else None
         return cls(
             start=np.array([day_number(period.start)]),
             end=np.array([day_number(period.end)]),
-            past_peaks_w=_alone(usage.past_peaks_w) if usage.past_peaks_w else None,
             closes_year=np.array([True]) if usage.closes_year else None,
             **own | {"carried_minor": own["carried_minor"] if usage.carried_minor else None},
         )
@@ -127,9 +138,11 @@ class UsageBatch:
 
         own = {name: _each(getattr(self, name), alone) for name in _SHARED}
         own |= {name: own[name] or 0 for name in ("export_wh", "carried_minor")}
-        past = () if self.past_peaks_w is None else tuple(map(int, self.past_peaks_w[row]))
+        for name in _PAST_PEAKS:
+            past = getattr(self, name)
+            own[name] = () if past is None else tuple(map(int, past[row]))
         closes = self.closes_year is not None and bool(self.closes_year[row])
-        return Usage(**own, past_peaks_w=past, closes_year=closes), self.period(row)
+        return Usage(**own, closes_year=closes), self.period(row)
 
     def period(self, row: int) -> Period:
         """The local days of one of the bills."""
@@ -137,7 +150,8 @@ class UsageBatch:
 
 
 _COLUMNS = tuple(f.name for f in fields(UsageBatch))
-_APART = ("start", "end", "past_peaks_w", "closes_year")
+_PAST_PEAKS = ("past_peaks_w", "past_peaks_va", "past_peaks_var")
+_APART = ("start", "end", *_PAST_PEAKS, "closes_year")
 _SHARED = tuple(name for name in _COLUMNS if name not in _APART)
 
 

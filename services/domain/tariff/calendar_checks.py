@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, groupby
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from services.domain.tariff.values import listed, mapped
 
 _Json = Mapping[str, Any]
 _Seasons = Mapping[str, Season]
+_REACTIVE: Final = {"kvarh": "kVArh", "kvar": "kVAr"}
 
 
 def calendar_problems(tariff: _Json) -> Iterator[Problem]:
@@ -43,7 +44,7 @@ def calendar_problems(tariff: _Json) -> Iterator[Problem]:
         yield from found
         if not found and seasons is not None:
             yield from _coverage_problems(path, rule, seasons)
-            yield from _ratchet_problems(name, rule, seasons, tariff)
+            yield from _unknown_by_hours(name, rule, seasons, tariff)
 
 
 def _read_seasons(written: _Json) -> dict[str, Season] | None:
@@ -117,15 +118,21 @@ def _table(boxes: Sequence[Box]) -> Cells:
     return cells
 
 
-def _ratchet_problems(
+def _unknown_by_hours(
     name: str, rule: CalendarRule, seasons: _Seasons, tariff: _Json
 ) -> Iterator[Problem]:
+    """Prices by the hours of a calendar for what no meter tells by the hour."""
+    if compile_calendar(rule=rule, seasons=seasons, holidays=()).is_seasonal:
+        return
     for index, charge in enumerate(map(mapped, listed(tariff.get("charges")))):
-        if charge.get("calendar") != name or charge.get("ratchet") is None:
+        if charge.get("calendar") != name:
             continue
-        if not compile_calendar(rule=rule, seasons=seasons, holidays=()).is_seasonal:
-            why = f"goes with seasons only: past peaks are not known by the hours of {name}"
-            yield f"charges[{index}].ratchet", why
+        unknown = {"ratchet": charge.get("ratchet") and "past peaks"}
+        unknown["quantity"] = _REACTIVE.get(str(charge.get("quantity")))
+        for field, what in unknown.items():
+            if what:
+                why = f"goes with seasons only: {what} are not known by the hours of {name}"
+                yield f"charges[{index}].{field}", why
 
 
 def _in_words(cells: Cells, kinds: Sequence[DayType], seasons: _Seasons) -> list[str]:

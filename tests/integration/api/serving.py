@@ -14,9 +14,9 @@ from services.web.wsgi_mount import WsgiMount
 
 
 @contextmanager
-def serving(app: Flask) -> Iterator[int]:
+def serving(app: Flask, *, payment_workers: int = 1) -> Iterator[int]:
     """The port on loopback where the app is served until the end of the block."""
-    api, payments = WsgiMount(app, workers=12), WsgiMount(app, workers=1)
+    api, payments = WsgiMount(app, workers=12), WsgiMount(app, workers=payment_workers)
     routes = [Route("/webhook/stripe", payments), Mount("/webhook", api), Mount("/api", api)]
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

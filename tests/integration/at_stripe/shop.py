@@ -102,7 +102,7 @@ def open_shop(dsn: str, data_dir: Path, stripe: Stripe, server: StandIn, **envir
     utility = make_utility(
         dsn,
         data_dir,
-        environ=given | environ,
+        more_settings=given | environ,
         addresses=Addresses(stripe=server.url, timeout_seconds=1),
     )
     return Shop(utility, stripe, server, dsn)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import pytest
 from llmock.pytest_plugin import LLMock
 
+from services.bootstrap import run_with, running_checks
+from services.checks import SystemState
 from services.owed_work import MAX_ATTEMPTS
 from tests.integration.ai.advised import bill, verdict
-from tests.integration.configured.servers import Json, Servers
+from tests.integration.configured.servers import App, Json, Servers
 from tests.integration.outside.stand_in import Reply, reply
 
 WORDS = "Namaste {name}! {amount} by {due_date}: "
@@ -21,10 +23,12 @@ Steps = Mapping[int, tuple[str, str]]
 class Fault:
     """What goes wrong, the steps that are not simply done then, and in the end.
 
-    `rounds` is how often the background takes the work up, `owed` how that ends.
+    `system` is who says so on the Services page. `rounds` is how often the background takes the
+    work up, `owed` how that ends.
     """
 
     name: str
+    system: str
     happen: Callable[[Servers, LLMock], object]
     at_once: Steps
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +65,7 @@ def discord_is_asked_too_often(servers: Servers, llmock: LLMock) -> None:
 FAULTS = (
     Fault(
         "the graph is down",
+        "Graph",
         ai_answers,
         # Nobody listens on port 9.
         settings={"NEO4J_URI": "bolt://127.0.0.1:9"},
@@ -68,12 +73,14 @@ FAULTS = (
     ),
     Fault(
         "Stripe fails three times",
+        "Payments (Stripe)",
         stripe_fails_three_times,
         at_once={9: ("pending", "Stripe answered 500.")} | WAIT,
         rounds=3,
     ),
     Fault(
         "Stripe fails for good",
+        "Payments (Stripe)",
         stripe_fails_for_good,
         at_once={9: ("pending", "Stripe answered 500.")} | WAIT,
         rounds=MAX_ATTEMPTS - 1,
@@ -86,11 +93,13 @@ FAULTS = (
     ),
     Fault(
         "Discord is asked too often",
+        "Messages (Discord)",
         discord_is_asked_too_often,
         at_once={12: ("pending", "Discord: not yet"), 13: ("pending", "waits for")},
     ),
     Fault(
         "AI talks nonsense",
+        "AI",
         ai_talks_nonsense,
         at_once={
             5: ("done", "answered in a form that cannot be read"),
@@ -111,6 +120,8 @@ def test_the_bill_is_kept_and_its_work_comes_to_an_end(
     serial = f"F-{FAULTS.index(fault)}"
     with servers.app(fault.settings) as app:
         status, answer = app.submit(app.add_household(serial), servers.sign_in())
+        failed = {s.name: s.last_error.sentence for s in states_of(app) if s.last_error}
+    assert set(failed) == {fault.system}, failed
     assert (status, answer["bill"]["total"], answer["bill"]["status"]) == (201, "540.35", "issued")
     came_out({step["step"]: step for step in answer["steps"]}, fault.at_once)
     if fault.rounds:
@@ -125,6 +136,15 @@ def test_the_bill_is_kept_and_its_work_comes_to_an_end(
         2,
         1,
     ]
+
+
+def states_of(app: App) -> list[SystemState]:
+    """What the Services page knows of each system before it tests any."""
+    run_with(app.services)
+    try:
+        return running_checks().states()
+    finally:
+        run_with(None)
 
 
 def came_out(steps: Mapping[int, Json], otherwise: Steps) -> None:

@@ -29,6 +29,7 @@ from tests.integration.outside.published import (
     TOKEN,
     WHATSAPP_TOKEN,
 )
+from tests.integration.outside.stand_in import Reply
 from tests.integration.utility import ACTOR
 
 AGREED = "2026-01-01T00:00:00+00:00"
@@ -43,7 +44,7 @@ def office(make_office: MakeOffice, own_webhook: str) -> Office:
 
 
 def submit(office: Office) -> str:
-    """Submit a reading; the id of its bill."""
+    """Submit a reading; the id of its bill, for which all was done."""
     answer = office.utility.submit("M1", 1117)
     assert answer.bill is not None
     done = {s.step: (s.status, s.detail) for s in answer.steps if s.step != 8}
@@ -286,6 +287,63 @@ def test_a_reminder_goes_out_in_its_own_template(office: Office, outside: Outsid
     office.later()
     names = [s.json["template"]["name"] for s in outside.whatsapp.accepted()]
     assert names == ["electricity_bill_issued", "electricity_payment_reminder"]
+
+
+def billed(office: Office) -> str:
+    """Submit a reading, whatever becomes of its message; the id of its bill."""
+    bill = office.utility.submit("M1", 1117).bill
+    assert bill is not None
+    return bill.id
+
+
+def sent_names(outside: Outside) -> list[str]:
+    """The templates that WhatsApp took, in turn."""
+    return [sent.json["template"]["name"] for sent in outside.whatsapp.accepted()]
+
+
+def test_the_messages_of_a_bill_go_out_in_their_order_also_after_an_outage(
+    office: Office, outside: Outside
+) -> None:
+    with outside.whatsapp.away():
+        bill_id = billed(office)
+        owe_reminder(office)
+        office.later()
+    first, reminder = office.database.owed_work_of(bill_id)
+    assert (first["attempts"], reminder["attempts"]) == (2, 0), "waiting is no attempt"
+    # The bill's own pause is not over, the reminder is due.
+    office.utility.services.owed_steps.sweep()
+    assert sent_names(outside) == []
+    for _ in range(2):
+        office.later()
+    assert sent_names(outside) == ["electricity_bill_issued", "electricity_payment_reminder"]
+
+
+def test_a_message_that_was_given_up_does_not_keep_back_the_next(
+    office: Office, outside: Outside
+) -> None:
+    outside.whatsapp.faults += [Reply(500, b"{}")] * MAX_ATTEMPTS
+    bill_id = billed(office)
+    owe_reminder(office)
+    for _ in range(MAX_ATTEMPTS):
+        office.later()
+    assert [work["status"] for work in office.database.owed_work_of(bill_id)] == [
+        "given_up",
+        "finished",
+    ]
+    assert sent_names(outside) == ["electricity_payment_reminder"]
+
+
+def test_a_bill_whose_graph_is_away_keeps_back_no_message(office: Office, outside: Outside) -> None:
+    bill_id = submit(office)
+    office.sql(
+        "update public.outbox set status = 'open', finished_at = null,"
+        " next_attempt_at = now() + interval '1 hour',"
+        " steps = jsonb_set(steps, '{8,status}', '\"pending\"') where bill_id = %s",
+        bill_id,
+    )
+    owe_reminder(office)
+    office.utility.services.owed_steps.sweep()
+    assert sent_names(outside) == ["electricity_bill_issued", "electricity_payment_reminder"]
 
 
 def pay(office: Office, bill_id: str, *amounts: int) -> list[str]:

@@ -51,9 +51,8 @@ class Office:
 
     def tell(self, *events: Json) -> AppliedEvent:
         """Stripe tells these, in this order; what became of the last one."""
-        for event in events:
-            answer = self.story.apply(event=event, arrived_by="webhook", now=self.utility.now)
-        return answer
+        now = self.utility.now
+        return [self.story.apply(event=e, arrived_by="webhook", now=now) for e in events][-1]
 
     def balance(self, customer_id: str | None) -> int:
         """What the customer owes."""

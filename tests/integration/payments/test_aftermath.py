@@ -1,5 +1,6 @@
 """What happens after a payment came: refunds, refunds that fail, disputes; in whatever order."""
 
+from collections.abc import Callable
 from itertools import permutations
 from typing import Final
 from uuid import uuid4
@@ -190,12 +191,11 @@ def of_dispute(intent: str) -> list[Json]:
 
 
 def of_both(intent: str) -> list[Json]:
-    """A refund, and a dispute about the rest that is lost."""
+    """A refund, and a dispute about the rest."""
     return [
         refunded(intent, 4_035, at=1),
         dispute("created", intent, 50_000, at=2),
         dispute("funds_withdrawn", intent, 50_000, at=3),
-        dispute("closed", intent, 50_000, at=4, status="lost"),
     ]
 
 
@@ -205,22 +205,22 @@ def of_both(intent: str) -> list[Json]:
     [(of_refunds, 250, set()), (of_dispute, 0, set()), (of_both, TOTAL, {"disputed"})],
 )
 def test_every_order_of_the_events_ends_the_same(
-    office: Office, story: object, owes: int, flagged: set[str]
+    office: Office, story: Callable[[str], list[Json]], owes: int, flagged: set[str]
 ) -> None:
-    assert callable(story)
-    for number, order in enumerate(permutations(range(5))):
+    for number, order in enumerate(permutations(range(len(story("")) + 1))):
+        # What waits for its payment is tried with the two others.
+        if story is of_dispute and order[0] != 0:
+            continue
         bill = office.bill()
         intent = f"pi_{story.__name__}_{number}"
         events = [completed(bill, intent), *story(intent)]
-        for place in order:
-            payment = office.tell(events[place])
+        office.tell(*(events[place] for place in order))
         payment = office.tell(events[0])
-        assert (office.balance(bill.customer_id), set(office.flags(payment))) == (owes, flagged), (
-            order
-        )
+        assert office.balance(bill.customer_id) == owes, order
         assert office.now(bill).amount_paid_minor == TOTAL - owes, order
-        told = office.utility.services.database.stripe_events(text=intent).items
-        assert {e.outcome for e in told if e.payment_intent == intent} == {"applied"}, order
+        assert set(office.flags(payment)) == flagged, order
+        told = office.utility.services.database.stripe_events(payment_id=payment.payment_id)
+        assert [e.outcome for e in told.items] == ["applied"] * len(events), order
 
 
 def test_what_waits_says_for_what(office: Office) -> None:

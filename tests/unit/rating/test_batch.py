@@ -71,6 +71,20 @@ def test_one_huge_bill_among_small_ones_is_exact_too() -> None:
     assert rated.total_minor.tolist() == [12, 12_345_678_901_200_000 * 10**12, 25]
 
 
+def test_lines_that_fit_int64_may_come_to_more_together() -> None:
+    wh = np.array([6 * 10**16, 1000])
+    codes = ("a", "b", "tax")
+    charges = [flat(code, rate="1000", tax=code == "tax") for code in codes]
+    start = np.full(2, START)
+    batch = UsageBatch(start=start, end=start + 30, wh=wh)
+    rated = rate_many(tariff=tariff(*charges), batch=batch)
+    of_line = 6 * 10**18  # below 2^63, twice it is not
+    assert rated.lines[0].amount_minor.dtype == np.int64
+    assert rated.subtotal_minor.tolist() == [2 * of_line, 200_000]
+    assert rated.tax_minor.tolist() == [of_line, 100_000]
+    assert rated.total_minor.tolist() == [3 * of_line, 300_000]
+
+
 def test_no_bills_are_no_lines() -> None:
     none = np.array([], dtype=np.int64)
     rated = rate_many(tariff=tariff(flat()), batch=UsageBatch(start=none, end=none, wh=none))

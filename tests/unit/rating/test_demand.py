@@ -96,6 +96,32 @@ def test_demand_by_period() -> None:
         price(charge, peak_w=4000)
 
 
+def test_apparent_demand_by_period() -> None:
+    rates = {"day": "10", "night": "1"}
+    charge = tariff(_demand("kva", calendar="hours", rates=rates), **CALENDARS)
+    peaks = {"hours": {"day": 3500, "night": 4000}}
+    bill = price(charge, peak_va_by_period=peaks)
+    assert [line.unit for line in bill.lines] == ["kVA", "kVA"]
+    assert amounts(bill) == ["35.00", "4.00"]
+    with pytest.raises(UnableToPriceBill, match="peak in each period"):
+        price(charge, peak_va=4000, peak_w_by_period=peaks)
+
+
+def test_a_ratchet_looks_at_the_past_of_its_own_quantity() -> None:
+    charges = [
+        _demand(quantity, rate="1", ratchet={"percent": "100", "months": months})
+        | {"code": quantity}
+        for quantity, months in (("kw", 1), ("kva", 2), ("kvar", 3))
+    ]
+    past = {
+        "past_peaks_w": (1000, 9000, 9000),
+        "past_peaks_va": (1000, 2000, 9000),
+        "past_peaks_var": (1000, 2000, 3000),
+    }
+    bill = price(tariff(*charges), peak_w=0, peak_va=0, peak_var=0, **past)
+    assert amounts(bill) == ["1.00", "2.00", "3.00"]
+
+
 def test_slabs_of_demand_by_period_are_filled_by_each() -> None:
     steps = {
         "day": steps_of(("2", "10"), (None, "20"), bound="up_to_kw"),

@@ -189,6 +189,23 @@ def test_apparent_energy_is_in_kvah() -> None:
         price(charge, kwh=100)
 
 
+def test_apparent_energy_by_period() -> None:
+    rates = {"day": "2", "night": "1"}
+    charge = flat(quantity="kvah", calendar="hours", rates=rates)
+    del charge["rate"]
+    hours = tariff(charge, calendars={"hours": BY_HOUR})
+    split = {"hours": {"day": 25_000, "night": 100_000}}
+    bill = price(hours, kwh=100, vah=125_000, vah_by_period=split)
+    assert rows(bill) == [
+        ("Energy, day", "25", "2", "50.00"),
+        ("Energy, night", "100", "1", "100.00"),
+    ]
+    with pytest.raises(UnableToPriceBill, match="energy in each period of the calendar hours"):
+        price(hours, kwh=100, vah=125_000, by_period=split)
+    with pytest.raises(UnableToPriceBill, match="does not add up"):
+        price(hours, kwh=100, vah=125_001, vah_by_period=split)
+
+
 def test_rates_too_fine_for_int64_stay_exact() -> None:
     fine = tariff(flat(rate="0.123456789012"))
     # 10^15 kWh × 0.123456789012

@@ -12,10 +12,12 @@ from services.domain.period import Period
 from services.domain.rating import (
     BillLine,
     Part,
+    RegisterSpan,
     UnableToPriceBill,
     Usage,
     rate_parts,
     split_by_days,
+    usage_from_registers,
 )
 from services.domain.records import Read, TariffVersion
 from tests.unit.rating.pricing import JUNE, amounts, fixed, flat, slabs, tariff
@@ -38,6 +40,18 @@ def test_energy_is_shared_by_days_and_each_line_names_them() -> None:
     ]
     assert amounts(bill) == ["33.33", "133.33"]
     assert [BillLine.from_json(line.to_json()) for line in bill.lines] == list(bill.lines)
+
+
+def test_a_meter_exchanged_within_a_bill_has_lines_of_its_own() -> None:
+    one = tariff(flat(rate="1"), fixed("30", "month", proration="days"))
+    old = usage_from_registers(imported=[RegisterSpan(99_990_000, 30_000, dials=5)])
+    new = usage_from_registers(imported=[RegisterSpan(0, 25_000, 6, multiplier_milli=2000)])
+    bill = rate_parts(parts=[Part(one, FIRST, old), Part(one, SECOND, new)], whole=JUNE)
+    assert [(line.code, line.quantity, line.part) for line in bill.lines if line.unit == "kWh"] == [
+        ("energy", "40", FIRST),
+        ("energy", "50", SECOND),
+    ]
+    assert amounts(bill) == ["40.00", "10.00", "50.00", "20.00"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""What a correction would do, before it is done: bills, lines before and after, money, doubts."""
+
+import streamlit as st
+
+from pages.parts import facts
+from pages.words import count, money, period, plain
+from services.domain.bill_changes import BillChange, LineChange
+from services.domain.meter_book import name_of
+from services.rebilling_plan import Plan
+
+_OPEN = 2
+
+
+def show_plan(plan: Plan) -> None:
+    """The whole plan; nothing of it is stored."""
+    currency = plan.book.meter.currency
+    st.subheader("What it changes", anchor=False)
+    balance = plan.book.balance_minor
+    with st.container(border=True):
+        facts(
+            [
+                ("Bills", count(len(plan.voided), "bill")),
+                ("The customer owes", more_or_less(plan.difference_minor, currency)),
+                ("Paid on them", f"{money(plan.paid_minor, currency)}, stays with the account"),
+                ("Account now", owed_or_credit(balance, currency)),
+                ("Account then", owed_or_credit(balance + plan.difference_minor, currency)),
+            ],
+            least_width=150,
+        )
+    for found in plan.validation.outcomes if plan.validation else ():
+        if found.outcome in ("review", "warn"):
+            st.warning(plain(found.message), icon=":material/flag:")
+    if plan.warning:
+        st.warning(plain(plan.warning), icon=":material/history:")
+    for index, change in enumerate(plan.changes):
+        _show_change(change, currency, expanded=index < _OPEN)
+
+
+def more_or_less(minor: int, currency: str) -> str:
+    """₹12.00 more, ₹3.00 less, or the same."""
+    if minor == 0:
+        return "the same"
+    return f"{money(abs(minor), currency)} {'more' if minor > 0 else 'less'}"
+
+
+def owed_or_credit(minor: int, currency: str) -> str:
+    """A balance as people say it."""
+    if minor < 0:
+        return f"{money(-minor, currency)} in credit"
+    return f"{money(minor, currency)} owed"
+
+
+def _show_change(change: BillChange, currency: str, *, expanded: bool) -> None:
+    first, last = change.touched.bills[0], change.touched.bills[-1]
+    names = " and ".join(name_of(bill.number) for bill in change.touched.bills)
+    title = (
+        f"**{plain(names)}** · {period(first.period_start, last.period_end)} · "
+        f"{plain(money(change.before_minor, currency))} → "
+        f"{plain(money(change.after_minor, currency))}"
+    )
+    with st.expander(title, expanded=expanded):
+        st.caption(plain(change.touched.why))
+        st.markdown(_table(change, currency), width="stretch")
+
+
+def _table(change: BillChange, currency: str) -> str:
+    rows = ["| Charge | Before | After | Difference |", "|:---|---:|---:|---:|"]
+    rows += [_row(line, currency) for line in change.lines()]
+    before, after = (
+        plain(money(minor, currency)) for minor in (change.before_minor, change.after_minor)
+    )
+    rows.append(
+        f"| **Total** | {before} | **{after}** | {_signed(change.difference_minor, currency)} |"
+    )
+    return "\n".join(rows)
+
+
+def _row(line: LineChange, currency: str) -> str:
+    cells = [
+        "–" if minor is None else plain(money(minor, currency))
+        for minor in (line.before_minor, line.after_minor)
+    ]
+    change = _signed(line.difference_minor, currency)
+    return f"| {plain(line.description)} | {' | '.join(cells)} | {change} |"
+
+
+def _signed(minor: int, currency: str) -> str:
+    """A difference with its sign: +₹12.00; a plain 0 is grey."""
+    if minor == 0:
+        return ":gray[–]"
+    return plain(f"{'+' if minor > 0 else '−'}{money(abs(minor), currency)}")

@@ -1,0 +1,94 @@
+"""The archive of printed bills: each is rendered once, as it was at its issue, and kept by hash."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.bill_documents import document_of
+from services.bill_pdf import AccountEntry, BillDocument, EntryKind, Utility, render
+from services.database.queries_documents import KeptDocument
+from services.database.service import DatabaseService
+from services.domain.accounts import EntryKind as LedgerKind
+from services.domain.period import local_date
+from services.domain.records import Bill, Reading
+
+log = logging.getLogger(__name__)
+
+# Older bills are rendered when somebody asks for them.
+_RECENT: Final = timedelta(days=3)
+_PRINTED_AS: Final[dict[LedgerKind, EntryKind]] = {
+    "payment": "payment",
+    "deposit_used": "payment",
+    "return_undone": "payment",
+    "credit": "credit",
+    "refund": "refund",
+    "reversal": "refund",
+    "dispute": "refund",
+    "payout": "refund",
+    "fee": "fee",
+}
+
+
+class ArchiveDamaged(Exception):
+    """A kept PDF is not what its hash says."""
+
+
+@dataclass(frozen=True, slots=True)
+class BillArchive:
+    """Renders bills, and keeps what it rendered."""
+
+    database: DatabaseService
+    utility: Utility
+    zone: ZoneInfo
+
+    def pdf(self, bill_id: str) -> KeptDocument:
+        """The PDF of an issued bill, the same bytes whenever it is asked for.
+
+        Raises NotFound, IllegalChange for a draft, ArchiveDamaged.
+        """
+        kept = self.database.bill_document(bill_id) or self._render(bill_id)
+        if hashlib.sha256(kept.pdf).hexdigest() != kept.sha256:
+            raise ArchiveDamaged("The kept PDF of this bill is damaged: restore it from a backup.")
+        return kept
+
+    def print_recent(self, *, now: datetime, limit: int) -> int:
+        """Render bills of the last days that have no PDF yet; how many. `now` in UTC."""
+        since = local_date(now - _RECENT, self.zone)
+        bills = self.database.bills_to_print(since=since, limit=limit)
+        for bill_id in bills:
+            self._render(bill_id)
+        return len(bills)
+
+    def _render(self, bill_id: str) -> KeptDocument:
+        pdf = render(self.document(bill_id))
+        return self.database.keep_bill_document(
+            bill_id=bill_id, sha256=hashlib.sha256(pdf).hexdigest(), pdf=pdf
+        )
+
+    def document(self, bill_id: str) -> BillDocument:
+        """What a bill prints; raises NotFound, IllegalChange for a draft."""
+        facts = self.database.bill_document_facts(bill_id)
+        bill = Bill.model_validate(facts["bill"])
+        return document_of(
+            bill=bill.model_copy(update={"payment_url": facts["payment_url"]}),
+            opening=Reading.model_validate(facts["opening"]),
+            closing=Reading.model_validate(facts["closing"]),
+            utility=self.utility,
+            language=facts["language"],
+            brought_forward_minor=facts["brought_forward_minor"],
+            entries=[
+                AccountEntry(
+                    kind=_PRINTED_AS.get(entry["kind"], "adjustment"),
+                    amount_minor=entry["amount_minor"],
+                    on=date.fromisoformat(entry["on"]),
+                    method=entry["method"],
+                    reference=entry["reference"],
+                )
+                for entry in facts["entries"]
+            ],
+            used_before={date.fromisoformat(m): wh for m, wh in facts["used_before"].items()},
+            replaces=facts["replaces"],
+        )

@@ -1,0 +1,28 @@
+"""The bill as a PDF: what is printed (document), in which words (words), and its layout (bill.typ).
+
+Nothing here looks anything up: the same document always gives the same bytes.
+"""
+
+from services.bill_pdf.document import (
+    AccountEntry,
+    BillDocument,
+    EntryKind,
+    MonthOfUse,
+    ReadKind,
+    RegisterLine,
+    RegisterRead,
+    Utility,
+)
+from services.bill_pdf.pdf import render
+
+__all__ = [
+    "AccountEntry",
+    "BillDocument",
+    "EntryKind",
+    "MonthOfUse",
+    "ReadKind",
+    "RegisterLine",
+    "RegisterRead",
+    "Utility",
+    "render",
+]

@@ -1,0 +1,67 @@
+"""Every question and write about corrections, on both transports, with the same answers."""
+
+from uuid import uuid4
+
+import pytest
+
+from services.database.errors import ChainMoved, IllegalChange, NotFound
+from services.domain.tariff import parse_tariff
+from services.rebilling_plan import WrongReading
+from tests.contract.over import Json, Over
+from tests.integration.utility import ADMIN, KSEB
+
+
+def test_a_correction_is_planned_done_once_and_found_from_both_its_bills(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    over.pay(bill, 54_035)
+    book = over.same("rebill_context", bill_id=bill.id)
+    assert [one.id for one in book.bills] == [bill.id]
+    rebilling = over.utility.services.rebilling
+    wrong = WrongReading(bill.id, bill.closing_reading_id, "1107")
+    how: Json = {"correction_id": str(uuid4()), "reason": "misread", "acknowledged": True}
+    how |= {"previewed": rebilling.plan(wrong, now=over.utility.now).fingerprint}
+    how |= {"principal": ADMIN, "now": over.utility.now}
+    assert over.same("correction", how["correction_id"]) is None
+    done = rebilling.carry_out(wrong, **how)
+    assert rebilling.carry_out(wrong, **how) == done
+    assert over.same("correction", done.id) == done
+    (one,) = done.bills
+    for bill_id in (one.void_bill_id, one.new_bill_id):
+        assert over.same("corrections_of_bill", bill_id) == [done]
+    assert over.same("account", bill.customer_id).balance_minor == done.difference_minor < 0
+    assert over.same("check_ledger")["problems"] == []
+    with pytest.raises(NotFound):
+        over.here.rebill_context(bill_id=str(uuid4()))
+
+
+def test_bills_that_are_not_as_they_were_seen_are_not_touched(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    with pytest.raises(ChainMoved, match="changed meanwhile"):
+        over.here.rebill(
+            actor=ADMIN.user, correction_id=str(uuid4()), kind="void", meter_id=bill.meter_id,
+            reason="r", warned="", on=over.utility.today, chain_from=bill.period_start,
+            chain=[f"{bill.id} draft"], touched=[{"void": bill.id, "new": None}], bills=[],
+        )  # fmt: skip
+    assert over.same("bill", bill.id).status == "issued"
+
+
+def test_a_tariff_is_corrected_once_and_its_bills_are_listed_until_made_anew(over: Over) -> None:
+    over.utility.add_meter("M1")
+    assert over.utility.submit("M1", 1117).bill is not None
+    (version,) = over.same("published_versions", code=KSEB["code"])
+    given: Json = {"actor": ADMIN.user, "new_id": str(uuid4()), "version_id": version.id}
+    given |= {"tariff": parse_tariff(KSEB | {"source": "The gazette"}), "reason": "misprint"}
+    over.here.correct_tariff(**given)
+    over.here.correct_tariff(**given)
+    with pytest.raises(IllegalChange, match="already"):
+        over.here.correct_tariff(**given | {"new_id": str(uuid4())})
+    (now,) = over.same("published_versions", code=KSEB["code"])
+    assert (now.replaces_id, now.correction_reason) == (version.id, "misprint")
+    left = over.same("bills_to_correct", tariff_id=version.tariff_id, limit=10)
+    assert (left.bills, left.meters[0].serial) == (1, "M1")
+    assert over.same("bills_to_correct", version_id=now.id, limit=10).bills == 0
+    assert over.same("bills_to_correct", version_id=version.id, after="M1", limit=1).meters == ()

@@ -1,0 +1,80 @@
+"""Reviewing drafts and closing months, on both transports, with the same answers."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from services.database.errors import IllegalChange, NotFound
+from services.database.queries_drafts import DraftChoice, DraftFilter
+from services.domain.billing import Issue
+from services.domain.period import first_of_month, next_month, start_of_day
+from tests.contract.over import Json, Over
+from tests.integration.utility import ACTOR, ADMIN
+
+ALL = DraftChoice()
+
+
+def store_drafts(over: Over, *serials: str) -> None:
+    for serial in serials:
+        over.utility.add_meter(serial)
+        draft = over.draft(serial, 1117)
+        assert over.here.store_job_bills(actor=ACTOR, bills=[draft]) == (1, [])
+
+
+def test_drafts_are_listed_added_up_and_issued_only_as_expected(over: Over) -> None:
+    store_drafts(over, "M1", "M2", "M3")
+    month = first_of_month(over.utility.today - timedelta(days=1))
+    fitting = DraftFilter("house m", month, "KSEB-LT1A", "INR", outliers_only=True)
+    assert over.same("drafts", fitting, page_size=2).total == 3
+    assert over.same("drafts", DraftFilter(currency="USD")).total == 0
+    (draft, *_) = over.same("drafts", DraftFilter("M2")).items
+    totals = over.same("draft_totals", DraftChoice(fitting, frozenset([draft.id])), compare=[month])
+    (sums,) = totals.totals
+    assert (sums.number, sums.outliers, sums.total_minor) == (2, 2, 2 * 54_035)
+    assert [w.number for w in totals.waiting] == [3]
+    mark, chosen = over.same("draft_choice", DraftChoice(only=frozenset([draft.id])))
+    assert chosen == [(draft.id, "INR", 54_035)]
+    assert mark != totals.mark
+
+    owed = over.utility.services.owed_steps.plan(bill_id=draft.id, kind="bill_issued")
+    issue: Json = {"actor": ADMIN.user, "bills": [{"bill_id": draft.id, "owed": owed}]}
+    issue["issue"] = Issue(at=over.utility.now, on=over.utility.today, due_days=15)
+    with pytest.raises(IllegalChange, match="meanwhile"):
+        over.here.issue_expected(**issue, expected={"INR": {"number": 1, "total_minor": 1}})
+    assert over.same("drafts", DraftFilter()).total == 3
+    for _ in range(2):
+        expected = {"INR": {"number": 1, "total_minor": 54_035}}
+        assert over.here.issue_expected(**issue, expected=expected) == (1, 1)
+    (issued,) = over.same("draft_totals", ALL, compare=[month]).issued
+    assert (issued.month, issued.number, issued.total_minor) == (month, 1, 54_035)
+    assert over.same("check_ledger")["problems"] == []
+
+
+def test_drafts_are_sent_back_together_or_not_at_all(over: Over) -> None:
+    store_drafts(over, "M1", "M2")
+    ids = [draft.id for draft in over.same("drafts", DraftFilter()).items]
+    send: Json = {"actor": ADMIN.user, "reason": "read again"}
+    with pytest.raises(NotFound):
+        over.here.send_back_drafts(**send, bill_ids=[*ids, str(uuid4())])
+    assert over.same("drafts", DraftFilter()).total == 2
+    assert over.here.send_back_drafts(**send, bill_ids=ids) == 2
+    assert over.here.send_back_drafts(**send, bill_ids=ids) == 0
+    assert {b.void_reason for b in over.same("bills", status="void").items} == {"read again"}
+
+
+def test_receivables_and_entries_of_a_month_are_those_of_its_books(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    over.pay(bill, 40_000)
+    month = first_of_month(over.utility.today)
+    until = start_of_day(next_month(month), over.utility.services.settings.timezone)
+    aged = over.same("aged_receivables", month, until=until, limit=10)
+    assert over.same("aged_receivables", month, until=until, limit=10, offset=1).customers == ()
+    (book,) = over.same("month_books", month).books
+    assert [t.balance_minor for t in aged.totals] == [book.closing_minor] == [14_035]
+    assert [c.account_no for c in aged.customers] == ["A-M1"]
+    entries = over.same("entries_of_month", month)
+    assert sum(e.amount_minor for e in entries) == book.closing_minor
+    assert over.same("month_closings") == []

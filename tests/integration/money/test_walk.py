@@ -1,0 +1,56 @@
+"""Thousands of random steps: balance = ledger = sum of what happened, and no illegal state."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.money.walk import Customer, Walk
+from tests.integration.utility import Utility, make_utility
+
+STEPS_A_SEED = 1500
+LOOK_EVERY = 100
+
+
+@pytest.fixture
+def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
+    made = make_utility(database, tmp_path)
+    yield made
+    made.services.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_happens_every_account_comes_to_what_happened(utility: Utility, seed: int) -> None:
+    walk = Walk(utility, customers=6, seed=seed)
+    for step in range(1, STEPS_A_SEED + 1):
+        walk.step()
+        if step % LOOK_EVERY == 0:
+            as_the_model(walk)
+    assert min(walk.done.values()) > 10
+    assert walk.refused > 10
+
+
+def as_the_model(walk: Walk) -> None:
+    database = walk.database
+    assert database.check_ledger()["problems"] == []
+    for customer in walk.customers:
+        account = database.account(customer.id)
+        assert account.balance_minor == customer.account.balance
+        assert account.deposit_minor == -customer.deposit.balance
+        for bill_id in customer.bills[-40:]:
+            as_the_bill(walk, customer, bill_id)
+
+
+def as_the_bill(walk: Walk, customer: Customer, bill_id: str) -> None:
+    bill = walk.database.bill(bill_id)
+    assert bill.amount_paid_minor == customer.account.paid_of_bill(bill_id)
+    assert bill.balance_minor == customer.account.items[bill_id].open
+    low, high = sorted((0, bill.total_minor))
+    assert low <= bill.amount_paid_minor <= high
+    if bill.amount_paid_minor >= bill.total_minor:
+        assert bill.status == "paid"
+    elif bill.amount_paid_minor > 0:
+        assert bill.status in {"partially_paid", "overdue"}
+    else:
+        assert bill.status in {"issued", "overdue"}

@@ -1,0 +1,130 @@
+"""The Reconciliation page, run without a browser over a real database and the tests' Stripe."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from scheduler import Scheduler
+from services.auth import Role
+from services.bootstrap import run_with
+from services.database.embedded import EmbeddedPostgres
+from services.settings import PROJECT_FOLDER
+from tests.integration.at_stripe.shop import Shop, open_shop
+from tests.integration.at_stripe.stripe_server import Stripe
+from tests.integration.outside.published import Links
+from tests.integration.outside.stand_in import running
+
+pytestmark = pytest.mark.postgres
+ENTRY = """
+import streamlit as st
+st.navigation(
+    [st.Page("admin/reconciliation.py", default=True), st.Page("home.py")], position="hidden"
+).run()
+"""
+
+
+@dataclass
+class Shown:
+    """A shop and the script that opens the page."""
+
+    shop: Shop
+    entry: Path
+
+    def page(self, role: Role = Role.ADMIN) -> AppTest:
+        """The page as somebody of a role sees it."""
+        app = AppTest.from_file(str(self.entry), default_timeout=20)
+        tokens: Any = self.shop.services.tokens
+        app.session_state["token"] = tokens.issue("some.one", role, self.shop.utility.now)
+        return app.run()
+
+
+@pytest.fixture(scope="module")
+def shown() -> Iterator[Shown]:
+    """A shop with a payment that both know, and one that only Stripe has."""
+    folder = Path(tempfile.mkdtemp(prefix="billing-reconciliation-"))
+    folder.chmod(0o711)
+    server = EmbeddedPostgres(folder / "data")
+    server.start()
+    stripe = Stripe(Links())
+    with running(stripe.server()) as listening:
+        shop = open_shop(server.database("shop"), folder, stripe, listening)
+        shop.paid("M1")
+        bill = shop.bill("M2")
+        stripe.pay(bill.payment_url or "")
+        stripe.lose()
+        run_with(shop.services, Scheduler(shop.services))
+        entry = folder / "main.py"
+        entry.write_text(ENTRY)
+        for name in ("admin", "home.py"):
+            (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
+        yield Shown(shop, entry)
+        run_with(None)
+        shop.assert_sound()
+        shop.services.close()
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def words(app: AppTest) -> str:
+    """All that stands on the page."""
+    assert not app.exception
+    shown = (*app.markdown, *app.caption, *app.error, *app.success, *app.info, *app.subheader)
+    return "\n".join(str(e.value) for e in shown)
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(b for b in app.button if b.label == label).click().run()
+
+
+def test_an_engineer_is_told_that_it_is_for_administrators(shown: Shown) -> None:
+    assert "for administrators" in words(shown.page(Role.ENGINEER))
+
+
+def test_while_stripe_is_away_it_says_so_and_the_ledger_is_there(shown: Shown) -> None:
+    with shown.shop.server.away():
+        app = press(shown.page(), "Compare now")
+    said = words(app)
+    assert "Stripe cannot be reached." in said
+    assert "It adds up" in said
+
+
+def test_differences_come_first_and_are_taken_up(shown: Shown) -> None:
+    app = press(shown.page(), "Compare now")
+    said = words(app)
+    assert "1 difference" in said
+    assert "INV\\-000002" in said
+    assert "Only at Stripe" in said
+    assert [m.value for m in app.metric] == ["₹540.35"]
+    app = press(app, "Take up what only Stripe has")
+    assert "No difference" in words(app)
+    assert [m.label for m in app.metric] == ["2 payments the same"]
+    (bill,) = shown.shop.utility.bills_of("M2")
+    assert bill.status == "paid"
+
+
+def test_reading_the_events_is_kept_among_the_last_looks(shown: Shown) -> None:
+    app = press(shown.page(), "Read Stripe's events")
+    assert "**Events read, " in words(app)
+
+
+def test_dates_too_far_apart_are_refused_in_words(shown: Shown) -> None:
+    app = shown.page()
+    today = shown.shop.utility.today
+    app.date_input[0].set_value((today.replace(year=today.year - 1), today))
+    assert "92 days at most" in words(press(app, "Compare now"))
+
+
+def test_without_stripe_only_the_ledger_is_shown(shown: Shown) -> None:
+    run_with(replace(shown.shop.services, reconciliation=None))
+    try:
+        said = words(shown.page())
+    finally:
+        run_with(shown.shop.services, Scheduler(shown.shop.services))
+    assert "Stripe is not configured" in said
+    assert "It adds up" in said
