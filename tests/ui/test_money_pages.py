@@ -29,7 +29,13 @@ PAGES = (
     "admin/customers.py",
     "admin/customer.py",
 )
-OTHERS = ("bill.py", "home.py", "admin/bills.py", "engineer/my_readings.py", "admin/network.py")
+# Whatever these link to.
+_FOLDER = PROJECT_FOLDER / "pages"
+OTHERS = (
+    "bill.py",
+    "home.py",
+    *(f"{page.parent.name}/{page.name}" for page in _FOLDER.glob("*/[a-z]*.py")),
+)
 
 
 @dataclass
@@ -42,7 +48,7 @@ class Office:
 
     def open(self, file: str, role: Role = Role.ADMIN, **query: str) -> AppTest:
         """The page in that file, under an address with this query."""
-        pages = [file, *(other for other in (*PAGES, *OTHERS) if other != file)]
+        pages = [file, *(other for other in OTHERS if other != file)]
         listed = ", ".join(f'st.Page("{p}", default={p == file})' for p in pages)
         # Never a name that the folder has: those are links to the real pages.
         entry = self.folder / f"open-{Path(file).name}"
