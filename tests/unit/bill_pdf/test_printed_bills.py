@@ -1,5 +1,6 @@
 """Five very different bills: what each one prints, on how many pages, and that it adds up."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
@@ -92,6 +93,12 @@ def test_the_same_bill_gives_the_same_bytes(name: str) -> None:
     first, second = (render(bills.ALL[name]()) for _ in range(2))
     assert first == second
     assert render(replace(bills.ALL[name](), account_no="another")) != first
+
+
+def test_bills_printed_at_once_are_those_printed_alone() -> None:
+    made = [make() for make in bills.ALL.values()] * 3
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(render, made)) == [render(bill) for bill in made]
 
 
 @pytest.mark.parametrize("name", bills.ALL)
