@@ -233,8 +233,10 @@ class CashDesk:
             reference=row["reference"],
             between=(on - TWICE_WITHIN, on + TWICE_WITHIN),
         )
-        if alike:
-            raise LooksLikeTwice(tuple(alike))
+        # A second click may find what the first has just stored: that is this very payment.
+        others = tuple(payment for payment in alike if payment.id != row["id"])
+        if others:
+            raise LooksLikeTwice(others)
 
 
 def _noon(day: date, zone: ZoneInfo) -> datetime:
