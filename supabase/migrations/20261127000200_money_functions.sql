@@ -277,44 +277,6 @@ begin
     where b.owed is not null and b.owed <> 'null'::jsonb;
 end $$;
 
-drop function public.issue_bill(jsonb);
-create function public.issue_bills(p jsonb) returns jsonb
-language plpgsql set search_path = '' as $$
-declare
-    v_ids uuid[] := array(select (x ->> 'bill_id')::uuid from jsonb_array_elements(p -> 'bills') x);
-    v_drafts uuid[];
-    v_base bigint;
-begin
-    perform private.set_actor(p);
-    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
-    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
-    if exists (select 1 from public.bills where id = any (v_ids) and status = 'void') then
-        perform private.refuse('EB005', 'A void bill cannot be issued.');
-    end if;
-    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by period_end, id for update);
-    update public.counters set last_number = last_number + cardinality(v_drafts)
-    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
-    update public.bills
-    set status = 'issued', number = v_base + array_position(v_drafts, id), issued_at = (p ->> 'issued_at')::timestamptz,
-        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
-    where id = any (v_drafts);
-    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
-    select o.id, x.bill_id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end
-    from jsonb_to_recordset(p -> 'bills') as x(bill_id uuid, owed jsonb)
-    cross join lateral jsonb_to_record(x.owed) as o(id uuid, steps jsonb, status text)
-    where x.bill_id = any (v_drafts)
-    on conflict (bill_id, kind, occasion) do nothing;
-    return jsonb_build_object(
-        'issued', cardinality(v_drafts),
-        'bills', (select coalesce(jsonb_agg(private.bill_json(i.id) order by i.place), '[]')
-                  from unnest(v_ids) with ordinality as i(id, place)));
-end $$;
-comment on function public.issue_bills is
-    'Approves drafts together, all or none: {actor, bills: [{bill_id, owed}], issued_at, issued_on, due_date} -> {issued, bills}. One issued already is answered as it is.';
-
 create function private.void_one(p_bill_id uuid, p_reason text, p_on date) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -359,55 +321,83 @@ comment on function public.void_bill is
     'Voids the last bill of a meter''s chain; what was paid on it stays with the account and pays what else is open: {actor, bill_id, reason, on?, owed?}.';
 
 -- Payments.
+-- Payments are stored and counted together: one after the other costs milliseconds each.
+create function private.store_payments(p_rows jsonb) returns uuid[]
+language plpgsql set search_path = '' as $$
+declare
+    v_new uuid[];
+begin
+    with stored as (
+        insert into public.payments (id, bill_id, customer_id, amount_minor, currency, method, reference, received_at,
+                                     received_on, book, provider_id, recorded_by)
+        select x.id, x.bill_id, coalesce(x.customer_id, b.customer_id), x.amount_minor, x.currency, x.method,
+               coalesce(x.reference, ''), x.received_at, x.received_on, coalesce(x.book, 'account'), x.provider_id,
+               current_setting('billing.actor')
+        from jsonb_to_recordset(p_rows) as x(
+            id uuid, bill_id uuid, customer_id uuid, amount_minor bigint, currency text, method text, reference text,
+            received_at timestamptz, received_on date, book text, provider_id text)
+        left join public.bills b on b.id = x.bill_id
+        on conflict do nothing
+        returning id
+    )
+    select coalesce(array_agg(s.id order by r.place), '{}') into v_new
+    from stored s
+    join (select (x ->> 'id')::uuid as id, min(place) as place
+          from jsonb_array_elements(p_rows) with ordinality as e(x, place) group by 1) r using (id);
+    return v_new;
+end $$;
+comment on function private.store_payments is
+    'Stores those payments that are not there already (by id or by the provider''s id): the new ones'' ids, in order.';
+
+create function private.post_payments(p_ids uuid[], p_apply text) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_ids uuid[] := array(
+        select y.id from unnest(p_ids) with ordinality as i(id, place)
+        join public.payments y on y.id = i.id
+        where y.customer_id is not null order by i.place);
+begin
+    perform private.post_entries((
+        select jsonb_agg(jsonb_build_object(
+            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
+            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
+            order by i.place)
+        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
+    if p_apply = 'none' then
+        return;
+    end if;
+    perform private.allocate((
+        with credits as (
+            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
+                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
+            from unnest(v_ids) with ordinality as i(id, place)
+            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
+            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
+        )
+        select jsonb_agg(jsonb_build_object(
+                   'credit', c.id, 'debit', o.entry_id,
+                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
+        from credits c
+        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
+        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
+    if p_apply = 'oldest' then
+        perform private.settle(array(
+            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
+    end if;
+end $$;
+comment on function private.post_payments is
+    'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
+
 create function private.take_payment(p_row jsonb) returns boolean
 language plpgsql set search_path = '' as $$
 declare
-    y public.payments;
+    v_new uuid[] := private.store_payments(jsonb_build_array(p_row));
 begin
-    insert into public.payments (id, bill_id, customer_id, amount_minor, currency, method, reference, received_at,
-                                 received_on, book, provider_id, recorded_by)
-    select x.id, x.bill_id, coalesce(x.customer_id, b.customer_id), x.amount_minor, x.currency, x.method,
-           coalesce(x.reference, ''), x.received_at, x.received_on, coalesce(x.book, 'account'), x.provider_id,
-           current_setting('billing.actor')
-    from jsonb_to_record(p_row) as x(
-        id uuid, bill_id uuid, customer_id uuid, amount_minor bigint, currency text, method text, reference text,
-        received_at timestamptz, received_on date, book text, provider_id text)
-    left join public.bills b on b.id = x.bill_id
-    on conflict do nothing
-    returning * into y;
-    if not found then
-        return false;
-    end if;
-    if y.customer_id is not null then
-        perform private.post_payment(y, coalesce(p_row ->> 'apply', 'oldest'));
-    end if;
-    return true;
+    perform private.post_payments(v_new, coalesce(p_row ->> 'apply', 'oldest')) where v_new <> '{}';
+    return v_new <> '{}';
 end $$;
 comment on function private.take_payment is
     'Stores a payment and counts it, unless it is there already (by id or by the provider''s id); whether it was new.';
-
-create function private.post_payment(y public.payments, p_apply text) returns void
-language plpgsql set search_path = '' as $$
-declare
-    v_entry uuid := gen_random_uuid();
-    v_due public.open_items;
-begin
-    perform private.post_entries(jsonb_build_array(jsonb_build_object(
-        'id', v_entry, 'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
-        'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)));
-    if y.book <> 'account' or p_apply = 'none' then
-        return;
-    end if;
-    select o.* into v_due from public.open_items o join public.ledger_entries e on e.id = o.entry_id
-    where e.bill_id = y.bill_id and e.kind = 'bill' and e.currency = y.currency and o.open_minor > 0;
-    if found then
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v_entry, 'debit', v_due.entry_id, 'amount', least(v_due.open_minor, y.amount_minor))));
-    end if;
-    perform private.settle(array[y.customer_id]);
-end $$;
-comment on function private.post_payment is
-    'Counts a payment in its account: the bill that it names first, then the oldest that is open; "none" leaves it unapplied.';
 
 create function private.check_payment(p_row jsonb) returns void
 language plpgsql stable set search_path = '' as $$
@@ -464,27 +454,33 @@ comment on function private.owe_thanks is
 create or replace function public.record_payments(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-    v_row jsonb;
-    v_new integer := 0;
+    v_apply text;
+    v_new uuid[];
 begin
     perform private.set_actor(p);
     perform private.set_owed(p);
     perform private.lock_customers(array(
         select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
         from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
-    for v_row in select x from jsonb_array_elements(p -> 'payments') x loop
-        -- A repeat of the call counts nothing twice.
-        continue when exists (select 1 from public.payments where id = (v_row ->> 'id')::uuid);
-        perform private.check_payment(v_row);
-        if private.take_payment(v_row) then
-            v_new := v_new + 1;
-            perform private.owe_thanks((v_row ->> 'id')::uuid, p #> '{owed,payment_received}');
-        end if;
+    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
+    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
+    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
+    v_new := private.store_payments(p -> 'payments');
+    foreach v_apply in array array['oldest', 'bill', 'none'] loop
+        perform private.post_payments(f.ids, v_apply)
+        from (select array_agg(i.id order by i.place) as ids
+              from unnest(v_new) with ordinality as i(id, place)
+              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
+                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
+        where f.ids is not null;
     end loop;
-    return jsonb_build_object('recorded', v_new);
+    if p #> '{owed,payment_received}' is not null then
+        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
+    end if;
+    return jsonb_build_object('recorded', cardinality(v_new));
 end $$;
 comment on function public.record_payments is
-    'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account.';
+    'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account.';
 
 create function private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) returns void
 language sql set search_path = '' as $$
@@ -529,7 +525,7 @@ begin
         perform private.refuse('EB005', 'This payment went back already.');
     end if;
     update public.payments set customer_id = v_customer, bill_id = b.id where id = y.id returning * into y;
-    perform private.post_payment(y, 'oldest');
+    perform private.post_payments(array[y.id], 'oldest');
     perform private.owe_thanks(y.id, p #> '{owed,payment_received}');
     perform private.resolve_flag(y.id, 'unknown_bill', format('Assigned to account %s.',
         (select account_no from public.customers where id = v_customer)));
@@ -1083,7 +1079,8 @@ select y.id, y.bill_id, b.number as bill_number, y.customer_id, c.account_no, c.
            when -o.open_minor = y.amount_minor then 'unapplied'
            else 'partly_applied'
        end as status,
-       lower(concat_ws(' ', private.invoice_reference(b.number), c.account_no, c.name, y.reference, y.provider_id)) as search
+       lower(concat_ws(' ', private.invoice_reference(b.number), c.account_no, c.name, y.reference, y.provider_id)) as search,
+       coalesce(w.spent_minor, 0)::bigint as spent_minor
 from public.payments y
 left join public.bills b on b.id = y.bill_id
 left join public.customers c on c.id = y.customer_id
@@ -1095,8 +1092,13 @@ left join lateral (
     from public.payment_returns x where x.payment_id = y.id) r on true
 left join lateral (
     select array_agg(g.reason order by g.reason) as flags from public.payment_flags g
-    where g.payment_id = y.id and g.resolved_at is null) f on true;
+    where g.payment_id = y.id and g.resolved_at is null) f on true
+left join lateral (
+    select sum(a.amount_minor) as spent_minor
+    from public.allocations a join public.ledger_entries d on d.id = a.debit_entry_id
+    where a.credit_entry_id = e.id and d.kind in ('payout', 'deposit_used')) w on true;
 comment on view public.payment_list is 'Payments with what is left of each, what went back, and the flags that nobody has looked at.';
+comment on column public.payment_list.spent_minor is 'Paid out as credit, or used of a deposit: it cannot go back as a refund as well.';
 
 create view public.payment_flag_list with (security_invoker = true) as
 select f.payment_id, f.reason, f.detail, f.raised_at, f.resolved_at, f.resolved_by, f.resolution, y.amount_minor, y.currency,

@@ -119,7 +119,8 @@ $$;
 comment on function public.draft_choice is
     'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
 
-create or replace function public.issue_bills(p jsonb) returns jsonb
+drop function public.issue_bill(jsonb);
+create function public.issue_bills(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
     v_ids uuid[] := array(select (x ->> 'bill_id')::uuid from jsonb_array_elements(p -> 'bills') x);
