@@ -5,14 +5,13 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.money_words import entry_kind
+from pages.money_words import OFFICE_METHODS, entry_kind
 from pages.once import form_id
 from pages.payment_actions import attempt
 from pages.payment_form import ask_payment
 from pages.shell import now, services
 from pages.words import day, money, plain
 from services.auth import Principal
-from services.cash_entries import METHODS, check_reference
 from services.domain.accounts import Account, Book, LedgerEntry
 from services.domain.money import Money
 
@@ -84,7 +83,7 @@ def _ask_pay_out(account: Account, book: Book, most: int, principal: Principal) 
     with st.form(f"form-{form}", border=False):
         amount = _ask_amount(account, form, most)
         method = st.selectbox(
-            "By", list(METHODS), format_func=METHODS.__getitem__, key=f"method-{form}"
+            "By", list(OFFICE_METHODS), format_func=OFFICE_METHODS.__getitem__, key=f"method-{form}"
         )
         reference = st.text_input(
             "Reference", placeholder="Of the transfer or cheque", key=f"reference-{form}"
@@ -94,7 +93,6 @@ def _ask_pay_out(account: Account, book: Book, most: int, principal: Principal) 
             return
 
     def pay_out() -> None:
-        check_reference(method, reference.strip())
         services().refunds.pay_out(
             customer_id=account.id,
             amount=amount,

@@ -6,11 +6,12 @@ from typing import Final
 
 import streamlit as st
 
+from pages.money_words import METHOD_NAME
 from pages.parts import chosen_page, page_number
 from pages.shell import services
 from pages.words import count, money, plain
-from services.domain.accounts import Book, EntryKind, PaymentMethod
-from services.domain.books import Aged, AgedTotal, MonthBook, MonthBooks
+from services.domain.accounts import Book, EntryKind
+from services.domain.books import AgedTotal, MonthBook, MonthBooks
 
 _PAGE_SIZE: Final = 10
 _BOOKS: Final[dict[Book, str]] = {"account": "Customers' accounts", "deposit": "Deposits held"}
@@ -28,14 +29,6 @@ _KINDS: Final[dict[EntryKind, str]] = {
     "fee": "Fees charged",
     "fee_undone": "Fees taken back",
     "deposit_used": "Deposits used for bills",
-}
-_METHODS: Final[dict[PaymentMethod, str]] = {
-    "cash": "Cash",
-    "cheque": "Cheque",
-    "bank": "Bank",
-    "mobile_money": "Mobile money",
-    "card": "Card",
-    "stripe": "Online (Stripe)",
 }
 
 
@@ -59,7 +52,7 @@ def show_methods(books: MonthBooks) -> None:
         st.markdown("**Money by method**")
         rows = [
             (
-                f"{_METHODS[m.method]}, {m.currency}",
+                f"{METHOD_NAME[m.method]}, {m.currency}",
                 money(m.received_minor, m.currency),
                 money(m.returned_minor, m.currency),
             )
@@ -82,7 +75,7 @@ def show_receivables(month: date, books: MonthBooks) -> None:
     rows = [
         (
             f"{c.account_no} {c.customer_name}",
-            money(_past_due(c), c.currency),
+            money(c.past_due_minor, c.currency),
             money(c.balance_minor, c.currency),
         )
         for c in found.customers
@@ -141,7 +134,3 @@ def _show_total(total: AgedTotal, books: MonthBooks) -> None:
         if closing != total.balance_minor:
             apart = money(closing - total.balance_minor, total.currency)
             st.error(f"The ledger has {plain(apart)} more than this. Check the ledger below.")
-
-
-def _past_due(aged: Aged) -> int:
-    return aged.late_30_minor + aged.late_60_minor + aged.late_90_minor + aged.later_minor

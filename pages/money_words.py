@@ -15,6 +15,11 @@ METHOD: Final[dict[PaymentMethod, str]] = {
     "card": "card",
     "stripe": "online by Stripe",
 }
+# As lists show them; what comes by Stripe nobody enters.
+METHOD_NAME: Final = {method: f"{how[0].upper()}{how[1:]}" for method, how in METHOD.items()}
+OFFICE_METHODS: Final[dict[PaymentMethod, str]] = {
+    m: name for m, name in METHOD_NAME.items() if m != "stripe"
+}
 PAYMENT_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "applied": ("Applied", "green"),
     "partly_applied": ("Partly applied", "violet"),
@@ -110,5 +115,4 @@ def entry_more(entry: LedgerEntry) -> str:
 
 def received(method: PaymentMethod, on: date, reference: str = "") -> str:
     """How and when money came or went: Bank transfer T-17, 12 Nov 2026."""
-    how = METHOD[method]
-    return f"{how[0].upper()}{how[1:]} {reference}".strip() + f", {day(on)}"
+    return f"{METHOD_NAME[method]} {reference}".strip() + f", {day(on)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -27,12 +27,39 @@ _IN_WORDS: Final[dict[StepStatus, str]] = {
     "failed": "failed",
 }
 _LONG: Final = 30
+Status = TypeVar("Status")
 
 
 def status_badge(status: str, names: dict[str, tuple[str, Color]]) -> None:
     """A status as people call it, in its colour; the words alone say it too."""
     label, color = names.get(status, (status, "gray"))
     st.badge(label, color=color)
+
+
+def search_and_status(
+    placeholder: str, status_of: Mapping[str, Status]
+) -> tuple[str, Status | None]:
+    """What to look for in a list; each filter is part of the address, so it can be linked to."""
+    with st.grid(2, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell():
+            text = st.text_input(
+                "Search",
+                key="q",
+                type="search",
+                placeholder=placeholder,
+                live=True,
+                bind="query-params",
+            )
+        with grid.cell():
+            status = st.selectbox(
+                "Status",
+                list(status_of),
+                index=None,
+                key="status",
+                placeholder="Every status",
+                bind="query-params",
+            )
+    return text or "", status_of.get(status or "")
 
 
 def page_number(*, total: int, page_size: int, key: str) -> int:

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 import streamlit as st
 
+from pages.money_words import OFFICE_METHODS
 from pages.once import form_done, form_id
 from pages.shell import now, services
 from pages.words import money, plain
 from services.auth import Principal
-from services.cash_entries import METHODS, InvalidEntry, check_reference
+from services.cash_entries import InvalidEntry
 from services.database.errors import IllegalChange, NotFound
 from services.domain.accounts import Allocation, Payment, PaymentMethod
 from services.domain.money import InvalidMoney, Money
@@ -62,7 +63,7 @@ def _ask_refund(payment: Payment, principal: Principal) -> None:
     st.markdown(f"The payer gets money back. At most **{left}** can still go back.")
     by_stripe = payment.method == "stripe" and services().refunds.stripe is not None
     ways: dict[PaymentMethod, str] = {"stripe": "Stripe, to the card it came from"}
-    ways = ways | METHODS if by_stripe else dict(METHODS)
+    ways = ways | OFFICE_METHODS if by_stripe else dict(OFFICE_METHODS)
     with st.form(f"form-{form}", border=False):
         amount = st.text_input(
             f"Amount ({payment.currency})",
@@ -82,8 +83,6 @@ def _ask_refund(payment: Payment, principal: Principal) -> None:
     how: dict[str, Any] = {"by_stripe": way == "stripe", "method": way, "reference": reference}
 
     def refund() -> None:
-        if way != "stripe":
-            check_reference(way, reference.strip())
         services().refunds.refund(
             payment_id=payment.id,
             amount=amount.strip(),

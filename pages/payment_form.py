@@ -4,13 +4,13 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.money_words import received
+from pages.money_words import OFFICE_METHODS, received
 from pages.once import form_done, form_id
 from pages.shell import now, services, today
 from pages.words import money, plain
 from services.auth import Principal
 from services.cash_desk import LooksLikeTwice, Receipt
-from services.cash_entries import EARLIEST, METHODS, InvalidEntry
+from services.cash_entries import EARLIEST, InvalidEntry
 from services.database.errors import IllegalChange
 from services.domain.accounts import Account
 from services.domain.money import Money
@@ -83,7 +83,10 @@ def _ask_fields(form: str, account: Account, bill: Bill | None) -> dict[str, Any
             ).strip()
         with grid.cell():
             body["method"] = st.selectbox(
-                "Paid by", list(METHODS), format_func=METHODS.__getitem__, key=f"method-{form}"
+                "Paid by",
+                list(OFFICE_METHODS),
+                format_func=OFFICE_METHODS.__getitem__,
+                key=f"method-{form}",
             )
         with grid.cell():
             body["received_on"] = st.date_input(

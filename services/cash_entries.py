@@ -6,19 +6,11 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from services.domain.accounts import PaymentMethod
 from services.domain.money import InvalidMoney, Money
 
 EARLIEST: Final = date(2000, 1, 1)
 # Beyond any bill there is, and far from what a bigint cannot hold.
 MOST_MINOR: Final = 10**15
-METHODS: Final[dict[PaymentMethod, str]] = {
-    "cash": "Cash",
-    "mobile_money": "Mobile money",
-    "bank": "Bank transfer",
-    "cheque": "Cheque",
-    "card": "Card",
-}
 NEEDS_REFERENCE: Final = frozenset({"cheque", "bank", "mobile_money"})
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from services.auth import Principal, Role, require
+from services.cash_entries import check_reference
 from services.database.errors import IllegalChange, NotFound
 from services.database.service import DatabaseService
 from services.domain.accounts import Book, FlagReason, PaymentMethod, PaymentReturn
@@ -61,7 +62,8 @@ class PaymentCorrections:
         """Give a customer credit of their account back, or of the deposit that is held.
 
         `return_id` makes it the same one when it is repeated. Raises NotAllowed, ReasonMissing,
-        InvalidMoney, NotFound, and IllegalChange when there is not so much.
+        InvalidMoney, InvalidEntry (no reference), NotFound, and IllegalChange when there is not so
+        much.
         """
         require(principal, Role.ADMIN)
         why = given(reason)
@@ -69,6 +71,7 @@ class PaymentCorrections:
         if account.currency is None:
             raise IllegalChange("EB005", "This customer has no account with money yet.")
         paid = above_zero(amount, account.currency)
+        check_reference(method, reference.strip())
         row: dict[str, Any] = {"customer_id": customer_id, "kind": "payout", "book": book}
         row |= {"amount_minor": paid.minor, "currency": paid.currency}
         row |= {"method": method, "reference": reference.strip()}

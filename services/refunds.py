@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from services.auth import Principal, Role, require
+from services.cash_entries import check_reference
 from services.database.errors import IllegalChange
 from services.database.transport import DatabaseError
 from services.domain.accounts import Payment, PaymentMethod, PaymentReturn
@@ -50,7 +51,8 @@ class Refunds(PaymentCorrections):
         By Stripe `method` does not matter, and the answer's status is "done", "failed" with the
         reason, or "pending" while Stripe is away. `return_id` makes it the same refund when it is
         repeated. Raises NotAllowed, ReasonMissing, InvalidMoney, NotFound, UnchargeableAmount,
-        and IllegalChange when that is more than what is left or Stripe is not configured.
+        InvalidEntry (by hand without a reference), and IllegalChange when that is more than what
+        is left or Stripe is not configured.
         """
         require(principal, Role.ADMIN)
         why = given(reason)
@@ -65,6 +67,7 @@ class Refunds(PaymentCorrections):
         if minor == 0:
             raise IllegalChange("EB005", "All of this payment went back already.")
         if not by_stripe:
+            check_reference(method, reference.strip())
             return self._record(row, why, principal, now, return_id)
         self._check_stripe(payment, minor)
         row |= {"method": "stripe", "status": "pending"}

@@ -69,6 +69,11 @@ class Aged(Amounts):
     credit_minor: int
     balance_minor: int
 
+    @property
+    def past_due_minor(self) -> int:
+        """What should have been paid by the month's end."""
+        return self.late_30_minor + self.late_60_minor + self.late_90_minor + self.later_minor
+
 
 class AgedTotal(Aged):
     """Of all customers of a currency."""
