@@ -96,10 +96,12 @@ class Sender:
             return self._lines.setdefault(threading.get_ident(), new)
 
 
-def killed_and_started_again(server: EmbeddedPostgres, dsn: str) -> None:
-    """kill -9 of the database server with all its children; it is back a moment later."""
+def killed_and_started_again(server: EmbeddedPostgres, dsn: str, sender: Sender) -> None:
+    """kill -9 of the database server with all its children; it is back once a sender noticed."""
     kill_now([server_pid(server), *children(dsn)])
-    time.sleep(1)
+    noticed_by = time.monotonic() + PATIENCE_SECONDS / 2
+    while not sender.answers[503] and time.monotonic() < noticed_by:
+        time.sleep(0.1)
     server.start()
 
 
@@ -122,7 +124,7 @@ def test_each_payment_is_counted_once_whatever_happens(
         with ThreadPoolExecutor(AT_ONCE) as threads:
             taken = [threads.submit(sender.deliver, raw) for raw in deliveries]
             taken[len(taken) // 2].result()
-            killed_and_started_again(server, dsn)
+            killed_and_started_again(server, dsn, sender)
         for one in taken:
             one.result()
     assert sender.answers[200] == len(deliveries)
