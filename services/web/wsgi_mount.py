@@ -1,20 +1,24 @@
 """How the HTTP API hangs in the one process: a WSGI app on a worker pool of its own.
 
 A body is read before a worker is taken, so slow senders cannot keep the workers busy; requests
-beyond what may wait are turned away instead of filling the memory.
+beyond what may wait are turned away instead of filling the memory. An answer goes back whole: each
+turn between a worker and the event loop waits for both, and under load that is most of the time.
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
-from a2wsgi import WSGIMiddleware
+from a2wsgi.wsgi import build_environ
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+from werkzeug.test import run_wsgi_app
 
 from services.web.body import LARGEST_BODY
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 BODY_SECONDS = 20.0
 MOST_WAITING = 200
@@ -31,17 +35,17 @@ class _SenderGone(Exception):
 
 
 class WsgiMount:
-    """An ASGI app around a WSGI app that sees full paths, whatever it is mounted under."""
+    """An ASGI app around a WSGI app of small answers; it sees full paths, wherever mounted."""
 
     def __init__(self, app: "WSGIApplication", *, workers: int) -> None:
-        # a2wsgi has types of its own for the same protocols.
-        self._app = cast(ASGIApp, WSGIMiddleware(cast(Any, app), workers=workers))
+        self._app = app
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="api")
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a WebSocket is closed."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
         elif self._waiting >= MOST_WAITING:
             await _refuse(429, "too_many_requests", "Too many requests wait. Try again shortly.")(
                 scope, receive, send
@@ -64,9 +68,19 @@ class WsgiMount:
         except _SenderGone:
             return
         else:
-            await self._app(_as_wsgi_likes_it(scope, body), _once(body), send)
+            await self._answer(_environ(scope, body), send)
             return
         await answer(scope, receive, send)
+
+    async def _answer(self, environ: "WSGIEnvironment", send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        chunks, status, headers = await loop.run_in_executor(
+            self._workers, run_wsgi_app, self._app, environ, True
+        )
+        code, sent = int(status.split(" ", 1)[0]), headers.to_wsgi_list()
+        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in sent]
+        await send({"type": "http.response.start", "status": code, "headers": raw})
+        await send({"type": "http.response.body", "body": b"".join(chunks)})
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -89,19 +103,14 @@ async def _read_body(receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _as_wsgi_likes_it(scope: Scope, body: bytes) -> Scope:
-    """The scope with the body's true length, the full path, and a query of ASCII."""
+def _environ(scope: Scope, body: bytes) -> "WSGIEnvironment":
+    """What WSGI is told: the body's true length, the full path, and a query of ASCII."""
     headers = [(name, value) for name, value in scope["headers"] if name not in _OWN_HEADERS]
     headers.append((b"content-length", str(len(body)).encode("ascii")))
     query = scope["query_string"].decode("ascii", "replace").encode("ascii", "replace")
-    return {**scope, "headers": headers, "query_string": query, "root_path": ""}
-
-
-def _once(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
+    plain = {**scope, "headers": headers, "query_string": query, "root_path": ""}
+    # a2wsgi has types of its own for the same protocols.
+    return cast("WSGIEnvironment", build_environ(cast(Any, plain), cast(Any, BytesIO(body))))
 
 
 def _refuse(status: int, code: str, message: str) -> JSONResponse:
