@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # Older bills are rendered when somebody asks for them.
 _RECENT: Final = timedelta(days=3)
+# Laying out needs a core, and leaves the other threads alone; more would only take from the pages.
+AT_ONCE: Final = 2
 _PRINTED_AS: Final[dict[LedgerKind, EntryKind]] = {
     "payment": "payment",
     "deposit_used": "payment",
@@ -58,9 +61,8 @@ class BillArchive:
         """Render bills of the last days that have no PDF yet; how many. `now` in UTC."""
         since = local_date(now - _RECENT, self.zone)
         bills = self.database.bills_to_print(since=since, limit=limit)
-        for bill_id in bills:
-            self._render(bill_id)
-        return len(bills)
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="print") as threads:
+            return len(list(threads.map(self._render, bills)))
 
     def _render(self, bill_id: str) -> KeptDocument:
         pdf = render(self.document(bill_id))
