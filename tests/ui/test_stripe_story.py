@@ -122,16 +122,46 @@ def it_is_paid_and_thanked_for(office: Running, page: Page, bill: Bill) -> None:
 
 
 def half_goes_back(office: Running, page: Page, bill: Bill) -> None:
-    (payment,) = office.shop.database.payments().items
-    office.shop.refund(payment, "270.17")
+    page.get_by_role("link", name="online by Stripe").click()
+    page.get_by_text("Payment of ₹540.35").wait_for()
+    settled(page)
+    refund_on_the_page(page, "540.36")
+    expect(page.get_by_text("That is more than what is left of the payment.")).to_be_visible()
+    assert office.shop.stripe.refunds == {}
+    refund_on_the_page(page, "270.17")
+    expect(page.get_by_text("The refund is stored.")).to_be_visible()
+    expect(page.get_by_text("Refund of ₹270.17")).to_be_visible()
     assert office.shop.stripe.deliver(office.webhook) == [200]
     office.finish_what_is_owed(bill)
+    the_refund_is_kept(office)
+    page.reload()
+    expect(page.get_by_text("Went back", exact=True)).to_be_visible()
     see_bill(page, office, bill)
     expect(page.get_by_text("Partly paid")).to_be_visible()
     expect(page.get_by_text("left to pay ₹270.17")).to_be_visible()
     expect(page.get_by_role("link", name="Pay online")).to_have_attribute(
         "href", office.shop.database.bill(bill.id).payment_url or ""
     )
+
+
+def refund_on_the_page(page: Page, amount: str) -> None:
+    heading = page.get_by_text("Refund it")
+    form = page.get_by_label("Amount (INR)")
+    if not form.is_visible():
+        heading.click()
+    form.fill(amount)
+    page.get_by_label("Reason").fill("Paid twice, once at the office")
+    page.get_by_role("button", name="Refund", exact=True).click()
+    settled(page)
+
+
+def the_refund_is_kept(office: Running) -> None:
+    (payment,) = office.shop.database.payments().items
+    (refund,) = office.shop.database.returns(payment_id=payment.id)
+    assert (refund.amount_minor, refund.method, refund.status) == (27017, "stripe", "done")
+    assert refund.created_by == "office.one"
+    (at_stripe,) = office.shop.stripe.refunds.values()
+    assert (at_stripe["id"], at_stripe["amount"]) == (refund.provider_id, 27017)
 
 
 def what_the_webhook_missed_is_taken_up(office: Running, page: Page, bill: Bill) -> None:
