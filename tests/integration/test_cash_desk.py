@@ -15,10 +15,7 @@ from services.auth import NotAllowed
 from services.cash_desk import CashDesk, LooksLikeTwice, Receipt
 from services.cash_entries import InvalidEntry
 from services.database.errors import IllegalChange, NotFound
-from services.domain.instalments import UnusablePlan
 from services.domain.records import Bill
-from services.jobs import overdue_marking
-from services.jobs.runs import claim, perform
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 TOTAL = 54_035  # of the bill of 117 kWh: ₹540.35
@@ -351,67 +348,3 @@ def test_money_paid_out_that_goes_back_once_more_is_owed_by_the_customer(office:
     database.record_return(actor=ADMIN.user, row=back | refund)
     assert database.account(office.bill.customer_id).balance_minor == TOTAL + 5_965
     assert office.now_of(office.bill).amount_paid_minor == 0
-
-
-# -- plans ---------------------------------------------------------------------------------------
-
-
-def agree(office: Office, bills: list[Bill], **how: Any) -> None:
-    desk, now = office.utility.services.account_desk, office.utility.now
-    parts = desk.parts(bills=bills, now=now, **how)
-    desk.agree_plan(
-        plan_id=str(uuid4()), bills=bills, parts=parts, note="asked", principal=ADMIN, now=now
-    )
-
-
-def mark_overdue(office: Office) -> str:
-    """Run the job of today; its summary."""
-    now = office.utility.now
-    context, _ = claim(
-        office.utility.services,
-        job="overdue_marking",
-        scheduled_on=office.utility.today,
-        started_by="test",
-        clock=lambda: now,
-    )
-    assert context is not None
-    ended = perform(context, overdue_marking.run)
-    assert ended is not None
-    return ended.detail
-
-
-def test_a_plan_that_is_kept_is_not_marked_and_one_that_is_not_is_broken_first(
-    office: Office,
-) -> None:
-    database = office.utility.services.database
-    agree(office, [office.bill], equal=2, first_on=office.utility.today + timedelta(days=40))
-    office.utility.now += timedelta(days=35)
-    mark_overdue(office)
-    assert office.now_of(office.bill).status == "issued", "past its due date, and in a plan"
-    office.pay("270.18", bill=office.bill)
-    office.utility.now += timedelta(days=10)
-    assert "broken" not in mark_overdue(office)
-    assert office.now_of(office.bill).status == "partially_paid"
-    office.utility.now += timedelta(days=30)
-    assert mark_overdue(office).endswith("Instalment plans broken: 1.")
-    assert office.now_of(office.bill).status == "overdue"
-    (plan,) = database.plans(customer_id=office.bill.customer_id)
-    assert (plan.status, plan.paid_minor, plan.total_minor) == ("broken", 27_018, TOTAL)
-
-
-def test_a_plan_must_fit_its_bills(office: Office) -> None:
-    with pytest.raises(InvalidEntry, match="Choose the bills"):
-        agree(office, [], equal=2)
-    with pytest.raises(UnusablePlan, match="to pay is"):
-        agree(office, [office.bill], typed=f"{office.utility.today} 500")
-    agree(office, [office.bill], typed=f"{office.utility.today} 540.35")
-    with pytest.raises(IllegalChange, match="in a plan already"):
-        agree(office, [office.bill], equal=3)
-    (plan,) = office.utility.services.database.plans()
-    desk = office.utility.services.account_desk
-    desk.cancel_plan(plan_id=plan.id, reason="paid at once", principal=ADMIN)
-    agree(office, [office.bill], equal=3)
-    stale = office.now_of(office.bill)
-    office.pay("540.35", bill=office.bill)
-    with pytest.raises(IllegalChange, match="unpaid bills"):
-        agree(office, [stale], equal=2)
