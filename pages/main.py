@@ -53,6 +53,7 @@ _DETAILS = (
     ("bill.py", "bill", "Bill"),
     ("admin/payment.py", "payment", "Payment"),
     ("admin/record_payment.py", "record-payment", "Record a payment"),
+    ("admin/stripe_events.py", "stripe-events", "Stripe's events"),
     ("admin/customer.py", "customer", "Customer"),
     ("admin/flagged_reading.py", "flagged-reading", "Flagged reading"),
     ("admin/tariff.py", "tariff", "Tariff"),

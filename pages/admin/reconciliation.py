@@ -79,5 +79,10 @@ if (found := services().reconciliation) is None:
 else:
     show_actions(found, principal)
     show_comparison()
+    st.page_link(
+        "admin/stripe_events.py",
+        label="All that Stripe told, and what became of it",
+        icon=":material/list_alt:",
+    )
 show_ledger()
 show_runs()

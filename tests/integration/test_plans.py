@@ -100,7 +100,7 @@ class TestOfACorrectedBill:
     def bill_in_a_plan(self, at: Correcting) -> Bill:
         at.utility.add_meter("M1")
         at.utility.submit("M1", 1117)
-        (bill,) = at.utility.bills_of("M1")
+        bill: Bill = at.utility.bills_of("M1")[0]
         first_on = at.utility.today + timedelta(days=10)
         agree(at.utility, [bill], equal=3, first_on=first_on)
         at.pay(bill, FIRST)
@@ -108,7 +108,7 @@ class TestOfACorrectedBill:
 
     def corrected(self, at: Correcting, bill: Bill, kwh: str) -> Bill:
         at.carry_out(at.closed_at(bill, kwh))
-        (anew,) = at.utility.bills_of("M1")
+        anew: Bill = at.utility.bills_of("M1")[0]
         return anew
 
     def plan(self, at: Correcting) -> InstalmentPlan:

@@ -23,7 +23,8 @@ PUBLISHED = json.loads((PROJECT_FOLDER / "tests" / "data" / "published_bills.jso
 KSEB = next(bill for bill in PUBLISHED if bill["id"] == "kseb-117-month")
 ADMIN_PAGES = (
     *("overview", "flagged-readings", "drafts", "bills", "customers", "payments"),
-    *("reconciliation", "books", "tariffs", "jobs", "api-keys", "services"),
+    *("reconciliation", "stripe-events", "books", "tariffs", "jobs"),
+    *("api-keys", "services"),
 )
 ENGINEER_PAGES = ("submit-reading", "my-readings")
 

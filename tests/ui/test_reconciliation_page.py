@@ -1,4 +1,7 @@
-"""The Reconciliation page, run without a browser over a real database and the tests' Stripe."""
+"""The Reconciliation page and that of Stripe's events, without a browser.
+
+Over a real database and the tests' Stripe.
+"""
 
 import shutil
 import tempfile
@@ -23,9 +26,8 @@ from tests.integration.outside.stand_in import running
 pytestmark = pytest.mark.postgres
 ENTRY = """
 import streamlit as st
-st.navigation(
-    [st.Page("admin/reconciliation.py", default=True), st.Page("home.py")], position="hidden"
-).run()
+pages = ("admin/reconciliation.py", "admin/stripe_events.py", "admin/payment.py", "home.py")
+st.navigation([st.Page(page, default=page == "{first}") for page in pages], position="hidden").run()
 """
 
 
@@ -36,8 +38,9 @@ class Shown:
     shop: Shop
     entry: Path
 
-    def page(self, role: Role = Role.ADMIN) -> AppTest:
+    def page(self, role: Role = Role.ADMIN, *, of: str = "reconciliation") -> AppTest:
         """The page as somebody of a role sees it."""
+        self.entry.write_text(ENTRY.replace("{first}", f"admin/{of}.py"))
         app = AppTest.from_file(str(self.entry), default_timeout=20)
         tokens: Any = self.shop.services.tokens
         app.session_state["token"] = tokens.issue("some.one", role, self.shop.utility.now)
@@ -60,7 +63,6 @@ def shown() -> Iterator[Shown]:
         stripe.lose()
         run_with(shop.services, Scheduler(shop.services))
         entry = folder / "main.py"
-        entry.write_text(ENTRY)
         for name in ("admin", "home.py"):
             (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
         yield Shown(shop, entry)
@@ -128,3 +130,29 @@ def test_without_stripe_only_the_ledger_is_shown(shown: Shown) -> None:
         run_with(shown.shop.services, Scheduler(shown.shop.services))
     assert "Stripe is not configured" in said
     assert "It adds up" in said
+
+
+def test_each_event_is_seen_with_what_became_of_it(shown: Shown) -> None:
+    event = {"id": "evt_odd", "object": "event", "livemode": False, "created": 1_760_000_000}
+    event |= {"type": "checkout.session.completed", "data": {"object": {"id": "cs_odd"}}}
+    received = shown.shop.services.payment_received
+    assert received is not None
+    received.apply(event=event, arrived_by="webhook", now=shown.shop.utility.now)
+    said = words(shown.page(of="stripe_events"))
+    assert "**checkout\\.session\\.completed**" in said
+    assert "Counted\\." in said
+    assert "came by the webhook" in said
+    app = shown.page(of="stripe_events")
+    app.selectbox[0].select("Kept").run()
+    said = words(app)
+    assert "1 event" in said
+    assert "It cannot be read" in said
+    assert "evt\\_odd" in said
+    app.text_input[0].set_value("no such thing").run()
+    assert "No event fits." in words(app)
+
+
+def test_what_stripe_told_is_for_administrators(shown: Shown) -> None:
+    said = words(shown.page(Role.ENGINEER, of="stripe_events"))
+    assert "for administrators" in said
+    assert "checkout" not in said
