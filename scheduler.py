@@ -344,7 +344,7 @@ class Scheduler:
     def _print_bills(self) -> None:
         while not self._stop.is_set():
             archive = self._services.bill_archive
-            if archive.print_recent(now=self._clock(), limit=SWEEP_LIMIT) < SWEEP_LIMIT:
+            if archive.print_recent(now=self._clock(), limit=SWEEP_LIMIT) == 0:
                 return
 
     def _reconcile(self) -> None:

@@ -12,6 +12,7 @@ from services.bill_documents import document_of
 from services.bill_pdf import AccountEntry, BillDocument, EntryKind, Utility, render
 from services.database.queries_documents import KeptDocument
 from services.database.service import DatabaseService
+from services.database.transport import DatabaseError
 from services.domain.accounts import EntryKind as LedgerKind
 from services.domain.period import local_date
 from services.domain.records import Bill, Reading
@@ -58,11 +59,24 @@ class BillArchive:
         return kept
 
     def print_recent(self, *, now: datetime, limit: int) -> int:
-        """Render bills of the last days that have no PDF yet; how many. `now` in UTC."""
+        """Render bills of the last days that have no PDF yet; how many. `now` in UTC.
+
+        One that cannot be rendered is logged and keeps nobody else waiting. Raises DatabaseError.
+        """
         since = local_date(now - _RECENT, self.zone)
         bills = self.database.bills_to_print(since=since, limit=limit)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="print") as threads:
-            return len(list(threads.map(self._render, bills)))
+            return sum(threads.map(self._print, bills))
+
+    def _print(self, bill_id: str) -> bool:
+        try:
+            self._render(bill_id)
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("The PDF of bill %s could not be made.", bill_id)
+            return False
+        return True
 
     def _render(self, bill_id: str) -> KeptDocument:
         pdf = render(self.document(bill_id))

@@ -94,14 +94,12 @@ begin
         from new_rows n;
     else
         insert into public.audit_log (actor, action, table_name, row_id, before, after)
-        select v_actor, 'update', tg_table_name, r.id::text, c.before, c.after
+        select v_actor, 'update', tg_table_name, r.id::text,
+               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
         from (select n.id, to_jsonb(o) as o, to_jsonb(n) as n
               from new_rows n join old_rows o on o.id = n.id
               where o is distinct from n
-              offset 0) r
-        cross join lateral (
-            select jsonb_object_agg(n.key, r.o -> n.key) as before, jsonb_object_agg(n.key, n.value) as after
-            from jsonb_each(r.n) n where r.o -> n.key is distinct from n.value) c;
+              offset 0) r;
     end if;
     return null;
 end $$;

@@ -5,9 +5,9 @@ language sql stable set search_path = '' as $$
     with recursive chain as (
         select b.id, b.customer_id, 0 as place from public.bills b where b.id = p_bill_id
         union all
-        -- On another customer's account it is no longer this one's debt.
+        -- On another customer's account it is no longer this one's debt, and a draft is none yet.
         select n.id, n.customer_id, c.place + 1
-        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id
+        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id and n.number is not null
     )
     select b from public.bills b where b.id = (select id from chain order by place desc limit 1)
 $$;
@@ -16,14 +16,17 @@ comment on function private.bill_now is
 
 create or replace function private.plan_paid(p_plan_id uuid) returns bigint
 language sql stable set search_path = '' as $$
-    select coalesce(sum(case when n.status = 'void' then p.amount_minor
-        -- Made anew lower, the customer has that much less to pay; made anew higher, what they had paid still counts.
-        else least(p.amount_minor, greatest(0, p.amount_minor - (n.total_minor - n.amount_paid_minor),
-                                            n.amount_paid_minor - (b.total_minor - p.amount_minor))) end), 0)::bigint
-    from public.plan_bills p
-    join public.bills b on b.id = p.bill_id
-    cross join lateral private.bill_now(p.bill_id) n
-    where p.plan_id = p_plan_id
+    -- A void bill has nothing to pay; one made anew lower has that much less. One made anew higher may take the
+    -- instalments before the others do: what was paid of them all since it was agreed counts, whatever is open.
+    select least(x.agreed, greatest(0, x.agreed - x.open, x.paid - x.paid_before))
+    from (select coalesce(sum(p.amount_minor), 0)::bigint as agreed,
+                 coalesce(sum(n.total_minor - n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as open,
+                 coalesce(sum(n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as paid,
+                 coalesce(sum(b.total_minor - p.amount_minor) filter (where n.status <> 'void'), 0)::bigint as paid_before
+          from public.plan_bills p
+          join public.bills b on b.id = p.bill_id
+          cross join lateral private.bill_now(p.bill_id) n
+          where p.plan_id = p_plan_id) x
 $$;
 comment on function private.plan_paid is
     'What was paid of a plan''s bills since it was agreed, or need not be paid any more, in minor units; at most what was agreed.';
@@ -44,6 +47,29 @@ language sql stable set search_path = '' as $$
           and private.plan_paid(i.id) < private.plan_total(i.id))
 $$;
 comment on function private.in_plan is 'Whether a bill, or one that it replaces, is in a plan that is kept and not yet paid.';
+
+create function private.end_plans_of_merged_bills() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    with recursive ended as (
+        select r.void_bill_id as id from new_rows r join public.bills n on n.id = r.new_bill_id
+        where n.number is null or (select count(*) from new_rows x where x.new_bill_id = r.new_bill_id) > 1
+    ), back as (
+        select id from ended
+        union
+        select b.replaces_id from back join public.bills b on b.id = back.id where b.replaces_id is not null
+    )
+    update public.instalment_plans i
+    set status = 'cancelled', ended_at = now(),
+        reason = 'Its bills were made anew, several as one or as a draft: agree on another plan.'
+    where i.status = 'active'
+      and i.id in (select p.plan_id from public.plan_bills p where p.bill_id in (select id from back));
+    return null;
+end $$;
+comment on function private.end_plans_of_merged_bills is
+    'Of a bill that holds others too, or is none yet, nobody can say which part was agreed on.';
+create trigger end_plans after insert on public.corrected_bills
+    referencing new table as new_rows for each statement execute function private.end_plans_of_merged_bills();
 
 create or replace view public.plan_list with (security_invoker = true) as
 select i.id, i.customer_id, c.account_no, c.name as customer_name, i.currency, i.reason, i.created_by, i.agreed_on, i.ended_at,

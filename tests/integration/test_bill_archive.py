@@ -9,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from services.bill_pdf import BillDocument, render
 from services.database.errors import IllegalChange
 from services.domain.records import Bill
 from tests.integration.test_bill_states import draft_of
@@ -66,6 +67,26 @@ def test_recent_bills_are_printed_by_themselves_once(utility: Utility) -> None:
     assert archive.print_recent(now=utility.now, limit=20) == 1
     assert database.bill_document(bill.id) is not None
     assert archive.print_recent(now=utility.now, limit=20) == 0
+
+
+def test_a_bill_that_cannot_be_printed_keeps_nobody_waiting(
+    utility: Utility, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive, database = utility.services.bill_archive, utility.services.database
+    good, bad = billed(utility, 1117, days_ago=30), billed(utility, 1200)
+
+    def jammed(document: BillDocument) -> bytes:
+        if document.number == bad.reference:
+            raise ValueError("no such glyph")
+        return render(document)
+
+    monkeypatch.setattr("services.bill_archive.render", jammed)
+    assert archive.print_recent(now=utility.now, limit=20) == 1
+    assert database.bill_document(good.id) is not None
+    assert f"The PDF of bill {bad.id} could not be made." in caplog.text
+    assert archive.print_recent(now=utility.now, limit=20) == 0
+    monkeypatch.undo()
+    assert archive.print_recent(now=utility.now, limit=20) == 1
 
 
 def test_a_draft_is_not_printed(utility: Utility) -> None:

@@ -15,7 +15,9 @@ from services.domain.instalments import UnusablePlan
 from services.domain.records import Bill
 from services.jobs import overdue_marking
 from services.jobs.runs import claim, perform
+from services.rebilling_plan import WrongReading
 from tests.integration.correcting import Correcting
+from tests.integration.test_bill_states import draft_of
 from tests.integration.test_cash_desk import TOTAL, Office, office
 from tests.integration.utility import ADMIN, Utility, make_utility
 
@@ -159,3 +161,39 @@ class TestOfACorrectedBill:
         plan = self.plan(at)
         assert [one.bill_id for one in plan.bills] == [anew.id]
         assert plan.paid_minor == FIRST
+
+    def test_what_one_bill_has_more_takes_nothing_from_the_plan_of_two(
+        self, at: Correcting
+    ) -> None:
+        first, second = at.chain("M1", 2)
+        agreed = first.total_minor + second.total_minor
+        agree(at.utility, [first, second], equal=2, first_on=at.utility.today)
+        at.carry_out(WrongReading(first.id, first.opening_reading_id, "900"))
+        assert self.plan(at).paid_minor == 0
+        # It takes all the instalments, being the older one.
+        at.pay(at.utility.bills_of("M1")[0], agreed)
+        plan = self.plan(at)
+        assert (plan.status, plan.paid_minor) == ("kept", agreed)
+
+    @pytest.mark.parametrize("in_plan", [slice(0, 2), slice(1, 2)])
+    def test_bills_made_anew_as_one_end_the_plan(self, at: Correcting, in_plan: slice) -> None:
+        first, second = bills = at.chain("M1", 2)
+        agree(at.utility, bills[in_plan], equal=3)
+        at.carry_out(at.closed_at(first, None))
+        (anew,) = at.utility.bills_of("M1")
+        assert anew.period_end == second.period_end
+        plan = self.plan(at)
+        assert plan.status == "cancelled"
+        assert "agree on another plan" in plan.reason
+        agree(at.utility, [anew], equal=3)
+
+    def test_a_bill_made_anew_as_a_draft_ends_the_plan(self, at: Correcting) -> None:
+        (first,) = at.chain("M1", 1)
+        at.utility.now += timedelta(days=30)
+        draft_of(at.utility, "M1", 1200)
+        agree(at.utility, [first], equal=3)
+        at.carry_out(at.closed_at(first, None))
+        (anew,) = at.utility.bills_of("M1")
+        assert (anew.status, anew.replaces_id) == ("draft", first.id)
+        plan = self.plan(at)
+        assert (plan.status, [bill.number for bill in plan.bills]) == ("cancelled", [first.number])
