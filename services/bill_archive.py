@@ -59,7 +59,7 @@ class BillArchive:
         return kept
 
     def print_recent(self, *, now: datetime, limit: int) -> int:
-        """Render bills of the last days that have no PDF yet; how many. `now` in UTC.
+        """Render bills of the last days that have no PDF yet; how many were. `now` in UTC.
 
         One that cannot be rendered is logged and keeps nobody else waiting. Raises DatabaseError.
         """

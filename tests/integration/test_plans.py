@@ -90,7 +90,7 @@ def test_a_plan_must_fit_its_bills(office: Office) -> None:
 
 
 class TestOfACorrectedBill:
-    """A plan of three instalments over the one bill of a meter, of which the first is paid."""
+    """Plans whose bills are corrected: still about the same debt, or ended with a reason."""
 
     @pytest.fixture
     def at(self, database: str, tmp_path: Path) -> Iterator[Correcting]:
