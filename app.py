@@ -138,8 +138,12 @@ class _Api:
 
     def health(self) -> tuple[Response, int]:
         """GET /api/health."""
-        health, well = health_of(self.services, scheduler_running=self.scheduler.running)
-        return jsonify(health), 200 if well else 503
+        health, serves = health_of(
+            self.services,
+            scheduler_running=self.scheduler.running,
+            jobs_held=self.scheduler.doubt is not None,
+        )
+        return jsonify(health), 200 if serves else 503
 
     def _principal(self, now: datetime) -> Principal:
         return principal_of(

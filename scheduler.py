@@ -22,15 +22,15 @@ from services.database.transport import DatabaseError
 from services.domain.period import local_date
 from services.domain.records import JobRun
 from services.jobs import meter_collection, monthly_bills, overdue_marking, payment_reminders
-from services.jobs.runs import (
+from services.jobs.clock import (
     Clock,
-    JobContext,
-    StopRequested,
-    Work,
-    claim,
-    perform,
+    ClockWatch,
+    Doubt,
+    Uptime,
+    uptime_of_machine,
     utc_now,
 )
+from services.jobs.runs import JobContext, StopRequested, Work, claim, perform
 from services.jobs.timetable import (
     PastRun,
     Timetable,
@@ -81,6 +81,10 @@ class SchedulerNotRunning(Exception):
     """The scheduler has not been started, or was stopped."""
 
 
+class DateToCome(ValueError):
+    """A run is for a date that the clock has not reached."""
+
+
 def job_of(job_id: str) -> Job:
     """The job of this id; raises UnknownJob."""
     for job in JOBS:
@@ -89,19 +93,23 @@ def job_of(job_id: str) -> Job:
     raise UnknownJob(f"There is no job {job_id!r}; there are {', '.join(j.id for j in JOBS)}.")
 
 
-def run_job(services: Services, job_id: str, at: datetime, by: str) -> JobRun:
-    """Do a job here and now as if it were `at` (aware); the run as it ended.
+def run_job(
+    services: Services, job_id: str, at: datetime, by: str, *, on: date | None = None
+) -> JobRun:
+    """Do a job here and now, when it is `at` (aware); the run as it ended.
 
-    `by` is who asked. Its scheduled date is the utility's local date of `at`. Raises UnknownJob,
-    JobAlreadyRunning, DatabaseError.
+    `by` is who asked. `on` is the run's date, today's without it: it chooses the month that is
+    billed, while bills are issued at `at`. Raises UnknownJob, DateToCome, JobAlreadyRunning,
+    DatabaseError.
     """
     job = job_of(job_id)
     began = time.monotonic()
     context = _claim_by_hand(
         services,
         job,
-        on=local_date(at, services.settings.timezone),
+        on=on or local_date(at, services.settings.timezone),
         by=by,
+        at=at,
         clock=lambda: at + timedelta(seconds=time.monotonic() - began),
     )
     return perform(context, job.work) or context.run
@@ -113,11 +121,25 @@ def _claim_by_hand(
     *,
     on: date,
     by: str,
+    at: datetime,
     clock: Clock,
     stop: threading.Event | None = None,
 ) -> JobContext:
+    today = local_date(at, services.settings.timezone)
+    if on > today:
+        raise DateToCome(
+            f"{on:%d %B %Y} is still to come: today is {today:%d %B %Y}. "
+            f"{job.id} runs for that date when it has come."
+        )
     context, run = claim(
-        services, job=job.id, scheduled_on=on, started_by=by, clock=clock, stop=stop, rerun=True
+        services,
+        job=job.id,
+        scheduled_on=on,
+        started_by=by,
+        clock=clock,
+        clock_at=at,
+        stop=stop,
+        rerun=True,
     )
     if context is None:
         raise JobAlreadyRunning(
@@ -128,12 +150,32 @@ def _claim_by_hand(
 
 
 class Scheduler:
-    """Runs the jobs of one process; every thread of it is a daemon, so that stopping is bounded."""
+    """Runs the jobs of one process; every thread of it is a daemon, so that stopping is bounded.
 
-    def __init__(self, services: Services, *, clock: Clock = utc_now) -> None:
+    Jobs go by the database's clock, and only while the process's agrees with it. A test gives a
+    `clock`, which is then also the database's if that has no `database_clock` of its own.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        clock: Clock | None = None,
+        database_clock: Clock | None = None,
+        uptime: Callable[[], Uptime | None] | None = None,
+    ) -> None:
         self._services = services
-        self._clock = clock
+        self._clock = clock or utc_now
         self._zone = services.settings.timezone
+        self._watch = ClockWatch(
+            database=services.database,
+            zone=self._zone,
+            process_clock=self._clock,
+            database_clock=database_clock or clock,
+            # The machine's uptime says nothing about a clock that a test made up.
+            uptime=uptime or ((lambda: None) if clock else uptime_of_machine),
+        )
+        self._doubt: Doubt | None = None
         self._timetables = {job.id: Timetable(job.cron, self._zone) for job in JOBS}
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -146,6 +188,20 @@ class Scheduler:
     def running(self) -> bool:
         """True between start() and stop()."""
         return self._timer is not None
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """Why the last tick did nothing: the clock was not to be believed. None when it was."""
+        return self._doubt
+
+    def confirm_clock(self, by: str) -> None:
+        """Go on with the clock as it is, because a person says that it is right.
+
+        Raises ClockInDoubt where this cannot be so, DatabaseError.
+        """
+        self._watch.confirm(by=by)
+        self._doubt = None
+        self._spawn_once("tick", self.tick)
 
     def start(self) -> None:
         """Begin: a first tick and sweep at once, then one each minute and each 15 s.
@@ -198,13 +254,14 @@ class Scheduler:
     def status(self, now: datetime) -> dict[str, Any]:
         """Whether this process runs the jobs; of each its cron, next time and last run, as JSON.
 
-        Raises DatabaseError.
+        `held` says why no job runs now, or is None. Raises DatabaseError.
         """
         last_runs = self._services.database.job_history(
             since=dict.fromkeys((job.id for job in JOBS), date.max)
         )["last_runs"]
         return {
             "running": self.running,
+            "held": self._doubt.why if self._doubt else None,
             "jobs": [
                 {
                     "id": job.id,
@@ -220,7 +277,7 @@ class Scheduler:
         """Start a job on a thread of this scheduler, whatever ran before; the run as it begins.
 
         `on` tries the run of that date again; without it the run is today's. Raises UnknownJob,
-        JobAlreadyRunning, SchedulerNotRunning, DatabaseError.
+        DateToCome, ClockInDoubt, JobAlreadyRunning, SchedulerNotRunning, DatabaseError.
         """
         job = job_of(job_id)
         if self._timer is None:
@@ -230,6 +287,7 @@ class Scheduler:
             job,
             on=on or local_date(now, self._zone),
             by=by,
+            at=self._watch.now(),
             clock=self._clock,
             stop=self._stop,
         )
@@ -259,7 +317,9 @@ class Scheduler:
     # -- the tick ------------------------------------------------------------------------------
 
     def _start_what_is_due(self) -> None:
-        now = self._clock()
+        now = self._believed_now()
+        if now is None:
+            return
         recent = local_date(now - LOOK_BACK, self._zone)
         history = self._services.database.job_history(
             since={job.id: recent for job in JOBS if job.catch_up == "latest"}
@@ -273,29 +333,52 @@ class Scheduler:
                 start = partial(self._start_if_due, job, now, installed_at, runs)
                 self._guarded(f"the start of {job.id}", start)
 
+    def _believed_now(self) -> datetime | None:
+        """The database's time, or None while it is in doubt, which is logged as it begins."""
+        now, doubt = self._watch.look(note=True)
+        if doubt is not None and self._doubt is None:
+            log.error("No job runs: %s", doubt.why)
+        self._doubt = doubt
+        return now if doubt is None else None
+
     def _start_if_due(
-        self, job: Job, now: datetime, installed_at: datetime, runs: Mapping[date, PastRun]
+        self, job: Job, now: datetime, installed_at: datetime, past: Mapping[date, PastRun]
     ) -> None:
-        # A run by hand for a date to come must not hide what is due until then.
-        runs = {on: run for on, run in runs.items() if on <= local_date(now, self._zone)}
         every = job.catch_up == "every"
         first = installed_at if every else max(installed_at, now - LOOK_BACK)
-        due = [o.on for o in self._timetables[job.id].between(first, now)]
-        wanted = next_of_every(due, runs) if every else next_of_latest(due, runs)
+        due = {o.on: o.at for o in self._timetables[job.id].between(first, now)}
+        runs = self._true_runs(job, past, now)
+        wanted = next_of_every(list(due), runs) if every else next_of_latest(list(due), runs)
         if not every:
             self._close(job, left_behind(wanted, runs))
         if wanted is None or (wanted in runs and runs[wanted].status == "running"):
             return
+        seen = past.get(wanted)
         context, _ = claim(
             self._services,
             job=job.id,
             scheduled_on=wanted,
             started_by=STARTED_BY,
             clock=self._clock,
+            clock_at=now,
             stop=self._stop,
+            # One that is over and does not count, as it was seen: another process may be first.
+            instead_of_attempt=seen.attempt if seen is not None and seen.over else None,
         )
         if context is not None:
             self._start(job, context)
+
+    def _true_runs(
+        self, job: Job, past: Mapping[date, PastRun], now: datetime
+    ) -> dict[date, PastRun]:
+        """The runs up to today, without those that were over before their time had come."""
+        timetable, today = self._timetables[job.id], local_date(now, self._zone)
+        return {
+            on: run
+            for on, run in past.items()
+            # A run by hand for a date to come must not hide what is due until then.
+            if on <= today and (not run.over or run.counts(due_at=timetable.due_on(on), now=now))
+        }
 
     def _close(self, job: Job, dates: Sequence[date]) -> None:
         """End interrupted runs that nobody will go on with."""
@@ -306,6 +389,7 @@ class Scheduler:
                 scheduled_on=on,
                 started_by=STARTED_BY,
                 clock=self._clock,
+                clock_at=self._clock(),
             )
             if context is not None:
                 self._services.database.finish_job_run(
@@ -405,7 +489,12 @@ class Scheduler:
 
 def _past_runs(rows: Sequence[Mapping[str, Any]], job: Job) -> dict[date, PastRun]:
     return {
-        date.fromisoformat(row["scheduled_on"]): PastRun(status=row["status"], over=row["over"])
+        date.fromisoformat(row["scheduled_on"]): PastRun(
+            status=row["status"],
+            over=row["over"],
+            attempt=row["attempt"],
+            clock_at=datetime.fromisoformat(row["clock_at"]) if row["clock_at"] else None,
+        )
         for row in rows
         if row["job"] == job.id
     }

@@ -9,8 +9,9 @@ import streamlit as st
 from pages.parts import facts, status_badge
 from pages.shell import now, scheduler, zone
 from pages.words import RUN_STATUS, count, cron_in_words, day, moment, plain
-from scheduler import JobAlreadyRunning, SchedulerNotRunning
+from scheduler import DateToCome, JobAlreadyRunning, SchedulerNotRunning
 from services.auth import Principal
+from services.jobs.clock import ClockInDoubt, Doubt
 
 NAMES: Final = {
     "monthly_bills": "Monthly bills",
@@ -41,6 +42,34 @@ def show_job(job: dict[str, Any], principal: Principal) -> None:
         _offer_run(job["id"], principal)
 
 
+def show_doubt(doubt: Doubt | None, principal: Principal) -> None:
+    """Why no job runs while the clock is in doubt, and the question whether it is right."""
+    if doubt is None:
+        return
+    st.error(f"No job runs now. {plain(doubt.why)}", icon=":material/schedule:")
+    if not doubt.confirmable:
+        return
+    with st.popover("The clock is right", icon=":material/check:"):
+        shown = moment(now(), zone())
+        st.markdown(
+            f"It is {plain(shown)}. If so, the jobs go on and make up for what they missed; "
+            "runs of a later date do not count. If not, set the clock right: the jobs then go on "
+            "by themselves."
+        )
+        if st.button("Yes, go on", key="confirm-clock", type="primary"):
+            _confirm_clock(principal)
+
+
+def _confirm_clock(principal: Principal) -> None:
+    try:
+        scheduler().confirm_clock(by=principal.user)
+    except ClockInDoubt as error:
+        st.warning(plain(error))
+        return
+    st.toast("The jobs go on.", icon=":material/check:")
+    st.rerun()
+
+
 def is_any_running(jobs: Sequence[dict[str, Any]]) -> bool:
     """Whether the last run of one of the scheduler's jobs is under way."""
     return any(job["last_run"] and job["last_run"]["status"] == "running" for job in jobs)
@@ -50,7 +79,7 @@ def start(job_id: str, principal: Principal, on: date | None = None) -> None:
     """Start a job on the scheduler's thread, or say why it cannot be started."""
     try:
         scheduler().run_now(job_id, by=principal.user, now=now(), on=on)
-    except (JobAlreadyRunning, SchedulerNotRunning) as error:
+    except (JobAlreadyRunning, SchedulerNotRunning, DateToCome, ClockInDoubt) as error:
         st.warning(plain(error))
         return
     st.session_state[_STARTS] = st.session_state.get(_STARTS, 0) + 1

@@ -42,6 +42,7 @@ RUN_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "done": ("Done", "green"),
     "failed": ("Failed", "red"),
     "interrupted": ("Interrupted", "orange"),
+    "disregarded": ("Wrong clock", "gray"),
 }
 _WEEKDAYS: Final = {
     "mon": "Monday",

@@ -22,12 +22,14 @@ from services.database.embedded import EmbeddedPostgresError
 from services.database.migrations import MigrationError
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.demo import NotADemoDatabase, UnableToLoadDemo, load_demo_if_empty
+from services.domain.period import local_date
 from services.domain.rating import UnableToPriceBill
 from services.domain.tariff import InvalidTariff
 from services.importing import Importer, WhatToImport
 from services.importing.load_file import DEFAULT_YEAR, YEARS, read_load
 from services.importing.source import UnreadableFile
 from services.importing.urdb import UnusableRate
+from services.jobs.clock import ClockInDoubt, ClockWatch
 from services.owed_work import FinalFailure, TemporaryFailure
 from services.price import price_load, tariff_of_file, tariff_of_rate
 from services.services import Services
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_token(commands)
     _add_demo(commands)
     _add_run_job(commands)
+    _add_confirm_clock(commands)
     _add_import(commands)
     _add_api_key(commands)
     _add_graph(commands)
@@ -110,9 +113,16 @@ def _add_run_job(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--at",
         type=_instant,
         metavar="ISO",
-        help="as if it were this time, such as 2026-03-01T02:00",
+        help="the run of this date, such as 2026-03-01: it chooses the month, not the issue date",
     )
     command.set_defaults(run=_run_job)
+
+
+def _add_confirm_clock(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "confirm-clock", help="say that the clock is right, so that held jobs go on"
+    )
+    command.set_defaults(run=_confirm_clock)
 
 
 def _add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -197,24 +207,55 @@ def _demo(_: argparse.Namespace, settings: Settings) -> int:
 
 def _run_job(given: argparse.Namespace, settings: Settings) -> int:
     # Imported here: the scheduler's own imports are for nothing in the other commands.
-    from scheduler import JobAlreadyRunning, UnknownJob, job_of, run_job  # noqa: PLC0415
+    from scheduler import (  # noqa: PLC0415
+        DateToCome,
+        JobAlreadyRunning,
+        UnknownJob,
+        job_of,
+        run_job,
+    )
 
-    at = given.at or _now()
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=settings.timezone)
     try:
         job_of(given.id)
         with _working(settings) as services:
-            run = run_job(services, given.id, at.astimezone(UTC), _actor())
+            at = _watch(services).now()
+            on = _local_date(given.at or at, settings)
+            run = run_job(services, given.id, at, _actor(), on=on)
             aside = services.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
-    except (UnknownJob, JobAlreadyRunning) as error:
+    except (UnknownJob, JobAlreadyRunning, DateToCome) as error:
         _say(str(error))
+        return 1
+    except ClockInDoubt as error:
+        _say(f"No job runs: {error}")
+        _say("If the clock is right: python -m services confirm-clock")
         return 1
     print(f"{run.job} for {run.scheduled_on}: {run.status}, {run.done_count} done, ", end="")
     print(f"{run.failed_count} set aside{f' ({run.detail})' if run.detail else ''}")
     for row in aside:
         print(f"  {row['subject']}: {row['reason']}")
     return 0 if run.status == "done" else 1
+
+
+def _confirm_clock(_: argparse.Namespace, settings: Settings) -> int:
+    with _working(settings) as services:
+        watch = _watch(services)
+        try:
+            watch.confirm(by=_actor())
+        except ClockInDoubt as error:
+            _say(str(error))
+            return 1
+        now = watch.now()
+    print(f"The clock is taken as right: {now.astimezone(settings.timezone):%d %B %Y, %H:%M}.")
+    return 0
+
+
+def _watch(services: Services) -> ClockWatch:
+    return ClockWatch(database=services.database, zone=services.settings.timezone)
+
+
+def _local_date(at: datetime, settings: Settings) -> date:
+    """The utility's local date of an instant; one without a zone is local already."""
+    return at.date() if at.tzinfo is None else local_date(at, settings.timezone)
 
 
 def _import(given: argparse.Namespace, settings: Settings) -> int:

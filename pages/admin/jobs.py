@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.job_cards import is_any_running, show_job
+from pages.job_cards import is_any_running, show_doubt, show_job
 from pages.job_history import show_history
 from pages.shell import calm, now, require_role, scheduler
 from services.auth import Role
@@ -22,8 +22,9 @@ def refreshed() -> None:
             st.rerun()
 
 
-require_role(Role.ADMIN)
+principal = require_role(Role.ADMIN)
 st.title("Jobs", anchor=False)
+show_doubt(scheduler().doubt, principal)
 if not scheduler().running:
     st.warning("The scheduler of this process is not running; jobs can run elsewhere only.")
 watched = is_any_running(scheduler().status(now())["jobs"])

@@ -7,7 +7,7 @@ from typing import Any
 from services.database.queries import Json, Queries
 from services.database.transport import Filter
 from services.domain.billing import NewBill
-from services.domain.records import BillCandidate, JobRun, Page
+from services.domain.records import BillCandidate, ClockState, JobRun, Page
 
 
 class JobQueries(Queries):
@@ -21,11 +21,15 @@ class JobQueries(Queries):
         owner: str,
         lease_seconds: int,
         started_by: str,
+        clock_at: datetime | None = None,
         rerun: bool = False,
+        instead_of_attempt: int | None = None,
     ) -> tuple[bool, JobRun]:
         """Try to take a run; whether it is ours, and the run as it stands or that is in its way.
 
-        With `rerun` also a run that is over is taken, but never one that is under way.
+        `clock_at` is the present, without it the database's. With `rerun` also a run that is over
+        is taken, with `instead_of_attempt` only if that is still its last attempt; never one that
+        is under way.
         """
         answer = self._call(
             "claim_job_run",
@@ -34,7 +38,9 @@ class JobQueries(Queries):
             owner=owner,
             lease_seconds=lease_seconds,
             started_by=started_by,
+            clock_at=clock_at.isoformat() if clock_at else None,
             rerun=rerun,
+            instead_of_attempt=instead_of_attempt,
         )
         return bool(answer["claimed"]), JobRun.model_validate(answer["run"])
 
@@ -64,12 +70,38 @@ class JobQueries(Queries):
         )
         return answer
 
+    def clock_state(self, *, machine: str) -> ClockState:
+        """The database's time, and what is known of its clock."""
+        return ClockState.model_validate(self._call("clock_state", machine=machine))
+
+    def note_clock(
+        self, *, machine: str, at: datetime, uptime_seconds: int, doubt: str | None
+    ) -> None:
+        """Keep that the clock said `at`: as right, or as in doubt until it is back."""
+        self._call(
+            "note_clock",
+            machine=machine,
+            at=at.isoformat(),
+            uptime_seconds=uptime_seconds,
+            doubt=doubt,
+        )
+
+    def confirm_clock(self, *, actor: str, machine: str, at: datetime, uptime_seconds: int) -> None:
+        """Keep that a person says that it is `at`; runs claimed later than that do not count."""
+        self._call(
+            "confirm_clock",
+            actor=actor,
+            machine=machine,
+            at=at.isoformat(),
+            uptime_seconds=uptime_seconds,
+        )
+
     def job_runs(self, *, page: int = 1, page_size: int = 20) -> Page[JobRun]:
-        """Runs, the last started first."""
+        """Runs, the last started first; those that the clock made up come after all others."""
         rows, total = self._page(
             "job_run_list",
             filters=[],
-            order=["started_at.desc", "job.asc"],
+            order=["disregarded.asc", "started_at.desc", "job.asc"],
             page=page,
             page_size=page_size,
         )

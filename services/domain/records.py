@@ -306,12 +306,29 @@ class JobRun(Record):
     attempt: int
     owner: str
     started_by: str
-    status: Literal["running", "done", "failed", "interrupted"]
+    status: Literal["running", "done", "failed", "interrupted", "disregarded"]
     done_count: int
     failed_count: int
     detail: str
     started_at: datetime
     finished_at: datetime | None
+
+
+class ClockSeen(Record):
+    """A time of the database's clock, and how long the machine had been up then."""
+
+    seen_at: datetime
+    uptime_seconds: int
+
+
+class ClockState(Record):
+    """The database's clock, and what is known of it; `seen` is this machine's last look."""
+
+    now: datetime
+    newest_seen: datetime | None
+    seen: ClockSeen | None
+    doubted_at: datetime | None
+    doubt: str
 
 
 class ApiKey(Record):

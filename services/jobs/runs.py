@@ -6,19 +6,19 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.domain.period import local_date
 from services.domain.records import JobRun
+from services.jobs.clock import Clock, utc_now
 from services.services import Services
 
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-Clock = Callable[[], datetime]
 Aside = dict[str, Any]
 
 LEASE_SECONDS = 90
@@ -97,11 +97,6 @@ class JobContext:
 Work = Callable[[JobContext], str]
 
 
-def utc_now() -> datetime:
-    """The present in UTC."""
-    return datetime.now(UTC)
-
-
 def set_aside(subject: str, reason: str) -> Aside:
     """One thing that a run could not do, and why, for an administrator to read."""
     return {"subject": subject, "reason": reason}
@@ -115,17 +110,24 @@ def claim(
     started_by: str,
     clock: Clock = utc_now,
     stop: threading.Event | None = None,
+    clock_at: datetime | None = None,
     rerun: bool = False,
+    instead_of_attempt: int | None = None,
     lease_seconds: int = LEASE_SECONDS,
 ) -> tuple[JobContext | None, JobRun]:
-    """Try to take a run: its context, or None, and the run as it stands or that is in its way."""
+    """Try to take a run: its context, or None, and the run as it stands or that is in its way.
+
+    `clock_at` is the present by the clock that the tick believes, without it the database's.
+    """
     claimed, run = services.database.claim_job_run(
         job=job,
         scheduled_on=scheduled_on,
         owner=f"{socket.gethostname()}:{os.getpid()}",
         lease_seconds=lease_seconds,
         started_by=started_by,
+        clock_at=clock_at,
         rerun=rerun,
+        instead_of_attempt=instead_of_attempt,
     )
     if not claimed:
         return None, run

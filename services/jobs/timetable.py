@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
-RunStatus = Literal["running", "done", "failed", "interrupted"]
+RunStatus = Literal["running", "done", "failed", "interrupted", "disregarded"]
 
 _SECOND = timedelta(seconds=1)
+# What clocks that are kept in time are put back by now and then.
+_SLACK = timedelta(minutes=5)
 # More than clocks are ever put back or forward.
 _CLOCK_CHANGE = timedelta(days=2)
 
@@ -25,10 +27,22 @@ class Occurrence:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """What a tick must know of a run; `over` says that nobody tries it again by itself."""
+    """What a tick must know of a run; `over` says that nobody tries it again by itself.
+
+    `clock_at` is what the clock said when its last attempt was claimed; None is a clock that
+    turned out to be wrong.
+    """
 
     status: RunStatus
     over: bool
+    attempt: int = 1
+    clock_at: datetime | None = None
+
+    def counts(self, *, due_at: datetime | None, now: datetime) -> bool:
+        """Whether a run that is over did its date's work: the date had come, and truly had."""
+        if self.clock_at is None or self.clock_at > now + _SLACK:
+            return False
+        return due_at is None or self.clock_at >= due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,14 @@ class Timetable:
             if occurrence.at >= first:
                 found.append(occurrence)
         return found
+
+    def due_on(self, on: date) -> datetime | None:
+        """When it is due on a local date, or None on a date that it does not name."""
+        midnight = datetime(on.year, on.month, on.day, tzinfo=self.zone)
+        for occurrence in self._from(midnight):
+            if occurrence.on >= on:
+                return occurrence.at if occurrence.on == on else None
+        return None
 
     def _from(self, instant: datetime) -> Iterator[Occurrence]:
         """Occurrences without end, beginning somewhat before an instant."""

@@ -9,18 +9,24 @@ NOT_CONFIGURED = "not configured"
 CONFIGURED = "configured"
 
 
-def health_of(services: Services, *, scheduler_running: bool) -> tuple[dict[str, Any], bool]:
-    """{"status": "ok" | "degraded", "services": {name: state}}, and whether all is well.
+def health_of(
+    services: Services, *, scheduler_running: bool, jobs_held: bool = False
+) -> tuple[dict[str, Any], bool]:
+    """{"status": "ok" | "degraded", "services": {name: state}}, and whether it can serve.
 
-    Without the database nothing works; a scheduler may well run in another process.
+    Without the database nothing works; a scheduler may well run in another process. Jobs that are
+    held, because the clock is in doubt, are degraded service, and requests are still served.
     """
     database = _database_state(services)
-    states = {"database": database, "scheduler": "running" if scheduler_running else "stopped"}
-    well = database == "ok"
+    scheduler = "running" if scheduler_running else "stopped"
+    if scheduler_running and jobs_held:
+        scheduler = "held: the clock is in doubt"
+    states = {"database": database, "scheduler": scheduler}
+    serves = database == "ok"
     return {
-        "status": "ok" if well else "degraded",
+        "status": "ok" if serves and not jobs_held else "degraded",
         "services": states | _outside(services),
-    }, well
+    }, serves
 
 
 def _database_state(services: Services) -> str:

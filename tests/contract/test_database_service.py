@@ -283,6 +283,21 @@ def test_a_message_is_sent_once_and_its_fate_is_kept(over: Over) -> None:
     assert (kept.status, kept.body, kept.message_id) == ("sent", message["body"], "42")
 
 
+def test_the_clock_is_looked_at_doubted_and_confirmed(over: Over) -> None:
+    at = over.utility.now
+    seen: Json = {"machine": "boot:1", "at": at, "uptime_seconds": 60}
+    over.here.note_clock(**seen, doubt=None)
+    state = over.here.clock_state(machine="boot:1")
+    assert state.seen is not None
+    assert (state.newest_seen, state.seen.seen_at, state.seen.uptime_seconds) == (at, at, 60)
+    assert abs(state.now - over.direct.clock_state(machine="boot:2").now) < timedelta(minutes=1)
+    over.here.note_clock(**seen, doubt="Too late.")
+    doubted = over.here.clock_state(machine="boot:2")
+    assert (doubted.doubted_at, doubted.doubt, doubted.seen) == (at, "Too late.", None)
+    over.here.confirm_clock(actor=ACTOR, **seen)
+    assert over.here.clock_state(machine="boot:1").doubted_at is None
+
+
 def test_a_job_s_run_is_claimed_counted_and_taken_over(over: Over) -> None:
     claim: Json = {**RUN, "owner": "a", "lease_seconds": 60, "started_by": "test"}
     mine, run = over.here.claim_job_run(**claim)

@@ -171,6 +171,34 @@ def test_a_job_names_what_it_set_aside(cli: Run, tmp_path: Path) -> None:
     assert "  OR-14: No reading dated up to" in answer.stdout
 
 
+def test_a_date_to_come_is_refused_and_takes_no_run(cli: Run, database: str) -> None:
+    answer = cli("run-job", "monthly_bills", "--at", f"{datetime.now(UTC) + timedelta(days=9):%F}")
+    assert answer.returncode == 1
+    assert "is still to come" in answer.stderr
+    assert runs(database) == 0
+
+
+def test_a_clock_in_doubt_runs_no_job_until_somebody_confirms_it(cli: Run, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "insert into public.clock_seen values ('boot:1', now() - interval '364 days', 1)"
+        )
+    held = cli("run-job", "overdue_marking")
+    assert held.returncode == 1
+    assert "nothing shows that so much time went by" in held.stderr
+    assert "python -m services confirm-clock" in held.stderr
+    assert runs(database) == 0
+    assert cli("confirm-clock").returncode == 0
+    assert cli("run-job", "overdue_marking").returncode == 0
+
+
+def runs(database: str) -> int:
+    with psycopg.connect(database) as connection:
+        row = connection.execute("select count(*) from public.job_runs").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def test_an_api_key_is_printed_once_and_kept_as_its_hash(cli: Run, database: str) -> None:
     answer = cli("api-key", "handheld app", "--role", "engineer")
     assert answer.returncode == 0

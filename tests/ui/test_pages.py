@@ -517,6 +517,19 @@ class TestJobs:
         assert said.count("daily at 1") == 2
         assert "The scheduler of this process is not running" in said
 
+    def test_a_clock_in_doubt_is_explained_and_confirmed(
+        self, services: Services, running: Scheduler
+    ) -> None:
+        services.database.note_clock(
+            machine="boot:before", at=now() - timedelta(days=364), uptime_seconds=1, doubt=None
+        )
+        running.tick()
+        app = signed_in(services, Role.ADMIN, "admin/jobs.py")
+        assert "nothing shows that so much time went by" in app.error[0].value
+        app.button(key="confirm-clock").click().run()
+        assert running.doubt is None
+        assert not app.error
+
     def test_a_job_is_run_now_and_stands_in_the_history(
         self, services: Services, running: Scheduler
     ) -> None:
