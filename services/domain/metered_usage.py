@@ -18,15 +18,16 @@ from services.domain.rating import (
     Usage,
     usage_from_series,
 )
-from services.domain.registers import names_for
+from services.domain.registers import IMPORT, measure_of, names_for
 from services.domain.tariff import DemandCharge, EnergyCharge, Tariff, compiled, day_number
 
 
 def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
     """What these days of a bill are priced from, under the tariff in force on them.
 
-    Where they are only some of the bill's days, energy is shared as the intervals have it, else by
-    days. Registers come before intervals. Raises UnableToPriceBill.
+    Where they are only some of the bill's days, imported energy is shared as the intervals have it;
+    what they do not measure (exports, kVAh, kVArh), and energy that they show none of, by days.
+    Registers come before intervals. Raises UnableToPriceBill.
     """
     part, past, period = _Part(metering, tariff, days), metering.past, metering.period
     usage = part.by_intervals() if metering.days and part.wants_intervals() else Usage(wh=part.wh)
@@ -53,6 +54,7 @@ def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
         connected_va=metering.register.connected_va,
         carried_minor=past.carried_minor(period.start) if days.start == period.start else 0,
         charged_this_year_minor=of_year,
+        uncovered_days=past.uncovered_days(tariff, period.start),
         closes_year=is_last and of_year is not None and period.end.year > period.start.year,
     )
 
@@ -70,12 +72,12 @@ class _Part:
     @property
     def wh(self) -> int:
         """The total of these days."""
-        return self._share(self.metering.wh)
+        return self._share(self.metering.wh, by_intervals=True)
 
     def counted(self, register: str) -> int | None:
         """What a register counted in these days, None without it."""
         counted = self.metering.counted.get(register)
-        return None if counted is None else self._share(counted)
+        return None if counted is None else self._share_of(register, counted)
 
     def exported(self) -> int:
         """The energy exported: by its register, or by those of all periods."""
@@ -90,8 +92,10 @@ class _Part:
         if all_hours is not None:
             return all_hours
         counted = self.metering.counted.items()
-        by_period = [wh for name, wh in counted if name.startswith(f"{register}:")]
-        return sum(map(self._share, by_period)) if by_period else None
+        by_period = [
+            self._share_of(name, wh) for name, wh in counted if name.startswith(f"{register}:")
+        ]
+        return sum(by_period) if by_period else None
 
     def by_period(
         self, quantity: str, total: int, *, prefix: str = ""
@@ -116,7 +120,7 @@ class _Part:
             # One register may count a period of every season: shared by the days of each.
             periods = [period for period, name in registers.items() if name == register]
             days = [occurring[period] for period in periods]
-            counted = self._share(self.metering.counted[register])
+            counted = self._share_of(register, self.metering.counted[register])
             weights |= _by_name(counted, periods, days if any(days) else [1] * len(days))
         for period in lacking:
             weights[period] = max(total - sum(weights.values()), 0)
@@ -124,18 +128,23 @@ class _Part:
             return None
         return _by_name(total, weights, weights.values())
 
-    def _share(self, quantity: int) -> int:
-        """The part of a quantity that falls on these days."""
+    def _share_of(self, register: str, counted: int) -> int:
+        """The part of a register's count; the intervals are those of what was imported."""
+        return self._share(counted, by_intervals=measure_of(register).quantity == IMPORT)
+
+    def _share(self, quantity: int, *, by_intervals: bool) -> int:
+        """The part of a quantity that falls on these days; the parts of a bill add up to it."""
         whole = self.metering.period
         if self.days == whole:
             return quantity
-        cuts = [whole.start, self.days.start, self.days.end, whole.end]
-        return _shared(quantity, [self._weight(start, end) for start, end in pairwise(cuts)])[1]
+        cuts = list(pairwise([whole.start, self.days.start, self.days.end, whole.end]))
+        weights = [self._measured(start, end) for start, end in cuts] if by_intervals else []
+        if not any(weights):
+            weights = [(end - start).days for start, end in cuts]
+        return _shared(quantity, weights)[1]
 
-    def _weight(self, start: date, end: date) -> int:
-        """What days count when energy is shared among them."""
-        if not self.metering.days:
-            return (end - start).days
+    def _measured(self, start: date, end: date) -> int:
+        """What the intervals of some days measured, 0 without intervals."""
         return sum(sum(day.wh) for day in self.metering.days if start <= day.day < end)
 
     # Demand

@@ -49,7 +49,7 @@ class PastBills:
 
         A bill belongs to the year in which it begins, and closes it when it ends in a later one.
         """
-        minima = {c.of for c in tariff.charges if isinstance(c, MinimumCharge) and c.per == "year"}
+        minima = _of_minima_per_year(tariff)
         if not minima:
             return None
         if len(minima) > 1:
@@ -57,6 +57,21 @@ class PastBills:
         (codes,) = minima
         of_year = (bill for bill in self.bills if bill.period_start.year == start.year)
         return sum(bill.charged.get(code, 0) for bill in of_year for code in codes)
+
+    def uncovered_days(self, tariff: Tariff, start: date) -> int:
+        """The days of the year before the first bill, which owe nothing to a minimum per year.
+
+        `start` is that of the bill in question; 0 without such a minimum.
+        """
+        if not _of_minima_per_year(tariff):
+            return 0
+        first = min([start, *(bill.period_start for bill in self.bills)])
+        return max((first - date(start.year, 1, 1)).days, 0)
+
+
+def _of_minima_per_year(tariff: Tariff) -> set[tuple[str, ...]]:
+    """The codes of the charges that each minimum per year is of."""
+    return {c.of for c in tariff.charges if isinstance(c, MinimumCharge) and c.per == "year"}
 
 
 def _months_back(end: date, start: date) -> int:

@@ -327,6 +327,57 @@ def test_a_rate_that_changes_within_the_bill_follows_the_intervals() -> None:
     assert used(made)["wh_before"] == {"2026-06-02": 2_400}
 
 
+EXPORT: dict[str, Any] = {"code": "export", "description": "Export", "kind": "energy"}
+EXPORT |= {"quantity": "export_kwh"}
+ON_16TH = "2026-06-16"
+
+
+def exporting(register: str, used_wh: Sequence[int], before: str, after: str) -> NewBill:
+    """300 kWh of a register in June under a tariff that changes on the 16th."""
+    quantity = {"export": "export_kwh"}.get(register, register)
+    charge = EXPORT | {"quantity": quantity}
+    versions = (tariff(charge | {"rate": before}), tariff(charge | {"rate": after}, since=ON_16TH))
+    days = [
+        IntervalDay(day=date(2026, 6, n + 1), minutes=60, wh=(wh,) * 24)
+        for n, wh in enumerate(used_wh)
+    ]
+    imported = sum(used_wh) * 24 / 1000
+    opening, closing = (
+        read("2026-06-01", 0, **{register: 0}),
+        read("2026-07-01", imported, **{register: 300}),
+    )
+    return bill(opening, closing, *versions, intervals=days)
+
+
+def test_an_export_without_any_import_is_credited_in_full_where_the_tariff_changes() -> None:
+    made = exporting("export", [0] * 30, "-0.20", "-0.20")
+    assert made.rated.total_minor == -6_000
+
+
+@pytest.mark.parametrize("register", ["export", "kvah", "kvarh"])
+def test_what_the_intervals_do_not_measure_is_shared_by_days(register: str) -> None:
+    made = exporting(register, [100] * 15 + [0] * 15, "1", "3")
+    assert [quantity for _, quantity, _ in lines(made)] == ["150", "150"]
+    assert made.rated.total_minor == 15_000 + 45_000
+
+
+def test_the_total_is_shared_by_days_where_the_intervals_show_none() -> None:
+    versions = tariff(FLAT), tariff(FLAT | {"rate": "2"}, since=ON_16TH)
+    days = [IntervalDay(day=date(2026, 6, n), minutes=60, wh=(0,) * 24) for n in range(1, 31)]
+    made = bill(read("2026-06-01", 0), read("2026-07-01", 30), *versions, intervals=days)
+    assert [quantity for _, quantity, _ in lines(made)] == ["15", "15"]
+
+
+def test_the_shares_of_many_parts_add_up_to_the_register() -> None:
+    since = ["2020-01-01", "2026-06-03", "2026-06-11", "2026-06-28"]
+    versions = [tariff(FLAT, EXPORT | {"rate": "-1"}, since=day) for day in since]
+    days = [IntervalDay(day=date(2026, 6, n), minutes=60, wh=(n,) * 24) for n in range(1, 31)]
+    opening, closing = read("2026-06-01", 0, export=0), read("2026-07-01", 100, export=99.999)
+    parts = used(bill(opening, closing, *versions, intervals=days))["parts"]
+    assert sum(part["wh"] for part in parts) == 100_000
+    assert sum(part["export_wh"] for part in parts) == 99_999
+
+
 # -- earlier bills -------------------------------------------------------------------------------
 
 
@@ -383,6 +434,26 @@ def test_only_the_bill_that_ends_in_the_next_year_closes_the_minimum_of_the_year
     assert lines(closing) == [("Energy", "50", 5_000), ("Least", "1", 15_000)]
     open_still = bill(read("2026-11-20", 0), read("2026-12-20", 50), version, past=of_year[1:])
     assert lines(open_still) == [("Energy", "50", 5_000)]
+
+
+def test_a_customer_of_one_month_owes_a_twelfth_of_the_minimum_of_the_year() -> None:
+    least = {"code": "year", "description": "Least", "kind": "minimum", "amount": "400"}
+    version = tariff(FLAT, least | {"per": "year", "of": ["energy"]})
+    made = bill(read("2026-12-01", 0), read("2027-01-01", 1.2), version)
+    assert lines(made) == [("Energy", "1.2", 120), ("Least", "0.0833", 3_213)]
+    note = "a minimum of 33.33 less 1.20 charged; 1 month of the year"
+    assert made.rated.lines[1].note == note
+    assert used(made)["uncovered_days"] == 334
+
+
+def test_the_minimum_of_the_year_counts_from_the_first_bill_of_the_meter() -> None:
+    least = {"code": "year", "description": "Least", "kind": "minimum", "amount": "400"}
+    version = tariff(FLAT, least | {"per": "year", "of": ["energy"]})
+    opening, closing = read("2026-12-15", 0), read("2027-01-15", 10)
+    half = bill(opening, closing, version, past=[past("2026-07-01", "2026-12-15", energy=5_000)])
+    assert lines(half)[1] == ("Least", "0.5", 20_000 - 6_000)
+    older = [past("2026-01-20", "2026-12-15", energy=5_000), past("2025-12-20", "2026-01-20")]
+    assert lines(bill(opening, closing, version, past=older))[1] == ("Least", "1", 40_000 - 6_000)
 
 
 def test_the_connected_load_is_the_meter_s() -> None:

@@ -13,6 +13,7 @@ from services.domain.period import Period
 from services.domain.rating.columns import ONE, ZERO, Column, Mask, Whole, decimal, share, total
 from services.domain.rating.counting import (
     CALENDAR_MONTHS,
+    calendar_months,
     months,
     months_in_words,
     share_in_words,
@@ -24,6 +25,7 @@ from services.domain.tariff import Calendar, Charge, MonthCount, Per, Tariff, co
 _WH_IN_KWH: Final = Fraction(1000)
 _KWH_IN_WH: Final = Fraction(1, 1000)
 _WH: Final = Fraction(1)
+_MONTHS_IN_YEAR: Final = 12
 
 Scale = Literal["bill", "month", "day", "kw"]
 
@@ -79,6 +81,16 @@ class Bills:
                 of_bill=self.of_bill,
             )
         return self._months[rule]
+
+    @cached_property
+    def of_year(self) -> Column:
+        """The share of the year's months since the meter's first bill: 1 where it is older."""
+        if self.usage.uncovered_days is None:
+            return ONE
+        year = self.usage.start.astype("datetime64[D]").astype("datetime64[Y]")
+        first, end = (day.astype("datetime64[D]").astype(np.int64) for day in (year, year + 1))
+        covered = calendar_months(first + self.usage.uncovered_days, end)
+        return covered.times(Fraction(1, _MONTHS_IN_YEAR))
 
     def count(self, per: Per, charge: Charge) -> Column:
         """How many bills, months or days."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from services.domain.rating.bill import Unit
 from services.domain.rating.bills import Bills
-from services.domain.rating.columns import ONE, ZERO, Column, Mask, decimal
+from services.domain.rating.columns import ZERO, Column, Mask, decimal
 from services.domain.rating.counting import counted_in_words
 from services.domain.rating.demand import billed_w
 from services.domain.rating.lines import LineColumns, Words, in_words
@@ -44,7 +44,8 @@ def fixed_lines(charge: FixedCharge, bills: Bills) -> list[LineColumns]:
 def minimum_lines(charge: MinimumCharge, bills: Bills) -> list[LineColumns]:
     """The line of what other charges lack to a minimum; absent where they lack nothing.
 
-    A year's minimum is asked for on the bill that closes the year, against the whole year.
+    A year's minimum is asked for on the bill that closes the year, against all of the year's bills;
+    where the first of them is the meter's first, for the months since then.
     """
     others, due = bills.charged_by(charge.of), _ALL
     if charge.per == "year":
@@ -93,7 +94,7 @@ class _Stated:
 def _count(charge: FixedCharge | MinimumCharge, bills: Bills) -> Column:
     """How many times the amount is due."""
     if charge.per == "year":
-        return ONE
+        return bills.of_year
     if isinstance(charge, FixedCharge) and charge.days_as == "average_month":
         return bills.months(charge).times(_MONTHS_IN_YEAR)
     if charge.per == "month" and charge.proration == "none":
@@ -103,7 +104,10 @@ def _count(charge: FixedCharge | MinimumCharge, bills: Bills) -> Column:
 
 def _count_in_words(charge: FixedCharge | MinimumCharge, bills: Bills, row: int) -> str | None:
     """The days behind a count that is not whole."""
-    if charge.per in ("day", "year"):
+    if charge.per == "year":
+        months = bills.of_year.at(row) * 12
+        return None if months == 12 else f"{counted_in_words(months, 'month')} of the year"
+    if charge.per == "day":
         if isinstance(charge, FixedCharge) and charge.days_as == "average_month":
             months = counted_in_words(bills.months(charge).at(row), "month")
             days = bills.months_in_words(charge, row) or f"× {months}"

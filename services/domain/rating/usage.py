@@ -31,7 +31,8 @@ class Usage:
     `by_period` holds Wh by calendar and period, `vah_by_period` VAh, `peak_w_by_period` W and
     `peak_va_by_period` VA; `wh_before` the Wh used before a local date within the period, where
     intervals tell it. `past_peaks_w` (`_va`, `_var`) are the peaks
-    of earlier months, the last month first. `carried_minor` is what the last bill carried forward.
+    of earlier months, the last month first. `carried_minor` is what the last bill carried forward;
+    `uncovered_days` are those of the year before the meter's first bill.
     Raises UnableToPriceBill for what no meter can have measured.
     """
 
@@ -55,6 +56,7 @@ class Usage:
     connected_va: int | None = None
     carried_minor: int = 0
     charged_this_year_minor: int | None = None
+    uncovered_days: int = 0
     closes_year: bool = False
 
     def __post_init__(self) -> None:
@@ -97,6 +99,7 @@ class UsageBatch:
     connected_va: Whole | None = None
     carried_minor: Whole | None = None
     charged_this_year_minor: Whole | None = None
+    uncovered_days: Whole | None = None
     closes_year: Mask | None = None
 
     def __post_init__(self) -> None:
@@ -121,7 +124,7 @@ class UsageBatch:
             start=np.array([day_number(period.start)]),
             end=np.array([day_number(period.end)]),
             closes_year=np.array([True]) if usage.closes_year else None,
-            **own | {"carried_minor": own["carried_minor"] if usage.carried_minor else None},
+            **own | {name: own[name] if getattr(usage, name) else None for name in _MOSTLY_NONE},
         )
 
     def rows(self, rows: slice) -> "UsageBatch":
@@ -137,7 +140,7 @@ class UsageBatch:
             return int(column[row])
 
         own = {name: _each(getattr(self, name), alone) for name in _SHARED}
-        own |= {name: own[name] or 0 for name in ("export_wh", "carried_minor")}
+        own |= {name: own[name] or 0 for name in ("export_wh", *_MOSTLY_NONE)}
         for name in _PAST_PEAKS:
             past = getattr(self, name)
             own[name] = () if past is None else tuple(map(int, past[row]))
@@ -151,6 +154,8 @@ class UsageBatch:
 
 _COLUMNS = tuple(f.name for f in fields(UsageBatch))
 _PAST_PEAKS = ("past_peaks_w", "past_peaks_va", "past_peaks_var")
+# 0 of nearly every bill: a column is made only where there is something.
+_MOSTLY_NONE = ("carried_minor", "uncovered_days")
 _APART = ("start", "end", *_PAST_PEAKS, "closes_year")
 _SHARED = tuple(name for name in _COLUMNS if name not in _APART)
 
