@@ -51,6 +51,8 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
 def _offer_issue(bill: Bill, principal: Principal) -> None:
     with st.container(border=True):
         st.markdown("This bill is a **draft**: nobody has been asked to pay it yet.")
+        if bill.held_because:
+            st.warning(plain(bill.held_because), icon=":material/flag:")
         with st.popover("Issue this bill", icon=":material/send:", type="primary"):
             total = plain(money(bill.total_minor, bill.currency))
             st.markdown(

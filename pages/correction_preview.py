@@ -64,6 +64,8 @@ def _show_change(change: BillChange, currency: str, *, expanded: bool) -> None:
     )
     with st.expander(title, expanded=expanded):
         st.caption(plain(change.touched.why))
+        if change.new and change.new.held_because:
+            st.warning(plain(change.new.held_because), icon=":material/date_range:")
         st.markdown(_table(change, currency), width="stretch")
 
 

@@ -40,6 +40,9 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
         said = f"{what} is stored and billed: **{total}**. {plain(explanation)}"
         st.success(said.strip(), icon=":material/check_circle:")
     elif outcome == "needs_review":
+        if bill is not None:
+            st.warning(f"{what} is stored. {plain(explanation)}", icon=":material/flag:")
+            return
         st.warning(
             f"{what} is stored and waits for an administrator. Nothing is billed until then; "
             "there is nothing more for you to do.",

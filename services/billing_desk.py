@@ -87,7 +87,7 @@ class Decision:
     ai_verdict: AiVerdict | None = None
     reading_remark: str = ""
     bill_remark: str = ""
-    # AI's second opinion holds the bill, whatever the utility's setting of approval.
+    # AI's second opinion, or its length, holds the bill, whatever the setting of approval.
     held: bool = False
 
     @property
@@ -148,7 +148,7 @@ class Decision:
             # A draft owes nothing to the outside until it is issued.
             bill=replace(bill, issue=None, owed=None),
             bill_remark=f"{remark} That is too far apart: the bill is held for review.",
-            explanation=f"{remark} {AS_DRAFT}",
+            explanation=" ".join(filter(None, (remark, self.bill.held_because, AS_DRAFT))),
             held=True,
         )
 
@@ -235,7 +235,13 @@ class BillingDesk:
             if approved:
                 raise
             return decision.not_priced(because=str(error))
-        return replace(decision, bill=bill, explanation="" if bill.issue else AS_DRAFT)
+        because = f"{bill.held_because} {AS_DRAFT}".strip()
+        return replace(
+            decision,
+            bill=bill,
+            explanation="" if bill.issue else because,
+            held=bool(bill.held_because),
+        )
 
     def judge(self, *, context: ReadingContext, read: ReadValue) -> Validation:
         """What the rules find about a read, beside those before and after it in the context.
@@ -347,7 +353,8 @@ class BillingDesk:
     def draw_up(self, *, context: ReadingContext, closing: Read, now: datetime) -> NewBill:
         """The bill from the meter's chain to this read, with what it will owe to the outside.
 
-        With approval it is a draft, which owes nothing.
+        With approval, or of a length that its tariff is not made for, it is a draft, which owes
+        nothing.
         """
         meter = context.meter
         bill = draw_up_bill(
@@ -366,7 +373,7 @@ class BillingDesk:
             zone=self.zone,
             facts=context.pricing,
         )
-        return self.with_owed(bill, leased=True)
+        return self.with_owed(bill.unattended(), leased=True)
 
     def with_owed(self, bill: NewBill, *, leased: bool = False) -> NewBill:
         """The bill with what it will owe to the outside: a draft nothing until it is issued."""

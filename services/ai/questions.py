@@ -56,6 +56,9 @@ def about_reading(
 def is_computed(version: TariffVersion) -> bool:
     """Whether the prompt about bills covers all that a tariff has."""
     tariff = version.tariff.to_json()
+    if tariff.get("billing_period", {}).get("beyond") is None:
+        # Which bills a person issues changes no amount.
+        tariff.pop("billing_period", None)
     plain = tariff.pop("rounding", "half_up") == "half_up" and tariff.keys() <= _OF_TARIFF
     return plain and all(
         charge["kind"] in _COMPUTED

@@ -1,13 +1,14 @@
 """Drawing up a bill: from two reads and a tariff to everything a bill must say, without any I/O."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
+from services.domain.bill_periods import why_held
 from services.domain.kept_usage import usage_json
 from services.domain.metered_usage import usage_of
 from services.domain.metering import Metering, Register
@@ -54,11 +55,17 @@ class NewBill:
     # The versions that priced its days, in order, and the void bill that it takes the place of.
     priced_by: tuple[str, ...] = ()
     replaces_id: str | None = None
+    # Why a person must look at it before it is issued, empty for most bills.
+    held_because: str = ""
 
     @property
     def status(self) -> Literal["issued", "draft"]:
         """Issued at once, or a draft that waits for approval."""
         return "issued" if self.issue else "draft"
+
+    def unattended(self) -> "NewBill":
+        """As it is stored where nobody has looked at it: a draft if something holds it."""
+        return replace(self, issue=None, owed=None) if self.held_because else self
 
     def to_json(self) -> dict[str, Any]:
         """As the database's functions take it: integers and strings only."""
@@ -89,6 +96,7 @@ class NewBill:
             "usage": self.usage,
             "priced_by": list(self.priced_by) or None,
             "replaces_id": self.replaces_id,
+            "held_because": None if issue else self.held_because or None,
         }
 
 
@@ -142,6 +150,7 @@ def draw_up_bill(
         issue=issue,
         usage=usage_json(metering, parts),
         priced_by=tuple(of_days.id for of_days, _ in within),
+        held_because=why_held([of_days.tariff for of_days, _ in within], metering.period),
     )
 
 

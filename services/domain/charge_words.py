@@ -125,6 +125,14 @@ def months_in_words(rule: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def billing_period_in_words(rule: Mapping[str, Any]) -> str:
+    """The days that bills are made for, and what holds of shorter and longer ones."""
+    words = f"{rule['min_days']} to {rule['max_days']} days"
+    if rule.get("beyond") == "scale":
+        return f"{words}; others are scaled by days / {rule['usual_days']}"
+    return f"{words}; a person issues longer bills"
+
+
 def _fact_of(name: str, value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     if name in _BY_FIELD:
         yield from _BY_FIELD[name](value, charge)

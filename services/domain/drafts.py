@@ -42,6 +42,7 @@ class Draft(Record):
     estimated: bool
     tariff_changes: bool
     opinion_differs: bool
+    held_because: str | None = None
     past_use: PastUse
     outlier: bool
 
@@ -123,7 +124,9 @@ def _signs_of_use(draft: Draft) -> Iterator[str]:
 
 
 def _signs_of_bill(draft: Draft) -> Iterator[str]:
-    if draft.days not in USUAL_DAYS:
+    if draft.held_because:
+        yield draft.held_because
+    elif draft.days not in USUAL_DAYS:
         days = "1 day" if draft.days == 1 else f"{draft.days} days"
         yield f"The period has {days}: {USUAL_DAYS.start} to {USUAL_DAYS.stop - 1} are usual."
     if draft.total_minor <= 0:

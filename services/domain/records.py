@@ -165,6 +165,8 @@ class Bill(Record):
     # The void bill that it was made anew for, and of a void one the bill made for it.
     replaces_id: str | None = None
     replaced_by_id: str | None = None
+    # Why a person was to look at it before its issue (services/domain/bill_periods.py).
+    held_because: str | None = None
 
     @field_validator("lines", mode="before")
     @classmethod

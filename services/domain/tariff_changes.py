@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from services.domain.charge_words import (
     Fact,
+    billing_period_in_words,
     charge_facts,
     day_in_words,
     in_words,
@@ -153,8 +154,7 @@ def _tariff_facts(written: Mapping[str, Any], tariff: Tariff) -> Iterator[Fact]:
     if tariff.source:
         yield Fact("Source", tariff.source)
     yield from _rounding(written.get("rounding", "half_up"))
-    if "months" in written:
-        yield Fact("Months are", months_in_words(written["months"]))
+    yield from _lengths(written)
     if tariff.whole_kwh:
         yield Fact("Energy is billed in", "whole kWh")
     if tariff.holidays is not None:
@@ -170,6 +170,13 @@ def _tariff_facts(written: Mapping[str, Any], tariff: Tariff) -> Iterator[Fact]:
             yield Fact(f"Calendar {in_words(name)}, {in_words(period)}", words)
         order = ", ".join(map(in_words, calendar.period_names))
         yield Fact(f"Calendar {in_words(name)}, on the bill", order)
+
+
+def _lengths(written: Mapping[str, Any]) -> Iterator[Fact]:
+    if "months" in written:
+        yield Fact("Months are", months_in_words(written["months"]))
+    if "billing_period" in written:
+        yield Fact("A bill is for", billing_period_in_words(written["billing_period"]))
 
 
 def _rounding(rule: Any) -> Iterator[Fact]:

@@ -135,7 +135,7 @@ class _MonthlyBilling:
         except Exception:
             log.exception("the bill of meter %s could not be computed", candidate.serial)
             return UNEXPECTED
-        return services.desk.with_owed(bill)
+        return services.desk.with_owed(bill.unattended())
 
     def _store(
         self, bills: Sequence[NewBill], aside: Sequence[Aside], serials: Serials

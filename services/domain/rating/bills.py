@@ -14,6 +14,7 @@ from services.domain.rating.columns import ONE, ZERO, Column, Mask, Whole, decim
 from services.domain.rating.counting import (
     CALENDAR_MONTHS,
     calendar_months,
+    is_within,
     months,
     months_in_words,
     share_in_words,
@@ -65,9 +66,32 @@ class Bills:
         return Column.of(self.usage.end - self.usage.start)
 
     @cached_property
-    def of_bill(self) -> Column:
+    def bill_days(self) -> Column:
+        """Local days of the whole bill."""
+        return self.days if self.whole is None else Column.constant(self.whole.days)
+
+    @cached_property
+    def share(self) -> Column:
         """The share of the whole bill's days: 1 unless these are parts of bills."""
         return ONE if self.whole is None else self.days.times(Fraction(1, self.whole.days))
+
+    @cached_property
+    def of_bill(self) -> Column:
+        """How many times what is per bill is due: the share, scaled where the tariff says so."""
+        return self.share if self._scaled is None else self.share * self._scaled
+
+    @cached_property
+    def _scaled(self) -> Column | None:
+        """Days / usual days of bills that are shorter or longer than the tariff's, 1 of others.
+
+        The limit of a slab is then limit × days / usual days, as where a utility prorates blocks.
+        """
+        rule = self.tariff.billing_period
+        if rule is None or rule.usual_days is None:
+            return None
+        usual = is_within(self.bill_days, (rule.min_days, rule.max_days))
+        scaled = self.bill_days.times(Fraction(1, rule.usual_days))
+        return None if usual.all() else ONE.where(usual, scaled)
 
     def months(self, charge: Charge) -> Column:
         """Months as this charge counts them."""
@@ -77,8 +101,8 @@ class Bills:
                 rule,
                 start=self.usage.start,
                 end=self.usage.end,
-                bill_days=self.days if self.whole is None else Column.constant(self.whole.days),
-                of_bill=self.of_bill,
+                bill_days=self.bill_days,
+                of_bill=self.of_bill if rule.count == "one" else self.share,
             )
         return self._months[rule]
 
@@ -106,10 +130,15 @@ class Bills:
         """The days behind the months of one bill, None for whole months."""
         period = self.period(row)
         rule, counted = self._month_count(charge), self.months(charge).at(row)
+        if rule.count == "one":
+            return self.share_in_words(row)
         return months_in_words(rule, period=period, bill=self.whole or period, counted=counted)
 
     def share_in_words(self, row: int) -> str | None:
-        """The days behind the share of one bill, None for a whole bill."""
+        """The days behind the share of one bill, None for a whole bill of usual length."""
+        rule = self.tariff.billing_period
+        if rule is not None and self._scaled is not None and self._scaled.at(row) != 1:
+            return f"{self.period(row).days} of {rule.usual_days} days that a bill is for"
         return share_in_words(period=self.period(row), bill=self.whole) if self.whole else None
 
     def period(self, row: int) -> Period:

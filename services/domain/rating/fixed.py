@@ -105,8 +105,8 @@ def _count(charge: FixedCharge | MinimumCharge, bills: Bills) -> Column:
 def _count_in_words(charge: FixedCharge | MinimumCharge, bills: Bills, row: int) -> str | None:
     """The days behind a count that is not whole."""
     if charge.per == "year":
-        months = bills.of_year.at(row) * 12
-        return None if months == 12 else f"{counted_in_words(months, 'month')} of the year"
+        of_year = counted_in_words(bills.of_year.at(row) * 12, "month")
+        return None if bills.of_year.at(row) == 1 else f"{of_year} of the year"
     if charge.per == "day":
         if isinstance(charge, FixedCharge) and charge.days_as == "average_month":
             months = counted_in_words(bills.months(charge).at(row), "month")

@@ -29,6 +29,7 @@ from services.domain.tariff.model import (
 )
 from services.domain.tariff.problems import InvalidTariff, Problem
 from services.domain.tariff.rules import (
+    BillingPeriod,
     CalendarRule,
     MonthCount,
     Rounding,
@@ -41,6 +42,7 @@ from services.domain.tariff.rules import (
 from services.domain.tariff.values import exact
 
 __all__ = [
+    "BillingPeriod",
     "Calendar",
     "CalendarRule",
     "Charge",

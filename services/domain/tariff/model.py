@@ -11,7 +11,13 @@ from pydantic_core import PydanticCustomError
 from services.domain.tariff.calendar import Calendar, compile_calendar
 from services.domain.tariff.charges import Charge
 from services.domain.tariff.problems import InvalidTariff, problem_of
-from services.domain.tariff.rules import CalendarRule, MonthCount, Season, TariffRounding
+from services.domain.tariff.rules import (
+    BillingPeriod,
+    CalendarRule,
+    MonthCount,
+    Season,
+    TariffRounding,
+)
 from services.domain.tariff.structure import structure_problems
 from services.domain.tariff.values import Code, Currency, Day, Description, Frozen, Text
 
@@ -29,6 +35,7 @@ class Tariff(Frozen):
     source: Annotated[Text, StringConstraints(max_length=1000)] | None = None
     rounding: TariffRounding = "half_up"
     months: MonthCount | None = None
+    billing_period: BillingPeriod | None = None
     whole_kwh: StrictBool = False
     holidays: tuple[Day, ...] | None = None
     seasons: dict[Code, Season] | None = None

@@ -55,6 +55,19 @@ class MonthCount(Frozen):
     one_within_days: tuple[_Days, _Days] | None = None
 
 
+class BillingPeriod(Frozen):
+    """How many days slab limits and amounts per bill are made for, both ends included.
+
+    What is beyond them is for a person to issue; with "scale" it is instead charged for
+    days / `usual_days` bills.
+    """
+
+    min_days: _Days
+    max_days: _Days
+    beyond: Literal["scale"] | None = None
+    usual_days: _Days | None = None
+
+
 class Season(Frozen):
     """Days of every year, both ends included; `begin` after `end` goes over the new year."""
 

@@ -32,6 +32,7 @@ def structure_problems(data: object) -> Iterator[Problem]:
     yield from _reference_problems(charges)
     yield from _rounding_problems(tariff)
     yield from month_count_problems("months", mapped(tariff.get("months")))
+    yield from _period_problems(mapped(tariff.get("billing_period")))
     yield from _holiday_problems(listed(tariff.get("holidays")))
     yield from calendar_problems(tariff)
 
@@ -98,6 +99,25 @@ def _rounding_problems(tariff: Mapping[str, Any]) -> Iterator[Problem]:
             smallest = scaled_text(1, places=places)
             why = f"must be a multiple of {smallest}, the smallest amount of the currency"
             yield f"rounding.{part}.to", why
+
+
+def _period_problems(period: Mapping[str, Any]) -> Iterator[Problem]:
+    low, high, usual = (_days_in(period, name) for name in ("min_days", "max_days", "usual_days"))
+    if low is not None and high is not None:
+        if low > high:
+            yield "billing_period.max_days", "cannot be below min_days"
+        elif usual is not None and not low <= usual <= high:
+            yield "billing_period.usual_days", "must be from min_days to max_days"
+    scaled = period.get("beyond") is not None
+    if scaled and period.get("usual_days") is None:
+        yield "billing_period.usual_days", "must say how many days one bill is for"
+    if not scaled and period.get("usual_days") is not None:
+        yield "billing_period.usual_days", "goes with beyond only"
+
+
+def _days_in(period: Mapping[str, Any], name: str) -> int | None:
+    days = period.get(name)
+    return days if type(days) is int else None
 
 
 def _holiday_problems(holidays: list[Any]) -> Iterator[Problem]:
