@@ -11,6 +11,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.config import get_where_defined
 
 from app import create_app
 from scheduler import Scheduler
@@ -29,6 +30,7 @@ from services.database.roles import UnableToPrepareRoles
 from services.database.transport import DatabaseError
 from services.demo import NotADemoDatabase
 from services.graph import GraphFilling
+from services.passwordless import UnableToKeepLinks
 from services.services import Services
 from services.settings import Settings, SettingsError, load_settings
 from services.signing_key import UnableToUseSigningKey, load_or_create_signing_key
@@ -39,6 +41,7 @@ from services.web.asgi import (
     session_routes,
     utc_now,
 )
+from services.web.link_route import link_route, show_link
 from services.web.sign_in import AroundSignIn
 from services.web.wsgi_mount import WsgiMount
 
@@ -63,6 +66,7 @@ REFUSALS = (
     MigrationError,
     NotADemoDatabase,
     SettingsError,
+    UnableToKeepLinks,
     UnableToPrepareRoles,
     UnableToUseDataFolder,
     UnableToUseSigningKey,
@@ -93,6 +97,7 @@ class Process:
             scheduler.start()
             run_with(services, scheduler)
             self._api = create_app(services, scheduler)
+            _show_sign_in_link(services)
             self._undo = undo.pop_all()
 
     def stop(self) -> None:
@@ -129,6 +134,29 @@ class Process:
         headers = [("Content-Type", "application/json"), ("Retry-After", "5")]
         start_response("503 Service Unavailable", headers)
         return [b'{"error":{"code":"try_again","message":"The system is starting or stopping."}}']
+
+
+def _show_sign_in_link(services: Services) -> None:
+    """Print how to sign in without a password, where no Auth0 is set."""
+    if services.passwordless is None:
+        return
+    links = services.passwordless.links
+    links.note_address(_own_address())
+    show_link(lambda: links.make(utc_now()), headless=_headless_was_asked_for())
+
+
+def _own_address() -> str:
+    """The address under which a browser on this machine finds the app, without a slash."""
+    scheme = "https" if st.get_option("server.sslCertFile") else "http"
+    name, port = st.get_option("browser.serverAddress"), st.get_option("server.port")
+    path = str(st.get_option("server.baseUrlPath")).strip("/")
+    return f"{scheme}://{name}:{port}{f'/{path}' if path else ''}"
+
+
+def _headless_was_asked_for() -> bool:
+    """Whether the start's own words are headless: the project's file always says so."""
+    where = get_where_defined("server.headless")
+    return bool(st.get_option("server.headless")) and "environment" in where
 
 
 class TellRefusals:
@@ -191,6 +219,12 @@ def verify(token: str, now: datetime) -> Principal:
     return running().tokens.verify(token, now)
 
 
+def redeem_link(code: str, now: datetime) -> str | None:
+    """What a browser may keep for a link's code: the right to choose a role, or None."""
+    passwordless = running().passwordless
+    return None if passwordless is None else passwordless.redeem(code, now)
+
+
 process = Process(settings_or_exit())
 api = WsgiMount(process.api, workers=API_WORKERS)
 payments = WsgiMount(process.api, workers=STRIPE_WORKERS)
@@ -207,6 +241,7 @@ app = st.App(
         Route("/api", api),
         Mount("/api", api),
         *session_routes(process.tickets, verify, utc_now),
+        link_route(redeem=redeem_link, now=utc_now),
     ],
     middleware=[
         Middleware(TellRefusals, process=process),

@@ -13,14 +13,15 @@ from services.auth import (
     NotSignedIn,
     Role,
     SignInUnavailable,
-    demo_sign_in_allowed,
 )
 from services.auth0 import PROVIDER
 from services.web.asgi import BEGIN_PATH
+from services.web.link_route import CHOICE_COOKIE, USED_LINK
 from services.web.sign_in import PROBLEM, REFUSED, UNREACHABLE
 
 _PROBLEMS = {
     UNREACHABLE: "The sign-in service cannot be reached just now. Try again in a minute.",
+    USED_LINK: "That sign-in link has been used already, or is too old.",
     REFUSED: "The sign-in service did not let you in. Try again, or ask an administrator.",
 }
 _DEMO_USERS = {Role.ENGINEER: "demo.engineer", Role.ADMIN: "demo.admin"}
@@ -32,7 +33,7 @@ def show_sign_in(reason: str) -> None:
     with _at_the_door():
         if reason:
             st.warning(plain(reason), icon=":material/schedule:")
-        _demo_buttons()
+        _roles_or_the_way_to_them()
         _auth0_button()
         _token_form()
 
@@ -103,15 +104,18 @@ def _sign_in(user: str, token: str) -> None:
     _enter(token)
 
 
-def _demo_buttons() -> None:
-    headers = {name.lower(): value for name, value in st.context.headers.to_dict().items()}
-    if not demo_sign_in_allowed(
-        settings=services().settings, host=headers.get("host"), headers=headers
-    ):
+def _roles_or_the_way_to_them() -> None:
+    """A choice of roles for a browser that opened the terminal's link; else what to do."""
+    passwordless = services().passwordless
+    if passwordless is None:
+        return
+    right = st.context.cookies.to_dict().get(CHOICE_COOKIE)
+    if right is None or not passwordless.may_choose(right, now()):
+        _say_where_the_link_is()
         return
     with st.container(border=True):
         st.markdown("**On this machine**")
-        st.caption("No password: this works only where the system runs, and never with Auth0.")
+        st.caption("No password: this browser opened the link from the terminal.")
         for role, label, icon in (
             (Role.ENGINEER, "Field engineer", ":material/engineering:"),
             (Role.ADMIN, "Administrator", ":material/admin_panel_settings:"),
@@ -120,6 +124,17 @@ def _demo_buttons() -> None:
                 user = _DEMO_USERS[role]
                 _enter(services().tokens.issue(user, role, now(), demo=True))
     st.caption("Or sign in with a token:")
+
+
+def _say_where_the_link_is() -> None:
+    with st.container(border=True):
+        st.markdown("**On this machine**")
+        st.markdown(
+            "Open the sign-in link that the start printed in the terminal. It works once; "
+            "for another one, run this in the project's folder:"
+        )
+        st.code(".venv/bin/python -m services sign-in", language=None, wrap_lines=True)
+    st.caption("Or sign in with your user id and a token:")
 
 
 def _enter(token: str) -> None:

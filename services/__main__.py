@@ -17,7 +17,7 @@ from services.auth import (
     Role,
     UnableToIssueToken,
 )
-from services.bootstrap import build_services, open_services, tokens_for
+from services.bootstrap import build_services, open_services, passwordless_for, tokens_for
 from services.database.embedded import EmbeddedPostgresError
 from services.database.migrations import MigrationError
 from services.database.transport import DatabaseError, TemporaryDatabaseError
@@ -31,6 +31,7 @@ from services.importing.source import UnreadableFile
 from services.importing.urdb import UnusableRate
 from services.jobs.clock import ClockInDoubt, ClockWatch
 from services.owed_work import FinalFailure, TemporaryFailure
+from services.passwordless import UnableToKeepLinks
 from services.price import price_load, tariff_of_file, tariff_of_rate
 from services.services import Services
 from services.settings import Settings, SettingsError, load_settings
@@ -50,6 +51,7 @@ ANTICIPATED = (
     DatabaseError,
     UnableToUseSigningKey,
     UnableToIssueToken,
+    UnableToKeepLinks,
     UnusableName,
     NotADemoDatabase,
     UnableToLoadDemo,
@@ -76,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings come from the environment and .env; see .env.example.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_sign_in(commands)
     _add_token(commands)
     _add_demo(commands)
     _add_run_job(commands)
@@ -88,6 +91,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+
+
+def _add_sign_in(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser(
+        "sign-in",
+        help="print a link that signs a browser on this machine in without a password",
+        description="The link works once, within 12 hours, while the app runs.",
+    )
+    command.set_defaults(run=_sign_in)
 
 
 def _add_token(commands: "Commands[argparse.ArgumentParser]") -> None:
@@ -187,6 +199,15 @@ def _add_price(commands: "Commands[argparse.ArgumentParser]") -> None:
 def _add_role(command: argparse.ArgumentParser) -> None:
     roles = [role.value for role in Role]
     command.add_argument("--role", required=True, choices=roles, help="what it may do")
+
+
+def _sign_in(_: argparse.Namespace, settings: Settings) -> int:
+    passwordless = passwordless_for(settings)
+    if passwordless is None:
+        _say("With AUTH0_DOMAIN set, people sign in through Auth0: open the app and sign in there.")
+        return 1
+    print(passwordless.links.make(_now()))
+    return 0
 
 
 def _token(given: argparse.Namespace, settings: Settings) -> int:

@@ -1,8 +1,7 @@
-"""Who is asking and what they may do: tokens, roles, API keys and the demo's sign-in."""
+"""Who is asking and what they may do: tokens, roles and API keys."""
 
 import hashlib
 import json
-import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -15,7 +14,6 @@ from jose import jwk, jws
 from jose.backends.base import Key
 
 from services.owed_work import TemporaryFailure
-from services.settings import Settings
 
 ISSUER = "electricity-billing"
 AUDIENCE = "electricity-billing-api"
@@ -29,13 +27,6 @@ _LONGEST_TOKEN = 8_192
 _LONGEST_USER_ID = 200
 _LAST_SECOND = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
 _NO_TOKEN = "This is not a token of ours."  # noqa: S105 - what people are told
-
-_OUR_OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
-_FORWARDING_HEADER = re.compile(
-    r"forwarded|via|cdn-loop|x-real-ip|x-envoy-external-address|(.+-)?client-ip"
-    r"|(x-forwarded|x-original-|cf-).*",
-    re.IGNORECASE,
-)
 
 
 class NotSignedIn(Exception):
@@ -233,19 +224,6 @@ def hash_api_key(key: str) -> str:
     """Return the hex digest under which a key is stored and found."""
     # A plain hash is enough: the key is 256 random bits, not something a person made up.
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def demo_sign_in_allowed(
-    *, settings: Settings, host: str | None, headers: Mapping[str, str]
-) -> bool:
-    """Say whether a visitor may pick a role without proving who they are.
-
-    Only without Auth0, with a loopback `host` (the Host header) and none of the headers by which
-    a proxy betrays that the visitor sits elsewhere.
-    """
-    if settings.auth0_domain is not None or not _OUR_OWN_HOST.fullmatch(host or ""):
-        return False
-    return not any(_FORWARDING_HEADER.fullmatch(name) for name in headers)
 
 
 def safe_return_path(path: str | None) -> str:

@@ -34,6 +34,7 @@ from services.lapses import WatchedStep
 from services.month_books import Books
 from services.outside_wiring import Addresses, Outside, open_outside
 from services.owed_work import OwedSteps, StepHandler
+from services.passwordless import Passwordless, RoleChoices, SignInLinks
 from services.payment_received import PaymentReceived, open_payments
 from services.payments import StripePayments
 from services.reading_review import ReadingReview
@@ -222,6 +223,7 @@ def wire(
         books=Books(database=database, zone=settings.timezone),
         cash_desk=CashDesk(database, owed_steps, settings.timezone, settings.currency),
         account_desk=AccountDesk(database, owed_steps, settings.timezone, settings.currency),
+        passwordless=passwordless_for(settings),
         payment_received=payments,
         refunds=Refunds(database, owed_steps, settings.timezone, stripe=outside.stripe),
         reconciliation=_reconciliation(settings, database, payments, outside.stripe),
@@ -254,6 +256,14 @@ def tokens_for(settings: Settings) -> Tokens:
     if settings.auth0_domain is None or settings.auth0_audience is None:
         return LocalTokens(load_or_create_signing_key(settings.data_dir))
     return Auth0Tokens(settings.auth0_domain, settings.auth0_audience, settings.auth0_roles_claim)
+
+
+def passwordless_for(settings: Settings) -> Passwordless | None:
+    """Sign-in by a link from the terminal; None with Auth0. Raises UnableToUseSigningKey."""
+    if settings.auth0_domain is not None:
+        return None
+    key = load_or_create_signing_key(settings.data_dir)
+    return Passwordless(SignInLinks(settings.data_dir), RoleChoices(key))
 
 
 def _checks_of(services: Services, scheduler: Runs | None) -> Checks:

@@ -15,6 +15,7 @@ from services.graph import OpenedGraph
 from services.lapses import Lapses
 from services.month_books import Books
 from services.owed_work import OwedSteps
+from services.passwordless import Passwordless
 from services.payment_received import PaymentReceived
 from services.reading_review import ReadingReview
 from services.reading_to_bill import ReadingToBill
@@ -45,6 +46,8 @@ class Services:
     refunds: Refunds
     rebilling: Rebilling
     tariff_correction: TariffCorrection
+    # Sign-in without a password, where no Auth0 is set.
+    passwordless: Passwordless | None = None
     # Takes what Stripe tells, where Stripe is configured.
     payment_received: PaymentReceived | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.

@@ -13,6 +13,7 @@ import pytest
 
 from services.auth import LocalTokens, Role, hash_api_key
 from services.database.embedded import EmbeddedPostgres
+from services.passwordless import SignInLinks
 from services.settings import PROJECT_FOLDER, Settings
 from services.signing_key import load_or_create_signing_key
 
@@ -52,6 +53,26 @@ def test_a_token_is_all_that_is_printed_and_the_app_takes_it(cli: Run, tmp_path:
     principal = tokens.verify(answer.stdout.strip(), datetime.now(UTC))
     assert (principal.user, principal.role, principal.via) == ("asha-7", Role.ADMIN, "token")
     assert not (tmp_path / "postgres").exists()
+
+
+def test_a_sign_in_link_is_one_line_needs_no_database_and_works_once(
+    cli: Run, tmp_path: Path
+) -> None:
+    answer = cli("sign-in", DATABASE_URL="", DEMO="on")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    (link,) = answer.stdout.splitlines()
+    assert link.startswith("http://localhost:8501/session/link?code=")
+    links, code = SignInLinks(tmp_path), link.partition("code=")[2]
+    assert links.redeem(code, datetime.now(UTC))
+    assert not links.redeem(code, datetime.now(UTC))
+
+
+def test_with_auth0_there_is_no_sign_in_link(cli: Run) -> None:
+    auth0 = {"AUTH0_DOMAIN": "tenant.example", "AUTH0_AUDIENCE": "https://billing.example/api"}
+    auth0 |= {"AUTH0_CLIENT_ID": "pages", "AUTH0_CLIENT_SECRET": "hush"}
+    answer = cli("sign-in", **auth0)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "sign in through Auth0" in answer.stderr
 
 
 def test_with_auth0_no_token_is_made_and_the_reason_is_said(cli: Run) -> None:

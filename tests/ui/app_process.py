@@ -43,6 +43,18 @@ class AppProcess:
         """Return all that the app has printed so far."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
+    def sign_in_link(self) -> str:
+        """Return a new link for signing in without a password, as the command prints it."""
+        printed = subprocess.run(
+            [sys.executable, "-m", "services", "sign-in"],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=PROJECT_FOLDER,
+            env={**os.environ, "DATA_DIR": str(self.data_dir)},
+        )
+        return printed.stdout.strip()
+
     def stop(self) -> bool:
         """Ask the app to end as an operator would; return False when it had to be killed."""
         self.process.terminate()

@@ -34,6 +34,13 @@ def app(app_server: Callable[..., AppProcess]) -> AppProcess:
     return app_server()
 
 
+@pytest.fixture(autouse=True)
+def _linked(app: AppProcess, request: pytest.FixtureRequest) -> None:
+    """The visitor's browser has opened the link from the terminal."""
+    for name in {"page", "phone"} & set(request.fixturenames):
+        request.getfixturevalue(name).goto(app.sign_in_link())
+
+
 def sign_in(page: Page, who: str) -> None:
     page.get_by_role("button", name=who).click()
     page.get_by_role("button", name="Sign out").wait_for()
