@@ -53,16 +53,20 @@ LOOK_BACK = timedelta(days=8)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job: when it is due on the utility's clock, its work, and which missed runs it makes up."""
+    """A job: when it is due on the utility's clock, its work, and which missed runs it makes up.
+
+    `late` is the work of a run that is over on what came after it.
+    """
 
     id: str
     cron: str
     work: Work
     catch_up: Literal["every", "latest"]
+    late: Work | None = None
 
 
 JOBS = (
-    Job("monthly_bills", "0 2 1 * *", monthly_bills.run, "every"),
+    Job("monthly_bills", "0 2 1 * *", monthly_bills.run, "every", late=monthly_bills.take_up_late),
     Job("payment_reminders", "0 10 * * *", payment_reminders.run, "latest"),
     Job("overdue_marking", "0 11 * * *", overdue_marking.run, "latest"),
     Job("meter_collection", "0 8 * * sun", meter_collection.run, "latest"),
@@ -330,7 +334,8 @@ class Scheduler:
                 return
             if job.id not in self._at_work:
                 runs = _past_runs(history["runs"], job)
-                start = partial(self._start_if_due, job, now, installed_at, runs)
+                late = job.late if history["late_reads"] else None
+                start = partial(self._start_if_due, job, now, installed_at, runs, late)
                 self._guarded(f"the start of {job.id}", start)
 
     def _believed_now(self) -> datetime | None:
@@ -342,7 +347,12 @@ class Scheduler:
         return now if doubt is None else None
 
     def _start_if_due(
-        self, job: Job, now: datetime, installed_at: datetime, past: Mapping[date, PastRun]
+        self,
+        job: Job,
+        now: datetime,
+        installed_at: datetime,
+        past: Mapping[date, PastRun],
+        late: Work | None,
     ) -> None:
         every = job.catch_up == "every"
         first = installed_at if every else max(installed_at, now - LOOK_BACK)
@@ -351,6 +361,8 @@ class Scheduler:
         wanted = next_of_every(list(due), runs) if every else next_of_latest(list(due), runs)
         if not every:
             self._close(job, left_behind(wanted, runs))
+        if wanted is None and late is not None and runs:
+            self._start_late(job, late, max(runs), runs[max(runs)], now)
         if wanted is None or (wanted in runs and runs[wanted].status == "running"):
             return
         seen = past.get(wanted)
@@ -367,6 +379,21 @@ class Scheduler:
         )
         if context is not None:
             self._start(job, context)
+
+    def _start_late(self, job: Job, work: Work, on: date, run: PastRun, now: datetime) -> None:
+        """Let the latest run, which is over, go on with what came after it."""
+        context, _ = claim(
+            self._services,
+            job=job.id,
+            scheduled_on=on,
+            started_by=STARTED_BY,
+            clock=self._clock,
+            clock_at=now,
+            stop=self._stop,
+            resume_attempt=run.attempt,
+        )
+        if context is not None:
+            self._start(job, context, work)
 
     def _true_runs(
         self, job: Job, past: Mapping[date, PastRun], now: datetime
@@ -398,18 +425,20 @@ class Scheduler:
 
     # -- threads -------------------------------------------------------------------------------
 
-    def _start(self, job: Job, context: JobContext) -> None:
+    def _start(self, job: Job, context: JobContext, work: Work | None = None) -> None:
         with self._lock:
             self._at_work.add(job.id)
-        self._spawn(job.id, partial(self._work, job, context))
+        self._spawn(job.id, partial(self._work, job, context, work or job.work))
 
-    def _work(self, job: Job, context: JobContext) -> None:
+    def _work(self, job: Job, context: JobContext, work: Work) -> None:
         try:
-            run = perform(context, job.work)
+            run = perform(context, work)
         finally:
             with self._lock:
                 self._at_work.discard(job.id)
-        if run is not None and run.status == "done" and not context.stop.is_set():
+        ended = run is not None and run.status == "done" and not context.stop.is_set()
+        # Late work has the minute's time: what it leaves is queued again by something that moves.
+        if ended and work is job.work:
             # The next missed month need not wait for the minute. A tick that is at work may have
             # passed this job by already.
             self._spawn("tick", self.tick)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.job_cards import NAMES, start
+from pages.job_set_aside import show_set_aside
 from pages.parts import chosen_page, page_number, status_badge
 from pages.shell import services, zone
 from pages.words import RUN_STATUS, count, day, moment, plain
@@ -11,6 +12,7 @@ from services.domain.records import JobRun
 
 _PAGE_SIZE = 10
 _KEY = "runs-page"
+_ASIDE_SHOWN = 100
 
 
 def show_history(principal: Principal) -> None:
@@ -49,8 +51,11 @@ def _show_set_aside(run: JobRun) -> None:
     with st.expander(label, type="compact", key=key, on_change="rerun") as opened:
         if not opened.open:
             return
-        for row in services().database.set_aside(job=run.job, scheduled_on=run.scheduled_on):
-            st.markdown(f"**{plain(row['subject'])}** {plain(row['reason'])}")
+        rows = services().database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
+        for row in rows[:_ASIDE_SHOWN]:
+            show_set_aside(row)
+        if run.failed_count > _ASIDE_SHOWN:
+            st.caption(f"The first {_ASIDE_SHOWN} of {run.failed_count:,} are shown.")
 
 
 def _in_words(run: JobRun) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from services.database.queries import Json, Queries
 from services.database.transport import Filter
 from services.domain.billing import NewBill
-from services.domain.records import BillCandidate, ClockState, JobRun, Page
+from services.domain.records import BillCandidate, ClockState, JobRun, Page, UnbilledFacts
 
 
 class JobQueries(Queries):
@@ -24,12 +24,13 @@ class JobQueries(Queries):
         clock_at: datetime | None = None,
         rerun: bool = False,
         instead_of_attempt: int | None = None,
+        resume_attempt: int | None = None,
     ) -> tuple[bool, JobRun]:
         """Try to take a run; whether it is ours, and the run as it stands or that is in its way.
 
         `clock_at` is the present, without it the database's. With `rerun` also a run that is over
-        is taken, with `instead_of_attempt` only if that is still its last attempt; never one that
-        is under way.
+        is taken, with `instead_of_attempt` only if that is still its last attempt; with
+        `resume_attempt` such a run goes on and keeps what it did. Never one that is under way.
         """
         answer = self._call(
             "claim_job_run",
@@ -41,14 +42,32 @@ class JobQueries(Queries):
             clock_at=clock_at.isoformat() if clock_at else None,
             rerun=rerun,
             instead_of_attempt=instead_of_attempt,
+            resume_attempt=resume_attempt,
         )
         return bool(answer["claimed"]), JobRun.model_validate(answer["run"])
 
     def note_job_progress(
-        self, *, run: Mapping[str, Any], done: int = 0, set_aside: Sequence[Json] = ()
+        self,
+        *,
+        run: Mapping[str, Any],
+        done: int = 0,
+        set_aside: Sequence[Json] = (),
+        looked_at: Sequence[Json] = (),
+        settled: Sequence[str] = (),
     ) -> None:
-        """Count what a batch did and keep what it set aside; raises RunTakenOver."""
-        self._call("note_job_progress", run=dict(run), done=done, set_aside=list(set_aside))
+        """Count what a batch did and keep what it set aside; raises RunTakenOver.
+
+        `looked_at` are rows of `meters_to_bill`, which leave the queue unless they were queued
+        again meanwhile; `settled` are meters that are no longer set aside.
+        """
+        self._call(
+            "note_job_progress",
+            run=dict(run),
+            done=done,
+            set_aside=list(set_aside),
+            looked_at=list(looked_at),
+            settled=list(settled),
+        )
 
     def finish_job_run(self, *, run: Mapping[str, Any], status: str, detail: str) -> JobRun:
         """End a run as done or failed; raises RunTakenOver."""
@@ -108,7 +127,7 @@ class JobQueries(Queries):
         return Page(items=tuple(JobRun.model_validate(row) for row in rows), total=total)
 
     def set_aside(self, *, job: str, scheduled_on: date) -> list[Json]:
-        """What a run could not do: {subject, reason, at} (at most 1,000)."""
+        """What a run could not do: {subject, reason, code, ref, at} (at most 1,000)."""
         filters = [
             Filter("job", "eq", job),
             Filter("scheduled_on", "eq", scheduled_on.isoformat()),
@@ -128,17 +147,40 @@ class JobQueries(Queries):
         return {str(row["meter_id"]) for row in rows}
 
     def monthly_bill_candidates(
-        self, *, month_start: date, month_end: date, after: str | None, limit: int
+        self,
+        *,
+        month_start: date,
+        month_end: date,
+        after: str | None,
+        limit: int,
+        only: Sequence[str] | None = None,
     ) -> list[BillCandidate]:
-        """Active meters not yet billed for the month [month_start, month_end), in order of id."""
+        """Active meters not yet billed for the month [month_start, month_end), in order of id.
+
+        With `only` of these meters alone.
+        """
         answer = self._call(
             "monthly_bill_candidates",
             month_start=month_start.isoformat(),
             month_end=month_end.isoformat(),
             after=after,
             limit=limit,
+            only=list(only) if only is not None else None,
         )
         return [BillCandidate.model_validate(row) for row in answer["meters"]]
+
+    def meters_to_bill(self, *, after: str | None, limit: int) -> list[Json]:
+        """Meters that a read or a tariff came for after the run: {meter_id, queued_at}."""
+        return list(self._call("meters_to_bill_page", after=after, limit=limit)["meters"])
+
+    def unbilled_facts(
+        self, *, openings: Sequence[str], month_end: date
+    ) -> dict[str, UnbilledFacts]:
+        """What there is instead of a closing read, by meter, given the reads they open at."""
+        answer = self._call(
+            "unbilled_facts", openings=list(openings), month_end=month_end.isoformat()
+        )
+        return {row["meter_id"]: UnbilledFacts.model_validate(row) for row in answer["meters"]}
 
     def store_job_bills(
         self,

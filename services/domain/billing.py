@@ -20,6 +20,10 @@ from services.domain.records import PricingFacts, Read, TariffVersion
 BILL_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/bill")
 
 
+class NoTariffInForce(UnableToPriceBill):
+    """The tariff has no version for the bill's first day."""
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
     """When a bill is issued and due; None in its place leaves the bill a draft."""
@@ -178,5 +182,5 @@ def version_in_force(versions: Sequence[TariffVersion], *, on: date) -> TariffVe
     in_force = [v for v in versions if v.effective_from <= on]
     if not in_force:
         code = versions[0].code if versions else "this meter's tariff"
-        raise UnableToPriceBill(f"No version of {code} is in force on {on:%d %B %Y}.")
+        raise NoTariffInForce(f"No version of {code} is in force on {on:%d %B %Y}.")
     return max(in_force, key=lambda v: v.effective_from)

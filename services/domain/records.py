@@ -300,6 +300,23 @@ class BillCandidate(Record):
     pricing: PricingFacts = PricingFacts()
 
 
+class KeptBack(Record):
+    """A read that no bill closes at: it waits for review, or was rejected."""
+
+    id: str
+    read_on: date
+    register_wh: int
+    status: Literal["needs_review", "rejected"]
+
+
+class UnbilledFacts(Record):
+    """What a meter has instead of a closing read; `next_on` is of its first one after the month."""
+
+    kept_back: KeptBack | None
+    next_on: date | None
+    last_bill_id: str | None
+
+
 class JobRun(Record):
     """One run of a job for its scheduled local date."""
 

@@ -12,7 +12,7 @@ from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseRefused, TemporaryDatabaseError
 from services.domain.records import Meter
 from services.domain.validation import ReadingTooLong
-from services.jobs.runs import Aside, JobContext, JobFailed, StopRequested, set_aside
+from services.jobs.runs import Aside, AsideCode, JobContext, JobFailed, StopRequested, set_aside
 from services.owed_work import FinalFailure, TemporaryFailure
 from services.reading_to_bill import MeterTooBusy
 from services.smart_meters import HeadEnd
@@ -147,10 +147,11 @@ class _Collection:
             raise
         except TemporaryFailure as error:
             self.failures_in_a_row += 1
-            self._aside.append(set_aside(meter.serial, str(error)))
+            self._aside.append(set_aside(meter.serial, str(error), code="head_end"))
             return
         except _SAID_WHY as error:
-            self._aside.append(set_aside(meter.serial, str(error)))
+            code: AsideCode = "head_end" if isinstance(error, FinalFailure) else "not_collected"
+            self._aside.append(set_aside(meter.serial, str(error), code=code))
         except Exception:
             log.exception("meter %s could not be collected", meter.serial)
             self._aside.append(set_aside(meter.serial, UNEXPECTED))

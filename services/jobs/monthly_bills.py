@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from services.database.errors import ChainMoved, RunTakenOver
+from services.database.queries import Json
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.domain.billing import NewBill, draw_up_bill
-from services.domain.energy import format_kwh
 from services.domain.metering import Register
 from services.domain.period import EmptyPeriod, first_of_month
 from services.domain.rating import UnableToPriceBill
 from services.domain.records import BillCandidate, TariffVersion
 from services.domain.tariff import InvalidTariff
 from services.domain.validation import is_a_fall
-from services.jobs.runs import Aside, JobContext, set_aside
+from services.jobs import unbilled
+from services.jobs.runs import Aside, JobContext
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,9 @@ BATCH = 200
 # Field reads that are billed while the run goes on make it compute their meters again.
 MOST_PASSES = 3
 UNEXPECTED = "An unexpected error; the log has the details."
+MOVED = "Its readings were being billed or corrected meanwhile; it is looked at again at once."
 
-Serials = dict[str, str]  # of meters, by their ids
+Meters = dict[str, BillCandidate]  # by their ids
 
 
 def run(context: JobContext) -> str:
@@ -34,21 +36,38 @@ def run(context: JobContext) -> str:
     Answers the run's summary; a meter without a closing read, or whose bill cannot be made, is
     set aside with its reason.
     """
+    billing = _billing(context)
+    moved = billing.go_through()
+    for _ in range(MOST_PASSES - 1):
+        if moved:
+            moved = billing.go_through(only=moved)
+    # Reads that came while the run passed their meters.
+    billing.go_through_queue()
+    context.note(
+        set_aside=[unbilled.aside(m, MOVED, code="moved", again=True) for m in moved.values()]
+    )
+    return billing.summary
+
+
+def take_up_late(context: JobContext) -> str:
+    """Bill the meters for which a read or a tariff came after the run; the run's summary.
+
+    Each leaves the queue when it was looked at, whether it is billed, set aside again or was
+    billed meanwhile by itself.
+    """
+    billing = _billing(context)
+    billing.go_through_queue()
+    return f"{billing.summary} Also for readings that came later."
+
+
+def _billing(context: JobContext) -> "_MonthlyBilling":
     month_end = first_of_month(context.run.scheduled_on)
-    billing = _MonthlyBilling(
+    return _MonthlyBilling(
         context=context,
         month_start=first_of_month(month_end - timedelta(days=1)),
         month_end=month_end,
         tariffs=_tariffs(context),
     )
-    moved = billing.go_through()
-    for _ in range(MOST_PASSES - 1):
-        if moved:
-            moved = billing.go_through(only=moved)
-    why = "Its readings were being billed or corrected meanwhile; the next run makes its bill."
-    context.note(set_aside=[set_aside(serial, why) for serial in moved.values()])
-    what = "Drafts" if context.services.desk.approval else "Bills"
-    return f"{what} for {billing.month_start:%B %Y}."
 
 
 def _tariffs(context: JobContext) -> Mapping[str, Sequence[TariffVersion]]:
@@ -68,9 +87,15 @@ class _MonthlyBilling:
     month_end: date
     tariffs: Mapping[str, Sequence[TariffVersion]]
 
-    def go_through(self, only: Collection[str] | None = None) -> Serials:
+    @property
+    def summary(self) -> str:
+        """What the run makes, and for which month."""
+        what = "Drafts" if self.context.services.desk.approval else "Bills"
+        return f"{what} for {self.month_start:%B %Y}."
+
+    def go_through(self, only: Collection[str] | None = None) -> Meters:
         """Bill page by page, only some meters if said; those whose chain moved meanwhile."""
-        moved: Serials = {}
+        moved: Meters = {}
         after: str | None = None
         while True:
             self.context.go_on()
@@ -82,36 +107,76 @@ class _MonthlyBilling:
                 return moved
             after = page[-1].meter_id
 
-    def _candidates(self, after: str | None) -> list[BillCandidate]:
+    def go_through_queue(self) -> None:
+        """Look once more at the meters that are queued, page by page."""
+        context, after = self.context, None
+        while queued := self._queued(after):
+            context.go_on()
+            page = self._candidates(None, only=[row["meter_id"] for row in queued])
+            moved = self._bill(page) if page else {}
+            self._leave_queue(queued, {c.meter_id for c in page}, moved)
+            after = queued[-1]["meter_id"]
+
+    def _queued(self, after: str | None) -> list[Json]:
         database = self.context.services.database
-        return self.context.patiently(
-            lambda: database.monthly_bill_candidates(
-                month_start=self.month_start, month_end=self.month_end, after=after, limit=BATCH
+        return self.context.patiently(lambda: database.meters_to_bill(after=after, limit=BATCH))
+
+    def _leave_queue(
+        self, queued: Sequence[Json], open_still: Collection[str], moved: Collection[str]
+    ) -> None:
+        """Meters whose chain moved stay for the next tick; those not open are billed already."""
+        context = self.context
+        context.patiently(
+            lambda: context.services.database.note_job_progress(
+                run=context.ref,
+                looked_at=[row for row in queued if row["meter_id"] not in moved],
+                settled=[r["meter_id"] for r in queued if r["meter_id"] not in open_still],
             )
         )
 
-    def _bill(self, candidates: Sequence[BillCandidate]) -> Serials:
+    def _candidates(
+        self, after: str | None, only: Sequence[str] | None = None
+    ) -> list[BillCandidate]:
+        database = self.context.services.database
+        return self.context.patiently(
+            lambda: database.monthly_bill_candidates(
+                month_start=self.month_start,
+                month_end=self.month_end,
+                after=after,
+                limit=BATCH,
+                only=only,
+            )
+        )
+
+    def _bill(self, candidates: Sequence[BillCandidate]) -> Meters:
         bills: list[NewBill] = []
         aside: list[Aside] = []
+        facts = self._facts(candidates)
         for candidate in candidates:
-            made = self._draw_up(candidate)
+            made = self._draw_up(candidate, facts)
             if isinstance(made, NewBill):
                 bills.append(made)
             else:
-                aside.append(set_aside(candidate.serial, made))
-        serials = {c.meter_id: c.serial for c in candidates}
-        return {meter: serials[meter] for meter in self._store(bills, aside, serials)}
+                aside.append(made)
+        meters = {c.meter_id: c for c in candidates}
+        return {meter: meters[meter] for meter in self._store(bills, aside, meters)}
 
-    def _draw_up(self, candidate: BillCandidate) -> NewBill | str:
+    def _facts(self, candidates: Sequence[BillCandidate]) -> unbilled.Facts:
+        """What the meters have that cannot be billed; asked only where there are any."""
+        openings = [c.opening.id for c in candidates if c.closing is None or _has_fallen(c)]
+        if not openings:
+            return {}
+        database = self.context.services.database
+        return self.context.patiently(
+            lambda: database.unbilled_facts(openings=openings, month_end=self.month_end)
+        )
+
+    def _draw_up(self, candidate: BillCandidate, facts: unbilled.Facts) -> NewBill | Aside:
         """The meter's bill, or why there is none."""
         if candidate.closing is None:
-            return f"No reading dated up to {self.month_end:%d %B %Y}."
-        opening, closing = candidate.opening.register_wh, candidate.closing.register_wh
-        if is_a_fall(opening_wh=opening, closing_wh=closing, dials=candidate.dials):
-            return (
-                f"The register fell from {format_kwh(opening)} to {format_kwh(closing)} kWh: "
-                "a person must look at its readings."
-            )
+            return unbilled.without_closing(candidate, facts[candidate.meter_id], self.month_end)
+        if _has_fallen(candidate):
+            return unbilled.fallen(candidate, facts[candidate.meter_id].last_bill_id)
         services = self.context.services
         try:
             bill = draw_up_bill(
@@ -131,18 +196,16 @@ class _MonthlyBilling:
                 facts=candidate.pricing,
             )
         except (UnableToPriceBill, EmptyPeriod, InvalidTariff) as error:
-            return str(error)
+            return unbilled.not_priced(candidate, error)
         except Exception:
             log.exception("the bill of meter %s could not be computed", candidate.serial)
-            return UNEXPECTED
+            return unbilled.aside(candidate, UNEXPECTED)
         return services.desk.with_owed(bill.unattended())
 
-    def _store(
-        self, bills: Sequence[NewBill], aside: Sequence[Aside], serials: Serials
-    ) -> list[str]:
+    def _store(self, bills: Sequence[NewBill], aside: Sequence[Aside], meters: Meters) -> list[str]:
         """Store a batch in one transaction; the meters to compute again."""
         try:
-            return self._store_at_once(bills, aside)
+            return self._store_at_once(bills, aside, meters)
         except (RunTakenOver, TemporaryDatabaseError):
             raise
         except DatabaseError:
@@ -150,27 +213,40 @@ class _MonthlyBilling:
         self.context.note(set_aside=aside)
         moved: list[str] = []
         for bill in bills:
-            moved += self._store_alone(bill, serials[bill.register.meter_id])
+            moved += self._store_alone(bill, meters)
         return moved
 
-    def _store_at_once(self, bills: Sequence[NewBill], aside: Sequence[Aside]) -> list[str]:
+    def _store_at_once(
+        self, bills: Sequence[NewBill], aside: Sequence[Aside], meters: Meters
+    ) -> list[str]:
         context = self.context
+        held = [unbilled.held(meters[b.register.meter_id], b) for b in bills if b.held_because]
         _, moved = context.patiently(
             lambda: context.services.database.store_job_bills(
-                actor=context.actor, bills=bills, run=context.ref, set_aside=aside
+                actor=context.actor, bills=bills, run=context.ref, set_aside=[*aside, *held]
             )
         )
         return moved
 
-    def _store_alone(self, bill: NewBill, serial: str) -> list[str]:
+    def _store_alone(self, bill: NewBill, meters: Meters) -> list[str]:
+        meter = meters[bill.register.meter_id]
         try:
-            return self._store_at_once([bill], [])
+            return self._store_at_once([bill], [], meters)
         except (RunTakenOver, TemporaryDatabaseError):
             raise
         except ChainMoved:
-            return [bill.register.meter_id]
+            return [meter.meter_id]
         except DatabaseError as error:
-            log.warning("the bill of meter %s was refused: %s", serial, error)
+            log.warning("the bill of meter %s was refused: %s", meter.serial, error)
             reason = error.message if isinstance(error, DatabaseRefused) else UNEXPECTED
-            self.context.note(set_aside=[set_aside(serial, reason)])
+            self.context.note(set_aside=[unbilled.aside(meter, reason)])
             return []
+
+
+def _has_fallen(candidate: BillCandidate) -> bool:
+    closing = candidate.closing
+    return closing is not None and is_a_fall(
+        opening_wh=candidate.opening.register_wh,
+        closing_wh=closing.register_wh,
+        dials=candidate.dials,
+    )

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseError, TemporaryDatabaseError
@@ -20,6 +20,18 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 Aside = dict[str, Any]
+AsideCode = Literal[
+    "no_reading",
+    "flagged_reading",
+    "fallen_register",
+    "tariff_missing",
+    "not_priced",
+    "held_draft",
+    "head_end",
+    "not_collected",
+    "moved",
+    "other",
+]
 
 LEASE_SECONDS = 90
 PAUSES_SECONDS = (1.0, 2.0, 4.0)
@@ -97,9 +109,15 @@ class JobContext:
 Work = Callable[[JobContext], str]
 
 
-def set_aside(subject: str, reason: str) -> Aside:
-    """One thing that a run could not do, and why, for an administrator to read."""
-    return {"subject": subject, "reason": reason}
+def set_aside(
+    subject: str, reason: str, *, code: AsideCode = "other", ref: str | None = None, **more: Any
+) -> Aside:
+    """One thing that a run could not do, and why, for an administrator to read.
+
+    `code` says where it is mended, `ref` is the id of what the reason is about. The monthly bills
+    give `more` (services/jobs/unbilled.py).
+    """
+    return {"subject": subject, "reason": reason, "code": code, "ref": ref, **more}
 
 
 def claim(
@@ -113,6 +131,7 @@ def claim(
     clock_at: datetime | None = None,
     rerun: bool = False,
     instead_of_attempt: int | None = None,
+    resume_attempt: int | None = None,
     lease_seconds: int = LEASE_SECONDS,
 ) -> tuple[JobContext | None, JobRun]:
     """Try to take a run: its context, or None, and the run as it stands or that is in its way.
@@ -128,6 +147,7 @@ def claim(
         clock_at=clock_at,
         rerun=rerun,
         instead_of_attempt=instead_of_attempt,
+        resume_attempt=resume_attempt,
     )
     if not claimed:
         return None, run

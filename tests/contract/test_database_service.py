@@ -325,6 +325,36 @@ def test_a_job_s_run_is_claimed_counted_and_taken_over(over: Over) -> None:
     assert history.keys() >= {"installed_at"}
 
 
+def test_a_meter_that_a_read_comes_late_for_is_queued_and_leaves_the_queue(over: Over) -> None:
+    first = over.utility.today.replace(day=1)
+    job: Json = {"job": "monthly_bills", "scheduled_on": first}
+    _, run = over.here.claim_job_run(**job, owner="a", lease_seconds=60, started_by="test")
+    ref: Json = {**job, "scheduled_on": first.isoformat(), "attempt": 1, "lease_seconds": 60}
+    month: Json = {"month_start": first - timedelta(days=1), "month_end": first}
+    meter = over.utility.add_meter("LATE", opened_on=first - timedelta(days=31))
+    asked: Json = {**month, "after": None, "limit": 10, "only": [meter]}
+    (candidate,) = over.same("monthly_bill_candidates", **asked)
+    assert over.here.monthly_bill_candidates(**(asked | {"only": []})) == []
+    over.utility.submit("LATE", 900, at=over.utility.now.replace(day=1, hour=0), source="imported")
+    facts = over.same("unbilled_facts", openings=[candidate.opening.id], month_end=first)
+    assert facts[meter].kept_back.status == "needs_review"
+    assert over.same("meters_to_bill", after=None, limit=10) == []
+    aside: Json = {"subject": "LATE", "reason": "x", "code": "moved", "meter_id": meter}
+    over.here.note_job_progress(run=ref, set_aside=[aside | {"again": True}])
+    (queued,) = over.same("meters_to_bill", after=None, limit=10)
+    assert queued["meter_id"] == meter
+    (kept,) = over.same("set_aside", **job)
+    assert (kept["code"], kept["ref"]) == ("moved", None)
+    over.here.note_job_progress(run=ref, looked_at=[queued], settled=[meter])
+    assert over.same("meters_to_bill", after=None, limit=10) == []
+    assert over.same("set_aside", **job) == []
+    assert over.same("job_runs").items[0].failed_count == 0
+    over.here.finish_job_run(run=ref, status="done", detail="")
+    claim: Json = {**job, "owner": "b", "lease_seconds": 60, "started_by": "test"}
+    assert not over.here.claim_job_run(**claim, resume_attempt=2)[0]
+    assert over.here.claim_job_run(**claim, resume_attempt=1)[1].attempt == run.attempt + 1
+
+
 def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     for serial in ("M1", "M2"):
         over.utility.add_meter(serial)

@@ -71,7 +71,10 @@ def test_the_monthly_job_keeps_long_bills_as_drafts_and_issues_the_others(
     utility.submit("LONG", 1210, source="smart")
     utility.submit("USUAL", 1117, source="smart")
     run = run_job(utility.services, "monthly_bills", local(utility, "2026-11-01T02:00"), "test")
-    assert (run.status, run.done_count, run.failed_count) == ("done", 2, 0)
+    assert (run.status, run.done_count, run.failed_count) == ("done", 2, 1)
+    (aside,) = utility.services.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
+    assert (aside["subject"], aside["code"]) == ("LONG", "held_draft")
+    assert aside["reason"] == f"Its bill is kept as a draft. {WHY}"
     assert_held(utility, "LONG")
     (usual,) = utility.bills_of("USUAL")
     assert (usual.status, usual.number, usual.held_because) == ("issued", 1, None)

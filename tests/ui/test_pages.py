@@ -16,7 +16,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.words import cron_in_words, period, plain
-from scheduler import Scheduler
+from scheduler import Scheduler, run_job
 from services.auth import Principal, Role
 from services.bootstrap import build_services, run_with
 from services.database.service import DatabaseService
@@ -529,6 +529,22 @@ class TestJobs:
         app.button(key="confirm-clock").click().run()
         assert running.doubt is None
         assert not app.error
+
+    def test_what_was_set_aside_leads_to_the_page_that_mends_it(
+        self, services: Services, new_meter: Callable[..., str]
+    ) -> None:
+        unread, doubted = new_meter(), new_meter()
+        reading = flagged(services, doubted)
+        # Next month, when the reading of today is one up to the 1st.
+        then = now() + timedelta(days=31)
+        run = run_job(services, "monthly_bills", then, "boss")
+        app = signed_in(services, Role.ADMIN, "admin/jobs.py")
+        app.session_state[f"aside-monthly_bills-{run.scheduled_on}"] = True
+        app = app.run()
+        found: list[Any] = list(app.get("page_link"))
+        links = {(link.label, link.query_string) for link in found}
+        assert ("The flagged reading", f"id={reading.id}") in links
+        assert ("Submit a reading", f"meter={unread}") in links
 
     def test_a_job_is_run_now_and_stands_in_the_history(
         self, services: Services, running: Scheduler

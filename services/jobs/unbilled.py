@@ -1,0 +1,80 @@
+"""Why a meter got no monthly bill: the true reason, and where it is mended."""
+
+from collections.abc import Mapping
+from datetime import date
+
+from services.domain.billing import NewBill, NoTariffInForce
+from services.domain.energy import format_kwh
+from services.domain.records import BillCandidate, UnbilledFacts
+from services.domain.tariff import InvalidTariff
+from services.jobs.runs import Aside, AsideCode, set_aside
+
+Facts = Mapping[str, UnbilledFacts]  # by meter
+
+
+def aside(
+    candidate: BillCandidate,
+    reason: str,
+    *,
+    code: AsideCode = "other",
+    ref: str | None = None,
+    again: bool = False,
+) -> Aside:
+    """A meter that is set aside; looked at again when another closing read has come, or `again`."""
+    return set_aside(
+        candidate.serial,
+        reason,
+        code=code,
+        ref=ref,
+        meter_id=candidate.meter_id,
+        opening_id=candidate.opening.id,
+        closing_id=candidate.closing.id if candidate.closing else None,
+        again=again,
+    )
+
+
+def without_closing(candidate: BillCandidate, facts: UnbilledFacts, month_end: date) -> Aside:
+    """A meter that has no accepted read to close at: there is none, or it was kept back."""
+    kept = facts.kept_back
+    if kept is not None and kept.status == "needs_review":
+        return aside(
+            candidate,
+            f"The reading of {_day(kept.read_on)} ({format_kwh(kept.register_wh)} kWh) "
+            "waits for review.",
+            code="flagged_reading",
+            ref=kept.id,
+        )
+    reason = f"No reading dated up to {_day(month_end)}."
+    if kept is not None:
+        reason += f" That of {_day(kept.read_on)} was rejected."
+    if facts.next_on is not None:
+        reason += f" The next one is of {_day(facts.next_on)}."
+    return aside(candidate, reason, code="no_reading")
+
+
+def fallen(candidate: BillCandidate, last_bill_id: str | None) -> Aside:
+    """A meter whose register shows less than at its last billed read."""
+    closing_wh = candidate.closing.register_wh if candidate.closing else 0
+    return aside(
+        candidate,
+        f"The register fell from {format_kwh(candidate.opening.register_wh)} to "
+        f"{format_kwh(closing_wh)} kWh: a person must look at its readings.",
+        code="fallen_register",
+        ref=last_bill_id,
+    )
+
+
+def held(candidate: BillCandidate, bill: NewBill) -> Aside:
+    """A meter whose bill was made, and is kept as a draft for a person to issue."""
+    reason = f"Its bill is kept as a draft. {bill.held_because}"
+    return aside(candidate, reason, code="held_draft", ref=bill.id)
+
+
+def not_priced(candidate: BillCandidate, error: Exception) -> Aside:
+    """A meter whose reads are there and whose bill could not be priced."""
+    is_tariff = isinstance(error, NoTariffInForce | InvalidTariff)
+    return aside(candidate, str(error), code="tariff_missing" if is_tariff else "not_priced")
+
+
+def _day(value: date) -> str:
+    return f"{value:%d %B %Y}"
