@@ -27,6 +27,7 @@ from services.domain.rating import UnableToPriceBill
 from services.domain.tariff import InvalidTariff
 from services.importing import Importer, WhatToImport
 from services.importing.load_file import DEFAULT_YEAR, YEARS, read_load
+from services.importing.numbers import DecimalSign
 from services.importing.source import UnreadableFile
 from services.importing.urdb import UnusableRate
 from services.jobs.clock import ClockInDoubt, ClockWatch
@@ -152,6 +153,11 @@ def _add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
         type=_date,
         metavar="DATE",
         help="from when URDB rates hold here; without it from their own start date",
+    )
+    command.add_argument(
+        "--decimal",
+        choices=get_args(DecimalSign),
+        help="the decimal sign of the file's numbers, where the file does not show it",
     )
     command.set_defaults(run=_import)
 
@@ -281,7 +287,7 @@ def _local_date(at: datetime, settings: Settings) -> date:
 
 def _import(given: argparse.Namespace, settings: Settings) -> int:
     with _working(settings) as services:
-        importer = Importer(services.database, settings.timezone)
+        importer = Importer(services.database, settings.timezone, decimal=given.decimal)
         report = importer.run(
             given.what,
             given.file,

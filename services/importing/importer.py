@@ -13,6 +13,7 @@ from services.domain.records import ReadingSource, TariffVersion
 from services.importing.chunks import chunks_of
 from services.importing.grid_rows import (
     SUPPLY_COLUMNS,
+    SUPPLY_NUMBERS,
     SUPPLY_OPTIONS,
     TRANSFORMER_COLUMNS,
     TRANSFORMER_OPTIONS,
@@ -21,9 +22,16 @@ from services.importing.grid_rows import (
     supply_row,
     transformer_row,
 )
-from services.importing.interval_rows import INTERVAL_COLUMNS, INTERVAL_OPTIONS, IntervalFile
+from services.importing.interval_rows import (
+    INTERVAL_COLUMNS,
+    INTERVAL_NUMBERS,
+    INTERVAL_OPTIONS,
+    IntervalFile,
+)
+from services.importing.numbers import DecimalSign
 from services.importing.reads import (
     READING_COLUMNS,
+    READING_NUMBERS,
     REGISTER_PREFIX,
     FileRead,
     Judged,
@@ -36,6 +44,7 @@ from services.importing.rows import (
     CUSTOMER_COLUMNS,
     CUSTOMER_OPTIONS,
     METER_COLUMNS,
+    METER_NUMBERS,
     METER_OPTIONS,
     channels_row,
     customer_row,
@@ -59,6 +68,7 @@ _ONLY_FOR_TARIFFS = "A date from which it holds goes with tariffs only."
 class Importer:
     """Brings files in; a path, bytes (an upload) or text. Repeating an import changes nothing.
 
+    `decimal` says which sign of the files' numbers is the decimal one, where they do not show it.
     Each method answers a report: with errors found in the file nothing was written. Each raises
     DatabaseError when the database fails; then the same file is imported again.
     """
@@ -66,6 +76,7 @@ class Importer:
     database: DatabaseService
     zone: ZoneInfo
     chunk_rows: int = CHUNK_ROWS
+    decimal: DecimalSign | None = None
 
     def run(
         self,
@@ -115,7 +126,13 @@ class Importer:
         Of a meter that is connected already, the transformer may be set or changed.
         """
         try:
-            table = read_table(source, required=METER_COLUMNS, optional=METER_OPTIONS)
+            table = read_table(
+                source,
+                required=METER_COLUMNS,
+                optional=METER_OPTIONS,
+                numbers=METER_NUMBERS,
+                decimal=self.decimal,
+            )
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows = [meter_row(cells, zone=self.zone, now=now) for cells in table.rows()]
@@ -143,7 +160,13 @@ class Importer:
         A row that says `correction` replaces the stored period that it overlaps.
         """
         try:
-            table = read_table(source, required=SUPPLY_COLUMNS, optional=SUPPLY_OPTIONS)
+            table = read_table(
+                source,
+                required=SUPPLY_COLUMNS,
+                optional=SUPPLY_OPTIONS,
+                numbers=SUPPLY_NUMBERS,
+                decimal=self.decimal,
+            )
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows = [supply_row(cells, zone=self.zone, now=now) for cells in table.rows()]
@@ -158,7 +181,13 @@ class Importer:
         The report counts days.
         """
         try:
-            table = read_table(source, required=INTERVAL_COLUMNS, optional=INTERVAL_OPTIONS)
+            table = read_table(
+                source,
+                required=INTERVAL_COLUMNS,
+                optional=INTERVAL_OPTIONS,
+                numbers=INTERVAL_NUMBERS,
+                decimal=self.decimal,
+            )
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         file = IntervalFile(zone=self.zone, now=now, problems=table.problems)
@@ -194,7 +223,13 @@ class Importer:
         as a stored one is left as it is.
         """
         try:
-            table = read_table(source, required=READING_COLUMNS, prefix=REGISTER_PREFIX)
+            table = read_table(
+                source,
+                required=READING_COLUMNS,
+                prefix=REGISTER_PREFIX,
+                numbers=READING_NUMBERS,
+                decimal=self.decimal,
+            )
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         parsed = (file_read(cells, zone=self.zone, now=now) for cells in table.rows())

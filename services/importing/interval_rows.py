@@ -15,6 +15,7 @@ from services.submission import EARLIEST
 
 INTERVAL_COLUMNS = ("meter_serial", "start", "kwh")
 INTERVAL_OPTIONS = ("minutes",)
+INTERVAL_NUMBERS = ("kwh",)
 
 _LENGTHS: Final = (15, 30, 60)
 _MINUTE: Final = timedelta(minutes=1)

@@ -39,7 +39,7 @@ def read_load(source: Source, *, year: int | None = None) -> Load:
     the same in all rows. Decimals beyond Wh are kept by rounding the running total. Raises
     UnreadableFile, with the row where there is one.
     """
-    table = read_table(source, required=(_KWH,), optional=_TIMESTAMP)
+    table = read_table(source, required=(_KWH,), optional=_TIMESTAMP, numbers=(_KWH,))
     named = [name for name in _TIMESTAMP if name in table.columns]
     kwh: list[Decimal] = []
     times: list[tuple[int, datetime]] = []

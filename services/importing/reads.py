@@ -25,6 +25,7 @@ from services.importing.table import Cells
 from services.submission import InvalidReading, parse_submission
 
 READING_COLUMNS = ("meter_serial", "reading_kwh", "read_at")
+READING_NUMBERS = ("reading_kwh",)
 # A column for each further register, such as register:peak; its cell is empty in other rows.
 REGISTER_PREFIX = "register:"
 HISTORY = timedelta(days=400)

@@ -2,10 +2,11 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from services.importing.numbers import AmbiguousNumber, DecimalSign, NumberStyle
 from services.importing.report import ImportProblem
 from services.importing.source import Source, UnreadableFile, read_text
 
@@ -58,9 +59,14 @@ class Table:
     problems: list[ImportProblem] = field(default_factory=list)
     _records: Iterator[list[str]] = field(default_factory=lambda: iter(()))
     _header_row: int = 1
+    _numbers: frozenset[str] = frozenset()
+    _style: NumberStyle = field(default_factory=NumberStyle)
 
     def rows(self) -> Iterator[Cells]:
-        """The rows that are not blank; those with too few or too many cells are only reported."""
+        """The rows that are not blank; numbers have a decimal point.
+
+        A row with too few or too many cells, or with a number that may be two, is only reported.
+        """
         seen = 0
         number = self._header_row
         try:
@@ -73,11 +79,22 @@ class Table:
                     self.problems.append(ImportProblem(number, "", self._miscounted(len(cells))))
                     continue
                 named = dict(zip(self.columns, cells, strict=False))
-                yield Cells(number, named, self.problems)
+                if self._write_numbers_plainly(number, named):
+                    yield Cells(number, named, self.problems)
         except csv.Error as error:
             self.problems.append(ImportProblem(number + 1, "", _csv_problem(error)))
         if not seen and not self.problems:
             self.problems.append(ImportProblem(None, "", "There are no rows below the header."))
+
+    def _write_numbers_plainly(self, row: int, named: dict[str, str]) -> bool:
+        """Whether each number of a row is clear; those that are not are reported."""
+        known = len(self.problems)
+        for column in self._numbers:
+            try:
+                named[column] = self._style.plain(named[column])
+            except AmbiguousNumber as error:
+                self.problems.append(ImportProblem(row, column, str(error)))
+        return len(self.problems) == known
 
     def _miscounted(self, found: int) -> str:
         return (
@@ -92,15 +109,20 @@ def read_table(
     required: Sequence[str],
     optional: Sequence[str] = (),
     prefix: str | None = None,
+    numbers: Sequence[str] = (),
+    decimal: DecimalSign | None = None,
 ) -> Table:
     """Open a CSV with at least the required columns, in any order, comma or semicolon between.
 
     Names of columns are compared without case and spaces around them. Columns named in neither
-    list, and not beginning with `prefix`, are ignored, and listed in `ignored`.
+    list, and not beginning with `prefix`, are ignored, and listed in `ignored`. The columns
+    `numbers`, and those with the prefix, hold numbers: `decimal` says how the file writes them,
+    else a file with semicolons must show it (services/importing/numbers.py).
     Raises UnreadableFile.
     """
     text = read_text(source)
-    records = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    delimiter = _delimiter(text)
+    records = _records_of(text, delimiter)
     try:
         header_row, header = next(
             (number, record)
@@ -115,10 +137,40 @@ def read_table(
     while columns and not columns[-1]:
         columns.pop()
     if prefix is not None:
-        optional = (*optional, *(c for c in dict.fromkeys(columns) if c.startswith(prefix)))
+        prefixed = [c for c in dict.fromkeys(columns) if c.startswith(prefix)]
+        optional, numbers = (*optional, *prefixed), (*numbers, *prefixed)
     _check_columns(columns, required, optional)
     ignored = tuple(c or "(no name)" for c in columns if c not in (*required, *optional))
-    return Table(columns, ignored, _records=records, _header_row=header_row)
+    counted = frozenset(numbers) & set(columns)
+    if decimal is None and delimiter == ",":
+        # Where commas part the cells a number has a decimal point, and no grouping.
+        counted = frozenset()
+    style = NumberStyle(decimal) if decimal else _style_of(text, delimiter, columns, counted)
+    return Table(
+        columns, ignored, _records=records, _header_row=header_row, _numbers=counted, _style=style
+    )
+
+
+def _records_of(text: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+
+
+def _style_of(text: str, delimiter: str, columns: Sequence[str], numbers: Set[str]) -> NumberStyle:
+    """How the number columns of the whole file are written. Raises UnreadableFile."""
+    places = [place for place, column in enumerate(columns) if column in numbers]
+    cells = (
+        record[place].strip()
+        for record in _records_of(text, delimiter)
+        for place in places
+        if place < len(record)
+    )
+    try:
+        return NumberStyle.of_cells(cells)
+    except AmbiguousNumber as error:
+        raise UnreadableFile(str(error)) from None
+    except csv.Error:
+        # Walking through the rows says where the file is broken.
+        return NumberStyle()
 
 
 def _check_columns(
