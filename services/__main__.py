@@ -159,6 +159,11 @@ def _add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
         choices=get_args(DecimalSign),
         help="the decimal sign of the file's numbers, where the file does not show it",
     )
+    command.add_argument(
+        "--allow-similar",
+        action="store_true",
+        help="add customers or meters that look like known ones, such as 123 beside 00123",
+    )
     command.set_defaults(run=_import)
 
 
@@ -287,7 +292,12 @@ def _local_date(at: datetime, settings: Settings) -> date:
 
 def _import(given: argparse.Namespace, settings: Settings) -> int:
     with _working(settings) as services:
-        importer = Importer(services.database, settings.timezone, decimal=given.decimal)
+        importer = Importer(
+            services.database,
+            settings.timezone,
+            decimal=given.decimal,
+            allow_similar=given.allow_similar,
+        )
         report = importer.run(
             given.what,
             given.file,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import phonenumbers
 from pydantic import SecretStr
 
 from services.domain.records import Bill, OwedKind
@@ -28,8 +29,7 @@ GRAPH_URL: Final = "https://graph.facebook.com"
 GRAPH_VERSION: Final = "v25.0"
 BODY_LIMIT: Final = 1024
 
-_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
-_SPACING: Final = re.compile(r"[\s()./\-\u2010-\u2015]+")
+_WITH_COUNTRY: Final = re.compile(r"\+[0-9\s()./\-\u2010-\u2015]+")
 
 
 class InvalidPhone(ValueError):
@@ -131,18 +131,24 @@ _WHAT_TO_DO: Final = {
 
 
 def e164(text: str) -> str:
-    """A number as E.164 (+919876543210); spaces, dots, hyphens and brackets are left out.
+    """A number as E.164 (+919876543210), without the 0 that is dialled at home alone: +254 (0)712….
 
-    Raises InvalidPhone without a + and country code: guessing one would write to a stranger.
+    Raises InvalidPhone without a + and country code, since guessing one would write to a stranger,
+    and for a number that its country does not have.
     """
-    number = _SPACING.sub("", text)
-    if not _E164.fullmatch(number):
-        raise InvalidPhone(
-            "is not a number with its country code, such as +91 98765 43210."
-            if number
-            else "is empty."
-        )
-    return number
+    written = text.strip()
+    if not written:
+        raise InvalidPhone("is empty.")
+    wrong = InvalidPhone("is not a number with its country code, such as +91 98765 43210.")
+    if not _WITH_COUNTRY.fullmatch(written):
+        raise wrong
+    try:
+        number = phonenumbers.parse(written)
+    except phonenumbers.NumberParseException:
+        raise wrong from None
+    if not phonenumbers.is_possible_number(number):
+        raise wrong
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def masked(number: str) -> str:

@@ -17,6 +17,14 @@ class ImportQueries(Queries):
         answer: Json = self._call(f"import_{what}", actor=actor, rows=list(rows), dry_run=dry_run)
         return answer
 
+    def identifier_keys(self, *, kind: str, identifiers: Sequence[str]) -> list[Json]:
+        """Of each identifier {identifier, key, known}: `known` is stored and has the same key.
+
+        `kind` is customers, meters or transformers; `known` is the identifier itself if stored.
+        """
+        answer = self._call("identifier_keys", kind=kind, identifiers=list(identifiers))
+        return list(answer["found"])
+
     def import_readings(self, *, actor: str, rows: Sequence[Json]) -> Json:
         """Store validated reads, unbilled; raises ReadingConflict."""
         answer: Json = self._call("import_readings", actor=actor, rows=list(rows))

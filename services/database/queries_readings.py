@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from services.database.errors import NotFound
 from services.database.queries import ROWS_AT_ONCE, Json, Queries, search_filters
 from services.database.transport import Filter
 from services.domain.billing import NewBill
@@ -83,7 +84,15 @@ class ReadingQueries(Queries):
                 "idempotency_key": idempotency_key,
                 "body_hash": body_hash,
             }
-        return ReadingContext.model_validate(self._call("reading_context", **asked))
+        try:
+            return ReadingContext.model_validate(self._call("reading_context", **asked))
+        except NotFound as error:
+            raise NotFound(error.code, f"{error.message}{self._meant(meter_serial)}") from None
+
+    def _meant(self, serial: str) -> str:
+        """A question, where a meter's serial looks like this one."""
+        found = self._call("identifier_keys", kind="meters", identifiers=[serial])["found"]
+        return f" Do you mean {found[0]['known']}?" if found[0]["known"] else ""
 
     def commit_reading(
         self,

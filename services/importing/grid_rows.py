@@ -26,8 +26,8 @@ Row = dict[str, Any]
 
 def transformer_row(cells: Cells) -> Row:
     """A transformer with its feeder as import_transformers takes it."""
-    code = cells.text("code", most=60, required=True)
-    feeder_code = cells.text("feeder_code", most=60, required=True)
+    code = cells.identifier("code")
+    feeder_code = cells.identifier("feeder_code")
     return {
         "row": cells.row,
         "id": derived_id("transformer", code),
@@ -58,7 +58,7 @@ def supply_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> Row:
     end = cells.parsed("period_end", lambda text: _period_end(text, start, today))
     return {
         "row": cells.row,
-        "transformer_code": cells.text("transformer_code", most=60, required=True),
+        "transformer_code": cells.identifier("transformer_code"),
         "period_start": start.isoformat() if start else None,
         "period_end": end.isoformat() if end else None,
         "energy_wh": cells.parsed("energy_kwh", lambda text: parse_kwh(text, what="energy")),

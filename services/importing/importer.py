@@ -28,6 +28,7 @@ from services.importing.interval_rows import (
     INTERVAL_OPTIONS,
     IntervalFile,
 )
+from services.importing.look_alikes import LookAlikes, unknown
 from services.importing.numbers import DecimalSign
 from services.importing.reads import (
     READING_COLUMNS,
@@ -69,6 +70,7 @@ class Importer:
     """Brings files in; a path, bytes (an upload) or text. Repeating an import changes nothing.
 
     `decimal` says which sign of the files' numbers is the decimal one, where they do not show it.
+    With `allow_similar` a new identifier may look like a known one, such as 123 like 00123.
     Each method answers a report: with errors found in the file nothing was written. Each raises
     DatabaseError when the database fails; then the same file is imported again.
     """
@@ -77,6 +79,11 @@ class Importer:
     zone: ZoneInfo
     chunk_rows: int = CHUNK_ROWS
     decimal: DecimalSign | None = None
+    allow_similar: bool = False
+
+    @property
+    def _look_alikes(self) -> LookAlikes:
+        return LookAlikes(self.database, ask=not self.allow_similar)
 
     def run(
         self,
@@ -113,6 +120,9 @@ class Importer:
             rows.append(customer_row(cells))
             channels.append(channels_row(cells, zone=self.zone, now=now))
         _name_duplicates(rows, "account_no", table.problems)
+        self._look_alikes.name_new(
+            rows, kind="customers", column="account_no", problems=table.problems
+        )
         chunks = list(chunks_of(rows, self.chunk_rows))
         report = self._check_and_store("customers", chunks, actor, table.problems, table.ignored)
         if report.ok:
@@ -137,6 +147,9 @@ class Importer:
             return ImportReport(errors=(error.problem,))
         rows = [meter_row(cells, zone=self.zone, now=now) for cells in table.rows()]
         _name_duplicates(rows, "serial", table.problems)
+        alike = self._look_alikes
+        alike.name_new(rows, kind="meters", column="serial", problems=table.problems)
+        alike.name_unknown(rows, kind="customers", column="account_no", problems=table.problems)
         # An account's meters together: their currencies are compared.
         chunks = list(_chunks_by("account_no", rows, self.chunk_rows))
         return self._check_and_store("meters", chunks, actor, table.problems, table.ignored)
@@ -150,6 +163,9 @@ class Importer:
             return ImportReport(errors=(error.problem,))
         rows = [transformer_row(cells) for cells in table.rows()]
         _name_duplicates(rows, "code", table.problems)
+        self._look_alikes.name_new(
+            rows, kind="transformers", column="code", problems=table.problems
+        )
         name_feeders_with_two_names(rows, table.problems)
         chunks = list(chunks_of(rows, self.chunk_rows))
         return self._check_and_store("transformers", chunks, actor, table.problems, table.ignored)
@@ -171,6 +187,9 @@ class Importer:
             return ImportReport(errors=(error.problem,))
         rows = [supply_row(cells, zone=self.zone, now=now) for cells in table.rows()]
         name_overlaps(rows, table.problems)
+        self._look_alikes.name_unknown(
+            rows, kind="transformers", column="transformer_code", problems=table.problems
+        )
         # A transformer's periods together: where one moves, the next may follow.
         chunks = list(_chunks_by("transformer_code", rows, self.chunk_rows))
         return self._check_and_store("supplies", chunks, actor, table.problems, table.ignored)
@@ -193,7 +212,11 @@ class Importer:
         file = IntervalFile(zone=self.zone, now=now, problems=table.problems)
         for cells in table.rows():
             file.add(cells)
-        chunks = list(chunks_of(file.rows(), min(self.chunk_rows, DAYS_AT_ONCE)))
+        rows = file.rows()
+        self._look_alikes.name_unknown(
+            rows, kind="meters", column="meter_serial", problems=table.problems
+        )
+        chunks = list(chunks_of(rows, min(self.chunk_rows, DAYS_AT_ONCE)))
         return self._check_and_store("intervals", chunks, actor, table.problems, table.ignored)
 
     def tariffs(
@@ -260,11 +283,13 @@ class Importer:
             for meter in meters
         }
         judged = Judged()
+        unknown_serials = [serial for serial, _ in batch if serial not in histories]
+        meant = self._look_alikes.meant_by("meters", unknown_serials) if unknown_serials else {}
         for serial, reads in batch:
             if serial in histories:
                 histories[serial].judge(reads, source=as_source, into=judged)
             else:
-                why = f"No meter has the serial {serial}."
+                why = unknown("meters", serial, meant.get(serial))
                 judged.problems.extend(ImportProblem(r.row, "meter_serial", why) for r in reads)
         return judged
 

@@ -52,7 +52,7 @@ class IntervalFile:
 
     def add(self, cells: Cells) -> None:
         """One row of the file."""
-        serial = cells.text("meter_serial", most=60, required=True)
+        serial = cells.identifier("meter_serial")
         start = cells.parsed("start", lambda text: self._instant(text, serial))
         wh = cells.parsed("kwh", _wh)
         if cells.values.get("minutes"):

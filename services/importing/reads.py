@@ -45,6 +45,10 @@ class FileRead(NamedTuple):
 
 def file_read(cells: Cells, *, zone: ZoneInfo, now: datetime) -> FileRead | None:
     """A row as a read, under the rules of a submission; a bare date is the start of that day."""
+    known = len(cells.problems)
+    cells.identifier("meter_serial", required=False)
+    if len(cells.problems) > known:
+        return None
     body: dict[str, Any] = {name: cells.values[name] for name in READING_COLUMNS}
     body["registers"] = {
         column.removeprefix(REGISTER_PREFIX): text

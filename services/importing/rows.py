@@ -17,9 +17,9 @@ from services.domain.registers import (
     register_names,
 )
 from services.domain.validation import ReadingTooLong, check_fits_dials
-from services.importing.table import Cells
+from services.importing.table import TAKE_AWAY, Cells
 from services.submission import EARLIEST
-from services.whatsapp import e164
+from services.whatsapp import InvalidPhone, e164
 
 CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
 CUSTOMER_OPTIONS = ("currency", "language", "discord_webhook", "whatsapp_opt_in")
@@ -54,16 +54,16 @@ def derived_id(*parts: str) -> str:
 
 
 def customer_row(cells: Cells) -> dict[str, Any]:
-    """A customer as import_customers takes it."""
-    account_no = cells.text("account_no", most=60, required=True)
+    """A customer as import_customers takes it: None leaves what is known, "" takes it away."""
+    account_no = cells.identifier("account_no")
     row = {
         "row": cells.row,
         "id": derived_id("customer", account_no),
         "account_no": account_no,
         "name": cells.text("name", required=True),
         "email": cells.parsed("email", _email),
-        "phone": cells.text("phone", most=60),
-        "address": cells.text("address", most=400),
+        "phone": _phone(cells.changed("phone", most=60)),
+        "address": cells.changed("address", most=400),
     }
     if cells.values.get("language"):
         row["language"] = cells.parsed("language", _language)
@@ -75,11 +75,12 @@ def customer_row(cells: Cells) -> dict[str, Any]:
 def channels_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any] | None:
     """How a customer is reached as set_customer_channels takes it, if the row says so.
 
-    `discord_webhook` is an address; `whatsapp_opt_in` is yes, no, or the local date of the consent.
+    `discord_webhook` is an address, or - for none any more; `whatsapp_opt_in` is yes, no, or the
+    local date of the consent.
     """
     row: dict[str, Any] = {}
     if cells.values.get("discord_webhook"):
-        row["discord_webhook_url"] = cells.parsed("discord_webhook", check_webhook)
+        row["discord_webhook_url"] = cells.parsed("discord_webhook", _webhook)
     if opt_in := cells.values.get("whatsapp_opt_in", "").lower():
         agreed = cells.parsed("whatsapp_opt_in", lambda text: _opt_in(text, zone, now))
         # Imported again, a "yes" is not a new consent.
@@ -92,10 +93,10 @@ def channels_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, An
 def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     """A meter with its opening read as import_meters takes it; `now` is in UTC.
 
-    Without the column `transformer_code` a known meter keeps its transformer; empty is none. So
-    with `registers`. The connected load stays where its cell is empty.
+    Where its cells are empty a known meter keeps its transformer, registers and connected load; the
+    sign - takes the first two away.
     """
-    serial = cells.text("serial", most=60, required=True)
+    serial = cells.identifier("serial")
     dials = cells.parsed("dials", _dials)
     opening_wh = cells.parsed("opening_kwh", parse_kwh)
     if dials is not None and opening_wh is not None:
@@ -109,8 +110,8 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
         "id": derived_id("meter", serial),
         "opening_reading_id": derived_id("opening", serial),
         "serial": serial,
-        "account_no": cells.text("account_no", most=60, required=True),
-        "tariff_code": cells.text("tariff_code", most=64, required=True),
+        "account_no": cells.identifier("account_no"),
+        "tariff_code": cells.identifier("tariff_code", most=64),
         "kind": cells.parsed("kind", _kind),
         "dials": dials,
         "multiplier_milli": cells.parsed("multiplier", _multiplier_milli),
@@ -118,9 +119,10 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
         "opened_on": opened_on.isoformat() if opened_on else None,
         "opened_at": start_of_day(opened_on, zone).isoformat() if opened_on else None,
     }
-    if "transformer_code" in cells.values:
-        row["transformer_code"] = cells.text("transformer_code", most=60)
-    if "registers" in cells.values:
+    if transformer := cells.values.get("transformer_code"):
+        taken_away = transformer == TAKE_AWAY
+        row["transformer_code"] = "" if taken_away else cells.identifier("transformer_code")
+    if cells.values.get("registers"):
         row |= cells.parsed("registers", lambda text: _registers(text, dials)) or {}
     for column, name in (("connected_kw", "connected_w"), ("connected_kva", "connected_va")):
         if cells.values.get(column):
@@ -128,12 +130,26 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     return row
 
 
-def _email(text: str) -> str:
-    if text and (len(text) > 254 or not text.isprintable() or not _EMAIL.fullmatch(text)):
+def _webhook(text: str) -> str | None:
+    return None if text == TAKE_AWAY else check_webhook(text)
+
+
+def _email(text: str) -> str | None:
+    if text in ("", TAKE_AWAY):
+        return "" if text else None
+    if len(text) > 254 or not text.isprintable() or not _EMAIL.fullmatch(text):
         raise ValueError(
             "is not an e-mail address such as name@example.org; leave it empty if none."
         )
     return text
+
+
+def _phone(text: str | None) -> str | None:
+    """A number with its country code in one form; others stay as they are written."""
+    try:
+        return e164(text) if text else text
+    except InvalidPhone:
+        return text
 
 
 def _language(text: str) -> str:
@@ -172,7 +188,7 @@ def _multiplier_milli(text: str) -> int:
 
 def _registers(text: str, dials: int | None) -> dict[str, Any]:
     """The names of registers, and what those that count up showed at the opening: peak=120.5."""
-    written = [part.partition("=") for part in text.split()]
+    written = [part.partition("=") for part in text.split() if text != TAKE_AWAY]
     names = register_names(name for name, _, _ in written)
     opening = parse_registers({name: value for name, equals, value in written if equals})
     check_registers(opening, of_meter=list(opening), serial="", dials=dials or _MOST_DIALS)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -16,6 +17,9 @@ _PRINTED = 60
 # Malayalam, Persian and others write these inside words; nothing else that is unprintable is meant.
 JOINERS = str.maketrans("", "", "\u200c\u200d")
 NO_BREAK_SPACE = "\u00a0"
+# In a cell: what is known is taken away. An empty cell leaves it.
+TAKE_AWAY = "-"
+_POWER_OF_TEN = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,22 @@ class Cells:
         elif not value.translate(JOINERS).isprintable():
             self.refuse(column, "holds a line break or another character that cannot be printed.")
         return value
+
+    def identifier(self, column: str, *, most: int = 60, required: bool = True) -> str:
+        """A text that names something; one that a spreadsheet took for a number is refused."""
+        value = self.text(column, most=most, required=required)
+        if _POWER_OF_TEN.fullmatch(value):
+            self.refuse(
+                column,
+                f"{value} is a number that a spreadsheet shortened, and its last digits are lost. "
+                "Give the column the format Text there, enter it again, and save the file.",
+            )
+        return value
+
+    def changed(self, column: str, *, most: int) -> str | None:
+        """A text that may be left out: None leaves what is known, and the sign - takes it away."""
+        value = self.text(column, most=most)
+        return "" if value == TAKE_AWAY else value or None
 
     def parsed(self, column: str, parse: Callable[[str], Value]) -> Value | None:
         """What `parse` makes of the cell; None after a ValueError, whose message is reported."""

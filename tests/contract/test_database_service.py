@@ -400,6 +400,12 @@ def test_an_import_says_what_is_wrong_and_writes_what_is_right(over: Over) -> No
     assert [error["row"] for error in answer["errors"]] == [7]
 
 
+@pytest.mark.parametrize("kind", ["customers", "meters", "transformers"])
+def test_identifiers_that_look_alike_have_one_key(over: Over, kind: str) -> None:
+    (one, other) = over.same("identifier_keys", kind=kind, identifiers=["00NEW", " new"])
+    assert (one["key"], one["known"]) == (other["key"], None) == ("NEW", None)
+
+
 def test_which_meters_have_a_smart_read(over: Over) -> None:
     meter = over.utility.add_meter("M1", kind="smart")
     since = over.utility.now - timedelta(hours=1)

@@ -139,7 +139,9 @@ def test_a_meters_transformer_is_set_kept_changed_and_taken_away(grid: Grid) -> 
     assert feeding() == "T-1"
     assert counts(grid.meter(f"{M1},T-2")) == (0, 1, 0)
     assert feeding() == "T-2"
-    assert counts(grid.meter(f"{M1},")) == (0, 1, 0)
+    assert counts(grid.meter(f"{M1},")) == (0, 0, 1)
+    assert feeding() == "T-2"
+    assert counts(grid.meter(f"{M1},-")) == (0, 1, 0)
     assert feeding() is None
     report = grid.meter(f"{M1},T-9")
     assert said(report) == ["row 2, transformer_code: No transformer has the code T-9."]

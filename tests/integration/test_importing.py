@@ -1,11 +1,13 @@
 """Imports into a real database: all or nothing, and nothing twice."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.importing import Importer, ImportReport
 from services.importing.source import Source
@@ -120,6 +122,92 @@ def test_one_accounts_meters_in_two_currencies_leave_nothing_behind(
     )
     assert "Account A1 would have tariffs in different currencies." in said(report)[0]
     assert database_of.find_meters(text="M") == []
+
+
+# -- identifiers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("known", "damaged"),
+    [
+        ("00123", "123"),
+        ("AB-1", "ab-1"),
+        ("A 12", "A12"),
+        ("7001", "7001.0"),
+        ("K9", "\uff2b\uff19"),
+        ("0", "00"),
+    ],
+)
+def test_a_customer_that_looks_like_a_known_one_is_asked_about(
+    imports: Imports, database_of: DatabaseService, known: str, damaged: str
+) -> None:
+    assert imports.customers(f"{known},House,,,").ok
+    (why,) = said(imports.customers(f"{damaged},House,,,"))
+    assert why.startswith(f"row 2, account_no: {damaged} looks like {known}, which is known")
+    assert "--allow-similar" in why
+    imports.importer = replace(imports.importer, allow_similar=True)
+    assert counts(imports.customers(f"{damaged},House,,,")) == (1, 0, 0)
+    # Now that both are known there is nothing to ask.
+    imports.importer = replace(imports.importer, allow_similar=False)
+    assert counts(imports.customers(f"{damaged},House,,,", f"{known},House,,,")) == (0, 0, 2)
+    assert len(database_of.account_numbers(limit=10)) == 2
+
+
+def test_two_rows_of_a_file_that_look_alike_are_asked_about(imports: Imports) -> None:
+    lines = [f"B{n:04},House {n},,," for n in range(5200)]
+    (why,) = said(imports.customers("ab-1,First,,,", *lines, "AB-1,Second,,,"))
+    assert why.startswith("row 5203, account_no: AB-1 looks like ab-1 in row 2")
+
+
+def test_house_numbers_that_share_their_digits_are_different_customers(imports: Imports) -> None:
+    assert counts(imports.customers("1-11,House,,,", "11-1,House,,,", "111,House,,,")) == (3, 0, 0)
+
+
+def test_a_meter_that_looks_like_a_known_one_is_asked_about(with_meter: Imports) -> None:
+    (why,) = said(with_meter.meters("m1,A1,KSEB-LT1A,manual,5,1,1000,2026-01-01"))
+    assert why.startswith("row 2, serial: m1 looks like M1, which is known")
+
+
+def test_a_reference_to_what_is_not_there_says_what_may_be_meant(
+    with_meter: Imports, utility: Utility
+) -> None:
+    (why,) = said(with_meter.meters("M2,a1,KSEB-LT1A,manual,5,1,1000,2026-01-01"))
+    assert why == "row 2, account_no: No customer has the account number a1. Do you mean A1?"
+    (why,) = said(with_meter.readings("m1,1100,2026-02-01"))
+    assert why == "row 2, meter_serial: No meter has the serial m1. Do you mean M1?"
+    with pytest.raises(NotFound, match=r"No meter has the serial m1\. Do you mean M1\?"):
+        utility.submit("m1", 1100)
+
+
+# -- empty cells ---------------------------------------------------------------------------------
+
+
+def test_an_empty_cell_leaves_what_is_known_and_a_dash_takes_it_away(
+    imports: Imports, database_of: DatabaseService
+) -> None:
+    header = f"{CUSTOMERS},discord_webhook"
+    hook = "https://discord.com/api/webhooks/123/ab"
+
+    def known() -> tuple[str, str, str, str | None]:
+        (account,) = database_of.accounts(text="A1", page=1, page_size=5).items
+        contact = database_of.customer_contact(account.id)
+        url = contact.discord_webhook_url
+        return (
+            account.email,
+            account.phone,
+            account.address,
+            url.get_secret_value() if url else None,
+        )
+
+    full = f"A1,House,a1@example.org,+254 (0)712-345678,12 Canal Road,{hook}"
+    assert counts(imports.customers(full, header=header)) == (1, 0, 0)
+    first = ("a1@example.org", "+254712345678", "12 Canal Road", hook)
+    assert known() == first
+    assert counts(imports.customers("A1,House,,,,", header=header)) == (0, 0, 1)
+    assert counts(imports.customers("A1,House,,,")) == (0, 0, 1)
+    assert known() == first
+    assert counts(imports.customers("A1,House,-,,-,-", header=header)) == (0, 1, 0)
+    assert known() == ("", "+254712345678", "", None)
 
 
 # -- nothing twice -------------------------------------------------------------------------------

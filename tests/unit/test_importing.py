@@ -135,6 +135,14 @@ def test_a_meter_row_becomes_integers_and_the_start_of_its_local_day() -> None:
     assert row["row"] == 7
 
 
+@pytest.mark.parametrize("column", ["serial", "account_no", "tariff_code", "transformer_code"])
+@pytest.mark.parametrize("damaged", ["7.00012E+11", "7E+11", "7,00012e+11"])
+def test_an_identifier_that_a_spreadsheet_shortened_is_refused(column: str, damaged: str) -> None:
+    ((where, why),) = meter(**{column: damaged})[1]
+    assert where == column
+    assert f"{damaged} is a number that a spreadsheet shortened" in why
+
+
 def test_the_same_meter_has_the_same_ids_in_every_import() -> None:
     assert meter()[0]["id"] == meter(dials="6")[0]["id"] != meter(serial="M2")[0]["id"]
 
