@@ -1,14 +1,20 @@
-"""The way to a bill's PDF."""
+"""The way to a bill's PDF, or why there is none yet."""
 
 import streamlit as st
 
 from pages.shell import services
+from pages.words import plain
 from services.domain.records import Bill
 
 
 def show_download(bill: Bill) -> None:
-    """A button that gives the kept PDF; it is rendered when somebody asks for it first."""
+    """A button that gives the kept PDF; it is rendered when somebody asks for it first.
+
+    Where it could not be printed in full, the reason; the button tries again.
+    """
     archive = services().bill_archive
+    if reason := services().database.unprinted_because(bill.id):
+        st.warning(f"This bill is not printed. {plain(reason)}", icon=":material/print_error:")
     st.download_button(
         "Bill as PDF",
         data=lambda: archive.pdf(bill.id).pdf,

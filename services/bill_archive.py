@@ -9,7 +9,14 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.bill_documents import document_of
-from services.bill_pdf import AccountEntry, BillDocument, EntryKind, Utility, render
+from services.bill_pdf import (
+    AccountEntry,
+    BillDocument,
+    EntryKind,
+    MissingLetters,
+    Utility,
+    render,
+)
 from services.database.queries_documents import KeptDocument
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
@@ -23,6 +30,9 @@ log = logging.getLogger(__name__)
 _RECENT: Final = timedelta(days=3)
 # Laying out needs a core, and leaves the other threads alone; more would only take from the pages.
 AT_ONCE: Final = 2
+_NOT_LAID_OUT: Final = (
+    "The PDF could not be laid out ({error}); the log says more. It is tried again every hour."
+)
 _PRINTED_AS: Final[dict[LedgerKind, EntryKind]] = {
     "payment": "payment",
     "deposit_used": "payment",
@@ -42,7 +52,7 @@ class ArchiveDamaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BillArchive:
-    """Renders bills, and keeps what it rendered."""
+    """Renders bills, and keeps what it rendered; what cannot be printed in full is not kept."""
 
     database: DatabaseService
     utility: Utility
@@ -51,7 +61,7 @@ class BillArchive:
     def pdf(self, bill_id: str) -> KeptDocument:
         """The PDF of an issued bill, the same bytes whenever it is asked for.
 
-        Raises NotFound, IllegalChange for a draft, ArchiveDamaged.
+        Raises NotFound, IllegalChange for a draft, MissingLetters, ArchiveDamaged.
         """
         kept = self.database.bill_document(bill_id) or self._render(bill_id)
         if hashlib.sha256(kept.pdf).hexdigest() != kept.sha256:
@@ -59,27 +69,35 @@ class BillArchive:
         return kept
 
     def print_recent(self, *, now: datetime, limit: int) -> int:
-        """Render bills of the last days that have no PDF yet; how many were. `now` in UTC.
+        """Render bills of the last days that have no PDF yet; how many were tried. `now` in UTC.
 
-        One that cannot be rendered is logged and keeps nobody else waiting. Raises DatabaseError.
+        One that cannot be rendered is kept with the reason for administrators, and tried again an
+        hour later, however old it is; nobody else waits for it. Raises DatabaseError.
         """
         since = local_date(now - _RECENT, self.zone)
         bills = self.database.bills_to_print(since=since, limit=limit)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="print") as threads:
-            return sum(threads.map(self._print, bills))
+            list(threads.map(self._print, bills))
+        return len(bills)
 
-    def _print(self, bill_id: str) -> bool:
+    def _print(self, bill_id: str) -> None:
         try:
             self._render(bill_id)
+        except MissingLetters as missing:
+            log.warning("The PDF of bill %s is not made. %s", bill_id, missing)
         except DatabaseError:
             raise
-        except Exception:
+        except Exception as error:
             log.exception("The PDF of bill %s could not be made.", bill_id)
-            return False
-        return True
+            reason = _NOT_LAID_OUT.format(error=type(error).__name__)
+            self.database.note_unprinted_bill(bill_id=bill_id, reason=reason)
 
     def _render(self, bill_id: str) -> KeptDocument:
-        pdf = render(self.document(bill_id))
+        try:
+            pdf = render(self.document(bill_id))
+        except MissingLetters as missing:
+            self.database.note_unprinted_bill(bill_id=bill_id, reason=str(missing))
+            raise
         return self.database.keep_bill_document(
             bill_id=bill_id, sha256=hashlib.sha256(pdf).hexdigest(), pdf=pdf
         )

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.notification_cards import STATUS, show_failed_work, show_notifications
 from pages.parts import search_and_status
 from pages.shell import require_role, services
+from pages.unprinted_bills import show_unprinted_bills
 from services.auth import Role
 from services.domain.contact import NotificationStatus
 
@@ -23,5 +24,6 @@ if not services().settings.sends_messages:
         icon=":material/notifications_off:",
     )
 show_failed_work(principal)
+show_unprinted_bills()
 st.subheader("Messages", anchor=False)
 show_notifications(*search_and_status("Bill number or account", STATUS_OF), principal)

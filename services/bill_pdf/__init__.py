@@ -13,12 +13,13 @@ from services.bill_pdf.document import (
     RegisterRead,
     Utility,
 )
-from services.bill_pdf.pdf import render
+from services.bill_pdf.pdf import MissingLetters, render
 
 __all__ = [
     "AccountEntry",
     "BillDocument",
     "EntryKind",
+    "MissingLetters",
     "MonthOfUse",
     "ReadKind",
     "RegisterLine",

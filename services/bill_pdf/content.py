@@ -18,6 +18,14 @@ from services.qr import qr_svg
 Content = dict[str, Any]
 _WEB: Final = ("https://", "http://")
 _MONTHS_IN_YEAR: Final = 12
+_HAN: Final = {
+    "ja": "CJK JP",
+    "ko": "CJK KR",
+    "zh-hk": "CJK HK",
+    "zh-mo": "CJK HK",
+    "zh-tw": "CJK TC",
+    "zh-hant": "CJK TC",
+}
 
 
 def content_of(document: BillDocument) -> Content:
@@ -25,6 +33,7 @@ def content_of(document: BillDocument) -> Content:
     words = Words.of(language=document.language, currency=document.currency)
     return {
         "language": words.locale.language,
+        "han": _han(document.language),
         "right_to_left": words.is_right_to_left,
         "labels": {**words.labels, "amount": words.label("amount", currency=document.currency)},
         "issued": [document.issued_on.year, document.issued_on.month, document.issued_on.day],
@@ -44,6 +53,12 @@ def content_of(document: BillDocument) -> Content:
         "usage": _usage(document, words),
         "pay": _pay(document, words),
     }
+
+
+def _han(language: str) -> str:
+    """The font of Chinese characters as the customer's language (an IETF tag) writes them."""
+    tag = language.replace("_", "-").lower()
+    return next((font for start, font in _HAN.items() if tag.startswith(start)), "CJK SC")
 
 
 def _notices(document: BillDocument, words: Words) -> Iterator[str]:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.database.queries import Json, Queries
+from services.database.transport import Filter
+from services.domain.contact import UnprintedBill
+from services.domain.records import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,34 @@ class DocumentQueries(Queries):
         return kept
 
     def bills_to_print(self, *, since: date, limit: int) -> list[str]:
-        """Ids of bills issued on `since` (local date) or later, of which no PDF is kept."""
+        """Ids of bills issued on `since` (local date) or later, of which no PDF is kept.
+
+        Then those of any age that could not be printed an hour ago or earlier.
+        """
         answer = self._call("bills_to_print", since=since.isoformat(), limit=limit)
         return list(answer["bills"])
+
+    def note_unprinted_bill(self, *, bill_id: str, reason: str) -> None:
+        """Keep why the PDF of a bill could not be made, until it is."""
+        self._call("note_unprinted_bill", bill_id=bill_id, reason=reason)
+
+    def unprinted_bills(self, *, page: int = 1, page_size: int = 10) -> Page[UnprintedBill]:
+        """The bills that could not be printed, the oldest trouble first."""
+        rows, total = self._page(
+            "unprinted_bill_list",
+            filters=[],
+            order=["since.asc", "bill_id.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(UnprintedBill.model_validate(row) for row in rows), total=total)
+
+    def unprinted_because(self, bill_id: str) -> str | None:
+        """Why a bill could not be printed; None where it could, or was not tried yet."""
+        rows = self._transport.select(
+            "unprinted_bill_list", filters=[Filter("bill_id", "eq", bill_id)], limit=1
+        ).rows
+        return str(rows[0]["reason"]) if rows else None
 
 
 def _kept(row: Json | None) -> KeptDocument | None:

@@ -77,3 +77,14 @@ class FailedWork(Record):
     attempts: int
     created_at: datetime
     finished_at: datetime
+
+
+class UnprintedBill(Record):
+    """An issued bill whose PDF could not be made in full, and why."""
+
+    bill_id: str
+    bill_number: int
+    account_no: str
+    reason: str
+    since: datetime
+    tried_at: datetime

@@ -195,6 +195,10 @@ def test_a_bill_is_printed_once_and_kept_byte_by_byte(over: Over) -> None:
     assert (facts["bill"]["number"], facts["brought_forward_minor"]) == (1, 0)
     assert over.same("bill_document", bill.id) is None
     assert over.same("bills_to_print", since=today, limit=10) == [bill.id]
+    over.here.note_unprinted_bill(bill_id=bill.id, reason="No font has U+0378.")
+    assert over.same("unprinted_because", bill.id) == "No font has U+0378."
+    assert [one.bill_id for one in over.same("unprinted_bills").items] == [bill.id]
+    assert over.same("bills_to_print", since=today, limit=10) == []
     pdf = bytes(range(256)) * 200
     keep: Json = {"bill_id": bill.id, "sha256": hashlib.sha256(pdf).hexdigest(), "pdf": pdf}
     kept = over.here.keep_bill_document(**keep)
@@ -204,4 +208,6 @@ def test_a_bill_is_printed_once_and_kept_byte_by_byte(over: Over) -> None:
     assert kept.pdf == pdf
     with pytest.raises(DatabaseRefused, match="bill_documents_check"):
         over.here.keep_bill_document(**keep | {"pdf": pdf[1:]})
+    over.here.note_unprinted_bill(bill_id=bill.id, reason="Too late.")
+    assert over.same("unprinted_because", bill.id) is None
     assert over.same("bills_to_print", since=today, limit=10) == []

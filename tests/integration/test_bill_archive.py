@@ -9,7 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from services.bill_pdf import BillDocument, render
+from services.bill_pdf import BillDocument, MissingLetters, render
 from services.database.errors import IllegalChange
 from services.domain.records import Bill
 from tests.integration.test_bill_states import draft_of
@@ -63,7 +63,7 @@ def test_what_comes_after_its_issue_changes_nothing_of_a_printed_bill(utility: U
 
 def test_recent_bills_are_printed_by_themselves_once(utility: Utility) -> None:
     archive, database = utility.services.bill_archive, utility.services.database
-    bill = billed(utility, 1117)
+    bill = billed(utility, 1117, days_ago=30)
     assert archive.print_recent(now=utility.now, limit=20) == 1
     assert database.bill_document(bill.id) is not None
     assert archive.print_recent(now=utility.now, limit=20) == 0
@@ -81,12 +81,44 @@ def test_a_bill_that_cannot_be_printed_keeps_nobody_waiting(
         return render(document)
 
     monkeypatch.setattr("services.bill_archive.render", jammed)
-    assert archive.print_recent(now=utility.now, limit=20) == 1
+    assert archive.print_recent(now=utility.now, limit=20) == 2
     assert database.bill_document(good.id) is not None
     assert f"The PDF of bill {bad.id} could not be made." in caplog.text
+    assert "ValueError" in (database.unprinted_because(bad.id) or "")
     assert archive.print_recent(now=utility.now, limit=20) == 0
     monkeypatch.undo()
-    assert archive.print_recent(now=utility.now, limit=20) == 1
+    archive.pdf(bad.id)
+    assert database.unprinted_because(bad.id) is None
+
+
+def test_a_bill_that_would_lose_letters_is_not_kept_but_reported_and_tried_again(
+    utility: Utility, database: str
+) -> None:
+    archive, books = utility.services.bill_archive, utility.services.database
+    bill = billed(utility, 1117, days_ago=30)
+    with psycopg.connect(database, options="-c billing.actor=somebody") as connection:
+        connection.execute("update public.customers set name = 'Asha \u0378'")
+    assert archive.print_recent(now=utility.now, limit=1) == 1
+    assert books.bill_document(bill.id) is None
+    (reported,) = books.unprinted_bills().items
+    assert (reported.bill_id, reported.account_no) == (bill.id, "A-M1")
+    assert "U+0378" in reported.reason
+    # Others do not wait for it, even where only one is taken at a time.
+    other = billed(utility, 1200)
+    with pytest.raises(MissingLetters):
+        archive.pdf(bill.id)
+    with psycopg.connect(database, options="-c billing.actor=somebody") as connection:
+        connection.execute("update public.customers set name = 'Asha'")
+    assert archive.print_recent(now=utility.now, limit=1) == 1
+    assert books.bill_document(other.id) is not None
+    assert archive.print_recent(now=utility.now, limit=1) == 0
+    # Long after its issue, it is still tried.
+    with psycopg.connect(database) as connection:
+        connection.execute("update public.unprinted_bills set tried_at = now() - interval '61 min'")
+    later = utility.now + timedelta(days=30)
+    assert archive.print_recent(now=later, limit=1) == 1
+    assert books.bill_document(bill.id) is not None
+    assert books.unprinted_bills().total == 0
 
 
 def test_a_draft_is_not_printed(utility: Utility) -> None:
@@ -96,7 +128,7 @@ def test_a_draft_is_not_printed(utility: Utility) -> None:
 
 
 def test_a_kept_bill_is_neither_changed_nor_exchanged(utility: Utility, database: str) -> None:
-    bill = billed(utility, 1117)
+    bill = billed(utility, 1117, days_ago=30)
     utility.services.bill_archive.pdf(bill.id)
     for change in (
         "update public.bill_documents set pdf = 'x'",

@@ -161,3 +161,17 @@ def test_the_bill_then_shows_its_link_and_a_code_to_scan(
     assert (button.proto.label, button.proto.url) == ("Pay online", LINK)
     (read,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(pictures[-1])))
     assert read.text == LINK
+
+
+def test_a_bill_that_cannot_be_printed_is_shown_with_its_letters(shown: Shown) -> None:
+    database = shown.utility.services.database
+    (bill,) = shown.utility.bills_of("M1")
+    assert "Not printed" not in [header.value for header in shown.page().subheader]
+    database.note_unprinted_bill(bill_id=bill.id, reason="No font at hand has [these]: U+0378.")
+    app = shown.page()
+    assert "Not printed" in [header.value for header in app.subheader]
+    assert r"has \[these\]\: U\+0378" in words(app)
+    its_page = shown.page(id=bill.id).switch_page("bill.py").run()
+    assert "This bill is not printed." in words(its_page)
+    shown.utility.services.bill_archive.pdf(bill.id)
+    assert "Not printed" not in [header.value for header in shown.page().subheader]
