@@ -13,6 +13,7 @@ from pages.draft_cards import offer_send_back
 from pages.parts import doubts_of, facts, show_steps
 from pages.registers import registers_shown
 from pages.shell import now, services, zone
+from pages.stored_reading import show_stored_after
 from pages.words import OCCASION, READING_SOURCE, day, kwh, moment, money, plain
 from services.auth import Principal
 from services.domain.records import Bill, Reading
@@ -40,6 +41,7 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
             ("Closing read", bill.closing_reading_id),
         ):
             _show_read(title, database.reading(reading_id))
+        show_stored_after(bill, principal)
         if services().graph.graph is not None:
             _link_to_network(bill)
         if bill.status != "draft":

@@ -10,7 +10,8 @@ from pages.charts import daily_use
 from pages.parts import doubts_of, facts, status_badge
 from pages.registers import ask_registers, registers_shown
 from pages.shell import now, services, zone
-from pages.words import READING_STATUS, day, kwh, moment, money, period, plain
+from pages.stored_reading import offer_billing
+from pages.words import READING_STATUS, count, day, kwh, moment, money, period, plain
 from services.auth import Principal
 from services.billing_desk import Decision
 from services.database.errors import IllegalChange
@@ -41,6 +42,7 @@ def show_flagged(reading_id: str, principal: Principal) -> None:
     reading = services().database.reading(reading_id)
     if reading.status != "needs_review":
         _show_decided(reading)
+        offer_billing(reading, principal)
         return
     context = services().database.reading_context(
         meter_serial=reading.meter_serial, read_at=reading.read_at, read_on=reading.read_on
@@ -177,6 +179,8 @@ def _what_it_bills(decision: Decision) -> str:
     total = money(bill.rated.total_minor, bill.rated.currency)
     spans = period(bill.opening.read_on, bill.closing.read_on)
     billed = f"Bills **{plain(total)}** for {kwh(bill.consumption_wh)}, {spans}."
+    if decision.earlier:
+        billed += f" Before that {count(len(decision.earlier), 'earlier month')}, each on its own."
     return f"{billed} {plain(decision.explanation)}".strip()
 
 

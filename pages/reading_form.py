@@ -176,6 +176,7 @@ def _finish(submitted: Submitted) -> None:
         "outcome": submitted.outcome,
         "reading_id": submitted.reading.id,
         "bill_id": submitted.bill.id if submitted.bill else None,
+        "earlier": [bill.id for bill in submitted.earlier],
         "explanation": submitted.explanation,
         "steps": [(o.step, o.status, o.detail) for o in submitted.steps],
     }

@@ -7,18 +7,22 @@ import streamlit as st
 from pages.bill_card import show_bill
 from pages.parts import show_steps
 from pages.shell import services, zone
-from pages.words import kwh, moment, money, plain
+from pages.stored_reading import offer_billing
+from pages.words import count, kwh, moment, money, period, plain
+from services.auth import Principal, Role
 from services.domain.records import Bill, Reading
 from services.steps import StepOutcome
 
 
-def show_result() -> None:
+def show_result(principal: Principal) -> None:
     """The outcome in a sentence, the bill as a card, and how each step came out."""
     result: dict[str, Any] = st.session_state["reading-result"]
     database = services().database
     reading = database.reading(result["reading_id"])
     bill = database.bill(result["bill_id"]) if result["bill_id"] else None
     _say(result["outcome"], reading, bill, result["explanation"])
+    if principal.role is Role.ADMIN:
+        offer_billing(reading, principal)
     if st.button("Read the next meter", type="primary", icon=":material/arrow_forward:"):
         del st.session_state["reading-result"]
         st.query_params.clear()
@@ -28,6 +32,7 @@ def show_result() -> None:
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        _show_earlier([database.bill(bill_id) for bill_id in result["earlier"]])
         show_bill(bill)
     with right:
         _show_steps_of(result)
@@ -56,6 +61,18 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
         )
     else:
         st.info(f"{what} is stored without a bill. {plain(explanation)}", icon=":material/save:")
+
+
+def _show_earlier(bills: list[Bill]) -> None:
+    """The bills of the months before, whose reads had waited."""
+    if not bills:
+        return
+    with st.container(border=True, gap="xxsmall"):
+        st.markdown(f"**{count(len(bills), 'earlier month')} billed as well**")
+        for bill in bills:
+            amount = plain(money(bill.total_minor, bill.currency))
+            spans = period(bill.period_start, bill.period_end)
+            st.markdown(f"{plain(bill.reference)} · {spans} · **{amount}**")
 
 
 def _show_steps_of(result: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The desk where a read is judged and priced, for the story, for reviews and for previews."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
@@ -12,7 +12,7 @@ from services.ai.questions import is_computed
 from services.ai.second_opinion import SecondOpinion
 from services.ai.service import AiService
 from services.deadline import Deadline
-from services.domain.billing import Issue, NewBill, draw_up_bill
+from services.domain.billing import Issue, NewBill, draw_up_bills
 from services.domain.energy import format_kwh
 from services.domain.metering import Register
 from services.domain.money import Money
@@ -28,6 +28,7 @@ from services.domain.validation import (
     check_fits_dials,
     validate_reading,
 )
+from services.message_facts import TELLS_OF
 from services.owed_work import OwedSteps
 from services.submission import InvalidReading
 
@@ -39,6 +40,7 @@ SECONDS_FOR_READING = 3.0
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
 AS_DRAFT = "The bill is kept as a draft until an administrator issues it."
+TOLD_WITH_NEXT = "told with the bill after it"
 _FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
@@ -73,8 +75,10 @@ class ReadValue(Protocol):
 class Decision:
     """What becomes of a read: its validation, and its bill or why there is none.
 
-    The remarks say what AI thought of the reading and of the bill, or why it gave no answer; they
-    are empty where it was not to be asked.
+    Where reads of earlier months wait, there are `earlier` bills; `bill` is the last one, which
+    ends at an earlier read where this one would make too short a bill. The remarks say what AI
+    thought of the reading and of the bill, or why it gave no answer; they are empty where it was
+    not to be asked.
     """
 
     read: Read
@@ -87,8 +91,14 @@ class Decision:
     ai_verdict: AiVerdict | None = None
     reading_remark: str = ""
     bill_remark: str = ""
+    earlier: tuple[NewBill, ...] = ()
     # AI's second opinion, or its length, holds the bill, whatever the setting of approval.
     held: bool = False
+
+    @property
+    def bills(self) -> tuple[NewBill, ...]:
+        """All its bills, in order."""
+        return () if self.bill is None else (*self.earlier, self.bill)
 
     @property
     def doubted_by_rules(self) -> bool:
@@ -116,6 +126,9 @@ class Decision:
             return self.explanation
         total = Money(self.bill.rated.total_minor, self.bill.rated.currency)
         priced = f"{format_kwh(self.bill.consumption_wh)} kWh, {total.display()}"
+        if self.earlier:
+            count = len(self.earlier)
+            priced += f"; {count} earlier bill{'s' if count > 1 else ''}, one a month"
         return f"{priced}. {self.bill_remark}" if self.bill_remark else priced
 
     def heeding(self, verdict: AiVerdict) -> "Decision":
@@ -123,7 +136,7 @@ class Decision:
         heard = replace(self, ai_verdict=verdict, reading_remark=verdict.sentence)
         if not verdict.asks_for_review:
             return heard
-        return replace(heard, status="needs_review", bill=None, explanation=_FOR_REVIEW)
+        return replace(heard, status="needs_review", bill=None, earlier=(), explanation=_FOR_REVIEW)
 
     def not_priced(self, *, because: str) -> "Decision":
         """Without a bill that cannot be priced: the reading is kept for review with the reason."""
@@ -148,7 +161,9 @@ class Decision:
             # A draft owes nothing to the outside until it is issued.
             bill=replace(bill, issue=None, owed=None),
             bill_remark=f"{remark} That is too far apart: the bill is held for review.",
-            explanation=" ".join(filter(None, (remark, self.bill.held_because, AS_DRAFT))),
+            explanation=" ".join(
+                dict.fromkeys(filter(None, (remark, *_reasons(self.bills), AS_DRAFT)))
+            ),
             held=True,
         )
 
@@ -179,6 +194,11 @@ class Decision:
         return kept
 
 
+def _reasons(bills: Sequence[NewBill]) -> Iterator[str]:
+    """Why some of the bills are held."""
+    yield from (bill.held_because for bill in bills if bill.held_because)
+
+
 @dataclass(frozen=True, slots=True)
 class BillingDesk:
     """Judges and prices reads with the utility's zone and terms of payment; `ai` advises it.
@@ -191,6 +211,7 @@ class BillingDesk:
     owed_steps: OwedSteps
     ai: AiService | None = None
     approval: bool = False
+    shortest_days: int = 2
 
     def decide(
         self,
@@ -230,17 +251,31 @@ class BillingDesk:
         if why_not:
             return decision
         try:
-            bill = self.draw_up(context=context, closing=closing, now=now)
+            bills = self.bills_up_to(context=context, closing=closing, now=now)
         except UnableToPriceBill as error:
             if approved:
                 raise
             return decision.not_priced(because=str(error))
-        because = f"{bill.held_because} {AS_DRAFT}".strip()
+        return self._with_bills(decision, bills)
+
+    def _with_bills(self, decision: Decision, bills: Sequence[NewBill]) -> Decision:
+        closing = decision.read
+        last = bills[-1].closing if bills else decision.context.opening
+        said = [*_reasons(bills)]
+        if any(bill.issue is None for bill in bills):
+            said.append(AS_DRAFT)
+        if last.id != closing.id:
+            days = (closing.read_on - last.read_on).days
+            said.append(
+                f"Only {days} day{'' if days == 1 else 's'} after the last billed read of "
+                f"{last.read_on.day} {last.read_on:%b %Y}: stored, billed with the next reading."
+            )
         return replace(
             decision,
-            bill=bill,
-            explanation="" if bill.issue else because,
-            held=bool(bill.held_because),
+            bill=bills[-1] if bills else None,
+            earlier=tuple(bills[:-1]),
+            explanation=" ".join(said),
+            held=any(bill.held_because for bill in bills),
         )
 
     def judge(self, *, context: ReadingContext, read: ReadValue) -> Validation:
@@ -315,7 +350,12 @@ class BillingDesk:
             )
         except NoAiAnswer as why:
             return replace(decision, bill_remark=str(why))
-        return decision.compared_with(opinion)
+        compared = decision.compared_with(opinion)
+        if not opinion.held:
+            return compared
+        # What the message of the last bill was to tell of has a message of its own again.
+        earlier = self.with_all_owed(compared.bills)[:-1]
+        return replace(compared, earlier=tuple(earlier))
 
     def _validate(self, context: ReadingContext, read: ReadValue, last_read: Reading) -> Validation:
         """The rules against the last read, and against the read that the bill would open at.
@@ -351,13 +391,19 @@ class BillingDesk:
         return found.with_doubts_of(against(opening))
 
     def draw_up(self, *, context: ReadingContext, closing: Read, now: datetime) -> NewBill:
-        """The bill from the meter's chain to this read, with what it will owe to the outside.
+        """The last of the bills up to this read, which ends at it however short it is."""
+        return self.bills_up_to(context=context, closing=closing, now=now, however_short=True)[-1]
 
-        With approval, or of a length that its tariff is not made for, it is a draft, which owes
-        nothing.
+    def bills_up_to(
+        self, *, context: ReadingContext, closing: Read, now: datetime, however_short: bool = False
+    ) -> list[NewBill]:
+        """The bills from the meter's chain to this read, with what they will owe to the outside.
+
+        With approval, or of a length that its tariff is not made for, a bill is a draft, which owes
+        nothing. None ends at this read where that would be too short a bill.
         """
         meter = context.meter
-        bill = draw_up_bill(
+        bills = draw_up_bills(
             register=Register(
                 meter_id=meter.id,
                 dials=meter.dials,
@@ -366,20 +412,52 @@ class BillingDesk:
                 connected_va=meter.connected_va,
             ),
             opening=context.opening,
+            between=context.between,
             closing=closing,
             tariffs=context.tariffs,
             reissue_no=context.reissue_no,
             issue=self.issue_of_new(now),
             zone=self.zone,
             facts=context.pricing,
+            shortest_days=self.shortest_days,
+            however_short=however_short,
         )
-        return self.with_owed(bill.unattended(), leased=True)
+        return self.with_all_owed([bill.unattended() for bill in bills], leased=True)
 
-    def with_owed(self, bill: NewBill, *, leased: bool = False) -> NewBill:
-        """The bill with what it will owe to the outside: a draft nothing until it is issued."""
+    def with_all_owed(self, bills: Sequence[NewBill], *, leased: bool = False) -> list[NewBill]:
+        """Bills of one chain with what they will owe: the customer has one message, of the last."""
+        issued = [bill for bill in bills if bill.issue]
+        told_by_last = {bill.id for bill in issued[:-1]}
+        found = []
+        for bill in bills:
+            is_last = leased and bill is bills[-1]
+            if bill.id in told_by_last:
+                found.append(self.with_owed(bill, unsaid=TOLD_WITH_NEXT))
+            elif issued and bill is issued[-1]:
+                found.append(self.with_owed(bill, leased=is_last, tells_of=tuple(told_by_last)))
+            else:
+                found.append(bill)
+        return found
+
+    def with_owed(
+        self,
+        bill: NewBill,
+        *,
+        leased: bool = False,
+        unsaid: str = "",
+        tells_of: Sequence[str] = (),
+    ) -> NewBill:
+        """The bill with what it will owe to the outside: a draft nothing until it is issued.
+
+        `tells_of` are the ids of bills that its message names as well.
+        """
         if bill.issue is None:
             return bill
-        plan = self.owed_steps.plan(bill_id=bill.id, kind="bill_issued", leased=leased)
+        plan = self.owed_steps.plan(
+            bill_id=bill.id, kind="bill_issued", leased=leased, unsaid=unsaid
+        )
+        if tells_of:
+            plan["facts"] = {TELLS_OF: " ".join(tells_of)}
         return replace(bill, owed=plan)
 
     def issue_of_new(self, now: datetime) -> Issue | None:

@@ -199,6 +199,7 @@ def wire(
         owed_steps=owed_steps,
         ai=outside.ai,
         approval=settings.bill_approval,
+        shortest_days=settings.shortest_bill_days,
     )
     payments = open_payments(settings, database, owed_steps)
     rebilling = Rebilling(

@@ -7,6 +7,8 @@ from typing import Final, Self
 
 from services.domain.money import Money
 
+# The fact that names further bills, by their ids, which a new bill's message tells of.
+TELLS_OF: Final = "tells_of"
 # For the occasions that the bill alone tells all about.
 NO_FACTS: Final[Mapping[str, str]] = {}
 

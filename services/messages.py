@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from services.database.service import DatabaseService
 from services.domain.energy import format_kwh
 from services.domain.records import Bill, OwedKind
-from services.message_facts import NO_FACTS, Correction, Received
+from services.message_facts import NO_FACTS, TELLS_OF, Correction, Received
 from services.owed_work import StepDone
 
 TEMPLATE: Final = "template"
@@ -94,9 +94,21 @@ class WriteMessage:
             return StepDone(f"nothing to write: {reason}", facts={"text": "", "reason": reason})
         contact = self.database.customer_contact(bill.customer_id)
         message = self.writer.write(bill=bill, kind=kind, language=contact.language, facts=facts)
+        text = f"{message.text}{self._other_bills(facts)}"
         by = "from a template" if message.written_by == TEMPLATE else f"by {message.written_by}"
         detail = f"written {by}" + (f" ({message.note})" if message.note else "")
-        return StepDone(detail, facts={"text": message.text, "written_by": message.written_by})
+        return StepDone(detail, facts={"text": text, "written_by": message.written_by})
+
+    def _other_bills(self, facts: Mapping[str, str]) -> str:
+        """The bills of earlier months that were made together with this one."""
+        others = [self.database.bill(bill_id) for bill_id in facts.get(TELLS_OF, "").split()]
+        told = [
+            f"{b.reference}, {day(b.period_start)} to {day(b.period_end)}: "
+            f"{b.money(b.total_minor).display()}."
+            for b in sorted(others, key=lambda b: b.period_start)
+            if b.status != "void"
+        ]
+        return "\n".join(["\nAlso billed:", *told]) if told else ""
 
 
 def _text(bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:

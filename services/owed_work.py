@@ -15,7 +15,15 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from services.database.errors import LeaseLost
 from services.database.service import DatabaseService
 from services.domain.records import Bill, OwedKind, OwedWork, StepState
-from services.steps import COMES_AFTER, FINAL, OWED_STEPS, Progress, StepOutcome, unobserved
+from services.steps import (
+    COMES_AFTER,
+    FINAL,
+    MESSAGE_STEPS,
+    OWED_STEPS,
+    Progress,
+    StepOutcome,
+    unobserved,
+)
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +77,19 @@ class OwedSteps:
     lease_seconds: int = 60
     owner: str = field(default_factory=lambda: f"owed-{uuid4()}")
 
-    def plan(self, *, bill_id: str, kind: OwedKind, leased: bool = False) -> dict[str, Any]:
+    def plan(
+        self, *, bill_id: str, kind: OwedKind, leased: bool = False, unsaid: str = ""
+    ) -> dict[str, Any]:
         """What a bill will owe, to be stored in the bill's own transaction.
 
-        `leased` keeps it for this process, which is about to perform it.
+        `leased` keeps it for this process, which is about to perform it; `unsaid` is why the bill
+        has no message of its own.
         """
         plan = self.plan_for_any(kind)
+        if unsaid:
+            for step in MESSAGE_STEPS:
+                plan["steps"][str(step)] = {"status": "skipped", "detail": unsaid}
+            plan["status"] = _status(plan["steps"])
         plan["id"] = str(uuid5(NAMESPACE_URL, f"electricity-billing/owed/{bill_id}/{kind}"))
         if leased and plan["status"] == "open":
             plan |= {"lease_owner": self.owner, "lease_seconds": self.lease_seconds}
@@ -88,8 +103,7 @@ class OwedSteps:
             else {"status": "skipped", "detail": NOT_CONFIGURED}
             for step in OWED_STEPS[kind]
         }
-        is_open = any(state["status"] == "pending" for state in steps.values())
-        return {"steps": steps, "status": "open" if is_open else "finished"}
+        return {"steps": steps, "status": _status(steps)}
 
     def on_money(self) -> dict[str, Any]:
         """What is owed when money comes or goes, for the writes that change accounts."""
@@ -230,6 +244,11 @@ class OwedSteps:
                 "notifications": [dict(n) for n in done.notifications] if done else [],
             },
         )
+
+
+def _status(steps: Mapping[str, Mapping[str, str]]) -> str:
+    is_open = any(state["status"] == "pending" for state in steps.values())
+    return "open" if is_open else "finished"
 
 
 def facts_of(steps: Mapping[int, StepState]) -> dict[str, str]:

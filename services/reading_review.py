@@ -11,11 +11,16 @@ from services.billing_desk import BillingDesk, Decision
 from services.database.errors import ChainMoved, IllegalChange
 from services.database.service import DatabaseService
 from services.deadline import Deadline
+from services.domain.billing import NewBill
 from services.domain.energy import parse_kwh
-from services.domain.records import Read, Reading, StoredReading
+from services.domain.records import Bill, Read, Reading, StoredReading
 from services.domain.registers import parse_registers
 from services.owed_work import OwedSteps
 from services.reading_to_bill import OUTSIDE_SECONDS, PRICING_ATTEMPTS, MeterTooBusy
+
+
+class CannotBillReading(ValueError):
+    """A reading that no bill can end at; the message says why."""
 
 
 class ReasonMissing(ValueError):
@@ -102,6 +107,36 @@ class ReadingReview:
             reason=_given(reason),
         )
 
+    def bills_of_stored(self, *, reading_id: str, now: datetime) -> list[NewBill]:
+        """What billing an accepted reading that closes no bill would bill; nothing is stored.
+
+        Raises NotFound, CannotBillReading, UnableToPriceBill.
+        """
+        reading = self.database.reading(reading_id)
+        context = self.database.reading_context(
+            meter_serial=reading.meter_serial, read_at=reading.read_at, read_on=reading.read_on
+        )
+        if reading.status != "accepted" or reading.bill_id is not None:
+            raise CannotBillReading(
+                "Only an accepted reading that is not billed yet can be billed."
+            )
+        if reading.read_on <= context.opening.read_on:
+            raise CannotBillReading("A bill ends on this day or later already.")
+        return self.desk.bills_up_to(context=context, closing=reading, now=now, however_short=True)
+
+    def bill_stored(self, *, reading_id: str, principal: Principal, now: datetime) -> Bill:
+        """Bill an accepted reading that was stored without a bill, however few days it is for.
+
+        Raises as `bills_of_stored` does, and NotAllowed, MeterTooBusy.
+        """
+        require(principal, Role.ADMIN)
+        for _ in range(PRICING_ATTEMPTS):
+            bills = self.bills_of_stored(reading_id=reading_id, now=now)
+            _, moved = self.database.store_job_bills(actor=principal.user, bills=bills)
+            if not moved:
+                return self.database.bill(bills[-1].id)
+        raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
+
     def _settle(
         self,
         reading_id: str,
@@ -145,6 +180,7 @@ class ReadingReview:
             reason=reason,
             correction=correction,
             bill=decision.bill,
+            earlier=decision.earlier,
         )
 
     def _flagged(self, reading_id: str) -> Reading:

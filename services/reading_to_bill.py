@@ -39,6 +39,8 @@ class Submitted:
     bill: Bill | None
     steps: tuple[StepOutcome, ...]
     explanation: str
+    # Bills of earlier months that were made with `bill`, in order.
+    earlier: tuple[Bill, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +185,13 @@ class ReadingToBill:
                 reading=decision.reading_row(source=handed_in.source, submitted_by=user),
                 neighbours=decision.neighbours,
                 bill=decision.bill,
+                earlier=decision.earlier,
                 run=handed_in.run,
             )
         except ChainMoved:
             return None
-        log.end(7, "done", stored.bill.reference if stored.bill else "reading stored, no bill")
+        references = [bill.reference for bill in _bills(stored)]
+        log.end(7, "done", ", ".join(references) or "reading stored, no bill")
         return stored
 
     def _do_what_is_owed(
@@ -210,7 +214,14 @@ class ReadingToBill:
         outcome: Outcome = "billed" if bill else "stored"
         if stored.reading.status == "needs_review" or (bill and decision.held):
             outcome = "needs_review"
-        return Submitted(outcome, stored.reading, bill, tuple(log.outcomes), decision.explanation)
+        return Submitted(
+            outcome,
+            stored.reading,
+            bill,
+            tuple(log.outcomes),
+            decision.explanation,
+            stored.earlier,
+        )
 
     def _keep_key(self, handed_in: _HandedIn, stored: StoredReading) -> None:
         """A new key with a known reading is bound to it: with another body it is refused."""
@@ -235,4 +246,11 @@ class ReadingToBill:
                 log.skip(step, because=AS_DRAFT if stored.bill else "no bill")
             else:
                 log.end(step, state.status, state.detail)
-        return Submitted("replay", stored.reading, stored.bill, tuple(log.outcomes), explanation)
+        return Submitted(
+            "replay", stored.reading, stored.bill, tuple(log.outcomes), explanation, stored.earlier
+        )
+
+
+def _bills(stored: StoredReading) -> list[Bill]:
+    """All bills that the reading brought, in order."""
+    return [*stored.earlier, *([stored.bill] if stored.bill else [])]

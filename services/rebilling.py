@@ -42,7 +42,6 @@ from services.rebilling_plan import (
 )
 
 TOLD_WITH_CORRECTION: Final = "told with the correction"
-_MESSAGE_STEPS: Final = ("11", "12", "13")
 _VOID: Final = "This bill is void already."
 
 
@@ -203,11 +202,9 @@ class Rebilling:
         """The bill as it is stored: graph and link as ever, but no message of its own."""
         if bill.issue is None:
             return bill.to_json()
-        owed = self.owed_steps.plan(bill_id=bill.id, kind="bill_issued")
-        for step in _MESSAGE_STEPS:
-            owed["steps"][step] = {"status": "skipped", "detail": TOLD_WITH_CORRECTION}
-        is_open = any(state["status"] == "pending" for state in owed["steps"].values())
-        owed["status"] = "open" if is_open else "finished"
+        owed = self.owed_steps.plan(
+            bill_id=bill.id, kind="bill_issued", unsaid=TOLD_WITH_CORRECTION
+        )
         return replace(bill, owed=owed).to_json()
 
     def _owed(self) -> dict[str, Any]:

@@ -180,6 +180,9 @@ class Settings(BaseModel):
     due_days: int = Field(
         default=15, ge=0, le=365, description="a whole number of days from 0 to 365"
     )
+    shortest_bill_days: int = Field(
+        default=2, ge=1, le=25, description="a whole number of days from 1 to 25"
+    )
     bill_approval: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default=False, description="on or off"
     )

@@ -30,6 +30,8 @@ OWED_STEPS: dict[OwedKind, tuple[int, ...]] = {
     "balance_changed": (8, 9, 10),
     "bill_corrected": (11, 12, 13),
 }
+# Those that write to the customer.
+MESSAGE_STEPS = (11, 12, 13)
 COMES_AFTER = {10: 9, 12: 11, 13: 12}
 
 FINAL: frozenset[StepStatus] = frozenset({"done", "skipped", "failed"})

@@ -14,7 +14,7 @@ st.title("Submit a reading", anchor=False)
 serial = st.query_params.get("meter")
 state = st.session_state
 if "reading-result" in state:
-    show_result()
+    show_result(principal)
 elif serial is None:
     search_meter()
 elif "reading-accepted-form" in state:

@@ -101,12 +101,14 @@ class ReadingQueries(Queries):
         reading: Mapping[str, Any],
         neighbours: Sequence[str | None],
         bill: NewBill | None,
+        earlier: Sequence[NewBill] = (),
         idempotency_key: str | None = None,
         body_hash: str | None = None,
         run: Mapping[str, Any] | None = None,
     ) -> StoredReading:
-        """Step 7: reading, bill, its number and the work it owes, in one transaction.
+        """Step 7: reading, bills, their numbers and the work they owe, in one transaction.
 
+        `earlier` are bills before `bill`, in order; each opens where the one before it closes.
         `neighbours` are the ids of the accepted reads before and after it that the rules compared.
         Raises ChainMoved, IdempotencyKeyReused, ReadingConflict, RunTakenOver.
         """
@@ -120,6 +122,7 @@ class ReadingQueries(Queries):
                 reading=dict(reading),
                 neighbours=list(neighbours),
                 bill=bill.to_json() if bill else None,
+                earlier=[before.to_json() for before in earlier],
                 run=dict(run) if run else None,
             )
         )
@@ -145,8 +148,12 @@ class ReadingQueries(Queries):
         reason: str,
         correction: Mapping[str, Any] | None = None,
         bill: NewBill | None = None,
+        earlier: Sequence[NewBill] = (),
     ) -> StoredReading:
-        """A person's decision on a flagged reading; raises IllegalChange when there was one."""
+        """A person's decision on a flagged reading, with the bills as `commit_reading` takes them.
+
+        Raises IllegalChange when there was one.
+        """
         return StoredReading.model_validate(
             self._call(
                 "decide_reading",
@@ -156,6 +163,7 @@ class ReadingQueries(Queries):
                 reason=reason,
                 correction=dict(correction) if correction else None,
                 bill=bill.to_json() if bill else None,
+                earlier=[before.to_json() for before in earlier],
             )
         )
 
@@ -182,3 +190,15 @@ class ReadingQueries(Queries):
             page_size=page_size,
         )
         return Page(items=tuple(Reading.model_validate(row) for row in rows), total=total)
+
+    def accepted_after(self, *, meter_id: str, after: date, limit: int = 50) -> list[Reading]:
+        """The first accepted readings of a meter dated after a local date, in order of time."""
+        filters = [
+            Filter("meter_id", "eq", meter_id),
+            Filter("status", "eq", "accepted"),
+            Filter("read_on", "gt", after.isoformat()),
+        ]
+        rows = self._transport.select(
+            "reading_list", filters=filters, order=["read_at.asc"], limit=limit
+        ).rows
+        return [Reading.model_validate(row) for row in rows]

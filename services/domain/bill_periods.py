@@ -102,13 +102,14 @@ def closing_reads(
     closing: AnyRead,
     length_on: Callable[[date], BillLength],
     shortest: int,
+    however_short: bool = False,
 ) -> list[AnyRead]:
     """The reads at which the bills from one read to another end, in order.
 
     `between` are the accepted reads in order of time. What is longer than a month is billed up to
     each month-end read: the one closest to the 1st, at most 3 days from it. What is then still
     longer than its tariff allows ends at whichever reads make bills of an allowed length. The last
-    read ends none where it would be too short a bill.
+    read ends none where it would be too short a bill, unless `however_short`.
     """
     between = [read for read in between if opening.read_on < read.read_on < closing.read_on]
     ends: list[AnyRead] = []
@@ -123,7 +124,8 @@ def closing_reads(
     ends = _with_long_ones_split(opening, [*ends, closing], between, length_on)
     start = ends[-2] if len(ends) > 1 else opening
     length = length_on(start.read_on)
-    return ends[:-1] if length.is_too_short(_days(start, closing), shortest=shortest) else ends
+    too_short = length.is_too_short(_days(start, closing), shortest=shortest)
+    return ends[:-1] if too_short and not however_short else ends
 
 
 def _month_ends(

@@ -8,13 +8,14 @@ from typing import Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from services.domain.bill_periods import why_held
+from services.domain.bill_periods import BillLength, closing_reads, why_held
 from services.domain.kept_usage import usage_json
+from services.domain.meter_book import MOST_PAST, looks_back, past_of
 from services.domain.metered_usage import usage_of
 from services.domain.metering import Metering, Register
 from services.domain.period import Period
 from services.domain.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
-from services.domain.records import PricingFacts, Read, TariffVersion
+from services.domain.records import PastBill, PricingFacts, Read, ReadBetween, TariffVersion
 
 # Ids made from what a bill is about: a second run of the same work makes the same bill.
 BILL_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/bill")
@@ -155,6 +156,92 @@ def draw_up_bill(
         usage=usage_json(metering, parts),
         priced_by=tuple(of_days.id for of_days, _ in within),
         held_because=why_held([of_days.tariff for of_days, _ in within], metering.period),
+    )
+
+
+def draw_up_bills(
+    *,
+    register: Register,
+    opening: Read,
+    between: Sequence[ReadBetween],
+    closing: Read,
+    tariffs: Sequence[TariffVersion],
+    reissue_no: int,
+    issue: Issue | None,
+    zone: ZoneInfo,
+    facts: PricingFacts,
+    shortest_days: int,
+    however_short: bool = False,
+) -> list[NewBill]:
+    """The bills from one read to another, in order: one a month where reads were taken then.
+
+    `between` are the accepted reads between the two. The last read closes no bill where that would
+    be too short, unless `however_short`. Raises as `draw_up_bill` does.
+    """
+    ends = closing_reads(
+        opening=opening,
+        between=between,
+        closing=closing,
+        length_on=lambda day: BillLength.of(version_in_force(tariffs, on=day).tariff),
+        shortest=shortest_days,
+        however_short=however_short,
+    )
+    bills: list[NewBill] = []
+    for end in ends:
+        start = bills[-1].closing if bills else opening
+        bills.append(
+            draw_up_bill(
+                register=register,
+                opening=start,
+                closing=end,
+                tariffs=tariffs,
+                reissue_no=start.reissues if isinstance(start, ReadBetween) else reissue_no,
+                issue=issue,
+                zone=zone,
+                facts=_facts_of(facts, start, end, between=between, bills=bills, tariffs=tariffs)
+                if len(ends) > 1
+                else facts,
+            )
+        )
+    return bills
+
+
+def _facts_of(
+    facts: PricingFacts,
+    start: Read,
+    end: Read,
+    *,
+    between: Sequence[ReadBetween],
+    bills: Sequence[NewBill],
+    tariffs: Sequence[TariffVersion],
+) -> PricingFacts:
+    """Of what pricing the whole time needs, what one of its bills needs."""
+    past = facts.past
+    if any(looks_back(version.tariff) for version in tariffs):
+        past = (*(past_of_new(bill) for bill in reversed(bills)), *past)
+    opening_registers = facts.opening_registers if not bills else {}
+    for read in between if bills else ():
+        if (read.read_on, read.register_wh) == (start.read_on, start.register_wh):
+            opening_registers |= read.registers
+    return PricingFacts(
+        opening_registers=opening_registers,
+        between=tuple(
+            read.registers
+            for read in between
+            if read.registers and start.read_at < read.read_at < end.read_at
+        ),
+        past=past[:MOST_PAST],
+        intervals=tuple(d for d in facts.intervals if start.read_on <= d.day < end.read_on),
+    )
+
+
+def past_of_new(bill: NewBill) -> PastBill:
+    """What a bill about to be stored leaves to later ones."""
+    return past_of(
+        start=bill.opening.read_on,
+        end=bill.closing.read_on,
+        usage=bill.usage,
+        lines=bill.rated.lines,
     )
 
 

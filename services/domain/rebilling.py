@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.domain.bill_changes import BillChange, Touched
-from services.domain.billing import Issue, NewBill, draw_up_bill
+from services.domain.billing import Issue, NewBill, draw_up_bill, past_of_new
 from services.domain.meter_book import ChainBill, MeterBook, looks_back, past_of
 from services.domain.metering import Register
 from services.domain.period import EmptyPeriod
@@ -75,7 +75,7 @@ def make_again(
     for one in touched:
         made = _made(book, one, past, issue, zone) if one.again else None
         if made:
-            past.append(_past_of_new(made))
+            past.append(past_of_new(made))
         changes.append(BillChange(one, made))
     return changes
 
@@ -171,12 +171,3 @@ def _made(
 
 def _past_of_bill(bill: ChainBill) -> PastBill:
     return past_of(start=bill.period_start, end=bill.period_end, usage=bill.usage, lines=bill.lines)
-
-
-def _past_of_new(bill: NewBill) -> PastBill:
-    return past_of(
-        start=bill.opening.read_on,
-        end=bill.closing.read_on,
-        usage=bill.usage,
-        lines=bill.rated.lines,
-    )

@@ -77,6 +77,12 @@ class Read(Record):
         )
 
 
+class ReadBetween(Read):
+    """A read at which a bill may end and the next open; void bills that opened there count."""
+
+    reissues: int = 0
+
+
 class Reading(Read):
     """A reading with everything that is known of it."""
 
@@ -253,6 +259,8 @@ class ReadingContext(Record):
     history: tuple[ReadPoint, ...]
     same_day: bool
     replay: "StoredReading | None"
+    # The accepted reads after the opening one, in order.
+    between: tuple[ReadBetween, ...] = ()
     pricing: PricingFacts = PricingFacts()
 
     @property
@@ -280,6 +288,8 @@ class StoredReading(Record):
     outcome: Literal["stored", "replay"]
     reading: Reading
     bill: Bill | None
+    # Where the reading brought several bills, those before the last.
+    earlier: tuple[Bill, ...] = ()
     owed: OwedWork | None
 
 
@@ -297,6 +307,8 @@ class BillCandidate(Record):
     registers: tuple[str, ...] = ()
     connected_w: int | None = None
     connected_va: int | None = None
+    # The accepted reads between the two, in order, where they are more than a month apart.
+    between: tuple[ReadBetween, ...] = ()
     pricing: PricingFacts = PricingFacts()
 
 

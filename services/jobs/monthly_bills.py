@@ -5,11 +5,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 
 from services.database.errors import ChainMoved, RunTakenOver
 from services.database.queries import Json
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
-from services.domain.billing import NewBill, draw_up_bill
+from services.domain.billing import NewBill, draw_up_bills
 from services.domain.metering import Register
 from services.domain.period import EmptyPeriod, first_of_month
 from services.domain.rating import UnableToPriceBill
@@ -154,8 +155,8 @@ class _MonthlyBilling:
         facts = self._facts(candidates)
         for candidate in candidates:
             made = self._draw_up(candidate, facts)
-            if isinstance(made, NewBill):
-                bills.append(made)
+            if isinstance(made, list):
+                bills += made
             else:
                 aside.append(made)
         meters = {c.meter_id: c for c in candidates}
@@ -171,15 +172,15 @@ class _MonthlyBilling:
             lambda: database.unbilled_facts(openings=openings, month_end=self.month_end)
         )
 
-    def _draw_up(self, candidate: BillCandidate, facts: unbilled.Facts) -> NewBill | Aside:
-        """The meter's bill, or why there is none."""
+    def _draw_up(self, candidate: BillCandidate, facts: unbilled.Facts) -> list[NewBill] | Aside:
+        """The meter's bills, none where it is too soon for one, or why there can be none."""
         if candidate.closing is None:
             return unbilled.without_closing(candidate, facts[candidate.meter_id], self.month_end)
         if _has_fallen(candidate):
             return unbilled.fallen(candidate, facts[candidate.meter_id].last_bill_id)
         services = self.context.services
         try:
-            bill = draw_up_bill(
+            bills = draw_up_bills(
                 register=Register(
                     meter_id=candidate.meter_id,
                     dials=candidate.dials,
@@ -188,19 +189,21 @@ class _MonthlyBilling:
                     connected_va=candidate.connected_va,
                 ),
                 opening=candidate.opening,
+                between=candidate.between,
                 closing=candidate.closing,
                 tariffs=self.tariffs.get(candidate.tariff_id, ()),
                 reissue_no=candidate.reissue_no,
                 issue=services.desk.issue_of_new(self.context.now),
                 zone=services.settings.timezone,
                 facts=candidate.pricing,
+                shortest_days=services.desk.shortest_days,
             )
         except (UnableToPriceBill, EmptyPeriod, InvalidTariff) as error:
             return unbilled.not_priced(candidate, error)
         except Exception:
             log.exception("the bill of meter %s could not be computed", candidate.serial)
             return unbilled.aside(candidate, UNEXPECTED)
-        return services.desk.with_owed(bill.unattended())
+        return services.desk.with_all_owed([bill.unattended() for bill in bills])
 
     def _store(self, bills: Sequence[NewBill], aside: Sequence[Aside], meters: Meters) -> list[str]:
         """Store a batch in one transaction; the meters to compute again."""
@@ -212,15 +215,17 @@ class _MonthlyBilling:
             log.exception("a batch of bills was refused; it is stored bill by bill")
         self.context.note(set_aside=aside)
         moved: list[str] = []
-        for bill in bills:
-            moved += self._store_alone(bill, meters)
+        for _, of_meter in groupby(bills, key=lambda bill: bill.register.meter_id):
+            moved += self._store_alone(list(of_meter), meters)
         return moved
 
     def _store_at_once(
         self, bills: Sequence[NewBill], aside: Sequence[Aside], meters: Meters
     ) -> list[str]:
         context = self.context
-        held = [unbilled.held(meters[b.register.meter_id], b) for b in bills if b.held_because]
+        # Of several held bills of a meter the first is named.
+        first = {b.register.meter_id: b for b in reversed(bills) if b.held_because}
+        held = [unbilled.held(meters[meter], bill) for meter, bill in first.items()]
         _, moved = context.patiently(
             lambda: context.services.database.store_job_bills(
                 actor=context.actor, bills=bills, run=context.ref, set_aside=[*aside, *held]
@@ -228,10 +233,10 @@ class _MonthlyBilling:
         )
         return moved
 
-    def _store_alone(self, bill: NewBill, meters: Meters) -> list[str]:
-        meter = meters[bill.register.meter_id]
+    def _store_alone(self, bills: Sequence[NewBill], meters: Meters) -> list[str]:
+        meter = meters[bills[0].register.meter_id]
         try:
-            return self._store_at_once([bill], [], meters)
+            return self._store_at_once(bills, [], meters)
         except (RunTakenOver, TemporaryDatabaseError):
             raise
         except ChainMoved:

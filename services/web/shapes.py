@@ -17,11 +17,16 @@ Json = dict[str, Any]
 
 
 def submitted_json(submitted: Submitted) -> Json:
-    """The answer to a submitted reading; `bill` is null when there is none."""
+    """The answer to a submitted reading; `bill` is null when there is none.
+
+    `bills` are all that the reading brought, in order; `bill` is the last of them.
+    """
+    bills = [*submitted.earlier, *([submitted.bill] if submitted.bill else [])]
     return {
         "reading": reading_json(submitted.reading),
         "validation": validation_json(submitted.reading),
         "bill": bill_json(submitted.bill) if submitted.bill else None,
+        "bills": [bill_json(bill) for bill in bills],
         "steps": [step_json(outcome) for outcome in submitted.steps],
         "explanation": submitted.explanation,
     }

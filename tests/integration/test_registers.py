@@ -240,8 +240,9 @@ def test_bills_know_of_those_before_them(metered: Metered) -> None:
     metered.utility.now = datetime(2027, 1, 14, 6, tzinfo=UTC)
     last = metered.submit("L1", 1200, max_kw="1").bill
     assert last is not None
-    # Of the year 422.10 and 337.68 were charged before, 337.68 now: 3,902.54 lack to 5,000.
-    assert ("year", 390_254) in [(x.code, x.amount_minor) for x in last.lines]
+    # The meter is there since 16 May: 5,000 × (7 + 16/31)/12 is 3,131.72. Of that 422.10 and 337.68
+    # were charged before, and 337.68 now.
+    assert ("year", 203_426) in [(x.code, x.amount_minor) for x in last.lines]
 
 
 # -- files ---------------------------------------------------------------------------------------

@@ -68,11 +68,11 @@ def running(services: Services) -> Iterator[Scheduler]:
 
 @pytest.fixture
 def new_meter(services: Services) -> Callable[..., str]:
-    """Return a maker of meters that stood at 1,000 kWh 31 days ago; each answers its serial."""
+    """Return a maker of meters that stood at 1,000 kWh some days ago; each answers its serial."""
 
-    def make(name: str = "12 Canal Road") -> str:
+    def make(name: str = "12 Canal Road", days: int = 31) -> str:
         serial, account = next(NEW_SERIAL), str(uuid4())[:8]
-        opened = local_date(now(), services.settings.timezone) - timedelta(days=31)
+        opened = local_date(now(), services.settings.timezone) - timedelta(days=days)
         customer = {"account_no": account, "name": name, "email": "", "phone": "", "address": "x"}
         put(services, "customers", customer | {"id": str(uuid4())})
         meter = {
@@ -351,6 +351,52 @@ class TestSubmitReading:
         again = submit(on_meter(services, serial), "1117")
         assert "was already submitted on" in words(again)
         assert services.database.bills(text=serial).total == 1
+
+    def test_a_bill_that_is_too_long_is_shown_as_the_draft_that_it_is(
+        self, services: Services, new_meter: Callable[..., str]
+    ) -> None:
+        serial = new_meter(days=61)
+        said = words(submit(on_meter(services, serial), "1210"))
+        why = "The bill covers 61 days; tariff KSEB-LT1A is made for 25 to 35 days."
+        assert f"{why} The bill is kept as a draft" in said
+        assert "1,159.49" in said
+        draft = bill_of(services, serial)
+        assert why in words(signed_in(services, Role.ADMIN, "admin/drafts.py"))
+        app = signed_in(services, Role.ADMIN, "bill.py", id=draft.id)
+        assert why in words(app)
+        press(app, "Yes, issue it")
+        assert bill_of(services, serial).status == "issued"
+
+    def test_an_administrator_bills_a_reading_that_is_too_soon_for_a_bill(
+        self, services: Services, new_meter: Callable[..., str]
+    ) -> None:
+        serial = new_meter(days=2)
+        engineer = submit(on_meter(services, serial), "1005")
+        assert "Only 2 days after the last billed read" in words(engineer)
+        assert "Yes, bill it" not in [button.label for button in engineer.button]
+        reading = services.database.readings(submitted_by=user_of(Role.ENGINEER)).items[0]
+        app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
+        press(app, "Yes, bill it")
+        assert bill_of(services, serial).consumption_wh == 5_000
+
+    def test_the_last_bill_shows_what_was_read_since_then(
+        self, services: Services, new_meter: Callable[..., str]
+    ) -> None:
+        serial = new_meter()
+        at = now() - timedelta(days=1)
+        body = {"meter_serial": serial, "reading_kwh": "1117", "read_at": at.isoformat()}
+        billed = services.reading_to_bill.submit(
+            submission=parse_submission(body, zone=services.settings.timezone, now=now()),
+            principal=Principal("some.engineer", Role.ENGINEER, None, "token"),
+            now=at,
+            arrived_by="test",
+        )
+        assert billed.bill is not None
+        submit(on_meter(services, serial), "1118")
+        app = signed_in(services, Role.ADMIN, "bill.py", id=billed.bill.id)
+        assert "Read since then, not billed" in words(app)
+        press(app, "Yes, bill it")
+        assert services.database.bills(text=serial).total == 2
 
     def test_the_next_meter_starts_afresh(
         self, services: Services, new_meter: Callable[..., str]

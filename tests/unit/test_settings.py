@@ -61,6 +61,7 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "currency",
         "due_days",
         "bill_approval",
+        "shortest_bill_days",
         "back_billing_months",
         "demo",
     }
