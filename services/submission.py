@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -122,9 +122,16 @@ def _number(value: Any, what: str = "reading") -> str | int | Decimal:
 
 def _instant(text: str, *, zone: ZoneInfo) -> datetime:
     try:
-        read_at = datetime.fromisoformat(text)
-        if read_at.tzinfo is None:
-            read_at = read_at.replace(tzinfo=zone)
-        return read_at.astimezone(ZoneInfo("UTC"))
+        written = datetime.fromisoformat(text)
+        if written.tzinfo is not None:
+            return written.astimezone(UTC)
+        read_at = written.replace(tzinfo=zone).astimezone(UTC)
+        shown = read_at.astimezone(zone).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        raise InvalidReading(_PROBLEMS["read_at"]) from None
+        raise InvalidReading(f"{_PROBLEMS['read_at'][:-1]}, not {text!r}.") from None
+    # A bare date is the start of its day, also where clocks skip midnight.
+    if shown != written and written.time() != time.min:
+        raise InvalidReading(
+            f"{written:%d %b %Y %H:%M} does not exist: the clock goes forward over it that day."
+        )
+    return read_at

@@ -221,7 +221,10 @@ def _opened_on(text: str, today: date) -> date:
 def parse_day(text: str) -> date:
     """A day written as 2026-03-01. Raises ValueError for another text."""
     if not _DATE.fullmatch(text):
-        raise ValueError(f"must be a date written as 2026-03-01, not {text[:20]!r}.")
+        raise ValueError(
+            f"must be a date written as 2026-03-01, not {text[:20]!r}. In a spreadsheet, give the "
+            "column the format yyyy-mm-dd."
+        )
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -14,7 +14,8 @@ from services.importing.source import Source, UnreadableFile, read_text
 Value = TypeVar("Value")
 
 _PRINTED = 60
-# Malayalam, Persian and others write these inside words; nothing else that is unprintable is meant.
+# Malayalam, Persian and others write these inside words, not in identifiers. Nothing else that is
+# unprintable is meant.
 JOINERS = str.maketrans("", "", "\u200c\u200d")
 NO_BREAK_SPACE = "\u00a0"
 # In a cell: what is known is taken away. An empty cell leaves it.
@@ -44,6 +45,8 @@ class Cells:
     def identifier(self, column: str, *, most: int = 60, required: bool = True) -> str:
         """A text that names something; one that a spreadsheet took for a number is refused."""
         value = self.text(column, most=most, required=required)
+        if value != value.translate(JOINERS):
+            self.refuse(column, "holds a character that cannot be seen: type it again.")
         if _POWER_OF_TEN.fullmatch(value):
             self.refuse(
                 column,

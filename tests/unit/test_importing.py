@@ -19,6 +19,7 @@ from services.importing.rows import (
 from services.importing.source import MOST_BYTES, Source, UnreadableFile, read_text
 from services.importing.table import Cells, read_table
 from services.importing.tariff_files import tariff_rows
+from services.submission import InvalidReading, parse_submission
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -179,6 +180,12 @@ def test_every_kind_that_a_person_reads_is_manual(kind: str) -> None:
         ("opening_kwh", "100000", "shows 5 digits"),
         ("opened_on", "", "must be a date written as"),
         ("opened_on", "31/01/2026", "must be a date written as"),
+        ("opened_on", "03/04/2026", "format yyyy-mm-dd"),
+        ("opened_on", "\uff12026-03-01", "must be a date written as"),
+        ("opened_on", "46082", "must be a date written as"),
+        ("opening_kwh", "1O17", "must be a number"),
+        ("opening_kwh", "\uff11\uff11", "must be a number"),
+        ("serial", "M\u200c1", "cannot be seen"),
         ("opened_on", "2026-02-30", "not a day of the calendar"),
         ("opened_on", "2026-03-16", "in the future"),
         ("opened_on", "0001-01-01", "too long ago"),
@@ -242,6 +249,10 @@ def test_a_reading_without_a_zone_is_local_and_a_bare_date_is_the_start_of_that_
         ("abc", "2026-03-01", "row 4: The reading must be a number"),
         ("1117", "", "row 4: Say when the meter was read"),
         ("1117", "1 March", "row 4: Say when the meter was read"),
+        ("1117", "03/04/2026 10:30", "row 4: Say when the meter was read"),
+        ("1117", "2026-03-01 10:30 PM", "row 4: Say when the meter was read"),
+        ("1117", "46082.4375", "row 4: Say when the meter was read"),
+        ("1O17", "2026-03-01", "row 4: The reading must be a number"),
         (
             "1117",
             "2026-03-16",
@@ -251,6 +262,24 @@ def test_a_reading_without_a_zone_is_local_and_a_bare_date_is_the_start_of_that_
 )
 def test_a_wrong_reading_is_named(kwh: str, at: str, said: str) -> None:
     assert str(reading(kwh, at)).startswith(said)
+
+
+def test_a_wrong_time_of_a_reading_is_shown_as_it_was_written() -> None:
+    assert "not '03/04/2026'" in str(reading(at="03/04/2026"))
+
+
+def test_a_time_that_the_clock_never_shows_is_no_time_of_a_reading() -> None:
+    # On 29 March 2026 Cologne's clocks went from 02:00 to 03:00, Cairo's on 24 April from midnight.
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+
+    def at(text: str, zone: str) -> datetime:
+        body = {"meter_serial": "M1", "reading_kwh": "1117", "read_at": text}
+        return parse_submission(body, zone=ZoneInfo(zone), now=now).read_at
+
+    with pytest.raises(InvalidReading, match="29 Mar 2026 02:30 does not exist"):
+        at("2026-03-29T02:30", "Europe/Berlin")
+    assert at("2026-03-29T03:00", "Europe/Berlin") == datetime(2026, 3, 29, 1, tzinfo=UTC)
+    assert at("2026-04-24", "Africa/Cairo") == datetime(2026, 4, 23, 22, tzinfo=UTC)
 
 
 def test_two_readings_of_one_meter_at_one_instant_are_named() -> None:
