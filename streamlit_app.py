@@ -41,9 +41,10 @@ from services.web.asgi import (
     session_routes,
     utc_now,
 )
+from services.web.connections import ConnectionLimits, raise_file_limit
 from services.web.link_route import link_route, show_link
 from services.web.sign_in import AroundSignIn
-from services.web.wsgi_mount import WsgiMount
+from services.web.wsgi_mount import HealthMount, WsgiMount
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -180,6 +181,7 @@ class TellRefusals:
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start before the first visitor, and stop after the last answer."""
+    limits = ConnectionLimits(files=raise_file_limit())
     try:
         await asyncio.to_thread(process.start)
     except REFUSALS as refusal:
@@ -187,7 +189,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         process.refusal = f"{what}{refusal}"
         raise
     try:
-        yield
+        async with limits.watch():
+            yield
     finally:
         await asyncio.to_thread(process.stop)
 
@@ -238,6 +241,7 @@ app = st.App(
         Route("/webhook/stripe", payments),
         Route("/webhook", api),
         Mount("/webhook", api),
+        Route("/api/health", HealthMount(process.api)),
         Route("/api", api),
         Mount("/api", api),
         *session_routes(process.tickets, verify, utc_now),

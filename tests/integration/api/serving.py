@@ -10,14 +10,19 @@ from flask import Flask
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from services.web.wsgi_mount import WsgiMount
+from services.web.wsgi_mount import HealthMount, WsgiMount
 
 
 @contextmanager
 def serving(app: Flask, *, payment_workers: int = 1) -> Iterator[int]:
     """The port on loopback where the app is served until the end of the block."""
     api, payments = WsgiMount(app, workers=12), WsgiMount(app, workers=payment_workers)
-    routes = [Route("/webhook/stripe", payments), Mount("/webhook", api), Mount("/api", api)]
+    routes = [
+        Route("/webhook/stripe", payments),
+        Mount("/webhook", api),
+        Route("/api/health", HealthMount(app)),
+        Mount("/api", api),
+    ]
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

@@ -1,0 +1,95 @@
+"""Strangers who begin requests and never end them hold up nobody else, in the real process."""
+
+import resource
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from services.web import connections
+from tests.ui.app_process import AppProcess, start_app
+
+AUTH0 = {
+    "AUTH0_DOMAIN": "tenant.example",
+    "AUTH0_AUDIENCE": "https://billing.example/api",
+    "AUTH0_CLIENT_ID": "pages",
+    "AUTH0_CLIENT_SECRET": "hush-hush",
+}
+HALF_BODY = b"POST %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: 99\r\n\r\n{"
+HALF_HEAD = b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    """The app as it listens for strangers, started with the usual limit of 1,024 open files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The app inherits it; this process needs more, for all the strangers.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    folder: Path = tmp_path_factory.mktemp("strangers")
+    folder.parent.chmod(0o711)
+    try:
+        running = start_app(folder=folder, environment={"DEMO": "off", **AUTH0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    yield running
+    assert running.stop()
+
+
+@contextmanager
+def strangers(app: AppProcess, number: int, sent: bytes) -> Iterator[list[socket.socket]]:
+    """Connections that each sent this much and then wait."""
+    port = urlsplit(app.url).port
+    assert port is not None
+    with ExitStack() as stack:
+        found = []
+        for _ in range(number):
+            one = socket.create_connection(("127.0.0.1", port), timeout=10)
+            found.append(stack.enter_context(one))
+            one.sendall(sent)
+        yield found
+
+
+def _answers(app: AppProcess) -> None:
+    assert requests.get(f"{app.url}/api/health", timeout=5).status_code == 200
+    assert requests.get(f"{app.url}/api/scheduler/status", timeout=5).status_code == 401
+    assert requests.post(f"{app.url}/webhook/stripe", data=b"{}", timeout=5).status_code == 503
+
+
+def test_half_sent_bodies_turn_nobody_else_away(app: AppProcess) -> None:
+    reading, stripe = (
+        HALF_BODY % (p, b"") for p in (b"/webhook/meter-reading", b"/webhook/stripe")
+    )
+    with strangers(app, 205, reading), strangers(app, 205, stripe):
+        time.sleep(0.5)
+        _answers(app)
+
+
+def test_an_address_may_let_only_so_many_bodies_arrive(app: AppProcess) -> None:
+    named = b"X-Forwarded-For: 203.0.113.9\r\n"
+    with strangers(app, 80, HALF_BODY % (b"/webhook/stripe", named)) as open_ones:
+        refused = [one for one in open_ones[64:] if one.recv(12) == b"HTTP/1.1 429"]
+        assert len(refused) == 16
+        other = {"X-Forwarded-For": "203.0.113.10"}
+        answer = requests.post(f"{app.url}/webhook/stripe", data=b"{}", headers=other, timeout=5)
+        assert answer.status_code == 503
+
+
+def test_half_sent_headers_neither_fill_the_process_nor_stay(app: AppProcess) -> None:
+    began = time.monotonic()
+    with strangers(app, 1100, HALF_HEAD) as open_ones:
+        _answers(app)
+        # They go on now and then, as a patient stranger would.
+        for one in (open_ones[0], open_ones[-1]):
+            one.sendall(b"a")
+        for one in (open_ones[0], open_ones[-1]):
+            one.settimeout(connections.HEADER_SECONDS + 10)
+            with suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+    assert time.monotonic() - began < connections.HEADER_SECONDS + 15
+    _answers(app)
+    assert "Too many open files" not in app.log()
