@@ -49,6 +49,9 @@ def show_attention(figures: dict[str, Any]) -> None:
     ]
     with st.container(border=True, gap="small"):
         st.markdown("**Needs attention**")
+        if scheduler().doubt:
+            label = "No job runs: the clock is in doubt"
+            st.page_link("admin/jobs.py", label=label, icon=":material/schedule:")
         for number, thing, things, page, icon, query in wanted:
             if number:
                 said = count(number, thing, things)
@@ -58,7 +61,7 @@ def show_attention(figures: dict[str, Any]) -> None:
                 f"Links or messages of {count(figures['owed_work'], 'bill')} are still being "
                 "worked on in the background."
             )
-        if not any(number for number, *_ in wanted):
+        if not scheduler().doubt and not any(number for number, *_ in wanted):
             st.caption(":material/check_circle: Nothing needs you just now.")
 
 

@@ -206,6 +206,21 @@ def test_false_runs_that_an_older_version_left_do_not_block_the_true_ones(
     assert monthly(utility)["2026-11-01"] == ("done", 2)
 
 
+def test_a_run_by_hand_that_an_older_version_made_ahead_of_its_date_does_not_count(
+    utility: Utility, database: str
+) -> None:
+    tick_and_wait(at_once(utility.services))
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "insert into public.job_runs"
+            " (job, scheduled_on, owner, lease_until, status, started_by, clock_at)"
+            " values ('monthly_bills', '2026-12-01', 'x', now(), 'done', 'cli:x', %s)",
+            [DEC_1 - timedelta(days=3)],
+        )
+    tick_and_wait(at_once(utility.services, DEC_1))
+    assert monthly(utility)["2026-12-01"] == ("done", 2)
+
+
 def test_a_database_that_was_made_while_the_clock_was_ahead_works_from_now_on(
     utility: Utility, database: str
 ) -> None:

@@ -151,6 +151,11 @@ def words(app: AppTest) -> str:
     return "\n".join(found).replace("\\", "").replace("&nbsp;", " ")
 
 
+def page_links(app: AppTest) -> list[Any]:
+    """The links to pages that are shown."""
+    return list(app.get("page_link"))
+
+
 def submit(app: AppTest, kwh: str) -> AppTest:
     """Type a reading on a meter's card and submit it."""
     fill(app, "Reading (kWh)", kwh)
@@ -570,6 +575,9 @@ class TestJobs:
             machine="boot:before", at=now() - timedelta(days=364), uptime_seconds=1, doubt=None
         )
         running.tick()
+        assert "No job runs: the clock is in doubt" in [
+            link.label for link in page_links(signed_in(services, Role.ADMIN, "admin/overview.py"))
+        ]
         app = signed_in(services, Role.ADMIN, "admin/jobs.py")
         assert "nothing shows that so much time went by" in app.error[0].value
         app.button(key="confirm-clock").click().run()
@@ -587,8 +595,7 @@ class TestJobs:
         app = signed_in(services, Role.ADMIN, "admin/jobs.py")
         app.session_state[f"aside-monthly_bills-{run.scheduled_on}"] = True
         app = app.run()
-        found: list[Any] = list(app.get("page_link"))
-        links = {(link.label, link.query_string) for link in found}
+        links = {(link.label, link.query_string) for link in page_links(app)}
         assert ("The flagged reading", f"id={reading.id}") in links
         assert ("Submit a reading", f"meter={unread}") in links
 
