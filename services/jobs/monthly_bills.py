@@ -113,25 +113,24 @@ class _MonthlyBilling:
         context, after = self.context, None
         while queued := self._queued(after):
             context.go_on()
-            page = self._candidates(None, only=[row["meter_id"] for row in queued])
+            ids = [row["meter_id"] for row in queued]
+            # What was said of them before is not true any more; what is said again comes back.
+            self._note(settled=ids)
+            page = self._candidates(None, only=ids)
             moved = self._bill(page) if page else {}
-            self._leave_queue(queued, {c.meter_id for c in page}, moved)
-            after = queued[-1]["meter_id"]
+            # Those whose chain moved stay for the next tick.
+            self._note(looked_at=[row for row in queued if row["meter_id"] not in moved])
+            after = ids[-1]
 
     def _queued(self, after: str | None) -> list[Json]:
         database = self.context.services.database
         return self.context.patiently(lambda: database.meters_to_bill(after=after, limit=BATCH))
 
-    def _leave_queue(
-        self, queued: Sequence[Json], open_still: Collection[str], moved: Collection[str]
-    ) -> None:
-        """Meters whose chain moved stay for the next tick; those not open are billed already."""
+    def _note(self, *, looked_at: Sequence[Json] = (), settled: Sequence[str] = ()) -> None:
         context = self.context
         context.patiently(
             lambda: context.services.database.note_job_progress(
-                run=context.ref,
-                looked_at=[row for row in queued if row["meter_id"] not in moved],
-                settled=[r["meter_id"] for r in queued if r["meter_id"] not in open_still],
+                run=context.ref, looked_at=looked_at, settled=settled
             )
         )
 

@@ -231,6 +231,20 @@ def test_what_can_still_not_be_billed_is_looked_at_once_and_no_more(
     assert waiting(database) == 0
 
 
+def test_a_late_read_that_is_too_soon_for_a_bill_is_no_problem_any_more(
+    utility: Utility, database: str
+) -> None:
+    utility.add_meter("M1", opening_kwh=1000, opened_on=date(2026, 10, 31))
+    tick(utility, AFTER_TWO)
+    assert set(aside(utility.services)) == {"M1"}
+    utility.now = ON_THE_3RD
+    read(utility, "M1", 1003)
+    tick(utility)
+    assert utility.bills_of("M1") == []
+    assert aside(utility.services) == {}
+    assert waiting(database) == 0
+
+
 # -- the reasons ---------------------------------------------------------------------------------
 
 
