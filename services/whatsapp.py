@@ -13,7 +13,7 @@ import phonenumbers
 from pydantic import SecretStr
 
 from services.domain.records import Bill, OwedKind
-from services.message_facts import NO_FACTS, Correction, Received
+from services.message_facts import NO_FACTS, TELLS_OF, Correction, Received
 from services.messages import day, how_to_pay
 from services.outside import (
     TIMEOUT_SECONDS,
@@ -168,7 +168,9 @@ def parameters(bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS) 
         correction = Correction.of(facts)
         return (correction.voided, correction.issued, correction.in_words, left, due, how)
     period = f"{day(bill.period_start)} – {day(bill.period_end)}"
-    return (bill.reference, period, left, due, how)
+    others = len(facts.get(TELLS_OF, "").split())
+    also = f" (and {others} earlier bill{'' if others == 1 else 's'})" if others else ""
+    return (f"{bill.reference}{also}", period, left, due, how)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reads at the end of months are billed by month, whoever bills them; too short bills wait."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ from services.owed_work import StepDone
 from services.reading_review import CannotBillReading
 from services.reading_to_bill import Submitted
 from tests.integration.api.talk import READING, answer_of, bearer
+from tests.integration.job_tools import AFTER_TWO, at_once, installed, tick_and_wait
 from tests.integration.utility import (
     ACTOR,
     ADMIN,
@@ -127,6 +128,21 @@ def test_the_monthly_job_bills_late_months_one_by_one(utility: Utility) -> None:
     stored(utility, *THREE)
     run = run_job(utility.services, "monthly_bills", local(utility, "2026-11-01T02:00"), "test")
     assert (run.status, run.failed_count) == ("done", 0)
+    assert [total for _, _, total in billed(utility)] == [10_000] * 3
+    assert_one_chain(utility, "M1")
+
+
+def test_reads_of_three_months_imported_late_make_three_bills(
+    utility: Utility, database: str
+) -> None:
+    installed(database, AFTER_TWO - timedelta(hours=1))
+    utility.add_meter("M1", opening_kwh=1000, opened_on=date(2026, 8, 1))
+    tick_and_wait(at_once(utility.services, AFTER_TWO))
+    assert billed(utility) == []
+    utility.now = local(utility, "2026-11-20T12:00")
+    for day, kwh in THREE:
+        utility.submit("M1", kwh, at=local(utility, f"{day}T10:00"), source="imported")
+    tick_and_wait(at_once(utility.services, utility.now))
     assert [total for _, _, total in billed(utility)] == [10_000] * 3
     assert_one_chain(utility, "M1")
 

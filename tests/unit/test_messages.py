@@ -237,3 +237,9 @@ def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OwedKin
     assert "{{" not in filled
     assert len(filled) <= whatsapp.BODY_LIMIT
     assert LINK in filled
+
+
+def test_whatsapp_counts_the_earlier_bills_that_the_message_is_about() -> None:
+    told = whatsapp.parameters(bill(), "bill_issued", {"tells_of": "a b c"})
+    assert told[0] == "INV-000042 (and 3 earlier bills)"
+    assert whatsapp.parameters(bill(), "bill_issued", {})[0] == "INV-000042"
