@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 
 from scheduler import Scheduler
-from services.auth import NotAllowed, Principal, Role, require
+from services.auth import NotAllowed, NotSignedIn, Principal, Role, require
+from services.bill_access import readable_bill, readable_bills
 from services.bootstrap import build_services
 from services.services import Services
 from services.settings import load_settings
@@ -59,8 +60,9 @@ def create_app(
     # A redirect would be a page of HTML, and would lose the body of a POST.
     app.url_map.merge_slashes = False
     app.json = _JsonInOurOrder(app)
-    _add_endpoints(app, _Api(services, scheduler or Scheduler(services), clock))
-    app.register_error_handler(Exception, lambda error: _answer_problem(problem_of(error)))
+    api = _Api(services, scheduler or Scheduler(services), clock)
+    _add_endpoints(app, api)
+    app.register_error_handler(Exception, api.answer_error)
     app.after_request(_with_security_headers)
     return app
 
@@ -97,7 +99,7 @@ class _Api:
     def submit_reading(self) -> tuple[Response, int]:
         """POST /webhook/meter-reading."""
         now = self.clock()
-        principal = require(self._principal(now), *MAY_SUBMIT)
+        principal = require(self._principal(now), *MAY_SUBMIT, scope="submit_readings")
         submission = parse_submission(
             read_json_object(request), zone=self.services.settings.timezone, now=now
         )
@@ -119,14 +121,18 @@ class _Api:
 
     def bill(self, bill_id: str) -> Response:
         """GET /api/bills/<id>."""
-        require(self._principal(self.clock()))
-        return jsonify(bill_json(self.services.database.bill(bill_id)))
+        principal = self._principal(self.clock())
+        bill = readable_bill(self.services.database, principal=principal, bill_id=bill_id)
+        return jsonify(bill_json(bill))
 
     def bills_of_customer(self, customer: str) -> Response:
         """GET /api/bills/customer/<id or account number>?limit&after."""
-        require(self._principal(self.clock()))
-        bills, after = self.services.database.customer_bills(
-            customer=customer, limit=_limit(), after=request.args.get("after")
+        bills, after = readable_bills(
+            self.services.database,
+            principal=self._principal(self.clock()),
+            customer=customer,
+            limit=_limit(),
+            after=request.args.get("after"),
         )
         return jsonify(bill_page_json(bills, after=after))
 
@@ -145,14 +151,30 @@ class _Api:
         )
         return jsonify(health), 200 if serves else 503
 
+    def answer_error(self, error: Exception) -> Response:
+        """A failure as JSON; a refusal goes to the security log."""
+        who = g.principal.user if "principal" in g else ""
+        address, detail = request.remote_addr or "", f"{request.path}: {error}"
+        if isinstance(error, NotAllowed):
+            self.services.security_log.note("denied", who=who, address=address, detail=detail)
+        elif isinstance(error, NotSignedIn) and _showed_something():
+            self.services.security_log.note("refused", who=who, address=address, detail=detail)
+        return _answer_problem(problem_of(error))
+
     def _principal(self, now: datetime) -> Principal:
-        return principal_of(
+        g.principal = principal = principal_of(
+            self.services,
             authorization=request.headers.get("Authorization"),
             api_key=request.headers.get("X-API-Key"),
-            tokens=self.services.tokens,
-            database=self.services.database,
             now=now,
+            address=request.remote_addr or "",
         )
+        return principal
+
+
+def _showed_something() -> bool:
+    """Whether a request came with a token or a key, good or not."""
+    return "Authorization" in request.headers or "X-API-Key" in request.headers
 
 
 def _limit() -> int:

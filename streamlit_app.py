@@ -219,13 +219,21 @@ def secrets_or_exit(settings: Settings) -> dict[str, Any]:
 
 def verify(token: str, now: datetime) -> Principal:
     """Whom a token stands for at `now`; raises NotSignedIn."""
-    return running().tokens.verify(token, now)
+    return running().who(token, now)
+
+
+def sign_out(token: object, right: object, now: datetime, *, address: str = "") -> str | None:
+    """End a browser's sign-in; its new right to choose a role, if it had one."""
+    return running().sign_out(token, right, now, address=address)
 
 
 def redeem_link(code: str, now: datetime) -> str | None:
     """What a browser may keep for a link's code: the right to choose a role, or None."""
-    passwordless = running().passwordless
-    return None if passwordless is None else passwordless.redeem(code, now)
+    services = running()
+    right = services.passwordless.redeem(code, now) if services.passwordless else None
+    if right is None:
+        services.security_log.note("link_refused")
+    return right
 
 
 process = Process(settings_or_exit())
@@ -244,7 +252,7 @@ app = st.App(
         Route("/api/health", HealthMount(process.api)),
         Route("/api", api),
         Mount("/api", api),
-        *session_routes(process.tickets, verify, utc_now),
+        *session_routes(process.tickets, verify, utc_now, sign_out),
         link_route(redeem=redeem_link, now=utc_now),
     ],
     middleware=[

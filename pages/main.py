@@ -44,6 +44,8 @@ _SECTIONS = {
             ("admin/jobs.py", "jobs", "Jobs", "event_repeat"),
             ("admin/notifications.py", "notifications", "Notifications", "notifications"),
             ("admin/api_keys.py", "api-keys", "API keys", "key"),
+            ("admin/sign_ins.py", "sign-ins", "Sign-ins", "badge"),
+            ("admin/security_log.py", "security-log", "Security log", "security"),
             ("admin/services.py", "services", "Services", "lan"),
         ),
     ),

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, Never
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -21,7 +21,7 @@ from services.auth import (
 )
 from services.checks import Checks
 from services.database.errors import IllegalChange, NotFound
-from services.database.transport import DatabaseError, DatabaseRefused
+from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.domain.period import local_date
 from services.services import Services
 from services.web.asgi import END_PATH, SESSION_COOKIE, utc_now
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TOKEN: Final = "token"  # noqa: S105 - the name under which the session keeps it
+_DATABASE_AWAY: Final = (
+    "The database cannot be reached just now. Nothing is lost; it usually takes a moment."
+)
 _SIGNED_OUT: Final = "signed_out"
 # Administrators may use the engineers' pages.
 _ROLES_FOR: Final = {Role.ENGINEER: (Role.ENGINEER, Role.ADMIN), Role.ADMIN: (Role.ADMIN,)}
@@ -74,16 +77,25 @@ def today() -> date:
 def who_is_signed_in() -> Principal:
     """Whom one of the tokens that this visit shows stands for now.
 
-    Asked on every run, so a sign-in that has expired ends with the next click. Raises NotSignedIn,
-    with the reason if there was a token; NotAllowed; SignInUnavailable.
+    Asked on every run, so a sign-in that has expired or was ended ends with the next click. Raises
+    NotSignedIn, with the reason if there was a token; NotAllowed; SignInUnavailable, also when
+    the database cannot be asked.
     """
     problem = NotSignedIn("")
     for token in _tokens_shown():
         try:
-            return services().tokens.verify(token, now())
+            return services().who(token, now(), address=address())
         except NotSignedIn as error:
             problem = problem if str(problem) else error
+        except TemporaryDatabaseError:
+            raise SignInUnavailable(_DATABASE_AWAY) from None
     raise problem
+
+
+def address() -> str:
+    """Where the visitor's browser is, for the security log."""
+    # Streamlit leaves the address of this machine out.
+    return st.context.ip_address or "127.0.0.1"
 
 
 def _tokens_shown() -> Iterator[object]:
@@ -118,13 +130,17 @@ def forget_sign_in() -> None:
 
 
 def sign_out() -> Never:
-    """End the sign-in here, in the cookies and, after st.login, at the sign-in service too."""
+    """End the sign-in in every tab, in the cookies and, after st.login, at the service too."""
     by_button = signed_in_by_button()
+    for token in _tokens_shown():
+        with suppress(NotSignedIn, NotAllowed, SignInUnavailable):
+            principal = services().tokens.verify(token, now())
+            services().sessions.sign_out(principal, address=address())
     forget_sign_in()
     if by_button:
         st.logout()
         st.stop()
-    go_to(END_PATH)
+    _post_to(END_PATH)
 
 
 def require_role(role: Role) -> Principal:
@@ -140,9 +156,18 @@ def require_role(role: Role) -> Principal:
     try:
         return require(principal, *_ROLES_FOR[role])
     except NotAllowed:
+        note_denied(principal, _NOT_ALLOWED[role])
         st.error(_NOT_ALLOWED[role], icon=":material/lock:")
         st.page_link("home.py", label="Go to my pages", icon=":material/arrow_back:")
         st.stop()
+
+
+def note_denied(principal: Principal, reason: str) -> None:
+    """Tell the security log that somebody was not allowed what they asked for."""
+    path = urlsplit(st.context.url or "").path
+    services().security_log.note(
+        "denied", who=principal.user, address=address(), detail=f"{path}: {reason}"
+    )
 
 
 @contextmanager
@@ -185,4 +210,14 @@ def go_to(address: str) -> Never:
     """Send the browser to an address of this site that is not a page; nothing after it is shown."""
     # urlencode left nothing in `address` that could end the string or the script.
     st.html(f'<script>window.location.replace("{address}")</script>', unsafe_allow_javascript=True)
+    st.stop()
+
+
+def _post_to(path: str) -> Never:
+    """Send the browser to a fixed address of this site by POST, which no other site can do."""
+    st.html(
+        "<script>const form = document.createElement('form'); form.method = 'post'; "
+        f"form.action = '{path}'; document.body.append(form); form.submit()</script>",
+        unsafe_allow_javascript=True,
+    )
     st.stop()

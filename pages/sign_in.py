@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from pages.shell import address_with, go_to, keep_sign_in, now, services, sign_out
+from pages.shell import address, address_with, go_to, keep_sign_in, now, services, sign_out
 from pages.words import plain
 from services.auth import (
     NotAllowed,
@@ -95,22 +95,24 @@ def _sign_in(user: str, token: str) -> None:
         return
     try:
         principal = services().tokens.verify(token, now())
-    except (NotSignedIn, NotAllowed, SignInUnavailable) as error:
+        if principal.user != user:
+            raise NotSignedIn("This token belongs to another user id.")
+    except (NotSignedIn, NotAllowed) as error:
+        services().security_log.note("refused", who=user, address=address(), detail=str(error))
         st.error(plain(error))
         return
-    if principal.user != user:
-        st.error("This token belongs to another user id.")
+    except SignInUnavailable as error:
+        st.error(plain(error))
         return
     _enter(token)
 
 
 def _roles_or_the_way_to_them() -> None:
     """A choice of roles for a browser that opened the terminal's link; else what to do."""
-    passwordless = services().passwordless
-    if passwordless is None:
+    if services().passwordless is None:
         return
     right = st.context.cookies.to_dict().get(CHOICE_COOKIE)
-    if right is None or not passwordless.may_choose(right, now()):
+    if not services().may_choose_role(right, now(), address=address()):
         _say_where_the_link_is()
         return
     with st.container(border=True):
@@ -139,6 +141,11 @@ def _say_where_the_link_is() -> None:
 
 def _enter(token: str) -> None:
     """Keep the sign-in for this visit, and by way of the cookie's route for the next ones."""
+    try:
+        services().who(token, now(), address=address())
+    except (NotSignedIn, NotAllowed) as error:
+        st.error(plain(error))
+        return
     keep_sign_in(token)
     ticket = services().tickets.issue(token, now())
     st.caption("Signing in …")

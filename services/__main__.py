@@ -11,10 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
-from services.api_keys import UnusableName, make_api_key
+from services.api_keys import DEFAULT_LIFETIME, UnusableName, make_api_key
 from services.auth import (
     TOKEN_LIFETIME,
     Role,
+    Scope,
     UnableToIssueToken,
 )
 from services.bootstrap import build_services, open_services, passwordless_for, tokens_for
@@ -42,6 +43,7 @@ PROGRAM = "python -m services"
 MOST_PROBLEMS_SHOWN = 100
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 LONGEST_TOKEN_HOURS = 24 * 365
+LONGEST_KEY_DAYS = 10 * 365
 GRAPH_START_SECONDS = 90
 
 # What an operator can do something about: one sentence, no traceback.
@@ -171,6 +173,18 @@ def _add_api_key(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("api-key", help="make a key for a program, shown once")
     command.add_argument("name", metavar="NAME", help="which program it is for")
     _add_role(command)
+    command.add_argument(
+        "--scope",
+        choices=get_args(Scope),
+        default="all",
+        help="what it is for: all that the role may, or one thing alone (%(default)s)",
+    )
+    command.add_argument(
+        "--days",
+        type=_days,
+        default=DEFAULT_LIFETIME.days,
+        help="how long it is good for (%(default)s)",
+    )
     command.set_defaults(run=_api_key)
 
 
@@ -323,7 +337,12 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
 def _api_key(given: argparse.Namespace, settings: Settings) -> int:
     with _working(settings) as services:
         key = make_api_key(
-            services.database, actor=_actor(), name=given.name, role=Role(given.role)
+            services.database,
+            actor=_actor(),
+            name=given.name,
+            role=Role(given.role),
+            expires_at=_now() + timedelta(days=given.days),
+            scope=given.scope,
         )
     print(key)
     _say("Keep it now: it is shown this once.")
@@ -395,6 +414,12 @@ def _hours(text: str) -> float:
     if not 0 < hours <= LONGEST_TOKEN_HOURS:
         raise argparse.ArgumentTypeError(f"must be more than 0 and at most {LONGEST_TOKEN_HOURS}")
     return hours
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= LONGEST_KEY_DAYS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {LONGEST_KEY_DAYS}")
+    return int(text)
 
 
 def _year(text: str) -> int:

@@ -4,11 +4,13 @@ import hashlib
 import json
 import secrets
 import threading
+import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal, Protocol
+from uuid import uuid4
 
 from jose import jwk, jws
 from jose.backends.base import Key
@@ -25,6 +27,9 @@ API_KEY_PREFIX = "ebk_"
 
 _LONGEST_TOKEN = 8_192
 _LONGEST_USER_ID = 200
+_LONGEST_TOKEN_ID = 100
+_RESERVED_PREFIXES = ("system:", "job:", "key:", "cli:")
+_RESERVED_NAME = "Names such as system: or job: are the system's own; nobody signs in as one."
 _LAST_SECOND = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp())
 _NO_TOKEN = "This is not a token of ours."  # noqa: S105 - what people are told
 
@@ -52,6 +57,10 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+# What a program's key is for; "all" is whatever its role may do.
+Scope = Literal["all", "submit_readings", "read_bills"]
+
+
 @dataclass(frozen=True)
 class Principal:
     """Somebody whose identity was verified; `expires_at` is UTC, or None when it never ends."""
@@ -60,6 +69,11 @@ class Principal:
     role: Role
     expires_at: datetime | None
     via: Literal["token", "api_key", "demo"]
+    # What an API key is for.
+    scope: Scope = "all"
+    # Of a token: its id, by which it can be ended, and when it was issued.
+    session: str | None = field(default=None, compare=False)
+    issued_at: datetime | None = field(default=None, compare=False)
 
 
 class TokenVerifier(Protocol):
@@ -113,12 +127,20 @@ class LocalTokens:
         """
         if not _is_user_id(user):
             raise UnableToIssueToken("A user id is 1 to 200 printable characters.")
+        if is_reserved(user):
+            raise UnableToIssueToken(_RESERVED_NAME)
         issued_at = int(_seconds(now))
         expires_at = int(_seconds(now + lifetime))
         if expires_at <= issued_at:
             raise UnableToIssueToken("A token must be good for at least a second.")
         claims: dict[str, object] = {"iss": ISSUER, "aud": AUDIENCE, "sub": user}
-        claims |= {"role": role.value, "iat": issued_at, "nbf": issued_at, "exp": expires_at}
+        claims |= {
+            "jti": str(uuid4()),
+            "role": role.value,
+            "iat": issued_at,
+            "nbf": issued_at,
+            "exp": expires_at,
+        }
         if demo:
             claims["demo"] = True
         return jws.sign(claims, self._key, algorithm=ALGORITHM)
@@ -130,7 +152,14 @@ class LocalTokens:
             raise NotSignedIn("This token was made for another system.")
         expires_at = good_until(claims, now)
         via: Literal["token", "demo"] = "demo" if claims.get("demo") is True else "token"
-        return Principal(user_of(claims), _role(claims), expires_at=expires_at, via=via)
+        return Principal(
+            user_of(claims),
+            _role(claims),
+            expires_at=expires_at,
+            via=via,
+            session=session_of(claims),
+            issued_at=instant_of(claims.get("iat")),
+        )
 
 
 def signed_claims(
@@ -174,7 +203,25 @@ def user_of(claims: Mapping[str, object]) -> str:
     user = claims.get("sub")
     if not _is_user_id(user):
         raise NotSignedIn("This token does not say who you are.")
+    if is_reserved(str(user)):
+        raise NotSignedIn(_RESERVED_NAME)
     return str(user)
+
+
+def session_of(claims: Mapping[str, object]) -> str:
+    """The id by which a verified token can be ended: its own (jti), or one made of whose it is."""
+    jti = claims.get("jti")
+    if claims.get("iss") == ISSUER and isinstance(jti, str) and 0 < len(jti) <= _LONGEST_TOKEN_ID:
+        return jti
+    # Another issuer's ids must not meet ours, and tokens without one still need a name.
+    parts = [claims.get(name) for name in ("iss", "jti", "sub", "iat", "exp")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def is_reserved(user: str) -> bool:
+    """Whether a user id is one under which the system itself, its jobs or programs act."""
+    name = unicodedata.normalize("NFKC", user).casefold()
+    return name == "system" or name.startswith(_RESERVED_PREFIXES)
 
 
 class SignInTickets:
@@ -202,16 +249,19 @@ class SignInTickets:
         return token if now < ends_at else None
 
 
-def require(principal: Principal | None, *roles: Role) -> Principal:
+def require(principal: Principal | None, *roles: Role, scope: Scope = "all") -> Principal:
     """Return `principal` when it has one of `roles` (any role when none is named).
 
-    Raises NotSignedIn when there is nobody, NotAllowed when the role is another.
+    A key made for one thing alone is enough only where that is the `scope`. Raises NotSignedIn
+    when there is nobody, NotAllowed when the role or the scope is another.
     """
     if principal is None:
         raise NotSignedIn("Sign in first.")
     if roles and principal.role not in roles:
         wanted = " or ".join(roles)
         raise NotAllowed(f"This needs the role {wanted}; you are signed in as {principal.role}.")
+    if principal.scope not in {"all", scope}:
+        raise NotAllowed(f"This key is for one thing alone: {principal.scope}.")
     return principal
 
 

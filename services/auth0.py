@@ -15,6 +15,8 @@ from services.auth import (
     Role,
     UnableToIssueToken,
     good_until,
+    instant_of,
+    session_of,
     signed_claims,
     user_of,
 )
@@ -59,7 +61,14 @@ class Auth0Tokens:
         expires_at = good_until({"nbf": claims.get("iat")} | claims, now, leeway=EXPIRY_LEEWAY)
         user = user_of(claims)
         role = _role(claims.get(self._roles_claim))
-        return Principal(user, role, expires_at=expires_at, via="token")
+        return Principal(
+            user,
+            role,
+            expires_at=expires_at,
+            via="token",
+            session=session_of(claims),
+            issued_at=instant_of(claims.get("iat")),
+        )
 
     def issue(self, *_: object, **__: object) -> Never:
         """Raise UnableToIssueToken: only the tenant issues tokens."""

@@ -42,7 +42,9 @@ from services.reading_to_bill import ReadingToBill
 from services.rebilling import Rebilling
 from services.reconciliation import Reconciliation
 from services.refunds import Refunds
+from services.security_log import SecurityLog
 from services.services import Services
+from services.sessions import Sessions
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.signing_key import load_or_create_signing_key
 from services.stripe_reading import StripeReading
@@ -202,6 +204,7 @@ def wire(
         shortest_days=settings.shortest_bill_days,
     )
     payments = open_payments(settings, database, owed_steps)
+    security_log = SecurityLog(database)
     rebilling = Rebilling(
         database=database,
         desk=desk,
@@ -213,6 +216,8 @@ def wire(
         database=database,
         tokens=tokens_for(settings),
         tickets=SignInTickets(),
+        sessions=Sessions(database, security_log),
+        security_log=security_log,
         owed_steps=owed_steps,
         desk=desk,
         reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),

@@ -13,7 +13,15 @@ from uuid import uuid4
 
 from jose import jwk, jws
 
-from services.auth import ALGORITHM, ISSUER, NotSignedIn, good_until, instant_of, signed_claims
+from services.auth import (
+    ALGORITHM,
+    ISSUER,
+    NotSignedIn,
+    good_until,
+    instant_of,
+    session_of,
+    signed_claims,
+)
 
 LINK_LIFETIME: Final = timedelta(hours=12)
 # After the link was opened, and again after each sign-out, a role may be chosen for so long.
@@ -40,6 +48,7 @@ class RoleChoice:
 
     id: str
     open: bool
+    issued_at: datetime
     renewable_until: datetime
 
 
@@ -142,8 +151,13 @@ class RoleChoices:
         if claims.get("iss") != ISSUER or claims.get("aud") != _AUDIENCE:
             raise NotSignedIn("This is not a right to choose a role.")
         ends_at = good_until(claims, now)
-        is_open = now < instant_of(claims.get("iat")) + CHOICE_LIFETIME
-        return RoleChoice(str(claims.get("jti")), open=is_open, renewable_until=ends_at)
+        issued_at = instant_of(claims.get("iat"))
+        return RoleChoice(
+            session_of(claims),
+            open=now < issued_at + CHOICE_LIFETIME,
+            issued_at=issued_at,
+            renewable_until=ends_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +170,3 @@ class Passwordless:
     def redeem(self, code: str, now: datetime) -> str | None:
         """Use a link's code up; the right to choose a role, or None."""
         return self.choices.issue(now) if self.links.redeem(code, now) else None
-
-    def may_choose(self, right: object, now: datetime) -> bool:
-        """Say whether a browser that shows `right` may choose a role at `now`."""
-        try:
-            return self.choices.verify(right, now).open
-        except NotSignedIn:
-            return False

@@ -1,10 +1,19 @@
 """What the system is made of once it is wired."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from services.account_desk import AccountDesk
-from services.auth import SignInTickets, Tokens
+from services.auth import (
+    NotAllowed,
+    NotSignedIn,
+    Principal,
+    SignInTickets,
+    SignInUnavailable,
+    Tokens,
+)
 from services.bill_approval import BillApproval
 from services.bill_archive import BillArchive
 from services.billing_desk import BillingDesk
@@ -22,6 +31,8 @@ from services.reading_to_bill import ReadingToBill
 from services.rebilling import Rebilling
 from services.reconciliation import Reconciliation
 from services.refunds import Refunds
+from services.security_log import SecurityLog
+from services.sessions import Sessions
 from services.settings import Settings
 from services.tariff_correction import TariffCorrection
 
@@ -34,6 +45,8 @@ class Services:
     database: DatabaseService
     tokens: Tokens
     tickets: SignInTickets
+    sessions: Sessions
+    security_log: SecurityLog
     owed_steps: OwedSteps
     desk: BillingDesk
     reading_to_bill: ReadingToBill
@@ -64,6 +77,43 @@ class Services:
     revive_database: Callable[[], None] = lambda: None
     # Undone in reverse order by close().
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
+
+    def who(self, token: object, now: datetime, *, address: str = "") -> Principal:
+        """Whom a token stands for at `now`, if it was not ended; `address` is noted.
+
+        Raises NotSignedIn, NotAllowed, SignInUnavailable; TemporaryDatabaseError when the database
+        cannot say whether it was ended.
+        """
+        return self.sessions.admit(self.tokens.verify(token, now), address=address)
+
+    def may_choose_role(self, right: object, now: datetime, *, address: str = "") -> bool:
+        """Whether a browser that shows `right` may choose a role without a password."""
+        if self.passwordless is None:
+            return False
+        try:
+            choice = self.passwordless.choices.verify(right, now)
+            return self.sessions.admit_choice(choice, address=address).open
+        except (NotSignedIn, NotAllowed):
+            return False
+
+    def sign_out(
+        self, token: object, right: object, now: datetime, *, address: str = ""
+    ) -> str | None:
+        """End a browser's sign-in; a new right to choose a role if it had one, else None.
+
+        The old right ends too, so that no copy of either cookie is of use afterwards.
+        """
+        with suppress(NotSignedIn, NotAllowed, SignInUnavailable):
+            self.sessions.sign_out(self.tokens.verify(token, now), address=address)
+        if self.passwordless is None:
+            return None
+        try:
+            choice = self.passwordless.choices.verify(right, now)
+            self.sessions.admit_choice(choice, address=address)
+        except (NotSignedIn, NotAllowed):
+            return None
+        self.sessions.end(choice.id, actor="system:sign-out")
+        return self.passwordless.choices.issue(now)
 
     def close(self) -> None:
         """Give back connections and, as the last process of the data folder, stop its server."""

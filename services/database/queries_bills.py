@@ -44,14 +44,17 @@ class BillQueries(Queries):
         return Page(items=tuple(Bill.model_validate(row) for row in rows), total=total)
 
     def customer_bills(
-        self, *, customer: str, limit: int, after: str | None = None
+        self, *, customer: str, limit: int, after: str | None = None, reader: str | None = None
     ) -> tuple[list[Bill], str | None]:
         """Bills of a customer (id or account number), newest period first, those after the bill id
         `after`; and the id to go on after, or None at the end.
 
-        Drafts are left out. Raises NotFound for an unknown customer or `after`.
+        Drafts are left out; with `reader` also the bills of meters that they never read. Raises
+        NotFound for an unknown customer or `after`.
         """
-        answer = self._call("customer_bills", customer=customer, limit=limit, after=after)
+        answer = self._call(
+            "customer_bills", customer=customer, limit=limit, after=after, reader=reader
+        )
         bills = [Bill.model_validate(row) for row in answer["bills"]]
         return bills[:limit], bills[limit - 1].id if len(bills) > limit else None
 

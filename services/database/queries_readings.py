@@ -31,6 +31,15 @@ class ReadingQueries(Queries):
         ).rows
         return [Meter.model_validate(row) for row in rows]
 
+    def has_read_meter(self, *, user: str, meter_id: str) -> bool:
+        """Whether a reading of the meter by `user` was accepted."""
+        filters = [
+            Filter("meter_id", "eq", meter_id),
+            Filter("submitted_by", "eq", user),
+            Filter("status", "in_", ["accepted", "superseded"]),
+        ]
+        return bool(self._transport.select("readings", filters=filters, limit=1).rows)
+
     def smart_meters(self, *, after: str | None = None, limit: int = 500) -> list[Meter]:
         """Active smart meters by serial, those after the serial `after`."""
         filters = [Filter("kind", "eq", "smart"), Filter("status", "eq", "active")]

@@ -15,6 +15,7 @@ from services.database.queries_keys import KeyQueries
 from services.database.queries_owed import OwedQueries
 from services.database.queries_readings import ReadingQueries
 from services.database.queries_reconciliation import ReconciliationQueries
+from services.database.queries_sessions import SessionQueries
 from services.database.queries_stripe import StripeQueries
 from services.database.queries_tariffs import TariffQueries
 from services.database.transport import Transport
@@ -33,6 +34,7 @@ class DatabaseService(
     JobQueries,
     ImportQueries,
     KeyQueries,
+    SessionQueries,
     GraphQueries,
     TariffQueries,
     DraftQueries,

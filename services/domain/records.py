@@ -368,10 +368,46 @@ class ApiKey(Record):
     id: str
     name: str
     role: Literal["engineer", "admin"]
+    scope: Literal["all", "submit_readings", "read_bills"]
     created_at: datetime
     created_by: str
+    # None: a key from before keys expired.
+    expires_at: datetime | None
+    last_used_at: datetime | None
     revoked_at: datetime | None
     revoked_by: str | None
+
+
+class Session(Record):
+    """A token that was used here, as administrators see it: never the token itself.
+
+    `via` "link" is a browser that opened the terminal's link and may choose a role.
+    """
+
+    id: str
+    user_id: str
+    role: Literal["engineer", "admin"] | None
+    via: Literal["token", "demo", "link"]
+    address: str
+    issued_at: datetime
+    expires_at: datetime
+    first_used_at: datetime
+    last_used_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+    # Since when every token of this user is refused.
+    dismissed_at: datetime | None
+
+
+class SecurityEvent(Record):
+    """A row of the security log."""
+
+    id: int
+    at: datetime
+    event: str
+    who: str
+    address: str
+    detail: str
 
 
 class Page(BaseModel, Generic[Item]):

@@ -3,6 +3,8 @@
 import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,6 +20,7 @@ from services.auth import (
     SignInUnavailable,
     safe_return_path,
 )
+from services.web.link_route import CHOICE_COOKIE, set_choice
 
 SESSION_COOKIE = "session"
 BEGIN_PATH = "/session/begin"
@@ -30,15 +33,27 @@ class RefusedToListen(Exception):
     """The app was told to listen where strangers could reach it without a real sign-in."""
 
 
+class SignOut(Protocol):
+    """Ends a browser's sign-in, as `Services.sign_out`."""
+
+    def __call__(
+        self, token: object, right: object, now: datetime, *, address: str = ""
+    ) -> str | None:
+        """A new right to choose a role for a browser that had one, else None."""
+        ...
+
+
 def session_routes(
     tickets: SignInTickets,
     verify: Callable[[str, datetime], Principal],
     now: Callable[[], datetime],
+    sign_out: SignOut,
 ) -> list[Route]:
-    """Return `GET /session/begin?ticket=…&next=…` and `GET /session/end`.
+    """Return `GET /session/begin?ticket=…&next=…` and `POST /session/end`.
 
     A page cannot set an HttpOnly cookie; it sends the browser to the first route with a ticket for
     the token that it verified. `verify` is asked once more, at `now`, for the token's end.
+    `sign_out` ends what the cookies hold; its answer is the new right to choose a role, if any.
     """
 
     async def begin(request: Request) -> Response:
@@ -66,11 +81,18 @@ def session_routes(
         return response
 
     async def end(request: Request) -> Response:
+        if not _from_our_own_page(request):
+            return Response("Sign out with the button on the page.", status_code=403)
+        secure = request.url.scheme == "https"
+        token, right = (request.cookies.get(name) for name in (SESSION_COOKIE, CHOICE_COOKIE))
+        address = request.client.host if request.client else ""
+        right = await run_in_threadpool(sign_out, token, right, now(), address=address)
         response = _redirect("/")
-        forget_session(response, secure=request.url.scheme == "https")
+        forget_session(response, secure=secure)
+        set_choice(response, right or "", secure=secure)
         return response
 
-    return [Route(BEGIN_PATH, begin, methods=["GET"]), Route(END_PATH, end, methods=["GET"])]
+    return [Route(BEGIN_PATH, begin, methods=["GET"]), Route(END_PATH, end, methods=["POST"])]
 
 
 def forget_session(response: Response, *, secure: bool) -> None:
@@ -123,8 +145,12 @@ def check_listen_address(address: str | None, *, auth0: bool) -> None:
 
 
 def _from_our_own_page(request: Request) -> bool:
-    """Another site's link must not sign somebody in as somebody else; old browsers do not say."""
-    return request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+    """Another site's page must not sign somebody in as somebody else, nor out."""
+    if "sec-fetch-site" in request.headers:
+        return request.headers["sec-fetch-site"] == "same-origin"
+    # Browsers too old to say so name the page's origin with a form, and nothing with a link.
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 def _redirect(path: str) -> RedirectResponse:

@@ -3,28 +3,28 @@
 import ipaddress
 from datetime import datetime
 
-from services.auth import NotSignedIn, Principal, Role, TokenVerifier, hash_api_key
-from services.database.service import DatabaseService
+from services.auth import NotSignedIn, Principal, Role, hash_api_key
+from services.services import Services
 
 _LONGEST_KEY = 200
 
 
 def principal_of(
+    services: Services,
     *,
     authorization: str | None,
     api_key: str | None,
-    tokens: TokenVerifier,
-    database: DatabaseService,
     now: datetime,
+    address: str,
 ) -> Principal:
     """Whom the headers `Authorization: Bearer …` or `X-API-Key` stand for; raises NotSignedIn.
 
     The Authorization header wins when both are there.
     """
     if authorization is not None:
-        return tokens.verify(_bearer_token(authorization), now)
+        return services.who(_bearer_token(authorization), now, address=address)
     if api_key is not None:
-        return _holder_of(api_key, database)
+        return _holder_of(api_key, services, now=now, address=address)
     raise NotSignedIn("Send a token (Authorization: Bearer …) or an API key (X-API-Key).")
 
 
@@ -47,8 +47,15 @@ def _bearer_token(authorization: str) -> str:
     return token.strip()
 
 
-def _holder_of(key: str, database: DatabaseService) -> Principal:
+def _holder_of(key: str, services: Services, *, now: datetime, address: str) -> Principal:
+    database = services.database
     row = database.api_key(key_hash=hash_api_key(key)) if len(key) <= _LONGEST_KEY else None
     if row is None:
         raise NotSignedIn("This API key is not known, or was revoked.")
-    return Principal(f"key:{row['name']}", Role(row["role"]), expires_at=None, via="api_key")
+    ends_at = datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None
+    if ends_at is not None and now >= ends_at:
+        raise NotSignedIn("This API key has expired. Ask an administrator for a new one.")
+    user = f"key:{row['name']}"
+    if services.sessions.is_first_use_of_key(row["id"]):
+        services.security_log.note("key_first_used", who=user, address=address)
+    return Principal(user, Role(row["role"]), expires_at=ends_at, via="api_key", scope=row["scope"])

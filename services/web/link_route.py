@@ -48,11 +48,11 @@ def link_route(
 
 
 def set_choice(response: Response, right: str, *, secure: bool) -> None:
-    """Let a response keep the right to choose a role where no script can read it."""
+    """Let a response keep the right to choose a role where no script can read it; "" ends it."""
     response.set_cookie(
         CHOICE_COOKIE,
         right,
-        max_age=int(RENEWAL_LIFETIME.total_seconds()),
+        max_age=int(RENEWAL_LIFETIME.total_seconds()) if right else 0,
         path="/",
         secure=secure,
         httponly=True,

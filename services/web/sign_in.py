@@ -49,6 +49,10 @@ class AroundSignIn:
             await self._app(scope, receive, send)
             return
         request, replaced = Request(scope), False
+        if scope["path"] == LOGOUT_PATH and _from_another_site(request):
+            refusal = Response("Sign out with the button on the page.", status_code=403)
+            await refusal(scope, receive, send)
+            return
 
         async def change(message: Message) -> None:
             nonlocal replaced
@@ -92,6 +96,10 @@ class AroundSignIn:
         query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] != PROBLEM])
         path = f"{parts.path}?{query}" if query else parts.path
         return safe_return_path(path) if len(path) <= _LONGEST_WAY_BACK else "/"
+
+
+def _from_another_site(request: Request) -> bool:
+    return request.headers.get("sec-fetch-site", "same-origin") in {"cross-site", "same-site"}
 
 
 def _origin(address: str) -> tuple[str, str]:

@@ -86,7 +86,8 @@ def test_every_table_has_row_level_security_and_every_view_its_callers_rights(
 def test_functions_run_as_their_caller_with_an_empty_search_path(database: str) -> None:
     with psycopg.connect(database) as connection:
         for name, definer, config, schema, arguments, result in connection.execute(FUNCTIONS):
-            assert not definer, name
+            # Only the audit trail's triggers act as their owner: nobody can call a trigger.
+            assert not definer or result == "trigger", name
             assert 'search_path=""' in config, name
             if schema == "public":
                 assert (arguments, result) == ("p jsonb", "jsonb"), name
@@ -97,9 +98,50 @@ def test_service_role_cannot_rewrite_history(database: str) -> None:
         "delete from public.bills",
         "truncate public.payments",
         "update public.audit_log set actor = 'x'",
+        "update public.security_log set who = 'x'",
+        "delete from public.security_log",
+        "truncate public.security_log",
+        "delete from public.sessions",
         "truncate public.audit_log",
     ):
         with psycopg.connect(database) as connection:
             connection.execute("set role service_role")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(attempt)
+
+
+FORGED = """
+    insert into public.audit_log (actor, action, table_name, row_id)
+    values ('a', 'insert', 'b', 'c')
+"""
+OWN_TRIGGER = """
+    create temp table bills (id int);
+    create trigger forged after insert on bills referencing new table as new_rows
+        for each statement execute function private.audit();
+    select set_config('billing.actor', 'admin', true);
+    insert into bills values (1)
+"""
+
+
+@pytest.mark.parametrize("attempt", [FORGED, OWN_TRIGGER])
+@pytest.mark.parametrize("role", [None, "service_role", "authenticator", *OUTSIDERS])
+def test_nobody_writes_the_audit_trail_by_hand_not_even_its_owner(
+    database: str, role: str | None, attempt: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        if role is not None:
+            connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(attempt.encode())
+        connection.rollback()
+        assert connection.execute("select count(*) from public.audit_log").fetchone() == (0,)
+
+
+def test_the_audit_trails_own_functions_are_nobody_elses(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        callable_by_service = connection.execute(
+            "select p.proname from pg_proc p where p.prosecdef"
+            " and p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)"
+            " and has_function_privilege('service_role', p.oid, 'execute')"
+        ).fetchall()
+        assert callable_by_service == []

@@ -1,6 +1,7 @@
 """Keys for programs: kept as a hash, listed without it, revoked for good."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,8 @@ from services.auth import Role
 from services.database.errors import IllegalChange, NotFound
 from services.database.service import DatabaseService
 from tests.integration.utility import Utility, make_utility
+
+LATER = datetime.now(UTC) + timedelta(days=30)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def database(utility: Utility) -> DatabaseService:
 def _make(database: DatabaseService, name: str = "") -> tuple[str, str]:
     """A new key: its id and itself."""
     name = name or f"program {uuid4()}"
-    key = make_api_key(database, actor="boss", name=name, role=Role.ENGINEER)
+    key = make_api_key(database, actor="boss", name=name, role=Role.ENGINEER, expires_at=LATER)
     return next(k.id for k in database.api_keys() if k.name == name), key
 
 
@@ -82,7 +85,7 @@ def test_a_name_is_used_once_even_after_revoking(database: DatabaseService) -> N
     key_id, _ = _make(database, "once")
     database.revoke_api_key(actor="boss", key_id=key_id)
     with pytest.raises(IllegalChange, match="already a key named once"):
-        make_api_key(database, actor="boss", name="once", role=Role.ADMIN)
+        make_api_key(database, actor="boss", name="once", role=Role.ADMIN, expires_at=LATER)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\tb", "x" * 101])
@@ -90,4 +93,4 @@ def test_a_name_by_which_nobody_could_tell_it_is_refused(
     database: DatabaseService, name: str
 ) -> None:
     with pytest.raises(UnusableName):
-        make_api_key(database, actor="boss", name=name, role=Role.ENGINEER)
+        make_api_key(database, actor="boss", name=name, role=Role.ENGINEER, expires_at=LATER)

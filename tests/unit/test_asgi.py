@@ -33,6 +33,14 @@ class Answer:
         self.body = b"".join(message.get("body", b"") for message in sent)
 
     @property
+    def cookies(self) -> SimpleCookie:
+        found = SimpleCookie()
+        for name, value in self.sent[0]["headers"]:
+            if name == b"set-cookie":
+                found.load(value.decode())
+        return found
+
+    @property
     def cookie(self) -> Morsel[str]:
         return SimpleCookie(self.headers["set-cookie"])["session"]
 
@@ -46,6 +54,7 @@ def ask(
     scheme: str = "http",
     client: tuple[str, int] | None = ("127.0.0.1", 5000),
     query: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
 ) -> Answer:
     """Call an ASGI app once, as a server would."""
     scope: Scope = {
@@ -56,7 +65,7 @@ def ask(
         "path": path,
         "root_path": "",
         "query_string": urlencode(query or {}).encode(),
-        "headers": [],
+        "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
         "client": client,
         "server": ("localhost", 8501),
     }
@@ -85,7 +94,17 @@ class TestSession:
     @pytest.fixture(autouse=True)
     def _app(self) -> None:
         self.tickets, self.now = SignInTickets(), NOW
-        self.app = Starlette(routes=session_routes(self.tickets, TOKENS.verify, lambda: self.now))
+        self.ended: list[tuple[object, object, str]] = []
+        self.app = Starlette(
+            routes=session_routes(self.tickets, TOKENS.verify, lambda: self.now, self.sign_out)
+        )
+
+    def sign_out(
+        self, token: object, right: object, now: datetime, *, address: str = ""
+    ) -> str | None:
+        assert now == self.now
+        self.ended.append((token, right, address))
+        return "another-right" if right else None
 
     def ticket(self) -> str:
         return self.tickets.issue(TOKENS.issue("user-7", Role.ADMIN, NOW), NOW)
@@ -139,15 +158,50 @@ class TestSession:
         assert answer.headers["location"] == "/"
         assert answer.cookie.value
 
-    def test_signing_out_deletes_the_cookie(self) -> None:
-        answer = ask(self.app, "/session/end")
+    def test_signing_out_ends_the_sign_in_and_deletes_the_cookies(self) -> None:
+        answer = ask(self.app, "/session/end", method="POST", headers={"cookie": "session=abc"})
         assert (answer.status, answer.headers["location"]) == (303, "/")
-        assert (answer.cookie.value, answer.cookie["max-age"]) == ("", "0")
-        assert answer.cookie["path"] == "/"
+        assert self.ended == [("abc", None, "127.0.0.1")]
+        for name in ("session", "role_choice"):
+            assert (answer.cookies[name].value, answer.cookies[name]["max-age"]) == ("", "0")
+            assert answer.cookies[name]["path"] == "/"
 
-    @pytest.mark.parametrize("path", ["/session/begin", "/session/end"])
-    def test_only_get_is_answered(self, path: str) -> None:
-        assert ask(self.app, path, method="POST").status == 405
+    def test_a_browser_that_could_choose_a_role_can_do_so_again_with_another_right(self) -> None:
+        cookies = {"cookie": "session=abc; role_choice=old"}
+        answer = ask(self.app, "/session/end", method="POST", headers=cookies)
+        assert self.ended == [("abc", "old", "127.0.0.1")]
+        right = answer.cookies["role_choice"]
+        assert right.value == "another-right"
+        assert right["httponly"]
+        assert right["samesite"] == "lax"
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"sec-fetch-site": "cross-site"},
+            {"sec-fetch-site": "same-site"},
+            {"origin": "https://elsewhere.example"},
+            {"origin": "null"},
+        ],
+    )
+    def test_another_site_signs_nobody_out(self, headers: dict[str, str]) -> None:
+        answer = ask(
+            self.app, "/session/end", method="POST", headers={"cookie": "session=abc"} | headers
+        )
+        assert answer.status == 403
+        assert "set-cookie" not in answer.headers
+        assert not self.ended
+
+    def test_our_own_page_signs_out_also_in_a_browser_that_names_the_origin_alone(self) -> None:
+        own = {"origin": "http://localhost:8501", "host": "localhost:8501"}
+        assert ask(self.app, "/session/end", method="POST", headers=own).status == 303
+
+    @pytest.mark.parametrize(
+        ("path", "method"), [("/session/begin", "POST"), ("/session/end", "GET")]
+    )
+    def test_no_other_method_is_answered(self, path: str, method: str) -> None:
+        assert ask(self.app, path, method=method).status == 405
+        assert not self.ended
 
     def assert_sent_home(self, answer: Answer) -> None:
         assert (answer.status, answer.headers["location"]) == (303, "/")

@@ -77,15 +77,18 @@ class TestChoices:
     def test_a_link_opens_the_choice_for_an_hour(self, links: SignInLinks) -> None:
         passwordless = Passwordless(links, RoleChoices(KEY))
         right = passwordless.redeem(code_of(links.make(NOW)), NOW)
-        assert passwordless.may_choose(right, NOW)
-        assert passwordless.may_choose(right, NOW + HOUR - timedelta(seconds=1))
-        assert not passwordless.may_choose(right, NOW + HOUR)
+        choices = passwordless.choices
+        assert choices.verify(right, NOW).open
+        assert choices.verify(right, NOW + HOUR - timedelta(seconds=1)).open
+        assert not choices.verify(right, NOW + HOUR).open
+        with pytest.raises(NotSignedIn):
+            choices.verify(right, NOW + 13 * HOUR)
         assert passwordless.redeem("made-up", NOW) is None
 
-    def test_no_token_is_a_right_and_no_right_is_a_token(self, links: SignInLinks) -> None:
+    def test_no_token_is_a_right_and_no_right_is_a_token(self) -> None:
         choices, tokens = RoleChoices(KEY), LocalTokens(KEY)
-        passwordless = Passwordless(links, choices)
         for forged in (tokens.issue("a", Role.ADMIN, NOW), RoleChoices(b"o" * 48).issue(NOW), None):
-            assert not passwordless.may_choose(forged, NOW)
+            with pytest.raises(NotSignedIn):
+                choices.verify(forged, NOW)
         with pytest.raises(NotSignedIn):
             tokens.verify(choices.issue(NOW), NOW)

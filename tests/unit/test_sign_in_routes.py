@@ -48,7 +48,7 @@ def ask(
         "scheme": "https",
         "path": path,
         "query_string": query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
         "server": ("billing.example", 443),
     }
     sent: list[Message] = []
@@ -138,6 +138,13 @@ def test_signing_out_ends_the_sign_in_of_the_form_too() -> None:
     assert answer.location == "https://tenant.example/logout"
     assert answer.cookies["session"]["max-age"] == "0"
     assert answer.cookies["_streamlit_user"]["max-age"] == "0"
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_site_signs_nobody_out(site: str) -> None:
+    answer = ask("/auth/logout", location="https://tenant.example/logout", sec_fetch_site=site)
+    assert answer.status == 403
+    assert not answer.cookies
 
 
 def test_every_other_path_passes_untouched() -> None:

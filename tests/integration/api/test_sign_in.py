@@ -63,7 +63,13 @@ def test_an_api_key_may_submit_until_it_is_unknown(
 ) -> None:
     key, name = new_api_key(), f"head-end {meter}"
     utility.services.database.add_api_key(
-        actor="test", key_id=str(uuid4()), name=name, key_hash=hash_api_key(key), role="engineer"
+        actor="test",
+        key_id=str(uuid4()),
+        name=name,
+        key_hash=hash_api_key(key),
+        role="engineer",
+        scope="all",
+        expires_at=utility.now + timedelta(days=1),
     )
     body = {"meter_serial": meter, "reading_kwh": "1117", "read_at": utility.now.isoformat()}
     found = answer_of(client.post(READING, json=body, headers={"X-API-Key": key}), 201)

@@ -1,0 +1,81 @@
+"""The security log: who signed in and out and what was refused, in the database and the log."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Literal
+
+from services.database.service import DatabaseService
+from services.database.transport import DatabaseError
+
+log = logging.getLogger(__name__)
+
+Event = Literal[
+    "sign_in",
+    "sign_out",
+    "session_ended",
+    "user_dismissed",
+    "user_readmitted",
+    "link_opened",
+    "link_refused",
+    "refused",
+    "denied",
+    "key_made",
+    "key_revoked",
+    "key_first_used",
+]
+
+# What anybody can bring about as often as they like: once a minute each, and so many in all.
+_BOUNDED: Final = {"refused", "denied", "link_refused"}
+_WINDOW_SECONDS: Final = 60.0
+_MOST_IN_A_WINDOW: Final = 30
+_LONGEST: Final = 200
+
+
+class SecurityLog:
+    """Adds rows without secrets; refusals are bounded, so that nobody can fill the table.
+
+    A database that is away costs the row, never what was to be logged: the process's log has it.
+    """
+
+    def __init__(
+        self, database: DatabaseService, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._began = clock()
+        self._seen: set[tuple[str, str, str]] = set()
+        self._left_out = 0
+
+    def note(self, event: Event, *, who: str = "", address: str = "", detail: str = "") -> None:
+        """Add what happened; nothing given may be a secret."""
+        who, address, detail = _clean(who), _clean(address), _clean(detail)
+        if event in _BOUNDED:
+            left_out = self._left_out_before(event, who, address)
+            if left_out is None:
+                return
+            detail += f" ({left_out} more of this kind were left out before.)" if left_out else ""
+        log.info("%s who=%r address=%r %s", event, who, address, detail)
+        try:
+            self._database.note_security_event(event=event, who=who, address=address, detail=detail)
+        except DatabaseError as error:
+            log.warning("the security log could not be written (%s)", error.code)
+
+    def _left_out_before(self, event: str, who: str, address: str) -> int | None:
+        """How many were left out before this one; None when this one is left out too."""
+        with self._lock:
+            if self._clock() - self._began >= _WINDOW_SECONDS:
+                self._began, self._seen = self._clock(), set()
+            key = (event, who, address)
+            if key in self._seen or len(self._seen) >= _MOST_IN_A_WINDOW:
+                self._left_out += 1
+                return None
+            self._seen.add(key)
+            left_out, self._left_out = self._left_out, 0
+            return left_out
+
+
+def _clean(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST])
