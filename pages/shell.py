@@ -94,8 +94,9 @@ def who_is_signed_in() -> Principal:
 
 def address() -> str:
     """Where the visitor's browser is, for the security log."""
+    found: object = st.context.ip_address
     # Streamlit leaves the address of this machine out.
-    return st.context.ip_address or "127.0.0.1"
+    return found if isinstance(found, str) else "127.0.0.1"
 
 
 def _tokens_shown() -> Iterator[object]:

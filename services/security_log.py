@@ -46,14 +46,14 @@ class SecurityLog:
         self._clock = clock
         self._lock = threading.Lock()
         self._began = clock()
-        self._seen: set[tuple[str, str, str]] = set()
+        self._seen: set[tuple[str, str, str, str]] = set()
         self._left_out = 0
 
     def note(self, event: Event, *, who: str = "", address: str = "", detail: str = "") -> None:
         """Add what happened; nothing given may be a secret."""
         who, address, detail = _clean(who), _clean(address), _clean(detail)
         if event in _BOUNDED:
-            left_out = self._left_out_before(event, who, address)
+            left_out = self._left_out_before((event, who, address, detail))
             if left_out is None:
                 return
             detail += f" ({left_out} more of this kind were left out before.)" if left_out else ""
@@ -63,12 +63,11 @@ class SecurityLog:
         except DatabaseError as error:
             log.warning("the security log could not be written (%s)", error.code)
 
-    def _left_out_before(self, event: str, who: str, address: str) -> int | None:
+    def _left_out_before(self, key: tuple[str, str, str, str]) -> int | None:
         """How many were left out before this one; None when this one is left out too."""
         with self._lock:
             if self._clock() - self._began >= _WINDOW_SECONDS:
                 self._began, self._seen = self._clock(), set()
-            key = (event, who, address)
             if key in self._seen or len(self._seen) >= _MOST_IN_A_WINDOW:
                 self._left_out += 1
                 return None

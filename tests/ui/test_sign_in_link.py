@@ -63,6 +63,33 @@ def test_without_the_link_a_visitor_on_this_machine_is_told_how_to_get_one(
     page.get_by_role("button", name="Administrator").wait_for()
 
 
+def test_signing_out_ends_the_other_tab_and_what_was_copied_from_the_cookies(
+    app: AppProcess, page: Page, phone: Page
+) -> None:
+    page.goto(app.sign_in_link())
+    page.get_by_role("button", name="Administrator").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    copied = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+    other = page.context.new_page()
+    other.goto(f"{app.url}/api-keys")
+    other.get_by_label("Name").fill("made after the end")
+    assert _status("GET", f"{app.url}/api/scheduler/status", "localhost", copied["session"]) == 200
+
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Administrator").wait_for()
+
+    other.get_by_role("button", name="Make a key").click()
+    expect(other.get_by_label("User id")).to_be_visible()
+    expect(other.get_by_text("Copy it now")).to_have_count(0)
+    assert _status("GET", f"{app.url}/api/scheduler/status", "localhost", copied["session"]) == 401
+    for name in ("session", "role_choice"):
+        phone.context.add_cookies([{"name": name, "value": copied[name], "url": app.url}])
+    phone.goto(f"{app.url}/bills")
+    expect(phone.get_by_label("User id")).to_be_visible()
+    settled(phone)
+    assert role_buttons(phone) == 0
+
+
 def test_a_made_up_right_opens_nothing(app: AppProcess, page: Page) -> None:
     token = tokens_for(load_settings({"DATA_DIR": str(app.data_dir)})).issue(
         "me", Role.ENGINEER, utc_now()
@@ -104,10 +131,12 @@ def test_tokens_of_the_command_line_still_work_over_loopback(app: AppProcess) ->
         assert json.load(answer)["running"] is True
 
 
-def _status(method: str, url: str, host: str) -> int:
+def _status(method: str, url: str, host: str, token: str = "") -> int:
     body = b"{}" if method == "POST" else None
     request = Request(url, data=body, method=method, headers={"Host": host})  # noqa: S310
     request.add_header("Content-Type", "application/json")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
     try:
         with urlopen(request, timeout=20) as answer:  # noqa: S310
             return int(answer.status)
