@@ -135,13 +135,3 @@ def test_nobody_writes_the_audit_trail_by_hand_not_even_its_owner(
             connection.execute(attempt.encode())
         connection.rollback()
         assert connection.execute("select count(*) from public.audit_log").fetchone() == (0,)
-
-
-def test_the_audit_trails_own_functions_are_nobody_elses(database: str) -> None:
-    with psycopg.connect(database) as connection:
-        callable_by_service = connection.execute(
-            "select p.proname from pg_proc p where p.prosecdef"
-            " and p.pronamespace in ('public'::regnamespace, 'private'::regnamespace)"
-            " and has_function_privilege('service_role', p.oid, 'execute')"
-        ).fetchall()
-        assert callable_by_service == []
