@@ -156,11 +156,7 @@ def _add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
         metavar="DATE",
         help="from when URDB rates hold here; without it from their own start date",
     )
-    command.add_argument(
-        "--decimal",
-        choices=get_args(DecimalSign),
-        help="the decimal sign of the file's numbers, where the file does not show it",
-    )
+    _add_decimal(command)
     command.add_argument(
         "--allow-similar",
         action="store_true",
@@ -210,6 +206,7 @@ def _add_price(commands: "Commands[argparse.ArgumentParser]") -> None:
         metavar="FILE",
         help="CSV: a column kwh of each hour from 1 January, or with a column timestamp",
     )
+    _add_decimal(command)
     command.add_argument("--year", type=_year, help=f"which year it is ({DEFAULT_YEAR})")
     command.add_argument("--label", help="which rate of the file, where it has several")
     command.add_argument(
@@ -219,6 +216,14 @@ def _add_price(commands: "Commands[argparse.ArgumentParser]") -> None:
         help="what $/day counts in a URDB rate: 365/12 days a month, or the month's (%(default)s)",
     )
     command.set_defaults(run=_price)
+
+
+def _add_decimal(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--decimal",
+        choices=get_args(DecimalSign),
+        help="the decimal sign of the file's numbers, where the file does not show it",
+    )
 
 
 def _add_role(command: argparse.ArgumentParser) -> None:
@@ -371,7 +376,7 @@ def _graph_rebuild(_: argparse.Namespace, settings: Settings) -> int:
 
 def _price(given: argparse.Namespace, _: Settings) -> int:
     try:
-        load = read_load(given.load, year=given.year)
+        load = read_load(given.load, year=given.year, decimal=given.decimal)
         if given.tariff:
             tariff = tariff_of_file(given.tariff, code=given.label)
         else:

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from services.domain.period import next_month
+from services.importing.numbers import DecimalSign
 from services.importing.source import Source, UnreadableFile
 from services.importing.table import Cells, read_table
 
@@ -32,14 +33,19 @@ class Load:
     wh: tuple[int, ...]
 
 
-def read_load(source: Source, *, year: int | None = None) -> Load:
+def read_load(
+    source: Source, *, year: int | None = None, decimal: DecimalSign | None = None
+) -> Load:
     """Read a load: one column `kwh` from 1 January of `year` by the hour, or with timestamps.
 
     A timestamp is the start of its interval in local standard time; an offset from UTC must be
-    the same in all rows. Decimals beyond Wh are kept by rounding the running total. Raises
-    UnreadableFile, with the row where there is one.
+    the same in all rows. Decimals beyond Wh are kept by rounding the running total. `decimal` is
+    the decimal sign where the file does not show it. Raises UnreadableFile, with the row where
+    there is one.
     """
-    table = read_table(source, required=(_KWH,), optional=_TIMESTAMP, numbers=(_KWH,))
+    table = read_table(
+        source, required=(_KWH,), optional=_TIMESTAMP, numbers=(_KWH,), decimal=decimal
+    )
     named = [name for name in _TIMESTAMP if name in table.columns]
     kwh: list[Decimal] = []
     times: list[tuple[int, datetime]] = []

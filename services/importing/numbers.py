@@ -86,6 +86,6 @@ def _shown_by(text: str) -> DecimalSign | None:
 def _which(text: str) -> str:
     whole = re.sub(r"[.,]", "", text)
     return (
-        f"{text} may be {whole} or {text.replace(',', '.')}: nothing in the file tells. Import it "
+        f"{text} may be {whole} or {text.replace(',', '.')}: nothing in the file tells. Run this "
         "again with --decimal point or --decimal comma, whichever sign is the decimal one."
     )

@@ -18,7 +18,7 @@ def test_a_number_that_may_be_two_is_refused_with_the_way_out() -> None:
     read, problems = numbers_of("1.000", "1.117", "900")
     assert read == ["900"]
     told = (
-        "nothing in the file tells. Import it again with --decimal point or --decimal comma, "
+        "nothing in the file tells. Run this again with --decimal point or --decimal comma, "
         "whichever sign is the decimal one."
     )
     assert problems == [

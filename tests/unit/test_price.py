@@ -213,3 +213,15 @@ def test_arguments_that_make_no_sense_are_refused(
         price(*arguments)
     assert left.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_load_whose_numbers_may_be_two_is_priced_once_the_decimal_sign_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = tmp_path / "load.csv"
+    load.write_text("kwh;more\n" + "1.117;\n" * HOURS)
+    arguments = ["price", "--tariff", str(KSEB), "--load", str(load)]
+    assert command_line.main(arguments) == 2
+    assert "1.117 may be 1117 or 1.117" in capsys.readouterr().err
+    assert command_line.main([*arguments, "--decimal", "point"]) == 0
+    assert json.loads(capsys.readouterr().out)["months"][0]["kwh"] == "831.048"
