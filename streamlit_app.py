@@ -43,6 +43,7 @@ from services.web.asgi import (
 )
 from services.web.connections import ConnectionLimits, raise_file_limit
 from services.web.link_route import link_route, show_link
+from services.web.page_guard import PageGuard
 from services.web.sign_in import AroundSignIn
 from services.web.wsgi_mount import HealthMount, WsgiMount
 
@@ -257,6 +258,11 @@ app = st.App(
     ],
     middleware=[
         Middleware(TellRefusals, process=process),
+        Middleware(
+            PageGuard,
+            public_url=process.settings.public_url,
+            tls=bool(st.get_option("server.sslCertFile")),
+        ),
         Middleware(LoopbackOnly)
         if process.settings.auth0_domain is None
         else Middleware(AroundSignIn, public_url=process.settings.public_url),
