@@ -7,7 +7,7 @@ import streamlit as st
 from pages.money_words import entry_more, entry_name
 from pages.parts import chosen_page, page_number
 from pages.shell import services
-from pages.words import money, plain
+from pages.words import file_name, money, plain
 from services.domain.accounts import Account, Book, LedgerEntry
 from services.statement import statement_csv
 
@@ -33,7 +33,7 @@ def show_statement(account: Account) -> None:
     st.download_button(
         "Statement as CSV",
         lambda: statement_csv(services().database, customer_id=account.id),
-        file_name=f"statement-{account.account_no}.csv",
+        file_name=file_name(f"statement-{account.account_no}.csv"),
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shell import services
-from pages.words import plain
+from pages.words import file_name, plain
 from services.domain.records import Bill
 
 
@@ -18,7 +18,7 @@ def show_download(bill: Bill) -> None:
     st.download_button(
         "Bill as PDF",
         data=lambda: archive.pdf(bill.id).pdf,
-        file_name=f"{bill.reference}.pdf",
+        file_name=file_name(f"{bill.reference}.pdf"),
         mime="application/pdf",
         icon=":material/picture_as_pdf:",
         on_click="ignore",

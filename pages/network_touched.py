@@ -1,7 +1,5 @@
 """The blast radius: which bills would have to be made again if something is corrected."""
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -12,6 +10,7 @@ from pages.shell import services, zone
 from pages.words import BILL_STATUS, kwh, moment, money, period, plain
 from services.domain.money import Money
 from services.domain.records import Meter, Reading, TariffVersion, invoice_reference
+from services.domain.spreadsheet import csv_file
 from services.graph import Graph, TouchedBill
 
 PAGE_SIZE = 20
@@ -174,27 +173,19 @@ def _show_row(bill: TouchedBill) -> None:
         st.badge(label, color=color)
 
 
-def _as_csv(bills: Sequence[TouchedBill]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(_COLUMNS)
-    for bill in bills:
-        writer.writerow(
-            (
-                bill.number or "",
-                bill.status,
-                _cell(bill.account_no),
-                _cell(bill.meter_serial),
-                bill.period_start,
-                bill.period_end,
-                bill.currency,
-                Money(bill.total_minor, bill.currency).text,
-                Money(bill.paid_minor, bill.currency).text,
-            )
-        )
-    return out.getvalue()
+def _as_csv(bills: Sequence[TouchedBill]) -> bytes:
+    return csv_file(_COLUMNS, map(_csv_row, bills))
 
 
-def _cell(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
+def _csv_row(bill: TouchedBill) -> tuple[object, ...]:
+    return (
+        bill.number or "",
+        bill.status,
+        bill.account_no,
+        bill.meter_serial,
+        bill.period_start,
+        bill.period_end,
+        bill.currency,
+        Money(bill.total_minor, bill.currency),
+        Money(bill.paid_minor, bill.currency),
+    )

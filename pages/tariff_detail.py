@@ -11,7 +11,7 @@ from pages.shell import calm, require_role, services, today, zone
 from pages.tariff_compare import show_changes, show_version
 from pages.tariff_preview import show_preview
 from pages.tariff_replay import show_replay
-from pages.words import count, day, moment, plain
+from pages.words import count, day, file_name, moment, plain
 from services.auth import Role
 from services.database.errors import NotFound
 from services.domain.published_tariffs import PublishedVersion, TariffSummary
@@ -133,7 +133,7 @@ def _show_origin(version: PublishedVersion) -> None:
         st.download_button(
             "JSON",
             pretty(version.tariff.to_json()),
-            file_name=f"{version.code}-{version.effective_from}.json",
+            file_name=file_name(f"{version.code}-{version.effective_from}.json"),
             mime="application/json",
             icon=":material/download:",
             on_click="ignore",

@@ -8,7 +8,7 @@ import streamlit as st
 from pages import tariff_charts
 from pages.shell import services, today
 from pages.tariff_compare import change_in_words
-from pages.words import count, money, month, plain
+from pages.words import count, file_name, money, month, plain
 from services.domain.period import first_of_month
 from services.domain.published_tariffs import TariffSummary
 from services.domain.replay import Replay, Replayed
@@ -89,7 +89,7 @@ def _show(found: Replay, *, name: str, key: str) -> None:
     st.download_button(
         "Download all as CSV",
         found.csv,
-        file_name=name,
+        file_name=file_name(name),
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",

@@ -130,3 +130,8 @@ def cron_in_words(cron: str) -> str:
 def count(number: int, thing: str, things: str | None = None) -> str:
     """1 day, 2 days; `things` where an s at the end would not do."""
     return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def file_name(name: str) -> str:
+    """A name for a file to download, of letters, digits, dots, hyphens: never a path."""
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "file"

@@ -1,8 +1,6 @@
 """The month's books for whoever keeps the accounts: looked at, taken away as CSV, and closed."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -12,14 +10,12 @@ from services.database.queries_drafts import DraftChoice, DraftFilter
 from services.database.service import DatabaseService
 from services.domain.accounts import LedgerEntry
 from services.domain.books import AgedCustomer, MonthBooks, Receivables
-from services.domain.money import Money
 from services.domain.period import local_date, next_month, start_of_day
 from services.domain.records import invoice_reference
+from services.domain.spreadsheet import csv_file
 
 # Customers of one request for the whole list.
 _AT_ONCE = 5000
-# A spreadsheet takes a text that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ENTRY_COLUMNS = (
     "date", "account_no", "book", "entry_no", "kind", "currency", "debit", "credit",
     "balance", "bill", "method", "reference", "note", "entered_by", "entered_at",
@@ -62,12 +58,12 @@ class Books:
             actor=principal.user, month=month, today=local_date(now, self.zone)
         )
 
-    def entries_csv(self, month: date) -> str:
+    def entries_csv(self, month: date) -> bytes:
         """Every entry of the month's ledger; amounts are decimal texts of their currency."""
         entries = self.database.entries_of_month(month)
-        return _csv(_ENTRY_COLUMNS, (self._entry(entry) for entry in entries))
+        return csv_file(_ENTRY_COLUMNS, (self._entry(entry) for entry in entries))
 
-    def receivables_csv(self, month: date) -> str:
+    def receivables_csv(self, month: date) -> bytes:
         """What each customer had open at the month's end."""
         rows: list[AgedCustomer] = []
         for page in range(1, 1000):
@@ -75,7 +71,7 @@ class Books:
             rows += found
             if len(found) < _AT_ONCE:
                 break
-        return _csv(_AGED_COLUMNS, map(_aged, rows))
+        return csv_file(_AGED_COLUMNS, map(_aged, rows))
 
     def _entry(self, entry: LedgerEntry) -> Sequence[object]:
         number = entry.bill_number
@@ -86,9 +82,9 @@ class Books:
             entry.entry_no,
             entry.kind,
             entry.currency,
-            entry.money(entry.amount_minor).text if entry.amount_minor > 0 else "",
-            entry.money(-entry.amount_minor).text if entry.amount_minor <= 0 else "",
-            Amount(entry.money(entry.balance_minor)),
+            entry.money(entry.amount_minor) if entry.amount_minor > 0 else "",
+            entry.money(-entry.amount_minor) if entry.amount_minor <= 0 else "",
+            entry.money(entry.balance_minor),
             invoice_reference(number) if number is not None else "",
             entry.method or "",
             entry.reference or "",
@@ -98,33 +94,10 @@ class Books:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """An amount in a cell: it may begin with a minus and is no formula."""
-
-    money: Money
-
-    def __str__(self) -> str:
-        return self.money.text
-
-
 def _aged(row: AgedCustomer) -> Sequence[object]:
     minor = (
         row.not_due_minor, row.late_30_minor, row.late_60_minor, row.late_90_minor,
         row.later_minor, row.credit_minor, row.balance_minor,
     )  # fmt: skip
-    amounts = (Amount(row.money(amount)) for amount in minor)
+    amounts = (row.money(amount) for amount in minor)
     return (row.account_no, row.customer_name, row.currency, *amounts)
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue()
-
-
-def _cell(value: object) -> str:
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

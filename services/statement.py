@@ -1,7 +1,5 @@
 """An account's statement as a file for a spreadsheet: every entry with the balance after it."""
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,6 +7,7 @@ from services.database.service import DatabaseService
 from services.domain.accounts import LedgerEntry
 from services.domain.money import Money
 from services.domain.records import invoice_reference
+from services.domain.spreadsheet import csv_file
 
 COLUMNS: Final = (
     "book",
@@ -25,8 +24,6 @@ COLUMNS: Final = (
     "entered_by",
 )
 _AT_ONCE: Final = 1000
-# A spreadsheet would take what begins so for a formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def statement_csv(database: DatabaseService, *, customer_id: str) -> bytes:
@@ -34,15 +31,10 @@ def statement_csv(database: DatabaseService, *, customer_id: str) -> bytes:
 
     An amount above 0 is owed by the customer. Raises DatabaseError.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
     entries = sorted(
         _entries(database, customer_id), key=lambda e: (e.book, e.currency, e.entry_no)
     )
-    writer.writerows(_row(entry) for entry in entries)
-    # With a mark at its start, by which spreadsheets know the encoding.
-    return text.getvalue().encode("utf-8-sig")
+    return csv_file(COLUMNS, map(_row, entries))
 
 
 def _entries(database: DatabaseService, customer_id: str) -> Iterator[LedgerEntry]:
@@ -55,7 +47,7 @@ def _entries(database: DatabaseService, customer_id: str) -> Iterator[LedgerEntr
         page, seen, total = page + 1, seen + len(found.items), found.total
 
 
-def _row(entry: LedgerEntry) -> tuple[str, ...]:
+def _row(entry: LedgerEntry) -> tuple[object, ...]:
     return (
         entry.book,
         str(entry.entry_no),
@@ -63,14 +55,10 @@ def _row(entry: LedgerEntry) -> tuple[str, ...]:
         entry.kind,
         invoice_reference(entry.bill_number) if entry.bill_number is not None else "",
         entry.method or "",
-        _harmless(entry.reference or ""),
-        _harmless(entry.note),
-        Money(entry.amount_minor, entry.currency).text,
-        Money(entry.balance_minor, entry.currency).text,
+        entry.reference or "",
+        entry.note,
+        Money(entry.amount_minor, entry.currency),
+        Money(entry.balance_minor, entry.currency),
         entry.currency,
-        _harmless(entry.actor),
+        entry.actor,
     )
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text

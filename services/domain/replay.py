@@ -1,7 +1,5 @@
 """Bills of the past priced again under another version of a tariff: who would pay more or less."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -14,6 +12,7 @@ from services.domain.published_tariffs import BilledUse
 from services.domain.rating import UnableToPriceBill, Usage, rate_many
 from services.domain.rating.grouping import batches
 from services.domain.records import TariffVersion
+from services.domain.spreadsheet import csv_file
 from services.domain.tariff import Tariff
 
 _MOST_BINS: Final = 24
@@ -127,26 +126,22 @@ class Replay:
         bins += [Bin(n * width, (n + 1) * width, counts[n]) for n in counts]
         return sorted(bins, key=lambda one: (one.low_minor, one.high_minor))
 
-    def csv(self) -> str:
+    def csv(self) -> bytes:
         """Every replayed bill as a line of CSV; amounts are decimals of the currency."""
+        return csv_file(_CSV_COLUMNS, map(self._row, self.replayed))
+
+    def _row(self, one: Replayed) -> tuple[object, ...]:
         currency = self.tariff.currency
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(_CSV_COLUMNS)
-        for one in self.replayed:
-            amounts = (one.bill.total_minor, one.after_minor, one.change_minor)
-            writer.writerow(
-                (
-                    one.bill.account_no,
-                    one.bill.meter_serial,
-                    one.bill.period_start,
-                    one.bill.period_end,
-                    format_kwh(one.bill.consumption_wh),
-                    currency,
-                    *(Money(minor, currency).text for minor in amounts),
-                )
-            )
-        return text.getvalue()
+        amounts = (one.bill.total_minor, one.after_minor, one.change_minor)
+        return (
+            one.bill.account_no,
+            one.bill.meter_serial,
+            one.bill.period_start,
+            one.bill.period_end,
+            format_kwh(one.bill.consumption_wh),
+            currency,
+            *(Money(minor, currency) for minor in amounts),
+        )
 
 
 def _round_width(low: int, high: int) -> int:

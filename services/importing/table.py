@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from services.domain.spreadsheet import as_written
 from services.importing.numbers import AmbiguousNumber, DecimalSign, NumberStyle
 from services.importing.report import ImportProblem
 from services.importing.source import Source, UnreadableFile, read_text
@@ -94,7 +95,7 @@ class Table:
         number = self._header_row
         try:
             for number, record in enumerate(self._records, start=self._header_row + 1):
-                cells = [cell.strip() for cell in record]
+                cells = [as_written(cell.strip()) for cell in record]
                 if not any(cells):
                     continue
                 seen += 1

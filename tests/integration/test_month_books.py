@@ -199,13 +199,13 @@ def test_the_month_is_taken_away_as_csv_that_no_spreadsheet_runs(utility: Utilit
     first = bill(utility, "M1", date(2025, 10, 5))
     receive(utility, date(2025, 10, 30), 60_000, bill_id=first.id, reference="=1+1")
     text = utility.services.books.entries_csv(OCT)
-    rows = list(csv.DictReader(io.StringIO(text)))
+    rows = list(csv.DictReader(io.StringIO(text.decode("utf-8-sig"))))
     assert [(r["kind"], r["debit"], r["credit"], r["balance"]) for r in rows] == [
         ("bill", "540.35", "", "540.35"),
         ("payment", "", "600.00", "-59.65"),
     ]
     assert (rows[0]["bill"], rows[1]["reference"]) == ("INV-000001", "'=1+1")
     text = utility.services.books.receivables_csv(OCT)
-    (row,) = csv.DictReader(io.StringIO(text))
+    (row,) = csv.DictReader(io.StringIO(text.decode("utf-8-sig")))
     assert row["account_no"] == "A-M1"
     assert row["unapplied_credit"] == row["balance"] == "-59.65"

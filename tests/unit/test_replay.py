@@ -94,7 +94,7 @@ def test_the_ten_who_lose_most_come_in_order() -> None:
 def test_the_csv_has_every_bill_with_exact_amounts() -> None:
     found = Replay(KSEB)
     found.add([used(1, wh=117_500, total_minor=54000)])
-    (row,) = csv.DictReader(found.csv().splitlines())
+    (row,) = csv.DictReader(found.csv().decode("utf-8-sig").splitlines())
     expected = {"account_no": "A1", "meter_serial": "M1", "kwh": "117.5", "currency": "INR"}
     expected |= {"period_start": "2026-10-02", "period_end": "2026-11-01"}
     assert row == expected | {"before": "540.00", "after": "543.04", "change": "3.04"}
