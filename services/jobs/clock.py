@@ -1,6 +1,5 @@
 """Whether the clock can be believed before a job goes by it (docs/decisions/0012)."""
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,11 +55,17 @@ def utc_now() -> datetime:
 
 
 def uptime_of_machine() -> Uptime:
-    """The uptime since the last boot where the system names it, else that of this process."""
-    if sys.platform == "linux" and _BOOT_ID.is_file():
-        seconds = int(time.clock_gettime(time.CLOCK_BOOTTIME))
-        return Uptime(f"boot:{_BOOT_ID.read_text().strip()}", seconds)
-    return Uptime(f"process:{_PROCESS}", int(time.monotonic()))
+    """The uptime of this machine, named by its boot where the system does so, else by this process.
+
+    Counted by the clock that goes on while the machine sleeps.
+    """
+    machine = f"process:{_PROCESS}"
+    if _BOOT_ID.is_file():
+        machine = f"boot:{_BOOT_ID.read_text().strip()}"
+    # Linux has a clock for it; that of macOS goes on in sleep, where Python's own one stands still.
+    clock = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+    seconds = time.monotonic() if clock is None else time.clock_gettime(clock)
+    return Uptime(machine, int(seconds))
 
 
 @dataclass(frozen=True)
