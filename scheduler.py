@@ -225,6 +225,7 @@ class Scheduler:
             ("sweep", self.sweep, every_15_s),
             ("refunds", self.take_up_refunds, each_minute),
             ("printing", self.print_bills, each_minute),
+            ("disk", self.watch_disk, each_minute),
         ):
             timer.add_job(
                 self._spawn_once,
@@ -313,6 +314,12 @@ class Scheduler:
     def print_bills(self) -> None:
         """Render new bills as PDFs, until each has one; never raises."""
         self._guarded("the printing of bills", self._print_bills)
+
+    def watch_disk(self) -> None:
+        """Warn before the disk is full; never raises."""
+        warnings = self._services.disk_warnings
+        if warnings is not None:
+            self._guarded("the look at the disk", warnings.look)
 
     def reconcile(self) -> None:
         """Take up what the webhook missed while no process of ours listened; never raises."""

@@ -17,12 +17,16 @@ from pages.words import plain
 from services.auth import Principal
 from services.billing_desk import Decision
 from services.database.errors import IdempotencyKeyReused, NotFound, ReadingConflict
-from services.database.transport import TemporaryDatabaseError
+from services.database.transport import DiskFull, TemporaryDatabaseError
 from services.domain.records import Meter
 from services.domain.validation import ReadingTooLong, UnableToCompareReads
 from services.reading_to_bill import MeterTooBusy, Submitted
 from services.submission import InvalidReading, Submission, parse_submission
 
+_NO_ANSWER = (
+    "The database did not answer in time, so it is not certain yet that the reading is stored. "
+    "Try again: the same reading is never stored twice."
+)
 _WRONG_INPUT = (
     InvalidReading,
     ReadingTooLong,
@@ -147,8 +151,10 @@ def submit_now(principal: Principal) -> None:
         _give_up("An earlier reading from this form was stored. Look at My readings first.")
     except _WRONG_INPUT as error:
         _give_up(str(error))
+    except DiskFull as error:
+        _offer_again(plain(error))
     except (MeterTooBusy, TemporaryDatabaseError):
-        _offer_again()
+        _offer_again(_NO_ANSWER)
     else:
         _finish(submitted)
 
@@ -162,12 +168,8 @@ def _give_up(sentence: str) -> None:
     st.button("Back to the form", icon=":material/arrow_back:")
 
 
-def _offer_again() -> None:
-    st.error(
-        "The database did not answer in time, so it is not certain yet that the reading is stored. "
-        "Try again: the same reading is never stored twice.",
-        icon=":material/cloud_off:",
-    )
+def _offer_again(sentence: str) -> None:
+    st.error(sentence, icon=":material/cloud_off:")
     st.button("Try again", type="primary", icon=":material/refresh:")
 
 

@@ -29,6 +29,8 @@ from services.database.schema_check import check_schema
 from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.demo import DemoHeadEnd, load_demo_if_empty
+from services.discord import Discord
+from services.disk import DiskCheck, DiskWarnings, DiskWatch
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
 from services.lapses import WatchedStep
 from services.month_books import Books
@@ -93,7 +95,7 @@ def build_services(
             lease_seconds=lease_seconds,
             closers=tuple(closers),
         )
-        services = replace(services, graph=opened)
+        services = _with_disk(replace(services, graph=opened))
         return replace(services, revive_database=server.start) if server else services
     except BaseException:
         for close in reversed(closers):
@@ -120,6 +122,15 @@ def open_services(settings: Settings, *, now: datetime) -> Services:
         raise
     closers = (*services.closers, head_end.stop)
     return replace(services, headend_url=head_end.url, closers=closers)
+
+
+def _with_disk(services: Services) -> Services:
+    """The services with a look at the room for the data folder and the database in it."""
+    settings = services.settings
+    watch = DiskWatch((settings.data_dir, settings.data_dir / "postgres"))
+    warnings = DiskWarnings(watch, discord=Discord(), address=settings.discord_webhook_url)
+    checks = (DiskCheck(watch), *services.checks)
+    return replace(services, disk=watch, disk_warnings=warnings, checks=checks)
 
 
 def _with_graph(

@@ -118,6 +118,11 @@ def shared_note(
     return _message(content="", title=HEADLINES[kind], fields=fields, color=_COLORS[kind])
 
 
+def plain_note(*, title: str, text: str) -> dict[str, Any]:
+    """A message of the system itself for the channel that many read."""
+    return _message(content=escaped(text), title=title, fields=[], color=_COLORS["overdue_notice"])
+
+
 def as_text(message: Mapping[str, Any]) -> str:
     """What people read in a message, for the log."""
     embed = message["embeds"][0]

@@ -20,6 +20,7 @@ from services.billing_desk import BillingDesk
 from services.cash_desk import CashDesk
 from services.checks import Check
 from services.database.service import DatabaseService
+from services.disk import DiskWarnings, DiskWatch
 from services.graph import OpenedGraph
 from services.lapses import Lapses
 from services.month_books import Books
@@ -71,6 +72,9 @@ class Services:
     graph: OpenedGraph = field(default_factory=OpenedGraph)
     # What the Services page tests beside our own systems.
     checks: tuple[Check, ...] = ()
+    # Room on the disks, where the process that was wired looks at them.
+    disk: DiskWatch | None = None
+    disk_warnings: DiskWarnings | None = None
     # What went wrong with them in use.
     lapses: Lapses = field(default_factory=Lapses)
     # Brings a dead server of our own back; does nothing where the database is somebody else's.

@@ -12,8 +12,10 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from services.database.select_query import SelectQuery
 from services.database.transport import (
+    DISK_FULL,
     DatabaseError,
     DatabaseRefused,
+    DiskFull,
     Filter,
     Selection,
     TemporaryDatabaseError,
@@ -131,6 +133,8 @@ def as_database_error(error: psycopg.Error) -> DatabaseError:
     if code is None:
         lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
         code = CONNECTION_LOST if lost else "22000"
+    if code == DISK_FULL:
+        return DiskFull()
     if code.startswith(TEMPORARY_STATES):
         return TemporaryDatabaseError(code, message, detail=detail)
     if code.startswith(REFUSED_STATES):

@@ -6,7 +6,13 @@ from typing import Any
 import httpx
 
 from services.database.direct import REFUSED_STATES, TEMPORARY_STATES
-from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
+from services.database.transport import (
+    DISK_FULL,
+    DatabaseError,
+    DatabaseRefused,
+    DiskFull,
+    TemporaryDatabaseError,
+)
 
 SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 # Nothing was sent, so nothing was done.
@@ -30,6 +36,8 @@ def as_database_error(response: httpx.Response) -> DatabaseError:
     message = said.get("message") or f"The database answered with status {response.status_code}."
     detail = said.get("details") or None
     state = code if SQLSTATE.fullmatch(code) and not code.startswith("PGRST") else ""
+    if state == DISK_FULL:
+        return DiskFull()
     if state.startswith(TEMPORARY_STATES):
         return TemporaryDatabaseError(code, message, detail=detail)
     if state.startswith(REFUSED_STATES):

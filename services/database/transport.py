@@ -33,6 +33,20 @@ class TemporaryDatabaseError(DatabaseError):
     """
 
 
+DISK_FULL = "53100"
+
+
+class DiskFull(TemporaryDatabaseError):
+    """The database has no room: the transaction was undone, and nothing of it was stored."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            DISK_FULL,
+            "The disk of the database is full, so nothing was stored. Send the same again once "
+            "there is room: it counts only once.",
+        )
+
+
 class DatabaseRefused(DatabaseError):
     """A rule in the database refused the request: its own code ("EB001") or a constraint's."""
 

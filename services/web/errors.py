@@ -13,7 +13,7 @@ from services.database.errors import (
     NotFound,
     ReadingConflict,
 )
-from services.database.transport import DatabaseRefused, TemporaryDatabaseError
+from services.database.transport import DatabaseRefused, DiskFull, TemporaryDatabaseError
 from services.domain.energy import InvalidEnergy
 from services.domain.validation import ReadingTooLong, UnableToCompareReads
 from services.payment_received import SignatureRefused
@@ -72,6 +72,8 @@ def problem_of(error: Exception) -> Problem:
     """The answer to an error; one that nobody expected is logged, and nothing of it is told."""
     if isinstance(error, HTTPException):
         return _of_the_web(error)
+    if isinstance(error, DiskFull):
+        return _with_headers(Problem(503, "disk_full", str(error)))
     if isinstance(error, TemporaryDatabaseError):
         return _with_headers(Problem(503, "try_again", TRY_AGAIN))
     for kind, status, code in _EXPECTED:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.database.transport import DatabaseError
+from services.disk import Room
 from services.services import Services
 
 NOT_CONFIGURED = "not configured"
@@ -14,15 +15,19 @@ def health_of(
 ) -> tuple[dict[str, Any], bool]:
     """{"status": "ok" | "degraded", "services": {name: state}}, and whether it can serve.
 
-    Without the database nothing works; a scheduler may well run in another process. Jobs that are
-    held, because the clock is in doubt, are degraded service, and requests are still served.
+    Without the database, or room on the disk, nothing is stored; a scheduler may well run in
+    another process. Jobs that are held, because the clock is in doubt, are degraded service, and
+    requests are still served.
     """
     database = _database_state(services)
     scheduler = "running" if scheduler_running else "stopped"
     if scheduler_running and jobs_held:
         scheduler = "held: the clock is in doubt"
     states = {"database": database, "scheduler": scheduler}
-    serves = database == "ok"
+    disk = services.disk.state() if services.disk is not None else None
+    if disk is not None:
+        states["disk"] = disk.word
+    serves = database == "ok" and (disk is None or disk.room is not Room.FULL)
     return {
         "status": "ok" if serves and not jobs_held else "degraded",
         "services": states | _outside(services),

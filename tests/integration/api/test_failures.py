@@ -37,6 +37,7 @@ def test_health_says_what_runs_and_what_is_not_configured(client: FlaskClient) -
     assert found["status"] == "ok"
     assert found["services"]["database"] == "ok"
     assert found["services"]["scheduler"] == "stopped"
+    assert found["services"]["disk"] == "ok"
     for name in ("graph", "ai", "payments", "discord", "whatsapp", "auth0"):
         assert found["services"][name] == "not configured"
 

@@ -1,0 +1,142 @@
+"""A disk that fills up says so before and while it is full, and loses nothing."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from services import disk
+from services.database.direct import as_database_error
+from services.database.embedded import EmbeddedPostgres
+from services.database.transport import DiskFull
+from services.discord import Discord
+from services.disk import DiskCheck, DiskWarnings, DiskWatch, Room
+from services.outside import ServiceAway
+from services.owed_work import TemporaryFailure
+from services.web.errors import problem_of
+
+MB = 1024 * 1024
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A disk of 400 MB of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="billing-disk-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0711", "billing", str(folder)]
+    done = subprocess.run(mount, capture_output=True, check=False)
+    if done.returncode:
+        folder.rmdir()
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+    folder.rmdir()
+
+
+def _fill(folder: Path, *, leave: int) -> Path:
+    filler = folder / "filler"
+    size = shutil.disk_usage(folder).free - leave
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+    return filler
+
+
+def test_what_the_disk_refuses_is_refused_in_a_sentence_and_nothing_is_lost(
+    small_disk: Path,
+) -> None:
+    watch = DiskWatch(
+        (small_disk, small_disk / "postgres"), clock=iter(range(0, 1000, 10)).__next__
+    )
+    with (
+        EmbeddedPostgres(small_disk / "data") as server,
+        psycopg.connect(server.database("billing"), autocommit=True) as connection,
+    ):
+        connection.execute("create table public.notes as select 'kept' as text")
+        filler = _fill(small_disk, leave=0)
+        state = watch.state()
+        assert state.room is Room.FULL
+        assert "No space left" in state.word
+        assert str(small_disk) not in state.word
+        with pytest.raises(psycopg.Error) as refused:
+            connection.execute(
+                "insert into public.notes select repeat('x', 1000) from generate_series(1, 9999)"
+            )
+        error = as_database_error(refused.value)
+        assert isinstance(error, DiskFull)
+        filler.unlink()
+        assert watch.state().room is not Room.FULL
+        assert connection.execute("select text from public.notes").fetchall() == [("kept",)]
+        connection.execute("insert into public.notes values ('again')")
+
+
+def test_the_api_says_that_the_disk_is_full() -> None:
+    problem = problem_of(DiskFull())
+    assert (problem.status, problem.code) == (503, "disk_full")
+    assert "nothing was stored" in problem.message
+    assert dict(problem.headers)["Retry-After"]
+
+
+class Posts(Discord):
+    """Keeps what is posted, or is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = False
+        self.posted: list[str] = []
+
+    def post(self, address: SecretStr, message: Any) -> str:  # noqa: ARG002
+        if self.away:
+            raise ServiceAway("Discord is away.")
+        self.posted.append(message["content"])
+        return "1"
+
+
+def test_the_channel_hears_once_of_each_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = DiskWatch((tmp_path / "not-there-yet",), clock=iter(range(0, 1000, 10)).__next__)
+    channel = Posts()
+    warnings = DiskWarnings(watch, discord=channel, address=SecretStr("https://x"))
+
+    def free(size: int) -> None:
+        usage = type(shutil.disk_usage(tmp_path))(500 * MB * 1024, 0, size)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    free(50_000 * MB)
+    warnings.look()
+    assert channel.posted == []
+    assert "free" in DiskCheck(watch).check()
+    free(700 * MB)
+    channel.away = True
+    warnings.look()
+    channel.away = False
+    warnings.look()
+    warnings.look()
+    assert len(channel.posted) == 1
+    assert "getting full" in channel.posted[0]
+    with pytest.raises(TemporaryFailure, match="734 MB"):
+        DiskCheck(watch).check()
+    free(1 * MB)
+    warnings.look()
+    assert "is full" in channel.posted[1]
+    free(50_000 * MB)
+    warnings.look()
+    assert len(channel.posted) == 3
+
+
+def test_the_disk_is_looked_at_once_in_some_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    monkeypatch.setattr(disk, "_write", written.append)
+    times = iter([0.0, 1.0, 4.9, 5.1])
+    watch = DiskWatch((tmp_path,), clock=times.__next__)
+    for _ in range(4):
+        watch.state()
+    assert len(written) == 2
