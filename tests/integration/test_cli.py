@@ -105,6 +105,9 @@ def test_a_tokens_hours_are_kept(cli: Run, tmp_path: Path) -> None:
         (("run-job", "tidy_up"), 1, "There is no job 'tidy_up'"),
         (("run-job", "overdue_marking", "--at", "soon"), 2, "must be a date and time"),
         (("api-key", " ", "--role", "admin"), 1, "1 to 100 printable characters"),
+        (("api-key", "k", "--role", "admin", "--days", "0"), 2, "whole number from 1 to 3650"),
+        (("api-key", "k", "--role", "admin", "--scope", "x"), 2, "invalid choice: 'x'"),
+        (("token", "--user", "job:x", "--role", "admin"), 1, "the system's own"),
     ],
 )
 def test_a_mistake_is_told_in_a_sentence(
