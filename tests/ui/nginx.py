@@ -30,6 +30,7 @@ CONFIGURATIONS = {
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
 """,
+    "upgrading": f"{_WEBSOCKET}            proxy_set_header Host $http_host;\n",
     "pretending": f"{_WEBSOCKET}            proxy_set_header Host localhost;\n",
 }
 _FILE = """

@@ -110,6 +110,9 @@ def test_behind_a_proxy_nobody_comes_in_without_proving_who_they_are(
         page.goto(address)
         # Refused; without a WebSocket, or with one of another origin, the page stays empty.
         page.wait_for_timeout(3_000)
+        if configuration == "upgrading":
+            expect(page.get_by_label("User id")).to_be_visible()
+            settled(page)
         assert role_buttons(page) == 0
         page.goto(f"{address}/session/link?code=guessed")
         page.wait_for_timeout(1_000)
