@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from pages.words import plain
 from services import bootstrap
 from services.auth import (
     NotAllowed,
@@ -149,10 +150,10 @@ def require_role(role: Role) -> Principal:
     try:
         principal = who_is_signed_in()
     except NotSignedIn as error:
-        st.warning(str(error) or "Sign in first.")
+        st.warning(plain(error) or "Sign in first.")
         st.stop()
     except (NotAllowed, SignInUnavailable) as error:
-        st.warning(str(error))
+        st.warning(plain(error))
         st.stop()
     try:
         return require(principal, *_ROLES_FOR[role])
@@ -177,9 +178,9 @@ def calm() -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        st.warning(f"{error} Look for it in the list.")
+        st.warning(f"{plain(error)} Look for it in the list.")
     except IllegalChange as error:
-        st.warning(f"{error} Nothing was changed.")
+        st.warning(f"{plain(error)} Nothing was changed.")
         _try_again("Show it as it is now")
     except DatabaseRefused as error:
         log.warning("the database refused (%s): %s", error.code, error)

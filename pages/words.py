@@ -14,6 +14,8 @@ Color = Literal["red", "orange", "blue", "green", "violet", "gray"]
 _PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
 # Streamlit replaces :icon: and :red[…] after Markdown took the backslashes away.
 _DIRECTIVE: Final = re.compile(r":(?=[\w+-]+[\[/:])")
+# Markdown makes links of these wherever they stand, backslashes or not.
+_ADDRESS: Final = re.compile(r"(?i)(www)(?=\.)|(https?)(?=://)")
 _NOTHING_WIDE: Final = "\u200b"
 
 BILL_STATUS: Final[dict[str, tuple[str, Color]]] = {
@@ -65,8 +67,9 @@ OCCASION: Final = {
 
 
 def plain(text: object) -> str:
-    """`text` so that Markdown shows it letter by letter: names may hold *, [, <, $ or :red[."""
-    marked = _DIRECTIVE.sub(f":{_NOTHING_WIDE}", " ".join(str(text).split()))
+    """`text` so that Markdown shows it as it is: names may hold *, [, <, $, :red[ or www."""
+    marked = _ADDRESS.sub(rf"\g<0>{_NOTHING_WIDE}", " ".join(str(text).split()))
+    marked = _DIRECTIVE.sub(f":{_NOTHING_WIDE}", marked)
     return _PUNCTUATION.sub(r"\\\1", marked)
 
 

@@ -6,6 +6,7 @@ from pages.network_losses import show_losses
 from pages.network_picture import show_neighbourhood
 from pages.network_touched import show_touched
 from pages.shell import require_role, services
+from pages.words import plain
 from services.auth import Role
 from services.graph import Graph
 from services.outside import ServiceAway, ServiceRefused
@@ -26,12 +27,13 @@ def show_network(graph: Graph) -> None:
         _SHOW[view or first](graph)
     except ServiceAway as error:
         st.info(
-            f"{error} The graph is only a picture of the database: nothing is lost meanwhile.",
+            f"{plain(error)} The graph is only a picture of the database: nothing is lost "
+            "meanwhile.",
             icon=":material/hourglass_empty:",
         )
         st.button("Try again", icon=":material/refresh:")
     except ServiceRefused as error:
-        st.error(f"The graph refused the question: {error}")
+        st.error(f"The graph refused the question: {plain(error)}")
 
 
 require_role(Role.ADMIN)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.reconciliation_cards import show_comparison, show_ledger, show_runs
 from pages.shell import now, require_role, services, today
+from pages.words import plain
 from services.auth import Principal, Role
 from services.owed_work import FinalFailure, TemporaryFailure
 from services.reconciliation import RangeTooLong, Reconciliation
@@ -58,10 +59,10 @@ def run(
                 ask = reconciliation.apply_missed if what == "apply" else reconciliation.look
                 done = ask(first=dates[0], last=dates[1], principal=principal, now=now())
     except (RangeTooLong, TemporaryFailure, FinalFailure) as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     if done.error:
-        st.error(done.error)
+        st.error(plain(done.error))
         return
     if what != "compare":
         taken = f"{done.applied} taken up." if done.applied else "Nothing was missed."

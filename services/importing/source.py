@@ -16,14 +16,14 @@ class UnreadableFile(Exception):
         self.problem = ImportProblem(row, "", message)
 
 
-def read_text(source: Source) -> str:
+def read_text(source: Source, *, most_bytes: int = MOST_BYTES) -> str:
     """The text of a path, of bytes, or the text itself, without a byte order mark.
 
     Raises UnreadableFile.
     """
-    text = source if isinstance(source, str) else _decoded(_bytes_of(source))
-    if len(text) > MOST_BYTES:
-        raise UnreadableFile(_too_large())
+    text = source if isinstance(source, str) else _decoded(_bytes_of(source, most_bytes))
+    if len(text) > most_bytes:
+        raise UnreadableFile(_too_large(most_bytes))
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UnreadableFile(
@@ -35,12 +35,14 @@ def read_text(source: Source) -> str:
     return text
 
 
-def _bytes_of(source: bytes | Path) -> bytes:
+def _bytes_of(source: bytes | Path, most_bytes: int) -> bytes:
     if isinstance(source, bytes):
+        if len(source) > most_bytes:
+            raise UnreadableFile(_too_large(most_bytes))
         return source
     try:
-        if source.stat().st_size > MOST_BYTES:
-            raise UnreadableFile(_too_large())
+        if source.stat().st_size > most_bytes:
+            raise UnreadableFile(_too_large(most_bytes))
         return source.read_bytes()
     except OSError as error:
         raise UnreadableFile(
@@ -58,5 +60,5 @@ def _decoded(data: bytes) -> str:
         ) from None
 
 
-def _too_large() -> str:
-    return f"The file is larger than {MOST_BYTES // 1_000_000} MB. Split it and import the parts."
+def _too_large(most_bytes: int) -> str:
+    return f"The file is larger than {most_bytes // 1_000_000} MB. Split it and import the parts."

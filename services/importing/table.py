@@ -23,6 +23,8 @@ NO_BREAK_SPACE = "\u00a0"
 TAKE_AWAY = "-"
 _POWER_OF_TEN = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
 
+_SEPARATORS = re.compile(r"[/\\]")
+
 
 @dataclass(frozen=True, slots=True)
 class Cells:
@@ -48,6 +50,8 @@ class Cells:
         value = self.text(column, most=most, required=required)
         if value != value.translate(JOINERS):
             self.refuse(column, "holds a character that cannot be seen: type it again.")
+        if {".", ".."} & set(_SEPARATORS.split(value)):
+            self.refuse(column, "holds . or .. as a part, which reads as a path of a file.")
         if _POWER_OF_TEN.fullmatch(value):
             self.refuse(
                 column,

@@ -4,13 +4,16 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from services.domain.tariff import InvalidTariff, Tariff, parse_tariff
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id
 from services.importing.source import Source, UnreadableFile, read_text
 from services.importing.urdb import UnusableRate, is_urdb, rates_of, tariff_of
+
+MOST_TARIFF_BYTES: Final = 20_000_000
+MOST_PROBLEMS: Final = 500
 
 
 def tariff_rows(
@@ -25,7 +28,7 @@ def tariff_rows(
     Rates of URDB become tariffs from `effective_from`, or from their own start date; what they
     have and the tariffs have not goes to `remarks`. Raises UnreadableFile.
     """
-    text = read_text(source)
+    text = read_text(source, most_bytes=MOST_TARIFF_BYTES)
     found = json_of(text)
     listed: Sequence[Any] = found if isinstance(found, list) else [found]
     if not listed:
@@ -54,10 +57,11 @@ def json_of(text: str, *, parse_float: type[float] | type[Decimal] = float) -> A
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # JSON readers keep the last of two equal names in silence: a rate would vanish.
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
             raise UnreadableFile(f"The name {name[:60]!r} stands twice in one object.")
+        seen.add(name)
     return dict(pairs)
 
 
@@ -83,6 +87,9 @@ def _of_urdb(
 
 def _parsed(listed: Sequence[Any], problems: list[ImportProblem]) -> Iterator[tuple[int, Tariff]]:
     for position, data in enumerate(listed, start=1):
+        if len(problems) >= MOST_PROBLEMS:
+            problems.append(ImportProblem(None, "", "More is wrong: put this right first."))
+            return
         if data is None and problems:
             continue  # What is wrong with this rate has been said.
         if not isinstance(data, dict):

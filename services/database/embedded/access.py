@@ -7,6 +7,7 @@ import socket
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 HOST = "127.0.0.1"
 SUPERUSER = "supabase_admin"
@@ -35,23 +36,69 @@ class ServerAccess:
         return replace(self, port=port)
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all, readable by its owner only. Raises OSError."""
-        descriptor, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(self), file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
+        """Write the file whole or not at all, then a copy of it, readable by the owner only.
+
+        Raises OSError.
+        """
+        for target in (path, _copy_of(path)):
+            _write_whole(target, json.dumps(asdict(self)))
 
 
 def load_access(path: Path) -> ServerAccess | None:
-    """The access that was saved, or None if there is none. Raises OSError or ValueError."""
+    """The access that was saved, or None if there is none.
+
+    A damaged file counts as its copy: only the port may differ, which is looked for again.
+    Raises OSError or ValueError.
+    """
     try:
-        return ServerAccess(**json.loads(path.read_text(encoding="utf-8")))
+        return _read(path)
     except FileNotFoundError:
         return None
+    except ValueError as damage:
+        try:
+            access = _read(_copy_of(path))
+        except (FileNotFoundError, ValueError):
+            raise ValueError(
+                f"{path}, which holds the database's passwords, is damaged: it is cut off or was "
+                "changed. Put it back from a backup of the data folder"
+            ) from damage
+        access.save(path)
+        return access
+
+
+def _read(path: Path) -> ServerAccess:
+    found: Any = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        access = ServerAccess(**found)
     except TypeError as error:
         raise ValueError(f"{path} is not as it was written") from error
+    words = (found["superuser_password"], found["owner_password"])
+    if type(found["port"]) is not int or not all(isinstance(w, str) and w for w in words):
+        raise ValueError(f"{path} is not as it was written")
+    return access
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.copy")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    # The new name is on the disk only once its folder is.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def new_access() -> ServerAccess:

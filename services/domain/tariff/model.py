@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from services.domain.tariff.calendar import Calendar, compile_calendar
 from services.domain.tariff.charges import Charge
-from services.domain.tariff.problems import InvalidTariff, problem_of
+from services.domain.tariff.problems import InvalidTariff, Problem, problem_of
 from services.domain.tariff.rules import (
     BillingPeriod,
     CalendarRule,
@@ -21,6 +21,9 @@ from services.domain.tariff.rules import (
 from services.domain.tariff.structure import structure_problems
 from services.domain.tariff.values import Code, Currency, Day, Description, Frozen, Text
 
+# Ten times what the largest published tariffs hold; more only costs time and memory.
+MOST_VALUES: Final = 20_000
+MOST_PROBLEMS: Final = 100
 _STRUCTURE: Final = "tariff_structure"
 
 
@@ -59,7 +62,12 @@ class Tariff(Frozen):
 
 
 def parse_tariff(data: Mapping[str, Any]) -> Tariff:
-    """Read a tariff from its JSON. Raises InvalidTariff with every problem, not only the first."""
+    """Read a tariff from its JSON.
+
+    Raises InvalidTariff with every problem, not only the first, up to MOST_PROBLEMS.
+    """
+    if _is_huge(data):
+        raise InvalidTariff([("", f"holds more than {MOST_VALUES:,} values, as no tariff does")])
     try:
         return Tariff.model_validate(data)
     except ValidationError as refused:
@@ -70,7 +78,29 @@ def parse_tariff(data: Mapping[str, Any]) -> Tariff:
         ]
         # Looked for again in the JSON itself: pydantic stops at the first kind of problem.
         found += structure_problems(data)
-        raise InvalidTariff(list(dict.fromkeys(found))) from refused
+        raise InvalidTariff(_the_first(list(dict.fromkeys(found)))) from refused
+
+
+def _is_huge(data: object) -> bool:
+    """Whether there are more values than are worth looking at one by one."""
+    level, seen = [data], 0
+    while level:
+        inner: list[object] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                inner.extend(value.values())
+            elif isinstance(value, list | tuple):
+                inner.extend(value)
+        seen += len(inner)
+        if seen > MOST_VALUES:
+            return True
+        level = inner
+    return False
+
+
+def _the_first(problems: list[Problem]) -> list[Problem]:
+    more = len(problems) - MOST_PROBLEMS
+    return [*problems[:MOST_PROBLEMS], ("", f"and {more:,} more")] if more > 0 else problems
 
 
 def based_on(charge: Charge) -> tuple[str, ...]:
