@@ -15,6 +15,7 @@ from services.domain.validation import (
     ReadPoint,
     consumption_wh,
     expected_range,
+    usual_daily_use,
 )
 
 _SHOWN = 8
@@ -87,6 +88,7 @@ def _explain(context: ReadingContext, last: Reading) -> None:
     if expected is None:
         st.caption("There are not yet enough reads of this meter to know its usual use.")
         return
+    usual = usual_daily_use(context.history, context.meter.dials, context.meter.multiplier_milli)
     meter = context.meter
     most = consumption_wh(
         opening_wh=expected.low_wh,
@@ -94,9 +96,13 @@ def _explain(context: ReadingContext, last: Reading) -> None:
         dials=meter.dials,
         multiplier_milli=meter.multiplier_milli,
     )
+    if usual is None:
+        why = "what is expected of the first reading of such a meter"
+    else:
+        why = "at most three times the usual use"
     st.caption(
-        f"Up to {kwh(most // 1000 * 1000)} in {count(days, 'day')} is at most three times the "
-        "usual use. Anything else can be submitted too; an administrator looks at it first."
+        f"Up to {kwh(most // 1000 * 1000)} in {count(days, 'day')} is {why}. "
+        "Anything else can be submitted too; an administrator looks at it first."
     )
 
 
@@ -107,6 +113,7 @@ def _expected(context: ReadingContext, last: Reading, on: date) -> ExpectedRange
         history=context.history,
         dials=context.meter.dials,
         multiplier_milli=context.meter.multiplier_milli,
+        limits=context.limits(unknown_daily_wh=services().desk.unknown_daily_wh),
     )
 
 

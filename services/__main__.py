@@ -316,6 +316,7 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
             settings.timezone,
             decimal=given.decimal,
             allow_similar=given.allow_similar,
+            unknown_daily_wh=settings.unknown_daily_wh,
         )
         report = importer.run(
             given.what,

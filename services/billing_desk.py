@@ -21,6 +21,7 @@ from services.domain.rating import UnableToPriceBill
 from services.domain.records import Meter, Read, Reading, ReadingContext, ReadingSource
 from services.domain.register_rules import RegisterRules, calendars_in_force
 from services.domain.registers import WrongRegisters, check_registers
+from services.domain.use_limits import DEFAULT_DAILY_WH
 from services.domain.validation import (
     ReadPoint,
     RuleOutcome,
@@ -212,6 +213,8 @@ class BillingDesk:
     ai: AiService | None = None
     approval: bool = False
     shortest_days: int = 2
+    # The most Wh a day of a meter of which nothing is known yet, before its multiplier.
+    unknown_daily_wh: int = DEFAULT_DAILY_WH
 
     def decide(
         self,
@@ -374,6 +377,7 @@ class BillingDesk:
                 dials=meter.dials,
                 multiplier_milli=meter.multiplier_milli,
                 opening_on=opening.read_on,
+                limits=context.limits(unknown_daily_wh=self.unknown_daily_wh),
             )
 
         rules = RegisterRules(

@@ -213,6 +213,7 @@ def wire(
         ai=outside.ai,
         approval=settings.bill_approval,
         shortest_days=settings.shortest_bill_days,
+        unknown_daily_wh=settings.unknown_daily_wh,
     )
     payments = open_payments(settings, database, owed_steps)
     security_log = SecurityLog(database)

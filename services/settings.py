@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from services.domain.money import exponent
+from services.domain.use_limits import DEFAULT_DAILY_WH
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
@@ -189,6 +190,12 @@ class Settings(BaseModel):
     back_billing_months: int = Field(
         default=12, ge=1, le=240, description="a whole number of months from 1 to 240"
     )
+    new_meter_daily_kwh: int = Field(
+        default=DEFAULT_DAILY_WH // 1000,
+        ge=1,
+        le=1_000_000,
+        description="a whole number of kWh from 1 to 1000000",
+    )
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,
         description="on or off",
@@ -208,6 +215,11 @@ class Settings(BaseModel):
         if problems:
             raise SettingsError(problems)
         return self
+
+    @property
+    def unknown_daily_wh(self) -> int:
+        """The most Wh a day of a meter of which nothing is known yet."""
+        return 1000 * self.new_meter_daily_kwh
 
     @property
     def embedded(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from services.domain.energy import format_kwh
 from services.domain.money import Money
 from services.domain.records import Record
+from services.domain.validation import LOW_USE_FACTOR
 
 USUAL_DAYS: Final = range(25, 36)
 # With fewer bills than these nobody knows how much a meter's use varies.
@@ -117,7 +118,7 @@ def _signs_of_use(draft: Draft) -> Iterator[str]:
         yield "The first bill of this meter."
     elif used > highest_usual_wh(past) * days:
         yield f"High use: {use} against {median}."
-    elif 0 < used * 3 < past.median_wh * days:
+    elif 0 < used * LOW_USE_FACTOR < past.median_wh * days:
         yield f"Low use: {use} against {median}."
     if used == 0:
         yield "No use at all." if past.bills == 0 else f"No use at all, against {median}."

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from services.domain.money import Money
 from services.domain.rating import BillLine
 from services.domain.tariff import Tariff, parse_tariff
+from services.domain.use_limits import ClassUse, UseLimits
 from services.domain.validation import ReadPoint
 
 ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
@@ -262,6 +263,17 @@ class ReadingContext(Record):
     # The accepted reads after the opening one, in order.
     between: tuple[ReadBetween, ...] = ()
     pricing: PricingFacts = PricingFacts()
+    # Asked only while the meter has no use of its own to be judged by.
+    class_use: ClassUse | None = None
+
+    def limits(self, *, unknown_daily_wh: int) -> UseLimits:
+        """What limits its use beside its own past; Wh a day, before the multiplier."""
+        return UseLimits(
+            connected_w=self.meter.connected_w,
+            connected_va=self.meter.connected_va,
+            class_use=self.class_use,
+            unknown_daily_wh=unknown_daily_wh,
+        )
 
     @property
     def neighbours(self) -> tuple[str | None, str | None]:

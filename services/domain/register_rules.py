@@ -71,7 +71,7 @@ class RegisterRules:
             multiplier_milli=self.multiplier_milli,
         )
         # What periods use is bounded by the total, which they must add up to.
-        not_asked = {"zero_use", "high_use" if measure.quantity == IMPORT else ""}
+        not_asked = {"zero_use", "low_use", "high_use" if measure.quantity == IMPORT else ""}
         return [
             replace(outcome, message=f"Register {name}: {_in_unit(outcome.message, measure)}")
             for outcome in validation.outcomes

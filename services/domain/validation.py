@@ -15,11 +15,22 @@ from typing import Any, Final, Literal, Self
 
 from services.domain.energy import format_kwh
 from services.domain.money import round_half_up, scaled_text
+from services.domain.use_limits import (
+    CLASS_LOW_FACTOR,
+    SETTLED_WINDOWS,
+    WINDOW_DAYS,
+    UseLimits,
+    standing_days,
+    windows_of,
+)
 
 Rule = Literal[
     "below_last_read",
     "high_use",
     "zero_use",
+    "low_use",
+    "first_reading",
+    "above_connected_load",
     "above_next_read",
     "long_period",
     "register_sum",
@@ -30,7 +41,13 @@ Outcome = Literal["pass", "warn", "review", "not_applicable"]
 Verdict = Literal["accepted", "needs_review"]
 
 HIGH_USE_FACTOR: Final = 3
+# Below a third of the usual a use is low; below a fifth, and half the lowest so far, it is for
+# review.
+LOW_USE_FACTOR: Final = 3
+VERY_LOW_USE_FACTOR: Final = 5
 LONGEST_USUAL_PERIOD_DAYS: Final = 62
+# A register that stands still is looked at after two periods, until it is known to be unused.
+STANDING_DAYS: Final = range(55, 181)
 _NO_HISTORY: Final = "there are not yet two reads on different days to know the usual use from"
 
 
@@ -157,17 +174,20 @@ def expected_range(
     history: Sequence[ReadPoint],
     dials: int,
     multiplier_milli: int,
+    limits: UseLimits | None = None,
 ) -> ExpectedRange | None:
-    """Register values that pass on `read_on`: from the last read up to 3 × the usual use.
+    """Register values that pass on `read_on`: from the last read up to the most use that does.
 
-    None without history, or when so much may be used that every value is expected.
-    Raises UnableToCompareReads.
+    That is 3 × the usual use, or without history what `limits` say of a first reading; never more
+    than the connected load. None when nothing limits it, or so much may be used that every value is
+    expected. Raises UnableToCompareReads.
     """
-    use = _Use.of(read_on, last_read, history, dials, multiplier_milli)
-    if use.limit_wh is None:
+    use = _Use.of(read_on, last_read, history, dials, multiplier_milli, limits=limits)
+    most = use.most_wh
+    if most is None:
         return None
     # The largest turn of the register whose use, rounded to a Wh, stays within the limit.
-    below = Fraction(2 * (use.limit_wh // 1) + 1, 2) * 1000 / multiplier_milli
+    below = Fraction(2 * (most // 1) + 1, 2) * 1000 / multiplier_milli
     turned = -(-below // 1) - 1
     if turned >= _capacity_wh(dials):
         return None
@@ -185,15 +205,16 @@ def validate_reading(
     multiplier_milli: int,
     next_read: ReadPoint | None = None,
     opening_on: date | None = None,
+    limits: UseLimits | None = None,
 ) -> Validation:
     """Judge a register value by the last read and by the usual use of `history`.
 
     `history` holds accepted reads up to and with the last one, some 400 days of them; `next_read`
     is the accepted read after this one, where it comes in late; `opening_on` is the local date from
-    which a bill up to this read would run.
+    which a bill up to this read would run; `limits` is what else is known of the meter.
     Raises ReadingTooLong, UnableToCompareReads.
     """
-    use = _Use.of(read_on, last_read, history, dials, multiplier_milli)
+    use = _Use.of(read_on, last_read, history, dials, multiplier_milli, limits=limits)
     used_wh = consumption_wh(
         opening_wh=last_read.register_wh,
         closing_wh=register_wh,
@@ -207,9 +228,17 @@ def validate_reading(
             below,
             _not_applicable("high_use", unknown),
             _not_applicable("zero_use", unknown),
+            _not_applicable("low_use", unknown),
         )
     else:
-        found = (below, _high_use(used_wh, use), _zero_use(used_wh, use))
+        standing = standing_days(history, register_wh=register_wh, read_on=read_on)
+        found = (
+            below,
+            _high_use(used_wh, use),
+            _zero_use(used_wh, use, standing),
+            _low_use(used_wh, use),
+            *_beyond_limits(used_wh, use),
+        )
     if opening_on is not None and (read_on - opening_on).days > LONGEST_USUAL_PERIOD_DAYS:
         found = (*found, _long_period(read_on, opening_on))
     if next_read is None:
@@ -230,6 +259,10 @@ class _Use:
 
     days: int
     usual_wh: Fraction | None
+    # The past in stretches of about a month, in Wh a day, and what limits the use beside it.
+    windows_wh: tuple[Fraction, ...] = ()
+    limits: UseLimits | None = None
+    multiplier_milli: int = 1000
 
     @classmethod
     def of(
@@ -239,13 +272,24 @@ class _Use:
         history: Sequence[ReadPoint],
         dials: int,
         multiplier_milli: int,
+        *,
+        limits: UseLimits | None = None,
     ) -> Self:
         """Raises UnableToCompareReads when the last read is of a later day."""
         days = (read_on - last_read.read_on).days
         if days < 0:
             read, last = _day(read_on), _day(last_read.read_on)
             raise UnableToCompareReads(f"A reading of {read} cannot be judged by one of {last}.")
-        return cls(days, usual_daily_use(history, dials, multiplier_milli))
+        return cls(
+            days,
+            usual_daily_use(history, dials, multiplier_milli),
+            tuple(
+                window.daily_wh * multiplier_milli / 1000
+                for window in windows_of(history, capacity_wh=_capacity_wh(dials))
+            ),
+            limits,
+            multiplier_milli,
+        )
 
     @property
     def limit_wh(self) -> Fraction | None:
@@ -253,6 +297,28 @@ class _Use:
         if self.usual_wh is None:
             return None
         return HIGH_USE_FACTOR * self.usual_wh * max(self.days, 1)
+
+    @property
+    def first_wh(self) -> Fraction | None:
+        """The most that is not yet high of a first reading; None where it is none."""
+        if self.usual_wh is not None or self.limits is None:
+            return None
+        daily = self.limits.first_daily_wh(self.multiplier_milli)
+        return None if daily is None else daily * max(self.days, 1)
+
+    @property
+    def load_wh(self) -> int | None:
+        """The most that the connected load can use; two dates may be nearly a day further apart."""
+        daily = self.limits.load_daily_wh if self.limits else None
+        return None if daily is None else daily * max(self.days, 1)
+
+    @property
+    def most_wh(self) -> Fraction | None:
+        """The most that passes every rule."""
+        known = [
+            Fraction(wh) for wh in (self.limit_wh, self.first_wh, self.load_wh) if wh is not None
+        ]
+        return min(known, default=None)
 
     @property
     def when(self) -> str:
@@ -313,11 +379,84 @@ def _high_use(used_wh: int, use: _Use) -> RuleOutcome:
     return RuleOutcome("high_use", outcome, f"{_used(used_wh, use)} is {_compared(used_wh, use)}.")
 
 
-def _zero_use(used_wh: int, use: _Use) -> RuleOutcome:
-    """A total of 0, as in Oracle's D2-ZEROCNCHK: it warns, since homes do stand empty."""
+def _zero_use(used_wh: int, use: _Use, standing: int) -> RuleOutcome:
+    """A total of 0, as in Oracle's D2-ZEROCNCHK: it warns, since homes do stand empty.
+
+    A meter that was used and stands still over two periods or more may be stuck: somebody looks.
+    """
     if used_wh:
         return RuleOutcome("zero_use", "pass", f"{_kwh(used_wh)} kWh were used.")
+    if use.usual_wh and standing > use.days and standing in STANDING_DAYS:
+        return RuleOutcome(
+            "zero_use",
+            "review",
+            f"Nothing was used for {standing} days, by a meter that used "
+            f"{_tenths(use.usual_wh / 1000)} kWh a day before: it may be stuck.",
+        )
     return RuleOutcome("zero_use", "warn", f"Nothing was used {use.when}.")
+
+
+def _low_use(used_wh: int, use: _Use) -> RuleOutcome:
+    """The low side of Oracle's D2-HILO-CHK: a lost digit, a slow meter, theft.
+
+    It is reviewed only beside a settled past, whose lowest months it stays far below: a home that
+    is empty for some weeks is not.
+    """
+    rule: Rule = "low_use"
+    if not use.usual_wh:
+        return _not_applicable(rule, _sentence(_NO_HISTORY))
+    if not used_wh or use.days < WINDOW_DAYS:
+        return _not_applicable(rule, f"Judged of a use in {WINDOW_DAYS} days or more.")
+    daily = Fraction(used_wh, use.days)
+    message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}."
+    if daily * LOW_USE_FACTOR >= use.usual_wh:
+        return RuleOutcome(rule, "pass", message)
+    settled = len(use.windows_wh) >= SETTLED_WINDOWS
+    if settled and daily * VERY_LOW_USE_FACTOR < use.usual_wh and 2 * daily < min(use.windows_wh):
+        lowest = _tenths(min(use.windows_wh) / 1000)
+        return RuleOutcome(rule, "review", f"Low use: {message} The lowest so far is {lowest}.")
+    return RuleOutcome(rule, "warn", f"Low use: {message}")
+
+
+def _beyond_limits(used_wh: int, use: _Use) -> tuple[RuleOutcome, ...]:
+    """The rules that need no history of the meter, where anything is known beside it."""
+    if use.limits is None:
+        return ()
+    found = [_above_connected_load(used_wh, use, use.limits)]
+    if use.usual_wh is None:
+        found.append(_first_reading(used_wh, use, use.limits))
+    return tuple(found)
+
+
+def _above_connected_load(used_wh: int, use: _Use, limits: UseLimits) -> RuleOutcome:
+    """Nobody uses more than all that is connected, at all hours."""
+    rule: Rule = "above_connected_load"
+    if use.load_wh is None or limits.load_w is None:
+        return _not_applicable(rule, "The connected load of this meter is not known.")
+    load = f"{_kwh(limits.load_w)} {'kW' if limits.connected_w is not None else 'kVA'}"
+    most = f"the {_kwh(use.load_wh)} kWh that {load} of connected load can use"
+    if used_wh > use.load_wh:
+        return RuleOutcome(rule, "review", f"{_used(used_wh, use)} is more than {most}.")
+    return RuleOutcome(rule, "pass", f"{_used(used_wh, use)} is not more than {most}.")
+
+
+def _first_reading(used_wh: int, use: _Use, limits: UseLimits) -> RuleOutcome:
+    """Without a usual use of its own, a meter is compared with others of its tariff."""
+    rule: Rule = "first_reading"
+    used, most = f"A first reading: {_used(used_wh, use)}", use.first_wh
+    if most is None:
+        return _not_applicable(rule, "Nothing but its connected load limits a first reading.")
+    if limits.known_class:
+        low, high = limits.known_class.low_wh, limits.known_class.high_wh
+        usual = f"most meters on its tariff use {_daily(low)} to {_daily(high)} kWh a day"
+    else:
+        low = 0
+        usual = f"up to {_daily(most / max(use.days, 1))} kWh a day is expected of a new meter"
+    if used_wh > most:
+        return RuleOutcome(rule, "review", f"{used}, while {usual}.")
+    if used_wh * CLASS_LOW_FACTOR < low * use.days:
+        return RuleOutcome(rule, "warn", f"{used}, while {usual}.")
+    return RuleOutcome(rule, "pass", f"{used}; {usual}.")
 
 
 def _not_applicable(rule: Rule, message: str) -> RuleOutcome:
@@ -351,6 +490,10 @@ def _day(day: date) -> str:
 
 def _kwh(wh: int) -> str:
     return f"{Decimal(format_kwh(wh)):,f}"
+
+
+def _daily(wh: int | Fraction) -> str:
+    return _tenths(Fraction(wh) / 1000)
 
 
 def _tenths(value: Fraction) -> str:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseRefused
 from services.domain.records import ReadingSource, TariffVersion
+from services.domain.use_limits import DEFAULT_DAILY_WH
 from services.importing.chunks import chunks_of
 from services.importing.grid_rows import (
     SUPPLY_COLUMNS,
@@ -71,6 +72,7 @@ class Importer:
 
     `decimal` says which sign of the files' numbers is the decimal one, where they do not show it.
     With `allow_similar` a new identifier may look like a known one, such as 123 like 00123.
+    `unknown_daily_wh` is the most Wh a day of a meter of which nothing is known yet.
     Each method answers a report: with errors found in the file nothing was written. Each raises
     DatabaseError when the database fails; then the same file is imported again.
     """
@@ -80,6 +82,7 @@ class Importer:
     chunk_rows: int = CHUNK_ROWS
     decimal: DecimalSign | None = None
     allow_similar: bool = False
+    unknown_daily_wh: int = DEFAULT_DAILY_WH
 
     @property
     def _look_alikes(self) -> LookAlikes:
@@ -279,7 +282,11 @@ class Importer:
         # Only further registers are compared with what the tariff says of them.
         versions = self._tariffs() if any(meter["registers"] for meter in meters) else {}
         histories = {
-            meter["serial"]: MeterHistory.of(meter, versions=versions.get(meter["tariff_id"], ()))
+            meter["serial"]: MeterHistory.of(
+                meter,
+                versions=versions.get(meter["tariff_id"], ()),
+                unknown_daily_wh=self.unknown_daily_wh,
+            )
             for meter in meters
         }
         judged = Judged()

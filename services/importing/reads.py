@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from services.domain.records import ReadingSource, TariffVersion
 from services.domain.register_rules import RegisterRules, calendars_in_force
 from services.domain.registers import WrongRegisters, check_registers
+from services.domain.use_limits import DEFAULT_DAILY_WH, ClassUse, UseLimits
 from services.domain.validation import (
     ReadingTooLong,
     ReadPoint,
@@ -100,6 +101,7 @@ class MeterHistory:
     dials: int
     multiplier_milli: int
     registers: tuple[str, ...]
+    limits: UseLimits = field(default_factory=UseLimits)
     # Of its tariff, where it has further registers.
     versions: Sequence[TariffVersion] = ()
     # Of the accepted reads, in order of time; the first is the opening read.
@@ -112,7 +114,11 @@ class MeterHistory:
 
     @classmethod
     def of(
-        cls, meter: Mapping[str, Any], *, versions: Sequence[TariffVersion] = ()
+        cls,
+        meter: Mapping[str, Any],
+        *,
+        versions: Sequence[TariffVersion] = (),
+        unknown_daily_wh: int = DEFAULT_DAILY_WH,
     ) -> "MeterHistory":
         """From an answer of DatabaseService.meter_reads with reads of every status."""
         history = cls(
@@ -121,6 +127,12 @@ class MeterHistory:
             dials=meter["dials"],
             multiplier_milli=meter["multiplier_milli"],
             registers=tuple(meter["registers"]),
+            limits=UseLimits(
+                connected_w=meter["connected_w"],
+                connected_va=meter["connected_va"],
+                class_use=ClassUse(**meter["class_use"]) if meter["class_use"] else None,
+                unknown_daily_wh=unknown_daily_wh,
+            ),
             versions=versions,
         )
         for read in meter["reads"]:
@@ -182,7 +194,9 @@ class MeterHistory:
             "dials": self.dials,
             "multiplier_milli": self.multiplier_milli,
         }
-        found = validate_reading(register_wh=point.register_wh, read_on=point.read_on, **against)
+        found = validate_reading(
+            register_wh=point.register_wh, read_on=point.read_on, limits=self.limits, **against
+        )
         if not self.registers:
             return found
         calendars = calendars_in_force(self.versions, on=point.read_on)

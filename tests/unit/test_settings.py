@@ -63,6 +63,7 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "bill_approval",
         "shortest_bill_days",
         "back_billing_months",
+        "new_meter_daily_kwh",
         "demo",
     }
     assert settings.public_url == "http://localhost:8501"

@@ -129,7 +129,12 @@ def test_usual_use_is_not_known_without_two_reads_on_two_days(
 
 def test_a_reading_like_the_usual_passes_every_rule() -> None:
     found = _validate("2742.3", 131, *USUAL)
-    assert _outcomes(found) == {"below_last_read": "pass", "high_use": "pass", "zero_use": "pass"}
+    assert _outcomes(found) == {
+        "below_last_read": "pass",
+        "high_use": "pass",
+        "zero_use": "pass",
+        "low_use": "pass",
+    }
     assert found.verdict == "accepted"
     assert _message(found, "high_use") == (
         "412.3 kWh in 31 days is 1.0 times the usual 13.3 kWh a day."
@@ -174,7 +179,12 @@ def test_any_use_where_none_is_usual_needs_review() -> None:
 
 def test_no_use_warns_and_is_accepted() -> None:
     found = _validate("2330", 131, *USUAL)
-    assert _outcomes(found) == {"below_last_read": "pass", "high_use": "pass", "zero_use": "warn"}
+    assert _outcomes(found) == {
+        "below_last_read": "pass",
+        "high_use": "pass",
+        "zero_use": "warn",
+        "low_use": "not_applicable",
+    }
     assert found.verdict == "accepted"
     assert _message(found, "zero_use") == "Nothing was used in 31 days."
 
@@ -185,6 +195,7 @@ def test_below_the_last_read_needs_review_where_a_rollover_is_not_plausible() ->
         "below_last_read": "review",
         "high_use": "not_applicable",
         "zero_use": "not_applicable",
+        "low_use": "not_applicable",
     }
     assert found.verdict == "needs_review"
     assert _message(found, "below_last_read") == (
@@ -196,7 +207,12 @@ def test_below_the_last_read_needs_review_where_a_rollover_is_not_plausible() ->
 
 def test_a_plausible_rollover_is_accepted_with_a_warning_that_names_it() -> None:
     found = _validate("11", 131, _point("98600", 0), _point("99986", 100))
-    assert _outcomes(found) == {"below_last_read": "warn", "high_use": "pass", "zero_use": "pass"}
+    assert _outcomes(found) == {
+        "below_last_read": "warn",
+        "high_use": "pass",
+        "zero_use": "pass",
+        "low_use": "warn",
+    }
     assert found.verdict == "accepted"
     assert _message(found, "below_last_read") == (
         "11 kWh is below the last read of 99,986 kWh of 11 Apr 2025. A rollover from 99,999 to 0 "
