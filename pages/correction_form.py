@@ -95,6 +95,12 @@ def _ask_reading(bill: Bill, reading_id: str) -> None:
             "It was (kWh)", value=format_kwh(reading.register_wh), autocomplete="off"
         )
         registers = ask_registers(list(stored), stored, key=reading_id)
+        rolled_over = st.checkbox(
+            "The register rolled over before it",
+            value=reading.rolled_over,
+            disabled=reading.is_opening,
+            help="It passed its last digit and began again at 0; what that bills is shown first.",
+        )
         withdrawn = st.checkbox(
             "It was never valid: take it away",
             disabled=reading.is_opening,
@@ -102,7 +108,7 @@ def _ask_reading(bill: Bill, reading_id: str) -> None:
         )
         if st.form_submit_button("Show what it changes", type="primary"):
             right = None if withdrawn else value.strip()
-            _keep(bill, WrongReading(bill.id, reading_id, right, registers or None))
+            _keep(bill, WrongReading(bill.id, reading_id, right, registers or None, rolled_over))
 
 
 def _ask_tariff(bill: Bill) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.parts import facts
-from pages.words import count, money, period, plain
+from pages.words import count, kwh, money, period, plain
 from services.domain.bill_changes import BillChange, LineChange
 from services.domain.meter_book import name_of
 from services.rebilling_plan import Plan
@@ -64,6 +64,9 @@ def _show_change(change: BillChange, currency: str, *, expanded: bool) -> None:
     )
     with st.expander(title, expanded=expanded):
         st.caption(plain(change.touched.why))
+        if change.new:
+            used = sum(bill.consumption_wh for bill in change.touched.bills)
+            st.caption(f"{kwh(used)} → **{kwh(change.new.consumption_wh)}**")
         if change.new and change.new.held_because:
             st.warning(plain(change.new.held_because), icon=":material/date_range:")
         st.markdown(_table(change, currency), width="stretch")

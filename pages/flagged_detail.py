@@ -34,6 +34,11 @@ _WRONG = (
     UnableToPriceBill,
     MeterTooBusy,
 )
+_ROLLED_OVER = "The register rolled over"
+_ROLLED_OVER_HELP = (
+    "It passed its last digit and began again at 0. Without this, a register that fell by less "
+    "than half of what it can show is not billed."
+)
 _DECISIONS = ("Accept", "Correct", "Reject")
 
 
@@ -105,14 +110,21 @@ def _ask_decision(reading: Reading, meter: Meter, principal: Principal) -> None:
 
 def _ask_accept(reading: Reading, principal: Principal) -> None:
     st.markdown("The meter really shows this value.")
-    decision = _show_preview(reading, None)
+    rolled_over = _is_below_last(reading) and st.checkbox(
+        _ROLLED_OVER, help=_ROLLED_OVER_HELP, key=f"rolled-over-{reading.id}"
+    )
+    decision = _show_preview(reading, None, rolled_over=rolled_over)
     label = "Accept and bill" if decision and decision.bill else "Accept"
     with st.form(f"accept-{reading.id}", border=False):
         reason = st.text_input("Reason", placeholder="Such as: photo of the meter seen")
         if st.form_submit_button(label, type="primary", width="stretch"):
             _decide(
                 lambda: services().reading_review.accept(
-                    reading_id=reading.id, reason=reason, principal=principal, now=now()
+                    reading_id=reading.id,
+                    reason=reason,
+                    rolled_over=rolled_over,
+                    principal=principal,
+                    now=now(),
                 )
             )
 
@@ -128,17 +140,21 @@ def _ask_correct(reading: Reading, meter: Meter, principal: Principal) -> None:
         ).strip()
         stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
         registers = ask_registers(meter.registers, stored, key=reading.id)
+        rolled_over = st.checkbox(
+            _ROLLED_OVER, help=_ROLLED_OVER_HELP, key=f"right-rolled-over-{reading.id}"
+        )
         reason = st.text_input("Reason", placeholder="Such as: two digits were swapped")
         look = st.form_submit_button("Show what it bills", width="stretch")
         sent = st.form_submit_button("Correct and bill", type="primary", width="stretch")
     if look:
-        _show_preview(reading, value, registers)
+        _show_preview(reading, value, registers, rolled_over=rolled_over)
     if sent:
         _decide(
             lambda: services().reading_review.correct(
                 reading_id=reading.id,
                 reading_kwh=value,
                 registers=registers,
+                rolled_over=rolled_over,
                 reason=reason,
                 principal=principal,
                 now=now(),
@@ -159,11 +175,19 @@ def _ask_reject(reading: Reading, principal: Principal) -> None:
 
 
 def _show_preview(
-    reading: Reading, value: str | None, registers: Mapping[str, str] | None = None
+    reading: Reading,
+    value: str | None,
+    registers: Mapping[str, str] | None = None,
+    *,
+    rolled_over: bool,
 ) -> Decision | None:
     try:
         decision = services().reading_review.preview(
-            reading_id=reading.id, reading_kwh=value, registers=registers, now=now()
+            reading_id=reading.id,
+            reading_kwh=value,
+            registers=registers,
+            rolled_over=rolled_over,
+            now=now(),
         )
     except _WRONG as error:
         st.error(plain(error), icon=":material/edit:")

@@ -177,6 +177,7 @@ class Decision:
             "read_on": self.read.read_on.isoformat(),
             "register_wh": self.read.register_wh,
             "registers": self.read.registers,
+            "rolled_over": self.read.rolled_over,
             "source": source,
             "status": self.status,
             "submitted_by": submitted_by,
@@ -225,11 +226,13 @@ class BillingDesk:
         now: datetime,
         reading_id: str | None = None,
         approved: bool = False,
+        rolled_over: bool = False,
     ) -> Decision:
         """Validate a read against its meter's history and, when it is to be billed, price it.
 
-        `approved` says that a person accepted it whatever the rules said; `now` is in UTC. A read
-        whose bill cannot be priced is for review; an approved one raises UnableToPriceBill.
+        `approved` says that a person accepted it whatever the rules said, `rolled_over` that the
+        register passed its last digit before it; `now` is in UTC. A read whose bill cannot be priced
+        is for review; an approved one raises UnableToPriceBill.
         Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
         """
         validation = self.judge(context=context, read=read)
@@ -239,6 +242,7 @@ class BillingDesk:
             read_on=read.read_on,
             register_wh=read.register_wh,
             registers=dict(read.registers),
+            rolled_over=approved and rolled_over,
         )
         status = "accepted" if approved else validation.verdict
         why_not = self._why_not_billed(context, closing, source, status)

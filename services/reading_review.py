@@ -42,14 +42,18 @@ class ReadingReview:
         reading_kwh: str | None,
         now: datetime,
         registers: Mapping[str, str] | None = None,
+        rolled_over: bool = False,
     ) -> Decision:
         """What accepting the reading, or correcting it to `reading_kwh`, would bill; no more.
 
-        Without `registers` its further registers are kept. Raises NotFound, InvalidEnergy,
-        WrongRegisters, InvalidReading, ReadingTooLong, UnableToPriceBill.
+        Without `registers` its further registers are kept; `rolled_over` says that the register
+        passed its last digit and began again at 0, without which no fall is billed. Raises
+        NotFound, InvalidEnergy, WrongRegisters, InvalidReading, ReadingTooLong, UnableToPriceBill.
         """
         right = _Right.of(reading_kwh, registers)
-        return self._decide(self._flagged(reading_id), right=right, now=now)
+        return self._decide(
+            self._flagged(reading_id), right=right, now=now, rolled_over=rolled_over
+        )
 
     def ask_ai(self, *, reading_id: str, principal: Principal, now: datetime) -> AiVerdict:
         """What AI thinks of a flagged reading, for whoever decides on it; nothing is stored.
@@ -71,13 +75,19 @@ class ReadingReview:
         )
 
     def accept(
-        self, *, reading_id: str, reason: str, principal: Principal, now: datetime
+        self,
+        *,
+        reading_id: str,
+        reason: str,
+        principal: Principal,
+        now: datetime,
+        rolled_over: bool = False,
     ) -> StoredReading:
         """Accept a flagged reading as it stands and bill it where it belongs.
 
         Raises ReasonMissing, NotFound, IllegalChange (somebody was faster), UnableToPriceBill.
         """
-        return self._settle(reading_id, None, reason, principal, now)
+        return self._settle(reading_id, None, reason, principal, now, rolled_over=rolled_over)
 
     def correct(
         self,
@@ -88,6 +98,7 @@ class ReadingReview:
         principal: Principal,
         now: datetime,
         registers: Mapping[str, str] | None = None,
+        rolled_over: bool = False,
     ) -> StoredReading:
         """Put right values in the place of flagged ones, which stay as superseded; and bill them.
 
@@ -95,7 +106,7 @@ class ReadingReview:
         InvalidEnergy, WrongRegisters, InvalidReading or ReadingTooLong for the new values.
         """
         right = _Right.of(reading_kwh, registers)
-        return self._settle(reading_id, right, reason, principal, now)
+        return self._settle(reading_id, right, reason, principal, now, rolled_over=rolled_over)
 
     def reject(self, *, reading_id: str, reason: str, principal: Principal) -> StoredReading:
         """Set a flagged reading aside for good; raises as `accept` does."""
@@ -144,13 +155,15 @@ class ReadingReview:
         reason: str,
         principal: Principal,
         now: datetime,
+        *,
+        rolled_over: bool,
     ) -> StoredReading:
         require(principal, Role.ADMIN)
         why = _given(reason)
         deadline = Deadline.after(OUTSIDE_SECONDS)
         for _ in range(PRICING_ATTEMPTS):
             flagged = self._flagged(reading_id)
-            decision = self._decide(flagged, right=right, now=now)
+            decision = self._decide(flagged, right=right, now=now, rolled_over=rolled_over)
             decision = self.desk.ask_ai_about_bill(decision, deadline=deadline, now=now)
             try:
                 stored = self._store(flagged, decision, right, why, principal)
@@ -178,6 +191,7 @@ class ReadingReview:
             reading_id=flagged.id,
             status="superseded" if correction else "accepted",
             reason=reason,
+            rolled_over=decision.read.rolled_over,
             correction=correction,
             bill=decision.bill,
             earlier=decision.earlier,
@@ -189,7 +203,9 @@ class ReadingReview:
             raise IllegalChange("EB005", "Somebody has already decided on this reading.")
         return reading
 
-    def _decide(self, flagged: Reading, *, right: "_Right | None", now: datetime) -> Decision:
+    def _decide(
+        self, flagged: Reading, *, right: "_Right | None", now: datetime, rolled_over: bool
+    ) -> Decision:
         context = self.database.reading_context(
             meter_serial=flagged.meter_serial, read_at=flagged.read_at, read_on=flagged.read_on
         )
@@ -201,6 +217,7 @@ class ReadingReview:
             now=now,
             reading_id=flagged.id if right is None else None,
             approved=True,
+            rolled_over=rolled_over,
         )
 
 

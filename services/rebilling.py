@@ -307,10 +307,12 @@ def _right(wrong: WrongReading, read: Reading, correction_id: str) -> Reading | 
     if wrong.registers is not None:
         registers = dict(parse_registers(wrong.registers))
     register_wh = parse_kwh(wrong.reading_kwh)
-    if (register_wh, registers) == (read.register_wh, read.registers):
+    said = (register_wh, registers, wrong.rolled_over)
+    if said == (read.register_wh, read.registers, read.rolled_over):
         raise CannotRebill("That is what is stored: there is nothing to correct.")
     new_id = str(uuid5(CORRECTIONS, f"read/{correction_id}"))
     values = {"id": new_id, "register_wh": register_wh, "registers": registers}
+    values["rolled_over"] = wrong.rolled_over
     return read.model_copy(update=values)
 
 
@@ -322,5 +324,6 @@ def _row(right: Reading | None, validation: Validation | None) -> dict[str, Any]
         "id": right.id,
         "register_wh": right.register_wh,
         "registers": right.registers,
+        "rolled_over": right.rolled_over,
         "validation": validation.to_json() if validation else {},
     }

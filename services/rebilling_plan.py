@@ -20,13 +20,15 @@ CORRECTIONS: Final = uuid5(NAMESPACE_URL, "electricity-billing/correction")
 class WrongReading:
     """The read at which a bill opens or closes was another: its kWh and registers as typed.
 
-    None for the kWh withdraws it; None for the registers keeps them.
+    None for the kWh withdraws it; None for the registers keeps them. `rolled_over` says that the
+    register passed its last digit before it and began again at 0.
     """
 
     bill_id: str
     reading_id: str
     reading_kwh: str | None
     registers: Mapping[str, str] | None = None
+    rolled_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

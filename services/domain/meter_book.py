@@ -90,7 +90,7 @@ class MeterBook(Record):
             for read in sorted(self.reads, key=lambda read: read.created_at)
             if (read.read_on, read.register_wh) == (opening.read_on, opening.register_wh)
         )
-        between = (r for r in self.reads if opening.read_at < r.read_at < closing.read_at)
+        between = [r for r in self.reads if opening.read_at < r.read_at < closing.read_at]
         return PricingFacts(
             opening_registers=_together(read.registers for read in same),
             between=tuple(read.registers for read in between if read.registers),
@@ -98,6 +98,7 @@ class MeterBook(Record):
             intervals=tuple(
                 day for day in self.intervals if opening.read_on <= day.day < closing.read_on
             ),
+            rolled_over=any(read.rolled_over for read in between),
         )
 
 

@@ -19,6 +19,10 @@ from services.domain.validation import consumption_wh, is_a_fall
 _DAY: Final = timedelta(days=1)
 
 
+class RegisterFell(UnableToPriceBill):
+    """A register is more than half a turn below an earlier read, and nobody said it rolled over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Register:
     """What turns a meter's values into energy; `multiplier_milli` is in thousandths.
@@ -62,12 +66,13 @@ class Metering:
         facts: PricingFacts,
         zone: ZoneInfo,
     ) -> Self:
-        """What was measured between two reads. Raises UnableToPriceBill, EmptyPeriod."""
+        """What was measured between two reads. Raises RegisterFell, EmptyPeriod."""
         period = Period(opening.read_on, closing.read_on)
         before = {**opening.registers, **facts.opening_registers}
         counters = [name for name in closing.registers if not measure_of(name).is_maximum]
+        rolled_over = closing.rolled_over or facts.rolled_over
         counted = {
-            name: _counted(register, name, before[name], closing.registers[name])
+            name: _counted(register, name, before[name], closing.registers[name], rolled_over)
             for name in counters
             if name in before
         }
@@ -75,7 +80,7 @@ class Metering:
         days, gaps = _whole_days(facts.intervals, period)
         return cls(
             period=period,
-            wh=_used(register, opening.register_wh, closing.register_wh),
+            wh=_counted(register, "", opening.register_wh, closing.register_wh, rolled_over),
             register=register,
             registers={
                 name: {"opening": before[name], "closing": closing.registers[name], "used": used}
@@ -100,13 +105,20 @@ def _used(register: Register, opening_wh: int, closing_wh: int) -> int:
     )
 
 
-def _counted(register: Register, name: str, opening_wh: int, closing_wh: int) -> int:
-    if is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=register.dials):
-        raise UnableToPriceBill(
-            f"The register {name} fell from {format_kwh(opening_wh)} to {format_kwh(closing_wh)} "
-            f"{measure_of(name).unit}: a person must look at its readings."
-        )
-    return _used(register, opening_wh, closing_wh)
+def _counted(
+    register: Register, name: str, opening_wh: int, closing_wh: int, rolled_over: bool
+) -> int:
+    """What a register counted; `name` is empty for the total. Raises RegisterFell."""
+    used = _used(register, opening_wh, closing_wh)
+    fell = is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=register.dials)
+    if not fell or rolled_over:
+        return used
+    unit = measure_of(name).unit if name else "kWh"
+    raise RegisterFell(
+        f"The register{name and f' {name}'} fell from {format_kwh(opening_wh)} to "
+        f"{format_kwh(closing_wh)} {unit}. A person must correct a reading, or say that the "
+        f"register rolled over: that would bill {format_kwh(used)} {unit}."
+    )
 
 
 def _maxima(register: Register, reads: Sequence[Mapping[str, int]]) -> dict[str, int]:

@@ -69,6 +69,8 @@ class Read(Record):
     read_on: date
     register_wh: int
     registers: dict[str, int] = {}
+    # A person said that the register rolled over before it.
+    rolled_over: bool = False
 
     @property
     def point(self) -> ReadPoint:
@@ -239,13 +241,15 @@ class PricingFacts(Record):
     """What pricing a bill needs beside its two reads; nothing of it for most meters.
 
     `opening_registers` are those of the opening read, `between` those of the reads since then;
-    `past` holds the last bill first, and is empty where the tariff looks at no past bill.
+    `past` holds the last bill first, and is empty where the tariff looks at no past bill;
+    `rolled_over` says that the register did so before one of the reads since then.
     """
 
     opening_registers: dict[str, int] = {}
     between: tuple[dict[str, int], ...] = ()
     past: tuple[PastBill, ...] = ()
     intervals: tuple[IntervalDay, ...] = ()
+    rolled_over: bool = False
 
 
 class ReadingContext(Record):

@@ -189,9 +189,12 @@ def expected_range(
     # The largest turn of the register whose use, rounded to a Wh, stays within the limit.
     below = Fraction(2 * (most // 1) + 1, 2) * 1000 / multiplier_milli
     turned = -(-below // 1) - 1
-    if turned >= _capacity_wh(dials):
+    capacity, low = _capacity_wh(dials), last_read.register_wh
+    if turned >= capacity:
         return None
-    low = last_read.register_wh
+    if low + turned >= capacity:
+        # A rollover is never more than half a turn.
+        turned = max(min(turned, capacity // 2), capacity - 1 - low)
     return ExpectedRange(low_wh=low, high_wh=(low + turned) % _capacity_wh(dials))
 
 
@@ -250,7 +253,9 @@ def validate_reading(
         dials=dials,
         multiplier_milli=multiplier_milli,
     )
-    return Validation((*found, _above_next_read(register_wh, next_read, turned, late)))
+    fell = is_a_fall(opening_wh=register_wh, closing_wh=next_read.register_wh, dials=dials)
+    after = _above_next_read(register_wh, next_read, None if fell else turned, late)
+    return Validation((*found, after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +346,8 @@ def _below_last_read(
     would_be = _used(used_wh, use)
     if use.limit_wh is None:
         why = f"{rolled} would mean {would_be}, but {_NO_HISTORY}"
+    elif is_a_fall(opening_wh=last_read.register_wh, closing_wh=register_wh, dials=dials):
+        why = f"{rolled} would mean {would_be}, more than half of all that it can show"
     elif used_wh > use.limit_wh:
         why = f"{rolled} is not plausible: it would mean {would_be}, {_compared(used_wh, use)}"
     else:
@@ -350,7 +357,7 @@ def _below_last_read(
 
 
 def _above_next_read(
-    register_wh: int, next_read: ReadPoint, turned_wh: int, use: _Use
+    register_wh: int, next_read: ReadPoint, turned_wh: int | None, use: _Use
 ) -> RuleOutcome:
     """Negative use seen from the other side: a read that comes in late must fit below the next."""
     rule: Rule = "above_next_read"
@@ -358,7 +365,7 @@ def _above_next_read(
     if register_wh <= next_read.register_wh:
         return RuleOutcome(rule, "pass", f"{now} kWh is not above the next read of {after} kWh.")
     fact = f"{now} kWh is above the next read of {after} kWh of {_day(next_read.read_on)}."
-    if use.limit_wh is None or turned_wh > use.limit_wh:
+    if turned_wh is None or use.limit_wh is None or turned_wh > use.limit_wh:
         return RuleOutcome(rule, "review", f"{fact} A rollover between the two is not plausible.")
     return RuleOutcome(rule, "warn", f"{fact} A rollover between the two explains it.")
 

@@ -249,8 +249,12 @@ class _MonthlyBilling:
 
 def _has_fallen(candidate: BillCandidate) -> bool:
     closing = candidate.closing
-    return closing is not None and is_a_fall(
-        opening_wh=candidate.opening.register_wh,
-        closing_wh=closing.register_wh,
-        dials=candidate.dials,
+    return (
+        closing is not None
+        and not closing.rolled_over
+        and is_a_fall(
+            opening_wh=candidate.opening.register_wh,
+            closing_wh=closing.register_wh,
+            dials=candidate.dials,
+        )
     )

@@ -40,7 +40,8 @@ def judged(
 
 
 def outcome(found: Validation, rule: str) -> str:
-    return {one.rule: one.outcome for one in found.outcomes}.get(rule, "")
+    by_rule: dict[str, str] = {one.rule: one.outcome for one in found.outcomes}
+    return by_rule.get(rule, "")
 
 
 # 300 kWh a month for a year.
