@@ -231,8 +231,8 @@ class BillingDesk:
         """Validate a read against its meter's history and, when it is to be billed, price it.
 
         `approved` says that a person accepted it whatever the rules said, `rolled_over` that the
-        register passed its last digit before it; `now` is in UTC. A read whose bill cannot be priced
-        is for review; an approved one raises UnableToPriceBill.
+        register passed its last digit before it; `now` is in UTC. A read whose bill cannot be
+        priced is for review; an approved one raises UnableToPriceBill.
         Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
         """
         validation = self.judge(context=context, read=read)

@@ -200,10 +200,14 @@ def draw_up_bills(
                 zone=zone,
                 facts=_facts_of(facts, start, end, between=between, bills=bills, tariffs=tariffs)
                 if len(ends) > 1
-                else facts,
+                else facts.model_copy(update={"rolled_over": _rolled_over(between, start, end)}),
             )
         )
     return bills
+
+
+def _rolled_over(between: Sequence[Read], start: Read, end: Read) -> bool:
+    return any(r.rolled_over for r in between if start.read_at < r.read_at < end.read_at)
 
 
 def _facts_of(
@@ -231,6 +235,7 @@ def _facts_of(
             if read.registers and start.read_at < read.read_at < end.read_at
         ),
         past=past[:MOST_PAST],
+        rolled_over=_rolled_over(between, start, end),
         intervals=tuple(d for d in facts.intervals if start.read_on <= d.day < end.read_on),
     )
 

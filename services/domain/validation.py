@@ -346,10 +346,10 @@ def _below_last_read(
     would_be = _used(used_wh, use)
     if use.limit_wh is None:
         why = f"{rolled} would mean {would_be}, but {_NO_HISTORY}"
-    elif is_a_fall(opening_wh=last_read.register_wh, closing_wh=register_wh, dials=dials):
-        why = f"{rolled} would mean {would_be}, more than half of all that it can show"
     elif used_wh > use.limit_wh:
         why = f"{rolled} is not plausible: it would mean {would_be}, {_compared(used_wh, use)}"
+    elif is_a_fall(opening_wh=last_read.register_wh, closing_wh=register_wh, dials=dials):
+        why = f"{rolled} would mean {would_be}, more than half of all that it can show"
     else:
         why = f"{rolled} explains it: {would_be}, {_compared(used_wh, use)}"
         return RuleOutcome(rule, "warn", f"{fact} {_sentence(why)}")

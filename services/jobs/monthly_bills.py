@@ -249,12 +249,10 @@ class _MonthlyBilling:
 
 def _has_fallen(candidate: BillCandidate) -> bool:
     closing = candidate.closing
-    return (
-        closing is not None
-        and not closing.rolled_over
-        and is_a_fall(
-            opening_wh=candidate.opening.register_wh,
-            closing_wh=closing.register_wh,
-            dials=candidate.dials,
-        )
+    if closing is None or any(read.rolled_over for read in (*candidate.between, closing)):
+        return False
+    return is_a_fall(
+        opening_wh=candidate.opening.register_wh,
+        closing_wh=closing.register_wh,
+        dials=candidate.dials,
     )

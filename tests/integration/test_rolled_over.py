@@ -110,10 +110,10 @@ def test_a_later_read_and_the_monthly_candidates_know_of_it(
     context = utility.services.database.reading_context(
         meter_serial="M1", read_at=utility.now, read_on=utility.today
     )
-    assert context.pricing.rolled_over
+    assert [read.rolled_over for read in context.between] == [True]
     until = utility.today + timedelta(days=1)
     (candidate,) = utility.services.database.monthly_bill_candidates(
-        month_start=utility.today - timedelta(days=31), month_end=until, limit=10
+        month_start=utility.today - timedelta(days=31), month_end=until, after=None, limit=10
     )
     assert candidate.closing is not None
-    assert candidate.closing.rolled_over
+    assert candidate.closing.rolled_over or candidate.between[0].rolled_over

@@ -59,6 +59,7 @@ begin
         'same_day', exists (select 1 from public.readings r
                             where r.meter_id = m.id and r.status = 'accepted' and r.read_on = (p ->> 'read_on')::date),
         'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
+        'between', private.reads_between(m.id, v_tail, v_at),
         'pricing', private.pricing_facts(m.id, m.registers, private.looks_back(m.tariff_id), v_tail, v_at,
                                          (p ->> 'read_on')::date));
 end $$;
@@ -91,3 +92,6 @@ language sql stable set search_path = '' as $$
                     and r.read_on >= coalesce((p ->> 'since')::date, '-infinity')))), '[]'))
     from asked m left join classes k on k.tariff_id = m.tariff_id
 $$;
+
+revoke all on function private.class_use from public, anon, authenticated;
+grant execute on function private.class_use to service_role;

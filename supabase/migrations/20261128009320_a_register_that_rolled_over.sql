@@ -69,7 +69,7 @@ create or replace function public.decide_reading(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
     v_reading public.readings;
-    v_bill jsonb := nullif(p -> 'bill', 'null'::jsonb);
+    v_bills jsonb := private.bills_given(p);
     v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
     v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
 begin
@@ -93,63 +93,22 @@ begin
     if v_correction is not null then
         perform private.insert_reading(v_correction);
     end if;
-    if v_bill is not null then
-        perform private.check_opening(v_bill);
-        perform private.insert_bills(jsonb_build_array(v_bill));
-    end if;
+    perform private.join_chain(v_bills);
     return private.reading_answer(v_answer_id, 'stored');
 end $$;
 comment on function public.decide_reading is
-    'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, bill?}.';
+    'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, bill?, earlier?: bills before that one}.';
 
--- As before, and with whether the register rolled over since the read that the bill opens at.
-create or replace function public.reading_context(p jsonb) returns jsonb
-language plpgsql stable set search_path = '' as $$
-declare
-    m public.meter_list;
-    v_replay uuid;
-    v_tail uuid;
-    v_at timestamptz := (p ->> 'read_at')::timestamptz;
-    v_last public.readings;
-begin
-    select * into m from public.meter_list where serial = p ->> 'meter_serial';
-    if not found then
-        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
-    end if;
-    if p ? 'register_wh' then
-        v_replay := private.find_replay(p, m.id);
-    end if;
-    v_tail := private.chain_tail(m.id);
-    select * into v_last from public.readings
-    where meter_id = m.id and status = 'accepted' and read_at < v_at order by read_at desc limit 1;
-    return jsonb_build_object(
-        'meter', to_jsonb(m) - 'search',
-        'tariffs', (select jsonb_agg(to_jsonb(v) order by v.effective_from)
-                    from public.tariff_version_list v where v.tariff_id = m.tariff_id),
-        'opening', private.reading_json(v_tail),
-        'reissue_no', private.reissues(v_tail),
-        'last_read', private.reading_json(v_last.id),
-        'next_read', (select private.reading_json(r.id) from public.readings r
-                      where r.meter_id = m.id and r.status = 'accepted' and r.read_at > v_at
-                      order by r.read_at limit 1),
-        'history', (select coalesce(jsonb_agg(jsonb_build_object(
-                               'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers)
-                               order by h.read_at), '[]')
-                    from public.readings h
-                    where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
-                      and h.read_at > v_last.read_at - interval '400 days'),
-        'class_use', case when not exists (
-                              select 1 from public.readings h
-                              where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
-                                and h.read_at > v_last.read_at - interval '400 days' and h.read_on <> v_last.read_on)
-                          then private.class_use(m.tariff_id) end,
-        'same_day', exists (select 1 from public.readings r
-                            where r.meter_id = m.id and r.status = 'accepted' and r.read_on = (p ->> 'read_on')::date),
-        'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
-        'pricing', private.pricing_facts(m.id, m.registers, private.looks_back(m.tariff_id), v_tail, v_at,
-                                         (p ->> 'read_on')::date)
-            || jsonb_build_object('rolled_over', private.rolled_over(m.id, (select o.read_at from public.readings o where o.id = v_tail), v_at)));
-end $$;
+-- As before, and with whether the register rolled over before a read.
+create or replace function private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on, 'register_wh', r.register_wh,
+               'registers', r.registers, 'rolled_over', r.rolled_over, 'reissues', private.reissues(r.id)) order by r.read_at), '[]')
+    from public.readings r
+    where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at < p_until
+      and r.read_at > (select o.read_at from public.readings o where o.id = p_opening_id)
+$$;
 
 create or replace function public.monthly_bill_candidates(p jsonb) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -165,16 +124,14 @@ begin
         select t.id, private.looks_back(t.id) as looks_back from public.tariffs t
     ), chosen as materialized (
         select m.id as meter_id, m.serial, m.tariff_id, m.dials, m.multiplier_milli, m.registers, m.connected_w,
-               m.connected_va, to_jsonb(o) as opening, to_jsonb(k) as closing, private.reissues(o.id) as reissue_no,
-               o.id as opening_id, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on
+               m.connected_va, to_jsonb(o) as opening, to_jsonb(k) as closing, o.read_at as opened_at, private.reissues(o.id) as reissue_no,
+               o.id as opening_id, o.read_on as opened_on, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on
         from public.meters m
         cross join lateral (
             select r.id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
             where r.id = private.chain_tail(m.id)) o
         left join lateral (
-            select r.id, r.read_at, r.read_on, r.register_wh, r.registers,
-                   r.rolled_over or private.rolled_over(m.id, o.read_at, r.read_at) as rolled_over
-            from public.readings r
+            select r.id, r.read_at, r.read_on, r.register_wh, r.registers, r.rolled_over from public.readings r
             where r.meter_id = m.id and r.status = 'accepted'
               and r.read_at > o.read_at and r.read_on > o.read_on
               and r.read_on <= ($1 ->> 'month_end')::date
@@ -191,7 +148,10 @@ begin
         limit ($1 ->> 'limit')::integer
     )
     select jsonb_build_object('meters', coalesce(jsonb_agg(
-        to_jsonb(c) - array['opening_id', 'closing_id', 'closed_at', 'closed_on'] || jsonb_build_object(
+        to_jsonb(c) - array['opening_id', 'opened_on', 'opened_at', 'closing_id', 'closed_at', 'closed_on'] || jsonb_build_object(
+            -- Within a month nothing is split; but a person may have said that a register rolled over.
+            'between', case when c.closed_on - c.opened_on > 31 or private.rolled_over(c.meter_id, c.opened_at, c.closed_at)
+                then private.reads_between(c.meter_id, c.opening_id, c.closed_at) else '[]' end,
             -- Most meters have nothing to ask for: the call would be the dearest part of their row.
             'pricing', case when c.closing_id is null or (
                     c.registers = '[]' and not b.looks_back
@@ -203,3 +163,6 @@ begin
     $q$, v_which) into v_found using p;
     return v_found;
 end $$;
+
+revoke all on function private.rolled_over from public, anon, authenticated;
+grant execute on function private.rolled_over to service_role;
