@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
@@ -13,12 +13,17 @@ from services.domain.kept_usage import usage_json
 from services.domain.meter_book import MOST_PAST, looks_back, past_of
 from services.domain.metered_usage import usage_of
 from services.domain.metering import Metering, Register
+from services.domain.money import Money
 from services.domain.period import Period
 from services.domain.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
 from services.domain.records import PastBill, PricingFacts, Read, ReadBetween, TariffVersion
 
 # Ids made from what a bill is about: a second run of the same work makes the same bill.
 BILL_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/bill")
+
+
+# Far beyond any bill, and within what a database and a browser hold exactly (2^53).
+_MOST_MINOR: Final = 10**15
 
 
 class NoTariffInForce(UnableToPriceBill):
@@ -150,7 +155,7 @@ def draw_up_bill(
         opening=opening,
         closing=closing,
         consumption_wh=metering.wh,
-        rated=_price(parts, metering),
+        rated=_within_reason(_price(parts, metering)),
         reissue_no=reissue_no,
         issue=issue,
         usage=usage_json(metering, parts),
@@ -267,6 +272,17 @@ def _price(parts: Sequence[Part], metering: Metering) -> RatedBill:
         return rate_usage(tariff=part.tariff, usage=part.usage, period=part.period)
     except UnableToPriceBill as error:
         raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
+
+
+def _within_reason(rated: RatedBill) -> RatedBill:
+    amounts = (rated.total_minor, *(line.amount_minor for line in rated.lines))
+    largest = max(amounts, key=abs)
+    if abs(largest) > _MOST_MINOR:
+        raise UnableToPriceBill(
+            f"It would bill {Money(largest, rated.currency).display()}, more than any bill can: "
+            "check the meter's multiplier, its readings and the rates of its tariff."
+        )
+    return rated
 
 
 def version_in_force(versions: Sequence[TariffVersion], *, on: date) -> TariffVersion:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.discord import check_webhook
 from services.domain.energy import parse_kwh, parse_multiplier
-from services.domain.money import exponent
+from services.domain.money import exponent, scaled_text
 from services.domain.period import local_date, start_of_day
 from services.domain.registers import (
     check_registers,
@@ -43,6 +43,8 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOST_MULTIPLIER_MILLI = 1_000_000_000
 _MOST_DIALS = 9
+# A turn of the register times the multiplier, in Wh: sums of many bills still fit the database.
+_MOST_TURN_WH = 10**15
 _MOST_CONNECTED_W = 2_000_000_000
 _MANUAL = ("manual", "basic", "mechanical", "electronic", "digital", "analog", "analogue")
 _KINDS = {"smart": "smart"} | dict.fromkeys(_MANUAL, "manual")
@@ -104,6 +106,14 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
             check_fits_dials(opening_wh, dials)
         except ReadingTooLong as error:
             cells.refuse("opening_kwh", str(error))
+    multiplier_milli = cells.parsed("multiplier", _multiplier_milli)
+    if dials and multiplier_milli and 10**dials * multiplier_milli > _MOST_TURN_WH:
+        cells.refuse(
+            "multiplier",
+            f"of {scaled_text(multiplier_milli, places=3, trim=True)} with {dials} digits counts "
+            "more than any meter does: "
+            "one turn of the register may be at most 1,000,000,000,000 kWh.",
+        )
     opened_on = cells.parsed("opened_on", lambda text: _opened_on(text, local_date(now, zone)))
     row = {
         "row": cells.row,
@@ -114,7 +124,7 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
         "tariff_code": cells.identifier("tariff_code", most=64),
         "kind": cells.parsed("kind", _kind),
         "dials": dials,
-        "multiplier_milli": cells.parsed("multiplier", _multiplier_milli),
+        "multiplier_milli": multiplier_milli,
         "opening_wh": opening_wh,
         "opened_on": opened_on.isoformat() if opened_on else None,
         "opened_at": start_of_day(opened_on, zone).isoformat() if opened_on else None,

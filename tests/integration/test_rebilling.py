@@ -110,7 +110,7 @@ class TestReading:
         self, at: Correcting
     ) -> None:
         bills = at.chain("M1", 4)
-        wrong = at.closed_at(bills[2], "2900")
+        wrong = at.closed_at(bills[-1], "2900")
         plan = at.plan(wrong)
         assert plan.validation is not None
         assert plan.validation.verdict == "needs_review"
