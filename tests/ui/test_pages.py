@@ -511,7 +511,10 @@ class TestOffice:
         app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
         assert "Right reading (kWh)" in [field.label for field in app.text_input]
         app.segmented_control[0].select("Accept").run()
+        assert "say that the register rolled over" in words(app)
+        app.checkbox[0].check().run()
         assert "Bills **₹" in words(app)
+        assert "99,900 kWh" in words(app)
         app = press(app, "Accept and bill")
         assert "Say why" in words(app)
         fill(app, "Reason", "rollover seen")
