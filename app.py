@@ -13,12 +13,12 @@ from flask import Flask, Response, g, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 
 from scheduler import Scheduler
-from services.auth import NotAllowed, NotSignedIn, Principal, Role, require
-from services.bill_access import readable_bill, readable_bills
+from services.billing.bill_access import readable_bill, readable_bills
 from services.bootstrap import build_services
-from services.services import Services
+from services.container import Services
+from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, require
+from services.readings.submission import parse_submission
 from services.settings import load_settings
-from services.submission import parse_submission
 from services.web.asgi import utc_now
 from services.web.body import UnusableBody, read_bytes, read_json_object
 from services.web.callers import from_this_machine, principal_of

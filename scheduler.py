@@ -18,9 +18,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from services.container import Services
 from services.database.transport import DatabaseError
-from services.domain.period import local_date
-from services.domain.records import JobRun
 from services.jobs import meter_collection, monthly_bills, overdue_marking, payment_reminders
 from services.jobs.clock import (
     Clock,
@@ -38,7 +37,8 @@ from services.jobs.timetable import (
     next_of_every,
     next_of_latest,
 )
-from services.services import Services
+from services.quantities.period import local_date
+from services.records.jobs import JobRun
 
 log = logging.getLogger(__name__)
 

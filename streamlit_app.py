@@ -15,9 +15,8 @@ from streamlit.config import get_where_defined
 
 from app import create_app
 from scheduler import Scheduler
-from services.auth import Principal, SignInTickets
-from services.auth0 import sign_in_secrets
 from services.bootstrap import open_services, run_with, running
+from services.container import Services
 from services.database.embedded import EmbeddedPostgresError
 from services.database.embedded.locks import (
     AppLock,
@@ -25,15 +24,16 @@ from services.database.embedded.locks import (
     FileLocksUnavailable,
     claim_app,
 )
-from services.database.migrations import MigrationError
-from services.database.roles import UnableToPrepareRoles
+from services.database.schema.migrations import MigrationError
+from services.database.schema.roles import UnableToPrepareRoles
 from services.database.transport import DatabaseError
 from services.demo import NotADemoDatabase
 from services.graph import GraphFilling
-from services.passwordless import UnableToKeepLinks
-from services.services import Services
+from services.identity.auth import Principal, SignInTickets
+from services.identity.auth0 import sign_in_secrets
+from services.identity.passwordless import UnableToKeepLinks
+from services.identity.signing_key import UnableToUseSigningKey, load_or_create_signing_key
 from services.settings import Settings, SettingsError, load_settings
-from services.signing_key import UnableToUseSigningKey, load_or_create_signing_key
 from services.web.asgi import (
     LoopbackOnly,
     RefusedToListen,

@@ -18,14 +18,14 @@ from app import create_app
 from bench import bill_pdf, rating, rest_vs_direct
 from bench.utility import AGENT, load_meters, serial_of
 from services.bootstrap import MIGRATIONS, wire
-from services.database.direct import DirectTransport
+from services.container import Services
 from services.database.embedded import EmbeddedPostgres
-from services.database.migrations import apply_migrations
+from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
 from services.database.transport import Filter, Selection, Transport
-from services.services import Services
+from services.database.transports.postgres import DirectTransport
+from services.readings.submission import parse_submission
 from services.settings import load_settings
-from services.submission import parse_submission
 
 METERS = 10_000
 ROUNDS = 5

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
-from services.bill_archive import AT_ONCE
-from services.bill_pdf import (
+from services.bill_documents import (
     BillDocument,
     MonthOfUse,
     RegisterLine,
@@ -17,11 +16,12 @@ from services.bill_pdf import (
     Utility,
     render,
 )
-from services.bill_pdf.content import content_of
-from services.domain.period import Period, next_month
-from services.domain.rating import Usage, rate_usage
-from services.domain.tariff import parse_tariff
+from services.bill_documents.archive import AT_ONCE
+from services.bill_documents.content import content_of
+from services.quantities.period import Period, next_month
+from services.rating import Usage, rate_usage
 from services.settings import PROJECT_FOLDER
+from services.tariffs import parse_tariff
 
 A_ROUND = 200
 ROUNDS = 5

@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.domain.period import Period, next_month
-from services.domain.rating import (
+from services.quantities.period import Period, next_month
+from services.rating import (
     Series,
     TimeAxis,
     UsageBatch,
@@ -28,9 +28,9 @@ from services.domain.rating import (
     usage_from_series,
     wh_of_registers,
 )
-from services.domain.tariff import Tariff, day_number, parse_tariff
-from services.price import tariff_of_rate
 from services.settings import PROJECT_FOLDER
+from services.tariff_publishing.price_load import tariff_of_rate
+from services.tariffs import Tariff, day_number, parse_tariff
 
 ROUNDS = 5
 METERS = 1_000_000

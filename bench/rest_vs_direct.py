@@ -18,18 +18,18 @@ from psycopg import sql
 
 from bench.utility import AGENT, drawn_up_months, load_meters, serial_of
 from services.bootstrap import MIGRATIONS, wire
-from services.database.direct import DirectTransport
+from services.container import Services
 from services.database.embedded import EmbeddedPostgres
-from services.database.migrations import apply_migrations
-from services.database.rest import RestTransport
+from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
 from services.database.transport import Transport
-from services.domain.billing import NewBill
+from services.database.transports.postgres import DirectTransport
+from services.database.transports.supabase import RestTransport
 from services.importing.chunks import chunks_of
 from services.jobs.monthly_bills import BATCH
-from services.services import Services
+from services.readings.submission import parse_submission
+from services.records.bills import NewBill
 from services.settings import load_settings
-from services.submission import parse_submission
 from tests.contract.supabase_project import NoPostgrest, find_postgrest, supabase_project
 
 METERS = 10_000

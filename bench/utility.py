@@ -8,12 +8,13 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.auth import Principal, Role
-from services.domain.billing import NewBill, draw_up_bill
-from services.domain.metering import Register
-from services.domain.period import first_of_month, local_date, next_month, start_of_day
-from services.domain.records import TariffVersion
-from services.services import Services
+from services.billing.draw_up import draw_up_bill
+from services.container import Services
+from services.identity.auth import Principal, Role
+from services.quantities.period import first_of_month, local_date, next_month, start_of_day
+from services.records.bills import NewBill
+from services.records.readings import Register
+from services.records.tariffs import TariffVersion
 from services.settings import PROJECT_FOLDER
 
 AGENT = Principal("bench", Role.ENGINEER, None, "token")
@@ -82,7 +83,7 @@ def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> li
                 closing=one.closing,
                 tariffs=tariffs[one.tariff_id],
                 reissue_no=one.reissue_no,
-                issue=services.desk.issue(now),
+                issue=services.issuer.issue(now),
                 zone=services.settings.timezone,
             )
             owed = services.owed_steps.plan(bill_id=bill.id, kind="bill_issued")

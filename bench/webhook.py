@@ -26,16 +26,16 @@ import stripe
 from app import create_app
 from bench.utility import AGENT, drawn_up_months, load_meters
 from services.bootstrap import MIGRATIONS, wire
-from services.database.direct import DirectTransport
+from services.container import Services
 from services.database.embedded import EmbeddedPostgres
-from services.database.migrations import apply_migrations
+from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
-from services.domain.billing import NewBill
+from services.database.transports.postgres import DirectTransport
 from services.importing.chunks import chunks_of
 from services.jobs.monthly_bills import BATCH
-from services.services import Services
+from services.payments.stripe.events import translate
+from services.records.bills import NewBill
 from services.settings import load_settings
-from services.stripe_events import translate
 from tests.integration.api.serving import serving
 
 A_SECOND = 100

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from pages.shell import services
-from pages.words import file_name, plain
-from services.domain.records import Bill
+from pages.shared.format import file_name, plain
+from pages.shared.session import services
+from services.records.bills import Bill
 
 
 def show_download(bill: Bill) -> None:

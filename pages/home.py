@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from pages.shell import require_role
-from services.auth import Role
+from pages.registry import OVERVIEW, SUBMIT_READING
+from pages.shared.session import require_role
+from services.identity.auth import Role
 
 if require_role(Role.ENGINEER).role is Role.ADMIN:
-    st.switch_page("admin/overview.py")
-st.switch_page("engineer/submit_reading.py")
+    st.switch_page(OVERVIEW.script)
+st.switch_page(SUBMIT_READING.script)

@@ -4,64 +4,65 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shell import calm, services, sign_out, who_is_signed_in
-from pages.sign_in import show_no_role, show_sign_in, show_unavailable
-from pages.words import plain
-from services.auth import NotAllowed, NotSignedIn, Principal, Role, SignInUnavailable
+from pages import registry
+from pages.shared.format import plain
+from pages.shared.session import calm, services, sign_out, who_is_signed_in
+from pages.sign_ins.sign_in import show_no_role, show_sign_in, show_unavailable
+from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, SignInUnavailable
 
-# File, address, title, icon; by section, each with the role that sees it in the menu.
+# By section, each with the role that sees it in the menu.
 _SECTIONS = {
     "Field work": (
         Role.ENGINEER,
         (
-            ("engineer/submit_reading.py", "submit-reading", "Submit reading", "speed"),
-            ("engineer/my_readings.py", "my-readings", "My readings", "history"),
+            registry.SUBMIT_READING,
+            registry.MY_READINGS,
         ),
     ),
     "Office": (
         Role.ADMIN,
         (
-            ("admin/overview.py", "overview", "Overview", "monitoring"),
-            ("admin/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"),
-            ("admin/drafts.py", "drafts", "Drafts", "fact_check"),
-            ("admin/bills.py", "bills", "Bills", "receipt_long"),
+            registry.OVERVIEW,
+            registry.FLAGGED_READINGS,
+            registry.DRAFTS,
+            registry.BILLS,
         ),
     ),
     "Money": (
         Role.ADMIN,
         (
-            ("admin/customers.py", "customers", "Customers", "group"),
-            ("admin/payments.py", "payments", "Payments", "payments"),
-            ("admin/reconciliation.py", "reconciliation", "Reconciliation", "compare_arrows"),
-            ("admin/books.py", "books", "Month's books", "menu_book"),
+            registry.CUSTOMERS,
+            registry.PAYMENTS,
+            registry.RECONCILIATION,
+            registry.BOOKS,
         ),
     ),
     "System": (
         Role.ADMIN,
         (
-            ("admin/tariffs.py", "tariffs", "Tariffs", "price_change"),
-            ("admin/network.py", "network", "Network", "hub"),
-            ("admin/jobs.py", "jobs", "Jobs", "event_repeat"),
-            ("admin/notifications.py", "notifications", "Notifications", "notifications"),
-            ("admin/api_keys.py", "api-keys", "API keys", "key"),
-            ("admin/sign_ins.py", "sign-ins", "Sign-ins", "badge"),
-            ("admin/security_log.py", "security-log", "Security log", "security"),
-            ("admin/services.py", "services", "Services", "lan"),
+            registry.TARIFFS,
+            registry.NETWORK,
+            registry.JOBS,
+            registry.NOTIFICATIONS,
+            registry.API_KEYS,
+            registry.SIGN_INS,
+            registry.SECURITY_LOG,
+            registry.SERVICES,
         ),
     ),
 }
 # Reached from a list, so in no menu.
 _DETAILS = (
-    ("bill.py", "bill", "Bill"),
-    ("admin/payment.py", "payment", "Payment"),
-    ("admin/record_payment.py", "record-payment", "Record a payment"),
-    ("admin/stripe_events.py", "stripe-events", "Stripe's events"),
-    ("admin/customer.py", "customer", "Customer"),
-    ("admin/flagged_reading.py", "flagged-reading", "Flagged reading"),
-    ("admin/tariff.py", "tariff", "Tariff"),
-    ("admin/tariff_editor.py", "tariff-editor", "Write a tariff"),
-    ("admin/correct_bill.py", "correct-bill", "Correct a bill"),
-    ("admin/tariff_correction.py", "tariff-correction", "Correct a tariff"),
+    registry.BILL,
+    registry.PAYMENT,
+    registry.RECORD_PAYMENT,
+    registry.STRIPE_EVENTS,
+    registry.CUSTOMER,
+    registry.FLAGGED_READING,
+    registry.TARIFF,
+    registry.TARIFF_EDITOR,
+    registry.CORRECT_BILL,
+    registry.TARIFF_CORRECTION,
 )
 
 
@@ -93,8 +94,8 @@ def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
     def sign_in() -> None:
         show(reason)
 
-    paths = [path for _, pages in _SECTIONS.values() for _, path, _, _ in pages]
-    paths += [path for _, path, _ in _DETAILS]
+    paths = [page.path for _, pages in _SECTIONS.values() for page in pages]
+    paths += [page.path for page in _DETAILS]
     pages = [st.Page(sign_in, title="Sign in", url_path=path) for path in paths]
     home = st.Page(sign_in, title="Sign in", url_path="home", default=True)
     page = st.navigation([home, *pages], position="hidden")
@@ -104,22 +105,22 @@ def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
 
 def _menu(principal: Principal) -> dict[str, list[st.Page]]:
     """The pages by section; those of another role are hidden, and say so when they are opened."""
-    menu = {"": [st.Page("home.py", title="Home", default=True, visibility="hidden")]}
+    menu = {"": [st.Page(registry.HOME.script, title="Home", default=True, visibility="hidden")]}
     menu[""] += [
-        st.Page(file, url_path=path, title=title, visibility="hidden")
-        for file, path, title in _DETAILS
+        st.Page(page.script, url_path=page.path, title=page.title, visibility="hidden")
+        for page in _DETAILS
     ]
     for section, (role, pages) in _SECTIONS.items():
         seen = principal.role in {role, Role.ADMIN}
         menu[section if seen else ""] = menu.get(section if seen else "", []) + [
             st.Page(
-                file,
-                url_path=path,
-                title=title,
-                icon=f":material/{icon}:",
+                page.script,
+                url_path=page.path,
+                title=page.title,
+                icon=f":material/{page.icon}:",
                 visibility="visible" if seen else "hidden",
             )
-            for file, path, title, icon in pages
+            for page in pages
         ]
     return menu
 

@@ -11,33 +11,33 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
-from services.api_keys import DEFAULT_LIFETIME, UnusableName, make_api_key
-from services.auth import (
+from services.bootstrap import build_services, open_services, passwordless_for, tokens_for
+from services.container import Services
+from services.database.embedded import EmbeddedPostgresError
+from services.database.schema.migrations import MigrationError
+from services.database.transport import DatabaseError, TemporaryDatabaseError
+from services.demo import NotADemoDatabase, UnableToLoadDemo, load_demo_if_empty
+from services.identity.api_keys import DEFAULT_LIFETIME, UnusableName, make_api_key
+from services.identity.auth import (
     TOKEN_LIFETIME,
     Role,
     Scope,
     UnableToIssueToken,
 )
-from services.bootstrap import build_services, open_services, passwordless_for, tokens_for
-from services.database.embedded import EmbeddedPostgresError
-from services.database.migrations import MigrationError
-from services.database.transport import DatabaseError, TemporaryDatabaseError
-from services.demo import NotADemoDatabase, UnableToLoadDemo, load_demo_if_empty
-from services.domain.period import local_date
-from services.domain.rating import UnableToPriceBill
-from services.domain.tariff import InvalidTariff
+from services.identity.passwordless import UnableToKeepLinks
+from services.identity.signing_key import UnableToUseSigningKey
 from services.importing import Importer, WhatToImport
 from services.importing.load_file import DEFAULT_YEAR, YEARS, read_load
 from services.importing.numbers import DecimalSign
 from services.importing.source import UnreadableFile
 from services.importing.urdb import UnusableRate
+from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.jobs.clock import ClockInDoubt, ClockWatch
-from services.owed_work import FinalFailure, TemporaryFailure
-from services.passwordless import UnableToKeepLinks
-from services.price import price_load, tariff_of_file, tariff_of_rate
-from services.services import Services
+from services.quantities.period import local_date
+from services.rating import UnableToPriceBill
 from services.settings import Settings, SettingsError, load_settings
-from services.signing_key import UnableToUseSigningKey
+from services.tariff_publishing.price_load import price_load, tariff_of_file, tariff_of_rate
+from services.tariffs import InvalidTariff
 
 PROGRAM = "python -m services"
 MOST_PROBLEMS_SHOWN = 100

@@ -5,15 +5,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from services.account_desk import AccountDesk
-from services.auth import LocalTokens, SignInTickets, Tokens
-from services.auth0 import Auth0Tokens
-from services.bill_approval import BillApproval
-from services.bill_archive import BillArchive
-from services.bill_pdf import Utility
-from services.billing_desk import BillingDesk
-from services.cash_desk import CashDesk
-from services.checks import (
+from services.accounts.adjustments import AccountDesk
+from services.accounts.month_end import Books
+from services.bill_documents import Utility
+from services.bill_documents.archive import BillArchive
+from services.billing.approval import BillApproval
+from services.billing.issuing import BillIssuer
+from services.bootstrap_providers import Addresses, Outside, open_outside
+from services.container import Services
+from services.corrections.rebilling import Rebilling
+from services.corrections.tariff_correction import TariffCorrection
+from services.database.embedded import EmbeddedPostgres
+from services.database.schema.migrations import apply_migrations
+from services.database.schema.roles import prepare_roles
+from services.database.schema.schema_check import check_schema
+from services.database.service import DatabaseService
+from services.database.transport import Transport
+from services.database.transports.postgres import DirectTransport
+from services.demo import DemoHeadEnd, load_demo_if_empty
+from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
+from services.health.checks import (
     Auth0Check,
     Checks,
     DatabaseCheck,
@@ -21,36 +32,26 @@ from services.checks import (
     Runs,
     SchedulerCheck,
 )
-from services.database.direct import DirectTransport
-from services.database.embedded import EmbeddedPostgres
-from services.database.migrations import apply_migrations
-from services.database.roles import prepare_roles
-from services.database.schema_check import check_schema
-from services.database.service import DatabaseService
-from services.database.transport import Transport
-from services.demo import DemoHeadEnd, load_demo_if_empty
-from services.discord import Discord
-from services.disk import DiskCheck, DiskWarnings, DiskWatch
-from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
-from services.lapses import WatchedStep
-from services.month_books import Books
-from services.outside_wiring import Addresses, Outside, open_outside
-from services.owed_work import OwedSteps, StepHandler
-from services.passwordless import Passwordless, RoleChoices, SignInLinks
-from services.payment_received import PaymentReceived, open_payments
-from services.payments import StripePayments
-from services.reading_review import ReadingReview
-from services.reading_to_bill import ReadingToBill
-from services.rebilling import Rebilling
-from services.reconciliation import Reconciliation
-from services.refunds import Refunds
-from services.security_log import SecurityLog
-from services.services import Services
-from services.sessions import Sessions
+from services.health.disk import DiskCheck, DiskWarnings, DiskWatch
+from services.health.last_errors import WatchedStep
+from services.identity.auth import LocalTokens, SignInTickets, Tokens
+from services.identity.auth0 import Auth0Tokens
+from services.identity.passwordless import Passwordless, RoleChoices, SignInLinks
+from services.identity.security_log import SecurityLog
+from services.identity.sessions import Sessions
+from services.identity.signing_key import load_or_create_signing_key
+from services.messages.discord import Discord
+from services.outbox.outbox import OwedSteps, StepHandler
+from services.payments.office_payments import CashDesk
+from services.payments.payment_received import PaymentReceived, open_payments
+from services.payments.reconciliation import Reconciliation
+from services.payments.refunds import Refunds
+from services.payments.stripe.client import StripePayments
+from services.payments.stripe.listing import StripeReading
+from services.readings.assessment import ReadingAssessor
+from services.readings.reading_to_bill import ReadingToBill
+from services.readings.review import ReadingReview
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
-from services.signing_key import load_or_create_signing_key
-from services.stripe_reading import StripeReading
-from services.tariff_correction import TariffCorrection
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -162,7 +163,7 @@ def _open_database(
 
 def _open_supabase(settings: Settings) -> Transport:
     # Supabase's client takes a second to load, which only those who use it should wait.
-    from services.database.rest import RestTransport  # noqa: PLC0415
+    from services.database.transports.supabase import RestTransport  # noqa: PLC0415
 
     url, key = settings.supabase_url, settings.supabase_service_key
     if url is None or key is None:
@@ -206,20 +207,22 @@ def wire(
     owed_steps = OwedSteps(
         database=database, handlers=dict(outside.step_handlers), lease_seconds=lease_seconds
     )
-    desk = BillingDesk(
+    issuer = BillIssuer(
         zone=settings.timezone,
         due_days=settings.due_days,
         owed_steps=owed_steps,
-        ai=outside.ai,
         approval=settings.bill_approval,
         shortest_days=settings.shortest_bill_days,
-        unknown_daily_wh=settings.unknown_daily_wh,
+    )
+    assessor = ReadingAssessor(
+        issuer=issuer, ai=outside.ai, unknown_daily_wh=settings.unknown_daily_wh
     )
     payments = open_payments(settings, database, owed_steps)
     security_log = SecurityLog(database)
     rebilling = Rebilling(
         database=database,
-        desk=desk,
+        assessor=assessor,
+        issuer=issuer,
         owed_steps=owed_steps,
         back_billing_months=settings.back_billing_months,
     )
@@ -231,13 +234,14 @@ def wire(
         sessions=Sessions(database, security_log),
         security_log=security_log,
         owed_steps=owed_steps,
-        desk=desk,
-        reading_to_bill=ReadingToBill(database=database, desk=desk, owed_steps=owed_steps),
-        reading_review=ReadingReview(database=database, desk=desk, owed_steps=owed_steps),
+        assessor=assessor,
+        issuer=issuer,
+        reading_to_bill=ReadingToBill(database=database, assessor=assessor, owed_steps=owed_steps),
+        reading_review=ReadingReview(database=database, assessor=assessor, owed_steps=owed_steps),
         bill_archive=BillArchive(
             database, Utility(settings.utility_name, settings.utility_contact), settings.timezone
         ),
-        bill_approval=BillApproval(database=database, desk=desk, owed_steps=owed_steps),
+        bill_approval=BillApproval(database=database, issuer=issuer, owed_steps=owed_steps),
         books=Books(database=database, zone=settings.timezone),
         cash_desk=CashDesk(database, owed_steps, settings.timezone, settings.currency),
         account_desk=AccountDesk(database, owed_steps, settings.timezone, settings.currency),

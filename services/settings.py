@@ -21,8 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from services.domain.money import exponent
-from services.domain.use_limits import DEFAULT_DAILY_WH
+from services.quantities.money import exponent
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
@@ -191,7 +190,7 @@ class Settings(BaseModel):
         default=12, ge=1, le=240, description="a whole number of months from 1 to 240"
     )
     new_meter_daily_kwh: int = Field(
-        default=DEFAULT_DAILY_WH // 1000,
+        default=100,
         ge=1,
         le=1_000_000,
         description="a whole number of kWh from 1 to 1000000",

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 from services.ai.answers import NoAiAnswer, Usage
 from services.database.transport import DatabaseError
-from services.deadline import Deadline
-from services.domain.period import first_of_month, local_date, start_of_day
+from services.integrations.deadline import Deadline
+from services.quantities.period import first_of_month, local_date, start_of_day
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from services.ai.asking import ModelFault
 from services.ai.service import AiService
-from services.owed_work import FinalFailure, TemporaryFailure
+from services.integrations.failures import FinalFailure, TemporaryFailure
 
 CHECK_SECONDS: Final = 10.0
 

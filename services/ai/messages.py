@@ -9,9 +9,10 @@ from babel.dates import format_date
 
 from services.ai.answers import NoAiAnswer, plain_line
 from services.ai.questions import locale_of
-from services.domain.energy import format_kwh
-from services.domain.records import Bill, OwedKind
-from services.message_facts import NO_FACTS, Correction, Received
+from services.messages.facts import NO_FACTS, Correction, Received
+from services.quantities.energy import format_kwh
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
 
 if TYPE_CHECKING:
     from services.ai.service import AiService

@@ -11,12 +11,15 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 
 from services.ai.placeholders import PLACEHOLDERS
-from services.domain.billing import NewBill
-from services.domain.energy import format_kwh
-from services.domain.money import exponent, scaled_text
-from services.domain.period import Period
-from services.domain.records import ReadingContext, TariffVersion
-from services.domain.validation import ReadPoint, Validation, consumption_wh
+from services.metering.register_arithmetic import consumption_wh
+from services.metering.validation import Validation
+from services.quantities.energy import format_kwh
+from services.quantities.money import exponent, scaled_text
+from services.quantities.period import Period
+from services.records.bills import NewBill
+from services.records.readings import ReadPoint
+from services.records.submissions import ReadingContext
+from services.records.tariffs import TariffVersion
 
 Json = dict[str, Any]
 

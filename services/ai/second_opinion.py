@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from services.ai.answers import BillAnswer, NoAiAnswer, plain_line
-from services.domain.money import InvalidMoney, Money
-from services.domain.rating import RatedBill
+from services.quantities.money import InvalidMoney, Money
+from services.rating import RatedBill
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,14 @@ from services.ai.placeholders import LONGEST, UnfitText, fill_in
 from services.ai.prompt_files import Prompts
 from services.ai.questions import about_bill, about_message, about_reading
 from services.ai.second_opinion import SecondOpinion
-from services.database.ai_books import AiBooks
+from services.database.queries.ai_usage import AiBooks
 from services.database.transport import Transport
-from services.deadline import Deadline
-from services.domain.billing import NewBill
-from services.domain.records import Bill, ReadingContext, TariffVersion
-from services.domain.validation import Validation
-from services.message_facts import NO_FACTS
+from services.integrations.deadline import Deadline
+from services.messages.facts import NO_FACTS
+from services.metering.validation import Validation
+from services.records.bills import Bill, NewBill
+from services.records.submissions import ReadingContext
+from services.records.tariffs import TariffVersion
 from services.settings import Settings
 
 log = logging.getLogger(__name__)

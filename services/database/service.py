@@ -1,23 +1,23 @@
 """DatabaseService: every question and every write, over a transport of two methods."""
 
-from services.database.ai_books import AiBooks
-from services.database.queries_accounts import AccountQueries
-from services.database.queries_bills import BillQueries
-from services.database.queries_books import BookQueries
-from services.database.queries_corrections import CorrectionQueries
-from services.database.queries_desk import DeskQueries
-from services.database.queries_documents import DocumentQueries
-from services.database.queries_drafts import DraftQueries
-from services.database.queries_graph import GraphQueries
-from services.database.queries_imports import ImportQueries
-from services.database.queries_jobs import JobQueries
-from services.database.queries_keys import KeyQueries
-from services.database.queries_owed import OwedQueries
-from services.database.queries_readings import ReadingQueries
-from services.database.queries_reconciliation import ReconciliationQueries
-from services.database.queries_sessions import SessionQueries
-from services.database.queries_stripe import StripeQueries
-from services.database.queries_tariffs import TariffQueries
+from services.database.queries.account_lookups import DeskQueries
+from services.database.queries.accounts import AccountQueries
+from services.database.queries.ai_usage import AiBooks
+from services.database.queries.api_keys import KeyQueries
+from services.database.queries.bills import BillQueries
+from services.database.queries.corrections import CorrectionQueries
+from services.database.queries.documents import DocumentQueries
+from services.database.queries.drafts import DraftQueries
+from services.database.queries.graph import GraphQueries
+from services.database.queries.imports import ImportQueries
+from services.database.queries.jobs import JobQueries
+from services.database.queries.month_end import BookQueries
+from services.database.queries.outbox import OwedQueries
+from services.database.queries.readings import ReadingQueries
+from services.database.queries.reconciliation import ReconciliationQueries
+from services.database.queries.sessions import SessionQueries
+from services.database.queries.stripe_events import StripeQueries
+from services.database.queries.tariffs import TariffQueries
 from services.database.transport import Transport
 
 

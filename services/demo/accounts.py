@@ -7,10 +7,10 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
+from services.accounts.instalments import equal_parts
 from services.database.service import DatabaseService
 from services.demo.bills import MeterBills
 from services.demo.premises import Premises
-from services.domain.instalments import equal_parts
 
 Row = dict[str, Any]
 

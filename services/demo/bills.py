@@ -8,12 +8,13 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
+from services.billing.draw_up import draw_up_bill
 from services.demo.premises import Premises
 from services.demo.profile import spread
-from services.domain.billing import Issue, NewBill, draw_up_bill
-from services.domain.metering import Register
-from services.domain.period import next_month
-from services.domain.records import Read, TariffVersion
+from services.quantities.period import next_month
+from services.records.bills import Issue, NewBill
+from services.records.readings import Read, Register
+from services.records.tariffs import TariffVersion
 
 MONTHLY_JOB_AT = time(2)
 METHODS = ("mobile_money", "cash", "bank", "card", "mobile_money", "cheque")

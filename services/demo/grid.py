@@ -8,8 +8,8 @@ from typing import NamedTuple
 from services.demo.bills import MeterBills
 from services.demo.premises import Premises
 from services.demo.profile import spread
-from services.domain.billing import NewBill
-from services.domain.period import next_month
+from services.quantities.period import next_month
+from services.records.bills import NewBill
 
 # Between two rounds of the readers: a month that ended so long ago was read at every meter.
 _ROUND = timedelta(days=31)

@@ -14,7 +14,7 @@ from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.demo.premises import all_premises
 from services.demo.profile import Clock, Register, utc_now
-from services.domain.energy import format_kwh
+from services.quantities.energy import format_kwh
 
 _PATH = re.compile(r"/meters/([^/]+)/reading")
 

@@ -9,6 +9,7 @@ from itertools import groupby, zip_longest
 from typing import Any
 from uuid import uuid4
 
+from services.container import Services
 from services.database.errors import NotFound
 from services.demo.accounts import AccountStories
 from services.demo.bills import BillMaker, Cashier, MeterBills
@@ -22,10 +23,6 @@ from services.demo.premises import (
     all_premises,
 )
 from services.demo.reads import DemoMeter, demo_meter
-from services.domain.billing import NewBill
-from services.domain.energy import format_kwh
-from services.domain.period import local_date
-from services.domain.records import ReadingSource
 from services.importing import Importer, ImportReport
 from services.importing.grid_rows import (
     SUPPLY_COLUMNS,
@@ -34,7 +31,10 @@ from services.importing.grid_rows import (
 )
 from services.importing.reads import READING_COLUMNS
 from services.importing.rows import CUSTOMER_COLUMNS, METER_COLUMNS
-from services.services import Services
+from services.quantities.energy import format_kwh
+from services.quantities.period import local_date
+from services.records.bills import NewBill
+from services.records.readings import ReadingSource
 from services.settings import PROJECT_FOLDER
 
 ACTOR = "system:demo"

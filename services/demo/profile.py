@@ -10,7 +10,7 @@ from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from services.demo.premises import Premises
-from services.domain.period import local_date, start_of_day
+from services.quantities.period import local_date, start_of_day
 
 DAILY_USE = Path(__file__).with_name("daily_use.csv")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from services.outside import TIMEOUT_SECONDS, ServiceAway
+from services.integrations.http import TIMEOUT_SECONDS, ServiceAway
 
 if TYPE_CHECKING:
     from neo4j import Driver

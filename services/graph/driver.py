@@ -19,7 +19,7 @@ from neo4j.exceptions import (
 )
 
 from services.graph.bolt import AWAY, CALLS_AT_ONCE, SLOW, UNREADABLE, Json, Statement
-from services.outside import TIMEOUT_SECONDS, ServiceAway, ServiceRefused
+from services.integrations.http import TIMEOUT_SECONDS, ServiceAway, ServiceRefused
 
 T = TypeVar("T")
 

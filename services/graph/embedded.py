@@ -13,7 +13,7 @@ from services.database.embedded.access import HOST
 from services.database.embedded.locks import FileLock, make_data_folder
 from services.graph.bolt import StillStarting
 from services.graph.jvm import DATABASE, USER, Access, Jvm, Program, UnableToRunGraph, find_program
-from services.outside import ServiceAway, ServiceRefused
+from services.integrations.http import ServiceAway, ServiceRefused
 
 if TYPE_CHECKING:
     from neo4j import Driver

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from services.database.transport import DatabaseError
 from services.graph.graph import Graph, GraphSource
-from services.owed_work import FinalFailure, TemporaryFailure
+from services.integrations.failures import FinalFailure, TemporaryFailure
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from services.domain.money import round_half_up
 from services.graph import cypher
 from services.graph.answers import (
     GraphCounts,
@@ -27,7 +26,8 @@ from services.graph.shapes import (
     link_rows,
     node_rows,
 )
-from services.outside import TIMEOUT_SECONDS
+from services.integrations.http import TIMEOUT_SECONDS
+from services.quantities.money import round_half_up
 
 if TYPE_CHECKING:
     from neo4j import Driver

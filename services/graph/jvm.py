@@ -15,7 +15,7 @@ from typing import Final
 
 from services.database.embedded.access import HOST, free_port
 from services.database.embedded.cluster import command_line
-from services.outside import TIMEOUT_SECONDS
+from services.integrations.http import TIMEOUT_SECONDS
 
 PACKAGE: Final = "arcadedb_embedded"
 DATABASE: Final = "graph"

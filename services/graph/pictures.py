@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.domain.money import Money, scaled_text
-from services.domain.records import invoice_reference
 from services.graph.answers import GraphEdge, GraphNode, Neighbourhood
+from services.quantities.money import Money, scaled_text
+from services.records.bills import invoice_reference
 
 Properties = Mapping[str, Any]
 

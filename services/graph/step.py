@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.database.transport import TemporaryDatabaseError
-from services.domain.records import Bill, OwedKind
 from services.graph.graph import Graph, GraphSource
 from services.graph.opening import OpenedGraph
-from services.outside import ServiceAway, ServiceRefused
-from services.owed_work import StepDone
+from services.integrations.http import ServiceAway, ServiceRefused
+from services.outbox.outbox import StepDone
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from itertools import groupby, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.domain.energy import parse_kwh
-from services.domain.period import local_date
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id, parse_day
 from services.importing.table import Cells
+from services.quantities.energy import parse_kwh
+from services.quantities.period import local_date
 
 TRANSFORMER_COLUMNS = ("code", "name", "feeder_code")
 TRANSFORMER_OPTIONS = ("feeder_name", "rated_kva")

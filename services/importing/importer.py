@@ -9,8 +9,6 @@ from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseRefused
-from services.domain.records import ReadingSource, TariffVersion
-from services.domain.use_limits import DEFAULT_DAILY_WH
 from services.importing.chunks import chunks_of
 from services.importing.grid_rows import (
     SUPPLY_COLUMNS,
@@ -55,6 +53,9 @@ from services.importing.rows import (
 from services.importing.source import Source, UnreadableFile
 from services.importing.table import read_table
 from services.importing.tariff_files import tariff_rows
+from services.records.readings import ReadingSource
+from services.records.tariffs import TariffVersion
+from services.records.use_limits import DEFAULT_DAILY_WH
 
 Item = TypeVar("Item")
 Row = dict[str, Any]

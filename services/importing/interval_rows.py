@@ -7,11 +7,11 @@ from itertools import groupby, pairwise
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.domain.energy import parse_kwh
-from services.domain.period import start_of_day
 from services.importing.report import ImportProblem
 from services.importing.table import Cells
-from services.submission import EARLIEST
+from services.quantities.energy import parse_kwh
+from services.quantities.period import start_of_day
+from services.readings.submission import EARLIEST
 
 INTERVAL_COLUMNS = ("meter_serial", "start", "kwh")
 INTERVAL_OPTIONS = ("minutes",)

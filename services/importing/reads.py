@@ -8,22 +8,17 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.domain.records import ReadingSource, TariffVersion
-from services.domain.register_rules import RegisterRules, calendars_in_force
-from services.domain.registers import WrongRegisters, check_registers
-from services.domain.use_limits import DEFAULT_DAILY_WH, ClassUse, UseLimits
-from services.domain.validation import (
-    ReadingTooLong,
-    ReadPoint,
-    UnableToCompareReads,
-    Validation,
-    check_fits_dials,
-    validate_reading,
-)
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id
 from services.importing.table import Cells
-from services.submission import InvalidReading, parse_submission
+from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
+from services.metering.register_validation import RegisterRules, calendars_in_force
+from services.metering.registers import WrongRegisters, check_registers
+from services.metering.validation import UnableToCompareReads, Validation, validate_reading
+from services.readings.submission import InvalidReading, parse_submission
+from services.records.readings import ReadingSource, ReadPoint
+from services.records.tariffs import TariffVersion
+from services.records.use_limits import DEFAULT_DAILY_WH, ClassUse, UseLimits
 
 READING_COLUMNS = ("meter_serial", "reading_kwh", "read_at")
 READING_NUMBERS = ("reading_kwh",)

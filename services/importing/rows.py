@@ -6,20 +6,20 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from services.discord import check_webhook
-from services.domain.energy import parse_kwh, parse_multiplier
-from services.domain.money import exponent, scaled_text
-from services.domain.period import local_date, start_of_day
-from services.domain.registers import (
+from services.importing.table import TAKE_AWAY, Cells
+from services.messages.discord import check_webhook
+from services.messages.whatsapp import InvalidPhone, e164
+from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
+from services.metering.registers import (
     check_registers,
     measure_of,
     parse_registers,
     register_names,
 )
-from services.domain.validation import ReadingTooLong, check_fits_dials
-from services.importing.table import TAKE_AWAY, Cells
-from services.submission import EARLIEST
-from services.whatsapp import InvalidPhone, e164
+from services.quantities.energy import parse_kwh, parse_multiplier
+from services.quantities.money import exponent, scaled_text
+from services.quantities.period import local_date, start_of_day
+from services.readings.submission import EARLIEST
 
 CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
 CUSTOMER_OPTIONS = ("currency", "language", "discord_webhook", "whatsapp_opt_in")

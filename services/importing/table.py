@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.domain.spreadsheet import as_written
 from services.importing.numbers import AmbiguousNumber, DecimalSign, NumberStyle
 from services.importing.report import ImportProblem
 from services.importing.source import Source, UnreadableFile, read_text
+from services.quantities.spreadsheet import as_written
 
 Value = TypeVar("Value")
 

@@ -6,11 +6,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from services.domain.tariff import InvalidTariff, Tariff, parse_tariff
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id
 from services.importing.source import Source, UnreadableFile, read_text
 from services.importing.urdb import UnusableRate, is_urdb, rates_of, tariff_of
+from services.tariffs import InvalidTariff, Tariff, parse_tariff
 
 MOST_TARIFF_BYTES: Final = 20_000_000
 MOST_PROBLEMS: Final = 500

@@ -9,7 +9,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
-from services.domain.records import ClockState
+from services.records.jobs import ClockState
 
 Clock = Callable[[], datetime]
 

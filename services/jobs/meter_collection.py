@@ -7,16 +7,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.auth import Principal, Role
+from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseRefused, TemporaryDatabaseError
-from services.domain.records import Meter
-from services.domain.validation import ReadingTooLong
+from services.identity.auth import Principal, Role
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.integrations.head_end import HeadEnd
 from services.jobs.runs import Aside, AsideCode, JobContext, JobFailed, StopRequested, set_aside
-from services.owed_work import FinalFailure, TemporaryFailure
-from services.reading_to_bill import MeterTooBusy
-from services.smart_meters import HeadEnd
-from services.submission import InvalidReading, parse_submission
+from services.metering.register_arithmetic import ReadingTooLong
+from services.readings.submission import InvalidReading, parse_submission
+from services.records.readings import Meter
 
 log = logging.getLogger(__name__)
 

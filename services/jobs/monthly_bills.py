@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
 
+from services.billing.draw_up import draw_up_bills
 from services.database.errors import ChainMoved, RunTakenOver
-from services.database.queries import Json
+from services.database.queries.base import Json
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
-from services.domain.billing import NewBill, draw_up_bills
-from services.domain.metering import Register
-from services.domain.period import EmptyPeriod, first_of_month
-from services.domain.rating import UnableToPriceBill
-from services.domain.records import BillCandidate, TariffVersion
-from services.domain.tariff import InvalidTariff
-from services.domain.validation import is_a_fall
 from services.jobs import unbilled
 from services.jobs.runs import Aside, JobContext
+from services.metering.register_arithmetic import is_a_fall
+from services.quantities.period import EmptyPeriod, first_of_month
+from services.rating import UnableToPriceBill
+from services.records.bills import BillCandidate, NewBill
+from services.records.readings import Register
+from services.records.tariffs import TariffVersion
+from services.tariffs import InvalidTariff
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class _MonthlyBilling:
     @property
     def summary(self) -> str:
         """What the run makes, and for which month."""
-        what = "Drafts" if self.context.services.desk.approval else "Bills"
+        what = "Drafts" if self.context.services.issuer.approval else "Bills"
         return f"{what} for {self.month_start:%B %Y}."
 
     def go_through(self, only: Collection[str] | None = None) -> Meters:
@@ -192,17 +193,17 @@ class _MonthlyBilling:
                 closing=candidate.closing,
                 tariffs=self.tariffs.get(candidate.tariff_id, ()),
                 reissue_no=candidate.reissue_no,
-                issue=services.desk.issue_of_new(self.context.now),
+                issue=services.issuer.issue_of_new(self.context.now),
                 zone=services.settings.timezone,
                 facts=candidate.pricing,
-                shortest_days=services.desk.shortest_days,
+                shortest_days=services.issuer.shortest_days,
             )
         except (UnableToPriceBill, EmptyPeriod, InvalidTariff) as error:
             return unbilled.not_priced(candidate, error)
         except Exception:
             log.exception("the bill of meter %s could not be computed", candidate.serial)
             return unbilled.aside(candidate, UNEXPECTED)
-        return services.desk.with_all_owed([bill.unattended() for bill in bills])
+        return services.issuer.with_all_owed([bill.unattended() for bill in bills])
 
     def _store(self, bills: Sequence[NewBill], aside: Sequence[Aside], meters: Meters) -> list[str]:
         """Store a batch in one transaction; the meters to compute again."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, TypeVar
 
+from services.container import Services
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseError, TemporaryDatabaseError
-from services.domain.period import local_date
-from services.domain.records import JobRun
 from services.jobs.clock import Clock, utc_now
-from services.services import Services
+from services.quantities.period import local_date
+from services.records.jobs import JobRun
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from datetime import date
 
-from services.domain.billing import NewBill, NoTariffInForce
-from services.domain.energy import format_kwh
-from services.domain.records import BillCandidate, UnbilledFacts
-from services.domain.tariff import InvalidTariff
 from services.jobs.runs import Aside, AsideCode, set_aside
+from services.quantities.energy import format_kwh
+from services.records.bills import BillCandidate, NewBill
+from services.records.jobs import UnbilledFacts
+from services.records.tariffs import NoTariffInForce
+from services.tariffs import InvalidTariff
 
 Facts = Mapping[str, UnbilledFacts]  # by meter
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.auth import (
+from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
     Principal,

@@ -3,8 +3,8 @@
 import ipaddress
 from datetime import datetime
 
-from services.auth import NotSignedIn, Principal, Role, hash_api_key
-from services.services import Services
+from services.container import Services
+from services.identity.auth import NotSignedIn, Principal, Role, hash_api_key
 
 _LONGEST_KEY = 200
 

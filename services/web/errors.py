@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from werkzeug.exceptions import HTTPException
 
-from services.auth import NotAllowed, NotSignedIn, SignInUnavailable
+from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import (
     IdempotencyKeyReused,
     IllegalChange,
@@ -14,12 +14,13 @@ from services.database.errors import (
     ReadingConflict,
 )
 from services.database.transport import DatabaseRefused, DiskFull, TemporaryDatabaseError
-from services.domain.energy import InvalidEnergy
-from services.domain.validation import ReadingTooLong, UnableToCompareReads
-from services.payment_received import SignatureRefused
-from services.reading_to_bill import MeterTooBusy
-from services.stripe_events import NotAnEvent
-from services.submission import InvalidReading
+from services.identity.auth import NotAllowed, NotSignedIn, SignInUnavailable
+from services.metering.register_arithmetic import ReadingTooLong
+from services.metering.validation import UnableToCompareReads
+from services.payments.payment_received import SignatureRefused
+from services.payments.stripe.events import NotAnEvent
+from services.quantities.energy import InvalidEnergy
+from services.readings.submission import InvalidReading
 from services.web.body import UnusableBody
 
 log = logging.getLogger(__name__)

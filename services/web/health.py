@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from services.container import Services
 from services.database.transport import DatabaseError
-from services.disk import Room
-from services.services import Services
+from services.health.disk import Room
 
 NOT_CONFIGURED = "not configured"
 CONFIGURED = "configured"

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from services.passwordless import LINK_PATH, RENEWAL_LIFETIME
+from services.identity.passwordless import LINK_PATH, RENEWAL_LIFETIME
 
 CHOICE_COOKIE: Final = "role_choice"
 # The query by which the sign-in page learns that a link was of no use.

@@ -6,12 +6,13 @@ Amounts and energies are decimal strings, dates ISO 8601, instants ISO 8601 in U
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.domain.energy import format_kwh
-from services.domain.money import scaled_text
-from services.domain.rating import BillLine
-from services.domain.records import Bill, Reading
-from services.reading_to_bill import Submitted
-from services.steps import StepOutcome
+from services.outbox.steps import StepOutcome
+from services.quantities.energy import format_kwh
+from services.quantities.money import scaled_text
+from services.rating import BillLine
+from services.readings.reading_to_bill import Submitted
+from services.records.bills import Bill
+from services.records.readings import Reading
 
 Json = dict[str, Any]
 

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.auth import safe_return_path
-from services.auth0 import CALLBACK_PATH
+from services.identity.auth import safe_return_path
+from services.identity.auth0 import CALLBACK_PATH
 from services.web.asgi import forget_session
 
 LOGIN_PATH: Final = "/auth/login"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.database.direct import DirectTransport
-from services.database.rest import RestTransport
 from services.database.transport import Transport
+from services.database.transports.postgres import DirectTransport
+from services.database.transports.supabase import RestTransport
 from tests.contract.over import KINDS, over
 from tests.contract.supabase_project import (
     NoPostgrest,

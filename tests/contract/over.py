@@ -10,11 +10,12 @@ from uuid import uuid4
 import pytest
 
 from services.bootstrap import build_services
-from services.database.direct import DirectTransport
 from services.database.service import DatabaseService
-from services.domain.records import Bill, Read
+from services.database.transports.postgres import DirectTransport
+from services.readings.submission import parse_submission
+from services.records.bills import Bill
+from services.records.readings import Read
 from services.settings import load_settings
-from services.submission import parse_submission
 from tests.contract.supabase_project import supabase_project
 from tests.integration.conftest import NewDatabase
 from tests.integration.utility import ACTOR, ADMIN, Utility, make_utility
@@ -57,7 +58,7 @@ class Over:
             read_on=read.read_on,
             register_wh=read.register_wh,
         )
-        bill = services.desk.draw_up(context=context, closing=closing, now=now)
+        bill = services.issuer.draw_up(context=context, closing=closing, now=now)
         return replace(bill, issue=None, owed=None)
 
     def pay(self, bill: Bill, minor: int, *, payment_id: str | None = None) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from services.database.errors import IllegalChange, NotFound
 from services.database.transport import DatabaseRefused
-from services.domain.records import Bill
+from services.records.bills import Bill
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN
 

@@ -8,8 +8,8 @@ import pytest
 import requests
 from jose import jwt
 
-from services.database.rest import RestTransport
 from services.database.transport import DatabaseError
+from services.database.transports.supabase import RestTransport
 from tests.contract.conftest import NewProject
 from tests.contract.supabase_project import SupabaseProject
 from tests.integration.conftest import NewDatabase

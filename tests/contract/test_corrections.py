@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
+from services.corrections.plan import WrongReading
 from services.database.errors import ChainMoved, IllegalChange, NotFound
-from services.domain.tariff import parse_tariff
-from services.rebilling_plan import WrongReading
+from services.tariffs import parse_tariff
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN, KSEB
 

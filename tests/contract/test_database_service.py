@@ -22,9 +22,9 @@ from services.database.errors import (
     RunTakenOver,
 )
 from services.database.service import DatabaseService
-from services.domain.period import next_month
-from services.domain.tariff import parse_tariff
-from services.owed_work import FinalFailure, TemporaryFailure
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.quantities.period import next_month
+from services.tariffs import parse_tariff
 from tests.contract.over import Over, dsn_of
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, KSEB
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from services.database.errors import IllegalChange, NotFound
-from services.database.queries_drafts import DraftChoice, DraftFilter
-from services.domain.billing import Issue
-from services.domain.period import first_of_month, next_month, start_of_day
+from services.database.queries.drafts import DraftChoice, DraftFilter
+from services.quantities.period import first_of_month, next_month, start_of_day
+from services.records.bills import Issue
 from tests.contract.over import Json, Over
 from tests.integration.utility import ACTOR, ADMIN
 

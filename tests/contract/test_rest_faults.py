@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from services.database import rest
 from services.database.embedded.access import free_port
-from services.database.rest import RestTransport
 from services.database.transport import (
     DatabaseError,
     DatabaseRefused,
     Filter,
     TemporaryDatabaseError,
 )
+from services.database.transports import supabase as rest
+from services.database.transports.supabase import RestTransport
 
 KEY = "sb_secret_hush-hush-0123456789"
 PAGE = "<html>Bad gateway</html>"

@@ -11,13 +11,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
-from services.auth import Role
 from services.bootstrap import wire
-from services.database import rest
-from services.database.rest import RestTransport
+from services.bootstrap_providers import Outside
 from services.database.service import DatabaseService
-from services.outside_wiring import Outside
-from services.owed_work import OwedSteps, StepDone
+from services.database.transports import supabase as rest
+from services.database.transports.supabase import RestTransport
+from services.identity.auth import Role
+from services.outbox.outbox import OwedSteps, StepDone
 from tests.contract.supabase_project import supabase_project
 from tests.integration.api.talk import READING, answer_of, bearer, error_of
 from tests.integration.configured.servers import in_front_of

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from services.domain.records import Bill
-from services.domain.stripe_records import AppliedEvent
-from services.stripe_events import Told, translate
+from services.payments.stripe.events import Told, translate
+from services.records.bills import Bill
+from services.records.stripe_events import AppliedEvent
 from tests.contract.over import Json, Over
 from tests.integration.payments.told import AT, completed, event, refunded
 

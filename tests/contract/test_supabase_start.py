@@ -8,15 +8,15 @@ import pytest
 
 from services.bootstrap import MIGRATIONS, build_services
 from services.database.embedded.access import free_port
-from services.database.migrations import (
+from services.database.schema.migrations import (
     DatabaseNewerThanCode,
     MigrationError,
     apply_migrations,
     read_migrations,
 )
-from services.database.rest import RestTransport
-from services.database.schema_check import SchemaNotPushed
+from services.database.schema.schema_check import SchemaNotPushed
 from services.database.transport import DatabaseError, TemporaryDatabaseError
+from services.database.transports.supabase import RestTransport
 from services.settings import Settings, SettingsError, load_settings
 from tests.contract.conftest import NewProject
 from tests.contract.supabase_project import SupabaseProject

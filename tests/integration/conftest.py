@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 from services.database.embedded import EmbeddedPostgres
-from services.database.migrations import apply_migrations
+from services.database.schema.migrations import apply_migrations
 from tests.integration.server_process import OtherProcess, Start, enterable_folder, server_pid
 
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"

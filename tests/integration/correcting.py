@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.domain.meter_book import Correction
-from services.domain.records import Bill
-from services.rebilling import Rebilling
-from services.rebilling_plan import Plan, Wrong, WrongReading
+from services.corrections.plan import Plan, Wrong, WrongReading
+from services.corrections.rebilling import Rebilling
+from services.records.bills import Bill
+from services.records.corrections import Correction
 from tests.integration.utility import ADMIN, Utility, assert_one_chain
 
 STEP = timedelta(days=30)

@@ -10,8 +10,8 @@ import pytest
 
 import scheduler as scheduler_module
 from scheduler import Scheduler
+from services.container import Services
 from services.jobs.runs import Work
-from services.services import Services
 from tests.integration.utility import Utility
 
 OCT_1 = date(2026, 10, 1)

@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from services.domain.records import Bill, OwedKind
-from services.owed_work import StepDone, StepHandler
-from services.steps import StepOutcome
+from services.outbox.outbox import StepDone, StepHandler
+from services.outbox.steps import StepOutcome
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
 from tests.integration.utility import make_utility
 
 LEASE_SECONDS = 2

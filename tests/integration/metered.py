@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.importing import Importer, ImportReport, WhatToImport
-from services.reading_to_bill import Submitted
-from services.submission import parse_submission
+from services.readings.reading_to_bill import Submitted
+from services.readings.submission import parse_submission
 from tests.integration.utility import ACTOR, ENGINEER, Utility
 
 METERS = "serial,account_no,tariff_code,kind,dials,multiplier,opening_kwh,opened_on"

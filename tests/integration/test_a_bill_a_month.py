@@ -10,12 +10,13 @@ import pytest
 
 from app import create_app
 from scheduler import run_job
-from services.auth import NotAllowed, Role
-from services.domain.records import Bill, OwedKind
-from services.messages import TemplateWriter, WriteMessage
-from services.owed_work import StepDone
-from services.reading_review import CannotBillReading
-from services.reading_to_bill import Submitted
+from services.identity.auth import NotAllowed, Role
+from services.messages.templates import TemplateWriter, WriteMessage
+from services.outbox.outbox import StepDone
+from services.readings.reading_to_bill import Submitted
+from services.readings.review import CannotBillReading
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
 from tests.integration.api.talk import READING, answer_of, bearer
 from tests.integration.job_tools import AFTER_TWO, at_once, installed, tick_and_wait
 from tests.integration.utility import (

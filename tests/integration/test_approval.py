@@ -8,10 +8,11 @@ import pytest
 
 from app import create_app
 from scheduler import run_job
-from services.auth import Role
-from services.billing_desk import AS_DRAFT
-from services.domain.records import Bill, OwedKind
-from services.owed_work import StepDone
+from services.identity.auth import Role
+from services.outbox.outbox import StepDone
+from services.readings.assessment import AS_DRAFT
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
 from tests.integration.api.talk import READING, bearer
 from tests.integration.utility import ADMIN, Utility, assert_one_chain, make_utility
 

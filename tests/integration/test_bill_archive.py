@@ -9,9 +9,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from services.bill_pdf import BillDocument, MissingLetters, render
+from services.bill_documents import BillDocument, MissingLetters, render
 from services.database.errors import IllegalChange
-from services.domain.records import Bill
+from services.records.bills import Bill
 from tests.integration.test_bill_states import draft_of
 from tests.integration.utility import ADMIN, Utility, make_utility
 
@@ -80,7 +80,7 @@ def test_a_bill_that_cannot_be_printed_keeps_nobody_waiting(
             raise ValueError("no such glyph")
         return render(document)
 
-    monkeypatch.setattr("services.bill_archive.render", jammed)
+    monkeypatch.setattr("services.bill_documents.archive.render", jammed)
     assert archive.print_recent(now=utility.now, limit=20) == 2
     assert database.bill_document(good.id) is not None
     assert f"The PDF of bill {bad.id} could not be made." in caplog.text

@@ -9,10 +9,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from services.auth import NotAllowed
 from services.database.errors import IllegalChange, NotFound
-from services.domain.records import Bill, Read
-from services.submission import parse_submission
+from services.identity.auth import NotAllowed
+from services.readings.submission import parse_submission
+from services.records.bills import Bill
+from services.records.readings import Read
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 
@@ -41,7 +42,7 @@ def draft_of(utility: Utility, serial: str, kwh: int) -> str:
         read_on=read.read_on,
         register_wh=read.register_wh,
     )
-    bill = services.desk.draw_up(context=context, closing=closing, now=utility.now)
+    bill = services.issuer.draw_up(context=context, closing=closing, now=utility.now)
     services.database.store_job_bills(actor="test", bills=[replace(bill, issue=None, owed=None)])
     return bill.id
 

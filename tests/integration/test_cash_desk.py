@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from services.auth import NotAllowed
-from services.cash_desk import CashDesk, LooksLikeTwice, Receipt
-from services.cash_entries import InvalidEntry
 from services.database.errors import IllegalChange, NotFound
-from services.domain.records import Bill
+from services.identity.auth import NotAllowed
+from services.payments.entry_forms import InvalidEntry
+from services.payments.office_payments import CashDesk, LooksLikeTwice, Receipt
+from services.records.bills import Bill
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 TOTAL = 54_035  # of the bill of 117 kWh: ₹540.35

@@ -11,11 +11,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.auth import LocalTokens, Role, hash_api_key
 from services.database.embedded import EmbeddedPostgres
-from services.passwordless import SignInLinks
+from services.identity.auth import LocalTokens, Role, hash_api_key
+from services.identity.passwordless import SignInLinks
+from services.identity.signing_key import load_or_create_signing_key
 from services.settings import PROJECT_FOLDER, Settings
-from services.signing_key import load_or_create_signing_key
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -9,7 +9,7 @@ import pytest
 
 from app import create_app
 from scheduler import DateToCome, Scheduler, run_job
-from services.auth import Role
+from services.identity.auth import Role
 from services.jobs.clock import ClockInDoubt, ClockWatch, Uptime
 from tests.integration.job_tools import (
     AFTER_TWO,

@@ -13,22 +13,23 @@ from typing import Any
 
 import pytest
 
-from services.auth import Principal, Role
 from services.bootstrap import build_services
+from services.container import Services
 from services.database.transport import TemporaryDatabaseError
 from services.demo import DemoHeadEnd, NotADemoDatabase, load_demo_if_empty
 from services.demo import load as load_module
-from services.domain.accounts import LedgerEntry
-from services.domain.billing import version_in_force
-from services.domain.period import Period, local_date
-from services.domain.rating import rate
-from services.domain.records import Bill
-from services.domain.validation import ReadPoint, validate_reading
+from services.identity.auth import Principal, Role
 from services.importing import Importer
-from services.services import Services
+from services.integrations.head_end import HeadEnd
+from services.metering.validation import validate_reading
+from services.quantities.period import Period, local_date
+from services.rating import rate
+from services.readings.submission import parse_submission
+from services.records.bills import Bill
+from services.records.ledger import LedgerEntry
+from services.records.readings import ReadPoint
+from services.records.tariffs import version_in_force
 from services.settings import load_settings
-from services.smart_meters import HeadEnd
-from services.submission import parse_submission
 from tests.integration.balance import losses_permille
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)

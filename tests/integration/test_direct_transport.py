@@ -12,8 +12,6 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from services.database import direct
-from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
 from services.database.transport import (
     DatabaseError,
@@ -22,6 +20,8 @@ from services.database.transport import (
     FilterOp,
     TemporaryDatabaseError,
 )
+from services.database.transports import postgres as direct
+from services.database.transports.postgres import DirectTransport
 
 LARGE = 2**53 + 1
 FIRST_ID = "00000000-0000-4000-8000-000000000001"

@@ -12,14 +12,14 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from services import disk
-from services.database.direct import as_database_error
 from services.database.embedded import EmbeddedPostgres
 from services.database.transport import DiskFull
-from services.discord import Discord
-from services.disk import DiskCheck, DiskWarnings, DiskWatch, Room
-from services.outside import ServiceAway
-from services.owed_work import TemporaryFailure
+from services.database.transports.postgres import as_database_error
+from services.health import disk
+from services.health.disk import DiskCheck, DiskWarnings, DiskWatch, Room
+from services.integrations.failures import TemporaryFailure
+from services.integrations.http import ServiceAway
+from services.messages.discord import Discord
 from services.web.errors import problem_of
 
 MB = 1024 * 1024

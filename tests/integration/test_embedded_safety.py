@@ -7,9 +7,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.database.direct import DirectTransport
 from services.database.embedded import EmbeddedPostgres
-from services.database.roles import UnableToPrepareRoles, prepare_roles
+from services.database.schema.roles import UnableToPrepareRoles, prepare_roles
+from services.database.transports.postgres import DirectTransport
 from tests.integration.server_process import (
     server_pid,
     superuser_dsn,

@@ -8,12 +8,12 @@ import pytest
 
 from app import create_app
 from scheduler import run_job
-from services.auth import Role
-from services.billing_desk import AS_DRAFT
-from services.database.queries_drafts import DraftFilter
-from services.domain.drafts import signs_of
-from services.domain.money import Money
-from services.reading_review import ReadingReview
+from services.billing.draft_signs import signs_of
+from services.database.queries.drafts import DraftFilter
+from services.identity.auth import Role
+from services.quantities.money import Money
+from services.readings.assessment import AS_DRAFT
+from services.readings.review import ReadingReview
 from tests.integration.api.talk import READING, answer_of, bearer
 from tests.integration.correcting import Correcting
 from tests.integration.utility import ADMIN, Utility, assert_one_chain, make_utility

@@ -11,18 +11,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from services import bill_approval
-from services.auth import NotAllowed
-from services.bill_approval import DraftsChanged, IssuedTogether
-from services.billing_desk import BillingDesk
+from services.billing import approval as bill_approval
+from services.billing.approval import DraftsChanged, IssuedTogether
+from services.billing.draft_signs import signs_of
 from services.database.errors import IllegalChange
-from services.database.queries_drafts import DraftChoice, DraftFilter
+from services.database.queries.drafts import DraftChoice, DraftFilter
 from services.database.transport import TemporaryDatabaseError
-from services.domain.drafts import PastUse, signs_of
-from services.reading_review import ReasonMissing
-from services.reading_to_bill import ReadingToBill
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import NotAllowed
+from services.records.drafts import PastUse
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
-from tests.unit.test_drafts import draft as any_draft
+from tests.unit.records.test_drafts import draft as any_draft
 
 ALL = DraftChoice()
 
@@ -215,10 +214,11 @@ def test_only_administrators_issue_and_send_back(utility: Utility) -> None:
 
 def at_once(utility: Utility) -> Utility:
     """The same utility without approval, for what was billed before."""
-    desk: BillingDesk = replace(utility.services.desk, approval=False)
-    story = utility.services.reading_to_bill
-    story = ReadingToBill(database=story.database, desk=desk, owed_steps=story.owed_steps)
-    return Utility(replace(utility.services, desk=desk, reading_to_bill=story), utility.now)
+    issuer = replace(utility.services.issuer, approval=False)
+    assessor = replace(utility.services.assessor, issuer=issuer)
+    story = replace(utility.services.reading_to_bill, assessor=assessor)
+    services = replace(utility.services, issuer=issuer, assessor=assessor, reading_to_bill=story)
+    return Utility(services, utility.now)
 
 
 def test_a_draft_is_seen_against_the_last_bills_of_its_meter(utility: Utility) -> None:

@@ -15,11 +15,11 @@ import pytest
 
 from scheduler import JobAlreadyRunning, Scheduler, SchedulerNotRunning, run_job
 from services.bootstrap import build_services
+from services.container import Services
 from services.database.errors import RunTakenOver
 from services.jobs import monthly_bills
 from services.jobs.runs import JobContext, claim, perform
-from services.owed_work import OwedSteps
-from services.services import Services
+from services.outbox.outbox import OwedSteps
 from services.settings import PROJECT_FOLDER
 from tests.integration.job_tools import (
     AFTER_TWO,

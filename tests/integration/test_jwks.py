@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from services import jwks
-from services.auth import SignInUnavailable
-from services.jwks import KeysNotServed, SigningKeys, fetch_keys
+from services.identity import jwks
+from services.identity.auth import SignInUnavailable
+from services.identity.jwks import KeysNotServed, SigningKeys, fetch_keys
 from tests.oidc.keys import KeyServer, Signer, Weak, key_server, published, send
 
 ONE, TWO = Signer("one"), Signer("two")

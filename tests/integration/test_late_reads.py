@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from scheduler import run_job
+from services.container import Services
 from services.jobs import monthly_bills
-from services.services import Services
 from tests.integration.job_tools import (
     AFTER_TWO,
     NOV_1,

@@ -17,12 +17,12 @@ import psycopg
 import pytest
 
 from scheduler import run_job
+from services.container import Services
 from services.database.errors import RunTakenOver
-from services.domain.records import JobRun
+from services.integrations.head_end import HeadEnd, HeadEndAway, HeadEndRefused
 from services.jobs import meter_collection
 from services.jobs.runs import claim, perform
-from services.services import Services
-from services.smart_meters import HeadEnd, HeadEndAway, HeadEndRefused
+from services.records.jobs import JobRun
 from tests.integration.metered import Metered
 from tests.integration.utility import Utility, make_utility
 
@@ -201,7 +201,7 @@ def test_nobody_at_the_address_is_a_temporary_failure() -> None:
 def test_an_answer_that_takes_too_long_is_given_up_whether_silent_or_dripping(
     head_end: StandIn, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
-    monkeypatch.setattr("services.smart_meters.TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("services.integrations.head_end.TIMEOUT_SECONDS", 0.5)
     # A drop in time each time, but never done.
     setattr(head_end, field, {"silence_seconds": 1.5, "drip_seconds": 0.1}[field])
     began = time.monotonic()
@@ -295,7 +295,7 @@ def test_a_head_end_that_is_down_fails_the_run_instead_of_every_meter(
     utility: Utility, head_end: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(meter_collection, "MOST_FAILURES_IN_A_ROW", 5)
-    monkeypatch.setattr("services.smart_meters.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("services.integrations.head_end.PAUSE_SECONDS", 0.0)
     add_smart_meters(utility, *(f"S{n:02}" for n in range(20)))
     head_end.answers = lambda _: (503, "")
     run = collect(utility.services)

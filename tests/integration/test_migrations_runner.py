@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.database.migrations import (
+from services.database.schema.migrations import (
     DatabaseNewerThanCode,
     MigrationChanged,
     MigrationError,

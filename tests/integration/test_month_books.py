@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from services.auth import NotAllowed
+from services.accounts.month_end import Books
 from services.database.errors import IllegalChange
-from services.domain.books import AgedTotal, MonthBook
-from services.domain.records import Bill
-from services.month_books import Books
+from services.identity.auth import NotAllowed
+from services.records.bills import Bill
+from services.records.month_end import AgedTotal, MonthBook
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 # Months that are over, whenever the tests run: what the clock of the database says matters.

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from scheduler import run_job
-from services.domain.billing import NewBill
-from services.domain.records import JobRun
 from services.jobs import monthly_bills
-from services.reading_to_bill import Submitted
+from services.readings.reading_to_bill import Submitted
+from services.records.bills import NewBill
+from services.records.jobs import JobRun
 from tests.integration.utility import ADMIN, Utility, assert_one_chain, make_utility
 
 OCT_1 = date(2026, 10, 1)

@@ -8,17 +8,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.domain.records import Bill, OwedKind
-from services.owed_work import (
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.outbox.outbox import (
     LONGEST_PAUSE_SECONDS,
     MAX_ATTEMPTS,
-    FinalFailure,
     OwedSteps,
     StepDone,
     StepHandler,
-    TemporaryFailure,
     pause_seconds,
 )
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
 from tests.integration.utility import Utility, make_utility
 
 

@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from services.cash_entries import InvalidEntry
+from services.accounts.instalments import UnusablePlan
+from services.corrections.plan import WrongReading
 from services.database.errors import IllegalChange
-from services.domain.accounts import InstalmentPlan
-from services.domain.instalments import UnusablePlan
-from services.domain.records import Bill
 from services.jobs import overdue_marking
 from services.jobs.runs import claim, perform
-from services.rebilling_plan import WrongReading
+from services.payments.entry_forms import InvalidEntry
+from services.records.bills import Bill
+from services.records.ledger import InstalmentPlan
 from tests.integration.correcting import Correcting
 from tests.integration.test_bill_states import draft_of
 from tests.integration.test_cash_desk import TOTAL, Office, office

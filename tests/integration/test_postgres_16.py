@@ -10,7 +10,7 @@ import pytest
 from services.database.embedded import home as server_home
 from services.database.embedded.access import free_port
 from services.database.embedded.user import server_user
-from services.database.roles import prepare_roles
+from services.database.schema.roles import prepare_roles
 from tests.integration.utility import make_utility
 
 # A development package that brings the programs of Postgres 16.

@@ -12,15 +12,15 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from services.auth import NotAllowed
 from services.database.errors import ChainMoved, IllegalChange
-from services.domain.billing import NewBill
-from services.domain.period import Period
-from services.domain.rating import rate
-from services.domain.records import Read
-from services.domain.tariff import Tariff, parse_tariff
+from services.identity.auth import NotAllowed
 from services.importing.importer import Importer
-from services.tariff_publishing import publish, replay
+from services.quantities.period import Period
+from services.rating import rate
+from services.records.bills import NewBill
+from services.records.readings import Read
+from services.tariff_publishing.publishing import publish, replay
+from services.tariffs import Tariff, parse_tariff
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, KSEB, Utility, make_utility
 
 
@@ -153,7 +153,7 @@ class TestAtTheSameMoment:
 @pytest.fixture
 def draft(utility: Utility) -> Callable[[], NewBill]:
     """Call it for a bill of the meter M1, priced but not stored."""
-    database, desk = utility.services.database, utility.services.desk
+    database, issuer = utility.services.database, utility.services.issuer
     meter = utility.add_meter("M1")
     row: dict[str, Any] = {"id": str(uuid4()), "meter_id": meter, "register_wh": 1_117_000}
     row |= {"read_at": utility.now.isoformat(), "read_on": utility.today.isoformat()}
@@ -166,7 +166,7 @@ def draft(utility: Utility) -> Callable[[], NewBill]:
             meter_serial="M1", read_at=utility.now, read_on=utility.today
         )
         closing = Read.model_validate(read)
-        return desk.draw_up(context=context, closing=closing, now=utility.now)
+        return issuer.draw_up(context=context, closing=closing, now=utility.now)
 
     return draw_up
 

@@ -13,16 +13,16 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from services.auth import NotAllowed
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.plan import WrongBill, WrongReading, WrongTariff
+from services.corrections.rebilling import FiguresChanged, NotAcknowledged
 from services.database.errors import IllegalChange
 from services.database.transport import DatabaseRefused
-from services.domain.rebilling import CannotRebill
-from services.domain.records import Bill
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import NotAllowed
 from services.importing import Importer
-from services.owed_work import TemporaryFailure
-from services.reading_review import ReasonMissing
-from services.rebilling import FiguresChanged, NotAcknowledged
-from services.rebilling_plan import WrongBill, WrongReading, WrongTariff
+from services.integrations.failures import TemporaryFailure
+from services.records.bills import Bill
 from tests.integration.correcting import STEP, Correcting, ids
 from tests.integration.metered import Metered
 from tests.integration.test_bill_states import draft_of

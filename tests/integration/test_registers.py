@@ -11,12 +11,12 @@ import pytest
 
 from scheduler import run_job
 from services.database.errors import IdempotencyKeyReused, ReadingConflict
-from services.domain.rating import UnableToPriceBill
-from services.domain.tariff import parse_tariff
 from services.importing import Importer, WhatToImport
+from services.rating import UnableToPriceBill
+from services.readings.submission import InvalidReading, parse_submission
 from services.settings import PROJECT_FOLDER
-from services.submission import InvalidReading, parse_submission
-from services.tariff_publishing import replay
+from services.tariff_publishing.publishing import replay
+from services.tariffs import parse_tariff
 from tests.integration.conftest import NewDatabase
 from tests.integration.metered import METERS, TOU, Metered
 from tests.integration.utility import ADMIN, ENGINEER, make_utility

@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.domain.energy import format_kwh
-from services.domain.metering import RegisterFell
-from services.domain.rebilling import CannotRebill
-from services.rebilling_plan import WrongReading
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.plan import WrongReading
+from services.metering.measured import RegisterFell
+from services.quantities.energy import format_kwh
 from tests.integration.correcting import Correcting
 from tests.integration.utility import ADMIN, Utility, make_utility
 

@@ -11,8 +11,10 @@ from flask.testing import FlaskClient
 from jose import jwk, jws
 
 from app import create_app
-from services.api_keys import make_api_key
-from services.auth import (
+from services.database.errors import NotFound
+from services.database.transport import TemporaryDatabaseError
+from services.identity.api_keys import make_api_key
+from services.identity.auth import (
     LocalTokens,
     NotAllowed,
     NotSignedIn,
@@ -21,11 +23,9 @@ from services.auth import (
     UnableToIssueToken,
     session_of,
 )
-from services.database.errors import NotFound
-from services.database.transport import TemporaryDatabaseError
-from services.security_log import SecurityLog
-from services.sessions import CACHE_SECONDS, Sessions
-from services.signing_key import load_or_create_signing_key
+from services.identity.security_log import SecurityLog
+from services.identity.sessions import CACHE_SECONDS, Sessions
+from services.identity.signing_key import load_or_create_signing_key
 from tests.integration.api.talk import READING, answer_of, error_of
 from tests.integration.utility import Utility, make_utility
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.auth import NotAllowed
 from services.database.errors import (
     IdempotencyKeyReused,
     IllegalChange,
     NotFound,
     ReadingConflict,
 )
-from services.domain.validation import ReadingTooLong
-from services.steps import StepOutcome
-from services.submission import InvalidReading
+from services.identity.auth import NotAllowed
+from services.metering.register_arithmetic import ReadingTooLong
+from services.outbox.steps import StepOutcome
+from services.readings.submission import InvalidReading
 from tests.integration.utility import ADMIN, ENGINEER, Utility, assert_one_chain, make_utility
 
 

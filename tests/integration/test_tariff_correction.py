@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from services.auth import NotAllowed
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.tariff_correction import TariffCorrection, supposed_version
 from services.database.errors import ChainMoved, IllegalChange
-from services.domain.published_tariffs import PublishedVersion
-from services.domain.rebilling import CannotRebill
-from services.domain.tariff import Tariff, parse_tariff
-from services.reading_review import ReasonMissing
-from services.tariff_correction import TariffCorrection, supposed_version
-from services.tariff_publishing import publish
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import NotAllowed
+from services.records.tariffs import PublishedVersion
+from services.tariff_publishing.publishing import publish
+from services.tariffs import Tariff, parse_tariff
 from tests.integration.correcting import STEP, Correcting, ids
 from tests.integration.utility import ADMIN, ENGINEER, KSEB, make_utility
 
@@ -173,7 +173,7 @@ def test_a_bill_priced_before_a_correction_is_priced_again(at: Correcting) -> No
         actor="t", rows=[row | {"register_wh": 1_200_000, "status": "accepted", "validation": {}}]
     )
     closing = at.database.reading(row["id"])
-    stale = services.desk.draw_up(context=context, closing=closing, now=later.now)
+    stale = services.issuer.draw_up(context=context, closing=closing, now=later.now)
     assert len(stale.priced_by) == 2
     correct(at, versions(at)[0], "71.00")
     with pytest.raises(ChainMoved):

@@ -11,9 +11,9 @@ import pytest
 from scheduler import run_job
 from services.database.service import DatabaseService
 from services.database.transport import TemporaryDatabaseError
-from services.domain.records import JobRun
 from services.jobs import runs
 from services.jobs.runs import JobContext, JobFailed, claim
+from services.records.jobs import JobRun
 from tests.integration.job_tools import (
     AFTER_TWO,
     add_read_meters,

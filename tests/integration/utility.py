@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from services.auth import Principal, Role
 from services.bootstrap import build_services
-from services.domain.period import local_date, start_of_day
-from services.outside_wiring import Addresses
-from services.owed_work import StepHandler
-from services.reading_to_bill import Submitted
-from services.services import Services
+from services.bootstrap_providers import Addresses
+from services.container import Services
+from services.identity.auth import Principal, Role
+from services.outbox.outbox import StepHandler
+from services.quantities.period import local_date, start_of_day
+from services.readings.reading_to_bill import Submitted
+from services.readings.submission import parse_submission
 from services.settings import PROJECT_FOLDER, load_settings
-from services.submission import parse_submission
 
 KSEB = json.loads((PROJECT_FOLDER / "examples" / "tariffs" / "kseb-lt1a.json").read_text())
 ENGINEER = Principal("engineer-1", Role.ENGINEER, None, "token")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from services.domain.period import Period
-from services.domain.rating.usage import Usage
+from services.quantities.period import Period
+from services.rating.usage import Usage
 from tests.oracle.amounts import Amounts, fixed, minimum, percent, power_factor
 from tests.oracle.arithmetic import CURRENCY_PLACES, Json, half_up, to_multiple
 from tests.oracle.demand import demand, reactive

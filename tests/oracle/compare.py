@@ -6,9 +6,9 @@ from copy import deepcopy
 from dataclasses import asdict
 from fractions import Fraction
 
-from services.domain.period import Period
-from services.domain.rating import RatedBatch, RatedBill, Usage
-from services.domain.tariff import InvalidTariff, Tariff, parse_tariff
+from services.quantities.period import Period
+from services.rating import RatedBatch, RatedBill, Usage
+from services.tariffs import InvalidTariff, Tariff, parse_tariff
 from tests.oracle.arithmetic import Json, to_multiple
 from tests.oracle.bill import Line
 

@@ -4,7 +4,7 @@ from datetime import date
 from fractions import Fraction
 from itertools import pairwise
 
-from services.domain.period import Period
+from services.quantities.period import Period
 from tests.oracle.arithmetic import Json, shared
 from tests.oracle.calendars import period_names
 from tests.oracle.parts import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from services.domain.period import Period
+from services.quantities.period import Period
 from tests.oracle.arithmetic import Json
 from tests.oracle.calendars import period_at, period_names
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from services.domain.period import Period
-from services.domain.rating.usage import Usage
+from services.quantities.period import Period
+from services.rating.usage import Usage
 from tests.oracle.arithmetic import Json, half_up, is_one_month, month_count
 from tests.oracle.calendars import days_of_seasons, is_seasonal
 

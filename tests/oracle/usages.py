@@ -8,9 +8,9 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from services.domain.period import Period
-from services.domain.rating.usage import Usage, UsageBatch
-from services.domain.tariff import day_number
+from services.quantities.period import Period
+from services.rating.usage import Usage, UsageBatch
+from services.tariffs import day_number
 from tests.oracle.arithmetic import Json, half_up
 from tests.oracle.calendars import occurs, period_at
 

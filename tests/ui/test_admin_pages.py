@@ -12,13 +12,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.auth import Role, hash_api_key
-from services.auth0 import Auth0Tokens
 from services.bootstrap import build_services, run_with
+from services.container import Services
 from services.database.service import DatabaseService
 from services.database.transport import Selection, TemporaryDatabaseError
-from services.owed_work import TemporaryFailure
-from services.services import Services
+from services.identity.auth import Role, hash_api_key
+from services.identity.auth0 import Auth0Tokens
+from services.integrations.failures import TemporaryFailure
 from services.settings import PROJECT_FOLDER, load_settings
 from tests.oidc.keys import (
     AUDIENCE,
@@ -189,7 +189,7 @@ class TestFormBehindAuth0:
 class TestApiKeys:
     """Made on a page, shown once, revoked after a question."""
 
-    PAGE = "admin/api_keys.py"
+    PAGE = "system/api_keys.py"
 
     def make(self, services: Services, name: str) -> tuple[AppTest, str]:
         app = signed_in(services, Role.ADMIN, self.PAGE)
@@ -270,7 +270,7 @@ class Away:
 class TestServices:
     """Each system, whether it is used, whether it works, and a test of it."""
 
-    PAGE = "admin/services.py"
+    PAGE = "system/services.py"
 
     def test_each_system_is_tested_when_the_page_is_first_opened(self, services: Services) -> None:
         said = words(signed_in(services, Role.ADMIN, self.PAGE))
@@ -323,7 +323,7 @@ class TestServices:
         assert not app.title
 
 
-@pytest.mark.parametrize("page", ["admin/api_keys.py", "admin/services.py"])
+@pytest.mark.parametrize("page", ["system/api_keys.py", "system/services.py"])
 def test_a_page_run_past_the_menu_still_asks_who_is_there(page: str) -> None:
     app = AppTest.from_file(str(PROJECT_FOLDER / "pages" / page), default_timeout=20).run()
     assert words(app) == "Sign in first."

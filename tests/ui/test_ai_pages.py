@@ -12,11 +12,11 @@ from llmock.pytest_plugin import LLMock
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.auth import Role
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
-from services.domain.records import Reading
+from services.identity.auth import Role
 from services.importing import Importer
+from services.records.readings import Reading
 from services.settings import PROJECT_FOLDER
 from tests.integration.ai.advised import PRICES, Advised, bill, verdict
 
@@ -25,11 +25,11 @@ ENTRY = """
 import streamlit as st
 st.navigation(
     [
-        st.Page("bill.py", default=True), st.Page("admin/bills.py"), st.Page("home.py"),
-        st.Page("admin/services.py"), st.Page("engineer/my_readings.py"),
-        st.Page("admin/flagged_reading.py"), st.Page("admin/flagged_readings.py"),
-        st.Page("admin/record_payment.py"), st.Page("admin/customer.py"),
-        st.Page("admin/payment.py"), st.Page("admin/correct_bill.py"),
+        st.Page("bills/bill.py", default=True), st.Page("bills/bills.py"), st.Page("home.py"),
+        st.Page("system/services.py"), st.Page("readings/my_readings.py"),
+        st.Page("readings/flagged_reading.py"), st.Page("readings/flagged_readings.py"),
+        st.Page("payments/record_payment.py"), st.Page("customers/customer.py"),
+        st.Page("payments/payment.py"), st.Page("corrections/correct_bill.py"),
     ],
     position="hidden",
 ).run()
@@ -44,7 +44,7 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="billing-ai-pages-"))
     made.chmod(0o711)
     (made / "main.py").write_text(ENTRY)
-    for name in ("admin", "engineer", "bill.py", "home.py"):
+    for name in ("admin", "engineer", "bills/bill.py", "home.py"):
         (made / name).symlink_to(PROJECT_FOLDER / "pages" / name)
     yield made
     shutil.rmtree(made, ignore_errors=True)
@@ -86,7 +86,7 @@ def opened(folder: Path) -> Open:
         app.session_state["token"] = tokens.issue("some.one", role, advised.utility.now)
         for name, value in query.items():
             app.query_params[name] = value
-        return app.run() if page == "bill.py" else app.run().switch_page(page).run()
+        return app.run() if page == "bills/bill.py" else app.run().switch_page(page).run()
 
     return opened
 
@@ -117,7 +117,7 @@ def test_a_bill_shows_administrators_what_ai_made_of_it(
     llmock.reply(verdict()).reply(bill("541.00", energy="424.75"))
     made = advised.utility.submit("M1", 1117).bill
     assert made is not None
-    said = words(opened(advised, "bill.py", id=made.id))
+    said = words(opened(advised, "bills/bill.py", id=made.id))
     for part in (
         "Differs",
         "₹541.00",
@@ -126,7 +126,9 @@ def test_a_bill_shows_administrators_what_ai_made_of_it(
         "gpt-",
     ):
         assert part in said
-    assert "Second opinion" not in words(opened(advised, "bill.py", Role.ENGINEER, id=made.id))
+    assert "Second opinion" not in words(
+        opened(advised, "bills/bill.py", Role.ENGINEER, id=made.id)
+    )
 
 
 def test_a_held_bill_says_that_ai_is_why(advise: Advise, llmock: LLMock, opened: Open) -> None:
@@ -135,7 +137,7 @@ def test_a_held_bill_says_that_ai_is_why(advise: Advise, llmock: LLMock, opened:
     llmock.reply(verdict()).reply(bill("900.00"))
     made = advised.utility.submit("M1", 1117).bill
     assert made is not None
-    said = words(opened(advised, "bill.py", id=made.id))
+    said = words(opened(advised, "bills/bill.py", id=made.id))
     assert "This bill is a **draft**" in said
     assert "It is too far apart, so the bill was held as a draft." in said
 
@@ -148,7 +150,7 @@ def test_the_month_of_ai_is_counted_beside_its_budget(
         advised.utility.add_meter(serial)
         llmock.reply(verdict()).reply(bill(total))
         assert advised.utility.submit(serial, 1117).bill
-    said = words(opened(advised, "admin/services.py"))
+    said = words(opened(advised, "system/services.py"))
     assert "1 agreed, 1 differed" in said
     tokens = advised.books.spending(since=advised.utility.now.replace(day=1, hour=0))
     assert f"{tokens['prompt_tokens']:,} in, {tokens['completion_tokens']:,} out" in said
@@ -165,8 +167,8 @@ def test_when_the_budget_has_stopped_ai_it_is_said_and_bills_have_no_second_opin
     llmock.reply(verdict())
     made = advised.utility.submit("M1", 1117).bill
     assert made is not None
-    assert "Second opinion" not in words(opened(advised, "bill.py", id=made.id))
-    said = words(opened(advised, "admin/services.py"))
+    assert "Second opinion" not in words(opened(advised, "bills/bill.py", id=made.id))
+    said = words(opened(advised, "system/services.py"))
     assert "This month's budget is spent: AI is not asked again before 1 " in said
 
 
@@ -175,7 +177,7 @@ def test_an_imported_reading_costs_nothing_until_somebody_asks_about_it(
 ) -> None:
     advised = advise()
     reading = flagged_import(advised)
-    app = opened(advised, "admin/flagged_reading.py", id=reading.id)
+    app = opened(advised, "readings/flagged_reading.py", id=reading.id)
     assert "AI finds" not in words(app)
     assert llmock.requests == []
     llmock.reply(verdict("suspicious", confidence=93, reason="The register fell."))
@@ -191,7 +193,7 @@ def test_an_ai_that_gives_no_answer_may_be_asked_again(
 ) -> None:
     advised = advise()
     reading = flagged_import(advised)
-    app = opened(advised, "admin/flagged_reading.py", id=reading.id)
+    app = opened(advised, "readings/flagged_reading.py", id=reading.id)
     llmock.fail(500)
     app.button(key=f"ask-ai-on-{reading.id}").click().run()
     assert "AI gave no answer" in words(app)
@@ -207,6 +209,6 @@ def test_what_ai_said_when_the_reading_came_in_is_shown_and_not_asked_again(
     advised.utility.add_meter("M1")
     llmock.reply(verdict("plausible", reason="The meter was replaced."))
     reading = advised.utility.submit("M1", 900).reading
-    app = opened(advised, "admin/flagged_reading.py", id=reading.id)
+    app = opened(advised, "readings/flagged_reading.py", id=reading.id)
     assert "AI finds it plausible (90% sure): The meter was replaced." in words(app)
     assert not [b for b in app.button if b.label == "Ask AI about this reading"]

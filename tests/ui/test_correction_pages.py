@@ -11,19 +11,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.auth import Role
 from services.bootstrap import build_services, run_with
-from services.domain.tariff import parse_tariff
-from services.rebilling_plan import WrongTariff
-from services.services import Services
+from services.container import Services
+from services.corrections.plan import WrongTariff
+from services.identity.auth import Role
 from services.settings import load_settings
+from services.tariffs import parse_tariff
 from tests.integration.correcting import Correcting
 from tests.integration.utility import KSEB, Utility
 from tests.ui.test_pages import now, press, signed_in, words
 
 pytestmark = pytest.mark.postgres
 
-BILL, TARIFF = "admin/correct_bill.py", "admin/tariff_correction.py"
+BILL, TARIFF = "corrections/correct_bill.py", "tariffs/tariff_correction.py"
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_corrected_read_shows_before_and_after_then_both_bills_lead_to_each_ot
     assert made.replaces_id == bills[1].id
     assert f"Bill {made.reference}" in words(app)
     for bill_id in (bills[1].id, made.id):
-        assert "two digits were swapped" in words(visit("bill.py", id=bill_id))
+        assert "two digits were swapped" in words(visit("bills/bill.py", id=bill_id))
     at.check("P1")
 
 
@@ -164,7 +164,7 @@ def test_a_corrected_version_lists_its_bills_until_they_are_made_anew(
     write(app, "Reason", "misprint")
     press(app, "Correct this version")
     assert "**1 bill** of 1 meter" in words(app)
-    assert "Make them anew" in words(visit("admin/tariff.py", code="OTHER"))
+    assert "Make them anew" in words(visit("tariffs/tariff.py", code="OTHER"))
     press(app, "Make them anew")
     assert "All bills are priced by the versions as they are now" in words(app)
     (made,) = at.utility.bills_of("P5")

@@ -13,21 +13,21 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.auth import Role
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
+from services.identity.auth import Role
 from services.settings import PROJECT_FOLDER
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
 import streamlit as st
-from pages.shell import calm
+from pages.shared.session import calm
 page = st.navigation(
     [
-        st.Page("admin/drafts.py", default=DRAFTS),
-        st.Page("admin/books.py", default=not DRAFTS),
-        st.Page("bill.py"),
+        st.Page("drafts/drafts.py", default=DRAFTS),
+        st.Page("month_end/books.py", default=not DRAFTS),
+        st.Page("bills/bill.py"),
         st.Page("home.py"),
     ],
     position="hidden",
@@ -78,7 +78,7 @@ def shown() -> Iterator[Shown]:
     for name in ("drafts", "books"):
         entry = ENTRY.replace("not DRAFTS", str(name != "drafts"))
         (folder / f"{name}.py").write_text(entry.replace("DRAFTS", str(name == "drafts")))
-    for name in ("admin", "bill.py", "home.py"):
+    for name in ("admin", "bills/bill.py", "home.py"):
         (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
     yield Shown(utility, folder)
     assert utility.services.database.check_ledger()["problems"] == []

@@ -13,26 +13,26 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.auth import Role
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
-from services.domain.accounts import Payment
-from services.domain.records import Bill
+from services.identity.auth import Role
+from services.records.bills import Bill
+from services.records.ledger import Payment
 from services.settings import PROJECT_FOLDER
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 pytestmark = pytest.mark.postgres
 PAGES = (
-    "admin/payments.py",
-    "admin/payment.py",
-    "admin/record_payment.py",
-    "admin/customers.py",
-    "admin/customer.py",
+    "payments/payments.py",
+    "payments/payment.py",
+    "payments/record_payment.py",
+    "customers/customers.py",
+    "customers/customer.py",
 )
 # Whatever these link to.
 _FOLDER = PROJECT_FOLDER / "pages"
 OTHERS = (
-    "bill.py",
+    "bills/bill.py",
     "home.py",
     *(f"{page.parent.name}/{page.name}" for page in _FOLDER.glob("*/[a-z]*.py")),
 )
@@ -93,7 +93,7 @@ def dsn_and_folder() -> Iterator[tuple[str, Path]]:
     folder.chmod(0o711)
     server = EmbeddedPostgres(folder / "data")
     server.start()
-    for name in ("admin", "engineer", "bill.py", "home.py"):
+    for name in ("admin", "engineer", "bills/bill.py", "home.py"):
         (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
     yield server.database("money"), folder
     server.stop()
@@ -142,7 +142,7 @@ def test_an_engineer_is_told_that_it_is_for_administrators(office: Office, file:
 
 def test_a_payment_is_recorded_and_its_page_is_the_receipt(office: Office) -> None:
     bill = office.new_bill()
-    app = office.open("admin/record_payment.py", bill=bill.id)
+    app = office.open("payments/record_payment.py", bill=bill.id)
     assert f"{bill.reference}" in words(app)
     receipt = words(press(app, "Record the payment"))
     assert "The payment of **₹540.35** is recorded." in receipt
@@ -153,7 +153,7 @@ def test_a_payment_is_recorded_and_its_page_is_the_receipt(office: Office) -> No
 
 def test_bad_input_gets_a_sentence_and_the_form_keeps_what_was_typed(office: Office) -> None:
     bill = office.new_bill()
-    app = office.open("admin/record_payment.py", bill=bill.id)
+    app = office.open("payments/record_payment.py", bill=bill.id)
     app.selectbox[0].set_value("cheque")
     app = press(fill(app, Amount="540.35"), "Record the payment")
     assert "Give the number of the cheque" in words(app)
@@ -168,7 +168,7 @@ def test_bad_input_gets_a_sentence_and_the_form_keeps_what_was_typed(office: Off
 def test_one_just_like_another_is_asked_about_and_recorded_when_meant(office: Office) -> None:
     bill = office.new_bill()
     office.pay(bill, "100")
-    app = fill(office.open("admin/record_payment.py", bill=bill.id), Amount="100")
+    app = fill(office.open("payments/record_payment.py", bill=bill.id), Amount="100")
     app = press(app, "Record the payment")
     assert "A payment just like this one is there already" in words(app)
     assert office.now_of(bill).amount_paid_minor == 10_000
@@ -178,20 +178,20 @@ def test_one_just_like_another_is_asked_about_and_recorded_when_meant(office: Of
 
 def test_who_pays_is_looked_for(office: Office) -> None:
     bill, other = office.new_bill(), office.new_bill()
-    app = press(fill(office.open("admin/record_payment.py"), Who_pays="House"), "Find")
+    app = press(fill(office.open("payments/record_payment.py"), Who_pays="House"), "Find")
     assert "Several fit" in words(app)
     app = press(fill(app, Who_pays="nobody at all"), "Find")
     assert "Nobody is found" in words(app)
     app = press(fill(app, Who_pays=bill.reference), "Find")
     assert app.query_params["bill"] == bill.id
-    app = press(fill(office.open("admin/record_payment.py"), Who_pays=other.account_no), "Find")
+    app = press(fill(office.open("payments/record_payment.py"), Who_pays=other.account_no), "Find")
     assert app.query_params["customer"] == other.customer_id
 
 
 def test_a_payment_is_refunded_in_part_and_the_rest_reversed(office: Office) -> None:
     bill = office.new_bill()
     payment = office.pay(bill, "540.35")
-    app = office.open("admin/payment.py", id=payment.id)
+    app = office.open("payments/payment.py", id=payment.id)
     assert "At most **₹540.35** can still go back" in words(app)
     assert "why" in words(press(fill(app, Amount="40.35"), "Refund")).lower()
     refund = [one for one in app.text_input if one.label == "Reason"]
@@ -212,7 +212,7 @@ def test_a_payment_is_refunded_in_part_and_the_rest_reversed(office: Office) -> 
 
 def test_a_refund_of_more_than_is_left_is_refused_and_kept_on_the_form(office: Office) -> None:
     payment = office.pay(office.new_bill(), "100")
-    app = fill(office.open("admin/payment.py", id=payment.id), Amount="100.01")
+    app = fill(office.open("payments/payment.py", id=payment.id), Amount="100.01")
     next(one for one in app.text_input if one.label == "Reason").set_value("asked")
     app = press(app, "Refund")
     assert "more than what is left" in words(app)
@@ -221,7 +221,7 @@ def test_a_refund_of_more_than_is_left_is_refused_and_kept_on_the_form(office: O
 
 def test_what_a_payment_paid_is_taken_off_and_put_to_a_bill_again(office: Office) -> None:
     bill = office.new_bill()
-    app = office.open("admin/payment.py", id=office.pay(bill, "100").id)
+    app = office.open("payments/payment.py", id=office.pay(bill, "100").id)
     app = press(app, "Take it off")
     assert "unapplied" in words(app)
     assert office.now_of(bill).amount_paid_minor == 0
@@ -248,10 +248,10 @@ def test_a_payment_of_nobody_known_is_flagged_first_assigned_and_settled(
             " (%s, 'unknown_bill', 'It says *bill 9*'), (%s, 'amount_differs', 'Odd')",
             (payment, payment),
         )
-    said = words(office.open("admin/payments.py", status="Unidentified"))
+    said = words(office.open("payments/payments.py", status="Unidentified"))
     assert "Nobody knows which bill or account it is for. It says *bill 9*" in said
     assert "1 payment" in said
-    app = office.open("admin/payment.py", id=payment)
+    app = office.open("payments/payment.py", id=payment)
     app = press(fill(app, Bill_or="INV-999999"), "Put it in that account")
     assert "no bill INV-999999" in words(app)
     app = press(fill(app, Bill_or=bill.reference), "Put it in that account")
@@ -267,11 +267,11 @@ def test_a_payment_of_nobody_known_is_flagged_first_assigned_and_settled(
 def test_the_customers_are_found_and_shown_with_what_they_owe(office: Office) -> None:
     bill = office.new_bill()
     office.pay(bill, "600")
-    said = words(office.open("admin/customers.py", q=bill.account_no))
+    said = words(office.open("customers/customers.py", q=bill.account_no))
     assert "1 customer" in said
     assert "₹59.65 in credit" in said
     assert "No customer fits." in words(
-        office.open("admin/customers.py", q=bill.account_no, owing="true")
+        office.open("customers/customers.py", q=bill.account_no, owing="true")
     )
 
 
@@ -280,7 +280,7 @@ def test_an_account_shows_open_bills_statement_and_timeline(office: Office) -> N
     office.pay(bill, "100", method="bank", reference="T*1")
 
     def view(name: str) -> str:
-        return words(office.open("admin/customer.py", id=bill.customer_id, view=name))
+        return words(office.open("customers/customer.py", id=bill.customer_id, view=name))
 
     assert "Owes ₹440.35" in view("Open")
     assert f"**{bill.reference}**" in view("Open")
@@ -294,7 +294,7 @@ def test_an_account_shows_open_bills_statement_and_timeline(office: Office) -> N
 
 def test_credits_fees_and_deposits_are_given_and_taken_back(office: Office) -> None:
     bill = office.new_bill()
-    app = office.open("admin/customer.py", id=bill.customer_id, view="Change")
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Change")
     fields = [one for one in app.text_input if one.label in ("Amount (INR)", "What for")]
     for field_of, typed in zip(fields[:4], ("", "", "50", "Reconnection"), strict=True):
         field_of.set_value(typed)
@@ -306,7 +306,7 @@ def test_credits_fees_and_deposits_are_given_and_taken_back(office: Office) -> N
     assert database.account(bill.customer_id).balance_minor == 54_035
     app.text_input[4].set_value("600")
     assert "The deposit of **₹600.00** is recorded." in words(press(app, "Take the deposit"))
-    app = office.open("admin/customer.py", id=bill.customer_id, view="Change")
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Change")
     next(one for one in app.text_input if one.label == "Why").set_value("Moved out")
     assert "The deposit has paid what is open." in words(press(app, "Use it"))
     assert office.now_of(bill).status == "paid"
@@ -314,13 +314,13 @@ def test_credits_fees_and_deposits_are_given_and_taken_back(office: Office) -> N
 
 def test_a_plan_is_shown_agreed_and_cancelled(office: Office) -> None:
     bill = office.new_bill()
-    app = office.open("admin/customer.py", id=bill.customer_id, view="Plans")
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Plans")
     assert "₹180.13" in words(press(app, "Show the instalments"))
     app = press(app, "Agree on this plan")
     assert "The plan is agreed." in words(app)
     (plan,) = office.utility.services.database.plans(customer_id=bill.customer_id)
     assert [i.amount_minor for i in plan.instalments] == [18_013, 18_011, 18_011]
-    assert "In an instalment plan" in words(office.open("bill.py", id=bill.id))
+    assert "In an instalment plan" in words(office.open("bills/bill.py", id=bill.id))
     next(one for one in app.text_input if one.label == "Why").set_value("paid at once")
     assert "The plan is cancelled." in words(press(app, "Cancel the plan"))
 
@@ -328,9 +328,9 @@ def test_a_plan_is_shown_agreed_and_cancelled(office: Office) -> None:
 def test_a_bill_shows_its_payments_and_the_way_to_another(office: Office) -> None:
     bill = office.new_bill()
     office.pay(bill, "100", method="bank", reference="T1")
-    said = words(office.open("bill.py", id=bill.id))
+    said = words(office.open("bills/bill.py", id=bill.id))
     assert "₹100.00 · Bank transfer" in said
     assert "Record a payment" in said
     assert "The customer's account" in said
     office.pay(bill, "440.35")
-    assert "Record a payment" not in words(office.open("bill.py", id=bill.id))
+    assert "Record a payment" not in words(office.open("bills/bill.py", id=bill.id))

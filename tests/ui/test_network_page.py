@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.network_losses import percent
-from pages.network_picture import dot_of
+from pages.network.losses import percent
+from pages.network.neighbourhood import dot_of
 from scheduler import Scheduler
-from services.auth import Role
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
-from services.domain.records import Bill
 from services.graph import Graph, GraphNode, Neighbourhood, OpenedGraph
+from services.identity.auth import Role
 from services.importing import Importer
+from services.records.bills import Bill
 from services.settings import PROJECT_FOLDER
 from tests.contract.graph.servers import PATIENT_SECONDS, embedded_graph
 from tests.integration.utility import Utility, make_utility
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.postgres
 ENTRY = """
 import streamlit as st
 st.navigation(
-    [st.Page("admin/network.py", default=True), st.Page("bill.py"), st.Page("home.py")],
+    [st.Page("network/network.py", default=True), st.Page("bills/bill.py"), st.Page("home.py")],
     position="hidden",
 ).run()
 """
@@ -89,7 +89,7 @@ def shown() -> Iterator[Shown]:
     connect_grid(utility, start, end)
     entry = folder / "main.py"
     entry.write_text(ENTRY)
-    for name in ("admin", "bill.py", "home.py"):
+    for name in ("admin", "bills/bill.py", "home.py"):
         (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
     with embedded_graph() as graph_server:
         graph = Graph(graph_server, timeout_seconds=PATIENT_SECONDS)

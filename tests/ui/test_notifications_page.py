@@ -15,13 +15,15 @@ import zxingcpp
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.notification_cards import STATUS
+from pages.system.notification_cards import STATUS
 from scheduler import Scheduler
-from services.auth import Role
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
-from services.domain.records import Bill, OwedKind
-from services.owed_work import FinalFailure, StepDone
+from services.identity.auth import Role
+from services.integrations.failures import FinalFailure
+from services.outbox.outbox import StepDone
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
 from services.settings import PROJECT_FOLDER
 from tests.integration.utility import Utility, make_utility
 
@@ -30,9 +32,10 @@ LINK = "https://buy.stripe.com/test_1"
 ENTRY = """
 import streamlit as st
 st.navigation(
-    [st.Page("admin/notifications.py", default=True), st.Page("bill.py"), st.Page("home.py"),
-     st.Page("admin/bills.py"), st.Page("admin/record_payment.py"), st.Page("admin/customer.py"),
-     st.Page("admin/payment.py"), st.Page("admin/correct_bill.py")],
+    [st.Page("system/notifications.py", default=True), st.Page("bills/bill.py"), st.Page("home.py"),
+     st.Page("bills/bills.py"), st.Page("payments/record_payment.py"),
+     st.Page("customers/customer.py"), st.Page("payments/payment.py"),
+     st.Page("corrections/correct_bill.py")],
     position="hidden",
 ).run()
 """
@@ -93,7 +96,7 @@ def shown() -> Iterator[Shown]:
     run_with(utility.services, Scheduler(utility.services))
     entry = folder / "main.py"
     entry.write_text(ENTRY)
-    for name in ("admin", "bill.py", "home.py"):
+    for name in ("admin", "bills/bill.py", "home.py"):
         (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
     yield Shown(utility, link, entry)
     run_with(None)
@@ -155,7 +158,7 @@ def test_the_bill_then_shows_its_link_and_a_code_to_scan(
     monkeypatch.setattr("streamlit.image", lambda png, **_: pictures.append(png))
     (bill,) = shown.utility.bills_of("M1")
     assert bill.payment_url == LINK
-    app = shown.page(id=bill.id).switch_page("bill.py").run()
+    app = shown.page(id=bill.id).switch_page("bills/bill.py").run()
     assert not app.exception
     (button,) = app.get("link_button")
     assert (button.proto.label, button.proto.url) == ("Pay online", LINK)
@@ -171,7 +174,7 @@ def test_a_bill_that_cannot_be_printed_is_shown_with_its_letters(shown: Shown) -
     app = shown.page()
     assert "Not printed" in [header.value for header in app.subheader]
     assert r"has \[these\]\: U\+0378" in words(app)
-    its_page = shown.page(id=bill.id).switch_page("bill.py").run()
+    its_page = shown.page(id=bill.id).switch_page("bills/bill.py").run()
     assert "This bill is not printed." in words(its_page)
     shown.utility.services.bill_archive.pdf(bill.id)
     assert "Not printed" not in [header.value for header in shown.page().subheader]

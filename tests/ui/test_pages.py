@@ -15,28 +15,30 @@ from uuid import uuid4
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.words import cron_in_words, period, plain
+from pages.shared.format import cron_in_words, period, plain
 from scheduler import Scheduler, run_job
-from services.auth import Principal, Role
 from services.bootstrap import build_services, run_with
+from services.container import Services
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError, Selection, TemporaryDatabaseError
-from services.domain.period import local_date, start_of_day
-from services.domain.records import Bill, JobRun, Reading
-from services.services import Services
+from services.identity.auth import Principal, Role
+from services.quantities.period import local_date, start_of_day
+from services.readings.submission import parse_submission
+from services.records.bills import Bill
+from services.records.jobs import JobRun
+from services.records.readings import Reading
 from services.settings import PROJECT_FOLDER, load_settings
-from services.submission import parse_submission
 
 pytestmark = pytest.mark.postgres
 
-ENGINEER_PAGES = ("engineer/submit_reading.py", "engineer/my_readings.py", "bill.py")
+ENGINEER_PAGES = ("readings/submit_reading.py", "readings/my_readings.py", "bills/bill.py")
 ADMIN_PAGES = (
-    "admin/overview.py",
-    "admin/bills.py",
-    "admin/reconciliation.py",
-    "admin/flagged_readings.py",
-    "admin/flagged_reading.py",
-    "admin/jobs.py",
+    "system/overview.py",
+    "bills/bills.py",
+    "reconciliation/reconciliation.py",
+    "readings/flagged_readings.py",
+    "readings/flagged_reading.py",
+    "system/jobs.py",
 )
 NEW_SERIAL = (f"KS-{number}" for number in itertools.count(1000))
 TARIFF = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_text())
@@ -164,7 +166,7 @@ def submit(app: AppTest, kwh: str) -> AppTest:
 
 def on_meter(services: Services, serial: str) -> AppTest:
     """An engineer at a meter's card."""
-    return signed_in(services, Role.ENGINEER, "engineer/submit_reading.py", meter=serial)
+    return signed_in(services, Role.ENGINEER, "readings/submit_reading.py", meter=serial)
 
 
 def bill_of(services: Services, serial: str) -> Bill:
@@ -259,7 +261,7 @@ class TestRoles:
         assert words(app) == "Sign in first."
 
     @pytest.mark.parametrize(
-        "page", ["admin/overview.py", "admin/bills.py", "admin/flagged_readings.py"]
+        "page", ["system/overview.py", "bills/bills.py", "readings/flagged_readings.py"]
     )
     def test_an_administrator_sees_each_office_page(self, services: Services, page: str) -> None:
         app = signed_in(services, Role.ADMIN, page)
@@ -268,7 +270,7 @@ class TestRoles:
         assert not app.exception
 
     def test_an_administrator_may_submit_readings(self, services: Services) -> None:
-        app = signed_in(services, Role.ADMIN, "engineer/submit_reading.py")
+        app = signed_in(services, Role.ADMIN, "readings/submit_reading.py")
         assert "Submit a reading" in words(app)
 
     def test_each_role_begins_on_its_own_page(self, services: Services) -> None:
@@ -346,7 +348,7 @@ class TestSubmitReading:
         serial = new_meter()
         app = press(submit(on_meter(services, serial), "900"), "Submit anyway")
         assert "waits for an administrator" in words(app)
-        assert serial in words(signed_in(services, Role.ADMIN, "admin/flagged_readings.py"))
+        assert serial in words(signed_in(services, Role.ADMIN, "readings/flagged_readings.py"))
 
     def test_the_same_reading_again_says_so_and_adds_nothing(
         self, services: Services, new_meter: Callable[..., str]
@@ -366,8 +368,8 @@ class TestSubmitReading:
         assert f"{why} The bill is kept as a draft" in said
         assert "1,159.49" in said
         draft = bill_of(services, serial)
-        assert why in words(signed_in(services, Role.ADMIN, "admin/drafts.py"))
-        app = signed_in(services, Role.ADMIN, "bill.py", id=draft.id)
+        assert why in words(signed_in(services, Role.ADMIN, "drafts/drafts.py"))
+        app = signed_in(services, Role.ADMIN, "bills/bill.py", id=draft.id)
         assert why in words(app)
         press(app, "Yes, issue it")
         assert bill_of(services, serial).status == "issued"
@@ -380,7 +382,7 @@ class TestSubmitReading:
         assert "Only 2 days after the last billed read" in words(engineer)
         assert "Yes, bill it" not in [button.label for button in engineer.button]
         reading = services.database.readings(submitted_by=user_of(Role.ENGINEER)).items[0]
-        app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
+        app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
         press(app, "Yes, bill it")
         assert bill_of(services, serial).consumption_wh == 5_000
 
@@ -398,7 +400,7 @@ class TestSubmitReading:
         )
         assert billed.bill is not None
         submit(on_meter(services, serial), "1118")
-        app = signed_in(services, Role.ADMIN, "bill.py", id=billed.bill.id)
+        app = signed_in(services, Role.ADMIN, "bills/bill.py", id=billed.bill.id)
         assert "Read since then, not billed" in words(app)
         press(app, "Yes, bill it")
         assert services.database.bills(text=serial).total == 2
@@ -429,7 +431,7 @@ class TestMyReadings:
     ) -> None:
         serial = new_meter()
         submit(on_meter(services, serial), "1117")
-        said = words(signed_in(services, Role.ENGINEER, "engineer/my_readings.py"))
+        said = words(signed_in(services, Role.ENGINEER, "readings/my_readings.py"))
         assert serial in said
         assert "Bill ₹540.35" in said
 
@@ -438,7 +440,7 @@ class TestMyReadings:
     ) -> None:
         serial = new_meter()
         submit(on_meter(services, serial), "1117")
-        assert serial not in words(signed_in(services, Role.ADMIN, "engineer/my_readings.py"))
+        assert serial not in words(signed_in(services, Role.ADMIN, "readings/my_readings.py"))
 
     def test_the_bill_opens_under_its_address(
         self, services: Services, new_meter: Callable[..., str]
@@ -446,7 +448,9 @@ class TestMyReadings:
         serial = new_meter()
         submit(on_meter(services, serial), "1117")
         bill = bill_of(services, serial)
-        assert "Total ₹540.35" in words(signed_in(services, Role.ENGINEER, "bill.py", id=bill.id))
+        assert "Total ₹540.35" in words(
+            signed_in(services, Role.ENGINEER, "bills/bill.py", id=bill.id)
+        )
 
 
 class TestOffice:
@@ -456,7 +460,7 @@ class TestOffice:
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         submit(on_meter(services, new_meter()), "1117")
-        app = signed_in(services, Role.ADMIN, "admin/overview.py")
+        app = signed_in(services, Role.ADMIN, "system/overview.py")
         figures = services.database.overview(
             today=local_date(now(), services.settings.timezone), currency="INR"
         )
@@ -473,7 +477,7 @@ class TestOffice:
         wanted, other = new_meter("Mill House"), new_meter("Chapel House")
         for serial in (wanted, other):
             submit(on_meter(services, serial), "1117")
-        app = signed_in(services, Role.ADMIN, "admin/bills.py")
+        app = signed_in(services, Role.ADMIN, "bills/bills.py")
         app.text_input[0].set_value("mill house").run()
         assert wanted in words(app)
         assert other not in words(app)
@@ -482,7 +486,7 @@ class TestOffice:
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         submit(on_meter(services, new_meter()), "1117")
-        app = signed_in(services, Role.ADMIN, "admin/bills.py")
+        app = signed_in(services, Role.ADMIN, "bills/bills.py")
         app.selectbox[0].select("Paid").run()
         assert "No bill fits." in words(app)
 
@@ -490,7 +494,7 @@ class TestOffice:
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         bill = draft_bill(services, new_meter())
-        app = signed_in(services, Role.ADMIN, "bill.py", id=bill.id)
+        app = signed_in(services, Role.ADMIN, "bills/bill.py", id=bill.id)
         assert "nobody has been asked to pay" in words(app)
         press(app, "Yes, issue it")
         assert services.database.bill(bill.id).status == "issued"
@@ -500,7 +504,7 @@ class TestOffice:
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         bill = draft_bill(services, new_meter())
-        app = signed_in(services, Role.ENGINEER, "bill.py", id=bill.id)
+        app = signed_in(services, Role.ENGINEER, "bills/bill.py", id=bill.id)
         assert "Draft bill" in words(app)
         assert "Yes, issue it" not in [button.label for button in app.button]
 
@@ -508,7 +512,7 @@ class TestOffice:
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         reading = flagged(services, new_meter())
-        app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
+        app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
         assert "Right reading (kWh)" in [field.label for field in app.text_input]
         app.segmented_control[0].select("Accept").run()
         assert "say that the register rolled over" in words(app)
@@ -527,7 +531,7 @@ class TestOffice:
     ) -> None:
         serial = new_meter()
         reading = flagged(services, serial)
-        app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
+        app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
         app.segmented_control[0].select("Correct").run()
         fill(app, "Right reading (kWh)", "1117")
         fill(app, "Reason", "a digit was missing")
@@ -541,7 +545,7 @@ class TestOffice:
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         reading = flagged(services, new_meter())
-        app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
+        app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
         app.segmented_control[0].select("Reject").run()
         fill(app, "Reason", "another meter")
         press(app, "Reject")
@@ -551,7 +555,7 @@ class TestOffice:
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         reading = flagged(services, new_meter())
-        app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=reading.id)
+        app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
         boss = Principal("boss", Role.ADMIN, None, "token")
         services.reading_review.reject(reading_id=reading.id, reason="wrong", principal=boss)
         fill(app, "Right reading (kWh)", "1117")
@@ -565,7 +569,7 @@ class TestJobs:
     """What runs by itself, and running it now."""
 
     def test_the_four_jobs_are_shown_with_their_times(self, services: Services) -> None:
-        said = words(signed_in(services, Role.ADMIN, "admin/jobs.py"))
+        said = words(signed_in(services, Role.ADMIN, "system/jobs.py"))
         for part in ("Monthly bills", "on the 1st of the month at 02:00", "Sundays at 08:00"):
             assert part in said
         assert said.count("daily at 1") == 2
@@ -579,9 +583,9 @@ class TestJobs:
         )
         running.tick()
         assert "No job runs: the clock is in doubt" in [
-            link.label for link in page_links(signed_in(services, Role.ADMIN, "admin/overview.py"))
+            link.label for link in page_links(signed_in(services, Role.ADMIN, "system/overview.py"))
         ]
-        app = signed_in(services, Role.ADMIN, "admin/jobs.py")
+        app = signed_in(services, Role.ADMIN, "system/jobs.py")
         assert "nothing shows that so much time went by" in app.error[0].value
         app.button(key="confirm-clock").click().run()
         assert running.doubt is None
@@ -595,7 +599,7 @@ class TestJobs:
         # Next month, when the reading of today is one up to the 1st.
         then = now() + timedelta(days=31)
         run = run_job(services, "monthly_bills", then, "boss")
-        app = signed_in(services, Role.ADMIN, "admin/jobs.py")
+        app = signed_in(services, Role.ADMIN, "system/jobs.py")
         app.session_state[f"aside-monthly_bills-{run.scheduled_on}"] = True
         app = app.run()
         links = {(link.label, link.query_string) for link in page_links(app)}
@@ -606,7 +610,7 @@ class TestJobs:
         self, services: Services, running: Scheduler
     ) -> None:
         running.start()
-        app = signed_in(services, Role.ADMIN, "admin/jobs.py")
+        app = signed_in(services, Role.ADMIN, "system/jobs.py")
         app.button(key="run-payment_reminders").click().run()
         assert not app.error
         today = local_date(now(), services.settings.timezone)
@@ -641,12 +645,13 @@ class Away:
 
 
 @pytest.mark.parametrize(
-    "page", [*ENGINEER_PAGES, *(page for page in ADMIN_PAGES if page != "admin/flagged_reading.py")]
+    "page",
+    [*ENGINEER_PAGES, *(page for page in ADMIN_PAGES if page != "readings/flagged_reading.py")],
 )
 def test_without_a_database_every_page_says_so_calmly(services: Services, page: str) -> None:
     away = replace(services, database=DatabaseService(Away()))
     run_with(away, Scheduler(away))
-    query = {"id": str(uuid4())} if page == "bill.py" else {}
+    query = {"id": str(uuid4())} if page == "bills/bill.py" else {}
     app = signed_in(services, Role.ADMIN, page, **query)
     said = words(app)
     assert "The database cannot be reached just now" in said

@@ -14,9 +14,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.auth import Role
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
+from services.identity.auth import Role
 from services.settings import PROJECT_FOLDER
 from tests.integration.at_stripe.shop import Shop, open_shop
 from tests.integration.at_stripe.stripe_server import Stripe
@@ -26,7 +26,8 @@ from tests.integration.outside.stand_in import running
 pytestmark = pytest.mark.postgres
 ENTRY = """
 import streamlit as st
-pages = ("admin/reconciliation.py", "admin/stripe_events.py", "admin/payment.py", "home.py")
+pages = ("reconciliation/reconciliation.py", "reconciliation/stripe_events.py",
+         "payments/payment.py", "home.py")
 st.navigation([st.Page(page, default=page == "{first}") for page in pages], position="hidden").run()
 """
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.auth import Role
-from services.services import Services
+from services.container import Services
+from services.identity.auth import Role
 from tests.integration.metered import Metered
 from tests.integration.utility import Utility
 from tests.ui.test_pages import fill, now, on_meter, press, running, services, signed_in, words
@@ -59,7 +59,7 @@ def test_one_wrong_register_is_corrected_and_the_others_kept(
 ) -> None:
     metered.add_meter("P4", "peak=400 off_peak=600")
     flagged = metered.submit("P4", 1100, peak=480, off_peak=670).reading
-    app = signed_in(services, Role.ADMIN, "admin/flagged_reading.py", id=flagged.id)
+    app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=flagged.id)
     assert "off_peak and peak used 150 kWh, the total 100 kWh" in words(app)
     app.segmented_control[0].set_value("Correct").run()
     assert [field.value for field in app.text_input] == ["1100", "480", "670", ""]

@@ -11,9 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.auth import NotAllowed, NotSignedIn, Role
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
+from services.identity.auth import NotAllowed, NotSignedIn, Role
 from services.settings import PROJECT_FOLDER
 from tests.integration.utility import Utility, make_utility
 
@@ -60,13 +60,13 @@ def test_an_administrator_ends_one_sign_in(utility: Utility) -> None:
     user = f"user-{uuid4()}"
     token = token_of(utility, user, Role.ENGINEER)
     principal = utility.services.who(token, datetime.now(UTC))
-    app = page(utility, "admin/sign_ins.py")
+    app = page(utility, "sign_ins/sign_ins.py")
     assert user in words(app)
     app.button(key=f"end-{principal.session}").click().run()
     with pytest.raises(NotSignedIn, match="was ended"):
         utility.services.who(token, datetime.now(UTC))
     assert user not in words(app)
-    log = page(utility, "admin/security_log.py")
+    log = page(utility, "sign_ins/security_log.py")
     assert f"**Sign-in ended** · {user}" in words(log)
 
 
@@ -74,7 +74,7 @@ def test_an_administrator_dismisses_a_person_and_lets_them_in_again(utility: Uti
     person = f"user-{uuid4()}"
     token = token_of(utility, person, Role.ADMIN)
     utility.services.who(token, datetime.now(UTC))
-    app = page(utility, "admin/sign_ins.py")
+    app = page(utility, "sign_ins/sign_ins.py")
     app.text_input(key="user").set_value(person).run()
     app.button(key="dismiss").click().run()
     with pytest.raises(NotAllowed):
@@ -86,7 +86,7 @@ def test_an_administrator_dismisses_a_person_and_lets_them_in_again(utility: Uti
 
 
 def test_nobody_dismisses_themselves(utility: Utility) -> None:
-    app = page(utility, "admin/sign_ins.py")
+    app = page(utility, "sign_ins/sign_ins.py")
     app.text_input(key="user").set_value("boss").run()
     keys = [button.key for button in app.button]
     assert "end-all" in keys
@@ -100,16 +100,16 @@ def test_an_engineer_opens_the_bill_of_a_meter_that_they_read_and_no_other(
     utility.add_meter(serial)
     bill = utility.submit(serial, 1117).bill
     assert bill is not None
-    mine = page(utility, "bill.py", role=Role.ENGINEER, user="engineer-1", id=bill.id)
-    other = page(utility, "bill.py", role=Role.ENGINEER, user="engineer-2", id=bill.id)
+    mine = page(utility, "bills/bill.py", role=Role.ENGINEER, user="engineer-1", id=bill.id)
+    other = page(utility, "bills/bill.py", role=Role.ENGINEER, user="engineer-2", id=bill.id)
     assert "₹540.35" in words(mine) or any("540.35" in str(t.value) for t in mine.table)
     assert "Not allowed: You may read the bills of meters whose readings are yours." in words(other)
     assert "540.35" not in words(other)
-    log = page(utility, "admin/security_log.py")
+    log = page(utility, "sign_ins/security_log.py")
     assert "**Not allowed** · engineer-2" in words(log)
 
 
-@pytest.mark.parametrize("path", ["admin/sign_ins.py", "admin/security_log.py"])
+@pytest.mark.parametrize("path", ["sign_ins/sign_ins.py", "sign_ins/security_log.py"])
 def test_only_administrators_see_them(utility: Utility, path: str) -> None:
     app = page(utility, path, role=Role.ENGINEER, user="engineer-3")
     assert "Not allowed: this page is for administrators." in words(app)

@@ -9,8 +9,8 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Page, expect
 
-from services.auth import Role
 from services.bootstrap import tokens_for
+from services.identity.auth import Role
 from services.settings import load_settings
 from services.web.asgi import utc_now
 from tests.ui.app_process import AppProcess, settled

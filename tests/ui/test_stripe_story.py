@@ -15,9 +15,9 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from services.auth import Role
-from services.domain.records import Bill
-from services.outside_wiring import Addresses
+from services.bootstrap_providers import Addresses
+from services.identity.auth import Role
+from services.records.bills import Bill
 from services.settings import PROJECT_FOLDER
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import SECRET, Stripe

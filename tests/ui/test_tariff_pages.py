@@ -14,20 +14,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
-from services.auth import Role
 from services.bootstrap import build_services, run_with
+from services.container import Services
 from services.database.service import DatabaseService
-from services.domain.period import first_of_month, local_date, next_month, start_of_day
-from services.domain.tariff import parse_tariff
-from services.services import Services
+from services.identity.auth import Role
+from services.quantities.period import first_of_month, local_date, next_month, start_of_day
+from services.readings.submission import parse_submission
 from services.settings import PROJECT_FOLDER, load_settings
-from services.submission import parse_submission
+from services.tariffs import parse_tariff
 from tests.integration.utility import ADMIN
 from tests.ui.test_pages import Away, now, press, put, signed_in, words
 
 pytestmark = pytest.mark.postgres
 
-LIST, DETAIL, EDITOR = "admin/tariffs.py", "admin/tariff.py", "admin/tariff_editor.py"
+LIST, DETAIL, EDITOR = "tariffs/tariffs.py", "tariffs/tariff.py", "tariffs/tariff_editor.py"
 EXAMPLES = PROJECT_FOLDER / "examples/tariffs"
 KSEB = json.loads((EXAMPLES / "kseb-lt1a.json").read_text())
 CODE = KSEB["code"]

@@ -22,7 +22,7 @@ from services.database.embedded.cluster import Cluster
 from services.database.embedded.home import ServerHome, find_server_home
 from services.database.embedded.locks import FileLock, FileLocksUnavailable, make_data_folder
 from services.database.embedded.user import EmbeddedPostgresError
-from services.database.roles import prepare_roles
+from services.database.schema.roles import prepare_roles
 from services.database.transport import DatabaseError
 
 START_SECONDS = 90.0

@@ -9,7 +9,7 @@ import pytest
 
 from services.graph import Graph
 from services.graph.embedded import EmbeddedGraph
-from services.owed_work import TemporaryFailure
+from services.integrations.failures import TemporaryFailure
 from tests.contract.graph.servers import PATIENT_SECONDS, START_SECONDS
 from tests.integration.server_process import enterable_folder, runs, wait_until
 from tests.ui.app_process import AppProcess, start_app

@@ -17,7 +17,7 @@ from services.graph import jvm as jvm_module
 from services.graph.bolt import StillStarting
 from services.graph.embedded import EmbeddedGraph
 from services.graph.jvm import Program
-from services.outside import ServiceAway, ServiceRefused
+from services.integrations.http import ServiceAway, ServiceRefused
 from tests.contract.graph.conftest import NewStory, step_8, sweep_now
 from tests.contract.graph.network import network, whole
 from tests.contract.graph.servers import PATIENT_SECONDS, START_SECONDS, Elsewhere

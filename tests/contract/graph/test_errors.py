@@ -7,8 +7,8 @@ import pytest
 from services.graph import Graph
 from services.graph.bolt import ConfiguredServer
 from services.graph.driver import TRIES_AT_A_CLASH
-from services.outside import ServiceAway, ServiceRefused
-from services.owed_work import MAX_ATTEMPTS
+from services.integrations.http import ServiceAway, ServiceRefused
+from services.outbox.outbox import MAX_ATTEMPTS
 from tests.contract.graph.bolt_server import FailingBolt, Fault, failing_bolt
 from tests.contract.graph.conftest import NewStory, step_8, sweep_now
 from tests.contract.graph.network import network

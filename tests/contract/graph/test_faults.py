@@ -10,7 +10,7 @@ import pytest
 from services.database.embedded.access import free_port
 from services.graph import Graph
 from services.graph.bolt import CALLS_AT_ONCE, ConfiguredServer
-from services.outside import ServiceAway, ServiceRefused
+from services.integrations.http import ServiceAway, ServiceRefused
 from tests.contract.graph.conftest import NewStory, step_8, sweep_now
 from tests.contract.graph.network import bill, meter, network, whole
 from tests.contract.graph.servers import PATIENT_SECONDS, Elsewhere, Line, silent_server

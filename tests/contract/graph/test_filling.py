@@ -9,7 +9,7 @@ from services.__main__ import main
 from services.graph import Graph, GraphFilling
 from services.graph.bolt import Server, Statement
 from services.graph.graph import GraphSource
-from services.outside import ServiceAway
+from services.integrations.http import ServiceAway
 from tests.contract.graph.conftest import NewServer, NewStory
 from tests.contract.graph.network import Kept, bill, clear, meter, network, whole
 from tests.contract.graph.servers import PASSWORD, USER, Neo4j

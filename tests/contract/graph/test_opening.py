@@ -10,7 +10,7 @@ from services.graph import Graph, GraphCheck, OpenedGraph, open_graph
 from services.graph import jvm as jvm_module
 from services.graph.embedded import EmbeddedGraph
 from services.graph.jvm import UnableToRunGraph
-from services.outside import ServiceRefused
+from services.integrations.http import ServiceRefused
 from services.settings import Settings, load_settings
 from services.web.health import health_of
 from tests.integration.conftest import NewDatabase

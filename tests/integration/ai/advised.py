@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from services.ai.service import AiService, open_ai
-from services.database.ai_books import AiBooks
-from services.database.direct import DirectTransport
+from services.database.queries.ai_usage import AiBooks
+from services.database.transports.postgres import DirectTransport
 from services.settings import load_settings
 from tests.integration.utility import Utility, make_utility
 
@@ -43,10 +43,12 @@ class Advised:
         ai = open_ai(load_settings(given), self.transport)
         assert ai is not None
         self.ai: AiService = ai
-        desk = replace(made.services.desk, ai=ai)
-        story = replace(made.services.reading_to_bill, desk=desk)
-        review = replace(made.services.reading_review, desk=desk)
-        services = replace(made.services, desk=desk, reading_to_bill=story, reading_review=review)
+        assessor = replace(made.services.assessor, ai=ai)
+        story = replace(made.services.reading_to_bill, assessor=assessor)
+        review = replace(made.services.reading_review, assessor=assessor)
+        services = replace(
+            made.services, assessor=assessor, reading_to_bill=story, reading_review=review
+        )
         self.utility = Utility(services, made.now)
 
     def calls(self) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from llmock.pytest_plugin import LLMock
 
-from services.domain.validation import usual_daily_use
-from services.reading_to_bill import Submitted
-from services.steps import OWED_STEPS
-from services.submission import parse_submission
+from services.metering.validation import usual_daily_use
+from services.outbox.steps import OWED_STEPS
+from services.readings.reading_to_bill import Submitted
+from services.readings.submission import parse_submission
 from tests.integration.ai.advised import Advised, bill, verdict
 from tests.integration.ai.conftest import Advise
 from tests.integration.utility import ADMIN, make_utility

@@ -9,9 +9,9 @@ from llmock.pytest_plugin import LLMock
 from llmock.scenarios import Reply
 
 from services.ai.check import AiCheck
-from services.checks import Check
-from services.owed_work import FinalFailure, TemporaryFailure
-from services.reading_to_bill import OUTSIDE_SECONDS
+from services.health.checks import Check
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.readings.reading_to_bill import OUTSIDE_SECONDS
 from tests.integration.ai.advised import KEY, PRICES, Advised, bill, verdict
 from tests.integration.ai.conftest import Advise
 from tests.integration.ai.odd_server import (

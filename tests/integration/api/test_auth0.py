@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from services.auth import LocalTokens, Role
-from services.auth0 import Auth0Tokens
+from services.identity.auth import LocalTokens, Role
+from services.identity.auth0 import Auth0Tokens
 from tests.integration.api.talk import READING, answer_of, error_of
 from tests.integration.utility import Utility
 from tests.oidc.keys import (

@@ -8,9 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import IllegalChange
 from services.database.transport import TemporaryDatabaseError
-from services.reading_to_bill import MeterTooBusy, ReadingToBill
+from services.readings.reading_to_bill import ReadingToBill
 from tests.integration.api.talk import READING, answer_of, error_of
 from tests.integration.utility import Utility
 

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import app as app_module
-from services.auth import Role, hash_api_key, new_api_key
+from services.identity.auth import Role, hash_api_key, new_api_key
 from tests.integration.api.talk import READING, UNKNOWN_ID, answer_of, bearer, error_of
 from tests.integration.utility import Utility
 

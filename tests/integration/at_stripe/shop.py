@@ -7,12 +7,12 @@ from typing import Any
 
 import psycopg
 
+from services.bootstrap_providers import Addresses
+from services.container import Services
 from services.database.service import DatabaseService
-from services.domain.accounts import Payment, PaymentReturn
-from services.domain.records import Bill
-from services.outside_wiring import Addresses
-from services.reconciliation import Reconciliation
-from services.services import Services
+from services.payments.reconciliation import Reconciliation
+from services.records.bills import Bill
+from services.records.ledger import Payment, PaymentReturn
 from tests.integration.at_stripe.stripe_server import SECRET, Stripe
 from tests.integration.outside.published import STRIPE_KEY
 from tests.integration.outside.stand_in import StandIn

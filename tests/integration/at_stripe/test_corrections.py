@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from services.auth import NotAllowed
 from services.database.errors import IllegalChange, NotFound
-from services.domain.accounts import Payment
-from services.domain.money import InvalidMoney
-from services.reading_review import ReasonMissing
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import NotAllowed
+from services.quantities.money import InvalidMoney
+from services.records.ledger import Payment
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import Stripe
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER

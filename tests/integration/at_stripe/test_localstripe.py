@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from app import create_app
-from services.outside_wiring import Addresses
+from services.bootstrap_providers import Addresses
 from tests.integration.api.serving import serving
 from tests.integration.at_stripe.local import KEY, Local, localstripe
 from tests.integration.at_stripe.stripe_server import SECRET

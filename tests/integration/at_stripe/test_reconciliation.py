@@ -6,10 +6,10 @@ from unittest.mock import patch
 import pytest
 
 from scheduler import Scheduler, run_job
-from services.auth import NotAllowed
-from services.domain.reconciliation import ReconciliationRun
-from services.outside import ServiceAway
-from services.reconciliation import RangeTooLong
+from services.identity.auth import NotAllowed
+from services.integrations.http import ServiceAway
+from services.payments.reconciliation import RangeTooLong
+from services.records.reconciliation import ReconciliationRun
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import Stripe
 from tests.integration.outside.published import stripe_error

@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from services.auth import NotAllowed
 from services.database.errors import IllegalChange
-from services.domain.money import InvalidMoney
-from services.owed_work import MAX_ATTEMPTS
-from services.reading_review import ReasonMissing
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import NotAllowed
+from services.outbox.outbox import MAX_ATTEMPTS
+from services.quantities.money import InvalidMoney
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import Stripe
 from tests.integration.outside.published import stripe_error

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from app import create_app
-from services.domain.accounts import Payment
-from services.domain.records import Bill
+from services.records.bills import Bill
+from services.records.ledger import Payment
 from tests.integration.api.serving import serving
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import Deliver, Stripe

@@ -13,12 +13,12 @@ import requests
 from neo4j import GraphDatabase
 
 from app import create_app
-from services import discord
 from services.bootstrap import build_services
-from services.domain.period import local_date
+from services.bootstrap_providers import Addresses
+from services.container import Services
 from services.importing import Importer, WhatToImport
-from services.outside_wiring import Addresses
-from services.services import Services
+from services.messages import discord
+from services.quantities.period import local_date
 from services.settings import PROJECT_FOLDER, load_settings
 from tests.contract.supabase_project import SupabaseProject
 from tests.integration.api.serving import serving

@@ -8,8 +8,8 @@ import pytest
 from llmock.pytest_plugin import LLMock
 
 from services.bootstrap import run_with, running_checks
-from services.checks import SystemState
-from services.owed_work import MAX_ATTEMPTS
+from services.health.checks import SystemState
+from services.outbox.outbox import MAX_ATTEMPTS
 from tests.integration.ai.advised import bill, verdict
 from tests.integration.configured.servers import App, Json, Servers
 from tests.integration.outside.stand_in import Reply, reply

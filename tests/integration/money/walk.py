@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+from services.billing.draw_up import draw_up_bill
 from services.database.transport import DatabaseRefused
-from services.domain.billing import Issue, draw_up_bill
-from services.domain.metering import Register
-from services.domain.rating import BillLine, RatedBill
-from services.domain.records import Read
+from services.rating import BillLine, RatedBill
+from services.records.bills import Issue
+from services.records.readings import Read, Register
 from tests.integration.money.model import Book
 from tests.integration.utility import ADMIN, Utility
 

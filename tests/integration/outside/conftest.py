@@ -11,16 +11,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.database.direct import DirectTransport
-from services.database.service import DatabaseService
-from services.messages import TemplateWriter
-from services.outside_wiring import (
+from services.bootstrap_providers import (
     Addresses,
     message_steps,
     payment_links,
     payment_steps,
 )
-from services.payment_links import PaymentLinks
+from services.database.service import DatabaseService
+from services.database.transports.postgres import DirectTransport
+from services.messages.templates import TemplateWriter
+from services.payments.stripe.payment_links import PaymentLinks
 from services.settings import PROJECT_FOLDER, load_settings
 from tests.integration.outside import published
 from tests.integration.outside.published import Links

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import requests
 
-from services.whatsapp import TEMPLATES
+from services.messages.whatsapp import TEMPLATES
 from tests.integration.outside.stand_in import Reply, Seen, StandIn, must, reply
 
 TOKEN = "a-webhook-token_0123456789"

@@ -8,7 +8,7 @@ import pytest
 
 from services.database.errors import IllegalChange
 from services.database.service import DatabaseService
-from services.owed_work import MAX_ATTEMPTS
+from services.outbox.outbox import MAX_ATTEMPTS
 from tests.integration.outside.conftest import MakeOffice, Office, Outside
 from tests.integration.outside.published import stripe_error, whatsapp_error
 from tests.integration.outside.stand_in import Reply, StandIn, reply

@@ -11,14 +11,14 @@ from pydantic import SecretStr
 
 from services.ai.messages import AiMessageWriter
 from services.ai.service import open_ai
-from services.database.direct import DirectTransport
+from services.bootstrap_providers import Addresses, message_steps, open_outside, outside_checks
 from services.database.errors import NotFound
-from services.domain.period import local_date
+from services.database.transports.postgres import DirectTransport
 from services.importing.importer import Importer
-from services.messages import Message, TemplateWriter, WriteMessage
-from services.outside import ServiceRefused
-from services.outside_wiring import Addresses, message_steps, open_outside, outside_checks
-from services.owed_work import MAX_ATTEMPTS, StepHandler
+from services.integrations.http import ServiceRefused
+from services.messages.templates import Message, TemplateWriter, WriteMessage
+from services.outbox.outbox import MAX_ATTEMPTS, StepHandler
+from services.quantities.period import local_date
 from services.settings import load_settings
 from tests.integration.outside.conftest import MakeOffice, Office, Outside
 from tests.integration.outside.published import (

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from services.domain.records import Bill
-from services.outside import ServiceAway, ServiceRefused
-from services.payments import StripePayments
+from services.integrations.http import ServiceAway, ServiceRefused
+from services.payments.stripe.client import StripePayments
+from services.records.bills import Bill
 from tests.integration.outside.conftest import MakeOffice, Office, Outside
 from tests.integration.outside.published import STRIPE_KEY, Links
 from tests.integration.utility import ACTOR

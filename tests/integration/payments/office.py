@@ -11,11 +11,11 @@ from uuid import uuid4
 import stripe
 
 from services.bootstrap import build_services
-from services.domain.accounts import PaymentReturn
-from services.domain.records import Bill
-from services.domain.stripe_records import AppliedEvent
-from services.owed_work import StepHandler
-from services.payment_received import PaymentReceived
+from services.outbox.outbox import StepHandler
+from services.payments.payment_received import PaymentReceived
+from services.records.bills import Bill
+from services.records.ledger import PaymentReturn
+from services.records.stripe_events import AppliedEvent
 from services.settings import load_settings
 from tests.integration.payments.told import Json
 from tests.integration.utility import ADMIN, Utility, make_utility

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.domain.records import Bill
-from services.domain.stripe_records import AppliedEvent
+from services.records.bills import Bill
+from services.records.stripe_events import AppliedEvent
 from tests.integration.payments.office import Office
 from tests.integration.payments.told import (
     Json,

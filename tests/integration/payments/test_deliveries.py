@@ -16,8 +16,8 @@ import pytest
 
 from app import create_app
 from services.database.embedded import EmbeddedPostgres
-from services.database.migrations import apply_migrations
-from services.domain.records import Bill
+from services.database.schema.migrations import apply_migrations
+from services.records.bills import Bill
 from tests.integration.api.serving import serving
 from tests.integration.conftest import MIGRATIONS
 from tests.integration.payments.office import Office, open_office, signed

@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from services.domain.records import Bill, Read
-from services.owed_work import StepDone
+from services.outbox.outbox import StepDone
+from services.records.bills import Bill
+from services.records.readings import Read
 from tests.integration.conftest import NewDatabase
 from tests.integration.payments.office import Office, open_office
 from tests.integration.payments.told import Json, completed, event, metadata_of, session
@@ -132,7 +133,7 @@ def reissue(office: Office, bill: Bill) -> Bill:
     context = services.database.reading_context(
         meter_serial=bill.meter_serial, read_at=closing.read_at, read_on=closing.read_on
     )
-    drawn_up = services.desk.draw_up(context=context, closing=closing, now=now)
+    drawn_up = services.issuer.draw_up(context=context, closing=closing, now=now)
     assert services.database.store_job_bills(actor=ADMIN.user, bills=[drawn_up]) == (1, [])
     return services.database.bill(drawn_up.id)
 

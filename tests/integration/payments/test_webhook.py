@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from services.database.transport import TemporaryDatabaseError
-from services.owed_work import StepDone
+from services.outbox.outbox import StepDone
 from tests.integration.api.talk import answer_of, error_of
 from tests.integration.conftest import NewDatabase
 from tests.integration.payments.office import Office, open_office, signed

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from services.domain.records import Bill
+from services.records.bills import Bill
 
 Json = dict[str, Any]
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

@@ -20,7 +20,7 @@ from services.ai.answers import (
 )
 from services.ai.asking import Answer, Answered, Asker, ModelFault, Purse, Question
 from services.database.transport import TemporaryDatabaseError
-from services.deadline import Deadline
+from services.integrations.deadline import Deadline
 
 NOW = datetime(2026, 11, 30, 20, 0, tzinfo=UTC)  # 1 December in India
 INDIA = ZoneInfo("Asia/Kolkata")

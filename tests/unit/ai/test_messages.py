@@ -15,9 +15,10 @@ from services.ai.placeholders import PLACEHOLDERS
 from services.ai.prompt_files import Prompts
 from services.ai.questions import language_name
 from services.ai.service import AiService
-from services.domain.records import Bill, OwedKind
-from services.messages import Message, MessageWriter, TemplateWriter
-from services.steps import OWED_STEPS
+from services.messages.templates import Message, MessageWriter, TemplateWriter
+from services.outbox.steps import OWED_STEPS
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 LINK = "https://pay.example/abc"

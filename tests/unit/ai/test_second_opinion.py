@@ -6,7 +6,7 @@ import pytest
 
 from services.ai.answers import BillAnswer, LineAnswer, NoAiAnswer
 from services.ai.second_opinion import SecondOpinion
-from services.domain.rating import BillLine, RatedBill
+from services.rating import BillLine, RatedBill
 
 
 def rated(*amounts: int, currency: str = "INR") -> RatedBill:

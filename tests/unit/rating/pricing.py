@@ -3,10 +3,10 @@
 from datetime import date
 from typing import Any
 
-from services.domain.money import exponent, scaled_text
-from services.domain.period import Period
-from services.domain.rating import RatedBill, Usage, rate_usage
-from services.domain.tariff import Tariff, parse_tariff
+from services.quantities.money import exponent, scaled_text
+from services.quantities.period import Period
+from services.rating import RatedBill, Usage, rate_usage
+from services.tariffs import Tariff, parse_tariff
 
 Json = dict[str, Any]
 

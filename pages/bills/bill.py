@@ -1,0 +1,26 @@
+"""One bill under an address of its own: /bill?id=… Engineers see it if they read the meter."""
+
+import streamlit as st
+
+from pages.bills.bill_card import show_bill
+from pages.bills.bill_detail import show_bill_detail
+from pages.registry import BILLS, MY_READINGS
+from pages.shared.format import plain
+from pages.shared.session import note_denied, require_role, services
+from services.billing.bill_access import readable_bill
+from services.identity.auth import NotAllowed, Role
+
+principal = require_role(Role.ENGINEER)
+bill_id = st.query_params.get("id", "")
+if principal.role is Role.ADMIN:
+    st.page_link(BILLS.script, label="All bills", icon=":material/arrow_back:")
+    show_bill_detail(bill_id, principal)
+else:
+    st.page_link(MY_READINGS.script, label="My readings", icon=":material/arrow_back:")
+    try:
+        bill = readable_bill(services().database, principal=principal, bill_id=bill_id)
+    except NotAllowed as error:
+        note_denied(principal, str(error))
+        st.error(f"Not allowed: {plain(error)}", icon=":material/lock:")
+    else:
+        show_bill(bill)

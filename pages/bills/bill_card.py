@@ -1,0 +1,113 @@
+"""A bill as a card: what was read, what it costs line by line, what is to be paid and when."""
+
+from itertools import groupby
+
+import streamlit as st
+
+from pages.shared.components import facts, status_badge
+from pages.shared.format import BILL_STATUS, day, grouped, kwh, money, period, plain, times
+from pages.shared.registers import show_used_registers
+from pages.shared.session import services
+from services.bill_documents.qr import qr_png
+from services.billing.explain import explain
+from services.rating import BillLine, RatedBill, SlabPart
+from services.records.bills import Bill
+
+_UNITS = {"day": "days", "month": "months"}
+
+
+def show_bill(bill: Bill) -> None:
+    """The whole bill; amounts are in its own currency."""
+    with st.container(border=True):
+        st.caption(plain(services().settings.utility_name))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            title = f"Bill {bill.reference}" if bill.number is not None else "Draft bill"
+            st.subheader(title, anchor=False, width="content")
+            status_badge(bill.status, BILL_STATUS)
+        st.markdown(
+            f"**{plain(bill.customer_name)}** · account {plain(bill.account_no)}"
+            f"  \n{plain(bill.address)}"
+        )
+        _show_reads(bill)
+        _show_total(bill)
+        st.markdown(lines_table(bill), width="stretch")
+        with st.expander("How this was calculated", icon=":material/calculate:"):
+            rated = RatedBill(currency=bill.currency, lines=bill.lines)
+            st.code(explain(rated), language=None, wrap_lines=True)
+
+
+def _show_reads(bill: Bill) -> None:
+    used = [("Opening read", kwh(bill.opening_wh)), ("Closing read", kwh(bill.closing_wh))]
+    if bill.multiplier_milli != 1000:
+        used.append(("Multiplier", times(bill.multiplier_milli)))
+    facts(
+        [
+            ("Meter", bill.meter_serial),
+            *used,
+            ("Used", kwh(bill.consumption_wh)),
+            ("Period", period(bill.period_start, bill.period_end)),
+            ("Tariff", bill.tariff_name),
+        ],
+        least_width=130,
+    )
+    show_used_registers(bill.usage or {})
+
+
+def _show_total(bill: Bill) -> None:
+    with st.grid(2, min_column_width=150) as grid:
+        with grid.cell():
+            st.metric("Total", money(bill.total_minor, bill.currency))
+        with grid.cell(), st.container(gap=None):
+            if bill.due_date:
+                st.markdown(f"Due **{day(bill.due_date)}**")
+            if bill.number is not None:
+                st.markdown(f"Payment reference **{bill.reference}**")
+            if bill.amount_paid_minor:
+                paid = money(bill.amount_paid_minor, bill.currency)
+                left = money(bill.balance_minor, bill.currency)
+                st.markdown(f"Paid {plain(paid)}, left to pay **{plain(left)}**")
+    if bill.payment_url and bill.balance_minor > 0 and bill.number is not None:
+        st.link_button("Pay online", bill.payment_url, icon=":material/credit_card:")
+        st.image(qr_png(bill.payment_url), width=160, caption="Scan to pay")
+    if bill.void_reason:
+        st.warning(f"Void: {plain(bill.void_reason)}")
+
+
+def lines_table(bill: Bill | RatedBill) -> str:
+    """The lines as Markdown: three columns, so that a phone shows a name in one or two rows."""
+    rows = ["| Charge | Basis | Amount |", "|:---|---:|---:|"]
+    for days, lines in groupby(bill.lines, key=lambda line: line.part):
+        # A tariff that changed within the bill: each part's days above its lines.
+        rows += [f"| **{period(days.start, days.end)}** | | |"] if days else []
+        for line in lines:
+            rows.append(_line_row(line, bill.currency))
+            rows += [_slab_row(part, line.unit) for part in line.slabs if len(line.slabs) > 1]
+    rows.append(_sum_row("**Total**", bill.total_minor, bill.currency))
+    if bill.tax_minor:
+        rows.append(_sum_row(":gray[:small[of which taxes]]", bill.tax_minor, bill.currency))
+    return "\n".join(rows)
+
+
+def _line_row(line: BillLine, currency: str) -> str:
+    amount = plain(money(line.amount_minor, currency))
+    if line.unit == "%":
+        basis = f"{line.rate}% of {grouped(line.quantity)}"
+    else:
+        unit = line.unit if line.quantity == "1" else _UNITS.get(line.unit, line.unit)
+        basis = f"{grouped(line.quantity)} {unit}"
+        if line.rate is not None:
+            basis += f" × {grouped(line.rate)}"
+    row = f"| {plain(line.description)} | :small[{plain(basis)}] | {amount} |"
+    return f"{row}\n| &emsp;:gray[:small[{plain(line.note)}]] | | |" if line.note else row
+
+
+def _slab_row(part: SlabPart, unit: str) -> str:
+    first, last = grouped(part.from_kwh), part.to_kwh
+    end = f"{first} to {grouped(last)} {unit}" if last else f"above {first} {unit}"
+    cells = (end, f"{grouped(part.quantity)} {unit} × {part.rate}", grouped(part.amount))
+    name, basis, amount = (f":gray[:small[{plain(cell)}]]" for cell in cells)
+    return f"| &emsp;{name} | {basis} | {amount} |"
+
+
+def _sum_row(name: str, minor: int, currency: str) -> str:
+    return f"| {name} | | **{plain(money(minor, currency))}** |"

@@ -1,0 +1,147 @@
+"""All that is known of one bill: itself, its reads, its payment, its owed steps; and issue."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages.bill_download import show_download
+from pages.bills.bill_card import show_bill
+from pages.bills.bill_payments import show_bill_payments
+from pages.bills.stored_reading import show_stored_after
+from pages.corrections.correction_links import show_corrections
+from pages.drafts.draft_cards import offer_send_back
+from pages.registry import CORRECT_BILL, NETWORK
+from pages.shared.ai_cards import show_second_opinion
+from pages.shared.components import doubts_of, facts, show_steps
+from pages.shared.format import OCCASION, READING_SOURCE, day, kwh, moment, money, plain
+from pages.shared.registers import registers_shown
+from pages.shared.session import now, services, zone
+from services.identity.auth import Principal
+from services.outbox.steps import StepOutcome
+from services.records.bills import Bill
+from services.records.readings import Reading
+
+
+def show_bill_detail(bill_id: str, principal: Principal) -> None:
+    """The bill, and beside it (below it on a phone) where it comes from and where it stands."""
+    database = services().database
+    bill = database.bill(bill_id)
+    if bill.status == "draft":
+        _offer_issue(bill, principal)
+        # It may be why the bill is held: seen before somebody issues it.
+        show_second_opinion(bill)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        show_bill(bill)
+    with right:
+        _show_payment(bill)
+        if bill.status != "void":
+            _link_to_correction(bill)
+        show_corrections(bill)
+        for title, reading_id in (
+            ("Opening read", bill.opening_reading_id),
+            ("Closing read", bill.closing_reading_id),
+        ):
+            _show_read(title, database.reading(reading_id))
+        show_stored_after(bill, principal)
+        if services().graph.graph is not None:
+            _link_to_network(bill)
+        if bill.status != "draft":
+            show_second_opinion(bill)
+        for work in database.owed_work_of(bill_id):
+            _show_owed(work)
+
+
+def _offer_issue(bill: Bill, principal: Principal) -> None:
+    with st.container(border=True):
+        st.markdown("This bill is a **draft**: nobody has been asked to pay it yet.")
+        if bill.held_because:
+            st.warning(plain(bill.held_because), icon=":material/flag:")
+        with st.popover("Issue this bill", icon=":material/send:", type="primary"):
+            total = plain(money(bill.total_minor, bill.currency))
+            st.markdown(
+                f"**{plain(bill.customer_name)}** will owe **{total}**. The bill gets its number "
+                "and cannot be changed afterwards."
+            )
+            if st.button("Yes, issue it", type="primary", key="issue"):
+                _issue(bill, principal)
+        offer_send_back(bill.id, principal)
+
+
+def _issue(bill: Bill, principal: Principal) -> None:
+    services().bill_approval.issue(bill_id=bill.id, principal=principal, now=now())
+    st.toast("The bill is issued.", icon=":material/check_circle:")
+    st.rerun()
+
+
+def _show_payment(bill: Bill) -> None:
+    with st.container(border=True):
+        st.markdown("**Payment**")
+        facts(
+            [
+                ("Billed", money(bill.total_minor, bill.currency)),
+                ("Paid", money(bill.amount_paid_minor, bill.currency)),
+                ("Left to pay", money(bill.balance_minor, bill.currency)),
+                ("Issued", moment(bill.issued_at, zone()) if bill.issued_at else "not yet"),
+                ("Due", day(bill.due_date) if bill.due_date else ""),
+            ],
+            least_width=110,
+        )
+        if bill.overdue_since and bill.balance_minor > 0:
+            st.markdown(f":red[Overdue since {day(bill.overdue_since)}]")
+        show_bill_payments(bill)
+    if bill.number is not None:
+        show_download(bill)
+
+
+def _show_read(title: str, reading: Reading) -> None:
+    with st.container(border=True, gap="xxsmall"):
+        st.markdown(f"**{title}** · {kwh(reading.register_wh)}")
+        if reading.registers:
+            shown = (f"{label} {value}" for label, value in registers_shown(reading.registers))
+            st.caption(plain(" · ".join(shown)))
+        st.caption(
+            f"Read {moment(reading.read_at, zone())} · {READING_SOURCE[reading.source]} · "
+            f"by {plain(reading.submitted_by)}"
+        )
+        for doubt in doubts_of(reading.validation):
+            st.caption(f":material/flag: {plain(doubt)}")
+        if reading.decided_by:
+            st.caption(f"{plain(reading.decided_by)}: {plain(reading.decision_reason or '')}")
+
+
+def _link_to_correction(bill: Bill) -> None:
+    st.page_link(
+        CORRECT_BILL.script,
+        label="Correct this bill",
+        icon=":material/edit_document:",
+        query_params={"id": bill.id},
+    )
+
+
+def _link_to_network(bill: Bill) -> None:
+    st.page_link(
+        NETWORK.script,
+        label="What hangs together with this bill",
+        icon=":material/hub:",
+        query_params={"bill": bill.id},
+    )
+    st.page_link(
+        NETWORK.script,
+        label="What correcting the closing read would touch",
+        icon=":material/edit_note:",
+        query_params={"meter": bill.meter_serial, "reading": bill.closing_reading_id},
+    )
+
+
+def _show_owed(work: dict[str, Any]) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{OCCASION.get(work['kind'], plain(work['kind']))}**")
+        show_steps(
+            [
+                StepOutcome(int(step), state["status"], state.get("detail", ""))
+                for step, state in sorted(work["steps"].items(), key=lambda item: int(item[0]))
+            ]
+        )
+        if work["status"] == "given_up":
+            st.caption(":red[Given up after many attempts. Please look after it by hand.]")

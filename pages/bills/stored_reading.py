@@ -1,0 +1,61 @@
+"""Readings that were stored without a bill, and a way for an administrator to bill one."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.shared.format import kwh, moment, money, period, plain
+from pages.shared.session import now, services, zone
+from services.billing.chain_retry import MeterTooBusy
+from services.identity.auth import Principal
+from services.rating import UnableToPriceBill
+from services.readings.review import CannotBillReading
+from services.records.bills import Bill
+from services.records.readings import Reading
+
+_CANNOT: Final = (CannotBillReading, UnableToPriceBill, MeterTooBusy)
+_MOST: Final = 5
+
+
+def show_stored_after(bill: Bill, principal: Principal) -> None:
+    """The accepted readings after a meter's last bill: they wait for the next one."""
+    since = services().database.accepted_after(meter_id=bill.meter_id, after=bill.period_end)
+    is_last = bill.status != "void" and all(reading.bill_id is None for reading in since)
+    if not since or not is_last:
+        return
+    with st.container(border=True, gap="xsmall"):
+        st.markdown("**Read since then, not billed**")
+        for reading in since[-_MOST:]:
+            read_at = moment(reading.read_at, zone())
+            st.markdown(f"{kwh(reading.register_wh)} · {read_at}")
+        offer_billing(since[-1], principal)
+
+
+def offer_billing(reading: Reading, principal: Principal) -> None:
+    """Bill the meter up to a stored reading, after a look at what that comes to."""
+    if reading.status != "accepted" or reading.bill_id is not None or reading.is_opening:
+        return
+    with st.popover("Bill it now", icon=":material/receipt_long:"):
+        try:
+            bills = services().reading_review.bills_of_stored(reading_id=reading.id, now=now())
+        except _CANNOT as error:
+            st.markdown(plain(error))
+            return
+        for bill in bills:
+            total = plain(money(bill.rated.total_minor, bill.rated.currency))
+            spans = period(bill.opening.read_on, bill.closing.read_on)
+            st.markdown(f"{spans}: {kwh(bill.consumption_wh)}, **{total}**")
+            if bill.held_because:
+                st.warning(plain(f"{bill.held_because} It is kept as a draft."))
+        if st.button("Yes, bill it", type="primary", key=f"bill-{reading.id}"):
+            _bill(reading, principal)
+
+
+def _bill(reading: Reading, principal: Principal) -> None:
+    try:
+        services().reading_review.bill_stored(reading_id=reading.id, principal=principal, now=now())
+    except _CANNOT as error:
+        st.error(plain(error), icon=":material/edit:")
+        return
+    st.toast("The reading is billed.", icon=":material/check_circle:")
+    st.rerun()

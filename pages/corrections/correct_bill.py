@@ -1,0 +1,15 @@
+"""Correcting a bill under an address of its own: /correct-bill?id=…"""
+
+import streamlit as st
+
+from pages.corrections.correction_form import show_correction
+from pages.registry import BILL
+from pages.shared.session import require_role
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+bill_id = st.query_params.get("id", "")
+st.page_link(
+    BILL.script, label="The bill", icon=":material/arrow_back:", query_params={"id": bill_id}
+)
+show_correction(bill_id, principal)

@@ -1,0 +1,191 @@
+"""Correcting a bill: what is wrong, what that touches, and the confirmation with its reason."""
+
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import streamlit as st
+
+from pages.corrections.correction_links import link_to_bill
+from pages.corrections.correction_preview import show_plan
+from pages.registry import BILL
+from pages.shared.format import day, kwh, period, plain
+from pages.shared.registers import ask_registers
+from pages.shared.session import now, services
+from services.billing.chain_retry import MeterTooBusy
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.plan import Plan, Wrong, WrongBill, WrongReading, WrongTariff
+from services.corrections.rebilling import FiguresChanged, NotAcknowledged
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal
+from services.metering.register_arithmetic import ReadingTooLong
+from services.metering.registers import WrongRegisters
+from services.metering.validation import UnableToCompareReads
+from services.quantities.energy import InvalidEnergy, format_kwh
+from services.readings.submission import InvalidReading
+from services.records.bills import Bill
+
+_WRONG_INPUT = (
+    CannotRebill,
+    InvalidEnergy,
+    InvalidReading,
+    ReadingTooLong,
+    UnableToCompareReads,
+    WrongRegisters,
+)
+_NOT_DONE = (ReasonMissing, NotAcknowledged, FiguresChanged, MeterTooBusy)
+_CLOSING, _OPENING, _TARIFF, _BILL = "Closing read", "Opening read", "Tariff", "The whole bill"
+
+
+@dataclass
+class _Asked:
+    """What was said to be wrong in this visit, and the figures that were shown for it last."""
+
+    wrong: Wrong
+    correction_id: str = field(default_factory=lambda: str(uuid4()))
+    shown: str = ""
+
+
+def show_correction(bill_id: str, principal: Principal) -> None:
+    """What is wrong with this bill; and once that is said, what correcting it would do."""
+    bill = services().database.bill(bill_id)
+    st.title(f"Correct {bill.reference}", anchor=False)
+    st.caption(
+        f"**{plain(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · "
+        f"meter {plain(bill.meter_serial)}"
+    )
+    if bill.status == "void":
+        st.info("This bill is void: what took its place can be corrected.", icon=":material/block:")
+        if bill.replaced_by_id:
+            link_to_bill(bill.replaced_by_id, "The bill that took its place")
+        return
+    with st.container(border=True):
+        _ask(bill)
+    asked = st.session_state.get(_key(bill))
+    if isinstance(asked, _Asked):
+        _show_asked(bill, asked, principal)
+
+
+def _key(bill: Bill) -> str:
+    return f"correction-{bill.id}"
+
+
+def _ask(bill: Bill) -> None:
+    st.markdown("**What is wrong?**")
+    what = st.segmented_control(
+        "What is wrong?",
+        (_CLOSING, _OPENING, _TARIFF, _BILL),
+        default=_CLOSING,
+        required=True,
+        label_visibility="collapsed",
+        key=f"wrong-{bill.id}",
+    )
+    if what == _TARIFF:
+        _ask_tariff(bill)
+    elif what == _BILL:
+        _ask_void(bill)
+    else:
+        closing = what == _CLOSING
+        _ask_reading(bill, bill.closing_reading_id if closing else bill.opening_reading_id)
+
+
+def _ask_reading(bill: Bill, reading_id: str) -> None:
+    reading = services().database.reading(reading_id)
+    st.caption(f"Stored: **{kwh(reading.register_wh)}** on {day(reading.read_on)}.")
+    stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
+    with st.form(f"reading-{reading_id}", border=False):
+        value = st.text_input(
+            "It was (kWh)", value=format_kwh(reading.register_wh), autocomplete="off"
+        )
+        registers = ask_registers(list(stored), stored, key=reading_id)
+        rolled_over = st.checkbox(
+            "The register rolled over before it",
+            value=reading.rolled_over,
+            disabled=reading.is_opening,
+            help="It passed its last digit and began again at 0; what that bills is shown first.",
+        )
+        withdrawn = st.checkbox(
+            "It was never valid: take it away",
+            disabled=reading.is_opening,
+            help="The bills before and after it become one; the last one of a meter becomes void.",
+        )
+        if st.form_submit_button("Show what it changes", type="primary"):
+            right = None if withdrawn else value.strip()
+            _keep(bill, WrongReading(bill.id, reading_id, right, registers or None, rolled_over))
+
+
+def _ask_tariff(bill: Bill) -> None:
+    st.caption(
+        f"This meter was never on **{plain(bill.tariff_name)}**: this bill and all after it are "
+        "made anew under another tariff, and the meter stays on that. If the tariff itself is "
+        "wrong, correct its version on the tariff's page."
+    )
+    others = [
+        one
+        for one in services().database.tariffs()
+        if one.currency == bill.currency and one.code != bill.tariff_code
+    ]
+    if not others:
+        st.info(f"There is no other tariff in {plain(bill.currency)}.")
+        return
+    with st.form(f"tariff-{bill.id}", border=False):
+        chosen = st.selectbox("It is on", others, format_func=lambda one: f"{one.code}: {one.name}")
+        if st.form_submit_button("Show what it changes", type="primary"):
+            _keep(bill, WrongTariff(bill.id, chosen.code))
+
+
+def _ask_void(bill: Bill) -> None:
+    st.caption(
+        "The bill becomes void and no other takes its place; what was paid on it stays with the "
+        "account. The meter's next bill begins where this one began. Only the last bill of a meter "
+        "can be voided so."
+    )
+    if st.button("Show what it changes", type="primary", key=f"void-{bill.id}"):
+        _keep(bill, WrongBill(bill.id))
+
+
+def _keep(bill: Bill, wrong: Wrong) -> None:
+    st.session_state[_key(bill)] = _Asked(wrong)
+
+
+def _show_asked(bill: Bill, asked: _Asked, principal: Principal) -> None:
+    try:
+        plan = services().rebilling.plan(asked.wrong, now=now(), correction_id=asked.correction_id)
+    except _WRONG_INPUT as error:
+        st.error(plain(error), icon=":material/edit:")
+        return
+    seen, asked.shown = asked.shown or plan.fingerprint, plan.fingerprint
+    show_plan(plan)
+    _ask_confirmation(bill, asked, plan, seen, principal)
+
+
+def _ask_confirmation(
+    bill: Bill, asked: _Asked, plan: Plan, seen: str, principal: Principal
+) -> None:
+    again = any(change.new for change in plan.changes)
+    with st.form(f"do-{bill.id}"):
+        reason = st.text_input(
+            "Reason", placeholder="Such as: two digits were swapped, photo of the meter seen"
+        )
+        acknowledged = bool(plan.warning) and st.checkbox(
+            "I have seen the warning about back-billing, and correct it nevertheless"
+        )
+        st.caption("The void bills keep their numbers. The customer is told once, of all of it.")
+        if not st.form_submit_button("Void and make anew" if again else "Void", type="primary"):
+            return
+    try:
+        done = services().rebilling.carry_out(
+            asked.wrong,
+            previewed=seen,
+            correction_id=asked.correction_id,
+            reason=reason,
+            acknowledged=acknowledged,
+            principal=principal,
+            now=now(),
+        )
+    except _NOT_DONE as error:
+        st.error(plain(error), icon=":material/edit:")
+        return
+    del st.session_state[_key(bill)]
+    st.toast("The bills are corrected.", icon=":material/check_circle:")
+    made = [one.new_bill_id for one in done.bills if one.new_bill_id]
+    st.switch_page(BILL.script, query_params={"id": made[0] if made else bill.id})

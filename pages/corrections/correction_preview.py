@@ -1,0 +1,101 @@
+"""What a correction would do, before it is done: bills, lines before and after, money, doubts."""
+
+import streamlit as st
+
+from pages.shared.components import facts
+from pages.shared.format import count, kwh, money, period, plain
+from services.corrections.bill_changes import BillChange, LineChange
+from services.corrections.plan import Plan
+from services.records.corrections import name_of
+
+_OPEN = 2
+
+
+def show_plan(plan: Plan) -> None:
+    """The whole plan; nothing of it is stored."""
+    currency = plan.book.meter.currency
+    st.subheader("What it changes", anchor=False)
+    balance = plan.book.balance_minor
+    with st.container(border=True):
+        facts(
+            [
+                ("Bills", count(len(plan.voided), "bill")),
+                ("The customer owes", more_or_less(plan.difference_minor, currency)),
+                ("Paid on them", _paid(plan.paid_minor, currency)),
+                ("Account now", owed_or_credit(balance, currency)),
+                ("Account then", owed_or_credit(balance + plan.difference_minor, currency)),
+            ],
+            least_width=150,
+        )
+    for found in plan.validation.outcomes if plan.validation else ():
+        if found.outcome in ("review", "warn"):
+            st.warning(plain(found.message), icon=":material/flag:")
+    if plan.warning:
+        st.warning(plain(plan.warning), icon=":material/history:")
+    for index, change in enumerate(plan.changes):
+        _show_change(change, currency, expanded=index < _OPEN)
+
+
+def more_or_less(minor: int, currency: str) -> str:
+    """₹12.00 more, ₹3.00 less, or the same."""
+    if minor == 0:
+        return "the same"
+    return f"{money(abs(minor), currency)} {'more' if minor > 0 else 'less'}"
+
+
+def owed_or_credit(minor: int, currency: str) -> str:
+    """A balance as people say it."""
+    if minor < 0:
+        return f"{money(-minor, currency)} in credit"
+    return f"{money(minor, currency)} owed"
+
+
+def _paid(minor: int, currency: str) -> str:
+    return f"{money(minor, currency)}, stays with the account" if minor else "nothing"
+
+
+def _show_change(change: BillChange, currency: str, *, expanded: bool) -> None:
+    first, last = change.touched.bills[0], change.touched.bills[-1]
+    names = " and ".join(name_of(bill.number) for bill in change.touched.bills)
+    title = (
+        f"**{plain(names)}** · {period(first.period_start, last.period_end)} · "
+        f"{plain(money(change.before_minor, currency))} → "
+        f"{plain(money(change.after_minor, currency))}"
+    )
+    with st.expander(title, expanded=expanded):
+        st.caption(plain(change.touched.why))
+        if change.new:
+            used = sum(bill.consumption_wh for bill in change.touched.bills)
+            st.caption(f"{kwh(used)} → **{kwh(change.new.consumption_wh)}**")
+        if change.new and change.new.held_because:
+            st.warning(plain(change.new.held_because), icon=":material/date_range:")
+        st.markdown(_table(change, currency), width="stretch")
+
+
+def _table(change: BillChange, currency: str) -> str:
+    """Three columns, so that it fits on a phone."""
+    rows = ["| Charge | Before → after | Difference |", "|:---|---:|---:|"]
+    rows += [_row(line, currency) for line in change.lines()]
+    total = (
+        f"{_amount(change.before_minor, currency)} → **{_amount(change.after_minor, currency)}**"
+    )
+    rows.append(f"| **Total** | {total} | **{_signed(change.difference_minor, currency)}** |")
+    return "\n".join(rows)
+
+
+def _row(line: LineChange, currency: str) -> str:
+    before, after = _amount(line.before_minor, currency), _amount(line.after_minor, currency)
+    amounts = f"{before} → {after}" if line.difference_minor else f":gray[{after}]"
+    change = _signed(line.difference_minor, currency)
+    return f"| {plain(line.description)} | {amounts} | {change} |"
+
+
+def _amount(minor: int | None, currency: str) -> str:
+    return "–" if minor is None else plain(money(minor, currency))
+
+
+def _signed(minor: int, currency: str) -> str:
+    """A difference with its sign: +₹12.00; a plain 0 is grey."""
+    if minor == 0:
+        return ":gray[–]"
+    return plain(f"{'+' if minor > 0 else '−'}{money(abs(minor), currency)}")

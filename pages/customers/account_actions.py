@@ -1,0 +1,174 @@
+"""Changes of an account beside payments: credits, fees, the deposit, paying credit out."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.payments.payment_actions import attempt
+from pages.payments.payment_form import ask_payment
+from pages.shared.form_ids import form_id
+from pages.shared.format import day, money, plain
+from pages.shared.money_format import OFFICE_METHODS, entry_kind
+from pages.shared.session import now, services
+from services.identity.auth import Principal
+from services.quantities.money import Money
+from services.records.ledger import Account, Book, LedgerEntry
+
+_NOTE: Final = {
+    "credit": "Such as: goodwill for the outage of 3 May",
+    "fee": "Such as: reconnection",
+}
+
+
+def show_changes(account: Account, principal: Principal) -> None:
+    """What can be changed now, each behind its own heading."""
+    with st.expander("Give a credit", icon=":material/add_circle:"):
+        st.markdown("The customer owes less. It pays the oldest open bill, or lies open.")
+        _ask_adjustment(account, "credit", principal)
+    with st.expander("Charge a fee", icon=":material/remove_circle:"):
+        st.markdown("The customer owes more. It is paid like a bill.")
+        _ask_adjustment(account, "fee", principal)
+    with st.expander("Take a deposit", icon=":material/savings:"):
+        st.markdown("It is held, and pays no bill until it is used.")
+        ask_payment(account, principal, deposit=True)
+    if account.deposit_minor and account.balance_minor > 0:
+        with st.expander("Use the deposit for bills", icon=":material/receipt_long:"):
+            _ask_use_deposit(account, principal)
+    if account.deposit_minor:
+        with st.expander("Give the deposit back", icon=":material/undo:"):
+            _ask_pay_out(account, "deposit", account.deposit_minor, principal)
+    left = services().database.open_credits(customer_id=account.id)
+    open_credit = -sum(entry.open_minor for entry in left)
+    if open_credit:
+        with st.expander("Pay credit out", icon=":material/outbound:"):
+            _ask_pay_out(account, "account", open_credit, principal)
+        if account.open_bills:
+            with st.expander("Let credit pay what is open", icon=":material/done_all:"):
+                _ask_settle(account, open_credit, principal)
+    _show_adjustments(account, principal)
+
+
+def _ask_adjustment(account: Account, kind: str, principal: Principal) -> None:
+    name = f"{kind}-{account.id}"
+    form = form_id(name)
+    with st.form(f"form-{form}", border=False):
+        amount = _ask_amount(account, form)
+        note = st.text_input("What for", placeholder=_NOTE[kind], key=f"note-{form}")
+        st.caption("It stands on the customer's statement.")
+        label = "Give the credit" if kind == "credit" else "Charge the fee"
+        if not st.form_submit_button(label, type="primary"):
+            return
+    body = {"kind": kind, "amount": amount, "note": note}
+    said = "The credit is given." if kind == "credit" else "The fee is charged."
+    attempt(name, said, _with_body(services().account_desk.adjust, form, account, body, principal))
+
+
+def _ask_use_deposit(account: Account, principal: Principal) -> None:
+    name = f"use-deposit-{account.id}"
+    form = form_id(name)
+    with st.form(f"form-{form}", border=False):
+        amount = _ask_amount(account, form, min(account.deposit_minor, account.balance_minor))
+        note = st.text_input("Why", placeholder="Such as: moved out", key=f"note-{form}")
+        if not st.form_submit_button("Use it", type="primary"):
+            return
+    body = {"amount": amount, "note": note}
+    use = _with_body(services().cash_desk.use_deposit, form, account, body, principal)
+    attempt(name, "The deposit has paid what is open.", use)
+
+
+def _ask_pay_out(account: Account, book: Book, most: int, principal: Principal) -> None:
+    name = f"pay-out-{book}-{account.id}"
+    form = form_id(name)
+    with st.form(f"form-{form}", border=False):
+        amount = _ask_amount(account, form, most)
+        method = st.selectbox(
+            "By", list(OFFICE_METHODS), format_func=OFFICE_METHODS.__getitem__, key=f"method-{form}"
+        )
+        reference = st.text_input(
+            "Reference", placeholder="Of the transfer or cheque", key=f"reference-{form}"
+        )
+        reason = st.text_input("Why", key=f"reason-{form}")
+        if not st.form_submit_button("Pay it out", type="primary"):
+            return
+
+    def pay_out() -> None:
+        services().refunds.pay_out(
+            customer_id=account.id,
+            amount=amount,
+            method=method,
+            reference=reference,
+            reason=reason,
+            book=book,
+            principal=principal,
+            now=now(),
+            return_id=form,
+        )
+
+    attempt(name, "It is paid out.", pay_out)
+
+
+def _ask_settle(account: Account, open_credit: int, principal: Principal) -> None:
+    credit = plain(money(open_credit, _currency(account)))
+    st.markdown(f"**{credit}** pays the oldest open bills first.")
+    if st.button("Let it pay", type="primary", key="settle"):
+        attempt(
+            "settle",
+            "The credit has paid what is open.",
+            lambda: services().account_desk.settle(customer_id=account.id, principal=principal),
+        )
+
+
+def _show_adjustments(account: Account, principal: Principal) -> None:
+    standing = services().database.adjustments(customer_id=account.id)
+    if not standing:
+        return
+    st.markdown("**Credits and fees**")
+    for entry in standing:
+        with st.container(border=True, gap="xsmall"):
+            amount = plain(money(abs(entry.amount_minor), entry.currency))
+            st.markdown(f"{entry_kind(entry.kind)} of **{amount}** · {plain(entry.note)}")
+            st.caption(plain(f"{day(entry.on_date)} · by {entry.actor}"))
+            with st.popover("Take it back", icon=":material/undo:", key=f"undo-{entry.id}"):
+                _ask_undo(entry, principal)
+
+
+def _ask_undo(entry: LedgerEntry, principal: Principal) -> None:
+    with st.form(f"undo-form-{entry.id}", border=False):
+        reason = st.text_input("Why", key=f"undo-reason-{entry.id}")
+        if not st.form_submit_button("Take it back", type="primary"):
+            return
+    attempt(
+        f"undo-{entry.id}",
+        f"The {entry.kind} is taken back.",
+        lambda: services().account_desk.undo_adjustment(
+            entry_id=entry.id, reason=reason, principal=principal, now=now()
+        ),
+    )
+
+
+def _with_body(
+    change: Callable[..., None],
+    form: str,
+    account: Account,
+    body: dict[str, Any],
+    principal: Principal,
+) -> Callable[[], None]:
+    return lambda: change(
+        entry_id=form, customer_id=account.id, body=body, principal=principal, now=now()
+    )
+
+
+def _ask_amount(account: Account, form: str, suggested: int = 0) -> str:
+    currency = _currency(account)
+    return st.text_input(
+        f"Amount ({currency})",
+        value=Money(suggested, currency).text if suggested else "",
+        placeholder="Such as 50.00",
+        autocomplete="off",
+        key=f"amount-{form}",
+    ).strip()
+
+
+def _currency(account: Account) -> str:
+    return account.currency or services().settings.currency

@@ -1,0 +1,113 @@
+"""A customer's account: what is owed and held, and one view of it at a time."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.customers.account_actions import show_changes
+from pages.customers.account_plans import show_plans
+from pages.customers.account_statement import show_statement
+from pages.customers.account_timeline import show_timeline
+from pages.registry import BILL, RECORD_PAYMENT
+from pages.shared.components import facts, status_badge
+from pages.shared.form_ids import show_done
+from pages.shared.format import BILL_STATUS, day, money, period, plain
+from pages.shared.session import services
+from services.identity.auth import Principal
+from services.records.bills import Bill
+from services.records.ledger import Account
+
+# The words people see are also what stands in the address.
+_VIEWS: Final = ("Open", "Statement", "Timeline", "Plans", "Change")
+
+
+def show_account(customer_id: str, principal: Principal) -> None:
+    """The account as it stands now; the database is asked for one view at a time."""
+    account = services().database.account(customer_id)
+    show_done()
+    _show_head(account)
+    view = st.segmented_control(
+        "Show",
+        _VIEWS,
+        default=_VIEWS[0],
+        required=True,
+        label_visibility="collapsed",
+        key="view",
+        bind="query-params",
+    )
+    if view == "Statement":
+        show_statement(account)
+    elif view == "Timeline":
+        show_timeline(account)
+    elif view == "Plans":
+        show_plans(account, principal)
+    elif view == "Change":
+        show_changes(account, principal)
+    else:
+        _show_open(account)
+
+
+def _show_head(account: Account) -> None:
+    st.title(plain(account.name), anchor=False)
+    known = (("Address", account.address), ("Phone", account.phone), ("Email", account.email))
+    facts([("Account", account.account_no), *(fact for fact in known if fact[1])], least_width=160)
+    currency = account.currency or services().settings.currency
+    owes = account.balance_minor >= 0
+    tiles = [
+        ("Owes" if owes else "In credit", abs(account.balance_minor)),
+        ("Overdue", account.overdue_minor),
+        ("Deposit held", account.deposit_minor),
+    ]
+    with st.grid(3, min_column_width=150):
+        for label, minor in tiles:
+            with st.container(border=True, gap=None):
+                st.metric(label, money(minor, currency))
+    st.page_link(
+        RECORD_PAYMENT.script,
+        label="**Record a payment**",
+        icon=":material/add_circle:",
+        query_params={"customer": account.id},
+    )
+
+
+def _show_open(account: Account) -> None:
+    database = services().database
+    bills = database.open_bills(customer_id=account.id)
+    others = [e for e in database.open_debits(customer_id=account.id) if e.kind != "bill"]
+    left_over = database.open_credits(customer_id=account.id)
+    if not bills and not others:
+        st.caption(":material/check_circle: Nothing is open.")
+    with st.container(gap="xsmall"):
+        for bill in bills:
+            _show_bill(bill)
+        for entry in others:
+            with st.container(border=True, gap="xxsmall"):
+                left = plain(money(entry.open_minor, entry.currency))
+                st.markdown(f"**{plain(entry.note)}** · {left} to pay")
+                st.caption(f"Since {day(entry.on_date)}")
+    if left_over:
+        total = plain(money(-sum(e.open_minor for e in left_over), left_over[0].currency))
+        st.info(f"**{total}** of credit pays nothing yet.", icon=":material/savings:")
+
+
+def _show_bill(bill: Bill) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+            with st.container(gap="xxsmall"):
+                st.page_link(
+                    BILL.script,
+                    label=f"**{bill.reference}**",
+                    icon=":material/receipt_long:",
+                    query_params={"id": bill.id},
+                )
+                due = f" · due {day(bill.due_date)}" if bill.due_date else ""
+                st.caption(f"{period(bill.period_start, bill.period_end)}{due}")
+            with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
+                st.markdown(f"**{plain(money(bill.balance_minor, bill.currency))}**")
+                status_badge(bill.status, BILL_STATUS)
+        st.page_link(
+            RECORD_PAYMENT.script,
+            label="Record its payment",
+            icon=":material/payments:",
+            query_params={"bill": bill.id},
+        )

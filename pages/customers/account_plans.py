@@ -1,0 +1,172 @@
+"""Instalment plans of an account: how each stands, agreeing on another, cancelling one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from pages.payments.payment_actions import attempt
+from pages.registry import BILL
+from pages.shared.components import status_badge
+from pages.shared.form_ids import form_id
+from pages.shared.format import day, money, plain
+from pages.shared.money_format import PLAN_STATUS
+from pages.shared.session import now, services, today
+from services.accounts.instalments import MOST_PARTS, Part, UnusablePlan, months_later
+from services.identity.auth import Principal
+from services.payments.entry_forms import InvalidEntry
+from services.records.bills import Bill, invoice_reference
+from services.records.ledger import Account, InstalmentPlan
+
+
+def show_plans(account: Account, principal: Principal) -> None:
+    """The plans, the last agreed first, and the form for another where bills are open."""
+    plans = services().database.plans(customer_id=account.id)
+    taken = {b.bill_id for plan in plans if plan.status == "active" for b in plan.bills}
+    bills = [
+        bill
+        for bill in services().database.open_bills(customer_id=account.id)
+        if bill.id not in taken
+    ]
+    if bills:
+        with st.expander("Agree on a plan", icon=":material/add_circle:", expanded=not plans):
+            _ask_plan(account, bills, principal)
+    elif not plans:
+        st.caption("There is no plan, and no open bill to agree on one for.")
+    with st.container(gap="small"):
+        for plan in plans:
+            _show_plan(plan, principal)
+
+
+def _ask_plan(account: Account, bills: list[Bill], principal: Principal) -> None:
+    name = f"plan-{account.id}"
+    form = form_id(name)
+    by_id = {bill.id: bill for bill in bills}
+    equal = st.segmented_control(
+        "Instalments",
+        ["Equal ones, a month apart", "As typed"],
+        default="Equal ones, a month apart",
+        required=True,
+        key=f"how-{form}",
+    )
+    with st.form(f"form-{form}", border=False):
+        chosen = st.multiselect(
+            "Bills",
+            list(by_id),
+            default=list(by_id),
+            format_func=lambda i: _named(by_id[i]),
+            key=f"bills-{form}",
+        )
+        how = _ask_equal(form) if equal == "Equal ones, a month apart" else _ask_typed(form)
+        note = st.text_input("Note", placeholder="Such as: agreed by phone", key=f"note-{form}")
+        look = st.form_submit_button("Show the instalments")
+        sent = st.form_submit_button("Agree on this plan", type="primary")
+    if not (look or sent):
+        return
+    of_plan = [by_id[i] for i in chosen]
+    try:
+        parts = services().account_desk.parts(bills=of_plan, now=now(), **how)
+    except (InvalidEntry, UnusablePlan) as error:
+        st.error(plain(error), icon=":material/edit:")
+        return
+    if look:
+        st.markdown(_parts_table(parts, of_plan[0].currency))
+        return
+    attempt(
+        name,
+        "The plan is agreed. While it is kept, its bills are neither reminded of nor marked.",
+        lambda: services().account_desk.agree_plan(
+            plan_id=form, bills=of_plan, parts=parts, note=note, principal=principal, now=now()
+        ),
+    )
+
+
+def _ask_equal(form: str) -> dict[str, Any]:
+    with st.grid(2, min_column_width=150) as grid:
+        with grid.cell():
+            number = st.number_input(
+                "How many", min_value=2, max_value=MOST_PARTS, value=3, step=1, key=f"n-{form}"
+            )
+        with grid.cell():
+            first = st.date_input(
+                "The first is due on",
+                value=months_later(today(), 1),
+                min_value=today(),
+                format="DD/MM/YYYY",
+                key=f"first-{form}",
+            )
+    return {"equal": int(number), "first_on": first}
+
+
+def _ask_typed(form: str) -> dict[str, Any]:
+    example = f"{months_later(today(), 1)} 200.00\n{months_later(today(), 2)} 150.00"
+    typed = st.text_area(
+        "A date and an amount on each line", placeholder=example, key=f"typed-{form}"
+    )
+    return {"typed": typed}
+
+
+def _show_plan(plan: InstalmentPlan, principal: Principal) -> None:
+    with st.container(border=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            total = plain(money(plan.total_minor, plan.currency))
+            st.markdown(f"**{total}** in {len(plan.instalments)} instalments", width="content")
+            status_badge(plan.status, PLAN_STATUS)
+        paid = plain(money(plan.paid_minor, plan.currency))
+        st.caption(f"{paid} paid · agreed {day(plan.agreed_on)} by {plain(plan.created_by)}")
+        if plan.reason:
+            st.caption(plain(plan.reason))
+        for bill in plan.bills:
+            st.page_link(
+                BILL.script,
+                label=invoice_reference(bill.number),
+                icon=":material/receipt_long:",
+                query_params={"id": bill.bill_id},
+            )
+        st.markdown(_instalments_table(plan))
+        if plan.status == "active":
+            with st.popover("Cancel the plan", icon=":material/event_busy:", key=f"c-{plan.id}"):
+                _ask_cancel(plan, principal)
+
+
+def _ask_cancel(plan: InstalmentPlan, principal: Principal) -> None:
+    st.markdown("Its bills are due as they were; nothing paid is lost.")
+    with st.form(f"cancel-{plan.id}", border=False):
+        reason = st.text_input("Why", key=f"cancel-reason-{plan.id}")
+        if not st.form_submit_button("Cancel the plan", type="primary"):
+            return
+    attempt(
+        f"cancel-{plan.id}",
+        "The plan is cancelled.",
+        lambda: services().account_desk.cancel_plan(
+            plan_id=plan.id, reason=reason, principal=principal
+        ),
+    )
+
+
+def _instalments_table(plan: InstalmentPlan) -> str:
+    rows = ["| | Due | Amount | |", "|---:|:---|---:|:---|"]
+    for one in plan.instalments:
+        if one.paid:
+            state = ":green[paid]"
+        elif plan.status != "active":
+            state = ":gray[not paid]"
+        elif one.due_on < today():
+            state = ":red[missed]"
+        else:
+            state = ":gray[to come]"
+        amount = plain(money(one.amount_minor, plan.currency))
+        rows.append(f"| {one.instalment_no} | {day(one.due_on)} | {amount} | {state} |")
+    return "\n".join(rows)
+
+
+def _parts_table(parts: Sequence[Part], currency: str) -> str:
+    rows = ["| | Due | Amount |", "|---:|:---|---:|"]
+    for number, part in enumerate(parts, start=1):
+        amount = plain(money(part.amount_minor, currency))
+        rows.append(f"| {number} | {day(part.due_on)} | {amount} |")
+    return "\n".join(rows)
+
+
+def _named(bill: Bill) -> str:
+    return f"{bill.reference}, {money(bill.balance_minor, bill.currency)} open"

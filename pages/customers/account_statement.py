@@ -1,0 +1,67 @@
+"""The statement of an account: its entries with the balance after each, and the same as a file."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.shared.components import chosen_page, page_number
+from pages.shared.format import file_name, money, plain
+from pages.shared.money_format import entry_more, entry_name
+from pages.shared.session import services
+from services.accounts.statement import statement_csv
+from services.records.ledger import Account, Book, LedgerEntry
+
+_PAGE_SIZE: Final = 25
+_BOOKS: Final[dict[Book, str]] = {"account": "Account", "deposit": "Deposit"}
+
+
+def show_statement(account: Account) -> None:
+    """A page of the entries, the newest first; the deposit's are a book of their own."""
+    book = _ask_book(account)
+    key = f"statement-{account.id}-{book}"
+    found = services().database.ledger(
+        customer_id=account.id, book=book, page=chosen_page(key), page_size=_PAGE_SIZE
+    )
+    if not found.total:
+        st.caption("There is no entry yet.")
+        return
+    with st.container(border=True, gap="small"):
+        for entry in found.items:
+            _show_entry(entry)
+    page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
+    st.caption("Above 0 is owed by the customer; below 0 is in their favour.")
+    st.download_button(
+        "Statement as CSV",
+        lambda: statement_csv(services().database, customer_id=account.id),
+        file_name=file_name(f"statement-{account.account_no}.csv"),
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _ask_book(account: Account) -> Book:
+    held = services().database.ledger(customer_id=account.id, book="deposit", page_size=1)
+    if not held.total:
+        return "account"
+    return st.segmented_control(
+        "Book",
+        list(_BOOKS),
+        default="account",
+        required=True,
+        format_func=_BOOKS.__getitem__,
+        label_visibility="collapsed",
+        key=f"book-{account.id}",
+    )
+
+
+def _show_entry(entry: LedgerEntry) -> None:
+    with st.container(horizontal=True, wrap=False):
+        with st.container(gap="xxsmall"):
+            st.markdown(plain(entry_name(entry, entry.kind)))
+            st.caption(entry_more(entry))
+        with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
+            amount = plain(money(entry.amount_minor, entry.currency))
+            st.markdown(f"**{amount}**", text_alignment="right")
+            balance = plain(money(entry.balance_minor, entry.currency))
+            st.caption(f"balance {balance}", text_alignment="right")

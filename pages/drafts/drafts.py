@@ -1,0 +1,103 @@
+"""Drafts: bills that wait to be issued, reviewed together and issued together."""
+
+from datetime import date
+
+import streamlit as st
+
+from pages.drafts.draft_cards import ALL, SOME, forget_choice, left_out, show_draft, ticked
+from pages.drafts.draft_issue import issue_if_pressed, offer_issue
+from pages.drafts.draft_totals import months_to_compare, show_totals
+from pages.shared.components import chosen_page, page_number
+from pages.shared.format import count, month
+from pages.shared.session import require_role, services
+from services.database.queries.drafts import DraftChoice, DraftFilter
+from services.identity.auth import Principal, Role
+from services.records.drafts import Waiting
+
+PAGE_SIZE = 12
+
+
+def ask_filters(waiting: tuple[Waiting, ...]) -> DraftFilter:
+    """What to look at; each filter is part of the address, so a list can be linked to."""
+    by_name = {month(one.month): one.month for one in waiting}
+    with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell():
+            text = st.text_input(
+                "Search",
+                key="q",
+                type="search",
+                placeholder="Customer, account or meter",
+                live=True,
+                bind="query-params",
+            )
+        with grid.cell():
+            ends_in = ask_one("Month", "month", list(by_name), "Every month")
+        with grid.cell():
+            tariffs = sorted({one.tariff_code for one in waiting})
+            tariff = ask_one("Tariff", "tariff", tariffs, "Every tariff")
+        with grid.cell():
+            currencies = sorted({one.currency for one in waiting})
+            currency = ask_one("Currency", "currency", currencies, "Every currency")
+    only = st.toggle("Only outliers", key="outliers", bind="query-params")
+    return DraftFilter(text or "", by_name.get(ends_in or ""), tariff, currency, only)
+
+
+def ask_one(label: str, key: str, options: list[str], placeholder: str) -> str | None:
+    """One of some, or none."""
+    return st.selectbox(
+        label, options, index=None, key=key, placeholder=placeholder, bind="query-params"
+    )
+
+
+def ask_choice(fitting: DraftFilter) -> tuple[str, DraftChoice]:
+    """Everything that fits but what was left out, or only what was ticked."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        mode = st.segmented_control(
+            "To issue", (ALL, SOME), default=ALL, required=True, key="drafts-mode"
+        )
+        if (left_out() if mode == ALL else ticked()) and st.button("Choose anew"):
+            forget_choice()
+            st.rerun()
+    if mode == SOME:
+        return SOME, DraftChoice(only=frozenset(ticked()))
+    return ALL, DraftChoice(fitting, without=frozenset(left_out()))
+
+
+def month_of(fitting: DraftFilter, waiting: tuple[Waiting, ...]) -> date | None:
+    """The month that is looked at: the chosen one, or the only one there is."""
+    there = {one.month for one in waiting}
+    return fitting.month or (there.pop() if len(there) == 1 else None)
+
+
+def show_review(principal: Principal) -> None:
+    """Filters, what would be issued, and the drafts themselves, a page at a time."""
+    database = services().database
+    waiting = database.draft_totals(DraftChoice(only=frozenset())).waiting
+    if not waiting:
+        st.info("No draft waits to be issued.", icon=":material/check_circle:")
+        return
+    fitting = ask_filters(waiting)
+    mode, choice = ask_choice(fitting)
+    of = month_of(fitting, waiting)
+    totals = database.draft_totals(choice, compare=months_to_compare(of))
+    show_totals(totals, of, whole=choice == DraftChoice(DraftFilter(month=fitting.month)))
+    offer_issue(choice, totals)
+    # Another question starts at its own first page.
+    key = f"drafts-page-{fitting}"
+    found = database.drafts(fitting, page=chosen_page(key), page_size=PAGE_SIZE)
+    st.caption(count(found.total, "draft") if found.total else "No draft fits.")
+    with st.container(gap="xsmall"):
+        for draft in found.items:
+            show_draft(draft, mode, principal)
+    page_number(total=found.total, page_size=PAGE_SIZE, key=key)
+
+
+admin = require_role(Role.ADMIN)
+st.title("Drafts", anchor=False)
+st.caption(
+    "Every bill waits here until an administrator issues it."
+    if services().settings.bill_approval
+    else "Bills are issued at once; here are those that were held."
+)
+issue_if_pressed(admin)
+show_review(admin)

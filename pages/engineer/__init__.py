@@ -1,1 +1,0 @@
-"""Pages of the field engineers; administrators may use them too."""

@@ -1,0 +1,72 @@
+"""The month's books: what came in and went out, what is open, and closing the month."""
+
+from datetime import date, timedelta
+
+import streamlit as st
+
+from pages.month_end.closing import offer_check, offer_closing, show_closings, show_state
+from pages.month_end.figures import show_books, show_methods, show_receivables
+from pages.shared.format import month
+from pages.shared.session import require_role, services, today
+from services.identity.auth import Role
+from services.quantities.period import first_of_month
+
+MONTHS_BACK = 24
+
+
+def months() -> dict[str, date]:
+    """The months as people write them, newest first, each with its 1st."""
+    first, found = first_of_month(today()), {}
+    for _ in range(MONTHS_BACK):
+        found[month(first)] = first
+        first = first_of_month(first - timedelta(days=1))
+    return found
+
+
+def ask_month() -> date:
+    """The month to look at, by default the last one that is over."""
+    by_name = months()
+    name = st.selectbox(
+        "Month", list(by_name), index=1, key="month", bind="query-params", width=220
+    )
+    return by_name[name]
+
+
+def offer_downloads(of: date) -> None:
+    """The month as files for a spreadsheet; each is made when it is asked for."""
+    books = services().books
+    with st.container(horizontal=True):
+        st.download_button(
+            "Ledger entries (CSV)",
+            lambda: books.entries_csv(of),
+            file_name=f"ledger-{of:%Y-%m}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Receivables (CSV)",
+            lambda: books.receivables_csv(of),
+            file_name=f"receivables-{of:%Y-%m}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+principal = require_role(Role.ADMIN)
+st.title("Month's books", anchor=False)
+chosen = ask_month()
+found = services().books.of_month(chosen)
+closings = services().database.month_closings()
+show_state(chosen, found, closings)
+show_books(found)
+show_methods(found)
+st.subheader("Receivables", anchor=False)
+show_receivables(chosen, found)
+offer_downloads(chosen)
+st.subheader("Closing", anchor=False)
+with st.container(horizontal=True):
+    offer_closing(chosen, found, principal)
+    offer_check()
+show_closings(closings)

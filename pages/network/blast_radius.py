@@ -1,0 +1,194 @@
+"""The blast radius: which bills would have to be made again if something is corrected."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.registry import BILL
+from pages.shared.components import chosen_page, facts, page_number
+from pages.shared.format import BILL_STATUS, kwh, moment, money, period, plain
+from pages.shared.session import services, zone
+from services.graph import Graph, TouchedBill
+from services.quantities.money import Money
+from services.quantities.spreadsheet import csv_file
+from services.records.bills import invoice_reference
+from services.records.readings import Meter, Reading
+from services.records.tariffs import TariffVersion
+
+PAGE_SIZE = 20
+_READINGS = 24
+_COLUMNS = (
+    "number",
+    "status",
+    "account_no",
+    "meter_serial",
+    "period_start",
+    "period_end",
+    "currency",
+    "total",
+    "paid",
+)
+_TARIFF, _METER, _READING = "A tariff version", "A meter", "A reading"
+
+
+def show_touched(graph: Graph) -> None:
+    """Choose what is wrong; see every bill that a correction would have to make again."""
+    st.caption(
+        "Before you correct something: the bills that were made from it, and for a reading also "
+        "those after it, which follow from it."
+    )
+    asked = st.query_params
+    kinds = [_TARIFF, _METER, _READING]
+    first = 2 if "reading" in asked else 1 if "meter" in asked else 0
+    kind = st.selectbox("What is wrong?", kinds, index=first, key="touched-kind")
+    if kind == _TARIFF:
+        version = _ask_version()
+        bills = graph.touched_by(tariff_version_id=version.id) if version else None
+    else:
+        meter = _ask_meter()
+        if meter is None:
+            return
+        reading = _ask_reading(meter) if kind == _READING else None
+        if kind == _READING and reading is None:
+            return
+        bills = (
+            graph.touched_by(reading_id=reading.id)
+            if reading
+            else graph.touched_by(meter_id=meter.id)
+        )
+    if bills is not None:
+        _show_bills(bills)
+
+
+def _ask_version() -> TariffVersion | None:
+    versions = sorted(
+        services().database.tariff_versions(),
+        key=lambda v: (v.code, -v.effective_from.toordinal()),
+    )
+    return st.selectbox(
+        "Tariff version",
+        versions,
+        format_func=lambda v: f"{v.code}, from {v.effective_from}",
+        key="touched-version",
+        placeholder="No tariff is known yet",
+    )
+
+
+def _ask_meter() -> Meter | None:
+    text = st.text_input(
+        "Meter",
+        value=st.query_params.get("meter", ""),
+        key="touched-meter-search",
+        type="search",
+        placeholder="Serial, customer, account or address",
+    )
+    if not text:
+        return None
+    found = services().database.find_meters(text=text, limit=20)
+    if not found:
+        st.info("No active meter fits.")
+        return None
+    if len(found) == 1:
+        st.caption(f"Meter {plain(found[0].serial)}, {plain(found[0].customer_name)}")
+        return found[0]
+    return st.selectbox(
+        "Which of them?",
+        found,
+        format_func=lambda m: f"{m.serial}, {m.customer_name}",
+        key="touched-meter",
+    )
+
+
+def _ask_reading(meter: Meter) -> Reading | None:
+    asked = st.query_params.get("reading")
+    readings = services().database.readings(meter_id=meter.id, page_size=_READINGS).items
+    if not readings:
+        st.info("This meter has no reading.")
+        return None
+    index = next((n for n, reading in enumerate(readings) if reading.id == asked), 0)
+    return st.selectbox(
+        "Reading",
+        readings,
+        index=index,
+        format_func=lambda r: f"{moment(r.read_at, zone())}: {kwh(r.register_wh)}",
+        key=f"touched-reading-{meter.id}",
+    )
+
+
+def _show_bills(bills: Sequence[TouchedBill]) -> None:
+    if not bills:
+        st.success("No bill hangs on it: it can be corrected freely.", icon=":material/check:")
+        return
+    _show_sums(bills)
+    st.download_button(
+        "Download the list (CSV)",
+        _as_csv(bills),
+        file_name="touched-bills.csv",
+        mime="text/csv",
+        icon=":material/download:",
+    )
+    key = "touched-page"
+    first = (chosen_page(key) - 1) * PAGE_SIZE
+    with st.container(gap="xsmall"):
+        for bill in bills[first : first + PAGE_SIZE]:
+            _show_row(bill)
+    page_number(total=len(bills), page_size=PAGE_SIZE, key=key)
+
+
+def _show_sums(bills: Sequence[TouchedBill]) -> None:
+    billed: defaultdict[str, int] = defaultdict(int)
+    paid: defaultdict[str, int] = defaultdict(int)
+    for bill in bills:
+        billed[bill.currency] += bill.total_minor
+        paid[bill.currency] += bill.paid_minor
+    issued = sum(bill.status == "issued" for bill in bills)
+    pairs = [
+        ("Bills", f"{len(bills):,}"),
+        ("Issued", f"{issued:,}"),
+        ("Customers", f"{len({bill.account_no for bill in bills}):,}"),
+    ]
+    for currency in sorted(billed):
+        pairs.append(("Billed", money(billed[currency], currency)))
+        pairs.append(("Paid already", money(paid[currency], currency)))
+    facts(pairs, least_width=110)
+
+
+def _name(bill: TouchedBill) -> str:
+    return invoice_reference(bill.number) if bill.number is not None else "Draft"
+
+
+def _show_row(bill: TouchedBill) -> None:
+    label, color = BILL_STATUS[bill.status]
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.page_link(
+            BILL.script,
+            label=f"**{_name(bill)}**",
+            icon=":material/receipt_long:",
+            query_params={"id": bill.bill_id},
+            width="content",
+        )
+        st.caption(
+            f"account {plain(bill.account_no)} · meter {plain(bill.meter_serial)} · "
+            f"{period(bill.period_start, bill.period_end)}"
+        )
+        st.markdown(f"**{plain(money(bill.total_minor, bill.currency))}**", width="content")
+        st.badge(label, color=color)
+
+
+def _as_csv(bills: Sequence[TouchedBill]) -> bytes:
+    return csv_file(_COLUMNS, map(_csv_row, bills))
+
+
+def _csv_row(bill: TouchedBill) -> tuple[object, ...]:
+    return (
+        bill.number or "",
+        bill.status,
+        bill.account_no,
+        bill.meter_serial,
+        bill.period_start,
+        bill.period_end,
+        bill.currency,
+        Money(bill.total_minor, bill.currency),
+        Money(bill.paid_minor, bill.currency),
+    )

@@ -1,0 +1,142 @@
+"""Energy into each transformer against what its customers were billed: where it is being lost."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import altair as alt
+import streamlit as st
+
+from pages.shared.components import facts
+from pages.shared.format import count, kwh, month, period, plain
+from pages.shared.session import today
+from services.graph import Graph, TransformerBalance
+from services.quantities.money import scaled_text
+from services.quantities.period import first_of_month
+
+_MONTHS_BACK = 13
+# Low-voltage networks lose some percent in their wires; beyond this somebody should go and look.
+USUAL_LOSS_PERMILLE = 100
+_NO_SUPPLIES = (
+    "Nothing is known of the energy that went into the transformers in the last "
+    f"{_MONTHS_BACK} months. Import the grid and its check meters with "
+    "`.venv/bin/python -m services import transformers FILE` and `import supplies FILE`, then "
+    "bring them into the graph with `.venv/bin/python -m services graph rebuild`."
+)
+
+
+def show_losses(graph: Graph) -> None:
+    """The balances of one supply period, the worst first, and how each was in earlier ones."""
+    balances = graph.energy_balance(since=_months_ago(_MONTHS_BACK), until=today())
+    if not balances:
+        st.info(_NO_SUPPLIES, icon=":material/electric_meter:")
+        return
+    periods = sorted({(b.period_start, b.period_end) for b in balances}, reverse=True)
+    chosen = st.selectbox(
+        "Supply period", periods, format_func=lambda ends: period(*ends), key="losses-period"
+    )
+    shown = [b for b in balances if (b.period_start, b.period_end) == chosen]
+    _summary(shown)
+    for balance in shown:
+        earlier = [b for b in balances if b.transformer_id == balance.transformer_id]
+        _show_transformer(balance, sorted(earlier, key=lambda b: b.period_start))
+
+
+def percent(permille: int | None) -> str:
+    """A loss as people write it: 5.4 %; nothing was supplied: –."""
+    return "–" if permille is None else f"{scaled_text(permille, places=1)} %"
+
+
+def _months_ago(months: int) -> date:
+    day = first_of_month(today())
+    years, before = divmod(day.month - 1 - months, 12)
+    return day.replace(year=day.year + years, month=before + 1)
+
+
+def _summary(balances: Sequence[TransformerBalance]) -> None:
+    supplied = sum(b.supplied_wh for b in balances)
+    billed = sum(b.billed_wh for b in balances)
+    suspicious = sum(map(_is_suspicious, balances))
+    facts(
+        [
+            ("Supplied", kwh(supplied)),
+            ("Billed", kwh(billed)),
+            ("Lost", kwh(supplied - billed)),
+            ("Above 10 %", count(suspicious, "transformer")),
+        ],
+        least_width=120,
+    )
+
+
+def _is_suspicious(balance: TransformerBalance) -> bool:
+    return balance.loss_permille is not None and balance.loss_permille > USUAL_LOSS_PERMILLE
+
+
+def _show_transformer(balance: TransformerBalance, earlier: Sequence[TransformerBalance]) -> None:
+    with st.container(border=True):
+        left, right = st.columns([3, 2], vertical_alignment="center")
+        with left:
+            _show_figures(balance)
+        with right:
+            _show_trend(earlier, balance)
+
+
+def _show_figures(balance: TransformerBalance) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plain(balance.code)}** {plain(balance.name)}", width="content")
+        lost = percent(balance.loss_permille)
+        if balance.loss_permille is not None and balance.loss_permille < 0:
+            st.badge(f"{lost}: more billed than supplied", color="violet")
+        else:
+            st.badge(f"{lost} lost", color="red" if _is_suspicious(balance) else "green")
+    feeder = f"feeder {plain(balance.feeder_code)} · " if balance.feeder_code else ""
+    st.caption(f"{feeder}{count(balance.meters, 'meter')}")
+    facts(
+        [
+            ("Supplied", kwh(balance.supplied_wh)),
+            ("Billed", kwh(balance.billed_wh)),
+            ("Difference", kwh(balance.loss_wh)),
+        ],
+        least_width=100,
+    )
+    if balance.meters_unread:
+        unread = count(balance.meters_unread, "meter")
+        st.caption(
+            f":material/info: {unread} of this transformer not billed for the whole period yet: "
+            "a part of the difference is only that."
+        )
+
+
+def _show_trend(earlier: Sequence[TransformerBalance], chosen: TransformerBalance) -> None:
+    rows = [
+        {
+            "month": month(b.period_start),
+            "loss": b.loss_permille / 10,
+            "shown": percent(b.loss_permille),
+            "which": "above 10 %" if _is_suspicious(b) else "usual",
+        }
+        for b in earlier
+        if b.loss_permille is not None
+    ]
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
+        .encode(
+            x=alt.X("month:N", sort=None, title=None, axis=alt.Axis(labels=False, ticks=False)),
+            y=alt.Y("loss:Q", title="% lost", axis=alt.Axis(tickCount=3)),
+            color=alt.Color(
+                "which:N",
+                scale=alt.Scale(domain=["usual", "above 10 %"], range=["#5b8def", "#d64545"]),
+                legend=None,
+            ),
+            tooltip=[
+                alt.Tooltip("month:N", title="From"),
+                alt.Tooltip("shown:N", title="Lost"),
+            ],
+        )
+        .properties(height=110)
+    )
+    st.altair_chart(
+        chart,
+        key=f"trend-{chosen.transformer_id}",
+        alt=f"Percent lost by month at transformer {chosen.code}",
+    )

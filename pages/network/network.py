@@ -1,0 +1,50 @@
+"""Network: where energy is lost, what a correction touches, and what hangs together with a bill."""
+
+import streamlit as st
+
+from pages.network.blast_radius import show_touched
+from pages.network.losses import show_losses
+from pages.network.neighbourhood import show_neighbourhood
+from pages.shared.format import plain
+from pages.shared.session import require_role, services
+from services.graph import Graph
+from services.identity.auth import Role
+from services.integrations.http import ServiceAway, ServiceRefused
+
+LOSSES, TOUCHED, AROUND = "Energy losses", "What a correction touches", "Around a bill"
+_SHOW = {LOSSES: show_losses, TOUCHED: show_touched, AROUND: show_neighbourhood}
+
+
+def show_network(graph: Graph) -> None:
+    """The view that was chosen; the graph may be away for a while, which loses nothing."""
+    # A link from another page says what it is about, and with it which view is wanted.
+    asked = st.query_params
+    first = AROUND if "bill" in asked else TOUCHED if {"meter", "reading"} & {*asked} else LOSSES
+    view = st.segmented_control(
+        "View", list(_SHOW), default=first, label_visibility="collapsed", key="network-view"
+    )
+    try:
+        _SHOW[view or first](graph)
+    except ServiceAway as error:
+        st.info(
+            f"{plain(error)} The graph is only a picture of the database: nothing is lost "
+            "meanwhile.",
+            icon=":material/hourglass_empty:",
+        )
+        st.button("Try again", icon=":material/refresh:")
+    except ServiceRefused as error:
+        st.error(f"The graph refused the question: {plain(error)}")
+
+
+require_role(Role.ADMIN)
+st.title("Network", anchor=False)
+opened = services().graph
+if opened.graph is None:
+    reason = opened.off or "no graph is set up"
+    st.info(
+        f"This page needs the graph, which is off: {reason} Billing does not depend on it. The "
+        "README says how to use the embedded graph or a Neo4j server.",
+        icon=":material/hub:",
+    )
+else:
+    show_network(opened.graph)

@@ -1,0 +1,12 @@
+"""One payment under an address of its own: /payment?id=… It is also the receipt."""
+
+import streamlit as st
+
+from pages.payments.payment_detail import show_payment
+from pages.registry import PAYMENTS
+from pages.shared.session import require_role
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+st.page_link(PAYMENTS.script, label="All payments", icon=":material/arrow_back:")
+show_payment(st.query_params.get("id", ""), principal)

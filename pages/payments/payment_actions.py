@@ -1,0 +1,161 @@
+"""What an administrator does about a payment: refund it, reverse it, let it pay something else."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.shared.form_ids import form_done, form_id
+from pages.shared.format import money, plain
+from pages.shared.money_format import OFFICE_METHODS
+from pages.shared.session import now, services
+from services.database.errors import IllegalChange, NotFound
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal
+from services.payments.entry_forms import InvalidEntry
+from services.payments.stripe.client import UnchargeableAmount
+from services.quantities.money import InvalidMoney, Money
+from services.records.bills import Bill
+from services.records.ledger import Allocation, Payment, PaymentMethod
+
+_WRONG: Final = (
+    InvalidEntry,
+    InvalidMoney,
+    ReasonMissing,
+    IllegalChange,
+    NotFound,
+    UnchargeableAmount,
+)
+
+
+def show_actions(payment: Payment, paid: list[Allocation], principal: Principal) -> None:
+    """What can be done now, each behind its own heading."""
+    if payment.returnable_minor:
+        with st.expander("Refund it", icon=":material/undo:"):
+            _ask_refund(payment, principal)
+        if payment.method != "stripe":
+            with st.expander("Reverse it", icon=":material/block:"):
+                _ask_reverse(payment, principal)
+    if payment.book == "account" and payment.entry_id and payment.customer_id:
+        if payment.open_minor:
+            with st.expander("Let it pay a bill", icon=":material/receipt_long:"):
+                _ask_apply(payment, payment.customer_id, payment.entry_id, principal)
+        if any(one.debit_kind in ("bill", "fee") for one in paid):
+            with st.expander("Take it off what it paid", icon=":material/link_off:"):
+                _ask_unapply(payment.entry_id, principal)
+
+
+def attempt(name: str, said: str, change: Callable[[], object]) -> None:
+    """Do what a form asks and show the page anew, or say in a sentence why not."""
+    try:
+        change()
+    except _WRONG as error:
+        st.error(plain(error), icon=":material/edit:")
+    else:
+        form_done(name, said)
+        st.rerun()
+
+
+def _ask_refund(payment: Payment, principal: Principal) -> None:
+    name = f"refund-{payment.id}"
+    form = form_id(name)
+    left = plain(money(payment.returnable_minor, payment.currency))
+    st.markdown(f"The payer gets money back. At most **{left}** can still go back.")
+    by_stripe = payment.method == "stripe" and services().refunds.stripe is not None
+    ways: dict[PaymentMethod, str] = {"stripe": "Stripe, to the card it came from"}
+    ways = ways | OFFICE_METHODS if by_stripe else dict(OFFICE_METHODS)
+    with st.form(f"form-{form}", border=False):
+        amount = st.text_input(
+            f"Amount ({payment.currency})",
+            value=Money(payment.returnable_minor, payment.currency).text,
+            autocomplete="off",
+            key=f"refund-amount-{form}",
+        )
+        way = st.selectbox(
+            "It goes back by", list(ways), format_func=ways.__getitem__, key=f"refund-way-{form}"
+        )
+        reference = st.text_input(
+            "Reference", placeholder="Of the transfer or cheque", key=f"refund-reference-{form}"
+        )
+        reason = st.text_input("Reason", key=f"refund-reason-{form}")
+        if not st.form_submit_button("Refund", type="primary"):
+            return
+    how: dict[str, Any] = {"by_stripe": way == "stripe", "method": way, "reference": reference}
+
+    def refund() -> None:
+        services().refunds.refund(
+            payment_id=payment.id,
+            amount=amount.strip(),
+            reason=reason,
+            principal=principal,
+            now=now(),
+            return_id=form,
+            **how,
+        )
+
+    attempt(name, "The refund is stored.", refund)
+
+
+def _ask_reverse(payment: Payment, principal: Principal) -> None:
+    name = f"reverse-{payment.id}"
+    st.markdown(
+        "For a cheque that bounced, or a payment entered wrongly. It is taken out of the account; "
+        "what it paid is open again. Nobody is given money."
+    )
+    with st.form(f"form-{form_id(name)}", border=False):
+        reason = st.text_input(
+            "Reason", placeholder="Such as: cheque bounced", key=f"reverse-reason-{payment.id}"
+        )
+        if not st.form_submit_button("Reverse the payment", type="primary"):
+            return
+    attempt(
+        name,
+        "The payment is reversed.",
+        lambda: services().refunds.reverse(
+            payment_id=payment.id, reason=reason, principal=principal, now=now()
+        ),
+    )
+
+
+def _ask_apply(payment: Payment, customer_id: str, entry_id: str, principal: Principal) -> None:
+    desk = services().account_desk
+    left = plain(money(payment.open_minor, payment.currency))
+    st.markdown(f"**{left}** of it pays nothing yet.")
+    bills = services().database.open_bills(customer_id=customer_id)
+    if not bills:
+        st.caption("There is no open bill: it pays the next one by itself.")
+        return
+    by_id = {bill.id: _open_bill(bill) for bill in bills}
+    with st.form(f"apply-{payment.id}", border=False):
+        chosen = st.selectbox("Bill", list(by_id), format_func=by_id.__getitem__, key="apply-to")
+        sent = st.form_submit_button("Pay this bill", type="primary")
+        oldest = st.form_submit_button("Pay the oldest first")
+    if sent:
+        attempt(
+            "apply",
+            "The bill is paid with it.",
+            lambda: desk.apply_credit(entry_id=entry_id, bill_id=chosen, principal=principal),
+        )
+    if oldest:
+        attempt(
+            "apply",
+            "It has paid what is open.",
+            lambda: desk.settle(customer_id=customer_id, principal=principal),
+        )
+
+
+def _ask_unapply(entry_id: str, principal: Principal) -> None:
+    st.markdown(
+        "Its bills are open again, and the money lies on the account until it is put to a bill, "
+        "or the next one comes."
+    )
+    if st.button("Take it off", key="unapply"):
+        attempt(
+            "unapply",
+            "It lies on the account, unapplied.",
+            lambda: services().account_desk.leave_unapplied(entry_id=entry_id, principal=principal),
+        )
+
+
+def _open_bill(bill: Bill) -> str:
+    return f"{bill.reference}, {money(bill.balance_minor, bill.currency)} open"

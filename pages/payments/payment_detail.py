@@ -1,0 +1,134 @@
+"""All of one payment: whose it is, what it paid, what is left of it, what went back."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.payments.payment_actions import show_actions
+from pages.payments.payment_flags import ask_resolution
+from pages.registry import BILL, CUSTOMER
+from pages.shared.components import facts, status_badge
+from pages.shared.form_ids import show_done
+from pages.shared.format import day, moment, money, plain
+from pages.shared.money_format import METHOD, PAYMENT_STATUS, RETURN_KIND, RETURN_STATUS, received
+from pages.shared.session import now, services, zone
+from services.identity.auth import Principal
+from services.records.bills import invoice_reference
+from services.records.ledger import Allocation, Payment, PaymentReturn
+
+_DEBIT: Final = {
+    "fee": "A fee",
+    "deposit_used": "Used of the deposit",
+    "payout": "Paid out",
+    "refund": "Refunded",
+    "reversal": "Reversed",
+    "dispute": "Disputed",
+    "bill_void": "A void bill",
+    "credit_undone": "A credit taken back",
+}
+
+
+def show_payment(payment_id: str, principal: Principal) -> None:
+    """The payment as it stands now, and what an administrator can do about it."""
+    database = services().database
+    payment = database.payment(payment_id)
+    show_done()
+    paid = database.allocations(payment_id=payment.id)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _show_facts(payment)
+        _show_paid(payment, paid)
+        _show_returns(database.returns(payment_id=payment.id), principal)
+    with right:
+        ask_resolution(payment, principal)
+        show_actions(payment, paid, principal)
+
+
+def _show_facts(payment: Payment) -> None:
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            amount = plain(money(payment.amount_minor, payment.currency))
+            what = "Deposit of" if payment.book == "deposit" else "Payment of"
+            st.subheader(f"{what} {amount}", anchor=False, width="content")
+            status_badge(payment.status, PAYMENT_STATUS)
+        if payment.customer_id:
+            st.page_link(
+                CUSTOMER.script,
+                label=f"**{plain(payment.customer_name or '')}** · account "
+                f"{plain(payment.account_no or '')}",
+                icon=":material/person:",
+                query_params={"id": payment.customer_id},
+            )
+        else:
+            st.markdown("Nobody knows yet whose it is: it is in no account.")
+        facts(
+            [
+                ("Received", day(payment.received_on)),
+                ("By", METHOD[payment.method]),
+                ("Reference", payment.reference or payment.provider_id or ""),
+                ("Recorded by", payment.recorded_by),
+                ("Recorded", moment(payment.created_at, zone())),
+            ],
+            least_width=130,
+        )
+
+
+def _show_paid(payment: Payment, paid: list[Allocation]) -> None:
+    if payment.customer_id is None:
+        return
+    with st.container(border=True, gap="xsmall"):
+        st.markdown("**Where it went**")
+        for one in paid:
+            _show_allocation(one)
+        if payment.open_minor:
+            what = "Held as a deposit" if payment.book == "deposit" else "Left on the account"
+            _amount_row(what, payment.open_minor, payment)
+
+
+def _show_allocation(one: Allocation) -> None:
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        if one.bill_id and one.bill_number is not None and one.debit_kind == "bill":
+            st.page_link(
+                BILL.script,
+                label=invoice_reference(one.bill_number),
+                icon=":material/receipt_long:",
+                query_params={"id": one.bill_id},
+                width="stretch",
+            )
+        else:
+            st.markdown(_DEBIT.get(one.debit_kind, "A fee"), width="stretch")
+        amount = plain(money(one.amount_minor, one.currency))
+        st.markdown(amount, width="content", text_alignment="right")
+
+
+def _amount_row(label: str, minor: int, payment: Payment) -> None:
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+        st.markdown(label, width="stretch")
+        amount = plain(money(minor, payment.currency))
+        st.markdown(amount, width="content", text_alignment="right")
+
+
+def _show_returns(returns: list[PaymentReturn], principal: Principal) -> None:
+    if not returns:
+        return
+    with st.container(border=True, gap="small"):
+        st.markdown("**What went back**")
+        for row in returns:
+            with st.container(gap="xxsmall"):
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    amount = plain(money(row.amount_minor, row.currency))
+                    st.markdown(f"{RETURN_KIND[row.kind]} of **{amount}**", width="content")
+                    status_badge(row.status, RETURN_STATUS)
+                how = received(row.method, row.on_date, row.reference)
+                st.caption(plain(f"{how} · by {row.created_by} · {row.reason}"))
+                if row.error:
+                    st.markdown(f":red[{plain(row.error)}]")
+                _offer_retry(row, principal)
+
+
+def _offer_retry(row: PaymentReturn, principal: Principal) -> None:
+    if row.method != "stripe" or row.kind != "refund" or row.status not in ("pending", "failed"):
+        return
+    if st.button("Try again", icon=":material/refresh:", key=f"retry-{row.id}"):
+        services().refunds.retry(return_id=row.id, principal=principal, now=now())
+        st.rerun()

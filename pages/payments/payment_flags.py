@@ -1,0 +1,67 @@
+"""The flags of one payment in words, whose it is, and saying that somebody has looked."""
+
+import streamlit as st
+
+from pages.shared.form_ids import form_done
+from pages.shared.format import moment, plain
+from pages.shared.money_format import FLAG
+from pages.shared.session import now, services, zone
+from services.database.errors import IllegalChange, NotFound
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal
+from services.records.ledger import Payment, PaymentFlag
+
+
+def ask_resolution(payment: Payment, principal: Principal) -> None:
+    """What is to be looked at, with the form that says it was; what was looked at before."""
+    if payment.status == "unidentified":
+        _ask_whose(payment, principal)
+    for flag in services().database.payment_flags(payment_id=payment.id):
+        with st.container(border=True, gap="small"):
+            if flag.resolved_at:
+                st.caption(f"{FLAG[flag.reason]} {plain(flag.detail)}")
+                by = f"{flag.resolved_by}, {moment(flag.resolved_at, zone())}"
+                st.caption(f":material/check: {plain(f'{flag.resolution} ({by})')}")
+            else:
+                st.warning(f"{FLAG[flag.reason]} {plain(flag.detail)}", icon=":material/flag:")
+                _ask_resolved(flag, principal)
+
+
+def _ask_resolved(flag: PaymentFlag, principal: Principal) -> None:
+    with st.form(f"flag-{flag.payment_id}-{flag.reason}", border=False):
+        reason = st.text_input("What was found or done", key=f"found-{flag.reason}")
+        if st.form_submit_button("It is settled"):
+            try:
+                services().refunds.resolve_flag(
+                    payment_id=flag.payment_id,
+                    flag=flag.reason,
+                    reason=reason,
+                    principal=principal,
+                    now=now(),
+                )
+            except ReasonMissing as error:
+                st.error(plain(error), icon=":material/edit:")
+            else:
+                form_done("flag", "The flag is settled.")
+                st.rerun()
+
+
+def _ask_whose(payment: Payment, principal: Principal) -> None:
+    with st.container(border=True), st.form(f"whose-{payment.id}", border=False):
+        st.markdown("**Whose is it?**")
+        to = st.text_input(
+            "Bill or account",
+            placeholder="INV-000117, or an account number",
+            autocomplete="off",
+            key="whose",
+        )
+        if st.form_submit_button("Put it in that account", type="primary"):
+            try:
+                services().refunds.assign(
+                    payment_id=payment.id, to=to, principal=principal, now=now()
+                )
+            except (NotFound, IllegalChange) as error:
+                st.error(plain(error), icon=":material/edit:")
+            else:
+                form_done("whose", "The payment is in its account and has paid what is open.")
+                st.rerun()

@@ -1,0 +1,145 @@
+"""The form of a payment or a deposit: it keeps what was typed until that is stored."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.registry import PAYMENT
+from pages.shared.form_ids import form_done, form_id
+from pages.shared.format import money, plain
+from pages.shared.money_format import OFFICE_METHODS, received
+from pages.shared.session import now, services, today
+from services.database.errors import IllegalChange
+from services.identity.auth import Principal
+from services.payments.entry_forms import EARLIEST, InvalidEntry
+from services.payments.office_payments import LooksLikeTwice, Receipt
+from services.quantities.money import Money
+from services.records.bills import Bill
+from services.records.ledger import Account
+
+_FOR_BILL: Final = {
+    "oldest": "This bill, then the oldest open one",
+    "bill": "This bill only; the rest stays on the account",
+    "none": "Nothing yet: leave it unapplied",
+}
+_FOR_ACCOUNT: Final = {
+    "oldest": "The oldest open bill first",
+    "none": "Nothing yet: leave it unapplied",
+}
+
+
+def ask_payment(
+    account: Account, principal: Principal, *, bill: Bill | None = None, deposit: bool = False
+) -> None:
+    """The form; once it is stored, the payment's page is the receipt."""
+    name = f"{'deposit' if deposit else 'payment'}-{bill.id if bill else account.id}"
+    form = form_id(name)
+    with st.form(f"form-{form}", border=False):
+        body = _ask_fields(form, account, bill)
+        if not deposit:
+            ways = _FOR_BILL if bill else _FOR_ACCOUNT
+            body["apply"] = st.radio(
+                "It pays", list(ways), format_func=ways.__getitem__, key=f"apply-{form}"
+            )
+        label = "Take the deposit" if deposit else "Record the payment"
+        sent = st.form_submit_button(label, type="primary", icon=":material/payments:")
+    confirmed = not sent and _asks_again(form)
+    if not (sent or confirmed):
+        return
+    st.session_state.pop(f"twice-{form}", None)
+    call: dict[str, Any] = {
+        "body": body,
+        "principal": principal,
+        "now": now(),
+        "confirmed": confirmed,
+    }
+    call |= {"payment_id": form, "customer_id": account.id}
+    desk = services().cash_desk
+    try:
+        if deposit:
+            receipt = desk.take_deposit(**call)
+        else:
+            receipt = desk.record_payment(**call, bill_id=bill.id if bill else None)
+    except (InvalidEntry, IllegalChange) as error:
+        st.error(plain(error), icon=":material/edit:")
+    except LooksLikeTwice as twice:
+        st.session_state[f"twice-{form}"] = [payment.id for payment in twice.alike]
+        _asks_again(form)
+    else:
+        form_done(name, _said(receipt))
+        st.switch_page(PAYMENT.script, query_params={"id": receipt.payment.id})
+
+
+def _ask_fields(form: str, account: Account, bill: Bill | None) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    with st.grid(2, min_column_width=200, vertical_alignment="bottom") as grid:
+        with grid.cell():
+            body["amount"] = st.text_input(
+                f"Amount ({_currency(account, bill)})",
+                value=_open_text(bill),
+                placeholder="Such as 540.35",
+                autocomplete="off",
+                key=f"amount-{form}",
+            ).strip()
+        with grid.cell():
+            body["method"] = st.selectbox(
+                "Paid by",
+                list(OFFICE_METHODS),
+                format_func=OFFICE_METHODS.__getitem__,
+                key=f"method-{form}",
+            )
+        with grid.cell():
+            body["received_on"] = st.date_input(
+                "Received on",
+                value=today(),
+                min_value=EARLIEST,
+                max_value=today(),
+                format="DD/MM/YYYY",
+                key=f"on-{form}",
+            )
+        with grid.cell():
+            body["reference"] = st.text_input(
+                "Reference",
+                placeholder="Cheque or transaction number",
+                autocomplete="off",
+                key=f"reference-{form}",
+            )
+    return body
+
+
+def _asks_again(form: str) -> bool:
+    """Show the payments that look the same, if there are any; True when this one is meant."""
+    alike = st.session_state.get(f"twice-{form}")
+    if not alike:
+        return False
+    with st.container(border=True):
+        st.warning(
+            "A payment just like this one is there already. Is this another one?",
+            icon=":material/content_copy:",
+        )
+        for payment_id in alike:
+            one = services().database.payment(payment_id)
+            amount = money(one.amount_minor, one.currency)
+            said = f"{amount}, {received(one.method, one.received_on, one.reference)}"
+            st.page_link(
+                PAYMENT.script,
+                label=plain(said),
+                icon=":material/payments:",
+                query_params={"id": one.id},
+            )
+        return st.button("Yes, record it as well", key=f"confirm-{form}")
+
+
+def _said(receipt: Receipt) -> str:
+    payment = receipt.payment
+    amount = plain(money(payment.amount_minor, payment.currency))
+    what = "deposit" if payment.book == "deposit" else "payment"
+    return f"The {what} of **{amount}** is recorded."
+
+
+def _currency(account: Account, bill: Bill | None) -> str:
+    return bill.currency if bill else account.currency or services().settings.currency
+
+
+def _open_text(bill: Bill | None) -> str:
+    return Money(bill.balance_minor, bill.currency).text if bill and bill.balance_minor > 0 else ""

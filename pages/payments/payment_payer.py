@@ -1,0 +1,79 @@
+"""Who pays: looked for by bill, account or name, and shown with what is open."""
+
+import streamlit as st
+
+from pages.registry import CUSTOMER, RECORD_PAYMENT
+from pages.shared.components import facts
+from pages.shared.format import count, day, money, plain
+from pages.shared.session import services
+from services.database.errors import NotFound
+from services.identity.auth import Principal
+from services.payments.entry_forms import InvalidEntry
+from services.records.bills import Bill
+from services.records.ledger import Account
+
+
+def ask_payer(principal: Principal) -> None:
+    """Look for who pays; one that is certain is taken, several are offered."""
+    with (
+        st.form("find-payer", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        text = st.text_input(
+            "Who pays?",
+            placeholder="Bill (INV-000117), account number or name",
+            autocomplete="off",
+            key="payer",
+        )
+        sent = st.form_submit_button("Find", type="primary", icon=":material/search:")
+    if not sent:
+        return
+    try:
+        found = services().cash_desk.find(text, principal=principal)
+    except (InvalidEntry, NotFound) as error:
+        st.warning(plain(error), icon=":material/search_off:")
+        return
+    if found.bill:
+        st.switch_page(RECORD_PAYMENT.script, query_params={"bill": found.bill.id})
+    if len(found.accounts) == 1:
+        st.switch_page(RECORD_PAYMENT.script, query_params={"customer": found.accounts[0].id})
+    st.caption("Several fit: choose one, or type more of the name.")
+    with st.container(gap="xsmall"):
+        for account in found.accounts:
+            with st.container(border=True, gap="xxsmall"):
+                st.page_link(
+                    RECORD_PAYMENT.script,
+                    label=f"**{plain(account.name)}** · account {plain(account.account_no)}",
+                    icon=":material/person:",
+                    query_params={"customer": account.id},
+                )
+                st.caption(f"{plain(account.address)} · {balance_words(account)}")
+
+
+def show_payer(account: Account, bill: Bill | None) -> None:
+    """Whose payment it will be, and what is open."""
+    st.page_link(
+        CUSTOMER.script,
+        label=f"**{plain(account.name)}** · account {plain(account.account_no)}",
+        icon=":material/person:",
+        query_params={"id": account.id},
+    )
+    of_bill = [("Bill", bill.reference), ("Left to pay", _left(bill))] if bill else []
+    if bill and bill.due_date:
+        of_bill.append(("Due", day(bill.due_date)))
+    facts([*of_bill, ("Account", balance_words(account))], least_width=130)
+
+
+def balance_words(account: Account) -> str:
+    """What an account owes, as a phrase, as it is: owes ₹540.35 on 2 bills."""
+    currency = account.currency or services().settings.currency
+    if account.balance_minor > 0:
+        on = f" on {count(account.open_bills, 'bill')}" if account.open_bills else ""
+        return f"owes {money(account.balance_minor, currency)}{on}"
+    if account.balance_minor < 0:
+        return f"has {money(-account.balance_minor, currency)} in credit"
+    return "owes nothing"
+
+
+def _left(bill: Bill) -> str:
+    return money(bill.balance_minor, bill.currency)

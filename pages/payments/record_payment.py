@@ -1,0 +1,22 @@
+"""Record a payment: find who pays, or come from a bill or an account (?bill=… or ?customer=…)."""
+
+import streamlit as st
+
+from pages.payments.payment_form import ask_payment
+from pages.payments.payment_payer import ask_payer, show_payer
+from pages.registry import PAYMENTS
+from pages.shared.session import require_role, services
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+st.page_link(PAYMENTS.script, label="All payments", icon=":material/arrow_back:")
+st.title("Record a payment", anchor=False)
+bill_id, customer_id = (st.query_params.get(name) for name in ("bill", "customer"))
+if bill_id or customer_id:
+    bill = services().database.bill(bill_id) if bill_id else None
+    account = services().database.account(bill.customer_id if bill else str(customer_id))
+    with st.container(border=True):
+        show_payer(account, bill)
+        ask_payment(account, principal, bill=bill)
+else:
+    ask_payer(principal)

@@ -1,0 +1,12 @@
+"""One flagged reading under an address of its own: /flagged-reading?id=…"""
+
+import streamlit as st
+
+from pages.readings.flagged_detail import show_flagged
+from pages.registry import FLAGGED_READINGS
+from pages.shared.session import require_role
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+st.page_link(FLAGGED_READINGS.script, label="All flagged readings", icon=":material/arrow_back:")
+show_flagged(st.query_params.get("id", ""), principal)

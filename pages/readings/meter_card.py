@@ -1,0 +1,123 @@
+"""Finding a meter, and the card that an engineer sees before a reading is typed."""
+
+from datetime import date
+
+import streamlit as st
+
+from pages.shared.components import facts
+from pages.shared.format import count, day, kwh, plain, times
+from pages.shared.registers import registers_shown
+from pages.shared.session import now, services, today
+from services.database.errors import NotFound
+from services.metering.register_arithmetic import consumption_wh
+from services.metering.validation import ExpectedRange, expected_range, usual_daily_use
+from services.records.readings import Meter, Reading, ReadPoint
+from services.records.submissions import ReadingContext
+
+_SHOWN = 8
+
+
+def search_meter() -> None:
+    """A search box and what it finds; choosing a meter puts its serial into the address."""
+    text = st.text_input(
+        "Find the meter",
+        key="meter-search",
+        type="search",
+        placeholder="Serial, customer, account or address",
+        live=True,
+    )
+    found = services().database.find_meters(text=text or "", limit=_SHOWN + 1)
+    if not found:
+        st.info("No active meter fits. Try fewer letters, or another part of the name or address.")
+    with st.container(gap="xsmall"):
+        for meter in found[:_SHOWN]:
+            _result(meter)
+    if len(found) > _SHOWN:
+        st.caption(f"The first {_SHOWN} are shown. Type more to find the right one.")
+
+
+def _result(meter: Meter) -> None:
+    with (
+        st.container(border=True),
+        st.container(horizontal=True, vertical_alignment="center", wrap=False),
+    ):
+        with st.container(gap=None):
+            st.markdown(f"**{plain(meter.serial)}** · {plain(meter.customer_name)}")
+            st.caption(plain(meter.address or meter.account_no))
+        if st.button("Read", key=f"meter-{meter.id}", icon=":material/speed:"):
+            st.query_params["meter"] = meter.serial
+            st.rerun()
+
+
+def meter_context(serial: str) -> ReadingContext | None:
+    """What is known of a meter now; None, after a sentence, when there is no such meter."""
+    try:
+        return services().database.reading_context(
+            meter_serial=serial, read_at=now(), read_on=today()
+        )
+    except NotFound as error:
+        st.warning(plain(error))
+        return None
+
+
+def show_meter(context: ReadingContext) -> None:
+    """The customer, the last read, and what the register is expected to show today."""
+    meter, last = context.meter, context.last_read
+    with st.container(border=True):
+        st.subheader(plain(meter.customer_name), anchor=False)
+        st.caption(f"{plain(meter.address)} · account {plain(meter.account_no)}")
+        shown = [("Meter", meter.serial), ("Tariff", meter.tariff_name)]
+        if last is not None:
+            shown.append(("Last read", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
+            shown.append(("Expected today", _range(_expected(context, last, today()), meter)))
+            shown += registers_shown(last.registers)
+        if meter.multiplier_milli != 1000:
+            shown.append(("Multiplier", times(meter.multiplier_milli)))
+        facts(shown, least_width=135)
+        if last is not None:
+            _explain(context, last)
+
+
+def _explain(context: ReadingContext, last: Reading) -> None:
+    expected = _expected(context, last, today())
+    days = (today() - last.read_on).days
+    if expected is None:
+        st.caption("There are not yet enough reads of this meter to know its usual use.")
+        return
+    usual = usual_daily_use(context.history, context.meter.dials, context.meter.multiplier_milli)
+    meter = context.meter
+    most = consumption_wh(
+        opening_wh=expected.low_wh,
+        closing_wh=expected.high_wh,
+        dials=meter.dials,
+        multiplier_milli=meter.multiplier_milli,
+    )
+    if usual is None:
+        why = "what is expected of the first reading of such a meter"
+    else:
+        why = "at most three times the usual use"
+    st.caption(
+        f"Up to {kwh(most // 1000 * 1000)} in {count(days, 'day')} is {why}. "
+        "Anything else can be submitted too; an administrator looks at it first."
+    )
+
+
+def _expected(context: ReadingContext, last: Reading, on: date) -> ExpectedRange | None:
+    return expected_range(
+        read_on=on,
+        last_read=ReadPoint(register_wh=last.register_wh, read_on=last.read_on),
+        history=context.history,
+        dials=context.meter.dials,
+        multiplier_milli=context.meter.multiplier_milli,
+        limits=context.limits(unknown_daily_wh=services().assessor.unknown_daily_wh),
+    )
+
+
+def _range(expected: ExpectedRange | None, meter: Meter) -> str:
+    if expected is None:
+        return "not known yet"
+    # Whole kWh, downwards: what is promised here must not be flagged.
+    low, high = kwh(expected.low_wh), kwh(expected.high_wh // 1000 * 1000)
+    if expected.high_wh < expected.low_wh:
+        return f"{low} to {10**meter.dials - 1:,}, then 0 to {high}"
+    return f"{low} to {high}"

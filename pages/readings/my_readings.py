@@ -1,0 +1,54 @@
+"""My readings: what the signed-in person submitted, newest first, each with its bill."""
+
+import streamlit as st
+
+from pages.registry import BILL, SUBMIT_READING
+from pages.shared.components import chosen_page, page_number, status_badge
+from pages.shared.format import READING_STATUS, kwh, moment, money, plain
+from pages.shared.session import require_role, services, zone
+from services.identity.auth import Role
+from services.records.readings import Reading
+
+PAGE_SIZE = 10
+
+
+def show_reading(reading: Reading) -> None:
+    """One reading as a row: what and where at the left, how it stands at the right."""
+    with (
+        st.container(border=True),
+        st.container(horizontal=True, wrap=False, vertical_alignment="center"),
+    ):
+        with st.container(gap=None):
+            st.markdown(f"**{kwh(reading.register_wh)}** · {plain(reading.meter_serial)}")
+            st.caption(f"{plain(reading.customer_name)}  \nread {moment(reading.read_at, zone())}")
+            if reading.decision_reason:
+                st.caption(f"Office: {plain(reading.decision_reason)}")
+        with st.container(width="content", gap="xsmall", horizontal_alignment="right"):
+            status_badge(reading.status, READING_STATUS)
+            if reading.bill_id and reading.bill_total_minor is not None:
+                total = money(reading.bill_total_minor, str(reading.bill_currency))
+                st.page_link(
+                    BILL.script,
+                    label=f"Bill {plain(total)}",
+                    icon=":material/receipt_long:",
+                    query_params={"id": reading.bill_id},
+                )
+
+
+def show_list(user: str) -> None:
+    """A page of the list; the database counts and cuts it."""
+    found = services().database.readings(
+        submitted_by=user, page=chosen_page("my-page"), page_size=PAGE_SIZE
+    )
+    if not found.total:
+        st.info("You have not submitted a reading yet.")
+        st.page_link(SUBMIT_READING.script, label="Submit a reading", icon=":material/speed:")
+    with st.container(gap="xsmall"):
+        for reading in found.items:
+            show_reading(reading)
+    page_number(total=found.total, page_size=PAGE_SIZE, key="my-page")
+
+
+principal = require_role(Role.ENGINEER)
+st.title("My readings", anchor=False)
+show_list(principal.user)

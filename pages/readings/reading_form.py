@@ -1,0 +1,189 @@
+"""The form for one reading: typed, checked, doubted once if need be, and submitted with its steps.
+
+What is typed stays in the session until it is stored; the idempotency key is made when the form
+opens, so pressing twice, or again after a failure, never stores a reading twice.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import streamlit as st
+
+from pages.shared.components import LiveSteps
+from pages.shared.format import plain
+from pages.shared.registers import ask_registers
+from pages.shared.session import now, services, zone
+from services.billing.chain_retry import MeterTooBusy
+from services.database.errors import IdempotencyKeyReused, NotFound, ReadingConflict
+from services.database.transport import DiskFull, TemporaryDatabaseError
+from services.identity.auth import Principal
+from services.metering.register_arithmetic import ReadingTooLong
+from services.metering.validation import UnableToCompareReads
+from services.readings.assessment import Decision
+from services.readings.reading_to_bill import Submitted
+from services.readings.submission import InvalidReading, Submission, parse_submission
+from services.records.readings import Meter
+
+_NO_ANSWER = (
+    "The database did not answer in time, so it is not certain yet that the reading is stored. "
+    "Try again: the same reading is never stored twice."
+)
+_WRONG_INPUT = (
+    InvalidReading,
+    ReadingTooLong,
+    UnableToCompareReads,
+    NotFound,
+    ReadingConflict,
+)
+_FORM = "reading-form"
+_DOUBT = "reading-doubt"
+_ACCEPTED_FORM = "reading-accepted-form"
+_RESULT = "reading-result"
+
+
+def ask_reading(meter: Meter) -> None:
+    """The form, or the question whether the engineer is sure of what was typed."""
+    form = _open_form(meter.serial)
+    if _DOUBT in st.session_state:
+        _ask_really()
+        return
+    with st.form("reading"):
+        typed = st.text_input(
+            "Reading (kWh)",
+            value=form["reading_kwh"],
+            placeholder="Such as 1117 or 1117.5",
+            autocomplete="off",
+            key=f"typed-{form['key']}",
+        )
+        registers = ask_registers(meter.registers, form["registers"], key=form["key"])
+        read_at = st.datetime_input(
+            "Read on",
+            value=form["read_at"],
+            format="DD/MM/YYYY",
+            step=60,
+            key=f"read-at-{form['key']}",
+        )
+        problem = st.empty()
+        sent = st.form_submit_button("Submit reading", type="primary", width="stretch")
+    if sent:
+        form |= {"reading_kwh": typed or "", "registers": registers, "read_at": read_at}
+        _check(form, problem)
+
+
+def _open_form(serial: str) -> dict[str, Any]:
+    """The form of this meter; a new one, with a new key, when another meter was chosen."""
+    form: dict[str, Any] | None = st.session_state.get(_FORM)
+    if form is None or form["meter_serial"] != serial:
+        st.session_state.pop(_DOUBT, None)
+        local = now().astimezone(zone()).replace(second=0, microsecond=0, tzinfo=None)
+        form = {"meter_serial": serial, "reading_kwh": "", "registers": {}, "read_at": local}
+        form["key"] = str(uuid4())
+        st.session_state[_FORM] = form
+    return form
+
+
+def _check(form: dict[str, Any], problem: Any) -> None:
+    """Say what is wrong beside the field, ask "really?", or go on to submit."""
+    try:
+        submission = _submission(form)
+        decision = services().reading_to_bill.preview(
+            submission=submission, source="field", now=now()
+        )
+    except _WRONG_INPUT as error:
+        problem.error(plain(error), icon=":material/edit:")
+        return
+    if decision.status == "needs_review":
+        st.session_state[_DOUBT] = _doubts(decision)
+    else:
+        st.session_state[_ACCEPTED_FORM] = True
+    st.rerun()
+
+
+def _submission(form: dict[str, Any]) -> Submission:
+    read_at: datetime | None = form["read_at"]
+    return parse_submission(
+        {
+            "meter_serial": form["meter_serial"],
+            "reading_kwh": form["reading_kwh"],
+            "registers": form["registers"],
+            "read_at": read_at.isoformat(timespec="minutes") if read_at else "",
+            "idempotency_key": form["key"],
+        },
+        zone=zone(),
+        now=now(),
+    )
+
+
+def _doubts(decision: Decision) -> list[str]:
+    return [r.message for r in decision.validation.outcomes if r.outcome == "review"]
+
+
+def _ask_really() -> None:
+    typed = st.session_state[_FORM]["reading_kwh"]
+    with st.container(border=True):
+        st.subheader(f"Really {plain(typed)} kWh?", anchor=False)
+        for doubt in st.session_state[_DOUBT]:
+            st.warning(plain(doubt), icon=":material/help:")
+        st.markdown("If it is what the meter shows, submit it: an administrator looks at it first.")
+        with st.container(horizontal=True):
+            if st.button("Correct it", type="primary", icon=":material/edit:"):
+                del st.session_state[_DOUBT]
+                st.rerun()
+            if st.button("Submit anyway", icon=":material/flag:"):
+                del st.session_state[_DOUBT]
+                st.session_state[_ACCEPTED_FORM] = True
+                st.rerun()
+
+
+def submit_now(principal: Principal) -> None:
+    """Submit what the form holds, the steps appearing as they happen."""
+    form = st.session_state[_FORM]
+    with st.status("Submitting the reading …", expanded=True):
+        steps = LiveSteps()
+    try:
+        submitted = services().reading_to_bill.submit(
+            submission=_submission(form),
+            principal=principal,
+            now=now(),
+            arrived_by="page",
+            progress=steps,
+        )
+    except IdempotencyKeyReused:
+        _give_up("An earlier reading from this form was stored. Look at My readings first.")
+    except _WRONG_INPUT as error:
+        _give_up(str(error))
+    except DiskFull as error:
+        _offer_again(plain(error))
+    except (MeterTooBusy, TemporaryDatabaseError):
+        _offer_again(_NO_ANSWER)
+    else:
+        _finish(submitted)
+
+
+def _give_up(sentence: str) -> None:
+    """Back to the form, with what was typed; the sentence stands above."""
+    st.error(plain(sentence))
+    # A refused key would be refused again.
+    st.session_state[_FORM]["key"] = str(uuid4())
+    del st.session_state[_ACCEPTED_FORM]
+    st.button("Back to the form", icon=":material/arrow_back:")
+
+
+def _offer_again(sentence: str) -> None:
+    st.error(sentence, icon=":material/cloud_off:")
+    st.button("Try again", type="primary", icon=":material/refresh:")
+
+
+def _finish(submitted: Submitted) -> None:
+    st.session_state[_RESULT] = {
+        "outcome": submitted.outcome,
+        "reading_id": submitted.reading.id,
+        "bill_id": submitted.bill.id if submitted.bill else None,
+        "earlier": [bill.id for bill in submitted.earlier],
+        "explanation": submitted.explanation,
+        "steps": [(o.step, o.status, o.detail) for o in submitted.steps],
+    }
+    for name in (_FORM, _ACCEPTED_FORM):
+        del st.session_state[name]
+    st.rerun()

@@ -1,0 +1,82 @@
+"""What became of a submitted reading: the bill, or why there is none, and what happens next."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages.bills.bill_card import show_bill
+from pages.bills.stored_reading import offer_billing
+from pages.shared.components import show_steps
+from pages.shared.format import count, kwh, moment, money, period, plain
+from pages.shared.session import services, zone
+from services.identity.auth import Principal, Role
+from services.outbox.steps import StepOutcome
+from services.records.bills import Bill
+from services.records.readings import Reading
+
+
+def show_result(principal: Principal) -> None:
+    """The outcome in a sentence, the bill as a card, and how each step came out."""
+    result: dict[str, Any] = st.session_state["reading-result"]
+    database = services().database
+    reading = database.reading(result["reading_id"])
+    bill = database.bill(result["bill_id"]) if result["bill_id"] else None
+    _say(result["outcome"], reading, bill, result["explanation"])
+    if principal.role is Role.ADMIN:
+        offer_billing(reading, principal)
+    if st.button("Read the next meter", type="primary", icon=":material/arrow_forward:"):
+        del st.session_state["reading-result"]
+        st.query_params.clear()
+        st.rerun()
+    if bill is None:
+        _show_steps_of(result)
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _show_earlier([database.bill(bill_id) for bill_id in result["earlier"]])
+        show_bill(bill)
+    with right:
+        _show_steps_of(result)
+
+
+def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) -> None:
+    what = f"{kwh(reading.register_wh)} at meter {plain(reading.meter_serial)}"
+    if outcome == "billed" and bill is not None:
+        total = plain(money(bill.total_minor, bill.currency))
+        said = f"{what} is stored and billed: **{total}**. {plain(explanation)}"
+        st.success(said.strip(), icon=":material/check_circle:")
+    elif outcome == "needs_review":
+        if bill is not None:
+            st.warning(f"{what} is stored. {plain(explanation)}", icon=":material/flag:")
+            return
+        st.warning(
+            f"{what} is stored and waits for an administrator. Nothing is billed until then; "
+            "there is nothing more for you to do.",
+            icon=":material/flag:",
+        )
+    elif outcome == "replay":
+        sent = moment(reading.created_at, zone())
+        st.info(
+            f"{what} was already submitted on {sent}. Nothing was added; this is what is stored.",
+            icon=":material/content_copy:",
+        )
+    else:
+        st.info(f"{what} is stored without a bill. {plain(explanation)}", icon=":material/save:")
+
+
+def _show_earlier(bills: list[Bill]) -> None:
+    """The bills of the months before, whose reads had waited."""
+    if not bills:
+        return
+    with st.container(border=True, gap="xxsmall"):
+        st.markdown(f"**{count(len(bills), 'earlier month')} billed as well**")
+        for bill in bills:
+            amount = plain(money(bill.total_minor, bill.currency))
+            spans = period(bill.period_start, bill.period_end)
+            st.markdown(f"{plain(bill.reference)} · {spans} · **{amount}**")
+
+
+def _show_steps_of(result: dict[str, Any]) -> None:
+    with st.container(border=True):
+        st.markdown("**What happened, step by step**")
+        show_steps([StepOutcome(*step) for step in sorted(result["steps"])])

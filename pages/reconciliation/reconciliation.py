@@ -1,0 +1,90 @@
+"""Reconciliation: our payments held against Stripe's, differences first; and whether the ledger
+adds up.
+"""
+
+from datetime import date, timedelta
+
+import streamlit as st
+
+from pages.reconciliation.reconciliation_cards import show_comparison, show_ledger, show_runs
+from pages.registry import STRIPE_EVENTS
+from pages.shared.format import plain
+from pages.shared.session import now, require_role, services, today
+from services.identity.auth import Principal, Role
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.payments.reconciliation import RangeTooLong, Reconciliation
+
+WEEK = timedelta(days=7)
+
+
+def ask_dates() -> tuple[date, date] | None:
+    """The first and the last local day to compare, once both are chosen."""
+    # Between the two clicks there is only the first.
+    chosen: tuple[date, ...] = st.date_input(
+        "Payments of",
+        (today() - WEEK, today()),
+        max_value=today(),
+        key="dates",
+        format="DD/MM/YYYY",
+    )
+    if len(chosen) != 2:
+        st.caption("Choose the last day too.")
+        return None
+    return chosen[0], chosen[1]
+
+
+def show_actions(reconciliation: Reconciliation, principal: Principal) -> None:
+    """The days to compare, and what can be done about them."""
+    dates = ask_dates()
+    with st.container(horizontal=True):
+        if st.button("Compare now", type="primary", icon=":material/compare_arrows:") and dates:
+            run(reconciliation, "compare", dates, principal)
+        if st.button("Take up what only Stripe has", icon=":material/download:") and dates:
+            run(reconciliation, "apply", dates, principal)
+        if st.button("Read Stripe's events", icon=":material/sync:"):
+            run(reconciliation, "events", dates, principal)
+
+
+def run(
+    reconciliation: Reconciliation,
+    what: str,
+    dates: tuple[date, date] | None,
+    principal: Principal,
+) -> None:
+    """Do it, and say what came of it on the page that is drawn next."""
+    try:
+        with st.spinner("Asking Stripe…"):
+            if what == "events" or dates is None:
+                done = reconciliation.catch_up(actor=principal.user, now=now())
+            else:
+                ask = reconciliation.apply_missed if what == "apply" else reconciliation.look
+                done = ask(first=dates[0], last=dates[1], principal=principal, now=now())
+    except (RangeTooLong, TemporaryFailure, FinalFailure) as error:
+        st.error(plain(error))
+        return
+    if done.error:
+        st.error(plain(done.error))
+        return
+    if what != "compare":
+        taken = f"{done.applied} taken up." if done.applied else "Nothing was missed."
+        st.toast(taken, icon=":material/check_circle:")
+    st.rerun()
+
+
+principal = require_role(Role.ADMIN)
+st.title("Reconciliation", anchor=False)
+if (found := services().reconciliation) is None:
+    st.info(
+        "Stripe is not configured, so there is nothing to compare with.",
+        icon=":material/credit_card_off:",
+    )
+else:
+    show_actions(found, principal)
+    show_comparison()
+    st.page_link(
+        STRIPE_EVENTS.script,
+        label="All that Stripe told, and what became of it",
+        icon=":material/list_alt:",
+    )
+show_ledger()
+show_runs()

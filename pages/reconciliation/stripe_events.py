@@ -1,0 +1,21 @@
+"""What Stripe told, each event once, and what became of it."""
+
+import streamlit as st
+
+from pages.reconciliation.stripe_event_cards import OUTCOME, show_events
+from pages.registry import RECONCILIATION
+from pages.shared.components import search_and_status
+from pages.shared.session import require_role
+from services.identity.auth import Role
+from services.records.stripe_events import EventOutcome
+
+# The words people see are also what stands in the address.
+OUTCOME_OF: dict[str, EventOutcome] = {
+    OUTCOME[outcome][0]: outcome for outcome in ("applied", "waiting", "kept", "ignored")
+}
+
+
+require_role(Role.ADMIN)
+st.page_link(RECONCILIATION.script, label="Reconciliation", icon=":material/arrow_back:")
+st.title("Stripe's events", anchor=False)
+show_events(*search_and_status("Bill, account, or an id or type of Stripe's", OUTCOME_OF))

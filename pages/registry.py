@@ -1,0 +1,63 @@
+"""Every page: its script, its address, its title and its icon."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """A page; `script` is its path below pages/, `path` its address, `icon` a Material symbol."""
+
+    script: str
+    path: str
+    title: str
+    icon: str = ""
+
+
+HOME: Final = PageEntry("home.py", "home", "Home")
+SUBMIT_READING: Final = PageEntry(
+    "readings/submit_reading.py", "submit-reading", "Submit reading", "speed"
+)
+MY_READINGS: Final = PageEntry("readings/my_readings.py", "my-readings", "My readings", "history")
+OVERVIEW: Final = PageEntry("system/overview.py", "overview", "Overview", "monitoring")
+FLAGGED_READINGS: Final = PageEntry(
+    "readings/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"
+)
+DRAFTS: Final = PageEntry("drafts/drafts.py", "drafts", "Drafts", "fact_check")
+BILLS: Final = PageEntry("bills/bills.py", "bills", "Bills", "receipt_long")
+CUSTOMERS: Final = PageEntry("customers/customers.py", "customers", "Customers", "group")
+PAYMENTS: Final = PageEntry("payments/payments.py", "payments", "Payments", "payments")
+RECONCILIATION: Final = PageEntry(
+    "reconciliation/reconciliation.py", "reconciliation", "Reconciliation", "compare_arrows"
+)
+BOOKS: Final = PageEntry("month_end/books.py", "books", "Month's books", "menu_book")
+TARIFFS: Final = PageEntry("tariffs/tariffs.py", "tariffs", "Tariffs", "price_change")
+NETWORK: Final = PageEntry("network/network.py", "network", "Network", "hub")
+JOBS: Final = PageEntry("system/jobs.py", "jobs", "Jobs", "event_repeat")
+NOTIFICATIONS: Final = PageEntry(
+    "system/notifications.py", "notifications", "Notifications", "notifications"
+)
+API_KEYS: Final = PageEntry("system/api_keys.py", "api-keys", "API keys", "key")
+SIGN_INS: Final = PageEntry("sign_ins/sign_ins.py", "sign-ins", "Sign-ins", "badge")
+SECURITY_LOG: Final = PageEntry(
+    "sign_ins/security_log.py", "security-log", "Security log", "security"
+)
+SERVICES: Final = PageEntry("system/services.py", "services", "Services", "lan")
+BILL: Final = PageEntry("bills/bill.py", "bill", "Bill")
+PAYMENT: Final = PageEntry("payments/payment.py", "payment", "Payment")
+RECORD_PAYMENT: Final = PageEntry(
+    "payments/record_payment.py", "record-payment", "Record a payment"
+)
+STRIPE_EVENTS: Final = PageEntry(
+    "reconciliation/stripe_events.py", "stripe-events", "Stripe's events"
+)
+CUSTOMER: Final = PageEntry("customers/customer.py", "customer", "Customer")
+FLAGGED_READING: Final = PageEntry(
+    "readings/flagged_reading.py", "flagged-reading", "Flagged reading"
+)
+TARIFF: Final = PageEntry("tariffs/tariff.py", "tariff", "Tariff")
+TARIFF_EDITOR: Final = PageEntry("tariffs/tariff_editor.py", "tariff-editor", "Write a tariff")
+CORRECT_BILL: Final = PageEntry("corrections/correct_bill.py", "correct-bill", "Correct a bill")
+TARIFF_CORRECTION: Final = PageEntry(
+    "tariffs/tariff_correction.py", "tariff-correction", "Correct a tariff"
+)

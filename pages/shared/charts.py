@@ -1,0 +1,101 @@
+"""The charts. Only here do amounts and energy become floats, for a pixel is not a cent."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from pages.shared.format import day, kwh, money, month
+from services.metering.register_arithmetic import consumption_wh
+from services.quantities.money import Money
+from services.records.readings import Meter, ReadPoint
+
+_HEIGHT = 260
+
+
+def billed_and_collected(months: Sequence[dict[str, Any]], currency: str) -> None:
+    """Two bars a month, in major units of one currency."""
+    rows = [
+        {
+            "month": f"{date.fromisoformat(of['month']):%b %y}",
+            "what": what,
+            "amount": float(Decimal(Money(of[key], currency).text)),
+            "shown": money(of[key], currency),
+        }
+        for of in months
+        for what, key in (("Billed", "billed_minor"), ("Collected", "collected_minor"))
+    ]
+    order = [f"{date.fromisoformat(of['month']):%b %y}" for of in months]
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
+        .encode(
+            x=alt.X("month:N", sort=order, title=None, axis=alt.Axis(labelAngle=-45)),
+            xOffset=alt.XOffset("what:N", sort=["Billed", "Collected"]),
+            y=alt.Y("amount:Q", title=currency, axis=alt.Axis(format="~s", tickCount=4)),
+            color=alt.Color(
+                "what:N",
+                sort=["Billed", "Collected"],
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+            tooltip=[
+                alt.Tooltip("month:N", title="Month"),
+                alt.Tooltip("what:N", title=" "),
+                alt.Tooltip("shown:N", title="Amount"),
+            ],
+        )
+        .properties(height=_HEIGHT)
+    )
+    first, last = (month(date.fromisoformat(months[i]["month"])) for i in (0, -1))
+    st.altair_chart(chart, alt=f"Billed and collected by month, {first} to {last}, in {currency}")
+
+
+def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint | None, meter: Meter) -> None:
+    """Average daily use between reads, the flagged one (if any) last and in another colour."""
+    reads = [*history, flagged] if flagged else list(history)
+    rows = [
+        {
+            "until": day(closing.read_on),
+            "use": float(used) / 1000 / days,
+            "shown": f"{kwh(used)} in {days} days",
+            "which": "This reading" if closing is flagged else "Earlier reads",
+        }
+        for opening, closing in pairwise(reads)
+        if (days := (closing.read_on - opening.read_on).days) > 0
+        for used in [_used(opening, closing, meter)]
+    ]
+    if not rows:
+        st.caption("There is no earlier use to compare with.")
+        return
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
+        .encode(
+            x=alt.X("until:N", sort=None, title=None, axis=alt.Axis(labelAngle=-45)),
+            y=alt.Y("use:Q", title="kWh a day", axis=alt.Axis(tickCount=4)),
+            color=alt.Color(
+                "which:N",
+                sort=["Earlier reads", "This reading"],
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+            tooltip=[
+                alt.Tooltip("until:N", title="Read on"),
+                alt.Tooltip("shown:N", title="Used"),
+            ],
+        )
+        .properties(height=_HEIGHT)
+    )
+    st.altair_chart(chart, alt="Average daily use between the reads of this meter")
+
+
+def _used(opening: ReadPoint, closing: ReadPoint, meter: Meter) -> int:
+    return consumption_wh(
+        opening_wh=opening.register_wh,
+        closing_wh=closing.register_wh,
+        dials=meter.dials,
+        multiplier_milli=meter.multiplier_milli,
+    )

@@ -1,0 +1,226 @@
+"""What every page stands in: who is signed in, which role it needs, and calm words for failures."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final, Never
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from pages.registry import HOME
+from pages.shared.format import plain
+from services import bootstrap
+from services.container import Services
+from services.database.errors import IllegalChange, NotFound
+from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
+from services.health.checks import Checks
+from services.identity.auth import (
+    NotAllowed,
+    NotSignedIn,
+    Principal,
+    Role,
+    SignInUnavailable,
+    require,
+)
+from services.quantities.period import local_date
+from services.web.asgi import END_PATH, SESSION_COOKIE, utc_now
+
+if TYPE_CHECKING:
+    from scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+_TOKEN: Final = "token"  # noqa: S105 - the name under which the session keeps it
+_DATABASE_AWAY: Final = (
+    "The database cannot be reached just now. Nothing is lost; it usually takes a moment."
+)
+_SIGNED_OUT: Final = "signed_out"
+# Administrators may use the engineers' pages.
+_ROLES_FOR: Final = {Role.ENGINEER: (Role.ENGINEER, Role.ADMIN), Role.ADMIN: (Role.ADMIN,)}
+_NOT_ALLOWED: Final = {
+    Role.ENGINEER: "Not allowed: this page is for field engineers.",
+    Role.ADMIN: "Not allowed: this page is for administrators.",
+}
+
+
+def services() -> Services:
+    """The services of this process."""
+    return bootstrap.running()
+
+
+def scheduler() -> "Scheduler":
+    """The scheduler of this process."""
+    return bootstrap.running_scheduler()
+
+
+def checks() -> Checks:
+    """The checks of this process's systems, and what they found."""
+    return bootstrap.running_checks()
+
+
+def zone() -> ZoneInfo:
+    """The utility's time zone."""
+    return services().settings.timezone
+
+
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return utc_now()
+
+
+def today() -> date:
+    """The utility's local date."""
+    return local_date(now(), zone())
+
+
+def who_is_signed_in() -> Principal:
+    """Whom one of the tokens that this visit shows stands for now.
+
+    Asked on every run, so a sign-in that has expired or was ended ends with the next click. Raises
+    NotSignedIn, with the reason if there was a token; NotAllowed; SignInUnavailable, also when
+    the database cannot be asked.
+    """
+    problem = NotSignedIn("")
+    for token in _tokens_shown():
+        try:
+            return services().who(token, now(), address=address())
+        except NotSignedIn as error:
+            problem = problem if str(problem) else error
+        except TemporaryDatabaseError:
+            raise SignInUnavailable(_DATABASE_AWAY) from None
+    raise problem
+
+
+def address() -> str:
+    """Where the visitor's browser is, for the security log."""
+    found: object = st.context.ip_address
+    # Streamlit leaves the address of this machine out.
+    return found if isinstance(found, str) else "127.0.0.1"
+
+
+def _tokens_shown() -> Iterator[object]:
+    """The token of this visit's form, the cookie's, and the access token behind st.login."""
+    if _TOKEN in st.session_state:
+        yield st.session_state[_TOKEN]
+    if st.session_state.get(_SIGNED_OUT):
+        return
+    if SESSION_COOKIE in (cookies := st.context.cookies.to_dict()):
+        yield cookies[SESSION_COOKIE]
+    # Streamlit keeps what st.login brought for 30 days and never looks at its expiry; we do.
+    if signed_in_by_button():
+        yield st.user.tokens.get("access")
+
+
+def signed_in_by_button() -> bool:
+    """Whether this visit holds what st.login brought, be it expired or not."""
+    return services().settings.auth0_domain is not None and st.user.get("is_logged_in") is True
+
+
+def keep_sign_in(token: str) -> None:
+    """Keep a verified token for this visit."""
+    st.session_state[_TOKEN] = token
+    st.session_state.pop(_SIGNED_OUT, None)
+
+
+def forget_sign_in() -> None:
+    """Leave nothing of the person behind in this visit."""
+    st.session_state.clear()
+    # The cookie goes with the next request; this run's context still shows it.
+    st.session_state[_SIGNED_OUT] = True
+
+
+def sign_out() -> Never:
+    """End the sign-in in every tab, in the cookies and, after st.login, at the service too."""
+    by_button = signed_in_by_button()
+    for token in _tokens_shown():
+        with suppress(NotSignedIn, NotAllowed, SignInUnavailable):
+            principal = services().tokens.verify(token, now())
+            services().sessions.sign_out(principal, address=address())
+    forget_sign_in()
+    if by_button:
+        st.logout()
+        st.stop()
+    _post_to(END_PATH)
+
+
+def require_role(role: Role) -> Principal:
+    """Whoever is signed in, if the role lets them see this page; else a sentence, and the end."""
+    try:
+        principal = who_is_signed_in()
+    except NotSignedIn as error:
+        st.warning(plain(error) or "Sign in first.")
+        st.stop()
+    except (NotAllowed, SignInUnavailable) as error:
+        st.warning(plain(error))
+        st.stop()
+    try:
+        return require(principal, *_ROLES_FOR[role])
+    except NotAllowed:
+        note_denied(principal, _NOT_ALLOWED[role])
+        st.error(_NOT_ALLOWED[role], icon=":material/lock:")
+        st.page_link(HOME.script, label="Go to my pages", icon=":material/arrow_back:")
+        st.stop()
+
+
+def note_denied(principal: Principal, reason: str) -> None:
+    """Tell the security log that somebody was not allowed what they asked for."""
+    path = urlsplit(st.context.url or "").path
+    services().security_log.note(
+        "denied", who=principal.user, address=address(), detail=f"{path}: {reason}"
+    )
+
+
+@contextmanager
+def calm() -> Iterator[None]:
+    """Turn a failure that nobody on the page expected into a sentence and "try again"."""
+    try:
+        yield
+    except NotFound as error:
+        st.warning(f"{plain(error)} Look for it in the list.")
+    except IllegalChange as error:
+        st.warning(f"{plain(error)} Nothing was changed.")
+        _try_again("Show it as it is now")
+    except DatabaseRefused as error:
+        log.warning("the database refused (%s): %s", error.code, error)
+        st.error("That could not be stored as it stands. Nothing was changed.")
+        _try_again("Try again")
+    except DatabaseError as error:
+        log.warning("the database could not be asked (%s): %s", error.code, error)
+        st.error(
+            "The database cannot be reached just now. Nothing is lost; it usually takes a moment.",
+            icon=":material/cloud_off:",
+        )
+        _try_again("Try again")
+    except Exception:
+        log.exception("a page failed unexpectedly")
+        st.error("Something went wrong on our side. What was stored before is safe.")
+        _try_again("Try again")
+
+
+def _try_again(label: str) -> None:
+    st.button(label, icon=":material/refresh:", key="try-again")
+
+
+def address_with(path: str, **query: str) -> str:
+    """A path of this site with a query, everything encoded."""
+    return f"{path}?{urlencode(query)}"
+
+
+def go_to(address: str) -> Never:
+    """Send the browser to an address of this site that is not a page; nothing after it is shown."""
+    # urlencode left nothing in `address` that could end the string or the script.
+    st.html(f'<script>window.location.replace("{address}")</script>', unsafe_allow_javascript=True)
+    st.stop()
+
+
+def _post_to(path: str) -> Never:
+    """Send the browser to a fixed address of this site by POST, which no other site can do."""
+    st.html(
+        "<script>const form = document.createElement('form'); form.method = 'post'; "
+        f"form.action = '{path}'; document.body.append(form); form.submit()</script>",
+        unsafe_allow_javascript=True,
+    )
+    st.stop()

@@ -1,0 +1,77 @@
+"""The security log: sign-ins, sign-outs, refusals, keys; the latest first."""
+
+from typing import Final, get_args
+
+import streamlit as st
+
+from pages.registry import SECURITY_LOG
+from pages.shared.format import moment, plain
+from pages.shared.session import require_role, services, zone
+from services.identity.auth import Role
+from services.identity.security_log import Event
+from services.records.sessions import SecurityEvent
+
+PAGE_SIZE: Final = 50
+_NAMES: Final[dict[str, str]] = {
+    "sign_in": "Signed in",
+    "sign_out": "Signed out",
+    "session_ended": "Sign-in ended",
+    "user_dismissed": "Dismissed",
+    "user_readmitted": "May sign in again",
+    "link_opened": "Sign-in link opened",
+    "link_refused": "Sign-in link refused",
+    "refused": "Refused",
+    "denied": "Not allowed",
+    "key_made": "API key made",
+    "key_revoked": "API key revoked",
+    "key_first_used": "API key first used",
+}
+
+
+def show_event(event: SecurityEvent) -> None:
+    """One row: when, what, who, from where, and the detail."""
+    with st.container(border=True, gap="xxsmall"):
+        who = f" · {plain(event.who)}" if event.who else ""
+        st.markdown(f"**{plain(_NAMES.get(event.event, event.event))}**{who}")
+        where = f" · from {plain(event.address)}" if event.address else ""
+        detail = f" · {plain(event.detail)}" if event.detail else ""
+        st.caption(f"{moment(event.at, zone())}{where}{detail}")
+
+
+require_role(Role.ADMIN)
+st.title("Security log", anchor=False)
+st.caption("Refusals that repeat are one row a minute. It never holds a token, a key or a link.")
+left, right = st.columns(2)
+chosen = left.selectbox(
+    "Event",
+    list(get_args(Event)),
+    index=None,
+    format_func=lambda event: _NAMES[event],
+    placeholder="Every event",
+    key="event",
+    bind="query-params",
+)
+who = right.text_input(
+    "Who", key="who", type="search", placeholder="Everybody", bind="query-params"
+)
+before = st.query_params.get("before", "")
+found = services().database.security_events(
+    limit=PAGE_SIZE + 1,
+    event=chosen,
+    who=who.strip(),
+    before=int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None,
+)
+if not found:
+    st.info("There is nothing.")
+with st.container(gap="xsmall"):
+    for event in found[:PAGE_SIZE]:
+        show_event(event)
+if len(found) > PAGE_SIZE:
+    given = {"event": chosen or "", "who": who.strip()}
+    st.page_link(
+        SECURITY_LOG.script,
+        label="Older ones",
+        icon=":material/arrow_forward:",
+        query_params={name: value for name, value in given.items() if value}
+        | {"before": str(found[PAGE_SIZE - 1].id)},
+    )

@@ -1,0 +1,98 @@
+"""The pieces of the Sign-ins page: one sign-in with its end, and what to do about a person."""
+
+from datetime import datetime
+from typing import Final
+
+import streamlit as st
+
+from pages.shared.format import moment, plain
+from pages.shared.session import services, zone
+from services.identity.auth import Principal
+from services.records.sessions import Session
+
+_ROLES: Final = {"engineer": "Field engineer", "admin": "Administrator", None: "May choose a role"}
+_HOW: Final = {"token": "with a token", "demo": "without a password", "link": "by a sign-in link"}
+
+
+def show_session(session: Session, principal: Principal, now: datetime) -> None:
+    """One sign-in: whose, since when, last used, and whether it still opens anything."""
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"**{plain(session.user_id or 'A browser on this machine')}**", width="content"
+            )
+            st.badge(_ROLES[session.role], color="blue")
+            if session.id == principal.session:
+                st.badge("This browser", color="green")
+            if session.dismissed_at:
+                st.badge("May not sign in", color="red")
+        from_where = f" from {plain(session.address)}" if session.address else ""
+        st.caption(
+            f"First used {moment(session.first_used_at, zone())}{from_where}, "
+            f"{_HOW[session.via]} · "
+            f"last used {moment(session.last_used_at, zone())} · "
+            f"made until {moment(session.expires_at, zone())}"
+        )
+        if session.ended_at:
+            by = plain(session.ended_by or "")
+            st.caption(f"Ended {moment(session.ended_at, zone())} by {by}")
+        elif session.expires_at > now and st.button(
+            "End", icon=":material/logout:", key=f"end-{session.id}"
+        ):
+            _end(session, principal)
+
+
+def _end(session: Session, principal: Principal) -> None:
+    services().sessions.end(session.id, actor=principal.user)
+    services().security_log.note(
+        "session_ended", who=session.user_id, detail=f"One sign-in, by {principal.user}."
+    )
+    st.toast("The sign-in is ended.", icon=":material/logout:")
+    st.rerun()
+
+
+def offer_for_person(user: str, principal: Principal) -> None:
+    """End all sign-ins of a person, dismiss them, or let them sign in again."""
+    latest = services().database.sessions(limit=1, user=user)
+    if latest and latest[0].dismissed_at:
+        st.warning(f"{plain(user)} may not sign in since {moment(latest[0].dismissed_at, zone())}.")
+        if st.button("Let them sign in again", icon=":material/login:", key="readmit"):
+            services().sessions.readmit(user, actor=principal.user)
+            st.rerun()
+        return
+    with st.container(horizontal=True):
+        _ask_end_all(user, principal, dismiss=False)
+        if user != principal.user:
+            _ask_end_all(user, principal, dismiss=True)
+
+
+def _ask_end_all(user: str, principal: Principal, *, dismiss: bool) -> None:
+    what = "Dismiss" if dismiss else "End all"
+    key = "dismiss" if dismiss else "end-all"
+    with st.popover(what, icon=":material/person_off:" if dismiss else ":material/logout:"):
+        later = "and new ones are refused" if dismiss else "a new one can be made"
+        st.markdown(
+            f"Every sign-in and token of **{plain(user)}** ends now, also those that were never "
+            f"used here, {later}."
+        )
+        if dismiss:
+            _name_their_keys(user)
+        if st.button(f"Yes, {what.lower()}", type="primary", key=key):
+            services().sessions.end_all_of(
+                user,
+                actor=principal.user,
+                now=datetime.now(zone()),
+                dismiss=dismiss,
+            )
+            st.rerun()
+
+
+def _name_their_keys(user: str) -> None:
+    """The keys that somebody made may be known to them: each is revoked on its own page."""
+    made = [
+        key.name
+        for key in services().database.api_keys()
+        if key.created_by == user and not key.revoked_at
+    ]
+    if made:
+        st.markdown(f"Keys that they made stay good: {plain(', '.join(made))}. See *API keys*.")

@@ -1,0 +1,166 @@
+"""The sign-in page: the only page there is for somebody who is not signed in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+
+from pages.shared.format import plain
+from pages.shared.session import address, address_with, go_to, keep_sign_in, now, services, sign_out
+from services.identity.auth import (
+    NotAllowed,
+    NotSignedIn,
+    Role,
+    SignInUnavailable,
+)
+from services.identity.auth0 import PROVIDER
+from services.web.asgi import BEGIN_PATH
+from services.web.link_route import CHOICE_COOKIE, USED_LINK
+from services.web.sign_in import PROBLEM, REFUSED, UNREACHABLE
+
+_PROBLEMS = {
+    UNREACHABLE: "The sign-in service cannot be reached just now. Try again in a minute.",
+    USED_LINK: "That sign-in link has been used already, or is too old.",
+    REFUSED: "The sign-in service did not let you in. Try again, or ask an administrator.",
+}
+_DEMO_USERS = {Role.ENGINEER: "demo.engineer", Role.ADMIN: "demo.admin"}
+
+
+def show_sign_in(reason: str) -> None:
+    """Ask who is there; `reason` says why somebody who was signed in is asked again."""
+    reason = _PROBLEMS.get(st.query_params.get(PROBLEM, ""), reason)
+    with _at_the_door():
+        if reason:
+            st.warning(plain(reason), icon=":material/schedule:")
+        _roles_or_the_way_to_them()
+        _auth0_button()
+        _token_form()
+
+
+def show_no_role(reason: str) -> None:
+    """Tell somebody who is known but has no role here, and let them sign in as somebody else."""
+    with _at_the_door():
+        st.error(f"Not allowed: {plain(reason)}", icon=":material/lock:")
+        if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
+            sign_out()
+
+
+def show_unavailable(reason: str) -> None:
+    """Tell somebody whose sign-in cannot be verified just now; it is kept for the next try."""
+    with _at_the_door():
+        st.warning(plain(reason), icon=":material/cloud_off:")
+        st.button("Try again", icon=":material/refresh:", width="stretch", key="try-again")
+
+
+@contextmanager
+def _at_the_door() -> Iterator[None]:
+    with st.container(width="stretch", horizontal_alignment="center"), st.container(width=440):
+        st.title(plain(services().settings.utility_name), anchor=False)
+        st.caption("Meter readings, bills and payments.")
+        yield
+
+
+def _auth0_button() -> None:
+    settings = services().settings
+    if settings.auth0_domain is None:
+        return
+    label, icon = "Sign in with Auth0", ":material/login:"
+    if not _is_at(settings.public_url):
+        # Streamlit believes a sign-in only at the address that the tenant leads back to.
+        there = f"{settings.public_url}{_asked_for()}"
+        st.link_button(f"{label} at {settings.public_url}", there, icon=icon, width="stretch")
+    elif st.button(label, icon=icon, type="primary", width="stretch", key="auth0"):
+        st.login(PROVIDER)
+    st.caption("Or with your user id and a token:")
+
+
+def _token_form() -> None:
+    with st.form("sign-in"):
+        user = st.text_input("User id", key="user-id", autocomplete="username")
+        token = st.text_input(
+            "Token",
+            key="sign-in-token",
+            type="password",
+            autocomplete="current-password",
+            help="The JWT that your administrator gave you.",
+        )
+        if st.form_submit_button("Sign in", type="primary", width="stretch"):
+            _sign_in(user.strip(), token.strip())
+
+
+def _sign_in(user: str, token: str) -> None:
+    if not user or not token:
+        st.error("Fill in both: your user id and your token.")
+        return
+    try:
+        principal = services().tokens.verify(token, now())
+        if principal.user != user:
+            raise NotSignedIn("This token belongs to another user id.")
+    except (NotSignedIn, NotAllowed) as error:
+        services().security_log.note("refused", who=user, address=address(), detail=str(error))
+        st.error(plain(error))
+        return
+    except SignInUnavailable as error:
+        st.error(plain(error))
+        return
+    _enter(token)
+
+
+def _roles_or_the_way_to_them() -> None:
+    """A choice of roles for a browser that opened the terminal's link; else what to do."""
+    if services().passwordless is None:
+        return
+    right = st.context.cookies.to_dict().get(CHOICE_COOKIE)
+    if not services().may_choose_role(right, now(), address=address()):
+        _say_where_the_link_is()
+        return
+    with st.container(border=True):
+        st.markdown("**On this machine**")
+        st.caption("No password: this browser opened the link from the terminal.")
+        for role, label, icon in (
+            (Role.ENGINEER, "Field engineer", ":material/engineering:"),
+            (Role.ADMIN, "Administrator", ":material/admin_panel_settings:"),
+        ):
+            if st.button(label, icon=icon, width="stretch", key=f"demo-{role}"):
+                user = _DEMO_USERS[role]
+                _enter(services().tokens.issue(user, role, now(), demo=True))
+    st.caption("Or sign in with a token:")
+
+
+def _say_where_the_link_is() -> None:
+    with st.container(border=True):
+        st.markdown("**On this machine**")
+        st.markdown(
+            "Open the sign-in link that the start printed in the terminal. It works once; "
+            "for another one, run this in the project's folder:"
+        )
+        st.code(".venv/bin/python -m services sign-in", language=None, wrap_lines=True)
+    st.caption("Or sign in with your user id and a token:")
+
+
+def _enter(token: str) -> None:
+    """Keep the sign-in for this visit, and by way of the cookie's route for the next ones."""
+    try:
+        services().who(token, now(), address=address())
+    except (NotSignedIn, NotAllowed) as error:
+        st.error(plain(error))
+        return
+    keep_sign_in(token)
+    ticket = services().tickets.issue(token, now())
+    st.caption("Signing in …")
+    go_to(address_with(BEGIN_PATH, ticket=ticket, next=_asked_for()))
+
+
+def _is_at(public_url: str) -> bool:
+    """Whether the visitor's browser is at this site; True when it does not say."""
+    here, there = urlsplit(st.context.url or public_url), urlsplit(public_url)
+    return (here.scheme, here.netloc) == (there.scheme, there.netloc)
+
+
+def _asked_for() -> str:
+    """The path and query that the visitor came for."""
+    path = urlsplit(st.context.url or "").path or "/"
+    asked = {name: text for name, text in st.query_params.to_dict().items() if name != PROBLEM}
+    query = urlencode(asked)
+    return f"{path}?{query}" if query else path

@@ -1,0 +1,39 @@
+"""Sign-ins: every token that was used here, ended one by one or all of a person."""
+
+import streamlit as st
+
+from pages.registry import SIGN_INS
+from pages.shared.session import now, require_role, services
+from pages.sign_ins.session_cards import offer_for_person, show_session
+from services.identity.auth import Role
+
+PAGE_SIZE = 25
+
+principal = require_role(Role.ADMIN)
+st.title("Sign-ins", anchor=False)
+st.caption(
+    "Sign-ins in browsers and tokens for programs, from their first use here. An ended one is "
+    "refused at once, however long it was made for."
+)
+user = st.text_input(
+    "User id", key="user", type="search", placeholder="Everybody", bind="query-params"
+).strip()
+still_open = st.toggle("Only those that are still good", value=True, key="still-open")
+if user:
+    offer_for_person(user, principal)
+after = st.query_params.get("after")
+found = services().database.sessions(
+    limit=PAGE_SIZE + 1, user=user, still_open=still_open, after=after
+)
+if not found:
+    st.info("There are none.")
+with st.container(gap="xsmall"):
+    for session in found[:PAGE_SIZE]:
+        show_session(session, principal, now())
+if len(found) > PAGE_SIZE:
+    st.page_link(
+        SIGN_INS.script,
+        label="Older ones",
+        icon=":material/arrow_forward:",
+        query_params={"after": found[PAGE_SIZE - 1].id} | ({"user": user} if user else {}),
+    )

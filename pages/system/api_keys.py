@@ -1,0 +1,18 @@
+"""API keys: what programs sign in with; made here, shown once, revoked here."""
+
+import streamlit as st
+
+from pages.shared.session import require_role, services
+from pages.system.key_cards import ask_new_key, show_key
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+st.title("API keys", anchor=False)
+st.caption("A program sends its key as the header X-API-Key. We keep only a fingerprint of it.")
+ask_new_key(principal)
+keys = services().database.api_keys()
+if not keys:
+    st.caption("There is no key yet.")
+with st.container(gap="xsmall"):
+    for key in keys:
+        show_key(key, principal)

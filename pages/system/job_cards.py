@@ -1,0 +1,109 @@
+"""The four jobs as cards: what each does, when it is due, how its last run went, and run now."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.shared.components import facts, status_badge
+from pages.shared.format import RUN_STATUS, count, cron_in_words, day, moment, plain
+from pages.shared.session import now, scheduler, zone
+from scheduler import DateToCome, JobAlreadyRunning, SchedulerNotRunning
+from services.identity.auth import Principal
+from services.jobs.clock import ClockInDoubt, Doubt
+
+NAMES: Final = {
+    "monthly_bills": "Monthly bills",
+    "payment_reminders": "Payment reminders",
+    "overdue_marking": "Overdue marking",
+    "meter_collection": "Meter collection",
+}
+_WHAT: Final = {
+    "monthly_bills": "A bill for each active meter not yet billed for the last month.",
+    "payment_reminders": "Reminds of unpaid bills that are due within 3 days.",
+    "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
+    "meter_collection": "Collects the reading of each smart meter.",
+}
+_STARTS: Final = "jobs-started"
+
+
+def show_job(job: dict[str, Any], principal: Principal) -> None:
+    """One job of the scheduler's status."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{NAMES.get(job['id'], plain(job['id']))}**", width="content")
+            if job["last_run"]:
+                status_badge(job["last_run"]["status"], RUN_STATUS)
+        st.caption(_WHAT.get(job["id"], ""))
+        due = moment(datetime.fromisoformat(job["next_run_at"]), zone())
+        facts([("When", cron_in_words(job["cron"])), ("Next run", due)], least_width=120)
+        st.caption(_last_run(job["last_run"]))
+        _offer_run(job["id"], principal)
+
+
+def show_doubt(doubt: Doubt | None, principal: Principal) -> None:
+    """Why no job runs while the clock is in doubt, and the question whether it is right."""
+    if doubt is None:
+        return
+    st.error(f"No job runs now. {plain(doubt.why)}", icon=":material/schedule:")
+    if not doubt.confirmable:
+        return
+    with st.popover("The clock is right", icon=":material/check:"):
+        shown = moment(now(), zone())
+        st.markdown(
+            f"It is {plain(shown)}. If so, the jobs go on and make up for what they missed; "
+            "runs of a later date do not count. If not, set the clock right: the jobs then go on "
+            "by themselves."
+        )
+        if st.button("Yes, go on", key="confirm-clock", type="primary"):
+            _confirm_clock(principal)
+
+
+def _confirm_clock(principal: Principal) -> None:
+    try:
+        scheduler().confirm_clock(by=principal.user)
+    except ClockInDoubt as error:
+        st.warning(plain(error))
+        return
+    st.toast("The jobs go on.", icon=":material/check:")
+    st.rerun()
+
+
+def is_any_running(jobs: Sequence[dict[str, Any]]) -> bool:
+    """Whether the last run of one of the scheduler's jobs is under way."""
+    return any(job["last_run"] and job["last_run"]["status"] == "running" for job in jobs)
+
+
+def start(job_id: str, principal: Principal, on: date | None = None) -> None:
+    """Start a job on the scheduler's thread, or say why it cannot be started."""
+    try:
+        scheduler().run_now(job_id, by=principal.user, now=now(), on=on)
+    except (JobAlreadyRunning, SchedulerNotRunning, DateToCome, ClockInDoubt) as error:
+        st.warning(plain(error))
+        return
+    st.session_state[_STARTS] = st.session_state.get(_STARTS, 0) + 1
+    st.toast(f"{NAMES.get(job_id, job_id)} started.", icon=":material/play_arrow:")
+    st.rerun()
+
+
+def _offer_run(job_id: str, principal: Principal) -> None:
+    # Another key after each start: the question that was answered must not stay open.
+    key = f"ask-{job_id}-{st.session_state.get(_STARTS, 0)}"
+    with st.popover("Run now", icon=":material/play_arrow:", key=key):
+        st.markdown("It works on all that is due at this moment, and does nothing twice.")
+        if st.button("Yes, run it now", key=f"run-{job_id}", type="primary"):
+            start(job_id, principal)
+
+
+def _last_run(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return "It has not run yet."
+    began = moment(datetime.fromisoformat(run["started_at"]), zone())
+    counts = f"{run['done']:,} done"
+    if run["set_aside"]:
+        counts += f", {run['set_aside']:,} set aside"
+    on = day(date.fromisoformat(run["scheduled_on"]))
+    again = f" ({count(run['attempt'], 'attempt')})" if run["attempt"] > 1 else ""
+    said = f" {plain(run['detail'])}" if run["detail"] else ""
+    return f"Last run for {on}, started {began}{again}: {counts}.{said}"

@@ -1,0 +1,67 @@
+"""The runs of all jobs, newest first, each with what it set aside and why."""
+
+import streamlit as st
+
+from pages.shared.components import chosen_page, page_number, status_badge
+from pages.shared.format import RUN_STATUS, count, day, moment, plain
+from pages.shared.session import services, zone
+from pages.system.job_cards import NAMES, start
+from pages.system.job_set_aside import show_set_aside
+from services.identity.auth import Principal
+from services.records.jobs import JobRun
+
+_PAGE_SIZE = 10
+_KEY = "runs-page"
+_ASIDE_SHOWN = 100
+
+
+def show_history(principal: Principal) -> None:
+    """A page of the runs; the database counts and cuts them."""
+    st.subheader("History", anchor=False)
+    runs = services().database.job_runs(page=chosen_page(_KEY), page_size=_PAGE_SIZE)
+    if not runs.total:
+        st.caption("No job has run yet.")
+    with st.container(gap="xsmall"):
+        for run in runs.items:
+            _show_run(run, principal)
+    page_number(total=runs.total, page_size=_PAGE_SIZE, key=_KEY)
+
+
+def _show_run(run: JobRun, principal: Principal) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+            with st.container(gap=None):
+                st.markdown(f"**{NAMES.get(run.job, plain(run.job))}** for {day(run.scheduled_on)}")
+                st.caption(_in_words(run))
+            status_badge(run.status, RUN_STATUS)
+        if run.failed_count:
+            _show_set_aside(run)
+        if run.status in ("failed", "interrupted") and st.button(
+            "Try this run again",
+            icon=":material/refresh:",
+            key=f"again-{run.job}-{run.scheduled_on}",
+        ):
+            start(run.job, principal, on=run.scheduled_on)
+
+
+def _show_set_aside(run: JobRun) -> None:
+    # Asked of the database only when somebody opens it.
+    label = f"{count(run.failed_count, 'meter')} set aside"
+    key = f"aside-{run.job}-{run.scheduled_on}"
+    with st.expander(label, type="compact", key=key, on_change="rerun") as opened:
+        if not opened.open:
+            return
+        rows = services().database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
+        for row in rows[:_ASIDE_SHOWN]:
+            show_set_aside(row)
+        if run.failed_count > _ASIDE_SHOWN:
+            st.caption(f"The first {_ASIDE_SHOWN} of {run.failed_count:,} are shown.")
+
+
+def _in_words(run: JobRun) -> str:
+    began = f"started {moment(run.started_at, zone())} by {plain(run.started_by)}"
+    ended = ""
+    if run.finished_at:
+        seconds = round((run.finished_at - run.started_at).total_seconds())
+        ended = f", took {count(seconds, 'second') if seconds else 'less than a second'}"
+    return f"{began}{ended} · {run.done_count:,} done. {plain(run.detail)}"

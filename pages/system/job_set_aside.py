@@ -1,0 +1,49 @@
+"""What a run set aside, each thing with its reason and a link to the page that mends it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.registry import (
+    CORRECT_BILL,
+    DRAFTS,
+    FLAGGED_READING,
+    FLAGGED_READINGS,
+    SERVICES,
+    SUBMIT_READING,
+    TARIFFS,
+)
+from pages.shared.format import plain
+
+# By the kind of reason: the page, what its link says, and the name under which it takes the
+# subject or what the reason is about.
+_Place = tuple[str, str, tuple[str, str] | None]
+_MENDED: Final[dict[str, _Place]] = {
+    "no_reading": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
+    "not_collected": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
+    "flagged_reading": (FLAGGED_READING.script, "The flagged reading", ("id", "ref")),
+    "fallen_register": (CORRECT_BILL.script, "Correct the last bill", ("id", "ref")),
+    "tariff_missing": (TARIFFS.script, "Tariffs", None),
+    "not_priced": (TARIFFS.script, "Tariffs", None),
+    "held_draft": (DRAFTS.script, "Drafts", None),
+    "head_end": (SERVICES.script, "Services", None),
+}
+# Where there is no last bill to correct, its readings stand on the meter's page.
+_WITHOUT_REF: Final[dict[str, _Place]] = {
+    "fallen_register": (SUBMIT_READING.script, "The meter", ("meter", "subject")),
+    "flagged_reading": (FLAGGED_READINGS.script, "Flagged readings", None),
+}
+
+
+def show_set_aside(row: Mapping[str, Any]) -> None:
+    """One thing that a run could not do: {subject, reason, code, ref}."""
+    st.markdown(f"**{plain(row['subject'])}** {plain(row['reason'])}")
+    place = _MENDED.get(row["code"])
+    if place is not None and row["ref"] is None:
+        place = _WITHOUT_REF.get(row["code"], place)
+    if place is None:
+        return
+    page, label, asked = place
+    query = {asked[0]: str(row[asked[1]])} if asked else None
+    st.page_link(page, label=label, icon=":material/build:", query_params=query, width="content")

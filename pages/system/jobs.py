@@ -1,0 +1,31 @@
+"""Jobs: what runs by itself and when, how the last runs went, and running one now."""
+
+import streamlit as st
+
+from pages.shared.session import calm, now, require_role, scheduler
+from pages.system.job_cards import is_any_running, show_doubt, show_job
+from pages.system.job_history import show_history
+from services.identity.auth import Role
+
+
+def refreshed() -> None:
+    """The part that is drawn again while a job runs; asks for the role itself, as a page does."""
+    with calm():
+        principal = require_role(Role.ADMIN)
+        jobs = scheduler().status(now())["jobs"]
+        with st.grid(2, min_column_width=300):
+            for job in jobs:
+                show_job(job, principal)
+        show_history(principal)
+        if watched and not is_any_running(jobs):
+            # Draw the page once more, without the clock.
+            st.rerun()
+
+
+principal = require_role(Role.ADMIN)
+st.title("Jobs", anchor=False)
+show_doubt(scheduler().doubt, principal)
+if not scheduler().running:
+    st.warning("The scheduler of this process is not running; jobs can run elsewhere only.")
+watched = is_any_running(scheduler().status(now())["jobs"])
+st.fragment(refreshed, run_every=2 if watched else None)()

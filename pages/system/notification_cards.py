@@ -1,0 +1,115 @@
+"""What was sent to customers and what came of it, as cards; and trying again."""
+
+import streamlit as st
+
+from pages.registry import BILL
+from pages.shared.components import chosen_page, page_number, status_badge
+from pages.shared.format import OCCASION, Color, count, moment, plain
+from pages.shared.session import services, zone
+from services.identity.auth import Principal
+from services.outbox.steps import STEP_NAMES
+from services.records.bills import invoice_reference
+from services.records.messages import FailedWork, Notification, NotificationStatus
+
+STATUS: dict[str, tuple[str, Color]] = {
+    "sent": ("Sent", "green"),
+    "waiting": ("Will be tried again", "orange"),
+    "sending": ("Being sent", "blue"),
+    "failed": ("Refused", "red"),
+    "given_up": ("Given up", "red"),
+    "unknown": ("May have arrived", "orange"),
+    "not_configured": ("Not sent", "gray"),
+}
+CHANNELS = {
+    "discord": "Discord, shared channel",
+    "discord_customer": "Discord, the customer's",
+    "whatsapp": "WhatsApp",
+    "none": "No channel",
+}
+_FAILED_KEY = "failed-work-page"
+_FAILED_AT_ONCE = 5
+_PAGE_SIZE = 12
+
+
+def show_failed_work(principal: Principal) -> None:
+    """Owed work that needs a person, if there is any, each with its reason and a way on."""
+    found = services().database.failed_work(
+        page=chosen_page(_FAILED_KEY), page_size=_FAILED_AT_ONCE
+    )
+    if not found.total:
+        return
+    st.subheader("Needs a look", anchor=False)
+    st.caption(f"{count(found.total, 'piece')} of work for a bill ended without success.")
+    with st.container(gap="xsmall"):
+        for work in found.items:
+            _show_work(work, principal)
+    page_number(total=found.total, page_size=_FAILED_AT_ONCE, key=_FAILED_KEY)
+
+
+def show_notifications(text: str, status: NotificationStatus | None, principal: Principal) -> None:
+    """A page of the messages that fit; the database searches, counts and cuts."""
+    key = f"notifications-page-{text}-{status}"
+    found = services().database.notifications(
+        text=text, status=status, page=chosen_page(key), page_size=_PAGE_SIZE
+    )
+    st.caption(count(found.total, "message") if found.total else "No message fits.")
+    with st.container(gap="xsmall"):
+        for sent in found.items:
+            _show_notification(sent, principal)
+    page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
+
+
+def _show_work(work: FailedWork, principal: Principal) -> None:
+    with st.container(border=True, gap="xsmall"):
+        _title(work.bill_id, work.bill_number, work.account_no, work.kind)
+        for step, state in sorted(work.steps.items()):
+            if state.status == "failed":
+                st.markdown(f":red[{STEP_NAMES[step]}]: {plain(state.detail)}")
+        st.caption(f"Ended {moment(work.finished_at, zone())}, {count(work.attempts, 'attempt')}")
+        _offer_retry(work.id, f"work-{work.id}", principal)
+
+
+def _show_notification(sent: Notification, principal: Principal) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+            with st.container(gap="xxsmall"):
+                _title(sent.bill_id, sent.bill_number, sent.account_no, sent.kind)
+            status_badge(sent.status, STATUS)
+        st.caption(_in_words(sent))
+        if sent.error:
+            st.markdown(plain(sent.error))
+        if sent.body:
+            unsent = sent.status == "not_configured"
+            with st.expander("What would be sent" if unsent else "Text", type="compact"):
+                st.text(sent.body)
+        if sent.status in ("failed", "given_up") and sent.owed_id and sent.owed_status != "open":
+            _offer_retry(sent.owed_id, sent.id, principal)
+
+
+def _title(bill_id: str | None, number: int | None, account_no: str | None, kind: str) -> None:
+    name = invoice_reference(number) if number is not None else "Bill"
+    if bill_id:
+        st.page_link(
+            BILL.script,
+            label=f"**{name}** · account {plain(account_no or '')}",
+            icon=":material/receipt_long:",
+            query_params={"id": bill_id},
+        )
+    st.caption(OCCASION.get(kind, plain(kind)))
+
+
+def _in_words(sent: Notification) -> str:
+    parts = [CHANNELS.get(sent.channel, plain(sent.channel))]
+    if sent.recipient:
+        parts.append(f"to {plain(sent.recipient)}")
+    parts.append(moment(sent.updated_at, zone()))
+    if sent.attempts:
+        parts.append(count(sent.attempts, "attempt"))
+    return " · ".join(parts)
+
+
+def _offer_retry(work_id: str, key: str, principal: Principal) -> None:
+    if st.button("Try again", icon=":material/refresh:", key=f"retry-{key}"):
+        services().database.retry_owed_work(actor=principal.user, work_id=work_id)
+        st.toast("It is tried again within a minute.", icon=":material/schedule:")
+        st.rerun()

@@ -1,0 +1,29 @@
+"""Notifications: what was sent to whom, what failed and why, and trying it again."""
+
+import streamlit as st
+
+from pages.shared.components import search_and_status
+from pages.shared.session import require_role, services
+from pages.system.notification_cards import STATUS, show_failed_work, show_notifications
+from pages.system.unprinted_bills import show_unprinted_bills
+from services.identity.auth import Role
+from services.records.messages import NotificationStatus
+
+# The words people see are also what stands in the address.
+STATUS_OF: dict[str, NotificationStatus] = {
+    STATUS[status][0]: status
+    for status in ("sent", "waiting", "sending", "failed", "given_up", "unknown", "not_configured")
+}
+
+
+principal = require_role(Role.ADMIN)
+st.title("Notifications", anchor=False)
+if not services().settings.sends_messages:
+    st.info(
+        "No channel is configured: each message is written and kept here, and nobody gets it.",
+        icon=":material/notifications_off:",
+    )
+show_failed_work(principal)
+show_unprinted_bills()
+st.subheader("Messages", anchor=False)
+show_notifications(*search_and_status("Bill number or account", STATUS_OF), principal)

@@ -1,0 +1,84 @@
+"""Overview: money billed and collected, what is open, and what needs somebody's attention."""
+
+from datetime import date
+from typing import Any
+
+import streamlit as st
+
+from pages.registry import BILLS, DRAFTS, FLAGGED_READINGS, JOBS, PAYMENTS
+from pages.shared.charts import billed_and_collected
+from pages.shared.format import count, money, month, plain
+from pages.shared.session import now, require_role, scheduler, services, today
+from services.identity.auth import Role
+
+
+def show_currency(figures: dict[str, Any], *, several: bool) -> None:
+    """The figures of one currency; nothing is ever added across currencies."""
+    currency, this_month = figures["currency"], figures["months"][-1]
+    if several:
+        st.subheader(currency, anchor=False)
+    name = month(date.fromisoformat(this_month["month"]))
+    tiles = [
+        (f"Billed in {name}", this_month["billed_minor"], count(this_month["bills"], "bill")),
+        (f"Collected in {name}", this_month["collected_minor"], "net of what went back"),
+        ("Outstanding", figures["outstanding_minor"], count(figures["outstanding_bills"], "bill")),
+        ("Overdue", figures["overdue_minor"], count(figures["overdue_bills"], "bill")),
+    ]
+    with st.grid(4, min_column_width=150):
+        for label, minor, caption in tiles:
+            with st.container(border=True, gap=None):
+                st.metric(label, money(minor, currency))
+                st.caption(caption)
+    with st.container(border=True):
+        st.markdown("**Billed and collected, last 12 months**")
+        billed_and_collected(figures["months"], currency)
+
+
+def show_attention(figures: dict[str, Any]) -> None:
+    """What a person should look at, each with the way to it."""
+    overdue = sum(of["overdue_bills"] for of in figures["currencies"])
+    last_runs = [job["last_run"] for job in scheduler().status(now())["jobs"] if job["last_run"]]
+    failed = [run for run in last_runs if run["status"] == "failed" or run["set_aside"]]
+    bills, jobs, payments = BILLS.script, JOBS.script, PAYMENTS.script
+    odd = figures["flagged_payments"]
+    wanted = [
+        (figures["flagged"], "flagged reading", None, FLAGGED_READINGS.script, "flag", {}),
+        (odd, "payment to look at", "payments to look at", payments, "payments", {}),
+        (overdue, "overdue bill", None, bills, "alarm", {"status": "Overdue"}),
+        (figures["drafts"], "draft to issue", "drafts to issue", DRAFTS.script, "draft", {}),
+        (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),
+    ]
+    with st.container(border=True, gap="small"):
+        st.markdown("**Needs attention**")
+        if scheduler().doubt:
+            label = "No job runs: the clock is in doubt"
+            st.page_link(JOBS.script, label=label, icon=":material/schedule:")
+        for number, thing, things, page, icon, query in wanted:
+            if number:
+                said = count(number, thing, things)
+                st.page_link(page, label=said, icon=f":material/{icon}:", query_params=query)
+        if figures["owed_work"]:
+            st.caption(
+                f"Links or messages of {count(figures['owed_work'], 'bill')} are still being "
+                "worked on in the background."
+            )
+        if not scheduler().doubt and not any(number for number, *_ in wanted):
+            st.caption(":material/check_circle: Nothing needs you just now.")
+
+
+require_role(Role.ADMIN)
+st.title("Overview", anchor=False)
+overview = services().database.overview(today=today(), currency=services().settings.currency)
+shown = [
+    of
+    for of in overview["currencies"]
+    if of["outstanding_minor"] or any(m["bills"] or m["collected_minor"] for m in of["months"])
+]
+show_attention(overview)
+for figures_of_currency in shown:
+    show_currency(figures_of_currency, several=len(shown) > 1)
+if not shown:
+    st.info(
+        f"Nothing is billed yet. {plain(count(overview['meters'], 'active meter'))} "
+        f"{'is' if overview['meters'] == 1 else 'are'} connected."
+    )

@@ -1,0 +1,52 @@
+"""One system on the Services page: how it was found last, its last error, and testing it now."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.shared.format import Color, moment, plain
+from pages.shared.session import checks, now, zone
+from services.health.checks import SystemState
+
+_NOT_CONFIGURED: Final[tuple[str, Color]] = ("Not configured", "gray")
+_NOT_TESTED: Final[tuple[str, Color]] = ("Not tested yet", "gray")
+_WORKS: Final[tuple[str, Color]] = ("Works", "green")
+_FAILS: Final[tuple[str, Color]] = ("Does not work", "red")
+
+
+def show_system(state: SystemState) -> None:
+    """One system; a test is made before anything of it is drawn."""
+    with st.container(border=True):
+        place = st.container()
+        if state.configured and st.button(
+            "Test it", icon=":material/network_check:", key=f"test-{state.name}"
+        ):
+            with st.spinner("Asking …"):
+                checks().test(state.name, now=now())
+            state = next(s for s in checks().states() if s.name == state.name)
+        with place:
+            _show(state)
+
+
+def _show(state: SystemState) -> None:
+    label, color = _badge(state)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plain(state.name)}**", width="content")
+        st.badge(label, color=color)
+    if not state.configured:
+        st.caption("Not used: its settings are empty.")
+        return
+    if state.last_test:
+        st.markdown(plain(state.last_test.sentence))
+        st.caption(f"Tested {moment(state.last_test.at, zone())}")
+    error = state.last_error
+    if error and error != state.last_test:
+        st.caption(f"Last error, {moment(error.at, zone())}: {plain(error.sentence)}")
+
+
+def _badge(state: SystemState) -> tuple[str, Color]:
+    if not state.configured:
+        return _NOT_CONFIGURED
+    if state.last_test is None:
+        return _NOT_TESTED
+    return _WORKS if state.last_test.well else _FAILS

@@ -1,0 +1,21 @@
+"""Services: each system that we lean on, whether it is used and works, and a test of it."""
+
+import streamlit as st
+
+from pages.shared.ai_cards import show_ai_month
+from pages.shared.session import checks, now, require_role
+from pages.system.service_cards import show_system
+from services.identity.auth import Role
+
+require_role(Role.ADMIN)
+st.title("Services", anchor=False)
+st.caption("Every system that the billing leans on, as this process found it since it started.")
+if st.button("Test all", icon=":material/refresh:", key="test-all") or not any(
+    state.last_test for state in checks().states()
+):
+    with st.spinner("Asking each system …"):
+        checks().test_all(now=now())
+with st.grid(2, min_column_width=300):
+    for state in checks().states():
+        show_system(state)
+show_ai_month()

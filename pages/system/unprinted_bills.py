@@ -1,0 +1,38 @@
+"""Bills that could not be printed in full, for administrators."""
+
+import streamlit as st
+
+from pages.registry import BILL
+from pages.shared.components import chosen_page, page_number
+from pages.shared.format import count, moment, plain
+from pages.shared.session import services, zone
+from services.records.bills import invoice_reference
+from services.records.messages import UnprintedBill
+
+_KEY = "unprinted-page"
+_AT_ONCE = 5
+
+
+def show_unprinted_bills() -> None:
+    """Each such bill with the reason, if there are any; they are tried again by themselves."""
+    found = services().database.unprinted_bills(page=chosen_page(_KEY), page_size=_AT_ONCE)
+    if not found.total:
+        return
+    st.subheader("Not printed", anchor=False)
+    st.caption(f"{count(found.total, 'bill')} could not be printed in full, so no PDF is kept yet.")
+    with st.container(gap="xsmall"):
+        for bill in found.items:
+            _show(bill)
+    page_number(total=found.total, page_size=_AT_ONCE, key=_KEY)
+
+
+def _show(bill: UnprintedBill) -> None:
+    with st.container(border=True, gap="xsmall"):
+        st.page_link(
+            BILL.script,
+            label=f"**{invoice_reference(bill.bill_number)}** · account {plain(bill.account_no)}",
+            icon=":material/receipt_long:",
+            query_params={"id": bill.bill_id},
+        )
+        st.markdown(plain(bill.reason))
+        st.caption(f"Since {moment(bill.since, zone())}, tried {moment(bill.tried_at, zone())}")

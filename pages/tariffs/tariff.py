@@ -1,0 +1,12 @@
+"""One tariff under an address of its own: /tariff?code=… with its versions, and each tried out."""
+
+import streamlit as st
+
+from pages.registry import TARIFFS
+from pages.shared.session import require_role
+from pages.tariffs.tariff_detail import show_tariff
+from services.identity.auth import Role
+
+require_role(Role.ADMIN)
+st.page_link(TARIFFS.script, label="All tariffs", icon=":material/arrow_back:")
+show_tariff(st.query_params.get("code", ""))

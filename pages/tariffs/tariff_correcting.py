@@ -1,0 +1,96 @@
+"""A published version that was wrong: writing what it should say, and seeing whom that touches."""
+
+import streamlit as st
+
+from pages.registry import TARIFF_CORRECTION
+from pages.shared.format import count, day, plain
+from pages.shared.session import now, services
+from pages.tariffs.tariff_compare import show_changes
+from pages.tariffs.tariff_draft import Start, WrittenDraft, draft_of
+from pages.tariffs.tariff_rebilling import ask_warning, meters_table, show_left
+from pages.tariffs.tariff_writing import show_problems, show_writing
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.tariff_correction import supposed_version
+from services.database.errors import IllegalChange, NotFound
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal
+from services.records.tariffs import PublishedVersion
+from services.tariffs import Tariff
+
+_PREVIEWED = 10
+
+
+def show_tariff_correction(*, code: str, begins: str, principal: Principal) -> None:
+    """First the bills that an earlier correction left to be made anew, then a new correction."""
+    versions = services().database.published_versions(code=code)
+    if not versions:
+        raise NotFound("EB404", "No such tariff.")
+    st.title("Correct a version", anchor=False)
+    show_left(versions, principal)
+    if not begins:
+        return
+    version = next((v for v in versions if v.effective_from.isoformat() == begins), None)
+    if version is None:
+        raise NotFound("EB404", "No such version of this tariff.")
+    st.caption(
+        f"**{plain(version.name)}**, from {day(version.effective_from)}. Write here what it should "
+        "have said from the beginning. What changes from a later date on is a new version instead."
+    )
+    written = draft_of(Start(version, None, corrects=True))
+    left, right = st.columns(2, gap="medium")
+    with left:
+        draft = show_writing(written)
+    with right:
+        show_problems(draft, begun=written.changed)
+        if draft.tariff and draft.tariff != version.tariff:
+            show_changes(version.tariff, draft.tariff)
+            _ask(version, draft.tariff, written, principal)
+
+
+def _ask(
+    version: PublishedVersion, tariff: Tariff, written: WrittenDraft, principal: Principal
+) -> None:
+    try:
+        supposed = supposed_version(version, tariff)
+    except CannotRebill as error:
+        st.error(plain(error), icon=":material/edit:")
+        return
+    found = services().database.bills_to_correct(version_id=version.id, limit=_PREVIEWED)
+    with st.container(border=True):
+        st.markdown(
+            f"**{count(found.bills, 'bill')}** of {count(found.meters_in_all, 'meter')} "
+            f"{'was' if found.bills == 1 else 'were'} priced by it."
+        )
+        if found.meters:
+            previews = services().tariff_correction.preview(
+                found.meters, now=now(), supposed=supposed, instead_of=version.id
+            )
+            meters_table(previews, version.currency)
+            if found.meters_in_all > len(found.meters):
+                st.caption(f"And {count(found.meters_in_all - len(found.meters), 'more meter')}.")
+            ask_warning(found.since, confirm=False)
+        with st.form(f"correct-{version.id}", border=False):
+            reason = st.text_input("Reason", placeholder="Such as: the order says 6.40, not 6.04")
+            st.caption("The bills stay as they are until you make them anew, on this page.")
+            if st.form_submit_button("Correct this version", type="primary"):
+                _correct(version, tariff, reason, written, principal)
+
+
+def _correct(
+    version: PublishedVersion,
+    tariff: Tariff,
+    reason: str,
+    written: WrittenDraft,
+    principal: Principal,
+) -> None:
+    try:
+        services().tariff_correction.correct(
+            version=version, tariff=tariff, reason=reason, principal=principal
+        )
+    except (ReasonMissing, IllegalChange) as error:
+        st.error(f"{plain(error)} Nothing was changed; what you wrote is kept.")
+        return
+    written.start_over()
+    st.toast(f"{plain(version.code)} is corrected.", icon=":material/check_circle:")
+    # Without a version: there the bills wait to be made anew.
+    st.switch_page(TARIFF_CORRECTION.script, query_params={"code": version.code})

@@ -1,0 +1,18 @@
+"""Correcting a published version: /tariff-correction?code=…&from=… and making its bills anew."""
+
+import streamlit as st
+
+from pages.registry import TARIFF
+from pages.shared.session import require_role
+from pages.tariffs.tariff_correcting import show_tariff_correction
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+code = st.query_params.get("code", "")
+st.page_link(
+    TARIFF.script,
+    label="The tariff",
+    icon=":material/arrow_back:",
+    query_params={"code": code},
+)
+show_tariff_correction(code=code, begins=st.query_params.get("from", ""), principal=principal)

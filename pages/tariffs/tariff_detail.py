@@ -1,0 +1,147 @@
+"""A tariff: which version holds, two of them side by side, one tried out, a month replayed."""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+
+import streamlit as st
+
+from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
+from pages.shared.components import facts
+from pages.shared.format import count, day, file_name, moment, plain
+from pages.shared.session import calm, require_role, services, today, zone
+from pages.tariffs.tariff_compare import show_changes, show_version
+from pages.tariffs.tariff_preview import show_preview
+from pages.tariffs.tariff_replay import show_replay
+from services.database.errors import NotFound
+from services.identity.auth import Role
+from services.records.tariffs import PublishedVersion, TariffSummary
+from services.tariff_publishing.json_text import pretty
+
+SHOWN = ("Charges", "Preview", "Last month")
+_NOTHING = "Nothing"
+
+
+def show_tariff(code: str) -> None:
+    """The tariff with this code; raises NotFound."""
+    versions = services().database.published_versions(code=code)
+    known = [one for one in services().database.tariffs() if one.code == code]
+    if not versions or not known:
+        raise NotFound("EB404", "No such tariff.")
+    _show_head(known[0])
+    _show_left(known[0])
+    chosen, other = _ask_versions(versions)
+    _show_origin(chosen)
+    shown = st.segmented_control(
+        "Show",
+        SHOWN,
+        default=SHOWN[0],
+        required=True,
+        key="show",
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+    if shown == "Charges" and other:
+        show_changes(other.tariff, chosen.tariff)
+    elif shown == "Charges":
+        show_version(chosen.tariff)
+    else:
+        st.fragment(partial(_refreshed, shown, chosen, other))()
+
+
+def _refreshed(shown: str, chosen: PublishedVersion, other: PublishedVersion | None) -> None:
+    """What is drawn again as a slider moves; asks for the role itself, as a page does."""
+    with calm():
+        require_role(Role.ADMIN)
+        if shown == "Preview":
+            against = (version_name(other.effective_from), other.tariff) if other else None
+            show_preview(chosen.tariff, today=today(), key=f"try-{chosen.id}", against=against)
+        else:
+            show_replay(chosen.tariff, key=f"replay-{chosen.id}")
+
+
+def _show_head(tariff: TariffSummary) -> None:
+    st.title(plain(tariff.name), anchor=False)
+    facts(
+        [
+            ("Code", tariff.code),
+            ("Currency", tariff.currency),
+            ("On it", count(tariff.meters, "meter")),
+            ("Billed up to", day(tariff.billed_until) if tariff.billed_until else "not yet"),
+        ],
+        least_width=110,
+    )
+
+
+def _show_left(tariff: TariffSummary) -> None:
+    left = services().tariff_correction.left(tariff_id=tariff.id, limit=1)
+    if left.bills:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f":material/history: **{count(left.bills, 'bill')}** "
+                f"{'is' if left.bills == 1 else 'are'} priced by a version that was corrected."
+            )
+            st.page_link(
+                TARIFF_CORRECTION.script,
+                label="Make them anew",
+                query_params={"code": tariff.code},
+            )
+
+
+def _ask_versions(
+    versions: Sequence[PublishedVersion],
+) -> tuple[PublishedVersion, PublishedVersion | None]:
+    """The version to look at, first the one in force, and another to compare it with."""
+    by_name = {version_name(version.effective_from): version for version in versions}
+    names = list(by_name)
+    in_force = next((n for n, v in by_name.items() if v.effective_from <= today()), names[-1])
+    with st.grid(2, min_column_width=150) as grid:
+        with grid.cell():
+            name = st.selectbox(
+                "Version", names, index=names.index(in_force), key="version", bind="query-params"
+            )
+        others = [other for other in names if other != name]
+        earlier = [n for n in others if by_name[n].effective_from < by_name[name].effective_from]
+        with grid.cell():
+            compared = st.selectbox(
+                "Compared with",
+                [_NOTHING, *others],
+                index=1 + others.index(earlier[0]) if earlier else 0,
+                key=f"compared-{name}",
+            )
+    return by_name[name], by_name.get(compared)
+
+
+def _show_origin(version: PublishedVersion) -> None:
+    if version.published_by:
+        at = moment(version.published_at, zone())
+        done = "Corrected" if version.replaces_id else "Published"
+        why = f": {plain(version.correction_reason)}" if version.correction_reason else ""
+        st.caption(f"{done} by {plain(version.published_by)}, {at}{why}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link(
+            TARIFF_EDITOR.script,
+            label="Write a new version from this one",
+            icon=":material/edit:",
+            query_params={"code": version.code, "from": version.effective_from.isoformat()},
+        )
+        st.page_link(
+            TARIFF_CORRECTION.script,
+            label="Correct this version",
+            icon=":material/edit_document:",
+            query_params={"code": version.code, "from": version.effective_from.isoformat()},
+        )
+        st.download_button(
+            "JSON",
+            pretty(version.tariff.to_json()),
+            file_name=file_name(f"{version.code}-{version.effective_from}.json"),
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+            type="tertiary",
+        )
+
+
+def version_name(begins: date) -> str:
+    """What a version that holds from a local date is called, also in the address."""
+    return f"From {day(begins)}"

@@ -1,0 +1,16 @@
+"""Writing a tariff under an address of its own: /tariff-editor, or from a version ?code=…&from=…"""
+
+import streamlit as st
+
+from pages.registry import TARIFFS
+from pages.shared.session import require_role
+from pages.tariffs.tariff_writing import show_editor
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+st.page_link(TARIFFS.script, label="All tariffs", icon=":material/arrow_back:")
+show_editor(
+    code=st.query_params.get("code", ""),
+    begins=st.query_params.get("from", ""),
+    principal=principal,
+)

@@ -1,0 +1,111 @@
+"""The bills that a corrected version of a tariff priced: what is left, and making them anew."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import streamlit as st
+
+from pages.corrections.correction_preview import more_or_less
+from pages.shared.format import count, day, money, plain
+from pages.shared.session import now, services, today
+from services.corrections.bill_changes import back_billing_limit
+from services.corrections.tariff_correction import MeterOutcome, MeterPreview
+from services.identity.auth import Principal
+from services.records.corrections import BillsToCorrect
+from services.records.tariffs import PublishedVersion
+
+_PREVIEWED = 10
+_AT_ONCE = 50
+_FAILED = "tariff-rebilling-failed"
+
+
+def show_left(versions: Sequence[PublishedVersion], principal: Principal) -> None:
+    """What earlier corrections of a tariff left, with before and after, and the way to do it."""
+    tariff_id, currency = versions[0].tariff_id, versions[0].currency
+    left = services().tariff_correction.left(tariff_id=tariff_id, limit=_PREVIEWED)
+    _show_failed()
+    if not left.bills:
+        if any(version.replaces_id for version in versions):
+            st.success(
+                "All bills are priced by the versions as they are now.", icon=":material/check:"
+            )
+        return
+    with st.container(border=True):
+        st.markdown(
+            f"**{count(left.bills, 'bill')}** of {count(left.meters_in_all, 'meter')}, together "
+            f"{plain(money(left.total_minor, currency))}, "
+            f"{'is' if left.bills == 1 else 'are'} still priced by a version that was corrected."
+        )
+        meters_table(services().tariff_correction.preview(left.meters, now=now()), currency)
+        if left.meters_in_all > len(left.meters):
+            st.caption(f"And {count(left.meters_in_all - len(left.meters), 'more meter')}.")
+        acknowledged = ask_warning(left.since, confirm=True)
+        st.caption(
+            "One meter after the other is corrected. You may leave this page and come back: what "
+            "is done is done, and what is left is shown here. Each customer is told once a meter."
+        )
+        if st.button("Make them anew", type="primary", key="rebill-all", disabled=not acknowledged):
+            _rebill_all(tariff_id, left, _reason(versions), principal)
+
+
+def ask_warning(since: date | None, *, confirm: bool) -> bool:
+    """The back-billing limit where it is reached; whether one may go on."""
+    months = services().settings.back_billing_months
+    limit = back_billing_limit(today=today(), months=months)
+    if since is None or since >= limit:
+        return True
+    st.warning(
+        f"Back-billing: some bills reach back before {day(limit)}, more than {months} months. "
+        "Rules may forbid to charge more for days so long ago.",
+        icon=":material/history:",
+    )
+    return not confirm or st.checkbox("I have seen this, and correct them nevertheless")
+
+
+def meters_table(previews: Sequence[MeterPreview], currency: str) -> None:
+    """Meters with their bills, before and after."""
+    rows = ["| Account, meter | Before → after | Change |", "|:---|---:|---:|"]
+    rows += [_row(one, currency) for one in previews]
+    st.markdown("\n".join(rows), width="stretch")
+
+
+def _row(one: MeterPreview, currency: str) -> str:
+    name = f"{plain(one.meter.account_no)} :gray[:small[{plain(one.meter.serial)}]]"
+    if one.plan is None:
+        return f"| {name} | :orange[{plain(one.why)}] | |"
+    before = sum(change.before_minor for change in one.plan.changes)
+    after = sum(change.after_minor for change in one.plan.changes)
+    bills = count(len(one.plan.voided), "bill")
+    amounts = f"{plain(money(before, currency))} → {plain(money(after, currency))}"
+    change = plain(more_or_less(after - before, currency))
+    return f"| {name} :gray[:small[{bills}]] | {amounts} | {change} |"
+
+
+def _reason(versions: Sequence[PublishedVersion]) -> str:
+    """Why the version that was corrected last was."""
+    corrected = [version for version in versions if version.replaces_id]
+    return max(corrected, key=lambda version: version.published_at).correction_reason
+
+
+def _rebill_all(tariff_id: str, left: BillsToCorrect, reason: str, principal: Principal) -> None:
+    bar, done, failed, after = st.progress(0.0), 0, [], None
+    in_all = max(left.meters_in_all, 1)
+    corrections = services().tariff_correction
+    while meters := corrections.left(tariff_id=tariff_id, after=after, limit=_AT_ONCE).meters:
+        for meter in meters:
+            bar.progress(min(done / in_all, 1.0), text=f"{done:,} of {count(in_all, 'meter')}")
+            found = corrections.rebill(
+                meter, reason=reason, acknowledged=True, principal=principal, now=now()
+            )
+            done += 1
+            failed += [found] if found.correction is None else []
+        after = meters[-1].serial
+    st.session_state[_FAILED] = failed
+    st.toast(f"{count(done - len(failed), 'meter')} corrected.", icon=":material/check_circle:")
+    st.rerun()
+
+
+def _show_failed() -> None:
+    failed: list[MeterOutcome] = st.session_state.pop(_FAILED, [])
+    for one in failed:
+        st.error(f"Meter {plain(one.meter.serial)}: {plain(one.why)}", icon=":material/error:")

@@ -1,0 +1,110 @@
+"""A month's bills priced again under a version: the totals, who pays more, who less, as CSV too."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import streamlit as st
+
+from pages.shared.format import count, file_name, money, month, plain
+from pages.shared.session import services, today
+from pages.tariffs import tariff_charts
+from pages.tariffs.tariff_compare import change_in_words
+from services.quantities.period import first_of_month
+from services.records.tariffs import TariffSummary
+from services.tariff_publishing.bill_impact import Replay, Replayed
+from services.tariff_publishing.publishing import replay
+from services.tariffs import Tariff
+
+_MONTHS_BACK = 12
+
+
+def show_replay(tariff: Tariff, *, key: str) -> None:
+    """What a month's issued bills would have been under `tariff`."""
+    known = services().database.tariffs()
+    others = [one for one in known if one.currency == tariff.currency]
+    if not others:
+        st.info(f"No tariff in {plain(tariff.currency)} has been billed with yet.")
+        return
+    chosen, in_month = _ask(others, tariff.code, key)
+    found = replay(services().database, tariff=tariff, of=chosen, month=in_month)
+    for why, bills in found.left_out.items():
+        st.warning(
+            f"{count(bills, 'bill')} left out: this version needs more than was kept of them. "
+            f"{plain(why)}",
+            icon=":material/calculate:",
+        )
+    if found.replayed:
+        _show(found, name=f"{tariff.code}-{in_month:%Y-%m}.csv", key=key)
+    elif not found.left_out:
+        st.info(f"No bill of {plain(chosen.code)} was issued for {month(in_month)}.")
+
+
+def _ask(others: Sequence[TariffSummary], code: str, key: str) -> tuple[TariffSummary, date]:
+    months = [first_of_month(first_of_month(today()) - timedelta(days=1))]
+    while len(months) < _MONTHS_BACK:
+        months.append(first_of_month(months[-1] - timedelta(days=1)))
+    own = next((index for index, one in enumerate(others) if one.code == code), 0)
+    with st.grid(2, min_column_width=150) as grid:
+        with grid.cell():
+            in_month = st.selectbox(
+                "Bills of",
+                months,
+                format_func=month,
+                key=f"{key}-month",
+                help="The month that a bill is for: its period ends in it, or on the 1st after.",
+            )
+        with grid.cell():
+            chosen = st.selectbox(
+                "Customers on",
+                others,
+                index=own,
+                format_func=lambda one: one.code,
+                key=f"{key}-tariff",
+            )
+    return chosen, in_month
+
+
+def _show(found: Replay, *, name: str, key: str) -> None:
+    currency, bills = found.tariff.currency, len(found.replayed)
+    same = bills - found.lose - found.gain
+    change = change_in_words(found.before_minor, found.after_minor, currency)
+    with st.grid(4, min_column_width=130):
+        st.metric("Billed", money(found.before_minor, currency))
+        st.metric("Under this version", money(found.after_minor, currency))
+        st.metric("Pay more", f"{found.lose:,}")
+        st.metric("Pay less", f"{found.gain:,}")
+    st.markdown(
+        f"{count(bills, 'bill')}, together **{plain(change)}**. "
+        f"{f'{same:,}' if same else 'None'} would stay the same."
+    )
+    if same < bills:
+        with st.container(border=True):
+            st.markdown("**By how much a bill changes**")
+            tariff_charts.distribution(found.distribution(), currency=currency)
+    for title, ones in (("Pay most more", found.losers()), ("Pay most less", found.gainers())):
+        if ones:
+            with st.container(border=True):
+                st.markdown(f"**{title}**")
+                st.markdown(_table(ones, currency), width="stretch")
+    st.download_button(
+        "Download all as CSV",
+        found.csv,
+        file_name=file_name(name),
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"{key}-csv",
+    )
+
+
+def _table(ones: Sequence[Replayed], currency: str) -> str:
+    rows = ["| Account, meter | Before → after | Change |", "|:---|---:|---:|"]
+    for one in ones:
+        before, after = one.bill.total_minor, one.after_minor
+        cells = [
+            f"{plain(one.bill.account_no)} :gray[:small[{plain(one.bill.meter_serial)}]]",
+            f"{plain(money(before, currency))} → {plain(money(after, currency))}",
+            plain(change_in_words(before, after, currency)),
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)

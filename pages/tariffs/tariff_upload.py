@@ -1,0 +1,42 @@
+"""A file that a draft begins from: the project's JSON, or a rate of OpenEI's URDB."""
+
+import streamlit as st
+
+from pages.shared.format import count, plain
+from pages.shared.session import today
+from pages.tariffs.tariff_draft import WrittenDraft
+from services.importing.source import UnreadableFile
+from services.tariff_publishing.drafts import Candidate, candidates
+
+
+def ask_file(written: WrittenDraft) -> None:
+    """Offer to take the draft from a file, and say what of the file it then has not."""
+    with st.expander("Take it from a file", icon=":material/upload_file:"):
+        file = st.file_uploader(
+            "A tariff in this project's format, or rates of OpenEI's URDB",
+            type=["json"],
+            key=f"file-{written.key}",
+        )
+        if file is not None:
+            _offer(file.getvalue(), written)
+    if written.remarks:
+        label = f"{count(len(written.remarks), 'thing')} of the file not taken over"
+        with st.expander(label, type="compact"):
+            st.markdown("\n".join(f"- {plain(remark)}" for remark in written.remarks))
+
+
+def _offer(content: bytes, written: WrittenDraft) -> None:
+    try:
+        found = candidates(content, today=today())
+    except UnreadableFile as error:
+        st.error(plain(error), icon=":material/edit:")
+        return
+    chosen = found[0]
+    if len(found) > 1:
+        chosen = st.selectbox("Which one", found, format_func=lambda one: one.name)
+    st.caption(f"{plain(chosen.name)}. It takes the place of what is written below.")
+    st.button("Use it", on_click=_use, args=(chosen, written), key=f"use-{written.key}")
+
+
+def _use(chosen: Candidate, written: WrittenDraft) -> None:
+    written.write(chosen.text, remarks=chosen.remarks)

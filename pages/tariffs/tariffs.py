@@ -1,0 +1,56 @@
+"""Tariffs: what customers are charged by, each with its versions, and the way to a new one."""
+
+from datetime import date
+
+import streamlit as st
+
+from pages.registry import TARIFF, TARIFF_EDITOR
+from pages.shared.format import count, day, plain
+from pages.shared.session import require_role, services, today
+from services.identity.auth import Role
+from services.records.tariffs import TariffSummary
+
+TARIFF_PAGE = TARIFF.script
+
+
+def versions_in_words(begins: tuple[date, ...], *, on: date) -> str:
+    """Since when a tariff is in force, and what follows."""
+    past, coming = [d for d in begins if d <= on], [d for d in begins if d > on]
+    words = [count(len(begins), "version")]
+    if past:
+        words.append(f"in force since {day(past[-1])}")
+    if coming:
+        words.append(f"the next from {day(coming[0])}")
+    return ", ".join(words)
+
+
+def show_row(tariff: TariffSummary) -> None:
+    """One tariff: its name, its versions, and how many meters are on it."""
+    with st.container(border=True, gap="xxsmall"):
+        st.page_link(
+            TARIFF_PAGE,
+            label=f"**{plain(tariff.name)}**",
+            icon=":material/price_change:",
+            query_params={"code": tariff.code},
+        )
+        billed = f" · billed up to {day(tariff.billed_until)}" if tariff.billed_until else ""
+        st.caption(
+            f"**{plain(tariff.code)}** · {plain(tariff.currency)} · "
+            f"{count(tariff.meters, 'meter')} · "
+            f"{versions_in_words(tariff.begins, on=today())}{billed}"
+        )
+
+
+require_role(Role.ADMIN)
+st.title("Tariffs", anchor=False)
+st.caption(
+    "What was billed keeps its version: to change a tariff, write a new version of it and publish "
+    "it with the date from which it holds."
+)
+st.page_link(TARIFF_EDITOR.script, label="Write a new tariff", icon=":material/add:")
+tariffs = services().database.tariffs()
+if not tariffs:
+    st.info("There is no tariff yet. Write one, or bring in a file.")
+with st.container(gap="xsmall"):
+    for one in tariffs:
+        show_row(one)

@@ -1,0 +1,181 @@
+"""Changes of a customer's account that bring no money: credits, fees, what pays what, plans."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.accounts.instalments import Part, check_parts, equal_parts, typed_parts
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+from services.outbox.outbox import OwedSteps
+from services.payments.entry_forms import (
+    AdjustmentEntry,
+    InvalidEntry,
+    ReasonEntry,
+    amount_above_zero,
+    parse_entry,
+)
+from services.quantities.money import Money
+from services.quantities.period import local_date
+from services.records.bills import Bill
+
+_INSTEAD = {
+    "credit": "To charge more, charge a fee.",
+    "fee": "To charge less, give a credit.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDesk:
+    """Changes accounts. Each change is an administrator's; `now` is in UTC.
+
+    Ids are the form's: the same one again changes nothing.
+    """
+
+    database: DatabaseService
+    owed_steps: OwedSteps
+    zone: ZoneInfo
+    currency: str
+
+    def adjust(
+        self,
+        *,
+        entry_id: str,
+        customer_id: str,
+        body: Mapping[str, Any],
+        principal: Principal,
+        now: datetime,
+    ) -> None:
+        """Give a credit or charge a fee; `body` is an AdjustmentEntry's fields.
+
+        Raises InvalidEntry, NotFound, IllegalChange.
+        """
+        require(principal, Role.ADMIN)
+        account = self.database.account(customer_id)
+        entry = parse_entry(AdjustmentEntry, body)
+        amount = amount_above_zero(
+            entry.amount,
+            currency=account.currency or self.currency,
+            otherwise=_INSTEAD[entry.kind],
+        )
+        row: dict[str, Any] = {
+            "id": entry_id,
+            "customer_id": account.id,
+            "kind": entry.kind,
+            "note": entry.note,
+        }
+        row |= {"amount_minor": amount.minor, "currency": amount.currency}
+        row["on_date"] = self._today(now).isoformat()
+        self.database.add_adjustment(actor=principal.user, row=row, owed=self.owed_steps.on_money())
+        self._check_it_is_this(entry_id, amount)
+
+    def undo_adjustment(
+        self, *, entry_id: str, reason: str, principal: Principal, now: datetime
+    ) -> None:
+        """Take a credit or a fee back, once. Raises InvalidEntry, NotFound."""
+        require(principal, Role.ADMIN)
+        self.database.undo_adjustment(
+            actor=principal.user,
+            entry_id=entry_id,
+            reason=_given(reason),
+            on_date=self._today(now),
+            owed=self.owed_steps.on_money(),
+        )
+
+    def apply_credit(self, *, entry_id: str, bill_id: str, principal: Principal) -> None:
+        """Let what is left of a credit pay a bill; raises NotFound, IllegalChange."""
+        self._allocate(entry_id, bill_id, principal)
+
+    def leave_unapplied(self, *, entry_id: str, principal: Principal) -> None:
+        """Take back what a credit paid, so that it lies open on the account; raises NotFound."""
+        self._allocate(entry_id, None, principal)
+
+    def settle(self, *, customer_id: str, principal: Principal) -> None:
+        """Let what lies open on the account pay what is open, the oldest first."""
+        require(principal, Role.ADMIN)
+        self.database.settle_account(
+            actor=principal.user, customer_id=customer_id, owed=self.owed_steps.on_money()
+        )
+
+    def parts(
+        self,
+        *,
+        bills: Sequence[Bill],
+        now: datetime,
+        equal: int | None = None,
+        first_on: date | None = None,
+        typed: str = "",
+    ) -> tuple[Part, ...]:
+        """The instalments of a plan for what is open of `bills`: `equal` ones, or as typed.
+
+        Raises UnusablePlan, and InvalidEntry without a bill or across currencies.
+        """
+        if len({bill.currency for bill in bills}) != 1:
+            raise InvalidEntry("Choose the bills that the plan is for.")
+        total = Money(sum(bill.balance_minor for bill in bills), bills[0].currency)
+        today = self._today(now)
+        if equal is None:
+            parts = typed_parts(typed, currency=total.currency)
+        else:
+            parts = equal_parts(total_minor=total.minor, parts=equal, first_on=first_on or today)
+        check_parts(parts, total=total, today=today)
+        return parts
+
+    def agree_plan(
+        self,
+        *,
+        plan_id: str,
+        bills: Sequence[Bill],
+        parts: Sequence[Part],
+        note: str,
+        principal: Principal,
+        now: datetime,
+    ) -> None:
+        """Agree that bills of one customer are paid in these parts.
+
+        Raises InvalidEntry, and IllegalChange where the bills have changed or are in a plan.
+        """
+        require(principal, Role.ADMIN)
+        if not bills:
+            raise InvalidEntry("Choose the bills that the plan is for.")
+        self.database.agree_plan(
+            actor=principal.user,
+            plan={
+                "id": plan_id,
+                "customer_id": bills[0].customer_id,
+                "currency": bills[0].currency,
+                "bills": [bill.id for bill in bills],
+                "instalments": [part.to_json() for part in parts],
+                "on": self._today(now).isoformat(),
+                "reason": " ".join(note.split())[:200],
+            },
+        )
+
+    def cancel_plan(self, *, plan_id: str, reason: str, principal: Principal) -> None:
+        """End a plan that is active; its bills are reminded of and marked again."""
+        require(principal, Role.ADMIN)
+        self.database.end_plan(actor=principal.user, plan_id=plan_id, reason=_given(reason))
+
+    def _allocate(self, entry_id: str, bill_id: str | None, principal: Principal) -> None:
+        require(principal, Role.ADMIN)
+        self.database.allocate_credit(
+            actor=principal.user,
+            entry_id=entry_id,
+            bill_id=bill_id,
+            owed=self.owed_steps.on_money(),
+        )
+
+    def _check_it_is_this(self, entry_id: str, amount: Money) -> None:
+        stored = self.database.ledger_entry(entry_id)
+        if abs(stored.amount_minor) != amount.minor:
+            there = stored.money(abs(stored.amount_minor)).display()
+            raise InvalidEntry(f"This form has entered {there} already. Look at that one first.")
+
+    def _today(self, now: datetime) -> date:
+        return local_date(now, self.zone)
+
+
+def _given(reason: str) -> str:
+    return parse_entry(ReasonEntry, {"reason": reason}).reason

@@ -1,0 +1,29 @@
+"""The bill as a PDF: what is printed (document), in which words (words), and its layout (bill.typ).
+
+Nothing here looks anything up: the same document always gives the same bytes.
+"""
+
+from services.bill_documents.document import (
+    AccountEntry,
+    BillDocument,
+    EntryKind,
+    MonthOfUse,
+    ReadKind,
+    RegisterLine,
+    RegisterRead,
+    Utility,
+)
+from services.bill_documents.pdf import MissingLetters, render
+
+__all__ = [
+    "AccountEntry",
+    "BillDocument",
+    "EntryKind",
+    "MissingLetters",
+    "MonthOfUse",
+    "ReadKind",
+    "RegisterLine",
+    "RegisterRead",
+    "Utility",
+    "render",
+]

@@ -1,0 +1,243 @@
+"""A bill's document as the texts that its layout (bill.typ) puts in place, and nothing else."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from segno import DataOverflowError
+
+from services.bill_documents.document import AccountEntry, BillDocument, RegisterLine, RegisterRead
+from services.bill_documents.qr import qr_svg
+from services.bill_documents.text import pieces, sound, typed, typed_in_one_line
+from services.bill_documents.words import Words
+from services.metering.registers import measure_of
+from services.quantities.energy import format_kwh
+from services.quantities.period import Period
+from services.rating import BillLine, SlabPart
+
+Content = dict[str, Any]
+_WEB: Final = ("https://", "http://")
+_MONTHS_IN_YEAR: Final = 12
+_HAN: Final = {
+    "ja": "CJK JP",
+    "ko": "CJK KR",
+    "zh-hk": "CJK HK",
+    "zh-mo": "CJK HK",
+    "zh-tw": "CJK TC",
+    "zh-hant": "CJK TC",
+}
+
+
+def content_of(document: BillDocument) -> Content:
+    """Everything that is printed, in the customer's language, as JSON can hold it."""
+    words = Words.of(language=document.language, currency=document.currency)
+    return {
+        "language": words.locale.language,
+        "han": _han(document.language),
+        "right_to_left": words.is_right_to_left,
+        "labels": {**words.labels, "amount": words.label("amount", currency=document.currency)},
+        "issued": [document.issued_on.year, document.issued_on.month, document.issued_on.day],
+        "utility": typed_in_one_line(document.utility.name),
+        "author": sound(document.utility.name),
+        "contact": typed(document.utility.contact),
+        "customer": typed(document.customer_name),
+        "address": typed(document.address),
+        "number": sound(document.number),
+        "notices": list(_notices(document, words)),
+        "facts": [[words.label(name), text] for name, text in _facts(document, words)],
+        "due": _due(document, words),
+        "reads": [_register(line, document, words) for line in document.registers],
+        "lines": list(_lines(document.lines, words)),
+        "sums": list(_sums(document, words)),
+        "account": list(_account(document, words)),
+        "usage": _usage(document, words),
+        "pay": _pay(document, words),
+    }
+
+
+def _han(language: str) -> str:
+    """The font of Chinese characters as the customer's language (an IETF tag) writes them."""
+    tag = language.replace("_", "-").lower()
+    return next((font for start, font in _HAN.items() if tag.startswith(start)), "CJK SC")
+
+
+def _notices(document: BillDocument, words: Words) -> Iterator[str]:
+    if document.is_estimated:
+        yield words.label("estimated_bill")
+    if document.replaces:
+        yield words.label("replaces", number=typed_in_one_line(document.replaces))
+
+
+def _facts(document: BillDocument, words: Words) -> Iterator[tuple[str, str]]:
+    yield "account_no", typed_in_one_line(document.account_no)
+    yield "bill_number", typed_in_one_line(document.number)
+    yield "issued_on", words.long_day(document.issued_on)
+    yield "period", _days(Period(document.period_start, document.period_end), words)
+    yield "meter", typed_in_one_line(document.meter_serial)
+    yield "tariff", typed_in_one_line(document.tariff_name)
+
+
+def _days(period: Period, words: Words) -> str:
+    days = words.label("one_day") if period.days == 1 else words.label("days", count=period.days)
+    return f"{words.day(period.start)} – {words.day(period.end)} ({days})"
+
+
+def _due(document: BillDocument, words: Words) -> Content:
+    due = document.amount_due_minor
+    if due > 0:
+        by = f"{words.label('due_on')} {words.long_day(document.due_date)}"
+        return {"title": words.label("amount_due"), "amount": words.money(due), "note": by}
+    if due < 0:
+        note = words.label("credit_kept")
+        return {"title": words.label("in_credit"), "amount": words.money(-due), "note": note}
+    note = words.label("nothing_to_pay")
+    return {"title": words.label("amount_due"), "amount": words.money(0), "note": note}
+
+
+def _register(line: RegisterLine, document: BillDocument, words: Words) -> Content:
+    measure = measure_of(line.name) if line.name else None
+    unit = measure.unit if measure else "kWh"
+    times = words.quantity(document.multiplier_milli)
+    written: Content = {
+        "name": typed_in_one_line(words.register(line.name)),
+        "opening": _read(line.opening, words),
+        "closing": _read(line.closing, words),
+        "difference": "",
+        "multiplier": f"× {times}" if line.opening else "",
+        "used": f"{words.quantity(line.used)} {unit}",
+    }
+    if line.opening and line.closing:
+        # Where the register rolled over, the present reading is the lower one.
+        difference = line.used * 1000 // document.multiplier_milli
+        written["difference"] = words.quantity(difference)
+    return written
+
+
+def _read(read: RegisterRead | None, words: Words) -> Content | None:
+    if read is None:
+        return None
+    return {
+        "value": words.quantity(read.value),
+        "on": words.day(read.on),
+        "kind": words.label(read.kind),
+        "estimated": read.kind == "estimated",
+    }
+
+
+def _lines(lines: Sequence[BillLine], words: Words) -> Iterator[Content]:
+    for part, of_part in groupby(lines, key=lambda line: line.part):
+        if part:
+            yield {"heading": _days(part, words)}
+        for line in of_part:
+            yield _line(line, words)
+
+
+def _line(line: BillLine, words: Words) -> Content:
+    is_percent = line.unit == "%"
+    rate = words.number(line.rate) if line.rate is not None else ""
+    quantity = words.number(line.quantity)
+    unit = words.unit(line.unit, quantity=line.quantity)
+    return {
+        "description": typed(line.description),
+        "note": typed_in_one_line(line.note) if line.note else "",
+        "quantity": quantity if is_percent else f"{quantity} {unit}",
+        "rate": f"{rate}%" if rate and is_percent else rate,
+        "amount": words.amount(line.amount_minor),
+        "slabs": [_slab(slab, line.unit, words) for slab in line.slabs],
+    }
+
+
+def _slab(slab: SlabPart, unit: str, words: Words) -> Content:
+    start = words.number(slab.from_kwh)
+    if slab.to_kwh is None:
+        bounds = words.label("above", start=start, unit=unit)
+    else:
+        bounds = words.label("to", start=start, end=words.number(slab.to_kwh), unit=unit)
+    return {
+        "bounds": bounds,
+        "quantity": f"{words.number(slab.quantity)} {unit}",
+        "rate": words.number(slab.rate),
+        "amount": words.number(slab.amount),
+    }
+
+
+def _sums(document: BillDocument, words: Words) -> Iterator[list[str]]:
+    if document.tax_minor:
+        yield [words.label("subtotal"), words.amount(document.subtotal_minor)]
+        yield [words.label("taxes"), words.amount(document.tax_minor)]
+    yield [words.label("total"), words.amount(document.total_minor)]
+
+
+def _account(document: BillDocument, words: Words) -> Iterator[Content]:
+    """From what was owed before to what is owed now; the last row is the sum."""
+    before = document.brought_forward_minor
+    name = "arrears" if before > 0 else "credit_forward" if before < 0 else "forward"
+    yield {"what": words.label(name), "detail": "", "amount": words.amount(before)}
+    for entry in document.entries:
+        yield _entry(entry, words)
+    total = words.amount(document.total_minor)
+    yield {"what": words.label("total"), "detail": "", "amount": total}
+    due = words.amount(document.amount_due_minor)
+    yield {"what": words.label("amount_due"), "detail": "", "amount": due}
+
+
+def _entry(entry: AccountEntry, words: Words) -> Content:
+    how = [words.method(entry.method)] if entry.method else []
+    how += [entry.reference] if entry.reference else []
+    details = [words.day(entry.on), *map(typed_in_one_line, how)]
+    return {
+        "what": words.label(entry.kind),
+        "detail": " · ".join(details),
+        "amount": words.amount(entry.amount_minor),
+    }
+
+
+def _usage(document: BillDocument, words: Words) -> Content:
+    """The bars with their heights as fractions of the highest, and how this bill compares."""
+    months = document.months
+    highest = max((month.wh or 0 for month in months), default=0) or 1
+    bars = [
+        {
+            "share": round(max(month.wh or 0, 0) / highest, 4),
+            "kwh": "" if month.wh is None else words.number(_whole_kwh(month.wh)),
+            "month": words.month_alone(month.month),
+            "year": str(month.month.year) if i == 0 or month.month.month == 1 else "",
+        }
+        for i, month in enumerate(months)
+    ]
+    days = (document.period_end - document.period_start).days
+    notes = [words.label("a_day", kwh=words.number(_tenths(document.consumption_wh, days)))]
+    if len(months) > _MONTHS_IN_YEAR and (year_ago := months[-1 - _MONTHS_IN_YEAR]).wh is not None:
+        kwh = words.quantity(year_ago.wh)
+        notes.append(words.label("year_ago", month=words.month(year_ago.month), kwh=kwh))
+    return {"title": words.label("usage", count=len(months)), "bars": bars, "notes": notes}
+
+
+def _whole_kwh(wh: int) -> str:
+    # 0.4 kWh is not nothing: what is less than one keeps its decimals.
+    return format_kwh(wh) if abs(wh) < 1000 else str((wh + 500) // 1000)
+
+
+def _tenths(wh: int, days: int) -> str:
+    tenths = (wh * 2 // (100 * days) + 1) // 2
+    return f"{tenths // 10}.{tenths % 10}"
+
+
+def _pay(document: BillDocument, words: Words) -> Content | None:
+    """The link or, without one, the reference to pay by at the office; None if nothing is due."""
+    if document.amount_due_minor <= 0:
+        return None
+    target = sound(document.payment_url or document.number)
+    return {
+        "how": words.label("scan" if document.payment_url else "office"),
+        "target": pieces(target),
+        "link": target if target.startswith(_WEB) else "",
+        "qr": _qr(target),
+    }
+
+
+def _qr(target: str) -> str:
+    try:
+        return qr_svg(target).decode()
+    except DataOverflowError:
+        return ""  # more than any code holds: the address itself is printed

@@ -1,0 +1,109 @@
+"""Everything that a bill prints, as it was at issue: frozen, without a look at anything else."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from services.rating import BillLine
+
+ReadKind = Literal["actual", "customer", "estimated"]
+EntryKind = Literal["payment", "credit", "refund", "fee", "adjustment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Utility:
+    """Who sends the bill; `contact` may have several lines."""
+
+    name: str
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRead:
+    """What a register showed, in whole Wh (VAh, varh), on a local date."""
+
+    value: int
+    on: date
+    kind: ReadKind = "actual"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterLine:
+    """A register over the period; `name` as in services/metering/registers.py, "" for the total.
+
+    `used` is in whole Wh after the multiplier, or the maximum in W, which has no reads.
+    """
+
+    name: str
+    used: int
+    opening: RegisterRead | None = None
+    closing: RegisterRead | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEntry:
+    """What happened on the account since the last bill; `amount_minor` is what it adds to the debt.
+
+    So payments and credits are negative. `method` is how money was paid, such as "cash".
+    """
+
+    kind: EntryKind
+    amount_minor: int
+    on: date
+    method: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MonthOfUse:
+    """What was used in the bills that ended in a month (its first day); None without a bill."""
+
+    month: date
+    wh: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BillDocument:
+    """A bill as printed. Amounts are minor units of `currency`, energy whole Wh, dates local.
+
+    `registers` has the total first. `brought_forward_minor` is the balance before the entries:
+    what was unpaid, or negative for a credit. The period is half-open, as everywhere.
+    """
+
+    utility: Utility
+    language: str
+    customer_name: str
+    address: str
+    account_no: str
+    meter_serial: str
+    tariff_name: str
+    number: str
+    issued_on: date
+    due_date: date
+    period_start: date
+    period_end: date
+    registers: tuple[RegisterLine, ...]
+    multiplier_milli: int
+    consumption_wh: int
+    currency: str
+    lines: tuple[BillLine, ...]
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    brought_forward_minor: int = 0
+    entries: tuple[AccountEntry, ...] = ()
+    months: tuple[MonthOfUse, ...] = ()
+    payment_url: str | None = None
+    replaces: str | None = None
+
+    @property
+    def amount_due_minor(self) -> int:
+        """What is to be paid, negative for a credit: it adds up on paper by definition."""
+        moved = sum(entry.amount_minor for entry in self.entries)
+        return self.brought_forward_minor + moved + self.total_minor
+
+    @property
+    def is_estimated(self) -> bool:
+        """True when a read that the bill rests on was estimated."""
+        reads = (read for line in self.registers for read in (line.opening, line.closing))
+        return any(read is not None and read.kind == "estimated" for read in reads)

@@ -1,0 +1,114 @@
+"""What a bill prints, put together from what the database knows of it at its issue."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final
+
+from services.bill_documents import (
+    AccountEntry,
+    BillDocument,
+    MonthOfUse,
+    ReadKind,
+    RegisterLine,
+    RegisterRead,
+    Utility,
+)
+from services.quantities.period import first_of_month
+from services.records.bills import Bill, invoice_reference
+from services.records.readings import Reading, ReadingSource
+
+# This month and the same one a year ago both show.
+MONTHS_SHOWN: Final = 13
+_KINDS: Final[dict[ReadingSource, ReadKind]] = {
+    "field": "actual",
+    "smart": "actual",
+    "imported": "actual",
+    "customer": "customer",
+    "estimated": "estimated",
+}
+_DAY: Final = timedelta(days=1)
+
+
+class NotIssued(ValueError):
+    """A draft has no number and no due date, so there is no bill to print."""
+
+
+def document_of(
+    *,
+    bill: Bill,
+    opening: Reading,
+    closing: Reading,
+    utility: Utility,
+    language: str,
+    brought_forward_minor: int = 0,
+    entries: Sequence[AccountEntry] = (),
+    used_before: Mapping[date, int] | None = None,
+    replaces: int | None = None,
+) -> BillDocument:
+    """The document of an issued bill. Raises NotIssued.
+
+    `opening` and `closing` are its readings. `brought_forward_minor` is the account's balance
+    after the last bill, `entries` what was booked since then and before this bill. `used_before`
+    is the meter's Wh by month (its first day), of bills before this one that are not void, in the
+    month in which they ended. `replaces` is the number of the void bill that this one corrects.
+    """
+    if bill.number is None or bill.issued_on is None or bill.due_date is None:
+        raise NotIssued("A draft cannot be printed: issue the bill first.")
+    return BillDocument(
+        utility=utility,
+        language=language,
+        customer_name=bill.customer_name,
+        address=bill.address,
+        account_no=bill.account_no,
+        meter_serial=bill.meter_serial,
+        tariff_name=bill.tariff_name,
+        number=bill.reference,
+        issued_on=bill.issued_on,
+        due_date=bill.due_date,
+        period_start=bill.period_start,
+        period_end=bill.period_end,
+        registers=_registers(bill, opening, closing),
+        multiplier_milli=bill.multiplier_milli,
+        consumption_wh=bill.consumption_wh,
+        currency=bill.currency,
+        lines=bill.lines,
+        subtotal_minor=bill.subtotal_minor,
+        tax_minor=bill.tax_minor,
+        total_minor=bill.total_minor,
+        brought_forward_minor=brought_forward_minor,
+        entries=tuple(entries),
+        months=_months(bill, used_before or {}),
+        payment_url=bill.payment_url,
+        replaces=None if replaces is None else invoice_reference(replaces),
+    )
+
+
+def _registers(bill: Bill, opening: Reading, closing: Reading) -> tuple[RegisterLine, ...]:
+    """The total, then the further registers as the bill was priced from them."""
+
+    def line(name: str, used: int, before: int, after: int) -> RegisterLine:
+        return RegisterLine(name, used, _read(opening, before), _read(closing, after))
+
+    further: Mapping[str, Mapping[str, int]] = (bill.usage or {}).get("registers", {})
+    return (
+        line("", bill.consumption_wh, bill.opening_wh, bill.closing_wh),
+        *(
+            RegisterLine(name, of["maximum"])
+            if "maximum" in of
+            else line(name, of["used"], of["opening"], of["closing"])
+            for name, of in further.items()
+        ),
+    )
+
+
+def _read(reading: Reading, value: int) -> RegisterRead:
+    return RegisterRead(value=value, on=reading.read_on, kind=_KINDS[reading.source])
+
+
+def _months(bill: Bill, used_before: Mapping[date, int]) -> tuple[MonthOfUse, ...]:
+    last = first_of_month(bill.period_end - _DAY)
+    used = {**used_before, last: used_before.get(last, 0) + bill.consumption_wh}
+    months = [last]
+    while len(months) < MONTHS_SHOWN:
+        months.append(first_of_month(months[-1] - _DAY))
+    return tuple(MonthOfUse(month, used.get(month)) for month in reversed(months))

@@ -1,0 +1,109 @@
+"""Typst, which lays a bill out: it shapes every script and embeds only the glyphs in use."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import manimgx_fonts
+import manimgx_fonts_cjk
+import typst
+
+from services.bill_documents.content import content_of
+from services.bill_documents.document import BillDocument
+
+_LAYOUT: Final = Path(__file__).with_name("bill.typ")
+# Noto Sans in the scripts of most of the world; Chinese, Japanese and Korean are a package apart.
+_FONTS: Final = (manimgx_fonts, manimgx_fonts_cjk)
+# PDF for archives (ISO 19005-2): all fonts within it, and no letter without its glyph.
+_ARCHIVED: Final = "a-2u"
+_LOST: Final = re.compile(r'the text `"((?:[^"\\]|\\.)*)"` could not be displayed')
+_ESCAPED: Final = re.compile(r"\\u\{([0-9a-f]+)\}|\\(.)")
+# Everybody's own letters: no font says which sign is meant.
+_PRIVATE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
+_MOST_NAMED: Final = 40
+# A compiler keeps its fonts between bills, and lays out one bill at a time.
+_idle: Final[list[typst.Compiler]] = []
+
+
+class MissingLetters(Exception):
+    """No font at hand has some letters of a bill: `letters`, each once, in their order."""
+
+    def __init__(self, letters: str) -> None:
+        self.letters = letters
+        named = " ".join(_named(letter) for letter in letters[:_MOST_NAMED])
+        more = " and more" if len(letters) > _MOST_NAMED else ""
+        super().__init__(
+            f"No font at hand has these letters: {named}{more}. Install a font that has them on "
+            "this computer, or correct the text; the bill is tried again every hour."
+        )
+
+
+def render(document: BillDocument) -> bytes:
+    """The PDF (PDF/A-2u) of a bill; the same document gives the same bytes.
+
+    Other threads go on meanwhile, and may render other bills on other cores. Raises
+    MissingLetters: a bill is printed in full or not at all.
+    """
+    content = json.dumps(content_of(document), ensure_ascii=False)
+    if private := _PRIVATE.findall(content):
+        raise MissingLetters("".join(dict.fromkeys(private)))
+    with _compiler() as compiler:
+        pdf = _compiled(compiler, content)
+    if not isinstance(pdf, bytes):
+        raise TypeError(f"The layout made {type(pdf).__name__}, not one PDF.")
+    return pdf
+
+
+def _compiled(compiler: typst.Compiler, content: str) -> bytes | list[bytes] | None:
+    try:
+        return compiler.compile(
+            format="pdf", sys_inputs={"bill": content}, pdf_standards=[_ARCHIVED]
+        )
+    except typst.TypstError as error:
+        if lost := _LOST.findall(error.diagnostic):
+            raise MissingLetters(_letters(lost)) from None
+        raise
+
+
+def _letters(lost: list[str]) -> str:
+    """What Typst names, each letter once, without its escapes."""
+    texts = (_ESCAPED.sub(_unescaped, text) for text in lost)
+    return "".join(dict.fromkeys("".join(texts)))
+
+
+def _unescaped(escaped: re.Match[str]) -> str:
+    code, letter = escaped.groups()
+    return chr(int(code, 16)) if code else letter
+
+
+def _named(letter: str) -> str:
+    """A letter with its code, since whoever reads this may lack the font too."""
+    return f"{letter} (U+{ord(letter):04X})" if letter.isprintable() else f"U+{ord(letter):04X}"
+
+
+@contextmanager
+def _compiler() -> Iterator[typst.Compiler]:
+    try:
+        compiler = _idle.pop()
+    except IndexError:
+        compiler = _new_compiler()
+    try:
+        yield compiler
+    except MissingLetters:
+        # The next try looks for fonts again: one may have been installed.
+        _idle.clear()
+        raise
+    _idle.append(compiler)
+
+
+def _new_compiler() -> typst.Compiler:
+    # Letters that our fonts lack come from the computer's own.
+    return typst.Compiler(
+        str(_LAYOUT),
+        root=str(_LAYOUT.parent),
+        font_paths=[str(Path(package.__file__).parent) for package in _FONTS],
+        ignore_system_fonts=False,
+    )

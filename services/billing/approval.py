@@ -1,0 +1,167 @@
+"""A person approves drafts, each of which gets its number and is to be paid, or sends them back."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.billing.issuing import BillIssuer
+from services.database.errors import IllegalChange
+from services.database.queries.drafts import DraftChoice
+from services.database.service import DatabaseService
+from services.database.transport import TemporaryDatabaseError
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal, Role, require
+from services.outbox.outbox import OwedSteps
+from services.records.bills import Bill
+
+# Drafts that are issued in one transaction.
+BATCH = 500
+
+_Draft = tuple[str, str, int]  # id, currency, total in minor units
+Progress = Callable[[int, int], None]
+
+
+def _unobserved(_done: int, _of: int) -> None:
+    """Nobody watches."""
+
+
+class DraftsChanged(Exception):
+    """The drafts are no longer those that were reviewed; nothing was issued."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTogether:
+    """How many drafts were issued, under which numbers; `stopped` says why not all were."""
+
+    number: int
+    of: int
+    first_number: int | None = None
+    last_number: int | None = None
+    stopped: str = ""
+
+    def with_batch(self, *, number: int, first: int, last: int) -> "IssuedTogether":
+        """With another batch, of later numbers."""
+        return replace(
+            self,
+            number=self.number + number,
+            first_number=self.first_number or first,
+            last_number=last,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BillApproval:
+    """Issues drafts with the utility's terms of payment."""
+
+    database: DatabaseService
+    issuer: BillIssuer
+    owed_steps: OwedSteps
+
+    def issue(self, *, bill_id: str, principal: Principal, now: datetime) -> Bill:
+        """Issue a draft at `now` (UTC); a bill that was issued before is answered as it is.
+
+        What it owes to the outside is done in the background. Raises NotAllowed, NotFound, and
+        IllegalChange for a void bill.
+        """
+        require(principal, Role.ADMIN)
+        issue = self.issuer.issue(now)
+        _, (bill,) = self.database.issue_bills(
+            actor=principal.user,
+            bills=[self._with_owed(bill_id)],
+            issued_at=issue.at,
+            issued_on=issue.on,
+            due_date=issue.due_date,
+        )
+        return bill
+
+    def issue_together(
+        self,
+        *,
+        choice: DraftChoice,
+        mark: str,
+        principal: Principal,
+        now: datetime,
+        progress: Progress = _unobserved,
+    ) -> IssuedTogether:
+        """Issue the drafts that were reviewed, batch by batch, each all or none.
+
+        `mark` is that of the totals that were shown (DraftTotals): if other drafts are chosen by
+        now, DraftsChanged is raised and nothing issued. Drafts that somebody takes away meanwhile
+        stop it at their batch. `progress` is told how many are issued, of how many.
+        """
+        require(principal, Role.ADMIN)
+        found, drafts = self.database.draft_choice(choice)
+        if found != mark:
+            raise DraftsChanged("The drafts have changed since their totals were shown.")
+        outcome = IssuedTogether(0, len(drafts))
+        for batch in _batches(drafts):
+            try:
+                first, last = self._issue_batch(batch, principal, now)
+            except (IllegalChange, TemporaryDatabaseError) as error:
+                if outcome.number == 0:
+                    raise _as_nothing_issued(error) from None
+                return replace(outcome, stopped=_why_stopped(error))
+            outcome = outcome.with_batch(number=len(batch), first=first, last=last)
+            progress(outcome.number, outcome.of)
+        return outcome
+
+    def send_back(self, *, bill_ids: Sequence[str], reason: str, principal: Principal) -> int:
+        """Void drafts, all or none: their readings stay accepted and are billed anew; how many.
+
+        Raises ReasonMissing, NotFound, and IllegalChange for one that was issued meanwhile.
+        """
+        require(principal, Role.ADMIN)
+        if not reason.strip():
+            raise ReasonMissing("Say why: the reason is kept with the bill.")
+        return self.database.send_back_drafts(
+            actor=principal.user, bill_ids=bill_ids, reason=reason.strip()
+        )
+
+    def _issue_batch(
+        self, batch: Sequence[_Draft], principal: Principal, now: datetime
+    ) -> tuple[int, int]:
+        """One transaction, tried a second time where its answer was lost."""
+        issue = self.issuer.issue(now)
+        bills = [self._with_owed(bill_id) for bill_id, _, _ in batch]
+
+        def once() -> tuple[int, int]:
+            return self.database.issue_expected(
+                actor=principal.user,
+                bills=bills,
+                issue=issue,
+                expected=_expected(batch),
+            )
+
+        try:
+            return once()
+        except TemporaryDatabaseError:
+            return once()
+
+    def _with_owed(self, bill_id: str) -> Mapping[str, object]:
+        owed = self.owed_steps.plan(bill_id=bill_id, kind="bill_issued")
+        return {"bill_id": bill_id, "owed": owed}
+
+
+def _batches(drafts: Sequence[_Draft]) -> Iterator[Sequence[_Draft]]:
+    for start in range(0, len(drafts), BATCH):
+        yield drafts[start : start + BATCH]
+
+
+def _expected(batch: Sequence[_Draft]) -> dict[str, dict[str, int]]:
+    """How many drafts of each currency, and what they add up to."""
+    sums: dict[str, dict[str, int]] = {}
+    for _, currency, total in batch:
+        of_one = sums.setdefault(currency, {"number": 0, "total_minor": 0})
+        of_one["number"] += 1
+        of_one["total_minor"] += total
+    return sums
+
+
+def _as_nothing_issued(error: IllegalChange | TemporaryDatabaseError) -> Exception:
+    return DraftsChanged(error.message) if isinstance(error, IllegalChange) else error
+
+
+def _why_stopped(error: IllegalChange | TemporaryDatabaseError) -> str:
+    if isinstance(error, IllegalChange):
+        return error.message
+    return "The database could not be reached."

@@ -1,0 +1,190 @@
+"""Drawing up a bill: from two reads and a tariff to everything a bill must say, without any I/O."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+from zoneinfo import ZoneInfo
+
+from services.metering.bill_periods import BillLength, closing_reads, why_held
+from services.metering.billing_determinants import usage_of
+from services.metering.measured import Metering
+from services.metering.usage_snapshot import usage_json
+from services.quantities.money import Money
+from services.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
+from services.records.bills import Issue, NewBill, PastBill, PricingFacts
+from services.records.corrections import MOST_PAST, looks_back, past_of
+from services.records.readings import Read, ReadBetween, Register
+from services.records.tariffs import TariffVersion, version_in_force, versions_within
+
+# Ids made from what a bill is about: a second run of the same work makes the same bill.
+BILL_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/bill")
+
+
+# Far beyond any bill, and within what a database and a browser hold exactly (2^53).
+_MOST_MINOR: Final = 10**15
+
+
+def bill_id(*, meter_id: str, opening_reading_id: str, reissue_no: int) -> str:
+    """The id of the bill that opens at this read, the `reissue_no`-th time it is made."""
+    return str(uuid5(BILL_NAMESPACE, f"{meter_id}/{opening_reading_id}/{reissue_no}"))
+
+
+def draw_up_bill(
+    *,
+    register: Register,
+    opening: Read,
+    closing: Read,
+    tariffs: Sequence[TariffVersion],
+    reissue_no: int,
+    issue: Issue | None,
+    zone: ZoneInfo,
+    facts: PricingFacts | None = None,
+) -> NewBill:
+    """Price what was used between two reads with the tariff in force.
+
+    The period is [local date of the opening read, local date of the closing read). The bill names
+    the tariff version of its first day; where the tariff changes within the period, each version
+    prices its part, in lines that name their days. `facts` are of meters with more than a total.
+    Raises UnableToPriceBill, EmptyPeriod, InvalidTariff.
+    """
+    version = version_in_force(tariffs, on=opening.read_on)
+    metering = Metering.between(
+        opening=opening,
+        closing=closing,
+        register=register,
+        facts=facts or PricingFacts(),
+        zone=zone,
+    )
+    within = versions_within(tariffs, period=metering.period)
+    parts = [
+        Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
+        for of_days, days in within
+    ]
+    return NewBill(
+        id=bill_id(
+            meter_id=register.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no
+        ),
+        register=register,
+        tariff_version_id=version.id,
+        opening=opening,
+        closing=closing,
+        consumption_wh=metering.wh,
+        rated=_within_reason(_price(parts, metering)),
+        reissue_no=reissue_no,
+        issue=issue,
+        usage=usage_json(metering, parts),
+        priced_by=tuple(of_days.id for of_days, _ in within),
+        held_because=why_held([of_days.tariff for of_days, _ in within], metering.period),
+    )
+
+
+def draw_up_bills(
+    *,
+    register: Register,
+    opening: Read,
+    between: Sequence[ReadBetween],
+    closing: Read,
+    tariffs: Sequence[TariffVersion],
+    reissue_no: int,
+    issue: Issue | None,
+    zone: ZoneInfo,
+    facts: PricingFacts,
+    shortest_days: int,
+    however_short: bool = False,
+) -> list[NewBill]:
+    """The bills from one read to another, in order: one a month where reads were taken then.
+
+    `between` are the accepted reads between the two. The last read closes no bill where that would
+    be too short, unless `however_short`. Raises as `draw_up_bill` does.
+    """
+    ends = closing_reads(
+        opening=opening,
+        between=between,
+        closing=closing,
+        length_on=lambda day: BillLength.of(version_in_force(tariffs, on=day).tariff),
+        shortest=shortest_days,
+        however_short=however_short,
+    )
+    bills: list[NewBill] = []
+    for end in ends:
+        start = bills[-1].closing if bills else opening
+        bills.append(
+            draw_up_bill(
+                register=register,
+                opening=start,
+                closing=end,
+                tariffs=tariffs,
+                reissue_no=start.reissues if isinstance(start, ReadBetween) else reissue_no,
+                issue=issue,
+                zone=zone,
+                facts=_facts_of(facts, start, end, between=between, bills=bills, tariffs=tariffs)
+                if len(ends) > 1
+                else facts.model_copy(update={"rolled_over": _rolled_over(between, start, end)}),
+            )
+        )
+    return bills
+
+
+def _rolled_over(between: Sequence[Read], start: Read, end: Read) -> bool:
+    return any(r.rolled_over for r in between if start.read_at < r.read_at < end.read_at)
+
+
+def _facts_of(
+    facts: PricingFacts,
+    start: Read,
+    end: Read,
+    *,
+    between: Sequence[ReadBetween],
+    bills: Sequence[NewBill],
+    tariffs: Sequence[TariffVersion],
+) -> PricingFacts:
+    """Of what pricing the whole time needs, what one of its bills needs."""
+    past = facts.past
+    if any(looks_back(version.tariff) for version in tariffs):
+        past = (*(past_of_new(bill) for bill in reversed(bills)), *past)
+    opening_registers = facts.opening_registers if not bills else {}
+    for read in between if bills else ():
+        if (read.read_on, read.register_wh) == (start.read_on, start.register_wh):
+            opening_registers |= read.registers
+    return PricingFacts(
+        opening_registers=opening_registers,
+        between=tuple(
+            read.registers
+            for read in between
+            if read.registers and start.read_at < read.read_at < end.read_at
+        ),
+        past=past[:MOST_PAST],
+        rolled_over=_rolled_over(between, start, end),
+        intervals=tuple(d for d in facts.intervals if start.read_on <= d.day < end.read_on),
+    )
+
+
+def past_of_new(bill: NewBill) -> PastBill:
+    """What a bill about to be stored leaves to later ones."""
+    return past_of(
+        start=bill.opening.read_on,
+        end=bill.closing.read_on,
+        usage=bill.usage,
+        lines=bill.rated.lines,
+    )
+
+
+def _price(parts: Sequence[Part], metering: Metering) -> RatedBill:
+    try:
+        if len(parts) > 1:
+            return rate_parts(parts=parts, whole=metering.period)
+        (part,) = parts
+        return rate_usage(tariff=part.tariff, usage=part.usage, period=part.period)
+    except UnableToPriceBill as error:
+        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
+
+
+def _within_reason(rated: RatedBill) -> RatedBill:
+    amounts = (rated.total_minor, *(line.amount_minor for line in rated.lines))
+    largest = max(amounts, key=abs)
+    if abs(largest) > _MOST_MINOR:
+        raise UnableToPriceBill(
+            f"It would bill {Money(largest, rated.currency).display()}, more than any bill can: "
+            "check the meter's multiplier, its readings and the rates of its tariff."
+        )
+    return rated

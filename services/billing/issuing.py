@@ -1,0 +1,105 @@
+"""Drawing up and issuing bills with the utility's terms: zone, days of payment, approval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from services.billing.draw_up import draw_up_bills
+from services.outbox.outbox import OwedSteps
+from services.quantities.period import local_date
+from services.records.bills import Issue, NewBill
+from services.records.outbox import TELLS_OF
+from services.records.readings import Read, Register
+from services.records.submissions import ReadingContext
+
+TOLD_WITH_NEXT = "told with the bill after it"
+
+
+@dataclass(frozen=True, slots=True)
+class BillIssuer:
+    """Draws up bills; with `approval` each is a draft, without a number, until it is approved."""
+
+    zone: ZoneInfo
+    due_days: int
+    owed_steps: OwedSteps
+    approval: bool = False
+    shortest_days: int = 2
+
+    def draw_up(self, *, context: ReadingContext, closing: Read, now: datetime) -> NewBill:
+        """The last of the bills up to this read, which ends at it however short it is."""
+        return self.bills_up_to(context=context, closing=closing, now=now, however_short=True)[-1]
+
+    def bills_up_to(
+        self, *, context: ReadingContext, closing: Read, now: datetime, however_short: bool = False
+    ) -> list[NewBill]:
+        """The bills from the meter's chain to this read, with what they will owe to the outside.
+
+        With approval, or of a length that its tariff is not made for, a bill is a draft, which owes
+        nothing. None ends at this read where that would be too short a bill.
+        """
+        meter = context.meter
+        bills = draw_up_bills(
+            register=Register(
+                meter_id=meter.id,
+                dials=meter.dials,
+                multiplier_milli=meter.multiplier_milli,
+                connected_w=meter.connected_w,
+                connected_va=meter.connected_va,
+            ),
+            opening=context.opening,
+            between=context.between,
+            closing=closing,
+            tariffs=context.tariffs,
+            reissue_no=context.reissue_no,
+            issue=self.issue_of_new(now),
+            zone=self.zone,
+            facts=context.pricing,
+            shortest_days=self.shortest_days,
+            however_short=however_short,
+        )
+        return self.with_all_owed([bill.unattended() for bill in bills], leased=True)
+
+    def with_all_owed(self, bills: Sequence[NewBill], *, leased: bool = False) -> list[NewBill]:
+        """Bills of one chain with what they will owe: the customer has one message, of the last."""
+        issued = [bill for bill in bills if bill.issue]
+        told_by_last = {bill.id for bill in issued[:-1]}
+        found = []
+        for bill in bills:
+            is_last = leased and bill is bills[-1]
+            if bill.id in told_by_last:
+                found.append(self.with_owed(bill, unsaid=TOLD_WITH_NEXT))
+            elif issued and bill is issued[-1]:
+                found.append(self.with_owed(bill, leased=is_last, tells_of=tuple(told_by_last)))
+            else:
+                found.append(bill)
+        return found
+
+    def with_owed(
+        self,
+        bill: NewBill,
+        *,
+        leased: bool = False,
+        unsaid: str = "",
+        tells_of: Sequence[str] = (),
+    ) -> NewBill:
+        """The bill with what it will owe to the outside: a draft nothing until it is issued.
+
+        `tells_of` are the ids of bills that its message names as well.
+        """
+        if bill.issue is None:
+            return bill
+        plan = self.owed_steps.plan(
+            bill_id=bill.id, kind="bill_issued", leased=leased, unsaid=unsaid
+        )
+        if tells_of:
+            plan["facts"] = {TELLS_OF: " ".join(tells_of)}
+        return replace(bill, owed=plan)
+
+    def issue_of_new(self, now: datetime) -> Issue | None:
+        """As a new bill is issued: at this moment, or with approval not yet."""
+        return None if self.approval else self.issue(now)
+
+    def issue(self, now: datetime) -> Issue:
+        """Issued at this moment, due after the utility's days of payment."""
+        return Issue(at=now, on=local_date(now, self.zone), due_days=self.due_days)

@@ -1,0 +1,127 @@
+"""What the system is made of once it is wired."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.accounts.adjustments import AccountDesk
+from services.accounts.month_end import Books
+from services.bill_documents.archive import BillArchive
+from services.billing.approval import BillApproval
+from services.billing.issuing import BillIssuer
+from services.corrections.rebilling import Rebilling
+from services.corrections.tariff_correction import TariffCorrection
+from services.database.service import DatabaseService
+from services.graph import OpenedGraph
+from services.health.checks import Check
+from services.health.disk import DiskWarnings, DiskWatch
+from services.health.last_errors import Lapses
+from services.identity.auth import (
+    NotAllowed,
+    NotSignedIn,
+    Principal,
+    SignInTickets,
+    SignInUnavailable,
+    Tokens,
+)
+from services.identity.passwordless import Passwordless
+from services.identity.security_log import SecurityLog
+from services.identity.sessions import Sessions
+from services.outbox.outbox import OwedSteps
+from services.payments.office_payments import CashDesk
+from services.payments.payment_received import PaymentReceived
+from services.payments.reconciliation import Reconciliation
+from services.payments.refunds import Refunds
+from services.readings.assessment import ReadingAssessor
+from services.readings.reading_to_bill import ReadingToBill
+from services.readings.review import ReadingReview
+from services.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that pages, the HTTP API, the scheduler and the command line work with."""
+
+    settings: Settings
+    database: DatabaseService
+    tokens: Tokens
+    tickets: SignInTickets
+    sessions: Sessions
+    security_log: SecurityLog
+    owed_steps: OwedSteps
+    assessor: ReadingAssessor
+    issuer: BillIssuer
+    reading_to_bill: ReadingToBill
+    reading_review: ReadingReview
+    bill_approval: BillApproval
+    bill_archive: BillArchive
+    books: Books
+    cash_desk: CashDesk
+    account_desk: AccountDesk
+    refunds: Refunds
+    rebilling: Rebilling
+    tariff_correction: TariffCorrection
+    # Sign-in without a password, where no Auth0 is set.
+    passwordless: Passwordless | None = None
+    # Takes what Stripe tells, where Stripe is configured.
+    payment_received: PaymentReceived | None = None
+    # Looks at Stripe for what the webhook missed, where Stripe is configured.
+    reconciliation: Reconciliation | None = None
+    # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
+    headend_url: str | None = None
+    # The bills as a network, or why there is none.
+    graph: OpenedGraph = field(default_factory=OpenedGraph)
+    # What the Services page tests beside our own systems.
+    checks: tuple[Check, ...] = ()
+    # Room on the disks, where the process that was wired looks at them.
+    disk: DiskWatch | None = None
+    disk_warnings: DiskWarnings | None = None
+    # What went wrong with them in use.
+    lapses: Lapses = field(default_factory=Lapses)
+    # Brings a dead server of our own back; does nothing where the database is somebody else's.
+    revive_database: Callable[[], None] = lambda: None
+    # Undone in reverse order by close().
+    closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
+
+    def who(self, token: object, now: datetime, *, address: str = "") -> Principal:
+        """Whom a token stands for at `now`, if it was not ended; `address` is noted.
+
+        Raises NotSignedIn, NotAllowed, SignInUnavailable; TemporaryDatabaseError when the database
+        cannot say whether it was ended.
+        """
+        return self.sessions.admit(self.tokens.verify(token, now), address=address)
+
+    def may_choose_role(self, right: object, now: datetime, *, address: str = "") -> bool:
+        """Whether a browser that shows `right` may choose a role without a password."""
+        if self.passwordless is None:
+            return False
+        try:
+            choice = self.passwordless.choices.verify(right, now)
+            return self.sessions.admit_choice(choice, address=address).open
+        except (NotSignedIn, NotAllowed):
+            return False
+
+    def sign_out(
+        self, token: object, right: object, now: datetime, *, address: str = ""
+    ) -> str | None:
+        """End a browser's sign-in; a new right to choose a role if it had one, else None.
+
+        The old right ends too, so that no copy of either cookie is of use afterwards.
+        """
+        with suppress(NotSignedIn, NotAllowed, SignInUnavailable):
+            self.sessions.sign_out(self.tokens.verify(token, now), address=address)
+        if self.passwordless is None:
+            return None
+        try:
+            choice = self.passwordless.choices.verify(right, now)
+            self.sessions.admit_choice(choice, address=address)
+        except (NotSignedIn, NotAllowed):
+            return None
+        self.sessions.end(choice.id, actor="system:sign-out")
+        return self.passwordless.choices.issue(now)
+
+    def close(self) -> None:
+        """Give back connections and, as the last process of the data folder, stop its server."""
+        for close in reversed(self.closers):
+            close()

@@ -1,0 +1,331 @@
+"""A bill was wrong: what correcting it touches is shown, then done in one transaction.
+
+A read, a tariff, or the bill itself may be wrong. `plan` stores nothing; `carry_out` computes the
+same again, and goes on only where it comes to what was looked at.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import uuid4, uuid5
+
+from services.billing.chain_retry import PRICING_ATTEMPTS, MeterTooBusy
+from services.billing.issuing import BillIssuer
+from services.corrections.affected_bills import (
+    CannotRebill,
+    by_reading,
+    by_tariff,
+    by_versions,
+    by_voiding,
+    make_again,
+)
+from services.corrections.bill_changes import BillChange, Touched, back_billing_limit, beyond
+from services.corrections.plan import (
+    CORRECTIONS,
+    Plan,
+    Wrong,
+    WrongBill,
+    WrongReading,
+    WrongTariff,
+    WrongVersion,
+)
+from services.database.errors import ChainMoved
+from services.database.service import DatabaseService
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal, Role, require
+from services.metering.registers import parse_registers
+from services.metering.validation import Validation
+from services.outbox.outbox import OwedSteps
+from services.quantities.energy import parse_kwh
+from services.readings.assessment import ReadingAssessor
+from services.records.bills import NewBill
+from services.records.corrections import ChainBill, Correction, MeterBook, name_of
+from services.records.readings import Reading
+
+TOLD_WITH_CORRECTION: Final = "told with the correction"
+_VOID: Final = "This bill is void already."
+
+
+class FiguresChanged(Exception):
+    """What was looked at is not what would be done now; nothing was done."""
+
+
+class NotAcknowledged(Exception):
+    """Whoever corrects must say that they have seen the warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebilling:
+    """Corrections of bills; each takes an administrator and a reason, and is audited."""
+
+    database: DatabaseService
+    assessor: ReadingAssessor
+    issuer: BillIssuer
+    owed_steps: OwedSteps
+    back_billing_months: int
+
+    def plan(self, wrong: Wrong, *, now: datetime, correction_id: str | None = None) -> Plan:
+        """What correcting it would do at `now` (UTC); stores nothing.
+
+        Raises CannotRebill with the reason, NotFound, and for a read's new value InvalidEnergy,
+        WrongRegisters, InvalidReading or ReadingTooLong.
+        """
+        issue = self.issuer.issue(now)
+        if isinstance(wrong, WrongReading):
+            plan, touched = self._of_reading(wrong, correction_id or str(uuid4()))
+        elif isinstance(wrong, WrongTariff):
+            plan, touched = self._of_tariff(wrong)
+        elif isinstance(wrong, WrongVersion):
+            plan, touched = self._of_version(wrong)
+        else:
+            book = self.database.rebill_context(bill_id=wrong.bill_id)
+            plan, touched = Plan("void", book, ()), by_voiding(book, _live(book, wrong.bill_id))
+        changes = make_again(plan.book, touched, issue=issue, zone=self.issuer.zone)
+        return replace(plan, changes=tuple(changes), warning=self._warning(changes, today=issue.on))
+
+    def carry_out(
+        self,
+        wrong: Wrong,
+        *,
+        previewed: str,
+        correction_id: str,
+        reason: str,
+        acknowledged: bool,
+        principal: Principal,
+        now: datetime,
+    ) -> Correction:
+        """Do what the plan with the fingerprint `previewed` shows; a repeat answers the first.
+
+        `correction_id` is made by the caller. Raises as `plan` does, and NotAllowed, ReasonMissing,
+        NotAcknowledged, FiguresChanged, MeterTooBusy.
+        """
+        require(principal, Role.ADMIN)
+        done = self.database.correction(correction_id)
+        if done is not None:
+            return done
+        for _ in range(PRICING_ATTEMPTS):
+            plan = self._as_previewed(wrong, previewed, correction_id, now)
+            try:
+                return self.carry_out_plan(
+                    plan,
+                    correction_id=correction_id,
+                    reason=reason,
+                    acknowledged=acknowledged,
+                    principal=principal,
+                    now=now,
+                )
+            except ChainMoved:
+                continue
+        raise MeterTooBusy("Other bills of this meter are being made. Try again shortly.")
+
+    def carry_out_plan(
+        self,
+        plan: Plan,
+        *,
+        correction_id: str,
+        reason: str,
+        acknowledged: bool,
+        principal: Principal,
+        now: datetime,
+    ) -> Correction:
+        """Do what a plan of just now says, for many meters that nobody looks at one by one.
+
+        Raises NotAllowed, ReasonMissing, NotAcknowledged, and ChainMoved when a bill came between.
+        """
+        require(principal, Role.ADMIN)
+        if not reason.strip():
+            raise ReasonMissing("Say why: the reason is kept with the bills.")
+        if plan.warning and not acknowledged:
+            raise NotAcknowledged(f"{plan.warning} Say that you have seen this.")
+        return self._store(plan, correction_id, reason.strip(), principal, now)
+
+    def void(self, *, bill_id: str, reason: str, principal: Principal, now: datetime) -> Correction:
+        """Void the last bill of a meter; what was paid on it stays with the account.
+
+        Raises as `carry_out` does; a bill that is void already is CannotRebill.
+        """
+        wrong = WrongBill(bill_id)
+        plan = self.plan(wrong, now=now)
+        return self.carry_out(
+            wrong,
+            previewed=plan.fingerprint,
+            correction_id=str(uuid5(CORRECTIONS, f"void/{bill_id}")),
+            reason=reason,
+            acknowledged=True,
+            principal=principal,
+            now=now,
+        )
+
+    def _as_previewed(
+        self, wrong: Wrong, previewed: str, correction_id: str, now: datetime
+    ) -> Plan:
+        try:
+            plan = self.plan(wrong, now=now, correction_id=correction_id)
+        except CannotRebill as error:
+            raise FiguresChanged(f"{error} Nothing was changed.") from None
+        if plan.fingerprint != previewed:
+            raise FiguresChanged(
+                "These bills changed since you looked at them: somebody else corrected, paid or "
+                "issued one. Nothing was changed; look at the figures as they are now."
+            )
+        return plan
+
+    def _store(
+        self, plan: Plan, correction_id: str, reason: str, principal: Principal, now: datetime
+    ) -> Correction:
+        first = plan.voided[0].period_start
+        wrong, right = plan.wrong_read, plan.right_read
+        return self.database.rebill(
+            actor=principal.user,
+            correction_id=correction_id,
+            kind=plan.kind,
+            meter_id=plan.book.meter.id,
+            reason=reason,
+            warned=plan.warning,
+            on=self.issuer.issue(now).on,
+            chain_from=first,
+            chain=[
+                f"{bill.id} {bill.stored_status}"
+                for bill in plan.book.bills
+                if bill.period_start >= first
+            ],
+            touched=[
+                {"void": bill.id, "new": change.new.id if change.new else None}
+                for change in plan.changes
+                for bill in change.touched.bills
+            ],
+            bills=[self._with_owed(change.new) for change in plan.changes if change.new],
+            reading={"id": wrong.id, "right": _row(right, plan.validation)} if wrong else None,
+            tariff_id=plan.tariff_id,
+            owed=self._owed(),
+        )
+
+    def _with_owed(self, bill: NewBill) -> dict[str, Any]:
+        """The bill as it is stored: graph and link as ever, but no message of its own."""
+        if bill.issue is None:
+            return bill.to_json()
+        owed = self.owed_steps.plan(
+            bill_id=bill.id, kind="bill_issued", unsaid=TOLD_WITH_CORRECTION
+        )
+        return replace(bill, owed=owed).to_json()
+
+    def _owed(self) -> dict[str, Any]:
+        plan = self.owed_steps.plan_for_any
+        return {kind: plan(kind) for kind in ("balance_changed", "bill_corrected")}
+
+    def _of_reading(self, wrong: WrongReading, correction_id: str) -> tuple[Plan, list[Touched]]:
+        book = self.database.rebill_context(bill_id=wrong.bill_id)
+        bill = _live(book, wrong.bill_id)
+        read = book.read(wrong.reading_id)
+        if read is None or read.id not in (bill.opening_reading_id, bill.closing_reading_id):
+            raise CannotRebill("This bill neither opens nor closes at that reading.")
+        right = _right(wrong, read, correction_id)
+        validation = None if right is None else self._validate(book, read, right)
+        touched = by_reading(book, read, right)
+        plan = Plan(
+            "reading",
+            book.with_read(read, right),
+            (),
+            validation=validation,
+            wrong_read=read,
+            right_read=right,
+        )
+        return plan, touched
+
+    def _of_tariff(self, wrong: WrongTariff) -> tuple[Plan, list[Touched]]:
+        book = self.database.rebill_context(bill_id=wrong.bill_id, tariff_code=wrong.tariff_code)
+        first = _live(book, wrong.bill_id)
+        version = next((v for v in book.tariffs if v.code == wrong.tariff_code), None)
+        if version is None:
+            raise CannotRebill(f"There is no tariff {wrong.tariff_code}.")
+        if version.currency != first.currency:
+            raise CannotRebill(
+                f"Tariff {version.code} is in {version.currency}, the account in {first.currency}."
+            )
+        touched = by_tariff(book, first=first, tariff_id=version.tariff_id)
+        if all(bill.tariff_id == version.tariff_id for one in touched for bill in one.bills):
+            raise CannotRebill(f"These bills are under tariff {version.code} already.")
+        return Plan("tariff", book, (), tariff_id=version.tariff_id), touched
+
+    def _of_version(self, wrong: WrongVersion) -> tuple[Plan, list[Touched]]:
+        book = self.database.rebill_context(meter_id=wrong.meter_id, version_id=wrong.instead_of)
+        if wrong.supposed and wrong.instead_of:
+            book = book.with_version(wrong.supposed, instead_of=wrong.instead_of)
+        touched = by_versions(book)
+        if not touched:
+            raise CannotRebill("All bills of this meter are priced by the tariff as it is now.")
+        return Plan("tariff_version", book, ()), touched
+
+    def _validate(self, book: MeterBook, wrong: Reading, right: Reading) -> Validation:
+        """What the rules find about the right value, beside the reads before and after it."""
+        if not wrong.is_opening:
+            closer = next((b for b in book.bills if b.closing_reading_id == wrong.id), None)
+            opening = book.read(closer.opening_reading_id) if closer else None
+            return self._judged(right, opening=opening)
+        # Nothing came before it: the first read after it is judged by it.
+        self.assessor.check_possible(meter=book.meter, read=right)
+        closing = book.read(book.bills[0].closing_reading_id)
+        return self._judged(closing, opening=right, instead_of=wrong) if closing else Validation(())
+
+    def _judged(
+        self, read: Reading, *, opening: Reading | None, instead_of: Reading | None = None
+    ) -> Validation:
+        context = self.database.reading_context(
+            meter_serial=read.meter_serial, read_at=read.read_at, read_on=read.read_on
+        )
+        changed: dict[str, Any] = {}
+        if opening is not None:
+            changed["opening"] = opening
+        last = context.last_read
+        if instead_of is not None and last is not None and last.id == instead_of.id:
+            changed["last_read"] = opening
+        return self.assessor.judge(context=context.model_copy(update=changed), read=read)
+
+    def _warning(self, changes: list[BillChange], *, today: date) -> str:
+        limit = back_billing_limit(today=today, months=self.back_billing_months)
+        old = beyond(changes, limit=limit)
+        if not old:
+            return ""
+        names = ", ".join(name_of(bill.number) for bill in old[:5])
+        names += f" and {len(old) - 5} more" if len(old) > 5 else ""
+        return (
+            f"Back-billing: {names} reach{'es' if len(old) == 1 else ''} back before "
+            f"{limit.day} {limit:%b %Y}, more than {self.back_billing_months} months. Rules may "
+            "forbid to charge more for days so long ago."
+        )
+
+
+def _live(book: MeterBook, bill_id: str) -> ChainBill:
+    found = next((bill for bill in book.bills if bill.id == bill_id), None)
+    if found is None:
+        raise CannotRebill(_VOID)
+    return found
+
+
+def _right(wrong: WrongReading, read: Reading, correction_id: str) -> Reading | None:
+    if wrong.reading_kwh is None:
+        return None
+    registers = read.registers
+    if wrong.registers is not None:
+        registers = dict(parse_registers(wrong.registers))
+    register_wh = parse_kwh(wrong.reading_kwh)
+    said = (register_wh, registers, wrong.rolled_over)
+    if said == (read.register_wh, read.registers, read.rolled_over):
+        raise CannotRebill("That is what is stored: there is nothing to correct.")
+    new_id = str(uuid5(CORRECTIONS, f"read/{correction_id}"))
+    values = {"id": new_id, "register_wh": register_wh, "registers": registers}
+    values["rolled_over"] = wrong.rolled_over
+    return read.model_copy(update=values)
+
+
+def _row(right: Reading | None, validation: Validation | None) -> dict[str, Any] | None:
+    """The values of the right read; the rest it has of the wrong one."""
+    if right is None:
+        return None
+    return {
+        "id": right.id,
+        "register_wh": right.register_wh,
+        "registers": right.registers,
+        "rolled_over": right.rolled_over,
+        "validation": validation.to_json() if validation else {},
+    }

@@ -1,0 +1,148 @@
+"""A published version of a tariff was wrong: another takes its place, and its bills are made anew.
+
+Each meter is a transaction of its own. Whoever comes again sees what is left: a bill is on the list
+as long as a version that was corrected priced it.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.plan import Plan, WrongVersion, correction_id_of
+from services.corrections.rebilling import NotAcknowledged, Rebilling
+from services.database.service import DatabaseService
+from services.database.transport import DatabaseRefused
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal, Role, require
+from services.records.corrections import BillsToCorrect, Correction, MeterToCorrect
+from services.records.tariffs import PublishedVersion, TariffVersion
+from services.tariffs import Tariff
+
+log = logging.getLogger(__name__)
+
+_NAMESPACE: Final = uuid5(NAMESPACE_URL, "electricity-billing/tariff-correction")
+
+
+@dataclass(frozen=True, slots=True)
+class MeterOutcome:
+    """What became of a meter: the correction, or the reason why there is none."""
+
+    meter: MeterToCorrect
+    correction: Correction | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterPreview:
+    """What correcting the bills of a meter would do, or why that cannot be."""
+
+    meter: MeterToCorrect
+    plan: Plan | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TariffCorrection:
+    """Corrects versions of tariffs, and then the bills of one meter after the other."""
+
+    database: DatabaseService
+    rebilling: Rebilling
+
+    def correct(
+        self, *, version: PublishedVersion, tariff: Tariff, reason: str, principal: Principal
+    ) -> str:
+        """Let `tariff` take the place of a version, on its date; the new version's id.
+
+        No bill changes by that. Raises NotAllowed, ReasonMissing, CannotRebill when it is not the
+        same tariff from the same date, IllegalChange when the version was corrected already.
+        """
+        require(principal, Role.ADMIN)
+        if not reason.strip():
+            raise ReasonMissing("Say why: the reason is kept with the version.")
+        supposed = supposed_version(version, tariff)
+        self.database.correct_tariff(
+            actor=principal.user,
+            new_id=supposed.id,
+            version_id=version.id,
+            tariff=tariff,
+            reason=reason.strip(),
+        )
+        return supposed.id
+
+    def preview(
+        self,
+        meters: Sequence[MeterToCorrect],
+        *,
+        now: datetime,
+        supposed: TariffVersion | None = None,
+        instead_of: str | None = None,
+    ) -> list[MeterPreview]:
+        """Before and after of some meters' bills; with `supposed` before a version is corrected."""
+        found = []
+        for meter in meters:
+            wrong = WrongVersion(meter.meter_id, supposed, instead_of)
+            try:
+                found.append(MeterPreview(meter, self.rebilling.plan(wrong, now=now)))
+            except CannotRebill as error:
+                found.append(MeterPreview(meter, None, str(error)))
+        return found
+
+    def left(self, *, tariff_id: str, after: str | None = None, limit: int) -> BillsToCorrect:
+        """What corrected versions of a tariff priced and is not made anew yet."""
+        return self.database.bills_to_correct(tariff_id=tariff_id, after=after, limit=limit)
+
+    def rebill(
+        self,
+        meter: MeterToCorrect,
+        *,
+        reason: str,
+        acknowledged: bool,
+        principal: Principal,
+        now: datetime,
+    ) -> MeterOutcome:
+        """Make the bills of one meter anew; where that cannot be, it stays on the list.
+
+        Raises NotAllowed, ReasonMissing, and TemporaryDatabaseError.
+        """
+        try:
+            plan = self.rebilling.plan(WrongVersion(meter.meter_id), now=now)
+            done = self.rebilling.carry_out_plan(
+                plan,
+                correction_id=correction_id_of(plan),
+                reason=reason,
+                acknowledged=acknowledged,
+                principal=principal,
+                now=now,
+            )
+        except (CannotRebill, NotAcknowledged) as error:
+            return MeterOutcome(meter, None, str(error))
+        except DatabaseRefused as error:
+            log.warning("bills of meter %s were not made anew: %s", meter.serial, error)
+            return MeterOutcome(meter, None, error.message)
+        return MeterOutcome(meter, done)
+
+
+def supposed_version(version: PublishedVersion, tariff: Tariff) -> TariffVersion:
+    """The version that `tariff` would be in its place; raises CannotRebill where it cannot be."""
+    same = (version.code, version.currency, version.effective_from)
+    if (tariff.code, tariff.currency, tariff.effective_from) != same:
+        raise CannotRebill(
+            f"A correction keeps the code ({version.code}), the currency ({version.currency}) and "
+            f"the date ({version.effective_from}) of the version that it corrects."
+        )
+    definition = tariff.to_json()
+    said = json.dumps(definition, sort_keys=True)
+    return TariffVersion(
+        id=str(uuid5(_NAMESPACE, f"{version.id}/{said}")),
+        tariff_id=version.tariff_id,
+        code=version.code,
+        name=version.name,
+        currency=version.currency,
+        effective_from=version.effective_from,
+        definition=definition,
+    )

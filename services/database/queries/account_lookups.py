@@ -1,0 +1,130 @@
+"""What the cash desk looks up: whose a reference is, what is open, what looks alike."""
+
+from datetime import date
+from typing import Literal
+
+from services.database.errors import NotFound
+from services.database.queries.base import Queries
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.bills import Bill
+from services.records.ledger import Account, LedgerEntry, Payment, PaymentMethod, TimelineEvent
+
+
+class DeskQueries(Queries):
+    """Look-ups around one customer's money."""
+
+    def timeline(
+        self, *, customer_id: str, page: int = 1, page_size: int = 25
+    ) -> Page[TimelineEvent]:
+        """All that happened to a customer's account, the newest first."""
+        rows, total = self._page(
+            "timeline_list",
+            filters=[Filter("customer_id", "eq", customer_id)],
+            order=["at.desc", "what.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(TimelineEvent.model_validate(row) for row in rows), total=total)
+
+    def ledger_entry(self, entry_id: str) -> LedgerEntry:
+        """One entry; raises NotFound."""
+        return LedgerEntry.model_validate(self._one("ledger_list", entry_id, "entry"))
+
+    def open_bills(self, *, customer_id: str) -> list[Bill]:
+        """A customer's issued bills of which something is to pay, 100 at most, oldest first."""
+        rows = self._transport.select(
+            "bill_list",
+            filters=[
+                Filter("customer_id", "eq", customer_id),
+                Filter("status", "neq", "draft"),
+                Filter("balance_minor", "gt", 0),
+            ],
+            order=["period_end.asc", "id.asc"],
+            limit=100,
+        ).rows
+        return [Bill.model_validate(row) for row in rows]
+
+    def adjustments(self, *, customer_id: str) -> list[LedgerEntry]:
+        """Credits and fees of a customer that stand, 50 at most, the newest first."""
+        rows = self._transport.select(
+            "ledger_list",
+            filters=[
+                Filter("customer_id", "eq", customer_id),
+                Filter("kind", "in_", ["credit", "fee"]),
+                Filter("undone", "eq", False),
+            ],
+            order=["entry_no.desc"],
+            limit=50,
+        ).rows
+        return [LedgerEntry.model_validate(row) for row in rows]
+
+    def open_credits(self, *, customer_id: str) -> list[LedgerEntry]:
+        """Credits of a customer's account of which something is left, 100 at most, oldest first."""
+        return self._open_entries(customer_id, "lt")
+
+    def open_debits(self, *, customer_id: str) -> list[LedgerEntry]:
+        """Bills and fees of a customer of which something is to pay, 100 at most, oldest first."""
+        return self._open_entries(customer_id, "gt")
+
+    def _open_entries(self, customer_id: str, sign: Literal["lt", "gt"]) -> list[LedgerEntry]:
+        rows = self._transport.select(
+            "ledger_list",
+            filters=[
+                Filter("customer_id", "eq", customer_id),
+                Filter("book", "eq", "account"),
+                Filter("open_minor", sign, 0),
+            ],
+            order=["entry_no.asc"],
+            limit=100,
+        ).rows
+        return [LedgerEntry.model_validate(row) for row in rows]
+
+    def bill_numbered(self, number: int) -> Bill:
+        """The bill of a number; raises NotFound."""
+        rows = self._transport.select(
+            "bill_list", filters=[Filter("number", "eq", number)], limit=1
+        ).rows
+        if not rows:
+            raise NotFound("EB404", "No such bill.")
+        return Bill.model_validate(rows[0])
+
+    def account_numbered(self, account_no: str) -> Account:
+        """The account of a number, exactly as it is written; raises NotFound."""
+        rows = self._transport.select(
+            "account_list", filters=[Filter("account_no", "eq", account_no)], limit=1
+        ).rows
+        if not rows:
+            raise NotFound("EB404", "No such customer.")
+        return Account.model_validate(rows[0])
+
+    def payments_alike(
+        self,
+        *,
+        customer_id: str,
+        amount_minor: int,
+        method: PaymentMethod,
+        reference: str,
+        between: tuple[date, date],
+    ) -> list[Payment]:
+        """Payments that look the same, received on one of the days from one date to the other."""
+        same: dict[str, str | int] = {
+            "customer_id": customer_id,
+            "amount_minor": amount_minor,
+            "method": method,
+        }
+        same["reference"] = reference
+        first, last = between
+        rows = self._transport.select(
+            "payment_list",
+            filters=[
+                *(Filter(c, "eq", v) for c, v in same.items()),
+                Filter("received_on", "gte", first.isoformat()),
+                Filter("received_on", "lte", last.isoformat()),
+                # What went back whole was entered again rightly.
+                Filter("status", "neq", "returned"),
+            ],
+            order=["received_on.desc", "id.desc"],
+            limit=10,
+        ).rows
+        return [Payment.model_validate(row) for row in rows]

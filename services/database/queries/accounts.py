@@ -1,0 +1,293 @@
+"""Customers' accounts: payments, what goes back, credits, fees, deposits, plans, the month's books.
+
+Every write takes the actor, and an id made by its caller where it adds something: repeated, it
+changes nothing. `owed` says what bills owe when their balance changes (services/outbox/outbox.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from services.database.queries.base import Json, Queries, search_filters
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.ledger import (
+    Account,
+    Allocation,
+    Book,
+    FlagReason,
+    InstalmentPlan,
+    LedgerEntry,
+    Payment,
+    PaymentFlag,
+    PaymentReturn,
+    PaymentStatus,
+)
+
+Owed = Mapping[str, Any]
+
+
+class AccountQueries(Queries):
+    """What customers owe and paid."""
+
+    def accounts(
+        self,
+        *,
+        text: str = "",
+        owing_only: bool = False,
+        page: int = 1,
+        page_size: int = 25,
+    ) -> Page[Account]:
+        """Customers with their balances, by account number; `owing_only`: who owes something."""
+        filters = search_filters(text)
+        if owing_only:
+            filters.append(Filter("balance_minor", "gt", 0))
+        order = ["balance_minor.desc", "id.asc"] if owing_only else ["account_no.asc"]
+        rows, total = self._page(
+            "account_list", filters=filters, order=order, page=page, page_size=page_size
+        )
+        return Page(items=tuple(Account.model_validate(row) for row in rows), total=total)
+
+    def account(self, customer_id: str) -> Account:
+        """One customer with what they owe; raises NotFound."""
+        return Account.model_validate(self._one("account_list", customer_id, "customer"))
+
+    def ledger(
+        self,
+        *,
+        customer_id: str,
+        book: Book | None = None,
+        page: int = 1,
+        page_size: int = 50,
+    ) -> Page[LedgerEntry]:
+        """The entries of a customer's accounts, the newest first."""
+        filters = [Filter("customer_id", "eq", customer_id)]
+        if book:
+            filters.append(Filter("book", "eq", book))
+        rows, total = self._page(
+            "ledger_list",
+            filters=filters,
+            order=["created_at.desc", "entry_no.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(LedgerEntry.model_validate(row) for row in rows), total=total)
+
+    def allocations(
+        self, *, bill_id: str | None = None, payment_id: str | None = None
+    ) -> list[Allocation]:
+        """What pays a bill, or what a payment pays, the oldest first."""
+        wanted = {"bill_id": bill_id, "payment_id": payment_id}
+        rows = self._transport.select(
+            "allocation_list",
+            filters=[Filter(c, "eq", v) for c, v in wanted.items() if v is not None],
+            order=["allocation_no.asc"],
+            limit=1000,
+        ).rows
+        return [Allocation.model_validate(row) for row in rows]
+
+    def payment(self, payment_id: str) -> Payment:
+        """One payment; raises NotFound."""
+        return Payment.model_validate(self._one("payment_list", payment_id, "payment"))
+
+    def payments(
+        self,
+        *,
+        text: str = "",
+        status: PaymentStatus | None = None,
+        customer_id: str | None = None,
+        page: int = 1,
+        page_size: int = 25,
+    ) -> Page[Payment]:
+        """Payments, the last received first."""
+        filters = search_filters(text)
+        wanted = {"status": status, "customer_id": customer_id}
+        filters += [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
+        rows, total = self._page(
+            "payment_list",
+            filters=filters,
+            order=["received_on.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(Payment.model_validate(row) for row in rows), total=total)
+
+    def record_payments(
+        self, *, actor: str, payments: Sequence[Mapping[str, Any]], owed: Owed | None = None
+    ) -> int:
+        """Store payments and let each pay its bill, then the oldest that is open, all or none.
+
+        Each is {id, bill_id or customer_id, amount_minor, currency, method, reference,
+        received_at, received_on, book?, apply?: oldest|bill|none}. How many were new.
+        Raises NotFound, IllegalChange.
+        """
+        answer = self._call(
+            "record_payments", actor=actor, payments=[dict(p) for p in payments], owed=owed
+        )
+        return int(answer["recorded"])
+
+    def assign_payment(
+        self,
+        *,
+        actor: str,
+        payment_id: str,
+        customer_id: str | None = None,
+        bill_id: str | None = None,
+        owed: Owed | None = None,
+    ) -> None:
+        """Say whose a payment is that nobody knew; raises NotFound, IllegalChange."""
+        self._call(
+            "assign_payment",
+            actor=actor,
+            payment_id=payment_id,
+            customer_id=customer_id,
+            bill_id=bill_id,
+            owed=owed,
+        )
+
+    def payment_flags(self, *, payment_id: str) -> list[PaymentFlag]:
+        """What was or is to be looked at about a payment."""
+        rows = self._transport.select(
+            "payment_flag_list",
+            filters=[Filter("payment_id", "eq", payment_id)],
+            order=["raised_at.asc"],
+            limit=100,
+        ).rows
+        return [PaymentFlag.model_validate(row) for row in rows]
+
+    def open_payment_flags(self, *, page: int = 1, page_size: int = 25) -> Page[PaymentFlag]:
+        """What nobody has looked at, the oldest first."""
+        rows, total = self._page(
+            "payment_flag_list",
+            filters=[Filter("resolved_at", "is_null", True)],
+            order=["raised_at.asc", "payment_id.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(PaymentFlag.model_validate(row) for row in rows), total=total)
+
+    def resolve_payment_flag(
+        self, *, actor: str, payment_id: str, reason: FlagReason | None, resolution: str
+    ) -> None:
+        """A person has looked at it; without a reason at all of the payment's flags."""
+        self._call(
+            "resolve_payment_flag",
+            actor=actor,
+            payment_id=payment_id,
+            reason=reason,
+            resolution=resolution,
+        )
+
+    def record_return(
+        self, *, actor: str, row: Mapping[str, Any], owed: Owed | None = None
+    ) -> PaymentReturn:
+        """Money goes back, or is asked back of Stripe (status "pending").
+
+        `row` is {id, payment_id or customer_id and currency, kind, amount_minor?, method,
+        reference?, reason, on_date, status?, provider_id?}. Raises NotFound, IllegalChange.
+        """
+        answer = self._call("record_return", **row, actor=actor, owed=owed)
+        return PaymentReturn.model_validate(answer)
+
+    def end_return(
+        self, *, actor: str, return_id: str, owed: Owed | None = None, **what: Any
+    ) -> PaymentReturn:
+        """What became of a refund asked of Stripe.
+
+        `what` is {status: done|failed|pending, provider_id?, error?, on_date?, retry_in_seconds?}.
+        One that is over stays as it is. Raises NotFound.
+        """
+        answer = self._call("end_return", actor=actor, id=return_id, owed=owed, **what)
+        return PaymentReturn.model_validate(answer)
+
+    def returns(
+        self,
+        *,
+        payment_id: str | None = None,
+        customer_id: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+    ) -> list[PaymentReturn]:
+        """What went back or is to go, the newest first, `limit` at most."""
+        wanted = {"payment_id": payment_id, "customer_id": customer_id, "status": status}
+        rows = self._transport.select(
+            "return_list",
+            filters=[Filter(c, "eq", v) for c, v in wanted.items() if v is not None],
+            order=["created_at.desc", "id.desc"],
+            limit=limit,
+        ).rows
+        return [PaymentReturn.model_validate(row) for row in rows]
+
+    def add_adjustment(
+        self, *, actor: str, row: Mapping[str, Any], owed: Owed | None = None
+    ) -> None:
+        """Give a credit or charge a fee; raises NotFound, IllegalChange.
+
+        `row` is {id, customer_id, kind: credit|fee, amount_minor, currency, note, on_date}.
+        """
+        self._call("add_adjustment", **row, actor=actor, owed=owed)
+
+    def undo_adjustment(
+        self, *, actor: str, entry_id: str, reason: str, on_date: date, owed: Owed | None = None
+    ) -> None:
+        """Take a credit or a fee back; repeated, it changes nothing. Raises NotFound."""
+        self._call(
+            "undo_adjustment",
+            actor=actor,
+            entry_id=entry_id,
+            reason=reason,
+            on_date=on_date.isoformat(),
+            owed=owed,
+        )
+
+    def use_deposit(self, *, actor: str, row: Mapping[str, Any], owed: Owed | None = None) -> None:
+        """Let a deposit pay what is open; raises IllegalChange when less is held.
+
+        `row` is {id, customer_id, currency, amount_minor, note, on_date}.
+        """
+        self._call("use_deposit", **row, actor=actor, owed=owed)
+
+    def allocate_credit(
+        self, *, actor: str, entry_id: str, bill_id: str | None, owed: Owed | None = None
+    ) -> None:
+        """Let what is left of a credit pay a bill; without a bill take back what it paid.
+
+        Raises NotFound, IllegalChange.
+        """
+        self._call("allocate_credit", actor=actor, entry_id=entry_id, bill_id=bill_id, owed=owed)
+
+    def settle_account(self, *, actor: str, customer_id: str, owed: Owed | None = None) -> None:
+        """Let open credits of a customer pay what is open, the oldest first."""
+        self._call("settle_account", actor=actor, customer_id=customer_id, owed=owed)
+
+    def agree_plan(self, *, actor: str, plan: Mapping[str, Any]) -> None:
+        """Agree an instalment plan; raises IllegalChange when it does not fit its bills.
+
+        `plan` is {id, customer_id, currency, bills: [id], instalments: [{due_on, amount_minor}],
+        on, reason?}.
+        """
+        self._call("agree_plan", **plan, actor=actor)
+
+    def end_plan(self, *, actor: str, plan_id: str, reason: str) -> None:
+        """Cancel a plan that is active."""
+        self._call("end_plan", actor=actor, id=plan_id, reason=reason)
+
+    def break_plans(self, *, actor: str, run: Mapping[str, Any], today: date) -> int:
+        """End the plans of which an instalment is past due before today; how many."""
+        answer = self._call("break_plans", actor=actor, run=dict(run), today=today.isoformat())
+        return int(answer["broken"])
+
+    def plans(self, *, customer_id: str | None = None) -> list[InstalmentPlan]:
+        """Instalment plans, the last agreed first, 200 at most."""
+        rows = self._transport.select(
+            "plan_list",
+            filters=[Filter("customer_id", "eq", customer_id)] if customer_id else [],
+            order=["agreed_on.desc", "id.desc"],
+            limit=200,
+        ).rows
+        return [InstalmentPlan.model_validate(row) for row in rows]
+
+    def check_ledger(self) -> Json:
+        """Everything added up anew: {problems, entries, balances}; no problems is as it should."""
+        answer: Json = self._call("check_ledger")
+        return answer

@@ -1,0 +1,126 @@
+"""Corrections: what making bills anew needs, making them, and tariffs that were wrong."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from services.database.queries.base import Queries
+from services.database.transport import Filter
+from services.records.corrections import BillsToCorrect, Correction, CorrectionKind, MeterBook
+from services.tariffs import Tariff
+
+
+class CorrectionQueries(Queries):
+    """Void and rebill."""
+
+    def rebill_context(
+        self,
+        *,
+        bill_id: str | None = None,
+        meter_id: str | None = None,
+        version_id: str | None = None,
+        tariff_code: str | None = None,
+    ) -> MeterBook:
+        """The meter of a bill, or of `meter_id`, with its bills and what they are made from.
+
+        With `version_id` the bills that this version priced count as priced wrongly; else those
+        that corrected versions did. `tariff_code` adds that tariff's versions. Raises NotFound.
+        """
+        asked = {"bill_id": bill_id, "meter_id": meter_id, "version_id": version_id}
+        asked["tariff_code"] = tariff_code
+        given = {name: value for name, value in asked.items() if value is not None}
+        return MeterBook.model_validate(self._call("rebill_context", **given))
+
+    def rebill(
+        self,
+        *,
+        actor: str,
+        correction_id: str,
+        kind: CorrectionKind,
+        meter_id: str,
+        reason: str,
+        warned: str,
+        on: date,
+        chain_from: date,
+        chain: Sequence[str],
+        touched: Sequence[Mapping[str, str | None]],
+        bills: Sequence[Mapping[str, Any]],
+        reading: Mapping[str, Any] | None = None,
+        tariff_id: str | None = None,
+        owed: Mapping[str, Any] | None = None,
+    ) -> Correction:
+        """Void the touched bills and store those in their place, all or none.
+
+        `chain` are the meter's bills from the local date `chain_from` on, as "id status"; `touched`
+        are {void, new} in order; `reading` is {id, right}. A repeat answers the first result.
+        Raises ChainMoved when the bills are not as they were seen, IllegalChange, NotFound.
+        """
+        return Correction.model_validate(
+            self._call(
+                "rebill",
+                actor=actor,
+                id=correction_id,
+                kind=kind,
+                meter_id=meter_id,
+                reason=reason,
+                warned=warned,
+                on=on.isoformat(),
+                chain_from=chain_from.isoformat(),
+                chain=list(chain),
+                touched=[dict(one) for one in touched],
+                bills=[dict(bill) for bill in bills],
+                reading=dict(reading) if reading else None,
+                tariff_id=tariff_id,
+                owed=owed,
+            )
+        )
+
+    def correction(self, correction_id: str) -> Correction | None:
+        """One correction, None where there is none yet."""
+        rows = self._transport.select(
+            "correction_list", filters=[Filter("id", "eq", correction_id)], limit=1
+        ).rows
+        return Correction.model_validate(rows[0]) if rows else None
+
+    def corrections_of_bill(self, bill_id: str) -> list[Correction]:
+        """Those that made a bill or voided it, the first first."""
+        answer = self._call("corrections_of_bill", bill_id=bill_id)
+        return [Correction.model_validate(row) for row in answer["corrections"]]
+
+    def correct_tariff(
+        self, *, actor: str, new_id: str, version_id: str, tariff: Tariff, reason: str
+    ) -> None:
+        """Replace a version of a tariff on its own date; a repeat changes nothing.
+
+        Raises NotFound, and IllegalChange when it was corrected already or would say the same.
+        """
+        self._call(
+            "correct_tariff",
+            actor=actor,
+            id=new_id,
+            version_id=version_id,
+            definition=tariff.to_json(),
+            reason=reason,
+        )
+
+    def bills_to_correct(
+        self,
+        *,
+        tariff_id: str | None = None,
+        version_id: str | None = None,
+        after: str | None = None,
+        limit: int,
+    ) -> BillsToCorrect:
+        """The bills that a version priced, or of a tariff those that corrected versions did.
+
+        Bills that were made anew are not among them. `limit` meters by serial, after `after`.
+        """
+        return BillsToCorrect.model_validate(
+            self._call(
+                "bills_to_correct",
+                tariff_id=tariff_id,
+                version_id=version_id,
+                after=after,
+                limit=limit,
+            )
+        )

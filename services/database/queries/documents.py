@@ -1,0 +1,75 @@
+"""The bills as they are printed: what they print, and the PDFs that are kept."""
+
+import base64
+from dataclasses import dataclass
+from datetime import date
+
+from services.database.queries.base import Json, Queries
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.messages import UnprintedBill
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDocument:
+    """The PDF of a bill and its SHA-256 in hex."""
+
+    sha256: str
+    pdf: bytes
+
+
+class DocumentQueries(Queries):
+    """What bills print."""
+
+    def bill_document_facts(self, bill_id: str) -> Json:
+        """What a bill prints, as it was when it was issued.
+
+        Raises NotFound, and IllegalChange for a draft.
+        """
+        facts: Json = self._call("bill_document_facts", bill_id=bill_id)
+        return facts
+
+    def bill_document(self, bill_id: str) -> KeptDocument | None:
+        """The PDF that is kept of a bill; None before it was rendered."""
+        return _kept(self._call("bill_document", bill_id=bill_id))
+
+    def keep_bill_document(self, *, bill_id: str, sha256: str, pdf: bytes) -> KeptDocument:
+        """Keep a bill's PDF, unless there is one already; the one that is kept."""
+        text = base64.b64encode(pdf).decode()
+        kept = _kept(self._call("keep_bill_document", bill_id=bill_id, sha256=sha256, pdf=text))
+        assert kept is not None  # noqa: S101 - the function answers the row that it keeps
+        return kept
+
+    def bills_to_print(self, *, since: date, limit: int) -> list[str]:
+        """Ids of bills issued on `since` (local date) or later, of which no PDF is kept.
+
+        Then those of any age that could not be printed an hour ago or earlier.
+        """
+        answer = self._call("bills_to_print", since=since.isoformat(), limit=limit)
+        return list(answer["bills"])
+
+    def note_unprinted_bill(self, *, bill_id: str, reason: str) -> None:
+        """Keep why the PDF of a bill could not be made, until it is."""
+        self._call("note_unprinted_bill", bill_id=bill_id, reason=reason)
+
+    def unprinted_bills(self, *, page: int = 1, page_size: int = 10) -> Page[UnprintedBill]:
+        """The bills that could not be printed, the oldest trouble first."""
+        rows, total = self._page(
+            "unprinted_bill_list",
+            filters=[],
+            order=["since.asc", "bill_id.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(UnprintedBill.model_validate(row) for row in rows), total=total)
+
+    def unprinted_because(self, bill_id: str) -> str | None:
+        """Why a bill could not be printed; None where it could, or was not tried yet."""
+        rows = self._transport.select(
+            "unprinted_bill_list", filters=[Filter("bill_id", "eq", bill_id)], limit=1
+        ).rows
+        return str(rows[0]["reason"]) if rows else None
+
+
+def _kept(row: Json | None) -> KeptDocument | None:
+    return KeptDocument(row["sha256"], base64.b64decode(row["pdf"])) if row else None

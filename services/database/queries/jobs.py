@@ -1,0 +1,230 @@
+"""The jobs' runs, and the batches of work that they do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from services.database.queries.base import Json, Queries
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.bills import BillCandidate, NewBill
+from services.records.jobs import ClockState, JobRun, UnbilledFacts
+
+
+class JobQueries(Queries):
+    """Runs of jobs, and what jobs ask and write."""
+
+    def claim_job_run(
+        self,
+        *,
+        job: str,
+        scheduled_on: date,
+        owner: str,
+        lease_seconds: int,
+        started_by: str,
+        clock_at: datetime | None = None,
+        rerun: bool = False,
+        instead_of_attempt: int | None = None,
+        resume_attempt: int | None = None,
+    ) -> tuple[bool, JobRun]:
+        """Try to take a run; whether it is ours, and the run as it stands or that is in its way.
+
+        `clock_at` is the present, without it the database's. With `rerun` also a run that is over
+        is taken, with `instead_of_attempt` only if that is still its last attempt; with
+        `resume_attempt` such a run goes on and keeps what it did. Never one that is under way.
+        """
+        answer = self._call(
+            "claim_job_run",
+            job=job,
+            scheduled_on=scheduled_on.isoformat(),
+            owner=owner,
+            lease_seconds=lease_seconds,
+            started_by=started_by,
+            clock_at=clock_at.isoformat() if clock_at else None,
+            rerun=rerun,
+            instead_of_attempt=instead_of_attempt,
+            resume_attempt=resume_attempt,
+        )
+        return bool(answer["claimed"]), JobRun.model_validate(answer["run"])
+
+    def note_job_progress(
+        self,
+        *,
+        run: Mapping[str, Any],
+        done: int = 0,
+        set_aside: Sequence[Json] = (),
+        looked_at: Sequence[Json] = (),
+        settled: Sequence[str] = (),
+    ) -> None:
+        """Count what a batch did and keep what it set aside; raises RunTakenOver.
+
+        `looked_at` are rows of `meters_to_bill`, which leave the queue unless they were queued
+        again meanwhile; `settled` are meters that are no longer set aside.
+        """
+        self._call(
+            "note_job_progress",
+            run=dict(run),
+            done=done,
+            set_aside=list(set_aside),
+            looked_at=list(looked_at),
+            settled=list(settled),
+        )
+
+    def finish_job_run(self, *, run: Mapping[str, Any], status: str, detail: str) -> JobRun:
+        """End a run as done or failed; raises RunTakenOver."""
+        return JobRun.model_validate(
+            self._call("finish_job_run", run=dict(run), status=status, detail=detail)
+        )
+
+    def release_job_run(self, *, run: Mapping[str, Any]) -> JobRun:
+        """Give the lease of an unfinished run back; raises RunTakenOver."""
+        return JobRun.model_validate(self._call("release_job_run", run=dict(run)))
+
+    def job_history(self, *, since: Mapping[str, date] | None = None) -> Json:
+        """`installed_at`, the last run of each job, and its runs scheduled from a date on.
+
+        A job that `since` does not name gives all its runs; runs that did not end well always come.
+        """
+        answer: Json = self._call(
+            "job_history", since={job: on.isoformat() for job, on in (since or {}).items()}
+        )
+        return answer
+
+    def clock_state(self, *, machine: str) -> ClockState:
+        """The database's time, and what is known of its clock."""
+        return ClockState.model_validate(self._call("clock_state", machine=machine))
+
+    def note_clock(
+        self, *, machine: str, at: datetime, uptime_seconds: int, doubt: str | None
+    ) -> None:
+        """Keep that the clock said `at`: as right, or as in doubt until it is back."""
+        self._call(
+            "note_clock",
+            machine=machine,
+            at=at.isoformat(),
+            uptime_seconds=uptime_seconds,
+            doubt=doubt,
+        )
+
+    def confirm_clock(self, *, actor: str, machine: str, at: datetime, uptime_seconds: int) -> None:
+        """Keep that a person says that it is `at`; runs claimed later than that do not count."""
+        self._call(
+            "confirm_clock",
+            actor=actor,
+            machine=machine,
+            at=at.isoformat(),
+            uptime_seconds=uptime_seconds,
+        )
+
+    def job_runs(self, *, page: int = 1, page_size: int = 20) -> Page[JobRun]:
+        """Runs, the last started first; those that the clock made up come after all others."""
+        rows, total = self._page(
+            "job_run_list",
+            filters=[],
+            order=["disregarded.asc", "started_at.desc", "job.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(JobRun.model_validate(row) for row in rows), total=total)
+
+    def set_aside(self, *, job: str, scheduled_on: date) -> list[Json]:
+        """What a run could not do: {subject, reason, code, ref, at} (at most 1,000)."""
+        filters = [
+            Filter("job", "eq", job),
+            Filter("scheduled_on", "eq", scheduled_on.isoformat()),
+        ]
+        return self._transport.select(
+            "job_set_aside", filters=filters, order=["subject.asc"], limit=1000
+        ).rows
+
+    def collected_since(self, *, meter_ids: Sequence[str], since: datetime) -> set[str]:
+        """Which of these meters (at most 500) have a smart read stored at or after `since`."""
+        filters = [
+            Filter("meter_id", "in_", list(meter_ids)),
+            Filter("source", "eq", "smart"),
+            Filter("created_at", "gte", since),
+        ]
+        rows = self._transport.select("reading_list", filters=filters, limit=1000).rows
+        return {str(row["meter_id"]) for row in rows}
+
+    def monthly_bill_candidates(
+        self,
+        *,
+        month_start: date,
+        month_end: date,
+        after: str | None,
+        limit: int,
+        only: Sequence[str] | None = None,
+    ) -> list[BillCandidate]:
+        """Active meters not yet billed for the month [month_start, month_end), in order of id.
+
+        With `only` of these meters alone.
+        """
+        answer = self._call(
+            "monthly_bill_candidates",
+            month_start=month_start.isoformat(),
+            month_end=month_end.isoformat(),
+            after=after,
+            limit=limit,
+            only=list(only) if only is not None else None,
+        )
+        return [BillCandidate.model_validate(row) for row in answer["meters"]]
+
+    def meters_to_bill(self, *, after: str | None, limit: int) -> list[Json]:
+        """Meters that a read or a tariff came for after the run: {meter_id, queued_at}."""
+        return list(self._call("meters_to_bill_page", after=after, limit=limit)["meters"])
+
+    def unbilled_facts(
+        self, *, openings: Sequence[str], month_end: date
+    ) -> dict[str, UnbilledFacts]:
+        """What there is instead of a closing read, by meter, given the reads they open at."""
+        answer = self._call(
+            "unbilled_facts", openings=list(openings), month_end=month_end.isoformat()
+        )
+        return {row["meter_id"]: UnbilledFacts.model_validate(row) for row in answer["meters"]}
+
+    def store_job_bills(
+        self,
+        *,
+        actor: str,
+        bills: Sequence[NewBill],
+        run: Mapping[str, Any] | None = None,
+        set_aside: Sequence[Json] = (),
+    ) -> tuple[int, list[str]]:
+        """One batch of bills in one transaction: how many were stored, whose chains moved."""
+        answer = self._call(
+            "store_job_bills",
+            actor=actor,
+            bills=[bill.to_json() for bill in bills],
+            set_aside=list(set_aside),
+            **({"run": dict(run)} if run else {}),
+        )
+        return int(answer["stored"]), list(answer["moved"])
+
+    def queue_reminders(
+        self, *, run: Mapping[str, Any], today: date, until: date, limit: int, owed: Json
+    ) -> int:
+        """Owe a reminder for unpaid bills due in [today, until], not yet reminded; how many."""
+        answer = self._call(
+            "queue_reminders",
+            run=dict(run),
+            today=today.isoformat(),
+            until=until.isoformat(),
+            limit=limit,
+            owed=owed,
+        )
+        return int(answer["count"])
+
+    def mark_overdue(
+        self, *, actor: str, run: Mapping[str, Any], today: date, limit: int, owed: Json
+    ) -> int:
+        """Mark unpaid bills due before today as overdue and owe each the notice; how many."""
+        answer = self._call(
+            "mark_overdue",
+            actor=actor,
+            run=dict(run),
+            today=today.isoformat(),
+            limit=limit,
+            owed=owed,
+        )
+        return int(answer["count"])

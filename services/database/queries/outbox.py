@@ -1,0 +1,173 @@
+"""What a bill owes after its commit: open work, payment links, messages to customers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.database.queries.base import Json, Queries, search_filters
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.messages import (
+    CustomerContact,
+    FailedWork,
+    Notification,
+    NotificationClaim,
+    NotificationStatus,
+    StoredLink,
+)
+from services.records.outbox import OwedWork
+
+
+class OwedQueries(Queries):
+    """Owed work, payment links, how customers are reached, notifications."""
+
+    def claim_owed_work(self, *, owner: str, lease_seconds: int, limit: int) -> list[OwedWork]:
+        """Lease what is due to `owner`, each with its bill."""
+        answer = self._call(
+            "claim_owed_work", owner=owner, lease_seconds=lease_seconds, limit=limit
+        )
+        return [OwedWork.model_validate(row) for row in answer["owed"]]
+
+    def save_owed_work(self, *, actor: str, work: Mapping[str, Any]) -> None:
+        """Keep the state of the steps; raises LeaseLost when another process has the work."""
+        self._call("save_owed_work", actor=actor, **work)
+
+    def owed_work_of(self, bill_id: str) -> list[Json]:
+        """The state of what is owed for a bill, by occasion, oldest first."""
+        return self._transport.select(
+            "owed_work_list",
+            filters=[Filter("bill_id", "eq", bill_id)],
+            order=["created_at.asc"],
+            limit=100,
+        ).rows
+
+    def failed_work(self, *, page: int = 1, page_size: int = 10) -> Page[FailedWork]:
+        """Owed work that ended with a step refused or given up, newest first."""
+        rows, total = self._page(
+            "failed_work_list",
+            filters=[],
+            order=["finished_at.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(FailedWork.model_validate(row) for row in rows), total=total)
+
+    def retry_owed_work(self, *, actor: str, work_id: str) -> None:
+        """Take up again what was refused or given up; what is under way is left alone.
+
+        Raises IllegalChange when nothing of it can be tried again, NotFound.
+        """
+        self._call("retry_owed_work", actor=actor, id=work_id)
+
+    def payment_links(self, *, bill_id: str) -> list[StoredLink]:
+        """Every link that was made for a bill (at most 100), newest first."""
+        rows = self._transport.select(
+            "payment_links",
+            filters=[Filter("bill_id", "eq", bill_id)],
+            order=["created_at.desc"],
+            limit=100,
+        ).rows
+        return [StoredLink.model_validate(row) for row in rows]
+
+    def save_payment_link(
+        self, *, actor: str, link_id: str, bill_id: str, url: str, amount_minor: int, currency: str
+    ) -> bool:
+        """Keep a link and put it on its bill; False when it is not for the balance of now."""
+        answer = self._call(
+            "save_payment_link",
+            actor=actor,
+            id=link_id,
+            bill_id=bill_id,
+            url=url,
+            amount_minor=amount_minor,
+            currency=currency,
+        )
+        return bool(answer["active"])
+
+    def close_payment_link(self, *, actor: str, link_id: str) -> None:
+        """Mark a link as closed and take it off its bill."""
+        self._call("close_payment_link", actor=actor, id=link_id)
+
+    def customer_contact(self, customer_id: str) -> CustomerContact:
+        """How a customer is reached, the secret address included; raises NotFound."""
+        return CustomerContact.model_validate(
+            self._call("customer_contact", customer_id=customer_id)
+        )
+
+    def set_customer_channels(self, *, actor: str, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Set how customers (at most 1,000) are reached; how many that changed.
+
+        Rows are {account_no, discord_webhook_url?, whatsapp_opt_in_at?}: what a row does not name
+        stays as it is, None takes it away. Raises NotFound, and then nothing was changed.
+        """
+        answer = self._call("set_customer_channels", actor=actor, rows=[dict(r) for r in rows])
+        return int(answer["changed"])
+
+    def begin_notification(
+        self,
+        *,
+        notification_id: str,
+        bill_id: str,
+        kind: str,
+        channel: str,
+        recipient: str,
+        body: str,
+        occasion: str = "",
+    ) -> NotificationClaim:
+        """Say that a message is about to leave, unless it left before; `recipient` is masked.
+
+        `occasion` tells apart the messages of one kind that a bill has several of.
+        One that was about to leave when its process died becomes "unknown".
+        """
+        return NotificationClaim.model_validate(
+            self._call(
+                "begin_notification",
+                id=notification_id,
+                bill_id=bill_id,
+                kind=kind,
+                occasion=occasion,
+                channel=channel,
+                recipient=recipient,
+                body=body,
+            )
+        )
+
+    def end_notification(
+        self,
+        *,
+        notification_id: str,
+        status: NotificationStatus,
+        error: str = "",
+        message_id: str = "",
+    ) -> None:
+        """Say what became of a message."""
+        self._call(
+            "end_notification",
+            id=notification_id,
+            status=status,
+            error=error,
+            message_id=message_id,
+        )
+
+    def notifications(
+        self,
+        *,
+        text: str = "",
+        status: NotificationStatus | None = None,
+        bill_id: str | None = None,
+        kind: str | None = None,
+        occasion: str | None = None,
+        page: int = 1,
+        page_size: int = 25,
+    ) -> Page[Notification]:
+        """Messages by bill, occasion and channel, the last changed first."""
+        filters = search_filters(text)
+        wanted = {"status": status, "bill_id": bill_id, "kind": kind, "occasion": occasion}
+        filters += [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
+        rows, total = self._page(
+            "notification_list",
+            filters=filters,
+            order=["updated_at.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(Notification.model_validate(row) for row in rows), total=total)

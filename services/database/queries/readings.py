@@ -1,0 +1,211 @@
+"""Meters, tariffs and readings: what is asked of them, and storing reads."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from services.database.errors import NotFound
+from services.database.queries.base import ROWS_AT_ONCE, Json, Queries, search_filters
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.bills import NewBill
+from services.records.readings import Meter, Reading
+from services.records.submissions import ReadingContext, StoredReading
+from services.records.tariffs import TariffVersion
+
+
+class ReadingQueries(Queries):
+    """Meters, tariffs and readings."""
+
+    def find_meters(self, *, text: str, limit: int = 20) -> list[Meter]:
+        """Active meters whose serial, account, customer or address has each word of `text`."""
+        rows = self._transport.select(
+            "meter_list",
+            filters=[*search_filters(text), Filter("status", "eq", "active")],
+            order=["serial.asc"],
+            limit=limit,
+        ).rows
+        return [Meter.model_validate(row) for row in rows]
+
+    def has_read_meter(self, *, user: str, meter_id: str) -> bool:
+        """Whether a reading of the meter by `user` was accepted."""
+        filters = [
+            Filter("meter_id", "eq", meter_id),
+            Filter("submitted_by", "eq", user),
+            Filter("status", "in_", ["accepted", "superseded"]),
+        ]
+        return bool(self._transport.select("readings", filters=filters, limit=1).rows)
+
+    def smart_meters(self, *, after: str | None = None, limit: int = 500) -> list[Meter]:
+        """Active smart meters by serial, those after the serial `after`."""
+        filters = [Filter("kind", "eq", "smart"), Filter("status", "eq", "active")]
+        if after is not None:
+            filters.append(Filter("serial", "gt", after))
+        rows = self._transport.select(
+            "meter_list", filters=filters, order=["serial.asc"], limit=limit
+        ).rows
+        return [Meter.model_validate(row) for row in rows]
+
+    def tariff_versions(self) -> list[TariffVersion]:
+        """All versions of all tariffs, by code and date."""
+        found: list[TariffVersion] = []
+        while True:
+            rows = self._transport.select(
+                "tariff_version_list",
+                order=["code.asc", "effective_from.asc"],
+                limit=ROWS_AT_ONCE,
+                offset=len(found),
+            ).rows
+            found.extend(TariffVersion.model_validate(row) for row in rows)
+            if len(rows) < ROWS_AT_ONCE:
+                return found
+
+    def reading_context(
+        self,
+        *,
+        meter_serial: str,
+        read_at: datetime,
+        read_on: date,
+        register_wh: int | None = None,
+        registers: Mapping[str, int] | None = None,
+        caller: str | None = None,
+        idempotency_key: str | None = None,
+        body_hash: str | None = None,
+    ) -> ReadingContext:
+        """What validating and pricing a read needs; with `register_wh` also what it repeats.
+
+        Raises NotFound, IdempotencyKeyReused, ReadingConflict.
+        """
+        asked: Json = {
+            "meter_serial": meter_serial,
+            "read_at": read_at.isoformat(),
+            "read_on": read_on.isoformat(),
+        }
+        if register_wh is not None:
+            asked |= {
+                "register_wh": register_wh,
+                "registers": dict(registers or {}),
+                "caller": caller,
+                "idempotency_key": idempotency_key,
+                "body_hash": body_hash,
+            }
+        try:
+            return ReadingContext.model_validate(self._call("reading_context", **asked))
+        except NotFound as error:
+            raise NotFound(error.code, f"{error.message}{self._meant(meter_serial)}") from None
+
+    def _meant(self, serial: str) -> str:
+        """A question, where a meter's serial looks like this one."""
+        found = self._call("identifier_keys", kind="meters", identifiers=[serial])["found"]
+        return f" Do you mean {found[0]['known']}?" if found[0]["known"] else ""
+
+    def commit_reading(
+        self,
+        *,
+        actor: str,
+        reading: Mapping[str, Any],
+        neighbours: Sequence[str | None],
+        bill: NewBill | None,
+        earlier: Sequence[NewBill] = (),
+        idempotency_key: str | None = None,
+        body_hash: str | None = None,
+        run: Mapping[str, Any] | None = None,
+    ) -> StoredReading:
+        """Step 7: reading, bills, their numbers and the work they owe, in one transaction.
+
+        `earlier` are bills before `bill`, in order; each opens where the one before it closes.
+        `neighbours` are the ids of the accepted reads before and after it that the rules compared.
+        Raises ChainMoved, IdempotencyKeyReused, ReadingConflict, RunTakenOver.
+        """
+        return StoredReading.model_validate(
+            self._call(
+                "commit_reading",
+                actor=actor,
+                caller=actor,
+                idempotency_key=idempotency_key,
+                body_hash=body_hash,
+                reading=dict(reading),
+                neighbours=list(neighbours),
+                bill=bill.to_json() if bill else None,
+                earlier=[before.to_json() for before in earlier],
+                run=dict(run) if run else None,
+            )
+        )
+
+    def keep_idempotency_key(
+        self, *, caller: str, idempotency_key: str, body_hash: str, reading_id: str
+    ) -> None:
+        """Bind a key to the reading that its body repeats."""
+        self._call(
+            "keep_idempotency_key",
+            caller=caller,
+            idempotency_key=idempotency_key,
+            body_hash=body_hash,
+            reading_id=reading_id,
+        )
+
+    def decide_reading(
+        self,
+        *,
+        actor: str,
+        reading_id: str,
+        status: str,
+        reason: str,
+        rolled_over: bool = False,
+        correction: Mapping[str, Any] | None = None,
+        bill: NewBill | None = None,
+        earlier: Sequence[NewBill] = (),
+    ) -> StoredReading:
+        """A person's decision on a flagged reading, with the bills as `commit_reading` takes them.
+
+        Raises IllegalChange when there was one.
+        """
+        return StoredReading.model_validate(
+            self._call(
+                "decide_reading",
+                actor=actor,
+                reading_id=reading_id,
+                status=status,
+                reason=reason,
+                rolled_over=rolled_over,
+                correction=dict(correction) if correction else None,
+                bill=bill.to_json() if bill else None,
+                earlier=[before.to_json() for before in earlier],
+            )
+        )
+
+    def reading(self, reading_id: str) -> Reading:
+        """One reading; raises NotFound."""
+        return Reading.model_validate(self._one("reading_list", reading_id, "reading"))
+
+    def readings(
+        self,
+        *,
+        status: str | None = None,
+        submitted_by: str | None = None,
+        meter_id: str | None = None,
+        page: int = 1,
+        page_size: int = 25,
+    ) -> Page[Reading]:
+        """Readings, newest first."""
+        wanted = {"status": status, "submitted_by": submitted_by, "meter_id": meter_id}
+        rows, total = self._page(
+            "reading_list",
+            filters=[Filter(c, "eq", v) for c, v in wanted.items() if v is not None],
+            order=["created_at.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(Reading.model_validate(row) for row in rows), total=total)
+
+    def accepted_after(self, *, meter_id: str, after: date, limit: int = 50) -> list[Reading]:
+        """The first accepted readings of a meter dated after a local date, in order of time."""
+        filters = [
+            Filter("meter_id", "eq", meter_id),
+            Filter("status", "eq", "accepted"),
+            Filter("read_on", "gt", after.isoformat()),
+        ]
+        rows = self._transport.select(
+            "reading_list", filters=filters, order=["read_at.asc"], limit=limit
+        ).rows
+        return [Reading.model_validate(row) for row in rows]

@@ -1,0 +1,69 @@
+"""Refunds that wait for Stripe, and what looks at Stripe found."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from services.database.queries.base import Queries
+from services.database.transport import Filter
+from services.records.ledger import PaymentReturn
+from services.records.reconciliation import PaymentHere, ReconciliationRun
+
+
+class ReconciliationQueries(Queries):
+    """What we have of Stripe, and what was found when it was compared."""
+
+    def payment_return(self, return_id: str) -> PaymentReturn:
+        """One refund, reversal, dispute or payout; raises NotFound."""
+        return PaymentReturn.model_validate(self._one("return_list", return_id, "refund"))
+
+    def returns_due(self, *, before: datetime, limit: int) -> list[PaymentReturn]:
+        """Refunds that Stripe is to be asked for again, the longest due first."""
+        rows = self._transport.select(
+            "return_list",
+            filters=[Filter("status", "eq", "pending"), Filter("next_attempt_at", "lte", before)],
+            order=["next_attempt_at.asc", "id.asc"],
+            limit=limit,
+        ).rows
+        return [PaymentReturn.model_validate(row) for row in rows]
+
+    def stripe_payments(self, *, since: datetime, until: datetime) -> list[PaymentHere]:
+        """Our payments that came by Stripe in [since, until)."""
+        return self._stripe_payments(
+            Filter("received_at", "gte", since), Filter("received_at", "lt", until)
+        )
+
+    def stripe_payments_of(self, payment_intents: Iterable[str]) -> list[PaymentHere]:
+        """Those of our payments that have one of Stripe's ids, whenever they came."""
+        wanted = sorted(set(payment_intents))
+        return self._stripe_payments(Filter("payment_intent", "in_", wanted)) if wanted else []
+
+    def _stripe_payments(self, *filters: Filter) -> list[PaymentHere]:
+        rows = self._transport.select("stripe_payment_list", filters=filters, order=["id.asc"]).rows
+        return [PaymentHere.model_validate(row) for row in rows]
+
+    def record_reconciliation(self, *, actor: str, run: Mapping[str, Any]) -> None:
+        """Keep what a look at Stripe found.
+
+        `run` is {id, kind, since, until, applied, differences, equal, detail, error}.
+        """
+        self._call("record_reconciliation", **run, actor=actor)
+
+    def reconciliations(
+        self, *, kind: Literal["events", "payments"] | None = None, limit: int = 20
+    ) -> list[ReconciliationRun]:
+        """The last looks at Stripe, the newest first."""
+        filters = [Filter("kind", "eq", kind)] if kind else []
+        return self._runs(filters, "at.desc", limit)
+
+    def reconciled_until(self) -> datetime | None:
+        """All that Stripe told before this moment is here; None before the first look."""
+        filters = [Filter("kind", "eq", "events"), Filter("error", "eq", "")]
+        runs = self._runs(filters, "until.desc", 1)
+        return runs[0].until if runs else None
+
+    def _runs(self, filters: list[Filter], order: str, limit: int) -> list[ReconciliationRun]:
+        rows = self._transport.select(
+            "reconciliations", filters=filters, order=[order, "id.desc"], limit=limit
+        ).rows
+        return [ReconciliationRun.model_validate(row) for row in rows]

@@ -1,0 +1,75 @@
+"""What Stripe told: each event stored once, with all that it changes in the same transaction."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from services.database.queries.base import Queries, search_filters
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.stripe_events import AppliedEvent, ArrivedBy, EventOutcome, StripeEvent
+
+
+class StripeQueries(Queries):
+    """Events of Stripe and what became of them."""
+
+    def apply_stripe_event(
+        self,
+        *,
+        actor: str,
+        event: Mapping[str, Any],
+        arrived_by: ArrivedBy,
+        effect: Mapping[str, Any] | None = None,
+        outcome: EventOutcome | None = None,
+        detail: str = "",
+        owed: Mapping[str, Any] | None = None,
+    ) -> AppliedEvent:
+        """Store an event and what it means; repeated, it changes nothing.
+
+        `event` is {id, type, created_at, livemode, object_id, payment_intent}. One without an
+        `effect` has an `outcome`: ignored or kept.
+        """
+        answer = self._call(
+            "apply_stripe_event",
+            actor=actor,
+            event=dict(event),
+            arrived_by=arrived_by,
+            effect=effect,
+            outcome=outcome,
+            detail=detail,
+            owed=owed,
+        )
+        return AppliedEvent.model_validate(answer)
+
+    def stripe_events(
+        self,
+        *,
+        text: str = "",
+        outcome: EventOutcome | None = None,
+        arrived_by: ArrivedBy | None = None,
+        payment_id: str | None = None,
+        page: int = 1,
+        page_size: int = 25,
+    ) -> Page[StripeEvent]:
+        """Events, the newest first; `text` finds ids, types, bills and accounts."""
+        filters = search_filters(text)
+        wanted = {"outcome": outcome, "arrived_by": arrived_by, "payment_id": payment_id}
+        filters += [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
+        rows, total = self._page(
+            "stripe_event_list",
+            filters=filters,
+            order=["created_at.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(StripeEvent.model_validate(row) for row in rows), total=total)
+
+    def last_stripe_event_at(self) -> datetime | None:
+        """When the newest event of ours happened, by Stripe's clock; None before the first."""
+        rows = self._transport.select(
+            "stripe_event_list",
+            filters=[Filter("outcome", "neq", "ignored")],
+            order=["created_at.desc"],
+            limit=1,
+        ).rows
+        return StripeEvent.model_validate(rows[0]).created_at if rows else None

@@ -1,0 +1,183 @@
+"""The migrations runner: applies and records supabase/migrations as the Supabase CLI does."""
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import psycopg
+
+from services.database.transports.postgres import as_database_error
+
+FILE_NAME = re.compile(r"(?P<version>\d{14})_(?P<name>.+)\.sql")
+OWN_TRANSACTION = re.compile(r"(?im)^\s*(begin|commit|rollback)(\s+(work|transaction))?\s*;")
+SPACE_AND_ENDS = re.compile(r"[;\s]+")
+
+TAKE_LOCK = "select pg_advisory_xact_lock(hashtext('electricity-billing.migrations'))"
+HISTORY_MISSING = "select to_regclass('supabase_migrations.schema_migrations') is null"
+MAKE_HISTORY = """
+    create schema if not exists supabase_migrations;
+    create table if not exists supabase_migrations.schema_migrations (
+        version text not null primary key, statements text[], name text);
+"""
+READ_HISTORY = "select version, statements from supabase_migrations.schema_migrations"
+RECORD = """
+    insert into supabase_migrations.schema_migrations (version, name, statements)
+    values (%s, %s, %s)
+"""
+
+History = dict[str, list[str] | None]
+
+
+class MigrationError(Exception):
+    """The schema could not be brought up to date; nothing of the failed migration was kept."""
+
+
+class MigrationMisnamed(MigrationError):
+    """A file in the migrations folder is not one that can be ordered."""
+
+
+class MigrationChanged(MigrationError):
+    """A migration was edited after this database applied it."""
+
+
+class MigrationOutOfOrder(MigrationError):
+    """A new migration comes before one that is already applied."""
+
+
+class DatabaseNewerThanCode(MigrationError):
+    """The database has migrations that this version of the program does not know."""
+
+
+class MigrationFailed(MigrationError):
+    """The database refused a migration."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file: its version, its name, and its SQL."""
+
+    version: str
+    name: str
+    text: str
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its ending."""
+        return f"{self.version}_{self.name}"
+
+
+def apply_migrations(dsn: str, folder: Path) -> list[str]:
+    """Apply what is not yet applied, each file in its own transaction; returns the files' stems.
+
+    Any number of processes may do this at once. Raises MigrationError (see its kinds), or a
+    DatabaseError if the database cannot be reached.
+    """
+    migrations = read_migrations(folder)
+    done: list[str] = []
+    try:
+        with psycopg.connect(dsn, connect_timeout=10, autocommit=True) as connection:
+            while (applied := _apply_next(connection, migrations)) is not None:
+                done.append(applied.stem)
+    except psycopg.Error as error:
+        raise as_database_error(error) from error
+    return done
+
+
+def read_migrations(folder: Path) -> list[Migration]:
+    """The migrations of a folder in their order. Raises MigrationMisnamed or MigrationError."""
+    if not folder.is_dir():
+        raise MigrationError(f"There is no folder {folder} with the database's migrations.")
+    migrations = [_read_migration(path) for path in sorted(folder.glob("*.sql"))]
+    for earlier, later in pairwise(migrations):
+        if earlier.version == later.version:
+            raise MigrationMisnamed(
+                f"Two migrations have the version {later.version}: {earlier.name}, {later.name}."
+            )
+    return migrations
+
+
+def _read_migration(path: Path) -> Migration:
+    match = FILE_NAME.fullmatch(path.name)
+    if match is None:
+        raise MigrationMisnamed(
+            f"{path.name} is not a migration's name: it must be 14 digits, _, a name and .sql, "
+            "such as 20250131120000_add_meters.sql."
+        )
+    text = path.read_text(encoding="utf-8")
+    if OWN_TRANSACTION.search(text):
+        raise MigrationError(
+            f"{path.name} holds a begin, commit or rollback of its own. Take it out: each "
+            "migration already runs in one transaction."
+        )
+    return Migration(match["version"], match["name"], text)
+
+
+def _apply_next(
+    connection: psycopg.Connection[tuple[object, ...]], migrations: list[Migration]
+) -> Migration | None:
+    """Apply the first migration that is due, or return None; the lock is the transaction's."""
+    connection.execute("reset all")
+    with connection.transaction():
+        connection.execute(TAKE_LOCK)
+        history = _read_history(connection)
+        _check(history, migrations)
+        due = next((one for one in migrations if one.version not in history), None)
+        if due is not None:
+            _apply(connection, due)
+        return due
+
+
+def _read_history(connection: psycopg.Connection[tuple[object, ...]]) -> History:
+    missing = connection.execute(HISTORY_MISSING).fetchone()
+    if missing is not None and missing[0]:
+        connection.execute(MAKE_HISTORY)
+    rows = connection.execute(READ_HISTORY)
+    return {str(version): statements for version, statements in rows}  # type: ignore[misc]
+
+
+def _check(history: History, migrations: list[Migration]) -> None:
+    unknown = sorted(history.keys() - {one.version for one in migrations})
+    if unknown:
+        raise DatabaseNewerThanCode(
+            f"This database has migrations that this version does not know ({', '.join(unknown)}). "
+            "Use the newer version of the program, or restore a backup made with this one."
+        )
+    newest = max(history, default="")
+    for one in migrations:
+        statements = history.get(one.version)
+        if statements is not None and _essence("".join(statements)) != _essence(one.text):
+            raise MigrationChanged(
+                f"{one.stem}.sql was changed after this database applied it. Put the file back as "
+                "it was, and make the change in a new migration."
+            )
+        if one.version not in history and one.version < newest:
+            raise MigrationOutOfOrder(
+                f"{one.stem}.sql is new but dated before {newest}, which this database already "
+                "has. Give it a later version."
+            )
+
+
+def _essence(text: str) -> str:
+    """What the CLI and we store alike: it splits a file at its semicolons and trims the parts."""
+    return SPACE_AND_ENDS.sub("", text)
+
+
+def _apply(connection: psycopg.Connection[tuple[object, ...]], due: Migration) -> None:
+    try:
+        connection.execute(due.text.encode())
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or error
+        raise MigrationFailed(
+            f"{due.stem}.sql failed{_place(error, due.text)}: {reason}. Nothing of it was kept."
+        ) from error
+    connection.execute(RECORD, [due.version, due.name, [due.text]])
+
+
+def _place(error: psycopg.Error, text: str) -> str:
+    position = error.diag.statement_position
+    if position is None:
+        return ""
+    return f" at line {text.count(chr(10), 0, int(position)) + 1}"

@@ -1,0 +1,171 @@
+"""Room on the disks that hold the data folder and the embedded database, and who hears of it."""
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.integrations.http import OutcomeUnknown
+from services.messages.discord import Discord, plain_note
+
+# A month's work of a small utility, PDFs included, fits into what is left at the first warning.
+LOW_BYTES: Final = 1024**3
+# Postgres needs room for its journal (a file of 16 MB at a time) only to end in good order.
+FULL_BYTES: Final = 64 * 1024**2
+FRESH_SECONDS: Final = 5.0
+_PROBE: Final = b"\0" * 4096
+
+log = logging.getLogger(__name__)
+
+
+class Room(IntEnum):
+    """How much room there is; the larger, the worse."""
+
+    OK = 0
+    LOW = 1
+    FULL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DiskState:
+    """The worst of the disks: how it stands, a word without paths, a sentence for the office."""
+
+    room: Room
+    word: str
+    sentence: str
+
+
+class DiskWatch:
+    """Looks at the disks of some folders, at most once in FRESH_SECONDS; for many threads."""
+
+    def __init__(
+        self, folders: Iterable[Path], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folders = tuple(folders)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._state: DiskState | None = None
+        self._looked_at = 0.0
+
+    def state(self) -> DiskState:
+        """The state of the last seconds: free space, and whether a small file can be written."""
+        with self._lock:
+            now = self._clock()
+            if self._state is None or now - self._looked_at >= FRESH_SECONDS:
+                self._state = max(map(_look, self._volumes()), key=lambda s: s.room)
+                self._looked_at = now
+            return self._state
+
+    def _volumes(self) -> list[Path]:
+        """A folder of each volume; one that does not exist (yet) has its parent's."""
+        found: dict[int, Path] = {}
+        for folder in self._folders:
+            there = next(p for p in (folder, *folder.parents) if p.is_dir())
+            found.setdefault(there.stat().st_dev, there)
+        return list(found.values())
+
+
+@dataclass(frozen=True)
+class DiskCheck:
+    """Says on the Services page how much room there is."""
+
+    watch: DiskWatch
+    name: str = "Disk"
+    configured: bool = True
+
+    def check(self) -> str:
+        """As in services.checks.Check."""
+        state = self.watch.state()
+        if state.room is not Room.OK:
+            raise TemporaryFailure(state.sentence)
+        return state.sentence
+
+
+class DiskWarnings:
+    """Tells the log and the shared Discord channel when a disk gets low, full, and well again."""
+
+    def __init__(self, watch: DiskWatch, *, discord: Discord, address: SecretStr | None) -> None:
+        self._watch = watch
+        self._discord = discord
+        self._address = address
+        self._said = Room.OK
+
+    def look(self) -> None:
+        """Tell what has changed since the last time; what could not be sent is told next time."""
+        state = self._watch.state()
+        if state.room == self._said:
+            return
+        if state.room is Room.OK:
+            log.info("There is room on the disk again. %s", state.sentence)
+        else:
+            log.error("%s", state.sentence)
+        if self._address is not None:
+            title = "There is room on the disk again" if state.room is Room.OK else "Disk"
+            try:
+                self._discord.post(self._address, plain_note(title=title, text=state.sentence))
+            except TemporaryFailure as failure:
+                log.warning("Discord could not be told of the disk: %s", failure)
+                return
+            except (FinalFailure, OutcomeUnknown) as failure:
+                log.warning("Discord could not be told of the disk: %s", failure)
+        self._said = state.room
+
+
+def _look(folder: Path) -> DiskState:
+    try:
+        usage = shutil.disk_usage(folder)
+        # Postgres runs as the same user or a lesser one, so what only root may fill is not room.
+        no_files_left = hasattr(os, "statvfs") and _files_are_used_up(folder)
+        _write(folder)
+    except OSError as error:
+        why = error.strerror or str(error)
+        return DiskState(
+            Room.FULL,
+            f"full: cannot be written ({why})",
+            f"The disk of {folder} cannot be written: {why}. Readings and payments are refused "
+            "until it can. Make room; nothing that was stored is lost.",
+        )
+    free = _in_words(usage.free)
+    if usage.free < FULL_BYTES or no_files_left:
+        left = "no more files can be made" if no_files_left else f"{free} free"
+        return DiskState(
+            Room.FULL,
+            f"full: {left}",
+            f"The disk of {folder} is full: {left}. Readings and payments may be refused. Make "
+            "room; nothing that was stored is lost.",
+        )
+    if usage.free < LOW_BYTES:
+        return DiskState(
+            Room.LOW,
+            f"low: {free} free",
+            f"The disk of {folder} is getting full: {free} of {_in_words(usage.total)} free. Make "
+            f"room before less than {_in_words(FULL_BYTES)} is left.",
+        )
+    return DiskState(Room.OK, "ok", f"{free} of {_in_words(usage.total)} free.")
+
+
+def _files_are_used_up(folder: Path) -> bool:
+    found = os.statvfs(folder)
+    return found.f_files > 0 and found.f_favail == 0
+
+
+def _write(folder: Path) -> None:
+    with tempfile.TemporaryFile(prefix=".room-", dir=folder) as file:
+        file.write(_PROBE)
+        file.flush()
+
+
+def _in_words(size: int) -> str:
+    if size < 1000**3:
+        return f"{size // 1000**2} MB"
+    return f"{size / 1000**3:.1f} GB"

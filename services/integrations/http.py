@@ -1,0 +1,171 @@
+"""JSON requests to services outside: a time limit, no redirects, and three ways to fail."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+
+from services.integrations.failures import FinalFailure, TemporaryFailure
+
+TIMEOUT_SECONDS: Final = 10.0
+LARGEST_ANSWER: Final = 64 * 1024
+_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
+_NOT_SENT: Final = (NewConnectionError, ConnectTimeoutError)
+
+# Its debug log has the path of every request, and a Discord webhook's path is a secret.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+
+
+class ServiceAway(TemporaryFailure):
+    """The service did not do it this time; `retry_after_seconds` is the pause it asked for."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ServiceRefused(FinalFailure):
+    """The service will not do it however often it is asked."""
+
+
+class OutcomeUnknown(Exception):
+    """The request left and no readable answer came: it may or may not have been carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered; `body` is parsed JSON, or None when it is not JSON."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    def field(self, *names: str | int) -> Any:
+        """A value inside the body, by keys and positions; None where there is none."""
+        value = self.body
+        for name in names:
+            try:
+                value = value[name]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+
+def post_json(
+    url: str,
+    *,
+    body: Mapping[str, Any],
+    service: str,
+    token: str | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Answer:
+    """Send `body` once, with `token` as a bearer token; the answer, whatever its status.
+
+    `service` is the name that people know it by. Raises ServiceAway when the request never left,
+    OutcomeUnknown when it left and no whole answer came. No message ever has the address in it.
+    """
+    return _ask(url, service=service, token=token, seconds=timeout_seconds, body=dict(body))
+
+
+def get_json(
+    url: str,
+    *,
+    service: str,
+    token: str | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Answer:
+    """Ask once, changing nothing; raises ServiceAway when no whole answer came."""
+    try:
+        return _ask(url, service=service, token=token, seconds=timeout_seconds)
+    except OutcomeUnknown as error:
+        raise ServiceAway(str(error)) from None
+
+
+def _ask(
+    url: str,
+    *,
+    service: str,
+    token: str | None,
+    seconds: float,
+    body: dict[str, Any] | None = None,
+) -> Answer:
+    deadline = time.monotonic() + seconds
+    try:
+        # A connection of its own: on a kept one that just closed, nobody knows what was sent.
+        with (
+            _session(url) as session,
+            session.request(
+                "GET" if body is None else "POST",
+                url,
+                json=body,
+                auth=_Bearer(token),
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            text = _body(response, service, deadline)
+            return Answer(response.status_code, _parsed(text), response.headers)
+    except (requests.Timeout, requests.ConnectionError, HTTPError) as error:
+        raise _failure(error, service) from None
+    except requests.RequestException:
+        raise ServiceRefused(f"{service} cannot be asked: its address is not usable.") from None
+
+
+class _Bearer(requests.auth.AuthBase):
+    """As `auth`, not as a header, which a .netrc would take the place of."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _session(url: str) -> requests.Session:
+    session = requests.Session()
+    # A proxy of the environment cannot reach this machine's own loopback.
+    session.trust_env = urlsplit(url).hostname not in _LOOPBACK
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    # Without an encoding, 64 kB on the wire are 64 kB in memory.
+    session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
+    return session
+
+
+def _body(response: requests.Response, service: str, deadline: float) -> bytes:
+    body = bytearray()
+    # read1 gives what is there: a byte every few seconds would never run into a read's timeout.
+    while chunk := response.raw.read1(8192, decode_content=False):
+        body += chunk
+        if len(body) > LARGEST_ANSWER or time.monotonic() > deadline:
+            raise OutcomeUnknown(f"{service} did not end its answer.")
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _failure(error: Exception, service: str) -> Exception:
+    """Which of the two it is: nothing left this machine, or nobody knows what became of it."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return ServiceAway(f"{service} could not prove who it is (certificate).")
+    inner = error.args[0] if error.args else None
+    cause = inner.reason if isinstance(inner, MaxRetryError) else inner
+    if isinstance(cause, _NOT_SENT) or isinstance(error, requests.exceptions.ProxyError):
+        return ServiceAway(f"{service} cannot be reached.")
+    if isinstance(error, requests.Timeout):
+        return OutcomeUnknown(f"{service} did not answer in time.")
+    return OutcomeUnknown(f"{service} broke the connection off.")

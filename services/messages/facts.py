@@ -1,0 +1,62 @@
+"""What a message about money says beyond its bill: the payment it thanks for, the correction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Self
+
+from services.quantities.money import Money
+
+# For the occasions that the bill alone tells all about.
+NO_FACTS: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A payment as its thanks tell it; its currency may be another than the bill's."""
+
+    amount: Money
+    on: date
+
+    @classmethod
+    def of(cls, facts: Mapping[str, str]) -> Self:
+        """From {amount_minor, currency, received_on}; raises KeyError, ValueError."""
+        amount = Money(int(facts["amount_minor"]), facts["currency"])
+        return cls(amount, date.fromisoformat(facts["received_on"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Bills made void and those in their place, by reference, and what that comes to.
+
+    `difference` is above 0 when the customer owes more than before.
+    """
+
+    voided: str
+    issued: str
+    difference: Money
+
+    @classmethod
+    def of(cls, facts: Mapping[str, str]) -> Self:
+        """From {voided, issued, difference_minor, currency}; raises KeyError, ValueError."""
+        difference = Money(int(facts["difference_minor"]), facts["currency"])
+        return cls(facts["voided"], facts["issued"], difference)
+
+    @property
+    def size(self) -> Money:
+        """The difference without its direction."""
+        return Money(abs(self.difference.minor), self.difference.currency)
+
+    @property
+    def direction(self) -> str:
+        """ "more", "less" or, for no difference, nothing."""
+        if self.difference.minor == 0:
+            return ""
+        return "more" if self.difference.minor > 0 else "less"
+
+    @property
+    def in_words(self) -> str:
+        """₹12.00 more than before."""
+        if not self.direction:
+            return "the same as before"
+        return f"{self.size.display()} {self.direction} than before"

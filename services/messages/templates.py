@@ -1,0 +1,192 @@
+"""What customers are told of a bill: templates in plain words, and who else may write them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Protocol
+
+from services.database.service import DatabaseService
+from services.messages.facts import NO_FACTS, Correction, Received
+from services.outbox.outbox import StepDone
+from services.quantities.energy import format_kwh
+from services.records.bills import Bill
+from services.records.outbox import TELLS_OF, OwedKind
+
+TEMPLATE: Final = "template"
+LANGUAGE: Final = "en"
+HEADLINES: Final[dict[OwedKind, str]] = {
+    "bill_issued": "Electricity bill",
+    "payment_reminder": "Payment reminder",
+    "overdue_notice": "Payment overdue",
+    "payment_received": "Payment received",
+    "bill_corrected": "Electricity bill corrected",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text for a customer, who wrote it ("template", or a model's name), and a note on why."""
+
+    text: str
+    written_by: str
+    note: str = ""
+
+
+class MessageWriter(Protocol):
+    """Writes what a customer is told on an occasion."""
+
+    def write(
+        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+    ) -> Message:
+        """The message in `language` (an IETF tag) or the nearest there is.
+
+        `facts` tell of the payment or the correction that it is about.
+        """
+        ...
+
+
+def day(value: date) -> str:
+    """A local date: 12 Nov 2026."""
+    return f"{value.day} {value:%b %Y}"
+
+
+def how_to_pay(bill: Bill) -> str:
+    """The link, or the reference for paying at the office."""
+    return bill.payment_url or f"at our office with the reference {bill.reference}"
+
+
+def nothing_to_say(*, bill: Bill, kind: OwedKind) -> str:
+    """Why a customer is told nothing on this occasion by now, or nothing."""
+    if kind == "payment_received":
+        return ""
+    if bill.status == "void":
+        return "the bill is void by now"
+    if kind in ("payment_reminder", "overdue_notice") and bill.balance_minor <= 0:
+        return "the bill is paid by now"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateWriter:
+    """Writes from templates, in English; amounts, dates and links come from bill and facts."""
+
+    utility_name: str
+
+    def write(
+        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+    ) -> Message:
+        """The message of this occasion."""
+        english = language.split("-", maxsplit=1)[0].lower() == LANGUAGE
+        note = "" if english else f"no template in {language}, so in English"
+        return Message(f"{_text(bill, kind, facts)}\n{self.utility_name}", TEMPLATE, note)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteMessage:
+    """Step 11: has the message written, and leaves the facts "text" and "written_by" behind."""
+
+    database: DatabaseService
+    writer: MessageWriter
+
+    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+        """Write it in the customer's language; where there is nothing to say, an empty text."""
+        bill = self.database.bill(bill.id)
+        if reason := nothing_to_say(bill=bill, kind=kind):
+            return StepDone(f"nothing to write: {reason}", facts={"text": "", "reason": reason})
+        contact = self.database.customer_contact(bill.customer_id)
+        message = self.writer.write(bill=bill, kind=kind, language=contact.language, facts=facts)
+        text = f"{message.text}{self._other_bills(facts)}"
+        by = "from a template" if message.written_by == TEMPLATE else f"by {message.written_by}"
+        detail = f"written {by}" + (f" ({message.note})" if message.note else "")
+        return StepDone(detail, facts={"text": text, "written_by": message.written_by})
+
+    def _other_bills(self, facts: Mapping[str, str]) -> str:
+        """The bills of earlier months that were made together with this one."""
+        others = [self.database.bill(bill_id) for bill_id in facts.get(TELLS_OF, "").split()]
+        told = [
+            f"{b.reference}, {day(b.period_start)} to {day(b.period_end)}: "
+            f"{b.money(b.total_minor).display()}."
+            for b in sorted(others, key=lambda b: b.period_start)
+            if b.status != "void"
+        ]
+        return "\n".join(["\nAlso billed:", *told]) if told else ""
+
+
+def _text(bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+    if kind == "payment_received":
+        return _thanks(bill, Received.of(facts))
+    if kind == "bill_corrected":
+        return _corrected(bill, Correction.of(facts))
+    writers = {"bill_issued": _issued, "payment_reminder": _reminder, "overdue_notice": _overdue}
+    return writers[kind](bill)
+
+
+def _issued(bill: Bill) -> str:
+    used = (
+        f"Your electricity bill {bill.reference} is ready. From {day(bill.period_start)} to "
+        f"{day(bill.period_end)} you used {format_kwh(bill.consumption_wh)} kWh. "
+        f"The bill is {bill.money(bill.total_minor).display()}."
+    )
+    if bill.balance_minor <= 0:
+        return f"{used} There is nothing to pay."
+    paid = ""
+    if bill.amount_paid_minor:
+        left = bill.money(bill.balance_minor).display()
+        paid = f" {bill.money(bill.amount_paid_minor).display()} is paid, {left} is left."
+    return f"{used}{paid} Please pay{_by(bill)}.\n{_where(bill)}"
+
+
+def _reminder(bill: Bill) -> str:
+    left = bill.money(bill.balance_minor).display()
+    return (
+        f"A reminder: {left} of your electricity bill {bill.reference} is still to be paid"
+        f"{_by(bill)}. If you have just paid, there is nothing to do.\n{_where(bill)}"
+    )
+
+
+def _overdue(bill: Bill) -> str:
+    left = bill.money(bill.balance_minor).display()
+    due = f" was due on {day(bill.due_date)} and" if bill.due_date else ""
+    return (
+        f"{left} of your electricity bill {bill.reference}{due} has not been paid. Please pay now. "
+        f"If you cannot pay at once, please talk to us.\n{_where(bill)}"
+    )
+
+
+def _thanks(bill: Bill, received: Received) -> str:
+    thanks = (
+        f"Thank you: we have received your payment of {received.amount.display()} "
+        f"on {day(received.on)}."
+    )
+    if bill.status == "void":
+        return f"{thanks} Your electricity bill {bill.reference} is void: the money stays with you."
+    if bill.balance_minor <= 0:
+        return f"{thanks} Your electricity bill {bill.reference} is paid."
+    return f"{thanks} {_left(bill)}"
+
+
+def _corrected(bill: Bill, correction: Correction) -> str:
+    said = (
+        f"We have corrected your electricity bills. {correction.voided} no longer holds; instead: "
+        f"{correction.issued}. Together that is {correction.in_words}. What you have paid still "
+        "counts."
+    )
+    left = _left(bill) if bill.balance_minor > 0 else "There is nothing to pay."
+    return f"{said} {left}"
+
+
+def _left(bill: Bill) -> str:
+    left = bill.money(bill.balance_minor).display()
+    return (
+        f"{left} of your electricity bill {bill.reference} is left to pay{_by(bill)}."
+        f"\n{_where(bill)}"
+    )
+
+
+def _by(bill: Bill) -> str:
+    return f" by {day(bill.due_date)}" if bill.due_date else ""
+
+
+def _where(bill: Bill) -> str:
+    # On a line of its own: a full stop after a link can become part of it.
+    return f"Pay {'here: ' if bill.payment_url else ''}{how_to_pay(bill)}"

@@ -1,0 +1,271 @@
+"""Template messages over WhatsApp's Business Cloud API.
+
+WhatsApp lets a business write freely only within 24 hours of a customer's own message. Ours begin
+the conversation, so they are always templates, which the utility has approved there beforehand.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import phonenumbers
+from pydantic import SecretStr
+
+from services.integrations.http import (
+    TIMEOUT_SECONDS,
+    Answer,
+    OutcomeUnknown,
+    ServiceAway,
+    ServiceRefused,
+    get_json,
+    post_json,
+)
+from services.messages.facts import NO_FACTS, Correction, Received
+from services.messages.templates import day, how_to_pay
+from services.records.bills import Bill
+from services.records.outbox import TELLS_OF, OwedKind
+
+GRAPH_URL: Final = "https://graph.facebook.com"
+GRAPH_VERSION: Final = "v25.0"
+BODY_LIMIT: Final = 1024
+
+_WITH_COUNTRY: Final = re.compile(r"\+[0-9\s()./\-\u2010-\u2015]+")
+
+
+class InvalidPhone(ValueError):
+    """The number is not written so that the whole world would dial the same telephone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template as it must be approved at WhatsApp (category "utility"), its {{1}} … filled in.
+
+    1 the bill's reference, 2 its period, 3 the amount to pay, 4 the due date, 5 how to pay. Of
+    thanks: 1 the amount paid, 2 when, 3 the bill's reference, 4 what is left to pay, 5 how to pay.
+    Of a correction: 1 the bills that no longer hold, 2 those in their place, 3 the difference, 4
+    what is left to pay of the last one, 5 its due date, 6 how to pay.
+    """
+
+    name: str
+    body: str
+
+    def filled(self, parameters: Sequence[str]) -> str:
+        """The text as the customer reads it."""
+        text = self.body
+        for number, value in enumerate(parameters, start=1):
+            text = text.replace(f"{{{{{number}}}}}", value)
+        return text
+
+
+TEMPLATES: Final[dict[OwedKind, Template]] = {
+    "bill_issued": Template(
+        "electricity_bill_issued",
+        "Your electricity bill {{1}} for {{2}} is ready.\n"
+        "To pay: {{3}}, due {{4}}.\nPay {{5}}\nThank you.",
+    ),
+    "payment_reminder": Template(
+        "electricity_payment_reminder",
+        "A reminder of your electricity bill {{1}} for {{2}}.\n"
+        "To pay: {{3}}, due {{4}}.\nPay {{5}}\nIf you have just paid, there is nothing to do.",
+    ),
+    "overdue_notice": Template(
+        "electricity_payment_overdue",
+        "Your electricity bill {{1}} for {{2}} is overdue.\n"
+        "To pay: {{3}}, was due {{4}}.\nPay {{5}}\nIf you cannot pay at once, please talk to us.",
+    ),
+    "payment_received": Template(
+        "electricity_payment_received",
+        "Thank you: we have received your payment of {{1}} on {{2}}.\n"
+        "Left to pay of your electricity bill {{3}}: {{4}}.\nPay {{5}}\nThank you.",
+    ),
+    "bill_corrected": Template(
+        "electricity_bill_corrected",
+        "We have corrected your electricity bills. {{1}} no longer holds; instead: {{2}}. "
+        "Together that is {{3}}.\nTo pay: {{4}}, due {{5}}.\nPay {{6}}\n"
+        "What you have paid still counts.",
+    ),
+}
+
+# Of the published list, those that pass by themselves; all others need a person. The code decides,
+# not the HTTP status: a missing permission (3) comes as a 500, a rate limit (4) as a 400.
+TEMPORARY_CODES: Final = frozenset(
+    (
+        1,  # unknown, possibly a fault of the server
+        2,  # service down or overloaded
+        4,  # too many calls of this app
+        80007,  # too many calls of this account
+        130429,  # too many messages of this number
+        131000,  # something went wrong
+        131016,  # service unavailable
+        131056,  # too many messages to this customer
+        131057,  # account in maintenance
+        133004,  # server temporarily unavailable
+        133015,  # number deleted a moment ago: wait some minutes
+    )
+)
+_WHAT_TO_DO: Final = {
+    0: "the access is not accepted: check WHATSAPP_TOKEN",
+    3: "the access lacks a permission: check WHATSAPP_TOKEN",
+    10: "the access lacks a permission: check WHATSAPP_TOKEN",
+    190: "the access has expired: make a new WHATSAPP_TOKEN",
+    33: "the sending number is gone: check WHATSAPP_PHONE_NUMBER_ID",
+    368: "the account is blocked for a breach of WhatsApp's policy",
+    131021: "the customer's number is our own",
+    131026: "the number cannot be reached on WhatsApp",
+    131030: "the number is not on the test account's list",
+    131031: "the account is locked",
+    131042: "WhatsApp's own bill is not paid: look at the payment settings there",
+    131047: "more than 24 hours since the customer wrote",
+    131048: "too many messages were reported as spam",
+    131049: "WhatsApp chose not to deliver it",
+    131050: "the customer stopped such messages",
+    132000: "the template has another number of parameters",
+    132001: "there is no such approved template in this language",
+    132005: "the filled template is too long",
+    132007: "the template breaks WhatsApp's rules",
+    132012: "the template's parameters are of another form",
+    132015: "the template is paused for low quality",
+    132016: "the template is disabled for low quality",
+    133010: "the sending number is not registered",
+}
+
+
+def e164(text: str) -> str:
+    """A number as E.164 (+919876543210), without the 0 that is dialled at home alone: +254 (0)712….
+
+    Raises InvalidPhone without a + and country code, since guessing one would write to a stranger,
+    and for a number that its country does not have.
+    """
+    written = text.strip()
+    if not written:
+        raise InvalidPhone("is empty.")
+    wrong = InvalidPhone("is not a number with its country code, such as +91 98765 43210.")
+    if not _WITH_COUNTRY.fullmatch(written):
+        raise wrong
+    try:
+        number = phonenumbers.parse(written)
+    except phonenumbers.NumberParseException:
+        raise wrong from None
+    if not phonenumbers.is_possible_number(number):
+        raise wrong
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def masked(number: str) -> str:
+    """Enough of a number to recognise it: +91…3210."""
+    return f"{number[:3]}…{number[-4:]}"
+
+
+def parameters(bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS) -> tuple[str, ...]:
+    """What fills the template of a kind, in its order."""
+    left = bill.money(max(bill.balance_minor, 0)).display()
+    due = day(bill.due_date) if bill.due_date else "on receipt"
+    how = how_to_pay(bill) if bill.balance_minor > 0 else "nothing now"
+    if kind == "payment_received":
+        paid = Received.of(facts)
+        return (paid.amount.display(), day(paid.on), bill.reference, left, how)
+    if kind == "bill_corrected":
+        correction = Correction.of(facts)
+        return (correction.voided, correction.issued, correction.in_words, left, due, how)
+    period = f"{day(bill.period_start)} – {day(bill.period_end)}"
+    others = len(facts.get(TELLS_OF, "").split())
+    also = f" (and {others} earlier bill{'' if others == 1 else 's'})" if others else ""
+    return (f"{bill.reference}{also}", period, left, due, how)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatsApp:
+    """Sends templates from one business number; may be called by many threads.
+
+    `languages` are those in which the templates are approved; the first serves all others.
+    """
+
+    token: SecretStr
+    phone_number_id: str
+    base_url: str = GRAPH_URL
+    timeout_seconds: float = TIMEOUT_SECONDS
+    languages: tuple[str, ...] = ("en",)
+
+    def send(
+        self, *, to: str, template: Template, parameters: Sequence[str], language: str, row_id: str
+    ) -> str:
+        """Send a template to an E.164 number; WhatsApp's id of the message, which it accepted.
+
+        `row_id` is our own id of the message, which its delivery reports will carry. Raises
+        ServiceAway, ServiceRefused, and OutcomeUnknown when nobody knows whether it left: the API
+        has no idempotency key.
+        """
+        answer = post_json(
+            f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}/messages",
+            body={
+                "messaging_product": "whatsapp",
+                "recipient_type": "individual",
+                "to": to,
+                "type": "template",
+                "template": self._template(template, parameters, language),
+                "biz_opaque_callback_data": row_id,
+            },
+            service="WhatsApp",
+            token=self.token.get_secret_value(),
+            timeout_seconds=self.timeout_seconds,
+        )
+        return _message_id(answer)
+
+    def check(self) -> str:
+        """Ask for our number, sending nothing; a sentence. Raises ServiceAway, ServiceRefused."""
+        answer = get_json(
+            f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}?fields=id",
+            service="WhatsApp",
+            token=self.token.get_secret_value(),
+            timeout_seconds=self.timeout_seconds,
+        )
+        if answer.field("id") == self.phone_number_id:
+            return "It answers and knows our number."
+        if 200 <= answer.status < 300:
+            raise ServiceRefused("WhatsApp answered, but not with our number.")
+        raise _error(answer)
+
+    def _template(
+        self, template: Template, parameters: Sequence[str], language: str
+    ) -> dict[str, Any]:
+        spoken = language if language in self.languages else language.split("-", maxsplit=1)[0]
+        code = spoken if spoken in self.languages else self.languages[0]
+        texts = [{"type": "text", "text": _one_line(value)} for value in parameters]
+        return {
+            "name": template.name,
+            "language": {"code": code.replace("-", "_")},
+            "components": [{"type": "body", "parameters": texts}],
+        }
+
+
+def _one_line(value: str) -> str:
+    """A parameter as WhatsApp takes it: no line breaks, tabs or runs of spaces."""
+    return " ".join(value.split())[:BODY_LIMIT]
+
+
+def _message_id(answer: Answer) -> str:
+    if 200 <= answer.status < 300:
+        found = answer.field("messages", 0, "id")
+        if isinstance(found, str) and found:
+            return found
+        raise OutcomeUnknown(f"WhatsApp answered {answer.status}, but not with the message.")
+    raise _error(answer)
+
+
+def _error(answer: Answer) -> ServiceAway | ServiceRefused:
+    code = answer.field("error", "code")
+    if not isinstance(code, int):
+        if answer.status == 429 or answer.status >= 500:
+            return ServiceAway(f"WhatsApp answered {answer.status}.")
+        return ServiceRefused(f"WhatsApp refused ({answer.status}).")
+    if code in TEMPORARY_CODES or (code not in _WHAT_TO_DO and answer.status in {429, 503}):
+        return ServiceAway(f"WhatsApp cannot do it just now (code {code}).")
+    return ServiceRefused(f"WhatsApp refused: {_reason(code)} (code {code}).")
+
+
+def _reason(code: int) -> str:
+    """In our words: WhatsApp's own may quote the customer's number."""
+    if 200 <= code <= 299:
+        return _WHAT_TO_DO[10]
+    return _WHAT_TO_DO.get(code, "see WhatsApp's list of errors")

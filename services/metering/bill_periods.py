@@ -1,0 +1,202 @@
+"""How long a bill may be, and at which reads a long time becomes several bills.
+
+Slab limits and amounts per bill are made for a number of days, which a tariff may state as its
+`billing_period`. Where reads were taken at the turn of the months, a long time is billed by month,
+as the monthly job would have billed it each month.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Protocol, Self, TypeVar
+
+from services.metering.validation import LONGEST_USUAL_PERIOD_DAYS
+from services.quantities.period import Period, next_month
+from services.tariffs import (
+    Charge,
+    DemandCharge,
+    EnergyCharge,
+    FixedCharge,
+    MinimumCharge,
+    Tariff,
+)
+
+# A read so many days from the 1st of a month is one of the month's end.
+MONTH_END_DAYS: Final = 3
+# What one month's bill may have where the tariff does not say.
+LONGEST_MONTH_DAYS: Final = 35
+_USUAL_DAYS: Final = 30
+_DAYS_OF_NEXT_MONTH: Final = 31
+
+
+class DatedRead(Protocol):
+    """A read with its local date."""
+
+    @property
+    def read_on(self) -> date:
+        """Local date."""
+        ...
+
+
+AnyRead = TypeVar("AnyRead", bound=DatedRead)
+
+
+@dataclass(frozen=True, slots=True)
+class BillLength:
+    """The days of a bill under a tariff: `most` is None where its length does not matter.
+
+    `month` is the longest that is still billed as one month; with `scaled` the tariff has a rule
+    for longer ones. `waits_below` is None unless a bill of fewer days may wait for the next read.
+    """
+
+    most: int | None
+    month: int
+    waits_below: int | None = None
+    usual: int = _USUAL_DAYS
+    stated: str = ""
+    scaled: bool = False
+
+    @classmethod
+    def of(cls, tariff: Tariff) -> Self:
+        """What a tariff states; else 62 days at most where a longer bill would be another one."""
+        rule = tariff.billing_period
+        if rule is None:
+            most = LONGEST_USUAL_PERIOD_DAYS if _depends_on_length(tariff) else None
+            return cls(most, LONGEST_MONTH_DAYS)
+        return cls(
+            most=rule.max_days,
+            month=rule.max_days,
+            waits_below=rule.min_days,
+            usual=rule.usual_days or (rule.min_days + rule.max_days) // 2,
+            stated=f"{rule.min_days} to {rule.max_days} days",
+            scaled=rule.beyond == "scale",
+        )
+
+    def is_too_short(self, days: int, *, shortest: int) -> bool:
+        """Whether a bill of so many days is left to the next read.
+
+        It has fewer than `shortest`, or fewer than the tariff states and a month more is still
+        within it.
+        """
+        below = self.waits_below
+        waits = below is not None and days < below and days + _DAYS_OF_NEXT_MONTH <= self.month
+        return days < shortest or waits
+
+
+def why_held(tariffs: Sequence[Tariff], period: Period) -> str:
+    """Why a bill of this length is not issued before a person has looked at it, or nothing."""
+    for tariff in tariffs:
+        length = BillLength.of(tariff)
+        if length.most is not None and period.days > length.most and not length.scaled:
+            made_for = length.stated or f"at most {length.most} days"
+            return (
+                f"The bill covers {period.days} days; tariff {tariff.code} is made for {made_for}."
+            )
+    return ""
+
+
+def closing_reads(
+    *,
+    opening: AnyRead,
+    between: Sequence[AnyRead],
+    closing: AnyRead,
+    length_on: Callable[[date], BillLength],
+    shortest: int,
+    however_short: bool = False,
+) -> list[AnyRead]:
+    """The reads at which the bills from one read to another end, in order.
+
+    `between` are the accepted reads in order of time. What is longer than a month is billed up to
+    each month-end read: the one closest to the 1st, at most 3 days from it. What is then still
+    longer than its tariff allows ends at whichever reads make bills of an allowed length. The last
+    read ends none where it would be too short a bill, unless `however_short`.
+    """
+    between = [read for read in between if opening.read_on < read.read_on < closing.read_on]
+    ends: list[AnyRead] = []
+    start = opening
+    for read in _month_ends(opening, between, closing):
+        length = length_on(start.read_on)
+        if _days(start, closing) <= length.month:
+            break
+        if not length.is_too_short(_days(start, read), shortest=shortest):
+            ends.append(read)
+            start = read
+    ends = _with_long_ones_split(opening, [*ends, closing], between, length_on)
+    start = ends[-2] if len(ends) > 1 else opening
+    length = length_on(start.read_on)
+    too_short = length.is_too_short(_days(start, closing), shortest=shortest)
+    return ends[:-1] if too_short and not however_short else ends
+
+
+def _month_ends(
+    opening: AnyRead, between: Sequence[AnyRead], closing: AnyRead
+) -> Iterator[AnyRead]:
+    """The read of each month's end, where it is neither the opening nor the closing one."""
+    turn = next_month(opening.read_on)
+    while turn <= closing.read_on:
+        reads = [opening, *between, closing]
+        near = [read for read in reads if abs((read.read_on - turn).days) <= MONTH_END_DAYS]
+        closest = min(near, key=lambda read: abs((read.read_on - turn).days), default=None)
+        if closest is not None and closest is not opening and closest is not closing:
+            yield closest
+        turn = next_month(turn)
+
+
+def _with_long_ones_split(
+    opening: AnyRead,
+    ends: Sequence[AnyRead],
+    between: Sequence[AnyRead],
+    length_on: Callable[[date], BillLength],
+) -> list[AnyRead]:
+    found: list[AnyRead] = []
+    start = opening
+    for end in ends:
+        most = length_on(start.read_on).most
+        if most is not None and _days(start, end) > most:
+            found += _split(start, end, between, length_on)
+        found.append(end)
+        start = end
+    return found
+
+
+def _split(
+    start: AnyRead,
+    end: AnyRead,
+    between: Sequence[AnyRead],
+    length_on: Callable[[date], BillLength],
+) -> Iterator[AnyRead]:
+    """Reads at about a month from each other, as far as there are any."""
+    while True:
+        length = length_on(start.read_on)
+        least = length.waits_below or _USUAL_DAYS - MONTH_END_DAYS
+        fitting = [
+            read
+            for read in between
+            if least <= _days(start, read) <= length.month and read.read_on < end.read_on
+        ]
+        if _days(start, end) <= length.month or not fitting:
+            return
+        from_usual = [(abs(_days(start, read) - length.usual), read.read_on) for read in fitting]
+        start = fitting[from_usual.index(min(from_usual))]
+        yield start
+
+
+def _days(start: DatedRead, end: DatedRead) -> int:
+    return (end.read_on - start.read_on).days
+
+
+def _depends_on_length(tariff: Tariff) -> bool:
+    return any(map(_is_of_one_length, tariff.charges))
+
+
+def _is_of_one_length(charge: Charge) -> bool:
+    """Whether a charge for two months together is another than for each of them."""
+    if charge.at_most or (charge.when and charge.when.per):
+        return True
+    if isinstance(charge, EnergyCharge):
+        return charge.slabs is not None or charge.period_slabs is not None
+    if isinstance(charge, FixedCharge):
+        return charge.per == "bill" or charge.proration == "none"
+    if isinstance(charge, MinimumCharge):
+        return charge.per != "year"
+    return isinstance(charge, DemandCharge)

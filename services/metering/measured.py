@@ -1,0 +1,146 @@
+"""What a meter measured between two reads: its registers, its intervals, and its earlier bills."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from fractions import Fraction
+from typing import Final, Self
+from zoneinfo import ZoneInfo
+
+from services.metering.past_bills import PastBills
+from services.metering.register_arithmetic import consumption_wh, is_a_fall
+from services.metering.registers import measure_of
+from services.quantities.energy import format_kwh
+from services.quantities.money import round_half_up
+from services.quantities.period import Period
+from services.rating import UnableToPriceBill
+from services.records.bills import PricingFacts
+from services.records.readings import IntervalDay, Read, Register
+
+_DAY: Final = timedelta(days=1)
+
+
+class RegisterFell(UnableToPriceBill):
+    """A register is more than half a turn below an earlier read, and nobody said it rolled over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metering:
+    """Energy in Wh and maxima in W, after the multiplier, over the local days of a bill.
+
+    `counted` and `maxima` are by register. `days` are its intervals, empty unless they fill the
+    period; `hints` say why something is not known that a tariff may ask for.
+    """
+
+    period: Period
+    wh: int
+    register: Register
+    registers: Mapping[str, Mapping[str, int]]
+    counted: Mapping[str, int]
+    maxima: Mapping[str, int]
+    days: Sequence[IntervalDay]
+    zone: ZoneInfo
+    past: PastBills
+    hints: tuple[str, ...] = ()
+
+    @classmethod
+    def between(
+        cls,
+        *,
+        opening: Read,
+        closing: Read,
+        register: Register,
+        facts: PricingFacts,
+        zone: ZoneInfo,
+    ) -> Self:
+        """What was measured between two reads. Raises RegisterFell, EmptyPeriod."""
+        period = Period(opening.read_on, closing.read_on)
+        before = {**opening.registers, **facts.opening_registers}
+        counters = [name for name in closing.registers if not measure_of(name).is_maximum]
+        rolled_over = closing.rolled_over or facts.rolled_over
+        counted = {
+            name: _counted(register, name, before[name], closing.registers[name], rolled_over)
+            for name in counters
+            if name in before
+        }
+        maxima = _maxima(register, (*facts.between, closing.registers))
+        days, gaps = _whole_days(facts.intervals, period)
+        return cls(
+            period=period,
+            wh=_counted(register, "", opening.register_wh, closing.register_wh, rolled_over),
+            register=register,
+            registers={
+                name: {"opening": before[name], "closing": closing.registers[name], "used": used}
+                for name, used in counted.items()
+            }
+            | {name: {"maximum": watts} for name, watts in maxima.items()},
+            counted=counted,
+            maxima=maxima,
+            days=days,
+            zone=zone,
+            past=PastBills(facts.past),
+            hints=(*(_not_at_opening(n, opening) for n in counters if n not in before), *gaps),
+        )
+
+
+def _used(register: Register, opening_wh: int, closing_wh: int) -> int:
+    return consumption_wh(
+        opening_wh=opening_wh,
+        closing_wh=closing_wh,
+        dials=register.dials,
+        multiplier_milli=register.multiplier_milli,
+    )
+
+
+def _counted(
+    register: Register, name: str, opening_wh: int, closing_wh: int, rolled_over: bool
+) -> int:
+    """What a register counted; `name` is empty for the total. Raises RegisterFell."""
+    used = _used(register, opening_wh, closing_wh)
+    fell = is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=register.dials)
+    if not fell or rolled_over:
+        return used
+    unit = measure_of(name).unit if name else "kWh"
+    raise RegisterFell(
+        f"The register{name and f' {name}'} fell from {format_kwh(opening_wh)} to "
+        f"{format_kwh(closing_wh)} {unit}. A person must correct a reading, or say that the "
+        f"register rolled over: that would bill {format_kwh(used)} {unit}."
+    )
+
+
+def _maxima(register: Register, reads: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """The highest of the maxima that were read, each reset at its read."""
+    highest: dict[str, int] = {}
+    for registers in reads:
+        for name, value in registers.items():
+            if measure_of(name).is_maximum:
+                watts = round_half_up(Fraction(value * register.multiplier_milli, 1000))
+                highest[name] = max(highest.get(name, 0), watts)
+    # What the last read does not have any more was taken off the register.
+    return {name: watts for name, watts in highest.items() if name in reads[-1]}
+
+
+def _whole_days(
+    days: Sequence[IntervalDay], period: Period
+) -> tuple[Sequence[IntervalDay], tuple[str, ...]]:
+    """The intervals of a period if there are all of them, and else why they are of no use."""
+    if not days:
+        return (), ()
+    if len({day.minutes for day in days}) > 1:
+        return (), ("Its intervals are not of one length within the period.",)
+    if len(days) == period.days:
+        return days, ()
+    there = {day.day for day in days}
+    wanted = (period.start + _DAY * n for n in range(period.days))
+    first = next(day for day in wanted if day not in there)
+    lack = f"{period.days - len(days)} of {period.days} days, such as {_day(first)}"
+    return (), (f"Its intervals lack {lack}.",)
+
+
+def _not_at_opening(name: str, opening: Read) -> str:
+    where = f"the read of {_day(opening.read_on)}, where the bill opens"
+    return f"The register {name} has no value in {where}."
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"

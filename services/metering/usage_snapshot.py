@@ -1,0 +1,97 @@
+"""What a bill was priced from, as it is kept beside the bill: to JSON, and back to one usage."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import date
+from typing import Any, Final
+
+from services.metering.measured import Metering
+from services.rating import Part, Usage
+
+_PEAKS: Final = ("peak_w", "peak_va", "peak_var")
+_PAST_PEAKS: Final = ("past_peaks_w", "past_peaks_va", "past_peaks_var")
+_NO_USE: Final = Usage(wh=0)
+_USAGE: Final = {field.name: getattr(_NO_USE, field.name) for field in fields(Usage)}
+# What each part of a bill has of its own; the rest is the same in all of them.
+_ADDED: Final = ("wh", "export_wh", "vah", "varh", "carried_minor")
+_ADDED_BY_PERIOD: Final = ("by_period", "export_by_period", "vah_by_period")
+_HIGHEST_BY_PERIOD: Final = ("peak_w_by_period", "peak_va_by_period")
+
+
+def usage_json(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] | None:
+    """What a bill is priced from, as it is kept: integers, without what there is none of.
+
+    None where that was the total alone. A bill in parts has the highest peaks, and each part.
+    """
+    written = [without_defaults(part.usage) for part in parts]
+    if len(parts) > 1 and any(one.keys() - {"wh"} for one in written):
+        peaks = {name for one in written for name in one if name in _PEAKS}
+        days = (part.period for part in parts)
+        kept: dict[str, Any] = {
+            "wh": metering.wh,
+            "parts": [
+                {"start": d.start.isoformat(), "end": d.end.isoformat(), **one}
+                for d, one in zip(days, written, strict=True)
+            ],
+        }
+        kept |= {name: max(one.get(name, 0) for one in written) for name in peaks}
+    else:
+        kept = {"wh": metering.wh} if len(parts) > 1 else written[0]
+    if metering.registers:
+        kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
+    return kept if kept.keys() - {"wh"} else None
+
+
+def kept_usage(kept: Mapping[str, Any]) -> Usage:
+    """The usage that was kept of a bill; of a bill in parts, what all its parts come to.
+
+    How a total was used before a date within the bill is not known of parts together.
+    """
+    parts = kept.get("parts")
+    if not parts:
+        return _read(kept)
+    usages = [_read(part) for part in parts]
+    merged = {name: getattr(usages[-1], name) for name in _USAGE}
+    each = {name: [getattr(usage, name) for usage in usages] for name in _USAGE}
+    merged |= {name: _if_known(sum, each[name]) for name in _ADDED}
+    merged |= {name: _if_known(max, each[name]) for name in _PEAKS}
+    merged |= {name: _by_period(sum, each[name]) for name in _ADDED_BY_PERIOD}
+    merged |= {name: _by_period(max, each[name]) for name in _HIGHEST_BY_PERIOD}
+    return Usage(**merged | {"wh_before": {}})
+
+
+def without_defaults(usage: Usage) -> dict[str, Any]:
+    """A usage as JSON, without what there is none of."""
+    kept = {name: getattr(usage, name) for name in _USAGE if getattr(usage, name) != _USAGE[name]}
+    if usage.wh_before:
+        kept["wh_before"] = {day.isoformat(): wh for day, wh in usage.wh_before.items()}
+    return {"wh": usage.wh} | kept
+
+
+def _read(kept: Mapping[str, Any]) -> Usage:
+    found = {name: kept[name] for name in _USAGE if name in kept}
+    found |= {name: tuple(found[name]) for name in _PAST_PEAKS if name in found}
+    if "wh_before" in found:
+        before = found["wh_before"].items()
+        found["wh_before"] = {date.fromisoformat(day): wh for day, wh in before}
+    return Usage(**found)
+
+
+def _if_known(combine: Any, values: Sequence[int | None]) -> int | None:
+    return None if None in values else int(combine(values))
+
+
+def _by_period(combine: Any, parts: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, Any]:
+    """The calendars that all parts have, period by period."""
+    return {
+        calendar: {
+            period: combine(part[calendar].get(period, 0) for part in parts)
+            for period in _names(part[calendar] for part in parts)
+        }
+        for calendar in parts[0]
+        if all(calendar in part for part in parts)
+    }
+
+
+def _names(parts: Iterable[Mapping[str, int]]) -> list[str]:
+    return list(dict.fromkeys(name for part in parts for name in part))

@@ -1,0 +1,81 @@
+"""The thirteen steps of the main story: their names, their order, and how each came out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.records.outbox import OwedKind, StepStatus
+
+STEP_NAMES = {
+    1: "Reading submitted",
+    2: "Reading received",
+    3: "Sign-in verified",
+    4: "Past readings looked up",
+    5: "Reading validated",
+    6: "Bill calculated",
+    7: "Reading and bill stored",
+    8: "Saved to the graph",
+    9: "Payment link created",
+    10: "Bill updated with the link",
+    11: "Message written",
+    12: "Message sent",
+    13: "Notification logged",
+}
+
+# Owed after the commit at step 7, by the occasion; each step with the one that must end before it.
+OWED_STEPS: dict[OwedKind, tuple[int, ...]] = {
+    "bill_issued": (8, 9, 10, 11, 12, 13),
+    "payment_reminder": (11, 12, 13),
+    "overdue_notice": (11, 12, 13),
+    "payment_received": (11, 12, 13),
+    "balance_changed": (8, 9, 10),
+    "bill_corrected": (11, 12, 13),
+}
+# Those that write to the customer.
+MESSAGE_STEPS = (11, 12, 13)
+COMES_AFTER = {10: 9, 12: 11, 13: 12}
+
+FINAL: frozenset[StepStatus] = frozenset({"done", "skipped", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """How one step came out; `detail` is a phrase that a person understands."""
+
+    step: int
+    status: StepStatus
+    detail: str = ""
+
+    @property
+    def name(self) -> str:
+        """The step's name as pages and the API show it."""
+        return STEP_NAMES[self.step]
+
+
+Progress = Callable[[StepOutcome], None]
+
+
+def unobserved(_: StepOutcome) -> None:
+    """A progress listener for those who only want the answer."""
+
+
+class StepLog:
+    """Collects outcomes in order and tells a listener of each, as it begins and as it ends."""
+
+    def __init__(self, listener: Progress = unobserved) -> None:
+        self._listener = listener
+        self.outcomes: list[StepOutcome] = []
+
+    def begin(self, step: int) -> None:
+        """Tell the listener that a step is under way."""
+        self._listener(StepOutcome(step, "running"))
+
+    def end(self, step: int, status: StepStatus, detail: str = "") -> None:
+        """Keep how a step came out, the newest when it ran twice, and tell the listener."""
+        outcome = StepOutcome(step, status, detail)
+        self.outcomes = [o for o in self.outcomes if o.step != step] + [outcome]
+        self._listener(outcome)
+
+    def skip(self, *steps: int, because: str) -> None:
+        """End steps that will not be taken."""
+        for step in steps:
+            self.end(step, "skipped", because)

@@ -1,0 +1,243 @@
+"""The cash desk: money that customers bring to the office, and deposits."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from services.database.errors import NotFound
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+from services.outbox.outbox import OwedSteps
+from services.payments.entry_forms import (
+    AmountEntry,
+    InvalidEntry,
+    PaymentEntry,
+    amount_above_zero,
+    check_received_on,
+    check_reference,
+    parse_entry,
+)
+from services.quantities.money import Money
+from services.quantities.period import local_date
+from services.records.bills import Bill
+from services.records.ledger import Account, Allocation, Book, Payment
+
+Json = dict[str, Any]
+
+TWICE_WITHIN = timedelta(days=2)
+AT_MOST_FOUND = 8
+_BILL_NUMBER: Final = re.compile(r"INV[-\s]*0*([0-9]{1,15})", re.IGNORECASE)
+_INSTEAD: Final = "To give money back, refund or reverse the payment it came with."
+
+
+class LooksLikeTwice(Exception):
+    """A payment just like this one was entered already; `alike` has it. It may be meant."""
+
+    def __init__(self, alike: tuple[Payment, ...]) -> None:
+        super().__init__("A payment just like this one is there already.")
+        self.alike = alike
+
+
+@dataclass(frozen=True, slots=True)
+class Payers:
+    """Who may be meant by what somebody typed, and the bill if it named one."""
+
+    accounts: tuple[Account, ...]
+    bill: Bill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A payment as it is stored, and what it paid."""
+
+    payment: Payment
+    paid: tuple[Allocation, ...]
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CashDesk:
+    """Takes payments and deposits. Each change is an administrator's, under an id of the form's.
+
+    The same id again is the same payment, however often it is sent. `now` is in UTC.
+    """
+
+    database: DatabaseService
+    owed_steps: OwedSteps
+    zone: ZoneInfo
+    # Of an account that has no meter and no money yet.
+    currency: str
+
+    def find(self, text: str, *, principal: Principal) -> Payers:
+        """Who pays: by a bill's number (INV-000117), an account number, or words of a name.
+
+        Raises NotFound when there is nobody, and InvalidEntry for nothing at all.
+        """
+        require(principal, Role.ADMIN)
+        text = " ".join(text.split())
+        if not text:
+            raise InvalidEntry("Type a bill's number, an account number or a name.")
+        if named := _BILL_NUMBER.fullmatch(text):
+            return self._of_bill(int(named[1]))
+        try:
+            return Payers((self.database.account_numbered(text),))
+        except NotFound:
+            found = self.database.accounts(text=text, page_size=AT_MOST_FOUND).items
+        if found:
+            return Payers(found)
+        if text.isascii() and text.isdigit() and len(text) < 16:
+            return self._of_bill(int(text))
+        raise NotFound("EB404", f"Nobody is found by {text[:60]!r}.")
+
+    def record_payment(
+        self,
+        *,
+        payment_id: str,
+        body: Mapping[str, Any],
+        principal: Principal,
+        now: datetime,
+        customer_id: str | None = None,
+        bill_id: str | None = None,
+        confirmed: bool = False,
+    ) -> Receipt:
+        """Count a payment for a customer, or for a bill; `body` is a PaymentEntry's fields.
+
+        Raises InvalidEntry, NotFound, IllegalChange, and LooksLikeTwice unless it is `confirmed`.
+        """
+        require(principal, Role.ADMIN)
+        bill = self.database.bill(bill_id) if bill_id else None
+        payer = self.database.account(bill.customer_id if bill else str(customer_id))
+        entry = parse_entry(PaymentEntry, body)
+        if entry.apply == "bill" and bill is None:
+            raise InvalidEntry("Say which bill it is for.")
+        row = self._row(entry, payer, bill=bill, payment_id=payment_id, now=now)
+        return self._take(row | {"apply": entry.apply}, principal, confirmed=confirmed)
+
+    def take_deposit(
+        self,
+        *,
+        payment_id: str,
+        customer_id: str,
+        body: Mapping[str, Any],
+        principal: Principal,
+        now: datetime,
+        confirmed: bool = False,
+    ) -> Receipt:
+        """Take a security deposit, which pays no bill until it is used; raises as for a payment."""
+        require(principal, Role.ADMIN)
+        payer = self.database.account(customer_id)
+        entry = parse_entry(PaymentEntry, {**body, "apply": "none"})
+        row = self._row(entry, payer, bill=None, payment_id=payment_id, now=now)
+        return self._take(row | {"book": "deposit"}, principal, confirmed=confirmed)
+
+    def use_deposit(
+        self,
+        *,
+        entry_id: str,
+        customer_id: str,
+        body: Mapping[str, Any],
+        principal: Principal,
+        now: datetime,
+    ) -> None:
+        """Let a deposit pay what is open, the oldest first; `body` is an AmountEntry's fields.
+
+        Raises InvalidEntry, NotFound, IllegalChange.
+        """
+        require(principal, Role.ADMIN)
+        account = self.database.account(customer_id)
+        entry = parse_entry(AmountEntry, body)
+        amount = self._held(account, entry.amount)
+        row: Json = {"id": entry_id, "customer_id": account.id, "currency": amount.currency}
+        row |= {"amount_minor": amount.minor, "note": entry.note}
+        row["on_date"] = local_date(now, self.zone).isoformat()
+        self.database.use_deposit(actor=principal.user, row=row, owed=self.owed_steps.on_money())
+
+    def _of_bill(self, number: int) -> Payers:
+        bill = self.database.bill_numbered(number)
+        return Payers((self.database.account(bill.customer_id),), bill)
+
+    def _held(self, account: Account, text: str) -> Money:
+        currency = account.currency or self.currency
+        amount = amount_above_zero(text, currency=currency)
+        if amount.minor > account.deposit_minor:
+            held = Money(account.deposit_minor, currency).display()
+            raise InvalidEntry(f"{amount.display()} is more than the deposit held, {held}.")
+        return amount
+
+    def _row(
+        self,
+        entry: PaymentEntry,
+        payer: Account,
+        *,
+        bill: Bill | None,
+        payment_id: str,
+        now: datetime,
+    ) -> Json:
+        currency = bill.currency if bill else payer.currency or self.currency
+        amount = amount_above_zero(entry.amount, currency=currency, otherwise=_INSTEAD)
+        today = local_date(now, self.zone)
+        check_received_on(entry.received_on, today=today)
+        check_reference(entry.method, entry.reference)
+        at = now if entry.received_on == today else _noon(entry.received_on, self.zone)
+        return {
+            "id": payment_id,
+            "customer_id": payer.id,
+            "bill_id": bill.id if bill else None,
+            "amount_minor": amount.minor,
+            "currency": currency,
+            "method": entry.method,
+            "reference": entry.reference,
+            "received_at": at.isoformat(),
+            "received_on": entry.received_on.isoformat(),
+        }
+
+    def _take(self, row: Json, principal: Principal, *, confirmed: bool) -> Receipt:
+        stored = self._stored(row)
+        if stored is None and not confirmed:
+            self._refuse_twice(row)
+        new = 0
+        if stored is None:
+            new = self.database.record_payments(
+                actor=principal.user, payments=[row], owed=self.owed_steps.on_money()
+            )
+            stored = self._stored(row)
+        if stored is None:
+            raise NotFound("EB404", "No such payment.")
+        paid = self.database.allocations(payment_id=stored.id)
+        return Receipt(stored, tuple(paid), is_new=bool(new))
+
+    def _stored(self, row: Mapping[str, Any]) -> Payment | None:
+        """What this form stored before; raises InvalidEntry when that was something else."""
+        try:
+            payment = self.database.payment(row["id"])
+        except NotFound:
+            return None
+        book: Book = row.get("book", "account")
+        there = (payment.customer_id, payment.amount_minor, payment.method, payment.book)
+        if there != (row["customer_id"], row["amount_minor"], row["method"], book):
+            amount = payment.money(payment.amount_minor).display()
+            raise InvalidEntry(
+                f"This form has recorded a payment of {amount} already. Look at that one first."
+            )
+        return payment
+
+    def _refuse_twice(self, row: Mapping[str, Any]) -> None:
+        on = date.fromisoformat(row["received_on"])
+        alike = self.database.payments_alike(
+            customer_id=row["customer_id"],
+            amount_minor=row["amount_minor"],
+            method=row["method"],
+            reference=row["reference"],
+            between=(on - TWICE_WITHIN, on + TWICE_WITHIN),
+        )
+        # A second click may find what the first has just stored: that is this very payment.
+        others = tuple(payment for payment in alike if payment.id != row["id"])
+        if others:
+            raise LooksLikeTwice(others)
+
+
+def _noon(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(12), tzinfo=zone)

@@ -1,0 +1,173 @@
+"""Refunds: the row is stored first, then Stripe is asked; who is away is asked again later.
+
+The idempotency key is made of the row's id, so that whoever asks and however often, Stripe makes
+one refund of it. It forgets a key after a day: every later attempt first looks what Stripe has.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
+
+from services.database.errors import IllegalChange
+from services.database.transport import DatabaseError
+from services.identity.auth import Principal, Role, require
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.outbox.outbox import MAX_ATTEMPTS, pause_seconds
+from services.payments.entry_forms import check_reference
+from services.payments.reversals import PaymentCorrections, above_zero, given
+from services.payments.stripe.client import StripePayments, StripeRefund, to_stripe_amount
+from services.quantities.period import local_date
+from services.records.ledger import Payment, PaymentMethod, PaymentReturn
+
+log = logging.getLogger(__name__)
+
+ACTOR: Final = "system:refunds"
+# Whoever stored a refund asks Stripe at once; only later somebody else does.
+GRACE: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Refunds(PaymentCorrections):
+    """Sends payments back, through Stripe where it is configured, and other ways by hand."""
+
+    stripe: StripePayments | None = None
+
+    def refund(
+        self,
+        *,
+        payment_id: str,
+        amount: str | None,
+        by_stripe: bool,
+        method: PaymentMethod,
+        reference: str,
+        reason: str,
+        principal: Principal,
+        now: datetime,
+        return_id: str | None = None,
+    ) -> PaymentReturn:
+        """Send a payment back, or `amount` of it: by Stripe, or as it was handed over by hand.
+
+        By Stripe `method` does not matter, and the answer's status is "done", "failed" with the
+        reason, or "pending" while Stripe is away. `return_id` makes it the same refund when it is
+        repeated. Raises NotAllowed, ReasonMissing, InvalidMoney, NotFound, UnchargeableAmount,
+        InvalidEntry (by hand without a reference), and IllegalChange when that is more than what
+        is left or Stripe is not configured.
+        """
+        require(principal, Role.ADMIN)
+        why = given(reason)
+        payment = self.database.payment(payment_id)
+        minor = (
+            payment.returnable_minor
+            if amount is None
+            else above_zero(amount, payment.currency).minor
+        )
+        row: dict[str, Any] = {"payment_id": payment.id, "kind": "refund", "amount_minor": minor}
+        row |= {"method": method, "reference": reference.strip()}
+        if minor == 0:
+            raise IllegalChange("EB005", "All of this payment went back already.")
+        if not by_stripe:
+            check_reference(method, reference.strip())
+            return self._record(row, why, principal, now, return_id)
+        self._check_stripe(payment, minor)
+        row |= {"method": "stripe", "status": "pending"}
+        stored = self._record(row, why, principal, now, return_id)
+        return self._ask(stored, actor=principal.user, now=now, again=return_id is not None)
+
+    def retry(self, *, return_id: str, principal: Principal, now: datetime) -> PaymentReturn:
+        """Ask Stripe at once for a refund that waits, or anew for one that failed.
+
+        Raises NotAllowed, NotFound, and IllegalChange when there is nothing to try again.
+        """
+        require(principal, Role.ADMIN)
+        row = self.database.payment_return(return_id)
+        if row.kind != "refund" or row.method != "stripe" or row.status in ("done", "undone"):
+            raise IllegalChange("EB005", "There is nothing to try again.")
+        if row.status == "pending":
+            return self._ask(row, actor=principal.user, now=now, again=True)
+        return self._anew(row, principal, now)
+
+    def take_up(self, *, now: datetime, limit: int = 20) -> int:
+        """Ask Stripe for refunds whose pause is over, `limit` at most; how many were asked for."""
+        if self.stripe is None:
+            return 0
+        due = self.database.returns_due(before=now - GRACE, limit=limit)
+        for row in due:
+            self._ask(row, actor=ACTOR, now=now, again=True)
+        return len(due)
+
+    def _check_stripe(self, payment: Payment, minor: int) -> None:
+        if self.stripe is None:
+            raise IllegalChange("EB005", "Stripe is not configured: refund it another way.")
+        # What Stripe cannot send exactly is told before anything is stored.
+        to_stripe_amount(minor=minor, currency=payment.currency)
+
+    def _anew(self, row: PaymentReturn, principal: Principal, now: datetime) -> PaymentReturn:
+        found = self._found(row)
+        if found is not None and not found.failure:
+            raise IllegalChange(
+                "EB005", "Stripe has made this refund after all: see Reconciliation."
+            )
+        again = row.model_dump(include={"payment_id", "kind", "amount_minor", "method"})
+        again["status"] = "pending"
+        # The same one when two people do so at once.
+        new_id = str(uuid5(NAMESPACE_URL, f"electricity-billing/refund-again/{row.id}"))
+        stored = self._record(again, row.reason, principal, now, new_id)
+        return self._ask(stored, actor=principal.user, now=now, again=True)
+
+    def _ask(self, row: PaymentReturn, *, actor: str, now: datetime, again: bool) -> PaymentReturn:
+        """Ask Stripe and record what came of it; one that is over is answered as it is."""
+        if row.status != "pending":
+            return row
+        try:
+            made = (self._found(row) if again else None) or self._make(row)
+        except FinalFailure as refused:
+            what = {"status": "failed", "error": str(refused)}
+        except TemporaryFailure as away:
+            what = _later(row, str(away))
+        except DatabaseError:
+            raise
+        except Exception:
+            # A mistake of ours must not stop the other refunds.
+            log.exception("refund %s failed unexpectedly", row.id)
+            what = _later(row, "An unexpected error; the log has the details.")
+        else:
+            status = "failed" if made.failure else "done"
+            what = {"status": status, "provider_id": made.id, "error": made.failure}
+        return self.database.end_return(
+            actor=actor,
+            return_id=row.id,
+            owed=self.owed_steps.on_money(),
+            on_date=local_date(now, self.zone).isoformat(),
+            **what,
+        )
+
+    def _make(self, row: PaymentReturn) -> StripeRefund:
+        stripe, intent = self._at_stripe(row)
+        return stripe.refund(
+            payment_intent=intent,
+            amount_minor=row.amount_minor,
+            currency=row.currency,
+            return_id=row.id,
+        )
+
+    def _found(self, row: PaymentReturn) -> StripeRefund | None:
+        stripe, intent = self._at_stripe(row)
+        return stripe.refund_of(payment_intent=intent, return_id=row.id)
+
+    def _at_stripe(self, row: PaymentReturn) -> tuple[StripePayments, str]:
+        if self.stripe is None or row.payment_id is None:
+            raise FinalFailure("Stripe is not configured.")
+        intent = self.database.payment(row.payment_id).provider_id
+        if intent is None:
+            raise FinalFailure("This payment did not come by Stripe.")
+        return self.stripe, intent
+
+
+def _later(row: PaymentReturn, reason: str) -> dict[str, Any]:
+    if row.attempts + 1 >= MAX_ATTEMPTS:
+        error = f"given up after {MAX_ATTEMPTS} attempts: {reason}"
+        return {"status": "failed", "error": error}
+    pause = pause_seconds(row.attempts)
+    return {"status": "pending", "error": reason, "retry_in_seconds": pause}

@@ -1,0 +1,151 @@
+"""What an administrator sets right about payments: money that goes back by hand, whose it is."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from services.database.errors import IllegalChange, NotFound
+from services.database.service import DatabaseService
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal, Role, require
+from services.outbox.outbox import OwedSteps
+from services.payments.entry_forms import check_reference
+from services.quantities.money import InvalidMoney, Money
+from services.quantities.period import local_date
+from services.records.ledger import Book, FlagReason, PaymentMethod, PaymentReturn
+
+_BILL_REFERENCE: Final = re.compile(r"INV-0*([0-9]{1,18})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentCorrections:
+    """Corrections of payments. Each takes an administrator and is audited; nothing is deleted."""
+
+    database: DatabaseService
+    owed_steps: OwedSteps
+    zone: ZoneInfo
+
+    def reverse(
+        self, *, payment_id: str, reason: str, principal: Principal, now: datetime
+    ) -> PaymentReturn:
+        """Take a payment out of its account: it bounced, or was entered wrongly.
+
+        Raises NotAllowed, ReasonMissing, NotFound, and IllegalChange when it came by Stripe or
+        all of it went back already.
+        """
+        require(principal, Role.ADMIN)
+        why = given(reason)
+        payment = self.database.payment(payment_id)
+        if payment.method == "stripe":
+            raise IllegalChange(
+                "EB005", "A payment that came by Stripe is not reversed here: refund it."
+            )
+        row = {"payment_id": payment.id, "kind": "reversal", "method": payment.method}
+        return self._record(row | {"reference": payment.reference}, why, principal, now)
+
+    def pay_out(
+        self,
+        *,
+        customer_id: str,
+        amount: str,
+        method: PaymentMethod,
+        reference: str,
+        reason: str,
+        principal: Principal,
+        now: datetime,
+        book: Book = "account",
+        return_id: str | None = None,
+    ) -> PaymentReturn:
+        """Give a customer credit of their account back, or of the deposit that is held.
+
+        `return_id` makes it the same one when it is repeated. Raises NotAllowed, ReasonMissing,
+        InvalidMoney, InvalidEntry (no reference), NotFound, and IllegalChange when there is not so
+        much.
+        """
+        require(principal, Role.ADMIN)
+        why = given(reason)
+        account = self.database.account(customer_id)
+        if account.currency is None:
+            raise IllegalChange("EB005", "This customer has no account with money yet.")
+        paid = above_zero(amount, account.currency)
+        check_reference(method, reference.strip())
+        row: dict[str, Any] = {"customer_id": customer_id, "kind": "payout", "book": book}
+        row |= {"amount_minor": paid.minor, "currency": paid.currency}
+        row |= {"method": method, "reference": reference.strip()}
+        return self._record(row, why, principal, now, return_id)
+
+    def assign(self, *, payment_id: str, to: str, principal: Principal, now: datetime) -> None:
+        """Say whose a payment of nobody known is: `to` is an account number or a bill's reference.
+
+        Raises NotAllowed, NotFound, and IllegalChange when it is another account's already.
+        """
+        del now
+        require(principal, Role.ADMIN)
+        self.database.assign_payment(
+            actor=principal.user,
+            payment_id=payment_id,
+            owed=self.owed_steps.on_money(),
+            **self._whose(to.strip()),
+        )
+
+    def resolve_flag(
+        self,
+        *,
+        payment_id: str,
+        flag: FlagReason | None,
+        reason: str,
+        principal: Principal,
+        now: datetime,
+    ) -> None:
+        """Say that somebody has looked at a flag of a payment, or without one at all of them.
+
+        Raises NotAllowed, ReasonMissing.
+        """
+        del now
+        require(principal, Role.ADMIN)
+        self.database.resolve_payment_flag(
+            actor=principal.user, payment_id=payment_id, reason=flag, resolution=given(reason)
+        )
+
+    def _record(
+        self,
+        row: dict[str, Any],
+        reason: str,
+        principal: Principal,
+        now: datetime,
+        return_id: str | None = None,
+    ) -> PaymentReturn:
+        row |= {"id": return_id or str(uuid4()), "reason": reason}
+        row["on_date"] = local_date(now, self.zone).isoformat()
+        return self.database.record_return(
+            actor=principal.user, row=row, owed=self.owed_steps.on_money()
+        )
+
+    def _whose(self, to: str) -> dict[str, str]:
+        if number := _BILL_REFERENCE.fullmatch(to):
+            for bill in self.database.bills(text=f"INV-{int(number[1]):06}", page_size=100).items:
+                if bill.number == int(number[1]):
+                    return {"bill_id": bill.id}
+            raise NotFound("EB404", f"There is no bill {to[:40]}.")
+        for account in self.database.accounts(text=to, page_size=100).items if to else ():
+            if account.account_no == to:
+                return {"customer_id": account.id}
+        raise NotFound("EB404", f"There is no account {to[:40]!r}.")
+
+
+def given(reason: str) -> str:
+    """The reason without spaces around it; raises ReasonMissing."""
+    if not reason.strip():
+        raise ReasonMissing("Say why: the reason is kept with the payment.")
+    return reason.strip()
+
+
+def above_zero(amount: str, currency: str) -> Money:
+    """An amount as somebody typed it; raises InvalidMoney, also for one that is not above 0."""
+    money = Money.parse(amount.strip(), currency=currency)
+    if money.minor <= 0:
+        raise InvalidMoney("The amount must be above 0.")
+    return money

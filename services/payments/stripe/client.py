@@ -1,0 +1,268 @@
+"""Stripe: a Payment Link for exactly what is left to pay of a bill, and refunds.
+
+Everything here is safe to repeat: making a link or a refund carries an idempotency key, closing a
+link twice is the same as once.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import requests
+import stripe
+
+from services.integrations.http import TIMEOUT_SECONDS, ServiceAway, ServiceRefused
+from services.quantities.money import exponent
+from services.records.bills import Bill
+
+if TYPE_CHECKING:
+    from stripe.params import PaymentLinkCreateParams
+
+# https://docs.stripe.com/currencies
+_ZERO_DECIMALS: Final = frozenset(
+    (
+        *("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"),
+        *("PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"),
+    )
+)
+# Without minor units, but Stripe still counts in hundredths: 5 ISK are 500.
+_WHOLE_IN_HUNDREDTHS: Final = frozenset(("ISK", "UGX"))
+# The last digit must be 0, because some card networks know two decimals only.
+_THREE_DECIMALS: Final = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
+# By this our own id of a refund stands in Stripe's metadata.
+RETURN_ID: Final = "return_id"
+_WORDS_FOR_INACTIVE: Final = (
+    "This link is no longer valid: the bill was paid or its amount has changed. "
+    "Please ask us for the new one."
+)
+
+
+class UnchargeableAmount(ServiceRefused):
+    """Stripe cannot charge exactly this amount, or not in this currency."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentLink:
+    """A link at Stripe for `amount_minor` minor units (ours) of `currency`."""
+
+    id: str
+    url: str
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class StripeRefund:
+    """A refund at Stripe; `failure` says why it will not arrive, empty when it is on its way."""
+
+    id: str
+    failure: str
+
+
+def stripe_decimals(currency: str) -> int:
+    """With how many decimals Stripe counts a currency; raises UnchargeableAmount."""
+    if currency in _ZERO_DECIMALS:
+        return 0
+    if currency in _THREE_DECIMALS:
+        return 3
+    if currency in _WHOLE_IN_HUNDREDTHS or exponent(currency) == 2:
+        return 2
+    raise UnchargeableAmount(f"Stripe does not take {currency}.")
+
+
+def to_stripe_amount(*, minor: int, currency: str) -> int:
+    """Our minor units (ISO 4217) as Stripe counts them, exactly; raises UnchargeableAmount."""
+    ours, theirs = exponent(currency), stripe_decimals(currency)
+    amount, rest = divmod(minor * _units(theirs), _units(ours))
+    if rest or (currency in _THREE_DECIMALS and amount % 10):
+        raise UnchargeableAmount(
+            f"Stripe cannot charge so fine an amount of {currency}: "
+            "round the tariff's total, or take this payment at the office."
+        )
+    return amount
+
+
+def from_stripe_amount(*, amount: int, currency: str) -> int:
+    """What Stripe counted as our minor units (ISO 4217); raises UnchargeableAmount."""
+    ours, theirs = exponent(currency), stripe_decimals(currency)
+    minor, rest = divmod(amount * _units(ours), _units(theirs))
+    if rest:
+        raise UnchargeableAmount(f"{amount} is no whole amount of {currency}.")
+    return minor
+
+
+class StripePayments:
+    """Links and refunds over the official client; its methods may be called by many threads.
+
+    It never tries again by itself: the owed work does, with growing pauses. `base_url` is where
+    tests have their own Stripe. `client` is for those who only read there.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret_key: str,
+        base_url: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self.client = stripe.StripeClient(
+            secret_key,
+            base_addresses={"api": base_url} if base_url else None,
+            http_client=stripe.RequestsClient(timeout=timeout_seconds),
+            max_network_retries=0,
+        )
+
+    def create_link(self, *, bill: Bill, after: str | None = None) -> PaymentLink:
+        """A link for the bill's balance; repeated, it answers the same link.
+
+        `after` is the id of the link it follows: a balance that returns to an earlier amount must
+        not be answered with that amount's old, closed link. Raises ServiceAway, ServiceRefused.
+        """
+        amount = to_stripe_amount(minor=bill.balance_minor, currency=bill.currency)
+        key = f"payment-link/{bill.id}/{amount}-{bill.currency}" + (f"/{after}" if after else "")
+        try:
+            link = self.client.v1.payment_links.create(
+                _params(bill, amount), {"idempotency_key": key}
+            )
+        except stripe.StripeError as error:
+            as_ours(error, "the link")
+        return _checked(link, bill)
+
+    def deactivate_link(self, link_id: str) -> None:
+        """Close a link, so that nobody can pay by it; raises ServiceAway, ServiceRefused."""
+        try:
+            self.client.v1.payment_links.update(link_id, {"active": False})
+        except stripe.InvalidRequestError as error:
+            # Of another Stripe account, or of its test mode: nobody can pay us by it.
+            if error.code != "resource_missing":
+                as_ours(error, "the link")
+        except stripe.StripeError as error:
+            as_ours(error, "the link")
+
+    def replace_link(
+        self, bill: Bill, old_link_id: str, *, after: str | None = None
+    ) -> PaymentLink:
+        """Close the old link, then make one for the balance of now; `after` as for a new one.
+
+        In this order: nobody ever holds two links that can be paid. Raises as the two do.
+        """
+        self.deactivate_link(old_link_id)
+        return self.create_link(bill=bill, after=after or old_link_id)
+
+    def refund(
+        self, *, payment_intent: str, amount_minor: int, currency: str, return_id: str
+    ) -> StripeRefund:
+        """Send a part of a payment back; asked again for the same return it is the same refund.
+
+        Stripe forgets idempotency keys after a day: look at `refund_of` before a later attempt.
+        Raises ServiceAway, ServiceRefused.
+        """
+        amount = to_stripe_amount(minor=amount_minor, currency=currency)
+        try:
+            made = self.client.v1.refunds.create(
+                {
+                    "payment_intent": payment_intent,
+                    "amount": amount,
+                    "metadata": {RETURN_ID: return_id},
+                },
+                {"idempotency_key": f"refund/{return_id}"},
+            )
+        except stripe.StripeError as error:
+            as_ours(error, "the refund")
+        return _refund(made)
+
+    def refund_of(self, *, payment_intent: str, return_id: str) -> StripeRefund | None:
+        """The refund that was made for a return of ours, if it was; raises as `refund` does."""
+        try:
+            found = self.client.v1.refunds.list({"payment_intent": payment_intent, "limit": 100})
+            refunds = [refund.to_dict() for refund in found.data]
+        except (stripe.StripeError, AttributeError) as error:
+            as_ours(error, "to show refunds")
+        for refund in refunds:
+            if (refund.get("metadata") or {}).get(RETURN_ID) == return_id:
+                return _refund(refund)
+        return None
+
+    def check(self) -> str:
+        """Ask for one link, changing nothing; a sentence. Raises ServiceAway, ServiceRefused."""
+        try:
+            self.client.v1.payment_links.list({"limit": 1})
+        except stripe.StripeError as error:
+            as_ours(error, "to show a link")
+        return "It answers and takes our key."
+
+
+def _params(bill: Bill, amount: int) -> "PaymentLinkCreateParams":
+    """No name and no address: Stripe asks the payer for what it needs."""
+    known = {
+        "bill_id": bill.id,
+        "bill_number": bill.reference,
+        "amount_minor": str(bill.balance_minor),
+        "currency": bill.currency,
+    }
+    return {
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": bill.currency.lower(),
+                    "unit_amount": amount,
+                    "product_data": {"name": f"Electricity bill {bill.reference}"},
+                },
+            }
+        ],
+        "restrictions": {"completed_sessions": {"limit": 1}},
+        "inactive_message": _WORDS_FOR_INACTIVE,
+        "submit_type": "pay",
+        "metadata": known,
+        "payment_intent_data": {
+            "metadata": known,
+            "description": f"Electricity bill {bill.reference}",
+        },
+    }
+
+
+def _units(decimals: int) -> int:
+    return int("1" + "0" * decimals)
+
+
+def _checked(link: object, bill: Bill) -> PaymentLink:
+    # The client passes on whatever JSON comes.
+    found = link.to_dict() if isinstance(link, stripe.StripeObject) else {}
+    if not all(isinstance(found.get(name), str) and found[name] for name in ("id", "url")):
+        raise ServiceAway("Stripe's answer has no link in it.")
+    return PaymentLink(found["id"], found["url"], bill.balance_minor, bill.currency)
+
+
+def _refund(made: object) -> StripeRefund:
+    found = made.to_dict() if isinstance(made, stripe.StripeObject) else made
+    if not isinstance(found, dict) or not isinstance(found.get("id"), str):
+        raise ServiceAway("Stripe's answer has no refund in it.")
+    if found.get("status") not in {"failed", "canceled"}:
+        return StripeRefund(found["id"], "")
+    why = str(found.get("failure_reason") or found["status"]).replace("_", " ")
+    return StripeRefund(found["id"], f"It failed at Stripe: {why}.")
+
+
+def as_ours(error: Exception, what: str) -> NoReturn:
+    """The error as ours. Repeating is safe, so everything that may pass is temporary.
+
+    `what` was refused, if it was. Raises ServiceAway, ServiceRefused.
+    """
+    if not isinstance(error, stripe.StripeError):
+        raise ServiceAway("Stripe's answer cannot be read.") from None
+    status = error.http_status
+    if isinstance(error, stripe.APIConnectionError):
+        late = isinstance(error.__cause__, requests.ReadTimeout)
+        how = "did not answer in time" if late else "cannot be reached"
+        raise ServiceAway(f"Stripe {how}.") from None
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        # Stripe's own words may show a part of the key.
+        raise ServiceRefused(
+            f"Stripe does not let us in ({status}): check STRIPE_SECRET_KEY."
+        ) from None
+    if isinstance(error, stripe.RateLimitError) or status == 409 or (status and status >= 500):
+        raise ServiceAway(f"Stripe answered {status}.") from None
+    if status is None or status < 400:
+        raise ServiceAway("Stripe's answer cannot be read.") from None
+    said = (error.user_message or "").strip()[:300]
+    raise ServiceRefused(f"Stripe refused {what} ({status}){f': {said}' if said else ''}") from None

@@ -1,0 +1,30 @@
+"""The price of a period's energy: a tariff, the usage and the days become the lines of a bill."""
+
+from services.rating.engine import rate, rate_usage
+from services.rating.interval_usage import Series, usage_from_series
+from services.rating.rate_many import BatchLine, RatedBatch, rate_many
+from services.rating.rated_bill import BillLine, RatedBill, SlabPart, UnableToPriceBill, Unit
+from services.rating.time_axis import TimeAxis
+from services.rating.usage import Usage, UsageBatch
+from services.rating.version_split import Part, rate_parts, split_by_days
+
+__all__ = [
+    "BatchLine",
+    "BillLine",
+    "Part",
+    "RatedBatch",
+    "RatedBill",
+    "Series",
+    "SlabPart",
+    "TimeAxis",
+    "UnableToPriceBill",
+    "Unit",
+    "Usage",
+    "UsageBatch",
+    "rate",
+    "rate_many",
+    "rate_parts",
+    "rate_usage",
+    "split_by_days",
+    "usage_from_series",
+]

@@ -1,0 +1,124 @@
+"""A bill whose tariff changes within its period: each part has its days, its use and its lines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from services.quantities.period import Period
+from services.rating.engine import lines_of_charges
+from services.rating.exact_columns import Column, share
+from services.rating.lines import PricedLine
+from services.rating.pricing_context import Bills
+from services.rating.rated_bill import RatedBill, UnableToPriceBill
+from services.rating.rounding import closing_lines, opening_lines
+from services.rating.usage import ByPeriod, Usage, UsageBatch
+from services.tariffs import Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some days of a bill, what was used in them, and the tariff in force."""
+
+    tariff: Tariff
+    period: Period
+    usage: Usage
+
+
+def rate_parts(*, parts: Sequence[Part], whole: Period) -> RatedBill:
+    """Price a bill in parts, which follow each other and fill the bill's days.
+
+    The charges of each part are its own lines, which name its days. What is due once a bill is
+    shared among the parts by days; the total is rounded once, as the last part's tariff says.
+    Raises UnableToPriceBill.
+    """
+    _check(parts, whole)
+    last = parts[-1].tariff
+    carried = Usage(wh=0, carried_minor=sum(part.usage.carried_minor for part in parts))
+    bills = Bills(last, UsageBatch.of_one(carried, whole))
+    lines: list[tuple[PricedLine, Period | None]] = [(line, None) for line in opening_lines(bills)]
+    charged: dict[str, Fraction] = {}
+    for part in parts:
+        lines += [(line, part.period) for line in _lines_of(part, whole, charged)]
+    lines += [(line, None) for line in closing_lines([line for line, _ in lines], bills)]
+    printed = (
+        line.printed(0, places=bills.places, part=days) for line, days in lines if line.is_on(0)
+    )
+    return RatedBill(currency=last.currency, lines=tuple(printed))
+
+
+def split_by_days(*, usage: Usage, whole: Period, periods: Sequence[Period]) -> tuple[Usage, ...]:
+    """The usage of a period in parts by their days, in whole Wh that add up.
+
+    Peaks are those of each part; what was carried forward goes to the first part and the end of a
+    year to the last.
+    """
+    days = [period.days for period in periods]
+    if sum(days) != whole.days:
+        raise UnableToPriceBill("The parts of a bill must have all its days.")
+    energy = _shared(usage.wh, days)
+    exported = _shared(usage.export_wh, days)
+    imports = _shared_by_period(usage.by_period, energy)
+    exports = _shared_by_period(usage.export_by_period, exported)
+    apparent = _shared(usage.vah, days)
+    reactive = _shared(usage.varh, days)
+    apparents = _shared_by_period(usage.vah_by_period, apparent)
+    last = len(periods) - 1
+    return tuple(
+        replace(
+            usage,
+            wh=energy[n],
+            export_wh=exported[n],
+            vah=None if usage.vah is None else apparent[n],
+            varh=None if usage.varh is None else reactive[n],
+            by_period=imports[n],
+            export_by_period=exports[n],
+            vah_by_period=apparents[n],
+            wh_before={},
+            carried_minor=0 if n else usage.carried_minor,
+            closes_year=usage.closes_year and n == last,
+        )
+        for n in range(len(periods))
+    )
+
+
+def _check(parts: Sequence[Part], whole: Period) -> None:
+    if not parts:
+        raise UnableToPriceBill("A bill needs at least one part.")
+    ends = [whole.start, *(part.period.end for part in parts)]
+    starts = [*(part.period.start for part in parts), whole.end]
+    if ends != starts:
+        raise UnableToPriceBill("The parts of a bill must follow each other and fill its days.")
+    if len({part.tariff.currency for part in parts}) > 1:
+        raise UnableToPriceBill("The tariffs of one bill must be in one currency.")
+
+
+def _lines_of(part: Part, whole: Period, charged: dict[str, Fraction]) -> list[PricedLine]:
+    """The lines of a part; adds to what the parts so far were charged, by code."""
+    usage = UsageBatch.of_one(part.usage, part.period)
+    bills = Bills(part.tariff, usage, whole=whole, charged_before=dict(charged))
+    lines = lines_of_charges(bills)
+    for code, amount in bills.charged.items():
+        charged[code] = charged.get(code, Fraction(0)) + amount.at(0)
+    return lines
+
+
+def _shared(whole: int | None, weights: Sequence[int]) -> list[int]:
+    parts = share(Column.constant(whole or 0), [Column.constant(weight) for weight in weights])
+    return [int(part.at(0)) for part in parts]
+
+
+def _shared_by_period(measured: ByPeriod, totals: Sequence[int]) -> list[ByPeriod]:
+    """Each part's energy by calendar and period: all parts add up, and so do all periods.
+
+    Each part takes its total from what the parts before it left, in proportion to that.
+    """
+    left = {calendar: dict(periods) for calendar, periods in measured.items()}
+    parts: list[ByPeriod] = []
+    for whole in totals:
+        taken: dict[str, Mapping[str, int]] = {}
+        for calendar, periods in left.items():
+            shares = _shared(whole, list(periods.values()))
+            taken[calendar] = dict(zip(periods, shares, strict=True))
+            left[calendar] = {p: periods[p] - taken[calendar][p] for p in periods}
+        parts.append(taken)
+    return parts

@@ -1,0 +1,401 @@
+"""What becomes of a read: judged by the rules and AI, for the story, reviews and previews."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+from uuid import uuid4
+
+from services.ai.answers import AiVerdict, NoAiAnswer
+from services.ai.questions import is_computed
+from services.ai.second_opinion import SecondOpinion
+from services.ai.service import AiService
+from services.billing.issuing import BillIssuer
+from services.integrations.deadline import Deadline
+from services.metering.register_arithmetic import check_fits_dials
+from services.metering.register_validation import RegisterRules, calendars_in_force
+from services.metering.registers import WrongRegisters, check_registers
+from services.metering.validation import RuleOutcome, Validation, validate_reading
+from services.quantities.energy import format_kwh
+from services.quantities.money import Money
+from services.rating import UnableToPriceBill
+from services.readings.submission import InvalidReading
+from services.records.bills import NewBill
+from services.records.readings import Meter, Read, Reading, ReadingSource, ReadPoint
+from services.records.submissions import ReadingContext
+from services.records.use_limits import DEFAULT_DAILY_WH
+
+# Of the seconds that outside services have together: what AI leaves to those after it, and the
+# most that it may take for the reading, so that the bill's second opinion has its part.
+SECONDS_AFTER_AI = 4.0
+SECONDS_FOR_READING = 3.0
+
+_TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
+_TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
+AS_DRAFT = "The bill is kept as a draft until an administrator issues it."
+_FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
+
+# Smart and imported reads are stored and validated; the monthly job bills them.
+BILLED_AT_ONCE: frozenset[ReadingSource] = frozenset({"field", "customer"})
+
+
+class ReadValue(Protocol):
+    """A register value in Wh at an instant (UTC) on a local date."""
+
+    @property
+    def register_wh(self) -> int:
+        """Wh, before the multiplier."""
+        ...
+
+    @property
+    def read_at(self) -> datetime:
+        """UTC."""
+        ...
+
+    @property
+    def read_on(self) -> date:
+        """Local date."""
+        ...
+
+    @property
+    def registers(self) -> Mapping[str, int]:
+        """The further registers by name, in Wh or W before the multiplier."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a read: its validation, and its bill or why there is none.
+
+    Where reads of earlier months wait, there are `earlier` bills; `bill` is the last one, which
+    ends at an earlier read where this one would make too short a bill. The remarks say what AI
+    thought of the reading and of the bill, or why it gave no answer; they are empty where it was
+    not to be asked.
+    """
+
+    read: Read
+    meter_id: str
+    status: Literal["accepted", "needs_review"]
+    validation: Validation
+    bill: NewBill | None
+    explanation: str
+    context: ReadingContext = field(repr=False)
+    ai_verdict: AiVerdict | None = None
+    reading_remark: str = ""
+    bill_remark: str = ""
+    earlier: tuple[NewBill, ...] = ()
+    # AI's second opinion, or its length, holds the bill, whatever the setting of approval.
+    held: bool = False
+
+    @property
+    def bills(self) -> tuple[NewBill, ...]:
+        """All its bills, in order."""
+        return () if self.bill is None else (*self.earlier, self.bill)
+
+    @property
+    def doubted_by_rules(self) -> bool:
+        """True when a rule asked for a review or warned."""
+        return any(r.outcome in ("review", "warn") for r in self.validation.outcomes)
+
+    @property
+    def neighbours(self) -> tuple[str | None, str | None]:
+        """Ids of the accepted reads before and after it, which the rules compared it with."""
+        return self.context.neighbours
+
+    @property
+    def validation_summary(self) -> str:
+        """One phrase for step 5."""
+        doubts = [r.message for r in self.validation.outcomes if r.outcome in ("review", "warn")]
+        rules = " ".join(doubts) or "all rules passed"
+        if not self.reading_remark:
+            return rules
+        return f"{rules.removesuffix('.')}. {self.reading_remark}"
+
+    @property
+    def bill_summary(self) -> str:
+        """One phrase for step 6."""
+        if self.bill is None:
+            return self.explanation
+        total = Money(self.bill.rated.total_minor, self.bill.rated.currency)
+        priced = f"{format_kwh(self.bill.consumption_wh)} kWh, {total.display()}"
+        if self.earlier:
+            count = len(self.earlier)
+            priced += f"; {count} earlier bill{'s' if count > 1 else ''}, one a month"
+        return f"{priced}. {self.bill_remark}" if self.bill_remark else priced
+
+    def heeding(self, verdict: AiVerdict) -> "Decision":
+        """With AI's verdict, which may ask for a review and never waives one."""
+        heard = replace(self, ai_verdict=verdict, reading_remark=verdict.sentence)
+        if not verdict.asks_for_review:
+            return heard
+        return replace(heard, status="needs_review", bill=None, earlier=(), explanation=_FOR_REVIEW)
+
+    def not_priced(self, *, because: str) -> "Decision":
+        """Without a bill that cannot be priced: the reading is kept for review with the reason."""
+        outcome = RuleOutcome("unable_to_price", "review", because)
+        return replace(
+            self,
+            status="needs_review",
+            validation=self.validation.with_outcomes([outcome]),
+            explanation=f"{because} {_FOR_REVIEW}",
+        )
+
+    def compared_with(self, opinion: SecondOpinion) -> "Decision":
+        """With AI's second opinion on the bill, which may hold it as a draft; amounts stay."""
+        if self.bill is None:
+            return self
+        bill = replace(self.bill, second_opinion=opinion.to_json())
+        remark = f"{opinion.sentence}."
+        if not opinion.held:
+            return replace(self, bill=bill, bill_remark=remark)
+        return replace(
+            self,
+            # A draft owes nothing to the outside until it is issued.
+            bill=replace(bill, issue=None, owed=None),
+            bill_remark=f"{remark} That is too far apart: the bill is held for review.",
+            explanation=" ".join(
+                dict.fromkeys(filter(None, (remark, *_reasons(self.bills), AS_DRAFT)))
+            ),
+            held=True,
+        )
+
+    def reading_row(self, *, source: ReadingSource, submitted_by: str) -> dict[str, Any]:
+        """The reading as the database stores it."""
+        return {
+            "id": self.read.id,
+            "meter_id": self.meter_id,
+            "read_at": self.read.read_at.isoformat(),
+            "read_on": self.read.read_on.isoformat(),
+            "register_wh": self.read.register_wh,
+            "registers": self.read.registers,
+            "rolled_over": self.read.rolled_over,
+            "source": source,
+            "status": self.status,
+            "submitted_by": submitted_by,
+            "validation": self._validation_json(),
+        }
+
+    def _validation_json(self) -> dict[str, Any]:
+        """The rules' outcomes as they are, and what AI said beside them."""
+        kept = self.validation.to_json()
+        if self.ai_verdict is not None:
+            kept["ai"] = self.ai_verdict.to_json()
+            if self.ai_verdict.asks_for_review:
+                kept["verdict"] = "needs_review"
+        elif self.reading_remark:
+            kept["ai"] = {"remark": self.reading_remark}
+        return kept
+
+
+def _reasons(bills: Sequence[NewBill]) -> Iterator[str]:
+    """Why some of the bills are held."""
+    yield from (bill.held_because for bill in bills if bill.held_because)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingAssessor:
+    """Judges reads by the rules and by AI, and has `issuer` draw up the bills of those to bill."""
+
+    issuer: BillIssuer
+    ai: AiService | None = None
+    # The most Wh a day of a meter of which nothing is known yet, before its multiplier.
+    unknown_daily_wh: int = DEFAULT_DAILY_WH
+
+    def assess(
+        self,
+        *,
+        context: ReadingContext,
+        read: ReadValue,
+        source: ReadingSource,
+        now: datetime,
+        reading_id: str | None = None,
+        approved: bool = False,
+        rolled_over: bool = False,
+    ) -> Decision:
+        """Validate a read against its meter's history and, when it is to be billed, price it.
+
+        `approved` says that a person accepted it whatever the rules said, `rolled_over` that the
+        register passed its last digit before it; `now` is in UTC. A read whose bill cannot be
+        priced is for review; an approved one raises UnableToPriceBill.
+        Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
+        """
+        validation = self.judge(context=context, read=read)
+        closing = Read(
+            id=reading_id or str(uuid4()),
+            read_at=read.read_at,
+            read_on=read.read_on,
+            register_wh=read.register_wh,
+            registers=dict(read.registers),
+            rolled_over=approved and rolled_over,
+        )
+        status = "accepted" if approved else validation.verdict
+        why_not = self._why_not_billed(context, closing, source, status)
+        decision = Decision(
+            read=closing,
+            meter_id=context.meter.id,
+            status=status,
+            validation=validation,
+            bill=None,
+            explanation=why_not,
+            context=context,
+        )
+        if why_not:
+            return decision
+        try:
+            bills = self.issuer.bills_up_to(context=context, closing=closing, now=now)
+        except UnableToPriceBill as error:
+            if approved:
+                raise
+            return decision.not_priced(because=str(error))
+        return self._with_bills(decision, bills)
+
+    def _with_bills(self, decision: Decision, bills: Sequence[NewBill]) -> Decision:
+        closing = decision.read
+        last = bills[-1].closing if bills else decision.context.opening
+        said = [*_reasons(bills)]
+        if any(bill.issue is None for bill in bills):
+            said.append(AS_DRAFT)
+        if last.id != closing.id:
+            days = (closing.read_on - last.read_on).days
+            said.append(
+                f"Only {days} day{'' if days == 1 else 's'} after the last billed read of "
+                f"{last.read_on.day} {last.read_on:%b %Y}: stored, billed with the next reading."
+            )
+        return replace(
+            decision,
+            bill=bills[-1] if bills else None,
+            earlier=tuple(bills[:-1]),
+            explanation=" ".join(said),
+            held=any(bill.held_because for bill in bills),
+        )
+
+    def judge(self, *, context: ReadingContext, read: ReadValue) -> Validation:
+        """What the rules find about a read, beside those before and after it in the context.
+
+        Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
+        """
+        meter = context.meter
+        self.check_possible(meter=meter, read=read)
+        if context.last_read is None:
+            raise InvalidReading(
+                f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
+                "the reading is dated before that."
+            )
+        return self._validate(context, read, context.last_read)
+
+    def check_possible(self, *, meter: Meter, read: ReadValue) -> None:
+        """Raise InvalidReading or ReadingTooLong where a meter cannot show such a read."""
+        check_fits_dials(register_wh=read.register_wh, dials=meter.dials)
+        try:
+            check_registers(
+                read.registers, of_meter=meter.registers, serial=meter.serial, dials=meter.dials
+            )
+        except WrongRegisters as error:
+            raise InvalidReading(str(error)) from None
+
+    def ask_ai_about_reading(
+        self, decision: Decision, *, bulk: bool, deadline: Deadline, now: datetime
+    ) -> Decision:
+        """The decision with AI's verdict, or with why there is none; `now` in UTC.
+
+        In bulk AI is asked only about what the rules doubt. Never fails.
+        """
+        if self.ai is None or (bulk and not decision.doubted_by_rules):
+            return decision
+        try:
+            verdict = self.ai.validate_reading(
+                context=decision.context,
+                register_wh=decision.read.register_wh,
+                read_on=decision.read.read_on,
+                validation=decision.validation,
+                reading_id=decision.read.id,
+                deadline=deadline.leaving(SECONDS_AFTER_AI).at_most(SECONDS_FOR_READING),
+                now=now,
+            )
+        except NoAiAnswer as why:
+            return replace(decision, reading_remark=str(why))
+        return decision.heeding(verdict)
+
+    def ask_ai_about_bill(
+        self, decision: Decision, *, deadline: Deadline, now: datetime
+    ) -> Decision:
+        """The decision with AI's second opinion on its bill, or with why there is none.
+
+        `now` in UTC. Never fails.
+        """
+        bill = decision.bill
+        if self.ai is None or bill is None:
+            return decision
+        if any(line.part for line in bill.rated.lines):
+            return replace(decision, bill_remark=_TARIFF_CHANGES)
+        versions = {version.id: version for version in decision.context.tariffs}
+        version = versions[bill.tariff_version_id]
+        if not is_computed(version):
+            return replace(decision, bill_remark=_TARIFF_IS_MORE)
+        try:
+            opinion = self.ai.calculate_bill(
+                bill=bill,
+                version=version,
+                deadline=deadline.leaving(SECONDS_AFTER_AI),
+                now=now,
+            )
+        except NoAiAnswer as why:
+            return replace(decision, bill_remark=str(why))
+        compared = decision.compared_with(opinion)
+        if not opinion.held:
+            return compared
+        # What the message of the last bill was to tell of has a message of its own again.
+        earlier = self.issuer.with_all_owed(compared.bills)[:-1]
+        return replace(compared, earlier=tuple(earlier))
+
+    def _validate(self, context: ReadingContext, read: ReadValue, last_read: Reading) -> Validation:
+        """The rules against the last read, and against the read that the bill would open at.
+
+        The two differ where reads came in late or unbilled; the bill runs from the second.
+        """
+        meter, opening = context.meter, context.opening
+
+        def against(earlier: Reading) -> Validation:
+            return validate_reading(
+                register_wh=read.register_wh,
+                read_on=read.read_on,
+                last_read=earlier.point,
+                next_read=context.next_read.point if context.next_read else None,
+                history=context.history,
+                dials=meter.dials,
+                multiplier_milli=meter.multiplier_milli,
+                opening_on=opening.read_on,
+                limits=context.limits(unknown_daily_wh=self.unknown_daily_wh),
+            )
+
+        rules = RegisterRules(
+            read=ReadPoint(read.register_wh, read.read_on, read.registers),
+            last_read=last_read.point,
+            next_read=context.next_read.point if context.next_read else None,
+            history=context.history,
+            calendars=calendars_in_force(context.tariffs, on=opening.read_on),
+            dials=meter.dials,
+            multiplier_milli=meter.multiplier_milli,
+        )
+        found = against(last_read).with_outcomes(rules.outcomes())
+        if opening.id == last_read.id or opening.read_at >= last_read.read_at:
+            return found
+        return found.with_doubts_of(against(opening))
+
+    def _why_not_billed(
+        self, context: ReadingContext, closing: Read, source: ReadingSource, status: str
+    ) -> str:
+        """Why a read gets no bill now, or nothing."""
+        opening = context.opening
+        if status == "needs_review":
+            return _FOR_REVIEW
+        if closing.read_at < opening.read_at:
+            return (
+                f"Dated before the last billed read of {opening.read_on:%d %b %Y}: kept as "
+                "evidence, and billed only when that bill is voided and made anew."
+            )
+        if context.same_day or closing.read_on == opening.read_on:
+            return "A second reading of this meter on one day: stored, not billed."
+        if source not in BILLED_AT_ONCE:
+            return "Stored; the monthly job bills it."
+        return ""

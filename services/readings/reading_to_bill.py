@@ -1,0 +1,254 @@
+"""The main story: a reading becomes a bill. Read `ReadingToBill.submit` from top to bottom.
+
+Steps 1 to 7 end in one transaction; after it nothing outside can lose the bill. Steps 8 to 13 are
+owed work, tried at once and finished in the background when a service is slow or down.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from services.billing.chain_retry import PRICING_ATTEMPTS, MeterTooBusy
+from services.database.errors import ChainMoved
+from services.database.service import DatabaseService
+from services.identity.auth import Principal
+from services.integrations.deadline import Deadline
+from services.outbox.outbox import OwedSteps
+from services.outbox.steps import OWED_STEPS, Progress, StepLog, StepOutcome, unobserved
+from services.quantities.energy import format_kwh
+from services.readings.assessment import AS_DRAFT, Decision, ReadingAssessor
+from services.readings.submission import Submission
+from services.records.bills import Bill
+from services.records.readings import Reading, ReadingSource
+from services.records.submissions import ReadingContext, StoredReading
+
+OUTSIDE_SECONDS = 10.0
+
+Outcome = Literal["billed", "needs_review", "stored", "replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The answer to a submission: what is stored now, and how each step came out."""
+
+    outcome: Outcome
+    reading: Reading
+    bill: Bill | None
+    steps: tuple[StepOutcome, ...]
+    explanation: str
+    # Bills of earlier months that were made with `bill`, in order.
+    earlier: tuple[Bill, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _HandedIn:
+    """A submission with who handed it in, when (UTC), and how; `deadline` is for the outside."""
+
+    submission: Submission
+    principal: Principal
+    now: datetime
+    source: ReadingSource
+    run: Mapping[str, Any] | None
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingToBill:
+    """Takes a reading through the thirteen steps."""
+
+    database: DatabaseService
+    assessor: ReadingAssessor
+    owed_steps: OwedSteps
+
+    def submit(
+        self,
+        *,
+        submission: Submission,
+        principal: Principal,
+        now: datetime,
+        arrived_by: str,
+        source: ReadingSource = "field",
+        run: Mapping[str, Any] | None = None,
+        progress: Progress = unobserved,
+    ) -> Submitted:
+        """Validate, price and store one reading, then do what the bill owes to the outside.
+
+        `run` is the job's run that collected it, if any. Raises InvalidReading or ReadingTooLong
+        (nothing was stored), NotFound (no such meter), ReadingConflict, IdempotencyKeyReused,
+        MeterTooBusy, and DatabaseError when nothing could be stored.
+        """
+        log = StepLog(progress)
+        deadline = Deadline.after(OUTSIDE_SECONDS)
+        handed_in = _HandedIn(submission, principal, now, source, run, deadline)
+        self._submitted(log, handed_in)  # 1
+        self._received(log, arrived_by)  # 2
+        self._sign_in_verified(log, principal)  # 3
+        for _ in range(PRICING_ATTEMPTS):
+            context = self._look_up_past_readings(log, handed_in)  # 4
+            if context.replay is not None:
+                self._keep_key(handed_in, context.replay)
+                return self._replayed(log, context.replay)
+            decision = self._validate(log, handed_in, context)  # 5
+            decision = self._calculate_bill(log, handed_in, decision)  # 6
+            stored = self._store(log, handed_in, decision)  # 7
+            if stored is not None:
+                break
+        else:
+            raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
+        if stored.outcome == "replay":
+            return self._replayed(log, stored)
+        self._do_what_is_owed(log, handed_in, stored, decision)  # 8 to 13
+        return self._answer(log, stored, decision)
+
+    def preview(self, *, submission: Submission, source: ReadingSource, now: datetime) -> Decision:
+        """What `submit` would decide at this moment, with nothing stored; raises as it does."""
+        context = self.database.reading_context(
+            meter_serial=submission.meter_serial,
+            read_at=submission.read_at,
+            read_on=submission.read_on,
+        )
+        return self.assessor.assess(context=context, read=submission, source=source, now=now)
+
+    def _submitted(self, log: StepLog, handed_in: _HandedIn) -> None:
+        log.begin(1)
+        read = handed_in.submission
+        kwh, user = format_kwh(read.register_wh), handed_in.principal.user
+        log.end(1, "done", f"{kwh} kWh at meter {read.meter_serial} by {user}")
+
+    def _received(self, log: StepLog, arrived_by: str) -> None:
+        log.begin(2)
+        log.end(2, "done", arrived_by)
+
+    def _sign_in_verified(self, log: StepLog, principal: Principal) -> None:
+        log.begin(3)
+        log.end(3, "done", f"{principal.user}, {principal.role}")
+
+    def _look_up_past_readings(self, log: StepLog, handed_in: _HandedIn) -> ReadingContext:
+        log.begin(4)
+        submission = handed_in.submission
+        context = self.database.reading_context(
+            meter_serial=submission.meter_serial,
+            read_at=submission.read_at,
+            read_on=submission.read_on,
+            register_wh=submission.register_wh,
+            registers=submission.registers,
+            caller=handed_in.principal.user,
+            idempotency_key=submission.idempotency_key,
+            body_hash=submission.body_hash,
+        )
+        count = len(context.history)
+        log.end(4, "done", f"{count} past reading{'' if count == 1 else 's'}")
+        return context
+
+    def _validate(self, log: StepLog, handed_in: _HandedIn, context: ReadingContext) -> Decision:
+        log.begin(5)
+        decision = self.assessor.assess(
+            context=context,
+            read=handed_in.submission,
+            source=handed_in.source,
+            now=handed_in.now,
+        )
+        decision = self.assessor.ask_ai_about_reading(
+            decision,
+            bulk=handed_in.run is not None,
+            deadline=handed_in.deadline,
+            now=handed_in.now,
+        )
+        log.end(5, "done", decision.validation_summary)
+        return decision
+
+    def _calculate_bill(self, log: StepLog, handed_in: _HandedIn, decision: Decision) -> Decision:
+        log.begin(6)
+        if decision.bill is None:
+            log.end(6, "skipped", decision.explanation)
+            return decision
+        decision = self.assessor.ask_ai_about_bill(
+            decision, deadline=handed_in.deadline, now=handed_in.now
+        )
+        log.end(6, "done", decision.bill_summary)
+        return decision
+
+    def _store(
+        self, log: StepLog, handed_in: _HandedIn, decision: Decision
+    ) -> StoredReading | None:
+        """The one transaction; None when another bill came between and the price is stale."""
+        log.begin(7)
+        user = handed_in.principal.user
+        try:
+            stored = self.database.commit_reading(
+                actor=user,
+                idempotency_key=handed_in.submission.idempotency_key,
+                body_hash=handed_in.submission.body_hash,
+                reading=decision.reading_row(source=handed_in.source, submitted_by=user),
+                neighbours=decision.neighbours,
+                bill=decision.bill,
+                earlier=decision.earlier,
+                run=handed_in.run,
+            )
+        except ChainMoved:
+            return None
+        references = [bill.reference for bill in _bills(stored)]
+        log.end(7, "done", ", ".join(references) or "reading stored, no bill")
+        return stored
+
+    def _do_what_is_owed(
+        self, log: StepLog, handed_in: _HandedIn, stored: StoredReading, decision: Decision
+    ) -> None:
+        if stored.bill is None or stored.owed is None:
+            log.skip(*OWED_STEPS["bill_issued"], because=decision.explanation or "no bill")
+            return
+        outcomes = self.owed_steps.perform(
+            stored.owed,
+            bill=stored.bill,
+            seconds=handed_in.deadline.left(),
+            progress=lambda o: log.begin(o.step) if o.status == "running" else None,
+        )
+        for o in outcomes:
+            log.end(o.step, o.status, o.detail)
+
+    def _answer(self, log: StepLog, stored: StoredReading, decision: Decision) -> Submitted:
+        bill = self.database.bill(stored.bill.id) if stored.bill else None
+        outcome: Outcome = "billed" if bill else "stored"
+        if stored.reading.status == "needs_review" or (bill and decision.held):
+            outcome = "needs_review"
+        return Submitted(
+            outcome,
+            stored.reading,
+            bill,
+            tuple(log.outcomes),
+            decision.explanation,
+            stored.earlier,
+        )
+
+    def _keep_key(self, handed_in: _HandedIn, stored: StoredReading) -> None:
+        """A new key with a known reading is bound to it: with another body it is refused."""
+        submission = handed_in.submission
+        if submission.idempotency_key is not None:
+            self.database.keep_idempotency_key(
+                caller=handed_in.principal.user,
+                idempotency_key=submission.idempotency_key,
+                body_hash=submission.body_hash,
+                reading_id=stored.reading.id,
+            )
+
+    def _replayed(self, log: StepLog, stored: StoredReading) -> Submitted:
+        """Answer a repeat with what the first submission left, and change nothing."""
+        explanation = "This reading was submitted before; nothing was added."
+        for step in (5, 6, 7):
+            log.end(step, "done", "as submitted before")
+        owed = stored.owed.steps if stored.owed else {}
+        for step in OWED_STEPS["bill_issued"]:
+            state = owed.get(step)
+            if state is None:
+                log.skip(step, because=AS_DRAFT if stored.bill else "no bill")
+            else:
+                log.end(step, state.status, state.detail)
+        return Submitted(
+            "replay", stored.reading, stored.bill, tuple(log.outcomes), explanation, stored.earlier
+        )
+
+
+def _bills(stored: StoredReading) -> list[Bill]:
+    """All bills that the reading brought, in order."""
+    return [*stored.earlier, *([stored.bill] if stored.bill else [])]

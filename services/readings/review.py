@@ -1,0 +1,245 @@
+"""A person decides on a flagged reading: accept it, reject it, or correct its value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.ai.answers import AiVerdict, NoAiAnswer
+from services.billing.chain_retry import PRICING_ATTEMPTS, MeterTooBusy
+from services.database.errors import ChainMoved, IllegalChange
+from services.database.service import DatabaseService
+from services.identity.audit_reason import _given
+from services.identity.auth import Principal, Role, require
+from services.integrations.deadline import Deadline
+from services.metering.registers import parse_registers
+from services.outbox.outbox import OwedSteps
+from services.quantities.energy import parse_kwh
+from services.readings.assessment import Decision, ReadingAssessor
+from services.readings.reading_to_bill import OUTSIDE_SECONDS
+from services.records.bills import Bill, NewBill
+from services.records.readings import Read, Reading
+from services.records.submissions import StoredReading
+
+
+class CannotBillReading(ValueError):
+    """A reading that no bill can end at; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingReview:
+    """Decisions on flagged readings. Each takes an administrator and a reason, and is audited."""
+
+    database: DatabaseService
+    assessor: ReadingAssessor
+    owed_steps: OwedSteps
+
+    def preview(
+        self,
+        *,
+        reading_id: str,
+        reading_kwh: str | None,
+        now: datetime,
+        registers: Mapping[str, str] | None = None,
+        rolled_over: bool = False,
+    ) -> Decision:
+        """What accepting the reading, or correcting it to `reading_kwh`, would bill; no more.
+
+        Without `registers` its further registers are kept; `rolled_over` says that the register
+        passed its last digit and began again at 0, without which no fall is billed. Raises
+        NotFound, InvalidEnergy, WrongRegisters, InvalidReading, ReadingTooLong, UnableToPriceBill.
+        """
+        right = _Right.of(reading_kwh, registers)
+        return self._decide(
+            self._flagged(reading_id), right=right, now=now, rolled_over=rolled_over
+        )
+
+    def ask_ai(self, *, reading_id: str, principal: Principal, now: datetime) -> AiVerdict:
+        """What AI thinks of a flagged reading, for whoever decides on it; nothing is stored.
+
+        Raises as `preview` does, and NoAiAnswer.
+        """
+        require(principal, Role.ADMIN)
+        if self.assessor.ai is None:
+            raise NoAiAnswer("AI not asked: it is not configured.")
+        decision = self.preview(reading_id=reading_id, reading_kwh=None, now=now)
+        return self.assessor.ai.validate_reading(
+            context=decision.context,
+            register_wh=decision.read.register_wh,
+            read_on=decision.read.read_on,
+            validation=decision.validation,
+            reading_id=reading_id,
+            deadline=Deadline.after(OUTSIDE_SECONDS),
+            now=now,
+        )
+
+    def accept(
+        self,
+        *,
+        reading_id: str,
+        reason: str,
+        principal: Principal,
+        now: datetime,
+        rolled_over: bool = False,
+    ) -> StoredReading:
+        """Accept a flagged reading as it stands and bill it where it belongs.
+
+        Raises ReasonMissing, NotFound, IllegalChange (somebody was faster), UnableToPriceBill.
+        """
+        return self._settle(reading_id, None, reason, principal, now, rolled_over=rolled_over)
+
+    def correct(
+        self,
+        *,
+        reading_id: str,
+        reading_kwh: str,
+        reason: str,
+        principal: Principal,
+        now: datetime,
+        registers: Mapping[str, str] | None = None,
+        rolled_over: bool = False,
+    ) -> StoredReading:
+        """Put right values in the place of flagged ones, which stay as superseded; and bill them.
+
+        Without `registers` the further registers are kept. Raises as `accept` does, and
+        InvalidEnergy, WrongRegisters, InvalidReading or ReadingTooLong for the new values.
+        """
+        right = _Right.of(reading_kwh, registers)
+        return self._settle(reading_id, right, reason, principal, now, rolled_over=rolled_over)
+
+    def reject(self, *, reading_id: str, reason: str, principal: Principal) -> StoredReading:
+        """Set a flagged reading aside for good; raises as `accept` does."""
+        require(principal, Role.ADMIN)
+        return self.database.decide_reading(
+            actor=principal.user,
+            reading_id=reading_id,
+            status="rejected",
+            reason=_given(reason),
+        )
+
+    def bills_of_stored(self, *, reading_id: str, now: datetime) -> list[NewBill]:
+        """What billing an accepted reading that closes no bill would bill; nothing is stored.
+
+        Raises NotFound, CannotBillReading, UnableToPriceBill.
+        """
+        reading = self.database.reading(reading_id)
+        context = self.database.reading_context(
+            meter_serial=reading.meter_serial, read_at=reading.read_at, read_on=reading.read_on
+        )
+        if reading.status != "accepted" or reading.bill_id is not None:
+            raise CannotBillReading(
+                "Only an accepted reading that is not billed yet can be billed."
+            )
+        if reading.read_on <= context.opening.read_on:
+            raise CannotBillReading("A bill ends on this day or later already.")
+        return self.assessor.issuer.bills_up_to(
+            context=context, closing=reading, now=now, however_short=True
+        )
+
+    def bill_stored(self, *, reading_id: str, principal: Principal, now: datetime) -> Bill:
+        """Bill an accepted reading that was stored without a bill, however few days it is for.
+
+        Raises as `bills_of_stored` does, and NotAllowed, MeterTooBusy.
+        """
+        require(principal, Role.ADMIN)
+        for _ in range(PRICING_ATTEMPTS):
+            bills = self.bills_of_stored(reading_id=reading_id, now=now)
+            _, moved = self.database.store_job_bills(actor=principal.user, bills=bills)
+            if not moved:
+                return self.database.bill(bills[-1].id)
+        raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
+
+    def _settle(
+        self,
+        reading_id: str,
+        right: "_Right | None",
+        reason: str,
+        principal: Principal,
+        now: datetime,
+        *,
+        rolled_over: bool,
+    ) -> StoredReading:
+        require(principal, Role.ADMIN)
+        why = _given(reason)
+        deadline = Deadline.after(OUTSIDE_SECONDS)
+        for _ in range(PRICING_ATTEMPTS):
+            flagged = self._flagged(reading_id)
+            decision = self._decide(flagged, right=right, now=now, rolled_over=rolled_over)
+            decision = self.assessor.ask_ai_about_bill(decision, deadline=deadline, now=now)
+            try:
+                stored = self._store(flagged, decision, right, why, principal)
+            except ChainMoved:
+                continue
+            if stored.bill and stored.owed:
+                self.owed_steps.perform(stored.owed, bill=stored.bill, seconds=deadline.left())
+            return stored
+        raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
+
+    def _store(
+        self,
+        flagged: Reading,
+        decision: Decision,
+        right: "_Right | None",
+        reason: str,
+        principal: Principal,
+    ) -> StoredReading:
+        correction = None
+        if right is not None:
+            correction = decision.reading_row(source=flagged.source, submitted_by=principal.user)
+            correction |= {"supersedes_id": flagged.id, "decision_reason": reason}
+        return self.database.decide_reading(
+            actor=principal.user,
+            reading_id=flagged.id,
+            status="superseded" if correction else "accepted",
+            reason=reason,
+            rolled_over=decision.read.rolled_over,
+            correction=correction,
+            bill=decision.bill,
+            earlier=decision.earlier,
+        )
+
+    def _flagged(self, reading_id: str) -> Reading:
+        reading = self.database.reading(reading_id)
+        if reading.status != "needs_review":
+            raise IllegalChange("EB005", "Somebody has already decided on this reading.")
+        return reading
+
+    def _decide(
+        self, flagged: Reading, *, right: "_Right | None", now: datetime, rolled_over: bool
+    ) -> Decision:
+        context = self.database.reading_context(
+            meter_serial=flagged.meter_serial, read_at=flagged.read_at, read_on=flagged.read_on
+        )
+        read: Read = flagged if right is None else right.in_place_of(flagged)
+        return self.assessor.assess(
+            context=context,
+            read=read,
+            source=flagged.source,
+            now=now,
+            reading_id=flagged.id if right is None else None,
+            approved=True,
+            rolled_over=rolled_over,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """The right values of a reading: the total in Wh, and its further registers if they changed."""
+
+    register_wh: int
+    registers: Mapping[str, int] | None
+
+    @classmethod
+    def of(cls, reading_kwh: str | None, registers: Mapping[str, str] | None) -> "_Right | None":
+        """As somebody typed them; None for no correction. Raises InvalidEnergy, WrongRegisters."""
+        if reading_kwh is None:
+            return None
+        kept = None if registers is None else parse_registers(registers)
+        return cls(parse_kwh(reading_kwh), kept)
+
+    def in_place_of(self, flagged: Reading) -> Reading:
+        """The reading with these values."""
+        changed: dict[str, Any] = {"register_wh": self.register_wh}
+        if self.registers is not None:
+            changed["registers"] = dict(self.registers)
+        return flagged.model_copy(update=changed)

@@ -1,0 +1,203 @@
+"""Bills: as they are stored, about to be stored, and as later bills look back at them."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from services.quantities.money import Money
+from services.rating import BillLine, RatedBill
+from services.records.base import Record
+from services.records.readings import IntervalDay, Read, ReadBetween, Register
+
+BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
+
+
+def invoice_reference(number: int) -> str:
+    """A bill's number as people write it, and pay by it at the office: INV-000117."""
+    return f"INV-{number:06d}"
+
+
+class Bill(Record):
+    """A bill with its lines; `status` is the one that people see."""
+
+    id: str
+    number: int | None
+    meter_id: str
+    meter_serial: str
+    customer_id: str
+    account_no: str
+    customer_name: str
+    address: str
+    tariff_code: str
+    tariff_name: str
+    opening_reading_id: str
+    closing_reading_id: str
+    period_start: date
+    period_end: date
+    opening_wh: int
+    closing_wh: int
+    consumption_wh: int
+    multiplier_milli: int
+    currency: str
+    lines: tuple[BillLine, ...]
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    amount_paid_minor: int
+    balance_minor: int
+    status: BillStatus
+    issued_at: datetime | None
+    issued_on: date | None
+    due_date: date | None
+    overdue_since: date | None
+    payment_url: str | None
+    void_reason: str | None
+    created_at: datetime
+    # What it was priced from beside its consumption (services/metering/billing_determinants.py).
+    usage: dict[str, Any] | None = None
+    # The void bill that it was made anew for, and of a void one the bill made for it.
+    replaces_id: str | None = None
+    replaced_by_id: str | None = None
+    # Why a person was to look at it before its issue (services/metering/bill_periods.py).
+    held_because: str | None = None
+
+    @field_validator("lines", mode="before")
+    @classmethod
+    def _parse_lines(cls, lines: Any) -> Any:
+        return tuple(
+            line if isinstance(line, BillLine) else BillLine.from_json(line) for line in lines
+        )
+
+    @property
+    def reference(self) -> str:
+        """The number as people write it, which is also the reference for paying at the office."""
+        return invoice_reference(self.number) if self.number is not None else "draft"
+
+    def money(self, minor: int) -> Money:
+        """An amount of minor units in this bill's currency."""
+        return Money(minor, self.currency)
+
+
+class PastBill(Record):
+    """What an earlier bill leaves to later ones; `charged` is by code, in minor units."""
+
+    period_start: date
+    period_end: date
+    usage: dict[str, Any] | None
+    charged: dict[str, int]
+
+
+class PricingFacts(Record):
+    """What pricing a bill needs beside its two reads; nothing of it for most meters.
+
+    `opening_registers` are those of the opening read, `between` those of the reads since then;
+    `past` holds the last bill first, and is empty where the tariff looks at no past bill;
+    `rolled_over` says that the register did so before one of the reads since then.
+    """
+
+    opening_registers: dict[str, int] = Field(default_factory=dict)
+    between: tuple[dict[str, int], ...] = ()
+    past: tuple[PastBill, ...] = ()
+    intervals: tuple[IntervalDay, ...] = ()
+    rolled_over: bool = False
+
+
+class BillCandidate(Record):
+    """A meter that a monthly run may bill; `closing` is None when there is no read to close at."""
+
+    meter_id: str
+    serial: str
+    tariff_id: str
+    dials: int
+    multiplier_milli: int
+    opening: Read
+    closing: Read | None
+    reissue_no: int
+    registers: tuple[str, ...] = ()
+    connected_w: int | None = None
+    connected_va: int | None = None
+    # The accepted reads between the two, in order, where they are more than a month apart.
+    between: tuple[ReadBetween, ...] = ()
+    pricing: PricingFacts = PricingFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """When a bill is issued and due; None in its place leaves the bill a draft."""
+
+    at: datetime
+    on: date
+    due_days: int
+
+    @property
+    def due_date(self) -> date:
+        """The local date by which the bill is to be paid."""
+        return self.on + timedelta(days=self.due_days)
+
+
+@dataclass(frozen=True, slots=True)
+class NewBill:
+    """A bill about to be stored: priced, not numbered yet."""
+
+    id: str
+    register: Register
+    tariff_version_id: str
+    opening: Read
+    closing: Read
+    consumption_wh: int
+    rated: RatedBill
+    reissue_no: int
+    issue: Issue | None
+    # What it was priced from beside its consumption, None where that was all.
+    usage: dict[str, Any] | None = None
+    owed: dict[str, Any] | None = None
+    # What AI made of it, if it was asked (services/ai/second_opinion.py).
+    second_opinion: dict[str, Any] | None = None
+    # The versions that priced its days, in order, and the void bill that it takes the place of.
+    priced_by: tuple[str, ...] = ()
+    replaces_id: str | None = None
+    # Why a person must look at it before it is issued, empty for most bills.
+    held_because: str = ""
+
+    @property
+    def status(self) -> Literal["issued", "draft"]:
+        """Issued at once, or a draft that waits for approval."""
+        return "issued" if self.issue else "draft"
+
+    def unattended(self) -> "NewBill":
+        """As it is stored where nobody has looked at it: a draft if something holds it."""
+        return replace(self, issue=None, owed=None) if self.held_because else self
+
+    def to_json(self) -> dict[str, Any]:
+        """As the database's functions take it: integers and strings only."""
+        issue = self.issue
+        return {
+            "id": self.id,
+            "status": self.status,
+            "meter_id": self.register.meter_id,
+            "tariff_version_id": self.tariff_version_id,
+            "opening_reading_id": self.opening.id,
+            "closing_reading_id": self.closing.id,
+            "period_start": self.opening.read_on.isoformat(),
+            "period_end": self.closing.read_on.isoformat(),
+            "opening_wh": self.opening.register_wh,
+            "closing_wh": self.closing.register_wh,
+            "consumption_wh": self.consumption_wh,
+            "currency": self.rated.currency,
+            "lines": [line.to_json() for line in self.rated.lines],
+            "subtotal_minor": self.rated.subtotal_minor,
+            "tax_minor": self.rated.tax_minor,
+            "total_minor": self.rated.total_minor,
+            "reissue_no": self.reissue_no,
+            "issued_at": issue.at.isoformat() if issue else None,
+            "issued_on": issue.on.isoformat() if issue else None,
+            "due_date": issue.due_date.isoformat() if issue else None,
+            "owed": self.owed,
+            "second_opinion": self.second_opinion,
+            "usage": self.usage,
+            "priced_by": list(self.priced_by) or None,
+            "replaces_id": self.replaces_id,
+            "held_because": None if issue else self.held_because or None,
+        }

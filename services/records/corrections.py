@@ -1,0 +1,184 @@
+"""The bills of a meter and what they were made from, as making some of them anew needs them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from services.quantities.money import Money
+from services.records.base import Record
+from services.records.bills import Bill, PastBill, PricingFacts, invoice_reference
+from services.records.readings import IntervalDay, Meter, Read, Reading
+from services.records.tariffs import TariffVersion
+from services.tariffs import DemandCharge, MinimumCharge, Tariff
+
+# So many bills before it are what a bill may look back to, as the database gives them elsewhere.
+MOST_PAST = 60
+
+CorrectionKind = Literal["reading", "tariff_version", "tariff", "void"]
+
+
+class ChainBill(Bill):
+    """A bill in its chain: `reissues` void ones opened at its opening read before it.
+
+    `priced_wrongly` says that a version of the tariff that was corrected, or is about to be, priced
+    it or some of its days.
+    """
+
+    tariff_id: str
+    tariff_version_id: str
+    reissues: int
+    priced_wrongly: bool
+
+    @property
+    def stored_status(self) -> Literal["draft", "issued"]:
+        """As the database has it; what people see is derived."""
+        return "draft" if self.status == "draft" else "issued"
+
+
+class MeterBook(Record):
+    """The chain of a meter in order, and its accepted reads, intervals and tariffs.
+
+    Reads and intervals reach back to the bill before the one in question. `balance_minor` is that
+    of the customer's account.
+    """
+
+    meter: Meter
+    balance_minor: int
+    bills: tuple[ChainBill, ...]
+    reads: tuple[Reading, ...]
+    tariffs: tuple[TariffVersion, ...]
+    intervals: tuple[IntervalDay, ...]
+
+    @field_validator("reads", mode="after")
+    @classmethod
+    def _in_order(cls, reads: tuple[Reading, ...]) -> tuple[Reading, ...]:
+        return tuple(sorted(reads, key=lambda read: read.read_at))
+
+    def read(self, read_id: str) -> Reading | None:
+        """The accepted read with this id."""
+        return next((read for read in self.reads if read.id == read_id), None)
+
+    def versions_of(self, tariff_id: str) -> list[TariffVersion]:
+        """The versions of a tariff that hold, each from its date."""
+        return [version for version in self.tariffs if version.tariff_id == tariff_id]
+
+    def with_version(self, version: TariffVersion, *, instead_of: str) -> "MeterBook":
+        """With another version in the place of one that is to be corrected."""
+        others = (known for known in self.tariffs if known.id != instead_of)
+        return self.model_copy(update={"tariffs": (*others, version)})
+
+    def with_read(self, wrong: Reading, right: Reading | None) -> "MeterBook":
+        """With a read corrected, or withdrawn."""
+        reads = [read for read in self.reads if read.id != wrong.id]
+        reads += [right] if right else []
+        return self.model_copy(update={"reads": tuple(sorted(reads, key=lambda r: r.read_at))})
+
+    def facts(self, *, opening: Read, closing: Read, past: Sequence[PastBill]) -> PricingFacts:
+        """What pricing a bill needs beside its two reads, as the database tells of a new one."""
+        same = (
+            read
+            for read in sorted(self.reads, key=lambda read: read.created_at)
+            if (read.read_on, read.register_wh) == (opening.read_on, opening.register_wh)
+        )
+        between = [r for r in self.reads if opening.read_at < r.read_at < closing.read_at]
+        return PricingFacts(
+            opening_registers=_together(read.registers for read in same),
+            between=tuple(read.registers for read in between if read.registers),
+            past=tuple(sorted(past, key=lambda bill: bill.period_end, reverse=True)[:MOST_PAST]),
+            intervals=tuple(
+                day for day in self.intervals if opening.read_on <= day.day < closing.read_on
+            ),
+            rolled_over=any(read.rolled_over for read in between),
+        )
+
+
+class CorrectedBill(Record):
+    """A void bill and the one that took its place, if any did; a draft has no number."""
+
+    void_bill_id: str
+    void_number: int | None
+    void_total_minor: int
+    period_start: date
+    period_end: date
+    new_bill_id: str | None
+    new_number: int | None
+    new_total_minor: int | None
+
+
+class Correction(Record):
+    """A time that bills of a meter were voided and made anew; below 0 the customer owes less."""
+
+    id: str
+    kind: CorrectionKind
+    meter_id: str
+    meter_serial: str
+    customer_id: str
+    account_no: str
+    reading_id: str | None
+    reason: str
+    warned: str
+    difference_minor: int
+    currency: str
+    created_by: str
+    created_at: datetime
+    bills: tuple[CorrectedBill, ...]
+
+    def money(self, minor: int) -> Money:
+        """An amount of minor units in the correction's currency."""
+        return Money(minor, self.currency)
+
+
+class MeterToCorrect(Record):
+    """A meter with bills that a corrected version of its tariff priced."""
+
+    meter_id: str
+    serial: str
+    account_no: str
+    customer_name: str
+    bills: int
+    since: date
+    total_minor: int
+
+
+class BillsToCorrect(Record):
+    """How many bills a corrected version priced, since which day, and some of their meters."""
+
+    bills: int
+    meters_in_all: int
+    since: date | None
+    total_minor: int
+    meters: tuple[MeterToCorrect, ...]
+
+
+def looks_back(tariff: Tariff) -> bool:
+    """Whether a bill depends on earlier ones: a ratchet, a minimum per year, a carried rounding."""
+    total = None if isinstance(tariff.rounding, str) else tariff.rounding.total
+    return (total is not None and total.carry_forward) or any(
+        (isinstance(charge, DemandCharge) and charge.ratchet is not None)
+        or (isinstance(charge, MinimumCharge) and charge.per == "year")
+        for charge in tariff.charges
+    )
+
+
+def past_of(
+    *, start: date, end: date, usage: dict[str, Any] | None, lines: Iterable[Any]
+) -> PastBill:
+    """What a bill leaves to later ones; `lines` have a code and an amount in minor units."""
+    charged: dict[str, int] = Field(default_factory=dict)
+    for line in lines:
+        charged[line.code] = charged.get(line.code, 0) + line.amount_minor
+    return PastBill(period_start=start, period_end=end, usage=usage, charged=charged)
+
+
+def name_of(number: int | None) -> str:
+    """A bill as people call it."""
+    return "the draft" if number is None else invoice_reference(number)
+
+
+def _together(registers: Iterable[dict[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = Field(default_factory=dict)
+    for of_read in registers:
+        found |= of_read
+    return found

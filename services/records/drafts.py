@@ -1,0 +1,86 @@
+"""Drafts of bills under review: what they add up to, and what is unusual about one, in words."""
+
+from datetime import date, datetime
+from typing import NamedTuple
+
+from services.records.base import Record
+
+
+class PastUse(NamedTuple):
+    """The last 12 issued bills of a meter: how many, and the quartiles of their Wh a day."""
+
+    bills: int
+    lower_wh: int
+    median_wh: int
+    upper_wh: int
+
+
+class Draft(Record):
+    """A draft as a reviewer sees it; `outlier` is the database's word that it has signs."""
+
+    id: str
+    meter_serial: str
+    customer_id: str
+    account_no: str
+    customer_name: str
+    tariff_code: str
+    period_start: date
+    period_end: date
+    consumption_wh: int
+    currency: str
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    created_at: datetime
+    estimated: bool
+    tariff_changes: bool
+    opinion_differs: bool
+    held_because: str | None = None
+    past_use: PastUse
+    outlier: bool
+
+    @property
+    def days(self) -> int:
+        """Local days of its period."""
+        return (self.period_end - self.period_start).days
+
+
+class Sums(Record):
+    """What bills of one currency add up to, in Wh and minor units."""
+
+    currency: str
+    number: int
+    consumption_wh: int
+    subtotal_minor: int
+    tax_minor: int
+    total_minor: int
+    outliers: int = 0
+
+
+class IssuedSums(Sums):
+    """What was issued for a month (its 1st)."""
+
+    month: date
+
+
+class Waiting(Record):
+    """How many drafts there are for a month, in a tariff and a currency."""
+
+    month: date
+    tariff_code: str
+    currency: str
+    number: int
+
+
+class DraftTotals(Record):
+    """What issuing some drafts would bill; `mark` is the same only for the same drafts."""
+
+    mark: str
+    totals: tuple[Sums, ...]
+    issued: tuple[IssuedSums, ...]
+    waiting: tuple[Waiting, ...]
+
+    @property
+    def number(self) -> int:
+        """How many drafts, of every currency."""
+        return sum(sums.number for sums in self.totals)

@@ -1,0 +1,56 @@
+"""Runs of jobs, the clock they go by, and what they could not bill: records."""
+
+from datetime import date, datetime
+from typing import Literal
+
+from services.records.base import Record
+
+
+class JobRun(Record):
+    """One run of a job for its scheduled local date."""
+
+    job: str
+    scheduled_on: date
+    attempt: int
+    owner: str
+    started_by: str
+    status: Literal["running", "done", "failed", "interrupted", "disregarded"]
+    done_count: int
+    failed_count: int
+    detail: str
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class KeptBack(Record):
+    """A read that no bill closes at: it waits for review, or was rejected."""
+
+    id: str
+    read_on: date
+    register_wh: int
+    status: Literal["needs_review", "rejected"]
+
+
+class UnbilledFacts(Record):
+    """What a meter has instead of a closing read; `next_on` is of its first one after the month."""
+
+    kept_back: KeptBack | None
+    next_on: date | None
+    last_bill_id: str | None
+
+
+class ClockSeen(Record):
+    """A time of the database's clock, and how long the machine had been up then."""
+
+    seen_at: datetime
+    uptime_seconds: int
+
+
+class ClockState(Record):
+    """The database's clock, and what is known of it; `seen` is this machine's last look."""
+
+    now: datetime
+    newest_seen: datetime | None
+    seen: ClockSeen | None
+    doubted_at: datetime | None
+    doubt: str

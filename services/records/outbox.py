@@ -1,0 +1,49 @@
+"""Outbox entries with the state of each step: records."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import Field
+
+from services.records.base import Record
+from services.records.bills import Bill
+
+# The fact that names further bills, by their ids, which a new bill's message tells of.
+TELLS_OF: Final = "tells_of"
+OwedKind = Literal[
+    "bill_issued",
+    "payment_reminder",
+    "overdue_notice",
+    "payment_received",
+    "balance_changed",
+    "bill_corrected",
+]
+
+
+StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
+
+
+class StepState(Record):
+    """Where one owed step stands."""
+
+    status: StepStatus
+    detail: str = ""
+    # What later steps need of this one, such as the text of the message.
+    facts: dict[str, str] = Field(default_factory=dict)
+
+
+class OwedWork(Record):
+    """What is still owed for a bill after its commit, a state a step (design: steps 8 to 13)."""
+
+    id: str
+    bill_id: str
+    kind: OwedKind
+    steps: dict[int, StepState]
+    status: Literal["open", "finished", "given_up"]
+    attempts: int
+    lease_owner: str | None
+    created_at: datetime
+    bill: Bill | None = None
+    # Which one, where a bill has several of a kind, and what it is about.
+    occasion: str = ""
+    facts: dict[str, str] = Field(default_factory=dict)

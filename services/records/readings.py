@@ -1,0 +1,121 @@
+"""Meters, their constants, and reads: records. Energy is whole Wh, dates are local."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from services.records.base import Record
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPoint:
+    """What a meter showed, in Wh before the multiplier, on a local date; more registers by name."""
+
+    register_wh: int
+    read_on: date
+    registers: Mapping[str, int] = field(default_factory=dict)
+
+
+ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
+
+
+ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
+
+
+class Meter(Record):
+    """A meter with the customer and the tariff that it connects."""
+
+    id: str
+    serial: str
+    kind: Literal["manual", "smart"]
+    dials: int
+    multiplier_milli: int
+    status: Literal["active", "closed"]
+    opened_on: date
+    customer_id: str
+    account_no: str
+    customer_name: str
+    address: str
+    tariff_id: str
+    tariff_code: str
+    tariff_name: str
+    currency: str
+    # What is read beside the total (services/metering/registers.py), and the connected load.
+    registers: tuple[str, ...] = ()
+    connected_w: int | None = None
+    connected_va: int | None = None
+
+
+class Read(Record):
+    """One read of a meter, as the chain of bills needs it; further registers by their names."""
+
+    id: str
+    read_at: datetime
+    read_on: date
+    register_wh: int
+    registers: dict[str, int] = Field(default_factory=dict)
+    # A person said that the register rolled over before it.
+    rolled_over: bool = False
+
+    @property
+    def point(self) -> ReadPoint:
+        """The read as the validation rules take it."""
+        return ReadPoint(
+            register_wh=self.register_wh, read_on=self.read_on, registers=self.registers
+        )
+
+
+class Reading(Read):
+    """A reading with everything that is known of it."""
+
+    meter_id: str
+    meter_serial: str
+    customer_id: str
+    account_no: str
+    customer_name: str
+    address: str
+    source: ReadingSource
+    status: ReadingStatus
+    is_opening: bool
+    submitted_by: str
+    validation: dict[str, Any]
+    supersedes_id: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    decision_reason: str | None
+    created_at: datetime
+    bill_id: str | None
+    bill_number: int | None
+    bill_total_minor: int | None
+    bill_currency: str | None
+
+
+class IntervalDay(Record):
+    """A local day of a meter's interval series: Wh of each interval, in order of time."""
+
+    day: date
+    minutes: int
+    wh: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What turns a meter's values into energy; `multiplier_milli` is in thousandths.
+
+    The connected load is in W and VA, None where it is not known.
+    """
+
+    meter_id: str
+    dials: int
+    multiplier_milli: int
+    connected_w: int | None = None
+    connected_va: int | None = None
+
+
+class ReadBetween(Read):
+    """A read at which a bill may end and the next open; void bills that opened there count."""
+
+    reissues: int = 0

@@ -1,0 +1,101 @@
+"""What Stripe has beside what we have: records."""
+
+from datetime import datetime
+from typing import Literal
+
+from services.quantities.money import Money
+from services.records.base import Record
+
+DifferenceKind = Literal["only_there", "only_here", "amount", "refunds"]
+
+
+class PaymentThere(Record):
+    """A payment that succeeded at Stripe, in our minor units, and what of it went back."""
+
+    payment_intent: str
+    amount_minor: int
+    currency: str
+    refunded_minor: int
+    at: datetime
+    bill_reference: str | None
+
+
+class PaymentHere(Record):
+    """A payment of ours that came by Stripe; `refunded_minor` went back by it."""
+
+    id: str
+    payment_intent: str
+    amount_minor: int
+    currency: str
+    received_at: datetime
+    account_no: str | None
+    bill_reference: str | None
+    refunded_minor: int
+
+
+class Difference(Record):
+    """Where the two do not agree about a payment; amounts are None where there is no payment."""
+
+    kind: DifferenceKind
+    payment_intent: str
+    at: datetime
+    there_minor: int | None
+    there_currency: str | None
+    there_refunded_minor: int
+    here_minor: int | None
+    here_currency: str | None
+    here_refunded_minor: int
+    account_no: str | None
+    bill_reference: str | None
+
+    @property
+    def there(self) -> Money | None:
+        """What Stripe has."""
+        if self.there_minor is None or self.there_currency is None:
+            return None
+        return Money(self.there_minor, self.there_currency)
+
+    @property
+    def here(self) -> Money | None:
+        """What we have."""
+        if self.here_minor is None or self.here_currency is None:
+            return None
+        return Money(self.here_minor, self.here_currency)
+
+
+class Equal(Record):
+    """Payments of a currency that both have alike: how many, and their sum."""
+
+    currency: str
+    number: int
+    minor: int
+
+
+class Comparison(Record):
+    """What both have alike, by currency, and what not, the oldest first."""
+
+    differences: tuple[Difference, ...]
+    equal: tuple[Equal, ...]
+
+
+class ReconciliationRun(Record):
+    """A look at Stripe as it is kept; of "events" `missed` says what had not come."""
+
+    id: str
+    kind: Literal["events", "payments"]
+    at: datetime
+    actor: str
+    since: datetime
+    until: datetime
+    applied: int
+    differences: list[dict[str, object]]
+    equal: tuple[Equal, ...]
+    detail: str
+    error: str
+
+    @property
+    def found(self) -> tuple[Difference, ...]:
+        """The differences of a comparison; none of a run over events."""
+        if self.kind != "payments":
+            return ()
+        return tuple(Difference.model_validate(one) for one in self.differences)

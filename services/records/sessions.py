@@ -1,0 +1,38 @@
+"""Sign-ins in use and the security log: records."""
+
+from datetime import datetime
+from typing import Literal
+
+from services.records.base import Record
+
+
+class Session(Record):
+    """A token that was used here, as administrators see it: never the token itself.
+
+    `via` "link" is a browser that opened the terminal's link and may choose a role.
+    """
+
+    id: str
+    user_id: str
+    role: Literal["engineer", "admin"] | None
+    via: Literal["token", "demo", "link"]
+    address: str
+    issued_at: datetime
+    expires_at: datetime
+    first_used_at: datetime
+    last_used_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+    # Since when every token of this user is refused.
+    dismissed_at: datetime | None
+
+
+class SecurityEvent(Record):
+    """A row of the security log."""
+
+    id: int
+    at: datetime
+    event: str
+    who: str
+    address: str
+    detail: str

@@ -1,0 +1,70 @@
+"""What a submission is judged and priced from, and what became of it: records."""
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from services.records.base import Record
+from services.records.bills import Bill, PricingFacts
+from services.records.outbox import OwedWork
+from services.records.readings import Meter, ReadBetween, Reading, ReadPoint
+from services.records.tariffs import TariffVersion
+from services.records.use_limits import ClassUse, UseLimits
+
+
+class ReadingContext(Record):
+    """Everything that validating and pricing one read of a meter needs."""
+
+    meter: Meter
+    tariffs: tuple[TariffVersion, ...]
+    opening: Reading
+    reissue_no: int
+    last_read: Reading | None
+    next_read: Reading | None
+    history: tuple[ReadPoint, ...]
+    same_day: bool
+    replay: "StoredReading | None"
+    # The accepted reads after the opening one, in order.
+    between: tuple[ReadBetween, ...] = ()
+    pricing: PricingFacts = PricingFacts()
+    # Asked only while the meter has no use of its own to be judged by.
+    class_use: ClassUse | None = None
+
+    def limits(self, *, unknown_daily_wh: int) -> UseLimits:
+        """What limits its use beside its own past; Wh a day, before the multiplier."""
+        return UseLimits(
+            connected_w=self.meter.connected_w,
+            connected_va=self.meter.connected_va,
+            class_use=self.class_use,
+            unknown_daily_wh=unknown_daily_wh,
+        )
+
+    @property
+    def neighbours(self) -> tuple[str | None, str | None]:
+        """The ids of the accepted reads before and after the one in question."""
+        before, after = self.last_read, self.next_read
+        return before.id if before else None, after.id if after else None
+
+    @field_validator("history", mode="before")
+    @classmethod
+    def _parse_history(cls, history: Any) -> Any:
+        return tuple(
+            ReadPoint(
+                register_wh=h["register_wh"],
+                read_on=date.fromisoformat(h["read_on"]),
+                registers=h["registers"],
+            )
+            for h in history
+        )
+
+
+class StoredReading(Record):
+    """What the database keeps of a submission, whether just stored or found to be a replay."""
+
+    outcome: Literal["stored", "replay"]
+    reading: Reading
+    bill: Bill | None
+    # Where the reading brought several bills, those before the last.
+    earlier: tuple[Bill, ...] = ()
+    owed: OwedWork | None

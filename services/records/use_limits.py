@@ -1,0 +1,65 @@
+"""What is known of a meter's use beside its own reads: Wh a day."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+# The most use of a day that a meter without history may have when nothing else is known of it.
+DEFAULT_DAILY_WH: Final = 100_000
+
+
+# A first reading is high above twice what nine meters of ten use, low below a fifth of what all but
+# one of ten use. Fewer meters than these do not make a class.
+CLASS_HIGH_FACTOR: Final = 2
+
+
+CLASS_LOW_FACTOR: Final = 5
+
+
+LEAST_IN_CLASS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ClassUse:
+    """Wh a day of the last bills of other meters on a tariff: the lowest and highest tenths."""
+
+    meters: int
+    low_wh: int
+    high_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class UseLimits:
+    """What is known of a meter beside its reads; loads in W and VA, energy in Wh a day.
+
+    `unknown_daily_wh` is for meters of which nothing else is known, before their multiplier.
+    """
+
+    connected_w: int | None = None
+    connected_va: int | None = None
+    class_use: ClassUse | None = None
+    unknown_daily_wh: int = DEFAULT_DAILY_WH
+
+    @property
+    def load_w(self) -> int | None:
+        """The connected load; VA are never less than W."""
+        return self.connected_w if self.connected_w is not None else self.connected_va
+
+    @property
+    def load_daily_wh(self) -> int | None:
+        """The load, all day long."""
+        return None if self.load_w is None else 24 * self.load_w
+
+    @property
+    def known_class(self) -> ClassUse | None:
+        """The use of its class, where there are enough meters in that."""
+        found = self.class_use
+        return found if found and found.meters >= LEAST_IN_CLASS and found.high_wh > 0 else None
+
+    def first_daily_wh(self, multiplier_milli: int) -> Fraction | None:
+        """The most Wh a day of a first reading; None where only the connected load limits it."""
+        if self.known_class:
+            return Fraction(CLASS_HIGH_FACTOR * self.known_class.high_wh)
+        if self.load_w is not None:
+            return None
+        return Fraction(self.unknown_daily_wh * multiplier_milli, 1000)

@@ -1,0 +1,169 @@
+"""A tariff while somebody writes it: its JSON text, what is wrong with it, and its numbers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+from services.importing.source import Source, UnreadableFile, read_text
+from services.importing.tariff_files import json_of
+from services.importing.urdb import UnusableRate, is_urdb, rates_of, tariff_of
+from services.tariff_publishing.json_text import Path, exact_json, pretty
+from services.tariffs import InvalidTariff, Tariff, parse_tariff
+from services.tariffs.checks.problems import Problem
+from services.tariffs.describe import day_in_words, in_words
+
+_NOT_AN_OBJECT: Final = "A tariff is one object with named fields: { … }."
+# Fields that hold a decimal, as the form calls them.
+_LABELS: Final = {
+    "rate": "Rate",
+    "amount": "Amount",
+    "percent": "Percent",
+    "up_to_kwh": "Up to kWh",
+    "up_to_kw": "Up to kW",
+    "from": "From",
+    "kwh_above": "Only above kWh",
+    "kwh_up_to": "Only up to kWh",
+    "load_kw_above": "Only above connected kW",
+    "load_kw_up_to": "Only up to connected kW",
+    "at_most": "At most",
+    "at_least_kw": "At least kW",
+    "target": "Target power factor",
+    "percent_per_point": "Percent for each 0.01",
+    "bonus_percent_per_point": "Bonus percent for each 0.01",
+    "bonus_above": "Bonus above",
+    "at_most_percent": "At most percent",
+    "free_kvarh_per_kwh": "Free kVArh for each kWh",
+    "free_per_kw": "Free kVAr for each kW",
+    "pf": "Below power factor",
+    "to": "Rounded to kW",
+}
+_LISTS: Final = {"slabs": "Slab", "changes": "Change", "below": "Step"}
+_NAMED_BY_PERIOD: Final = ("rates", "period_slabs")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a text says: the tariff, or every problem as (path, why); `data` is its JSON object."""
+
+    data: dict[str, Any] | None
+    tariff: Tariff | None
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A decimal of a charge that a form can ask for; `path` leads to it in the JSON."""
+
+    path: Path
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A tariff found in a file: what to call it, its text, and what of the file it has not."""
+
+    name: str
+    text: str
+    remarks: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def read_draft(text: str) -> Draft:
+    """Read a text that may be anything; never raises."""
+    try:
+        data, exact = json_of(text), exact_json(text)
+    except UnreadableFile as error:
+        return Draft(None, None, (("", str(error)),))
+    if not isinstance(data, dict):
+        return Draft(None, None, (("", _NOT_AN_OBJECT),))
+    try:
+        return Draft(exact, parse_tariff(data), ())
+    except InvalidTariff as error:
+        return Draft(exact, None, tuple(error.problems))
+
+
+def candidates(source: Source, *, today: date) -> list[Candidate]:
+    """The tariffs of a file: the project's own as they are written, or made of rates of URDB.
+
+    A rate without a start date begins today. Raises UnreadableFile, with the reason.
+    """
+    text = read_text(source)
+    found = exact_json(text)
+    if is_urdb(found):
+        return [_of_urdb(label, rate, today) for label, rate in rates_of(found)]
+    if isinstance(found, dict):
+        return [Candidate(_name(found), text)]
+    if isinstance(found, list) and found and all(isinstance(one, dict) for one in found):
+        return [Candidate(_name(one), pretty(one)) for one in found]
+    raise UnreadableFile(_NOT_AN_OBJECT)
+
+
+def number_fields(charge: Any, index: int) -> list[Field]:
+    """The decimals of a charge as it stands in a draft, right or wrong, in their order."""
+    return list(_numbers(charge, ("charges", index), ""))
+
+
+def _numbers(value: Any, path: Path, label: str) -> Iterator[Field]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _numbers(inner, (*path, name), _within(label, path, name, inner))
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from _numbers(inner, (*path, position), f"{label} {position + 1}".strip())
+    elif (
+        _is_number(path) and not isinstance(value, bool) and isinstance(value, str | int | Decimal)
+    ):
+        yield Field(path, label, str(value))
+
+
+def _within(label: str, path: Path, name: str, inner: Any) -> str:
+    """What a field is called, after what it is a field of."""
+    if path[-1] in _NAMED_BY_PERIOD:
+        own = in_words(name).capitalize()
+    elif name in _NAMED_BY_PERIOD:
+        own = ""
+    elif name in _LISTS:
+        own = _LISTS[name]
+    else:
+        own = _LABELS.get(name, in_words(name).capitalize())
+    if isinstance(inner, list) and path[-1] == "period_slabs":
+        own += ", slab"
+    return f"{label}: {own[0].lower()}{own[1:]}" if label and own else label or own
+
+
+def _is_number(path: Path) -> bool:
+    return path[-1] in _LABELS or path[-2] == "rates"
+
+
+def _of_urdb(label: str, rate: Any, today: date) -> Candidate:
+    try:
+        imported = tariff_of(rate, label=label)
+    except UnusableRate:
+        imported = _begun_today(rate, label, today)
+    remarks = tuple(f"{path}: {why}" if path else why for path, why in imported.remarks)
+    return Candidate(imported.tariff["name"], pretty(imported.tariff), remarks)
+
+
+def _begun_today(rate: Any, label: str, today: date) -> Any:
+    try:
+        return tariff_of(rate, label=label, effective_from=today)
+    except UnusableRate as error:
+        why = "; ".join(f"{path}: {text}" if path else text for path, text in error.problems)
+        raise UnreadableFile(f"No tariff can be made of the rate {label}: {why}.") from None
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    code, begins = found.get("code", "?"), str(found.get("effective_from", ""))
+    try:
+        return f"{code} from {day_in_words(begins)}"
+    except ValueError:
+        return str(code)
+
+
+def problems_at(problems: Sequence[Problem], path: str) -> list[str]:
+    """Why what stands at exactly this path is wrong."""
+    return [why for where, why in problems if where == path]

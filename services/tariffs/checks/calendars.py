@@ -1,0 +1,184 @@
+"""What is wrong in calendars: half hours of the year in no period, or in two."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, groupby
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from services.tariffs.calendar import (
+    DAY_TYPES,
+    HALF_HOURS,
+    LEAP_YEAR,
+    Box,
+    Cells,
+    box_of,
+    compile_calendar,
+    days_of_season,
+    flags,
+    used_day_types,
+)
+from services.tariffs.checks.problems import Problem
+from services.tariffs.rules import CalendarRule, DayType, Season, Window
+from services.tariffs.values import listed, mapped
+
+_Json = Mapping[str, Any]
+_Seasons = Mapping[str, Season]
+_REACTIVE: Final = {"kvarh": "kVArh", "kvar": "kVAr"}
+
+
+def calendar_problems(tariff: _Json) -> Iterator[Problem]:
+    """What is wrong between the windows of each calendar of a tariff, given as JSON."""
+    seasons = _read_seasons(mapped(tariff.get("seasons")))
+    for name, written in mapped(tariff.get("calendars")).items():
+        path = f"calendars.{name}"
+        try:
+            rule = CalendarRule.model_validate(written)
+        except ValidationError:
+            continue  # what is wrong within its fields is said with the path of each
+        if "holiday" in used_day_types(rule) and tariff.get("holidays") is None:
+            yield "holidays", f"is missing: the calendar {name} has a price for holidays"
+        found = [*_order_problems(path, rule), *_window_problems(path, rule, tariff)]
+        yield from found
+        if not found and seasons is not None:
+            yield from _coverage_problems(path, rule, seasons)
+            yield from _unknown_by_hours(name, rule, seasons, tariff)
+
+
+def _read_seasons(written: _Json) -> dict[str, Season] | None:
+    try:
+        return {name: Season.model_validate(season) for name, season in written.items()}
+    except ValidationError:
+        return None
+
+
+def _order_problems(path: str, rule: CalendarRule) -> Iterator[Problem]:
+    if not rule.periods:
+        yield f"{path}.periods", "needs at least one period"
+    if rule.order is not None and sorted(rule.order) != sorted(rule.periods):
+        yield f"{path}.order", "must name each period once: " + ", ".join(rule.periods)
+
+
+def _window_problems(path: str, rule: CalendarRule, tariff: _Json) -> Iterator[Problem]:
+    known = mapped(tariff.get("seasons"))
+    for period, windows in rule.periods.items():
+        if not windows:
+            yield f"{path}.periods.{period}", "needs at least one window of time"
+        for index, window in enumerate(windows):
+            yield from _problems_of_window(f"{path}.periods.{period}[{index}]", window, known)
+
+
+def _problems_of_window(path: str, window: Window, seasons: _Json) -> Iterator[Problem]:
+    if window.seasons is not None and window.months is not None:
+        yield path, "has seasons or months, not both"
+    for field in ("seasons", "months", "days"):
+        if getattr(window, field) == ():
+            yield f"{path}.{field}", "must name at least one; leave it out for all"
+    for position, name in enumerate(window.seasons or ()):
+        if name not in seasons:
+            yield f"{path}.seasons[{position}]", f"{name} is not a season of this tariff"
+    if window.begin in (window.end, "24:00"):
+        yield f"{path}.from", "must be another time of the day than its end"
+
+
+def _coverage_problems(path: str, rule: CalendarRule, seasons: _Seasons) -> Iterator[Problem]:
+    boxes = [
+        (period, f"{path}.periods.{period}[{index}]", box_of(window, seasons))
+        for period, windows in rule.periods.items()
+        for index, window in enumerate(windows)
+    ]
+    kinds = used_day_types(rule)
+    for (period, _, earlier), (other, where, later) in combinations(boxes, 2):
+        both = earlier & later
+        if period != other and both.size():
+            first = _in_words(_table([both]), kinds, seasons)[0]
+            yield where, f"is in {period} already: {first}"
+    yield from _gaps(f"{path}.periods", [box for _, _, box in boxes], kinds, seasons)
+
+
+def _gaps(
+    path: str, boxes: Sequence[Box], kinds: Sequence[DayType], seasons: _Seasons
+) -> Iterator[Problem]:
+    every = Box((1 << len(LEAP_YEAR)) - 1, (1 << len(kinds)) - 1, (1 << HALF_HOURS) - 1)
+    covered = [box & every for box in boxes]
+    apart = not any((one & other).size() for one, other in combinations(covered, 2))
+    # Windows that are apart leave no gap when their sizes add up to a whole year: no table needed.
+    if apart and sum(box.size() for box in covered) == every.size():
+        return
+    for missing in _in_words(~_table(covered), kinds, seasons):
+        yield path, f"half hours without a period: {missing}"
+
+
+def _table(boxes: Sequence[Box]) -> Cells:
+    cells = np.zeros((len(LEAP_YEAR), len(DAY_TYPES), HALF_HOURS), dtype=np.bool_)
+    for box in boxes:
+        cells[box.cells()] = True
+    return cells
+
+
+def _unknown_by_hours(
+    name: str, rule: CalendarRule, seasons: _Seasons, tariff: _Json
+) -> Iterator[Problem]:
+    """Prices by the hours of a calendar for what no meter tells by the hour."""
+    if compile_calendar(rule=rule, seasons=seasons, holidays=()).is_seasonal:
+        return
+    for index, charge in enumerate(map(mapped, listed(tariff.get("charges")))):
+        if charge.get("calendar") != name:
+            continue
+        unknown = {"ratchet": charge.get("ratchet") and "past peaks"}
+        unknown["quantity"] = _REACTIVE.get(str(charge.get("quantity")))
+        for field, what in unknown.items():
+            if what:
+                why = f"goes with seasons only: {what} are not known by the hours of {name}"
+                yield f"charges[{index}].{field}", why
+
+
+def _in_words(cells: Cells, kinds: Sequence[DayType], seasons: _Seasons) -> list[str]:
+    """Cells of a table as a person would say them, such as "in summer, weekdays, 07:00 to 09:00".
+
+    Days with the same hours are said together, and so are kinds of day with the same days.
+    """
+    said: dict[tuple[bytes, bytes], list[str]] = {}
+    for index, kind in enumerate(kinds):
+        of_kind = cells[:, index]
+        for hours in np.unique(of_kind, axis=0) if of_kind.any() else ():
+            days = (of_kind == hours).all(axis=1)
+            if hours.any():
+                said.setdefault((days.tobytes(), hours.tobytes()), []).append(f"{kind}s")
+    return [
+        f"{_days_in_words(np.frombuffer(days, np.bool_), seasons)}, "
+        f"{'all days' if len(same) == len(kinds) else ' and '.join(same)}, "
+        f"{_hours_in_words(np.frombuffer(hours, np.bool_))}"
+        for (days, hours), same in said.items()
+    ]
+
+
+def _days_in_words(days: Cells, seasons: _Seasons) -> str:
+    if days.all():
+        return "all year"
+    for name, season in seasons.items():
+        if (flags(days_of_season(season), len(days)) == days).all():
+            return f"in {name}"
+    runs = [[f"{LEAP_YEAR[end]!s:.10}".removeprefix("2000-") for end in run] for run in _runs(days)]
+    said = [first if first == last else f"{first} to {last}" for first, last in runs]
+    return " and ".join(said)
+
+
+def _hours_in_words(hours: Cells) -> str:
+    runs = [f"{_clock(first)} to {_clock(last + 1)}" for first, last in _runs(hours)]
+    return "all day" if hours.all() else " and ".join(runs)
+
+
+def _runs(flags: Cells) -> Sequence[tuple[int, int]]:
+    """The first and last index of each run of set flags."""
+    marked: npt.NDArray[np.intp] = np.flatnonzero(flags)
+    runs = [
+        list(run) for _, run in groupby(enumerate(marked.tolist()), lambda pair: pair[1] - pair[0])
+    ]
+    return [(run[0][1], run[-1][1]) for run in runs]
+
+
+def _clock(half_hour: int) -> str:
+    return f"{half_hour // 2:02d}:{'30' if half_hour % 2 else '00'}"

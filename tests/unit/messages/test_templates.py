@@ -1,0 +1,252 @@
+"""What customers are told: every amount, date and link comes from the bill, in plain words."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from services.messages import discord, whatsapp
+from services.messages.discord import (
+    NotADiscordWebhook,
+    as_text,
+    check_webhook,
+    shared_note,
+    whole_bill,
+)
+from services.messages.templates import TemplateWriter, nothing_to_say
+from services.messages.whatsapp import TEMPLATES, InvalidPhone, e164
+from services.records.bills import Bill
+from services.records.outbox import OwedKind
+
+LINK = "https://buy.stripe.com/test_1"
+KINDS: tuple[OwedKind, ...] = ("bill_issued", "payment_reminder", "overdue_notice")
+PAID = {"amount_minor": "40000", "currency": "INR", "received_on": "2026-11-20"}
+CORRECTED = {"voided": "INV-000003, INV-000004", "issued": "INV-000007, INV-000042"}
+CORRECTED |= {"difference_minor": "1200", "currency": "INR"}
+FACTS: dict[OwedKind, dict[str, str]] = {kind: {} for kind in KINDS}
+FACTS |= {"payment_received": PAID, "bill_corrected": CORRECTED}
+
+
+def bill(**changes: Any) -> Bill:
+    """A bill of ₹540.35 for 117 kWh, with a link."""
+    fields: dict[str, Any] = dict.fromkeys(
+        ("id", "meter_id", "meter_serial", "customer_id", "tariff_code", "tariff_name"), "x"
+    )
+    fields |= dict.fromkeys(("opening_reading_id", "closing_reading_id"), "x")
+    fields |= {"number": 42, "account_no": "A-1", "customer_name": "Some Body", "address": "here"}
+    fields |= {"period_start": date(2026, 10, 12), "period_end": date(2026, 11, 12)}
+    fields |= {"opening_wh": 1_000_000, "closing_wh": 1_117_000, "consumption_wh": 117_000}
+    fields |= {"multiplier_milli": 1000, "currency": "INR", "lines": (), "subtotal_minor": 54035}
+    fields |= {"tax_minor": 0, "total_minor": 54035, "amount_paid_minor": 0}
+    fields |= {"balance_minor": 54035, "status": "issued", "issued_on": date(2026, 11, 12)}
+    fields |= {"issued_at": datetime(2026, 11, 12, tzinfo=UTC), "due_date": date(2026, 11, 27)}
+    fields |= {"overdue_since": None, "payment_url": LINK, "void_reason": None}
+    fields |= {"created_at": datetime(2026, 11, 12, tzinfo=UTC)}
+    return Bill.model_validate(fields | changes)
+
+
+def text(kind: OwedKind, **changes: Any) -> str:
+    """The template's text for a bill; `facts` tell of a payment or a correction."""
+    facts = changes.pop("facts", FACTS[kind])
+    writer = TemplateWriter("Hill Power")
+    return writer.write(bill=bill(**changes), kind=kind, language="en", facts=facts).text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_has_the_amount_the_date_the_link_and_no_name(kind: OwedKind) -> None:
+    said = text(kind)
+    assert all(part in said for part in ("₹540.35", "INV-000042", "27 Nov 2026", "Hill Power"))
+    assert f"Pay here: {LINK}" in said.splitlines()
+    assert "Some Body" not in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_link_it_names_the_office_and_the_reference(kind: OwedKind) -> None:
+    assert "Pay at our office with the reference INV-000042" in text(kind, payment_url=None)
+
+
+def test_a_bill_paid_in_part_asks_for_what_is_left() -> None:
+    said = text("payment_reminder", amount_paid_minor=40000, balance_minor=14035)
+    assert "₹140.35" in said
+    assert "₹540.35" not in said
+
+
+@pytest.mark.parametrize("balance", [0, -5000])
+def test_a_bill_with_nothing_to_pay_asks_for_nothing(balance: int) -> None:
+    said = text("bill_issued", balance_minor=balance, status="paid")
+    assert "There is nothing to pay." in said
+    assert "Pay here" not in said
+
+
+def test_another_language_gets_english_and_a_note() -> None:
+    message = TemplateWriter("Hill Power").write(bill=bill(), kind="bill_issued", language="ml")
+    assert message.written_by == "template"
+    assert message.note == "no template in ml, so in English"
+
+
+def test_a_reminder_of_a_paid_or_void_bill_is_not_written() -> None:
+    assert nothing_to_say(bill=bill(balance_minor=0, status="paid"), kind="payment_reminder")
+    assert nothing_to_say(bill=bill(status="void", balance_minor=0), kind="bill_issued")
+    assert not nothing_to_say(bill=bill(balance_minor=0, status="paid"), kind="bill_issued")
+    assert not nothing_to_say(bill=bill(), kind="overdue_notice")
+
+
+def test_thanks_name_the_payment_and_what_is_left() -> None:
+    said = text("payment_received", amount_paid_minor=40000, balance_minor=14035)
+    assert "received your payment of ₹400.00 on 20 Nov 2026" in said
+    assert "₹140.35 of your electricity bill INV-000042 is left to pay by 27 Nov 2026" in said
+    assert f"Pay here: {LINK}" in said.splitlines()
+
+
+def test_thanks_for_the_last_part_say_that_the_bill_is_paid_and_ask_for_nothing() -> None:
+    paid = {"balance_minor": 0, "status": "paid", "payment_url": None}
+    said = text("payment_received", **paid)
+    assert "₹400.00" in said
+    assert "INV-000042 is paid" in said
+    assert "Pay " not in said
+    assert not nothing_to_say(bill=bill(**paid), kind="payment_received")
+
+
+def test_thanks_for_a_void_bill_say_where_the_money_is() -> None:
+    void = {"balance_minor": 0, "status": "void", "payment_url": None}
+    assert "is void: the money stays" in text("payment_received", **void)
+    assert not nothing_to_say(bill=bill(**void), kind="payment_received")
+
+
+def test_thanks_are_in_the_currency_that_was_paid() -> None:
+    yen = PAID | {"amount_minor": "500", "currency": "JPY"}
+    assert "your payment of ¥500 on" in text("payment_received", facts=yen)
+
+
+@pytest.mark.parametrize(
+    ("minor", "words"),
+    [
+        ("1200", "₹12.00 more than before"),
+        ("-1200", "₹12.00 less than before"),
+        ("0", "the same as before"),
+    ],
+)
+def test_a_correction_names_the_bills_and_the_difference(minor: str, words: str) -> None:
+    said = text("bill_corrected", facts=CORRECTED | {"difference_minor": minor})
+    assert "INV-000003, INV-000004 no longer holds; instead: INV-000007, INV-000042." in said
+    assert f"Together that is {words}." in said
+    assert "₹540.35 of your electricity bill INV-000042 is left to pay" in said
+    assert words in whatsapp.parameters(
+        bill(), "bill_corrected", CORRECTED | {"difference_minor": minor}
+    )
+
+
+def test_a_corrected_bill_that_is_paid_is_told_of_and_one_void_again_is_not() -> None:
+    paid = {"balance_minor": -300, "status": "paid"}
+    assert "There is nothing to pay." in text("bill_corrected", **paid)
+    assert not nothing_to_say(bill=bill(**paid), kind="bill_corrected")
+    assert nothing_to_say(bill=bill(status="void"), kind="bill_corrected")
+
+
+def test_a_channel_that_many_read_learns_the_account_and_what_was_paid() -> None:
+    part = bill(amount_paid_minor=40000, balance_minor=14035)
+    note = shared_note(bill=part, kind="payment_received", facts=PAID)
+    assert [(f["name"], f["value"]) for f in note["embeds"][0]["fields"]] == [
+        ("Account", r"A\-1"),
+        ("Paid", "₹400.00"),
+    ]
+    whole = whole_bill(bill=part, kind="payment_received", text="Thanks", facts=PAID)
+    fields = {f["name"]: f["value"] for f in whole["embeds"][0]["fields"]}
+    assert (fields["Paid"], fields["Left to pay"]) == ("₹400.00", "₹140.35")
+
+
+@pytest.mark.parametrize("filler", ["x", "😀", "💡é"])
+def test_discords_limits_are_kept_by_cutting(filler: str) -> None:
+    post = whole_bill(bill=bill(), kind="bill_issued", text=filler * 3000)
+    assert len(post["content"].encode("utf-16-le")) // 2 <= 2000
+    assert post["content"].endswith("…")
+    note = shared_note(bill=bill(account_no=filler * 2000), kind="bill_issued")
+    value = note["embeds"][0]["fields"][0]["value"]
+    assert len(value.encode("utf-16-le")) // 2 <= 1024
+
+
+def test_what_fits_is_not_cut() -> None:
+    assert discord.cut("x" * 2000, 2000) == "x" * 2000
+    assert discord.cut("😀" * 1000, 2000) == "😀" * 1000
+
+
+@pytest.mark.parametrize("account", ["@everyone", "[pay](https://example.org)", "**1**", "<@12>"])
+def test_an_account_number_can_neither_call_people_nor_show_a_link(account: str) -> None:
+    note = shared_note(bill=bill(account_no=account), kind="bill_issued")
+    assert note["allowed_mentions"] == {"parse": []}
+    shown = note["embeds"][0]["fields"][0]["value"]
+    assert shown.replace("\\", "") == account
+    assert not any(f"{mark}" in shown.replace(f"\\{mark}", "") for mark in "@[(*<")
+
+
+def test_the_log_reads_as_the_post_does() -> None:
+    said = as_text(whole_bill(bill=bill(), kind="overdue_notice", text="Please pay."))
+    assert said.splitlines()[:2] == ["Please pay.", "Payment overdue INV-000042"]
+    assert f"Pay online: {LINK}" in said
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://discord.com/api/webhooks/123/ab-C_9",
+        "https://discord.com/api/v10/webhooks/123/ab",
+        "https://canary.discord.com/api/webhooks/123/ab?thread_id=5",
+    ],
+)
+def test_discords_webhooks_are_taken(address: str) -> None:
+    assert check_webhook(f" {address} ") == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "http://discord.com/api/webhooks/123/ab",
+        "https://discord.com.example.org/api/webhooks/123/ab",
+        "https://user@discord.com/api/webhooks/123/ab",
+        "https://discord.com:8443/api/webhooks/123/ab",
+        "https://127.0.0.1/api/webhooks/123/ab",
+        "https://discord.com/api/webhooks/123",
+        "https://discord.com/api/webhooks/123/ab/../../users",
+    ],
+)
+def test_every_other_address_is_refused(address: str) -> None:
+    with pytest.raises(NotADiscordWebhook):
+        check_webhook(address)
+
+
+@pytest.mark.parametrize(
+    "written", ["+919876543210", "+91 98765 43210", "+91-98765-43210", "+91 (98765) 43.210"]
+)
+def test_a_number_with_its_country_code_is_taken(written: str) -> None:
+    assert e164(written) == "+919876543210"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("+254 (0)712-345678 ext. 5", "+254 712", "+999 123456789"),
+        *("", "9876543210", "09876543210", "0091987654321", "+0123456789", "+1"),
+        *("+91987654321012345", "+91 98765 4321x", "++919876543210", "+९१9876543210"),
+    ],
+)
+def test_any_other_number_is_refused(written: str) -> None:
+    with pytest.raises(InvalidPhone):
+        e164(written)
+
+
+@pytest.mark.parametrize("kind", FACTS)
+def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OwedKind) -> None:
+    template = TEMPLATES[kind]
+    assert not template.body.startswith("{{")
+    assert not template.body.endswith("}}")
+    filled = template.filled(whatsapp.parameters(bill(), kind, FACTS[kind]))
+    assert "{{" not in filled
+    assert len(filled) <= whatsapp.BODY_LIMIT
+    assert LINK in filled
+
+
+def test_whatsapp_counts_the_earlier_bills_that_the_message_is_about() -> None:
+    told = whatsapp.parameters(bill(), "bill_issued", {"tells_of": "a b c"})
+    assert told[0] == "INV-000042 (and 3 earlier bills)"
+    assert whatsapp.parameters(bill(), "bill_issued", {})[0] == "INV-000042"
