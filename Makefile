@@ -33,7 +33,7 @@ lint: $(DEV_READY)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports --quiet
+	@.venv/bin/lint-imports --no-cache
 
 format: $(DEV_READY)
 	@.venv/bin/ruff check --fix .
