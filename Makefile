@@ -1,7 +1,7 @@
 # The commands of this project. All that is needed first is Python 3.11 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench
+.PHONY: help run test lint format schemas bench
 
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
@@ -20,6 +20,7 @@ help:
 	@echo "make test     run every test (ARGS=... goes to pytest)"
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   put the code into the project's format"
+	@echo "make schemas  write supabase/schemas/ again, after a new migration"
 	@echo "make bench    measure how fast bills are priced, and how long submitting a reading takes"
 
 # The address and port stand in .streamlit/config.toml; STREAMLIT_SERVER_PORT=... wins over it.
@@ -38,6 +39,9 @@ lint: $(DEV_READY)
 format: $(DEV_READY)
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+schemas: $(DEV_READY)
+	@$(PYTHON) scripts/write_schemas.py
 
 bench: $(BENCH_READY)
 	@$(PYTHON) -m bench $(ARGS)

@@ -1,0 +1,245 @@
+"""Write supabase/schemas/: the present text of each table, view and function, once, by subject.
+
+The migrations are what is applied, and hold every text that a function ever had. These files hold
+the last one, to be read. Run by `make schemas` after adding a migration; a test fails while the
+files and the migrations make different schemas.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PROJECT: Final = Path(__file__).parents[1]
+MIGRATIONS: Final = PROJECT / "supabase" / "migrations"
+SCHEMAS: Final = PROJECT / "supabase" / "schemas"
+
+# The subjects in the order in which they are applied.
+SUBJECTS: Final = (
+    "access",
+    "customers",
+    "tariffs",
+    "network",
+    "meters",
+    "readings",
+    "jobs",
+    "bills",
+    "outbox",
+    "ledger",
+    "payments",
+    "plans",
+    "stripe",
+    "corrections",
+    "documents",
+    "month_end",
+    "graph",
+    "ai",
+    "security",
+)
+# Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
+# over several subjects goes to the last of them.
+_NAMES: Final = (
+    ("security", r"default|security_\w+|\w*(session|token|sign_in|api_key)\w*"),
+    ("graph", r"graph_\w+"),
+    ("ai", r"(add_)?ai_\w+|second_opinion\w*"),
+    ("month_end", r"month_\w+|close_month|aged_receivables|overview"),
+    ("documents", r"\w*bill_document\w*|bills_to_print"),
+    ("plans", r"\w*(plan|instalment)s?(_\w+)?"),
+    ("corrections", r"correct\w+|\w*rebill\w*|replace_reading|bills_to_correct|owe_correction"),
+    ("corrections", r"pay_again|paid_on|bills_priced_by|is_priced_by|wrong_versions"),
+    ("stripe", r"\w*(stripe|dispute|reconciliation|payment_link)\w*"),
+    ("stripe", r"match_refunded|failed_at_stripe|undo_failed_refund|fail_refund"),
+    ("payments", r"\w*(payment|return|flag|deposit|thanks)\w*"),
+    ("jobs", r"(\w+_)?job_\w+|run_json|check_run|most_attempts|note_progress"),
+    ("jobs", r"mark_overdue|queue_reminders|monthly_\w+|owe_notices"),
+    ("outbox", r"outbox|owe_\w+|\w*(owed|notification|channels)\w*|to_try_again|failed_work_list"),
+    ("ledger", r"account\w*|\w+_account|\w*(ledger|allocat|adjustment|credit)\w*|open_\w+"),
+    ("ledger", r"settle|take_back|undo_entry|post_\w+|lock_customers|timeline_list"),
+    ("network", r"feeders|\w*transformers|\w*suppl(y|ies)\w*"),
+    (
+        "access",
+        r"private|public|installation|counters|audit\w*|changed_columns|set_actor|keep_rows",
+    ),
+    ("access", r"refuse|refuse_delete|refuse_change|never_changed|schema_version|fingerprint"),
+    ("access", r"import_answer"),
+    ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),
+    ("bills", r"lines_total|chain_tail|check_chain\w*|reissues|invoice_reference|check_opening"),
+    ("bills", r"guard_billed_reading|reading_answer|reading_context|commit_reading|decide_reading"),
+    ("tariffs", r"\w*(tariff|version)\w*"),
+    ("bills", r"bills?|bill_\w+|\w+_bills?|\w+_bill_\w+|void_\w+"),
+    ("readings", r"\w*(reading|interval|idempotency_key)\w*|find_replay|neighbours|keep_key"),
+    ("meters", r"\w*(meter|register)\w*"),
+    ("customers", r"\w*customer\w*"),
+)
+_SUBJECT_OF: Final = [(subject, re.compile(pattern)) for subject, pattern in _NAMES]
+# While the files are applied nothing may come by Supabase's default rights; the last file sets
+# those that the migrations leave.
+_NO_DEFAULT_RIGHTS: Final = "\n".join(
+    (
+        *(
+            f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {kind}"
+            " FROM public, anon, authenticated, service_role;"
+            for kind in ("TABLES", "SEQUENCES", "FUNCTIONS")
+        ),
+        "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM public;",
+    )
+)
+_BELONGING: Final = ("COMMENT", "CONSTRAINT", "INDEX", "ROW SECURITY", "ACL")
+_KINDS: Final = (
+    *("SCHEMA", *_BELONGING, "SEQUENCE", "TABLE"),
+    *("FK CONSTRAINT", "VIEW", "FUNCTION", "TRIGGER", "DEFAULT ACL"),
+)
+_ABOUT: Final = re.compile(r"(?:FUNCTION|TABLE|VIEW|COLUMN|SEQUENCE|SCHEMA|TRIGGER) (\w+)")
+_TOC: Final = re.compile(
+    r"^-- TOC entry (?P<id>\d+) .*\n(?:-- Dependencies: (?P<needs>[\d ]+)\n)?"
+    r"-- Name: (?P<name>.+); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>[\w-]+); Owner: .*$",
+    re.MULTILINE,
+)
+
+
+class NoSubject(Exception):
+    """A table, view or function has no subject: give it one in scripts/write_schemas.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaObject:
+    """One object of a dump: its SQL, and the ids of those that it needs."""
+
+    id: int
+    name: str
+    kind: str
+    sql: str
+    needs: tuple[int, ...]
+
+    @property
+    def about(self) -> str:
+        """The name of the table, view or function that it is, or belongs to."""
+        if self.kind in {"COMMENT", "ACL"}:
+            found = _ABOUT.match(self.name)
+            return found[1] if found else self.name
+        # Of a trigger or a constraint the table stands first, of a function its arguments last.
+        return re.split(r"[ (]", self.name)[0].lower()
+
+
+def objects_of(dsn: str, *, programs: Path) -> list[SchemaObject]:
+    """What the schemas public and private of a database hold, each after what it needs.
+
+    `programs` is the folder of pg_dump.
+    """
+    schemas = ["--schema-only", "--schema=public", "--schema=private"]
+    archive = _output([programs / "pg_dump", "-Fc", *schemas, dsn])
+    # Only an archive names what each object needs.
+    dump = _output(
+        [programs / "pg_restore", "--verbose", "--no-owner", "--file=-"], given=archive
+    ).decode()
+    places = list(_TOC.finditer(dump))
+    ends = [place.start() for place in places[1:]] + [len(dump)]
+    return [
+        SchemaObject(
+            id=int(place["id"]),
+            name=place["name"],
+            kind=place["kind"],
+            sql=_without_frame(dump[place.end() : end]),
+            needs=tuple(map(int, (place["needs"] or "").split())),
+        )
+        for place, end in zip(places, ends, strict=True)
+    ]
+
+
+def _output(command: list[str | Path], *, given: bytes = b"") -> bytes:
+    return subprocess.run(command, check=True, capture_output=True, input=given).stdout
+
+
+def files_of(objects: Iterable[SchemaObject]) -> dict[str, str]:
+    """The text of each subject's file, by file name. Raises NoSubject."""
+    members: dict[int, list[SchemaObject]] = defaultdict(list)
+    placed: dict[int, int] = {}
+    for one in objects:
+        if one.kind == "SCHEMA" and one.name == "public":
+            continue
+        placed[one.id] = _place(one, placed)
+        members[placed[one.id]].append(one)
+    return {
+        f"{number + 1:02d}_{SUBJECTS[number]}.sql": _file(SUBJECTS[number], members[number])
+        for number in sorted(members)
+    }
+
+
+def _place(one: SchemaObject, placed: Mapping[int, int]) -> int:
+    """The number of its subject, or of the last subject that it needs."""
+    needed = [placed[need] for need in one.needs if need in placed]
+    if one.kind in {"INDEX", "CONSTRAINT", "ROW SECURITY", "COMMENT", "ACL"} and needed:
+        return max(needed)
+    return max([_own_place(one), *needed])
+
+
+def _own_place(one: SchemaObject) -> int:
+    for subject, pattern in _SUBJECT_OF:
+        if pattern.fullmatch(one.about):
+            return SUBJECTS.index(subject)
+    raise NoSubject(
+        f"{one.kind} {one.name} has no subject yet: add it to scripts/write_schemas.py."
+    )
+
+
+def _file(subject: str, members: Iterable[SchemaObject]) -> str:
+    head = (
+        f"-- {subject.replace('_', ' ').capitalize()}: written by `make schemas`, for reading.\n"
+        "-- To change something, add a file to supabase/migrations."
+    )
+    first = (_NO_DEFAULT_RIGHTS,) if subject == SUBJECTS[0] else ()
+    return "\n\n".join((head, *first, *(one.sql for one in _as_read(members)))) + "\n"
+
+
+def _as_read(members: Iterable[SchemaObject]) -> list[SchemaObject]:
+    """Tables with what belongs to them, views, functions; each after what it needs."""
+    waiting = {one.id: one for one in members}
+    in_order: list[SchemaObject] = []
+    last = 0
+    while waiting:
+        ready = [one for one in waiting.values() if not waiting.keys() & set(one.needs)]
+        # What belongs to the object just written comes next, then the kinds in their order.
+        chosen = min(
+            ready,
+            key=lambda one: (
+                one.kind not in _BELONGING or last not in one.needs,
+                _KINDS.index(one.kind),
+                one.id,
+            ),
+        )
+        last = last if chosen.kind in _BELONGING else chosen.id
+        in_order.append(waiting.pop(chosen.id))
+    return in_order
+
+
+def _without_frame(text: str) -> str:
+    """The statements alone, without pg_dump's comments around them."""
+    lines = [line.rstrip() for line in text.split("\n")]
+    inside = [n for n, line in enumerate(lines) if line and not line.startswith(("--", "\\"))]
+    return "\n".join(lines[inside[0] : inside[-1] + 1])
+
+
+def main() -> None:
+    """Make a database with all migrations, and write its schema."""
+    sys.path.insert(0, str(PROJECT))
+    from services.database.embedded import EmbeddedPostgres  # noqa: PLC0415
+    from services.database.migrations import apply_migrations  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as server:
+        dsn = server.database("migrated")
+        apply_migrations(dsn, MIGRATIONS)
+        files = files_of(objects_of(dsn, programs=server.programs))
+    SCHEMAS.mkdir(exist_ok=True)
+    for path in SCHEMAS.glob("*.sql"):
+        path.unlink()
+    for name, text in files.items():
+        (SCHEMAS / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+-- Access: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON TABLES FROM public, anon, authenticated, service_role;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON SEQUENCES FROM public, anon, authenticated, service_role;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON FUNCTIONS FROM public, anon, authenticated, service_role;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM public;
+
+CREATE SCHEMA private;
+
+COMMENT ON SCHEMA private IS 'Helpers of the functions in "public"; not exposed over REST.';
+
+GRANT USAGE ON SCHEMA private TO service_role;
+
+COMMENT ON SCHEMA public IS 'standard public schema';
+
+GRANT USAGE ON SCHEMA public TO anon;
+GRANT USAGE ON SCHEMA public TO authenticated;
+GRANT USAGE ON SCHEMA public TO service_role;
+
+CREATE TABLE public.audit_log (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    table_name text NOT NULL,
+    row_id text NOT NULL,
+    before jsonb,
+    after jsonb,
+    CONSTRAINT audit_log_action_check CHECK ((action = ANY (ARRAY['insert'::text, 'update'::text]))),
+    CONSTRAINT audit_log_actor_check CHECK ((actor <> ''::text))
+);
+
+COMMENT ON TABLE public.audit_log IS 'Every change of a customer, meter, tariff, reading, bill, payment or API key: who, when, what before, what after.';
+
+COMMENT ON COLUMN public.audit_log.before IS 'Of an update: the columns that changed, as they were.';
+
+COMMENT ON COLUMN public.audit_log.after IS 'Of an insert: the row (a bill without its lines, which never change). Of an update: the columns that changed.';
+
+ALTER TABLE ONLY public.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+
+CREATE INDEX audit_log_row ON public.audit_log USING btree (table_name, row_id);
+
+ALTER TABLE public.audit_log ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN ON TABLE public.audit_log TO service_role;
+
+ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.audit_log_id_seq TO service_role;
+
+CREATE TABLE public.installation (
+    only_row boolean DEFAULT true NOT NULL,
+    installed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT installation_only_row_check CHECK (only_row)
+);
+
+COMMENT ON TABLE public.installation IS 'One row: when this database was made. Jobs due before it are nobody''s to catch up.';
+
+ALTER TABLE ONLY public.installation
+    ADD CONSTRAINT installation_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE public.installation ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.installation TO service_role;
+
+CREATE TABLE public.counters (
+    name text NOT NULL,
+    last_number bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT counters_last_number_check CHECK ((last_number >= 0))
+);
+
+COMMENT ON TABLE public.counters IS 'The last number given of each series. Always the last lock a transaction takes: meters (sorted), then this.';
+
+ALTER TABLE ONLY public.counters
+    ADD CONSTRAINT counters_pkey PRIMARY KEY (name);
+
+ALTER TABLE public.counters ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.counters TO service_role;
+
+CREATE FUNCTION private.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = 'EB005', message = format('Rows of %s are never changed.', tg_table_name);
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_change() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_change() TO service_role;
+
+CREATE FUNCTION private.fingerprint(p_secret text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select 'kept, fingerprint ' || left(encode(sha256(convert_to(p_secret, 'UTF8')), 'hex'), 8)
+$$;
+
+COMMENT ON FUNCTION private.fingerprint(p_secret text) IS 'Says that a secret is there, and whether it is another one, without saying what it is.';
+
+REVOKE ALL ON FUNCTION private.fingerprint(p_secret text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.fingerprint(p_secret text) TO service_role;
+
+CREATE FUNCTION public.schema_version(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('versions', coalesce(jsonb_agg(m.version order by m.version), '[]'))
+    from supabase_migrations.schema_migrations m
+$$;
+
+COMMENT ON FUNCTION public.schema_version(p jsonb) IS 'The versions of the migrations that `supabase db push` or the program itself applied here: {}.';
+
+REVOKE ALL ON FUNCTION public.schema_version(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.schema_version(p jsonb) TO service_role;
+
+CREATE FUNCTION private.refuse(p_code text, p_message text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = p_code, message = p_message;
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse(p_code text, p_message text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse(p_code text, p_message text) TO service_role;
+
+CREATE FUNCTION private.set_actor(p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if coalesce(p ->> 'actor', '') = '' then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    perform set_config('billing.actor', p ->> 'actor', true);
+end $$;
+
+COMMENT ON FUNCTION private.set_actor(p jsonb) IS 'Says who makes the changes of this transaction; the audit triggers read it.';
+
+REVOKE ALL ON FUNCTION private.set_actor(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.set_actor(p jsonb) TO service_role;
+
+CREATE FUNCTION private.audit_table(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    execute format(
+        'create trigger audit_insert after insert on %s
+         referencing new table as new_rows
+         for each statement execute function private.audit()', p_table);
+    execute format(
+        'create trigger audit_update after update on %s
+         referencing old table as old_rows new table as new_rows
+         for each statement execute function private.audit()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.audit_table(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_table(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.keep_rows(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    execute format(
+        'create trigger refuse_delete before delete on %s
+         for each row execute function private.refuse_delete()', p_table);
+    execute format(
+        'create trigger refuse_truncate before truncate on %s
+         for each statement execute function private.refuse_delete()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.keep_rows(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_rows(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.never_changed(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.keep_rows(p_table);
+    execute format('create trigger refuse_update before update on %s for each row execute function private.refuse_change()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('errors', coalesce(p_errors, '[]'), 'added', p_added, 'changed', p_changed,
+                              'unchanged', p_unchanged)
+$$;
+
+REVOKE ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) TO service_role;
+
+CREATE FUNCTION private.refuse_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = 'EB005',
+        message = format('Rows of %s are never deleted: a correction is a new row.', tg_table_name);
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_delete() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_delete() TO service_role;
+
+CREATE FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(n.key, n.value), '{}'::jsonb)
+    from jsonb_each(p_new) n
+    where p_old -> n.key is distinct from n.value
+$$;
+
+REVOKE ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) TO service_role;
+
+CREATE FUNCTION private.audit() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if v_actor is null and exists (select 1 from new_rows) then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if tg_op = 'INSERT' then
+        insert into public.audit_log (actor, action, table_name, row_id, after)
+        select v_actor, 'insert', tg_table_name, n.id::text, to_jsonb(n) - 'lines'
+        from new_rows n;
+    else
+        insert into public.audit_log (actor, action, table_name, row_id, before, after)
+        select v_actor, 'update', tg_table_name, r.id::text,
+               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
+        from (select n.id, to_jsonb(o) as o, to_jsonb(n) as n
+              from new_rows n join old_rows o on o.id = n.id
+              where o is distinct from n
+              offset 0) r;
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables: one insert a statement, so that bulk writes stay fast.';
+
+REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit() TO service_role;
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();

@@ -1,0 +1,107 @@
+-- Customers: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE TABLE public.customers (
+    id uuid NOT NULL,
+    account_no text NOT NULL,
+    name text NOT NULL,
+    email text DEFAULT ''::text NOT NULL,
+    phone text DEFAULT ''::text NOT NULL,
+    address text DEFAULT ''::text NOT NULL,
+    language text DEFAULT 'en'::text NOT NULL,
+    currency text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT customers_account_no_check CHECK (((account_no <> ''::text) AND (account_no = btrim(account_no)))),
+    CONSTRAINT customers_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT customers_name_check CHECK ((btrim(name) <> ''::text))
+);
+
+COMMENT ON COLUMN public.customers.language IS 'Language for messages, an IETF tag such as "en" or "ml".';
+
+COMMENT ON COLUMN public.customers.currency IS 'Currency of the account (ISO 4217); null until the first meter is connected, then that of its tariff.';
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_account_no_key UNIQUE (account_no);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.customers TO service_role;
+
+CREATE FUNCTION public.import_customers(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_errors jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+    v_total integer := jsonb_array_length(p -> 'rows');
+begin
+    perform private.set_actor(p);
+    select jsonb_agg(jsonb_build_object('row', x."row", 'column', 'currency', 'message',
+               format('Account %s is in %s; its currency cannot change to %s.', x.account_no, c.currency, x.currency)))
+    into v_errors
+    from jsonb_to_recordset(p -> 'rows') as x("row" integer, account_no text, currency text)
+    join public.customers c on c.account_no = x.account_no
+    where x.currency is not null and c.currency is not null and c.currency <> x.currency;
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        with incoming as (
+            select * from jsonb_to_recordset(p -> 'rows') as x(
+                id uuid, account_no text, name text, email text, phone text, address text, language text, currency text)
+        )
+        insert into public.customers (id, account_no, name, email, phone, address, language, currency)
+        select id, account_no, name, coalesce(email, ''), coalesce(phone, ''), coalesce(address, ''),
+               coalesce(language, 'en'), currency
+        from incoming
+        on conflict do nothing;
+        get diagnostics v_added = row_count;
+        update public.customers c
+        set name = x.name, email = coalesce(x.email, ''), phone = coalesce(x.phone, ''),
+            address = coalesce(x.address, ''), language = coalesce(x.language, c.language),
+            currency = coalesce(c.currency, x.currency)
+        from jsonb_to_recordset(p -> 'rows') as x(
+            account_no text, name text, email text, phone text, address text, language text, currency text)
+        where c.account_no = x.account_no
+          and (c.name, c.email, c.phone, c.address, c.language, c.currency) is distinct from
+              (x.name, coalesce(x.email, ''), coalesce(x.phone, ''), coalesce(x.address, ''),
+               coalesce(x.language, c.language), coalesce(c.currency, x.currency));
+        get diagnostics v_changed = row_count;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, v_total - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, rows: [{row, id, account_no, name, …}]}.';
+
+REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;
+
+CREATE FUNCTION public.customer_contact(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_contact jsonb;
+begin
+    select jsonb_build_object(
+        'customer_id', c.id, 'language', c.language, 'phone', c.phone,
+        'discord_webhook_url', k.discord_webhook_url, 'whatsapp_opt_in_at', k.whatsapp_opt_in_at)
+    into v_contact
+    from public.customers c left join public.customer_channels k on k.customer_id = c.id
+    where c.id = (p ->> 'customer_id')::uuid;
+    if v_contact is null then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    return v_contact;
+end $$;
+
+COMMENT ON FUNCTION public.customer_contact(p jsonb) IS 'How a customer is reached, for those who send: {customer_id}. The webhook''s address is a secret.';
+
+REVOKE ALL ON FUNCTION public.customer_contact(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.customer_contact(p jsonb) TO service_role;
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.customers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.customers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

@@ -1,0 +1,306 @@
+-- Meters: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE TABLE public.meters (
+    id uuid NOT NULL,
+    serial text NOT NULL,
+    customer_id uuid NOT NULL,
+    tariff_id uuid NOT NULL,
+    kind text NOT NULL,
+    dials smallint NOT NULL,
+    multiplier_milli integer DEFAULT 1000 NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    opened_on date NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    transformer_id uuid,
+    registers jsonb DEFAULT '[]'::jsonb NOT NULL,
+    connected_w integer,
+    connected_va integer,
+    CONSTRAINT meters_connected_va_check CHECK ((connected_va > 0)),
+    CONSTRAINT meters_connected_w_check CHECK ((connected_w > 0)),
+    CONSTRAINT meters_dials_check CHECK (((dials >= 1) AND (dials <= 9))),
+    CONSTRAINT meters_kind_check CHECK ((kind = ANY (ARRAY['manual'::text, 'smart'::text]))),
+    CONSTRAINT meters_multiplier_milli_check CHECK ((multiplier_milli > 0)),
+    CONSTRAINT meters_registers_check CHECK ((jsonb_typeof(registers) = 'array'::text)),
+    CONSTRAINT meters_serial_check CHECK (((serial <> ''::text) AND (serial = btrim(serial)))),
+    CONSTRAINT meters_status_check CHECK ((status = ANY (ARRAY['active'::text, 'closed'::text])))
+);
+
+COMMENT ON COLUMN public.meters.dials IS 'Whole kWh digits of the register: five dials run from 0 to 99,999 and then roll over.';
+
+COMMENT ON COLUMN public.meters.multiplier_milli IS 'Multiplying factor in thousandths: a register on a 40:1 current transformer has 40000.';
+
+COMMENT ON COLUMN public.meters.opened_on IS 'Local date of the opening read, where the chain of bills begins.';
+
+COMMENT ON COLUMN public.meters.transformer_id IS 'The transformer that feeds the meter; null when it is not known.';
+
+COMMENT ON COLUMN public.meters.registers IS 'Names of the registers that are read at each reading beside the total kWh (services/domain/registers.py says what each measures).';
+
+COMMENT ON COLUMN public.meters.connected_w IS 'Connected load in W; null when it is not known.';
+
+COMMENT ON COLUMN public.meters.connected_va IS 'Connected load in VA; null when it is not known.';
+
+ALTER TABLE ONLY public.meters
+    ADD CONSTRAINT meters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.meters
+    ADD CONSTRAINT meters_serial_key UNIQUE (serial);
+
+CREATE INDEX meters_customer ON public.meters USING btree (customer_id);
+
+CREATE INDEX meters_tariff ON public.meters USING btree (tariff_id);
+
+CREATE INDEX meters_transformer ON public.meters USING btree (transformer_id);
+
+ALTER TABLE public.meters ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.meters TO service_role;
+
+ALTER TABLE ONLY public.meters
+    ADD CONSTRAINT meters_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.meters
+    ADD CONSTRAINT meters_tariff_id_fkey FOREIGN KEY (tariff_id) REFERENCES public.tariffs(id);
+
+ALTER TABLE ONLY public.meters
+    ADD CONSTRAINT meters_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
+
+CREATE VIEW public.meter_list WITH (security_invoker='true') AS
+ SELECT m.id,
+    m.serial,
+    m.kind,
+    m.dials,
+    m.multiplier_milli,
+    m.status,
+    m.opened_on,
+    m.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    c.address,
+    m.tariff_id,
+    t.code AS tariff_code,
+    t.name AS tariff_name,
+    t.currency,
+    lower(concat_ws(' '::text, m.serial, c.account_no, c.name, c.address)) AS search,
+    m.registers,
+    m.connected_w,
+    m.connected_va
+   FROM ((public.meters m
+     JOIN public.customers c ON ((c.id = m.customer_id)))
+     JOIN public.tariffs t ON ((t.id = m.tariff_id)));
+
+COMMENT ON COLUMN public.meter_list.search IS 'Lower case: what an engineer may look a meter up by.';
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.meter_list TO service_role;
+
+CREATE FUNCTION public.import_meters(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_errors jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+begin
+    perform private.set_actor(p);
+    select jsonb_agg(jsonb_build_object('row', x."row", 'column', case
+               when c.id is null then 'account_no'
+               when t.id is null or coalesce(c.currency, t.currency) <> t.currency then 'tariff_code'
+               when x.transformer_code <> '' and g.id is null then 'transformer_code'
+               when m.id is null then 'opened_on'
+               else 'serial' end, 'message', case
+               when c.id is null then format('No customer has the account number %s.', x.account_no)
+               when t.id is null then format('No tariff has the code %s.', x.tariff_code)
+               when coalesce(c.currency, t.currency) <> t.currency then format(
+                   'Tariff %s is in %s, account %s in %s.', x.tariff_code, t.currency, x.account_no, c.currency)
+               when x.transformer_code <> '' and g.id is null then format(
+                   'No transformer has the code %s.', x.transformer_code)
+               when m.id is null then format(
+                   'No version of tariff %s is in force on %s, where billing would begin.', x.tariff_code, x.opened_on)
+               else format('Meter %s is already connected with other details.', x.serial) end) order by x."row")
+    into v_errors
+    from jsonb_to_recordset(p -> 'rows') as x(
+        "row" integer, serial text, account_no text, tariff_code text, kind text, dials smallint,
+        multiplier_milli integer, opened_on date, opening_wh bigint, transformer_code text)
+    left join public.customers c on c.account_no = x.account_no
+    left join public.tariffs t on t.code = x.tariff_code
+    left join public.transformers g on g.code = x.transformer_code
+    left join public.meters m on m.serial = x.serial
+    left join public.readings r on r.meter_id = m.id and r.is_opening
+    where c.id is null or t.id is null or coalesce(c.currency, t.currency) <> t.currency
+       or (x.transformer_code <> '' and g.id is null)
+       or (m.id is null and not exists (
+               select 1 from public.tariff_versions v where v.tariff_id = t.id and v.effective_from <= x.opened_on))
+       or (m.id is not null and (m.customer_id, m.tariff_id, m.kind, m.dials, m.multiplier_milli, m.opened_on, r.register_wh)
+               is distinct from (c.id, t.id, x.kind, x.dials, x.multiplier_milli, x.opened_on, x.opening_wh));
+    if v_errors is null then
+        v_errors := private.register_problems(p -> 'rows');
+    end if;
+    if v_errors is null then
+        select jsonb_agg(jsonb_build_object('row', y.last_row, 'column', 'tariff_code', 'message', format(
+                   'Account %s would have tariffs in different currencies.', y.account_no)))
+        into v_errors
+        from (select x.account_no, max(x."row") as last_row
+              from jsonb_to_recordset(p -> 'rows') as x("row" integer, account_no text, tariff_code text)
+              join public.tariffs t on t.code = x.tariff_code
+              group by x.account_no having count(distinct t.currency) > 1) y;
+    end if;
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        update public.customers c set currency = t.currency
+        from jsonb_to_recordset(p -> 'rows') as x(account_no text, tariff_code text)
+        join public.tariffs t on t.code = x.tariff_code
+        where c.account_no = x.account_no and c.currency is null;
+        update public.meters m
+        set transformer_id = n.transformer_id, registers = n.registers, connected_w = n.connected_w,
+            connected_va = n.connected_va
+        from (select k.id, coalesce(x.registers, k.registers) as registers,
+                     coalesce(x.connected_w, k.connected_w) as connected_w,
+                     coalesce(x.connected_va, k.connected_va) as connected_va,
+                     case when x.transformer_code is null then k.transformer_id else g.id end as transformer_id
+              from jsonb_to_recordset(p -> 'rows') as x(
+                  serial text, transformer_code text, registers jsonb, connected_w integer, connected_va integer)
+              join public.meters k on k.serial = x.serial
+              left join public.transformers g on g.code = x.transformer_code) n
+        where m.id = n.id
+          and (m.transformer_id, m.registers, m.connected_w, m.connected_va)
+              is distinct from (n.transformer_id, n.registers, n.connected_w, n.connected_va);
+        get diagnostics v_changed = row_count;
+        with added as (
+            insert into public.meters (id, serial, customer_id, tariff_id, kind, dials, multiplier_milli, opened_on,
+                                       transformer_id, registers, connected_w, connected_va)
+            select x.id, x.serial, c.id, t.id, x.kind, x.dials, x.multiplier_milli, x.opened_on, g.id,
+                   coalesce(x.registers, '[]'), x.connected_w, x.connected_va
+            from jsonb_to_recordset(p -> 'rows') as x(
+                id uuid, serial text, account_no text, tariff_code text, kind text, dials smallint,
+                multiplier_milli integer, opened_on date, transformer_code text, registers jsonb,
+                connected_w integer, connected_va integer)
+            join public.customers c on c.account_no = x.account_no
+            join public.tariffs t on t.code = x.tariff_code
+            left join public.transformers g on g.code = x.transformer_code
+            on conflict do nothing
+            returning id
+        )
+        insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, is_opening,
+                                     submitted_by, registers)
+        select x.opening_reading_id, x.id, x.opened_at, x.opened_on, x.opening_wh, 'imported', 'accepted', true,
+               p ->> 'actor', coalesce(x.opening_registers, '{}')
+        from added
+        join jsonb_to_recordset(p -> 'rows') as x(
+            id uuid, opening_reading_id uuid, opened_at timestamptz, opened_on date, opening_wh bigint,
+            opening_registers jsonb) on x.id = added.id;
+        get diagnostics v_added = row_count;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id, opening_reading_id, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?}]}.';
+
+REVOKE ALL ON FUNCTION public.import_meters(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_meters(p jsonb) TO service_role;
+
+CREATE FUNCTION private.check_register() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $_$
+begin
+    if exists (
+        select 1 from new_rows r join public.meters m on m.id = r.meter_id
+        where r.register_wh >= private.register_span_wh(m.dials)
+    ) then
+        raise exception using errcode = 'EB005', message = 'The reading has more digits than the meter.';
+    end if;
+    if exists (
+        select 1 from new_rows r join public.meters m on m.id = r.meter_id
+        cross join lateral jsonb_each(r.registers) v
+        where r.registers <> '{}' and not (m.registers ? v.key and case when v.value::text ~ '^[0-9]{1,12}$'
+            then v.value::bigint < private.register_span_wh(m.dials) else false end)
+    ) then
+        raise exception using errcode = 'EB005', message = 'A register of the reading is none of the meter''s, or has more digits.';
+    end if;
+    return null;
+end $_$;
+
+REVOKE ALL ON FUNCTION private.check_register() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_register() TO service_role;
+
+CREATE FUNCTION public.meter_reads(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
+        'id', m.id, 'serial', m.serial, 'dials', m.dials, 'multiplier_milli', m.multiplier_milli,
+        'tariff_id', m.tariff_id, 'registers', m.registers,
+        'reads', (select coalesce(jsonb_agg(jsonb_build_object(
+                             'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on,
+                             'register_wh', r.register_wh, 'registers', r.registers,
+                             'status', r.status) order by r.read_at), '[]')
+                  from public.readings r
+                  where r.meter_id = m.id
+                    and (r.status in ('accepted', 'needs_review') or (p ->> 'every_status')::boolean)
+                    and r.read_on >= coalesce((p ->> 'since')::date, '-infinity')))), '[]'))
+    from public.meters m
+    where m.serial in (select jsonb_array_elements_text(p -> 'serials'))
+$$;
+
+COMMENT ON FUNCTION public.meter_reads(p jsonb) IS 'Live reads of some meters, or those of every status, oldest first: {serials, since?, every_status?}.';
+
+REVOKE ALL ON FUNCTION public.meter_reads(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.meter_reads(p jsonb) TO service_role;
+
+CREATE FUNCTION private.register_span_wh(p_dials integer) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select ('1' || repeat('0', p_dials + 3))::bigint
+$$;
+
+COMMENT ON FUNCTION private.register_span_wh(p_dials integer) IS 'Wh after which a register of so many dials starts again at 0.';
+
+REVOKE ALL ON FUNCTION private.register_span_wh(p_dials integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.register_span_wh(p_dials integer) TO service_role;
+
+CREATE FUNCTION private.register_problems(p_rows jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+    select jsonb_agg(jsonb_build_object('row', q."row", 'column', 'registers', 'message', q.problem) order by q."row")
+    from (
+        select x."row", case
+            when u.period is not null then format(
+                'Tariff %s has no period named %s: a register is export, kvah, kvarh, a maximum such as max_kw, or a period of the tariff.',
+                x.tariff_code, u.period)
+            when m.id is null and jsonb_array_length(x.unopened) > 0 then format(
+                'Say what %1$s showed when the meter was connected, such as %1$s=0.', x.unopened ->> 0)
+            when exists (select 1 from jsonb_each(x.opening_registers) o
+                         where m.id is not null and r.registers -> o.key is distinct from o.value) then format(
+                'Meter %s is connected already: give only the names of its registers. What a new one showed at the last billed read is imported as a reading of that day with the same total.',
+                x.serial)
+            end as problem
+        from jsonb_to_recordset(p_rows) as x(
+            "row" integer, serial text, tariff_code text, registers jsonb, opening_registers jsonb, unopened jsonb,
+            periods jsonb)
+        join public.tariffs t on t.code = x.tariff_code
+        left join public.meters m on m.serial = x.serial
+        left join public.readings r on r.meter_id = m.id and r.is_opening
+        left join lateral (
+            select n.period from jsonb_array_elements_text(x.periods) n(period)
+            where not exists (
+                select 1 from public.tariff_versions v
+                cross join lateral jsonb_each(v.definition -> 'calendars') c
+                cross join lateral jsonb_object_keys(c.value -> 'periods') k(name)
+                where v.tariff_id = t.id
+                  and (lower(k.name) = n.period or lower(k.name) in (
+                      -- One register may count a period of every season: "peak" that of "summer_peak".
+                      select lower(s.name) || '_' || n.period
+                      from jsonb_object_keys(v.definition -> 'seasons') s(name))))
+            limit 1) u on true
+        where x.registers is not null) q
+    where q.problem is not null
+$_$;
+
+REVOKE ALL ON FUNCTION private.register_problems(p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.register_problems(p_rows jsonb) TO service_role;
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.meters REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.meters REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

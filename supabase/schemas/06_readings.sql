@@ -1,0 +1,363 @@
+-- Readings: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE TABLE public.readings (
+    id uuid NOT NULL,
+    meter_id uuid NOT NULL,
+    read_at timestamp with time zone NOT NULL,
+    read_on date NOT NULL,
+    register_wh bigint NOT NULL,
+    source text NOT NULL,
+    status text NOT NULL,
+    is_opening boolean DEFAULT false NOT NULL,
+    submitted_by text NOT NULL,
+    validation jsonb DEFAULT '{}'::jsonb NOT NULL,
+    supersedes_id uuid,
+    decided_by text,
+    decided_at timestamp with time zone,
+    decision_reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    registers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT readings_check CHECK (((NOT is_opening) OR (status = 'accepted'::text))),
+    CONSTRAINT readings_register_wh_check CHECK ((register_wh >= 0)),
+    CONSTRAINT readings_registers_check CHECK ((jsonb_typeof(registers) = 'object'::text)),
+    CONSTRAINT readings_source_check CHECK ((source = ANY (ARRAY['field'::text, 'smart'::text, 'customer'::text, 'estimated'::text, 'imported'::text]))),
+    CONSTRAINT readings_status_check CHECK ((status = ANY (ARRAY['accepted'::text, 'needs_review'::text, 'rejected'::text, 'superseded'::text]))),
+    CONSTRAINT readings_submitted_by_check CHECK ((submitted_by <> ''::text))
+);
+
+COMMENT ON TABLE public.readings IS 'The reads of each meter''s register. A correction is a new row that supersedes the old one.';
+
+COMMENT ON COLUMN public.readings.read_on IS 'Local date of the read in the utility''s zone, as it was when the read was taken.';
+
+COMMENT ON COLUMN public.readings.register_wh IS 'The register''s value in Wh, before the multiplier.';
+
+COMMENT ON COLUMN public.readings.is_opening IS 'The read at which the meter was connected: the first bill opens here. One that was corrected is it no longer.';
+
+COMMENT ON COLUMN public.readings.validation IS 'Outcome of each rule, and what AI thought, as they were when the read came in.';
+
+COMMENT ON COLUMN public.readings.registers IS 'What the further registers showed, before the multiplier: {name: whole Wh (VAh, varh), or W (VA, var) of a maximum}.';
+
+ALTER TABLE ONLY public.readings
+    ADD CONSTRAINT readings_pkey PRIMARY KEY (id);
+
+CREATE INDEX readings_accepted ON public.readings USING btree (meter_id, read_at DESC) WHERE (status = 'accepted'::text);
+
+CREATE INDEX readings_by_day ON public.readings USING btree (meter_id, read_on);
+
+CREATE INDEX readings_by_submitter ON public.readings USING btree (submitted_by, created_at DESC);
+
+CREATE INDEX readings_flagged ON public.readings USING btree (created_at) WHERE (status = 'needs_review'::text);
+
+CREATE UNIQUE INDEX readings_one_live ON public.readings USING btree (meter_id, read_at) WHERE (status = ANY (ARRAY['accepted'::text, 'needs_review'::text]));
+
+CREATE UNIQUE INDEX readings_one_opening ON public.readings USING btree (meter_id) WHERE is_opening;
+
+ALTER TABLE public.readings ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.readings TO service_role;
+
+CREATE TABLE public.idempotency_keys (
+    caller text NOT NULL,
+    key text NOT NULL,
+    body_hash text NOT NULL,
+    reading_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.idempotency_keys IS 'The key a caller sent with a reading: the same key and body is a replay, with another body a conflict.';
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key);
+
+ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.idempotency_keys TO service_role;
+
+CREATE TABLE public.intervals (
+    id bigint NOT NULL,
+    meter_id uuid NOT NULL,
+    day date NOT NULL,
+    minutes smallint NOT NULL,
+    wh integer[] NOT NULL,
+    imported_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT intervals_check CHECK (((((cardinality(wh) * minutes) >= (22 * 60)) AND ((cardinality(wh) * minutes) <= (26 * 60))) AND (array_position(wh, NULL::integer) IS NULL) AND (0 <= ALL (wh)))),
+    CONSTRAINT intervals_imported_by_check CHECK ((imported_by <> ''::text)),
+    CONSTRAINT intervals_minutes_check CHECK ((minutes = ANY (ARRAY[15, 30, 60])))
+);
+
+COMMENT ON TABLE public.intervals IS 'The interval series of meters, a row a local day. A day that is imported again with other values is a new row; the latest counts.';
+
+COMMENT ON COLUMN public.intervals.wh IS 'Wh after the multiplier in each interval of the day, in order of time; a day on which clocks change has an hour more or less.';
+
+ALTER TABLE ONLY public.intervals
+    ADD CONSTRAINT intervals_pkey PRIMARY KEY (id);
+
+CREATE INDEX intervals_latest ON public.intervals USING btree (meter_id, day, id DESC);
+
+ALTER TABLE public.intervals ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.intervals TO service_role;
+
+ALTER TABLE public.intervals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.intervals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.intervals_id_seq TO service_role;
+
+ALTER TABLE ONLY public.readings
+    ADD CONSTRAINT readings_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+ALTER TABLE ONLY public.readings
+    ADD CONSTRAINT readings_supersedes_id_fkey FOREIGN KEY (supersedes_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_reading_id_fkey FOREIGN KEY (reading_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.intervals
+    ADD CONSTRAINT intervals_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+CREATE FUNCTION public.keep_idempotency_key(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.keep_key(p, (p ->> 'reading_id')::uuid);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.keep_idempotency_key(p jsonb) IS 'Binds a key to the reading that its body repeats: {caller, idempotency_key, body_hash, reading_id}.';
+
+REVOKE ALL ON FUNCTION public.keep_idempotency_key(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_idempotency_key(p jsonb) TO service_role;
+
+CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select to_jsonb(r) from public.reading_list r where r.id = p_id
+$$;
+
+REVOKE ALL ON FUNCTION private.reading_json(p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reading_json(p_id uuid) TO service_role;
+
+CREATE FUNCTION public.import_readings(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_added integer;
+begin
+    perform private.set_actor(p);
+    perform 1 from public.meters where id in (select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x)
+    order by id for update;
+    -- Stored in order of time: lists of readings are ordered by created_at.
+    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by,
+                                 validation, created_at, registers)
+    select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, coalesce(x.source, 'imported'), x.status,
+           p ->> 'actor', coalesce(x.validation, '{}'), clock_timestamp(), coalesce(x.registers, '{}')
+    from jsonb_to_recordset(p -> 'rows') as x(
+        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
+        status text, validation jsonb, registers jsonb)
+    where not exists (
+        select 1 from public.readings r
+        where r.meter_id = x.meter_id and r.read_on = x.read_on and r.register_wh = x.register_wh
+          and r.registers = coalesce(x.registers, '{}')
+          -- A read that a person rejected does not come back with the next import of its file.
+          and (r.status in ('accepted', 'needs_review') or r.id = x.id))
+    order by x.read_at;
+    get diagnostics v_added = row_count;
+    return private.import_answer(null, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
+exception when unique_violation then
+    raise exception using errcode = 'EB003', message = 'Another value was stored for one of these meters at the very same time.';
+end $$;
+
+COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, unbilled; same meter, local date and values is left as it is: {actor, rows: [{id, meter_id, read_at, read_on, register_wh, registers?, status, validation, source?}]}.';
+
+REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
+
+CREATE FUNCTION public.import_intervals(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_errors jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+begin
+    perform private.set_actor(p);
+    select jsonb_agg(jsonb_build_object('row', u."row", 'column', 'meter_serial', 'message',
+               format('No meter has the serial %s.', u.meter_serial)) order by u."row")
+    into v_errors
+    from (select x.meter_serial, min(x."row") as "row"
+          from jsonb_to_recordset(p -> 'rows') as x("row" integer, meter_serial text)
+          where not exists (select 1 from public.meters m where m.serial = x.meter_serial)
+          group by 1) u;
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        -- Two imports of a day at once must not both add it.
+        perform 1 from public.meters
+        where serial in (select x ->> 'meter_serial' from jsonb_array_elements(p -> 'rows') x)
+        order by id for no key update;
+        with compared as materialized (
+            select m.id as meter_id, x.day, x.minutes, x.wh, s.id as stored,
+                   (s.minutes, s.wh) is distinct from (x.minutes, x.wh) as differs
+            from jsonb_to_recordset(p -> 'rows') as x(meter_serial text, day date, minutes smallint, wh integer[])
+            join public.meters m on m.serial = x.meter_serial
+            left join lateral (
+                select i.id, i.minutes, i.wh from public.intervals i
+                where i.meter_id = m.id and i.day = x.day order by i.id desc limit 1) s on true
+        ), kept as (
+            insert into public.intervals (meter_id, day, minutes, wh, imported_by)
+            select c.meter_id, c.day, c.minutes, c.wh, p ->> 'actor' from compared c where c.differs
+        )
+        select count(*) filter (where stored is null), count(*) filter (where stored is not null and differs)
+        into v_added, v_changed from compared;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_intervals(p jsonb) IS 'Keeps days of interval series: {actor, dry_run, rows: [{row, meter_serial, day, minutes, wh: [...]}]}. A day that is there with other values gets a new version.';
+
+REVOKE ALL ON FUNCTION public.import_intervals(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_intervals(p jsonb) TO service_role;
+
+CREATE FUNCTION private.keep_key(p jsonb, p_reading_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.idempotency_keys (caller, key, body_hash, reading_id)
+    select p ->> 'caller', p ->> 'idempotency_key', p ->> 'body_hash', p_reading_id
+    where p ->> 'idempotency_key' is not null
+    on conflict do nothing
+$$;
+
+REVOKE ALL ON FUNCTION private.keep_key(p jsonb, p_reading_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_key(p jsonb, p_reading_id uuid) TO service_role;
+
+CREATE FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_array(
+        (select r.id from public.readings r
+         where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at < p_at
+         order by r.read_at desc limit 1),
+        (select r.id from public.readings r
+         where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at > p_at
+         order by r.read_at limit 1))
+$$;
+
+COMMENT ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) IS 'The accepted reads before and after an instant, or null.';
+
+REVOKE ALL ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) TO service_role;
+
+CREATE FUNCTION private.insert_reading(p_reading jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.readings (
+        id, meter_id, read_at, read_on, register_wh, source, status, is_opening, submitted_by, validation,
+        supersedes_id, decided_by, decided_at, decision_reason, registers)
+    select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.source, r.status,
+           coalesce(r.is_opening, false), r.submitted_by, coalesce(r.validation, '{}'),
+           r.supersedes_id, r.decided_by, r.decided_at, r.decision_reason, coalesce(r.registers, '{}')
+    from jsonb_to_record(p_reading) as r(
+        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
+        status text, is_opening boolean, submitted_by text, validation jsonb, supersedes_id uuid,
+        decided_by text, decided_at timestamptz, decision_reason text, registers jsonb)
+$$;
+
+REVOKE ALL ON FUNCTION private.insert_reading(p_reading jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.insert_reading(p_reading jsonb) TO service_role;
+
+CREATE FUNCTION private.find_replay(p jsonb, p_meter_id uuid) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_key public.idempotency_keys;
+    v_reading uuid;
+begin
+    if p ->> 'idempotency_key' is not null then
+        select * into v_key from public.idempotency_keys
+        where caller = p ->> 'caller' and key = p ->> 'idempotency_key';
+        if found then
+            if v_key.body_hash <> p ->> 'body_hash' then
+                perform private.refuse('EB002', 'This idempotency key was used for another reading.');
+            end if;
+            return v_key.reading_id;
+        end if;
+    end if;
+    select id into v_reading from public.readings
+    where meter_id = p_meter_id and read_on = (p ->> 'read_on')::date
+      and register_wh = (p ->> 'register_wh')::bigint and registers = coalesce(p -> 'registers', '{}')
+      and status in ('accepted', 'needs_review')
+    order by created_at limit 1;
+    if found then
+        return v_reading;
+    end if;
+    if exists (select 1 from public.readings
+               where meter_id = p_meter_id and read_at = (p ->> 'read_at')::timestamptz
+                 and status in ('accepted', 'needs_review')) then
+        perform private.refuse('EB003', 'Another value was already submitted for this meter at this very time.');
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) IS 'The reading that this submission repeats, or null. Refuses a reused key (EB002) and a second value at one instant (EB003).';
+
+REVOKE ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) TO service_role;
+
+CREATE FUNCTION private.guard_reading() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_decision text[] := array['status', 'decided_by', 'decided_at', 'decision_reason'];
+begin
+    if old.is_opening and old.status = 'accepted' and new.status = 'superseded' then
+        v_decision := v_decision || array['is_opening'];
+    end if;
+    if to_jsonb(new) - v_decision <> to_jsonb(old) - v_decision then
+        raise exception using errcode = 'EB005',
+            message = 'A reading is never overwritten: enter a correction instead.';
+    end if;
+    if new.status <> old.status and not (
+        (old.status = 'needs_review' and new.status in ('accepted', 'rejected', 'superseded'))
+        or (old.status = 'accepted' and new.status in ('superseded', 'rejected') and not new.is_opening)
+    ) then
+        raise exception using errcode = 'EB005',
+            message = format('This reading is already %s.', replace(old.status, '_', ' '));
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.guard_reading() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.guard_reading() TO service_role;
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.readings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER readings_fit_register AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_register();
+
+CREATE TRIGGER readings_guard BEFORE UPDATE ON public.readings FOR EACH ROW EXECUTE FUNCTION private.guard_reading();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.readings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.readings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.intervals FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.intervals FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.intervals FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();

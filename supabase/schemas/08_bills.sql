@@ -1,0 +1,1144 @@
+-- Bills: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE FUNCTION private.chain_tail(p_meter_id uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(
+        (select b.closing_reading_id from public.bills b
+         where b.meter_id = p_meter_id and b.status <> 'void' order by b.period_end desc limit 1),
+        (select r.id from public.readings r where r.meter_id = p_meter_id and r.is_opening))
+$$;
+
+COMMENT ON FUNCTION private.chain_tail(p_meter_id uuid) IS 'The read at which a meter''s next bill opens.';
+
+REVOKE ALL ON FUNCTION private.chain_tail(p_meter_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.chain_tail(p_meter_id uuid) TO service_role;
+
+CREATE FUNCTION private.reissues(p_opening_reading_id uuid) RETURNS integer
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select count(*)::integer from public.bills
+    where opening_reading_id = p_opening_reading_id and status = 'void'
+$$;
+
+REVOKE ALL ON FUNCTION private.reissues(p_opening_reading_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reissues(p_opening_reading_id uuid) TO service_role;
+
+CREATE FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(sum((l ->> 'amount_minor')::bigint), 0)::bigint
+    from jsonb_array_elements(p_lines) l
+    where (l ->> 'tax')::boolean = p_tax
+$$;
+
+COMMENT ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) IS 'Sum of a bill''s tax lines, or of its other lines, in minor units.';
+
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+REVOKE ALL ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) TO service_role;
+
+CREATE TABLE public.bills (
+    id uuid NOT NULL,
+    number bigint,
+    status text NOT NULL,
+    meter_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    tariff_version_id uuid NOT NULL,
+    opening_reading_id uuid NOT NULL,
+    closing_reading_id uuid NOT NULL,
+    period_start date NOT NULL,
+    period_end date NOT NULL,
+    opening_wh bigint NOT NULL,
+    closing_wh bigint NOT NULL,
+    consumption_wh bigint NOT NULL,
+    currency text NOT NULL,
+    lines jsonb NOT NULL,
+    subtotal_minor bigint NOT NULL,
+    tax_minor bigint NOT NULL,
+    total_minor bigint NOT NULL,
+    amount_paid_minor bigint DEFAULT 0 NOT NULL,
+    issued_at timestamp with time zone,
+    issued_on date,
+    due_date date,
+    overdue_since date,
+    payment_url text,
+    reissue_no integer DEFAULT 0 NOT NULL,
+    void_reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    second_opinion jsonb,
+    usage jsonb,
+    replaces_id uuid,
+    priced_by uuid[],
+    CONSTRAINT bills_check CHECK ((period_end > period_start)),
+    CONSTRAINT bills_check1 CHECK ((subtotal_minor = private.lines_total(lines, false))),
+    CONSTRAINT bills_check2 CHECK ((tax_minor = private.lines_total(lines, true))),
+    CONSTRAINT bills_check3 CHECK ((total_minor = (subtotal_minor + tax_minor))),
+    CONSTRAINT bills_check4 CHECK (((status <> 'draft'::text) OR (number IS NULL))),
+    CONSTRAINT bills_check5 CHECK (((status <> 'issued'::text) OR ((number IS NOT NULL) AND (issued_at IS NOT NULL) AND (issued_on IS NOT NULL) AND (due_date IS NOT NULL)))),
+    CONSTRAINT bills_check6 CHECK (((status <> 'void'::text) OR (COALESCE(void_reason, ''::text) <> ''::text))),
+    CONSTRAINT bills_check7 CHECK ((opening_reading_id <> closing_reading_id)),
+    CONSTRAINT bills_consumption_wh_check CHECK ((consumption_wh >= 0)),
+    CONSTRAINT bills_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT bills_lines_check CHECK ((jsonb_typeof(lines) = 'array'::text)),
+    CONSTRAINT bills_number_check CHECK ((number > 0)),
+    CONSTRAINT bills_reissue_no_check CHECK ((reissue_no >= 0)),
+    CONSTRAINT bills_second_opinion_check CHECK (((second_opinion IS NULL) OR (jsonb_typeof(second_opinion) = 'object'::text))),
+    CONSTRAINT bills_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'issued'::text, 'void'::text]))),
+    CONSTRAINT bills_usage_check CHECK (((usage IS NULL) OR (jsonb_typeof(usage) = 'object'::text)))
+);
+
+COMMENT ON TABLE public.bills IS 'One bill a meter and period, from the closing read of the meter''s last bill that is not void to a later accepted read.';
+
+COMMENT ON COLUMN public.bills.number IS 'Given at issue, without gaps; a void bill keeps it, a draft has none.';
+
+COMMENT ON COLUMN public.bills.period_end IS 'Exclusive: the local date of the closing read.';
+
+COMMENT ON COLUMN public.bills.lines IS 'Array of {code, description, tax, quantity, unit, rate, amount_minor, slabs?}; integers and strings only.';
+
+COMMENT ON COLUMN public.bills.reissue_no IS 'How many void bills opened at the same read before this one.';
+
+COMMENT ON COLUMN public.bills.second_opinion IS 'AI''s own calculation: {model, agrees, held, currency, total, difference, lines, other_lines}, amounts as decimal strings. Given when the bill is made; bills_guard refuses every later change, as of all figures.';
+
+COMMENT ON COLUMN public.bills.usage IS 'What the bill was priced from beside its consumption_wh, in whole Wh, W and minor units; null when there was nothing else.';
+
+COMMENT ON COLUMN public.bills.replaces_id IS 'The void bill that this one was made anew for.';
+
+COMMENT ON COLUMN public.bills.priced_by IS 'The versions of the tariff that its days were priced by, in order; null in bills from before there were corrections.';
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_replaces_id_key UNIQUE (replaces_id);
+
+CREATE INDEX bills_by_version ON public.bills USING btree (tariff_version_id, period_end, id) WHERE (status <> 'void'::text);
+
+CREATE INDEX bills_chain ON public.bills USING btree (meter_id, period_end DESC) WHERE (status <> 'void'::text);
+
+CREATE INDEX bills_customer ON public.bills USING btree (customer_id, period_end DESC, id DESC);
+
+CREATE INDEX bills_drafts ON public.bills USING btree (period_end DESC, id DESC) WHERE (status = 'draft'::text);
+
+CREATE INDEX bills_issued_on ON public.bills USING btree (issued_on);
+
+CREATE UNIQUE INDEX bills_one_closing ON public.bills USING btree (closing_reading_id) WHERE (status <> 'void'::text);
+
+CREATE UNIQUE INDEX bills_one_opening ON public.bills USING btree (opening_reading_id) WHERE (status <> 'void'::text);
+
+CREATE INDEX bills_past_use ON public.bills USING btree (meter_id, period_end DESC) INCLUDE (period_start, consumption_wh) WHERE (status = 'issued'::text);
+
+CREATE INDEX bills_recent ON public.bills USING btree (period_end DESC, id DESC);
+
+CREATE INDEX bills_second_opinion ON public.bills USING btree (created_at) WHERE (second_opinion IS NOT NULL);
+
+CREATE INDEX bills_unpaid ON public.bills USING btree (due_date) WHERE ((status = 'issued'::text) AND (amount_paid_minor < total_minor));
+
+CREATE INDEX bills_void_opening ON public.bills USING btree (opening_reading_id) WHERE (status = 'void'::text);
+
+ALTER TABLE public.bills ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.bills TO service_role;
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_closing_reading_id_fkey FOREIGN KEY (closing_reading_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_opening_reading_id_fkey FOREIGN KEY (opening_reading_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_replaces_id_fkey FOREIGN KEY (replaces_id) REFERENCES public.bills(id);
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_tariff_version_id_fkey FOREIGN KEY (tariff_version_id) REFERENCES public.tariff_versions(id);
+
+CREATE VIEW public.reading_list WITH (security_invoker='true') AS
+ SELECT r.id,
+    r.meter_id,
+    m.serial AS meter_serial,
+    m.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    c.address,
+    r.read_at,
+    r.read_on,
+    r.register_wh,
+    r.source,
+    r.status,
+    r.is_opening,
+    r.submitted_by,
+    r.validation,
+    r.supersedes_id,
+    r.decided_by,
+    r.decided_at,
+    r.decision_reason,
+    r.created_at,
+    b.id AS bill_id,
+    b.number AS bill_number,
+    b.total_minor AS bill_total_minor,
+    b.currency AS bill_currency,
+    r.registers
+   FROM (((public.readings r
+     JOIN public.meters m ON ((m.id = r.meter_id)))
+     JOIN public.customers c ON ((c.id = m.customer_id)))
+     LEFT JOIN public.bills b ON (((b.closing_reading_id = r.id) AND (b.status <> 'void'::text))));
+
+COMMENT ON VIEW public.reading_list IS 'Readings with their meter and customer, and the live bill that each closes.';
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.reading_list TO service_role;
+
+CREATE VIEW public.bill_lines WITH (security_invoker='true') AS
+ SELECT b.id AS bill_id,
+    b.number,
+    b.status AS bill_status,
+    b.currency,
+    (l."position")::integer AS "position",
+    (l.line ->> 'code'::text) AS code,
+    (l.line ->> 'description'::text) AS description,
+    ((l.line ->> 'tax'::text))::boolean AS tax,
+    (l.line ->> 'quantity'::text) AS quantity,
+    (l.line ->> 'unit'::text) AS unit,
+    (l.line ->> 'rate'::text) AS rate,
+    ((l.line ->> 'amount_minor'::text))::bigint AS amount_minor
+   FROM (public.bills b
+     CROSS JOIN LATERAL jsonb_array_elements(b.lines) WITH ORDINALITY l(line, "position"));
+
+COMMENT ON VIEW public.bill_lines IS 'Every line of every bill as a row, for reports.';
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.bill_lines TO service_role;
+
+CREATE FUNCTION private.looks_back(p_tariff_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+    select exists (
+        select 1 from public.tariff_versions v
+        where v.tariff_id = p_tariff_id
+          and (v.definition #>> '{rounding,total,carry_forward}' = 'true'
+               or jsonb_path_exists(v.definition,
+                   '$.charges[*] ? (exists(@.ratchet) || (@.kind == "minimum" && @.per == "year"))')))
+$_$;
+
+COMMENT ON FUNCTION private.looks_back(p_tariff_id uuid) IS 'Whether bills of a tariff depend on earlier ones: a ratchet, a minimum per year, a rounding carried forward.';
+
+REVOKE ALL ON FUNCTION private.looks_back(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.looks_back(p_tariff_id uuid) TO service_role;
+
+CREATE FUNCTION private.invoice_reference(p_number bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select 'INV-' || repeat('0', greatest(0, 6 - length(p_number::text))) || p_number
+$$;
+
+COMMENT ON FUNCTION private.invoice_reference(p_number bigint) IS 'A bill''s number as people write it, which is also the reference for paying at the office.';
+
+REVOKE ALL ON FUNCTION private.invoice_reference(p_number bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.invoice_reference(p_number bigint) TO service_role;
+
+CREATE VIEW public.bill_list WITH (security_invoker='true') AS
+ SELECT b.id,
+    b.number,
+    b.meter_id,
+    m.serial AS meter_serial,
+    b.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    c.address,
+    b.tariff_version_id,
+    t.code AS tariff_code,
+    t.name AS tariff_name,
+    b.opening_reading_id,
+    b.closing_reading_id,
+    b.period_start,
+    b.period_end,
+    b.opening_wh,
+    b.closing_wh,
+    b.consumption_wh,
+    m.multiplier_milli,
+    b.currency,
+    b.lines,
+    b.subtotal_minor,
+    b.tax_minor,
+    b.total_minor,
+    b.amount_paid_minor,
+        CASE
+            WHEN (b.status = 'void'::text) THEN (0)::bigint
+            ELSE (b.total_minor - b.amount_paid_minor)
+        END AS balance_minor,
+        CASE
+            WHEN (b.status = 'void'::text) THEN 'void'::text
+            WHEN (b.status = 'draft'::text) THEN 'draft'::text
+            WHEN (b.amount_paid_minor >= b.total_minor) THEN 'paid'::text
+            WHEN (b.overdue_since IS NOT NULL) THEN 'overdue'::text
+            WHEN (b.amount_paid_minor > 0) THEN 'partially_paid'::text
+            ELSE 'issued'::text
+        END AS status,
+    b.issued_at,
+    b.issued_on,
+    b.due_date,
+    b.overdue_since,
+    b.payment_url,
+    b.reissue_no,
+    b.void_reason,
+    b.created_at,
+    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no, c.name, m.serial)) AS search,
+    b.usage,
+    b.replaces_id,
+    ( SELECT r.id
+           FROM public.bills r
+          WHERE (r.replaces_id = b.id)) AS replaced_by_id
+   FROM ((((public.bills b
+     JOIN public.meters m ON ((m.id = b.meter_id)))
+     JOIN public.customers c ON ((c.id = b.customer_id)))
+     JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
+     JOIN public.tariffs t ON ((t.id = v.tariff_id)));
+
+COMMENT ON COLUMN public.bill_list.status IS 'The status people see, derived: void, draft, paid (nothing left to pay), overdue, partially_paid, issued.';
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.bill_list TO service_role;
+
+CREATE FUNCTION private.guard_billed_reading() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if new.status <> 'accepted' and exists (
+        select 1 from public.bills b
+        where b.status <> 'void' and new.id in (b.opening_reading_id, b.closing_reading_id)
+    ) then
+        raise exception using errcode = 'EB005', message = 'This reading is billed: void the bill first.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.guard_billed_reading() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.guard_billed_reading() TO service_role;
+
+CREATE FUNCTION private.bill_json(p_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select to_jsonb(b) - 'search' from public.bill_list b where b.id = p_id
+$$;
+
+REVOKE ALL ON FUNCTION private.bill_json(p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bill_json(p_id uuid) TO service_role;
+
+CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_entry uuid := (select id from public.ledger_entries where bill_id = p_bill_id and kind = 'bill');
+begin
+    if v_entry is not null then
+        perform private.take_back(v_entry, 9000000000000000000, null);
+    end if;
+    update public.bills set status = 'void', void_reason = p_reason where id = p_bill_id;
+    if v_entry is not null then
+        perform private.undo_entry(v_entry, 'bill_void', p_on, p_reason);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) IS 'Voids a bill that is not void; what was paid on it returns to the account. The caller has locked meter, customer and bill.';
+
+REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
+
+CREATE FUNCTION public.draft_choice(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with chosen as materialized (select id, currency, total_minor, period_end from private.drafts_chosen(p))
+    select jsonb_build_object(
+        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
+        'drafts', (select coalesce(jsonb_agg(jsonb_build_array(id, currency, total_minor) order by period_end, id), '[]')
+                   from chosen))
+$$;
+
+COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
+
+REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
+
+CREATE FUNCTION public.reading_context(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    m public.meter_list;
+    v_replay uuid;
+    v_tail uuid;
+    v_at timestamptz := (p ->> 'read_at')::timestamptz;
+    v_last public.readings;
+begin
+    select * into m from public.meter_list where serial = p ->> 'meter_serial';
+    if not found then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    if p ? 'register_wh' then
+        v_replay := private.find_replay(p, m.id);
+    end if;
+    v_tail := private.chain_tail(m.id);
+    select * into v_last from public.readings
+    where meter_id = m.id and status = 'accepted' and read_at < v_at order by read_at desc limit 1;
+    return jsonb_build_object(
+        'meter', to_jsonb(m) - 'search',
+        'tariffs', (select jsonb_agg(to_jsonb(v) order by v.effective_from)
+                    from public.tariff_version_list v where v.tariff_id = m.tariff_id),
+        'opening', private.reading_json(v_tail),
+        'reissue_no', private.reissues(v_tail),
+        'last_read', private.reading_json(v_last.id),
+        'next_read', (select private.reading_json(r.id) from public.readings r
+                      where r.meter_id = m.id and r.status = 'accepted' and r.read_at > v_at
+                      order by r.read_at limit 1),
+        'history', (select coalesce(jsonb_agg(jsonb_build_object(
+                               'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers)
+                               order by h.read_at), '[]')
+                    from public.readings h
+                    where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
+                      and h.read_at > v_last.read_at - interval '400 days'),
+        'same_day', exists (select 1 from public.readings r
+                            where r.meter_id = m.id and r.status = 'accepted' and r.read_on = (p ->> 'read_on')::date),
+        'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
+        'pricing', private.pricing_facts(m.id, m.registers, private.looks_back(m.tariff_id), v_tail, v_at,
+                                         (p ->> 'read_on')::date));
+end $$;
+
+COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats.';
+
+REVOKE ALL ON FUNCTION public.reading_context(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reading_context(p jsonb) TO service_role;
+
+CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid;
+    v_after public.bills;
+    v_bills jsonb;
+    v_limit integer := (p ->> 'limit')::integer;
+begin
+    select id into v_customer from public.customers
+    where id::text = lower(p ->> 'customer') or account_no = p ->> 'customer'
+    order by id::text = lower(p ->> 'customer') desc limit 1;
+    if not found then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    if p ->> 'after' is not null then
+        select * into v_after from public.bills
+        where id::text = lower(p ->> 'after') and customer_id = v_customer;
+        if not found then
+            perform private.refuse('EB404', 'This customer has no such bill to go on after.');
+        end if;
+    end if;
+    select jsonb_agg(to_jsonb(b) - 'search' order by b.period_end desc, b.id desc) into v_bills
+    from (select * from public.bill_list l
+          where l.customer_id = v_customer and l.status <> 'draft'
+            and (v_after.id is null or (l.period_end, l.id) < (v_after.period_end, v_after.id))
+          order by l.period_end desc, l.id desc limit v_limit + 1) b;
+    return jsonb_build_object('bills', coalesce(v_bills, '[]'));
+end $$;
+
+COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id or account number), newest period first, after a bill: {customer, after?, limit} -> {bills: up to limit + 1}.';
+
+REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION public.commit_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_reading jsonb := p -> 'reading';
+    v_bill jsonb := nullif(p -> 'bill', 'null'::jsonb);
+    v_meter uuid := (v_reading ->> 'meter_id')::uuid;
+    v_replay uuid;
+begin
+    perform private.set_actor(p);
+    perform 1 from public.meters where id = v_meter for update;
+    if not found then
+        perform private.refuse('EB404', 'No such meter.');
+    end if;
+    if exists (select 1 from public.readings where id = (v_reading ->> 'id')::uuid) then
+        return private.reading_answer((v_reading ->> 'id')::uuid, 'stored');
+    end if;
+    perform private.check_run(p -> 'run');
+    v_replay := private.find_replay(
+        v_reading || jsonb_build_object('caller', p -> 'caller', 'idempotency_key', p -> 'idempotency_key',
+                                        'body_hash', p -> 'body_hash'), v_meter);
+    if v_replay is not null then
+        perform private.keep_key(p, v_replay);
+        return private.reading_answer(v_replay, 'replay');
+    end if;
+    -- The rules compared it with these two: a read that came between must be compared with first.
+    if private.neighbours(v_meter, (v_reading ->> 'read_at')::timestamptz) is distinct from p -> 'neighbours' then
+        perform private.refuse('EB001', 'Another reading came between: it must be compared with that one.');
+    end if;
+    perform private.insert_reading(v_reading);
+    perform private.keep_key(p, (v_reading ->> 'id')::uuid);
+    if v_bill is not null then
+        perform private.check_opening(v_bill);
+        perform private.insert_bills(jsonb_build_array(v_bill));
+    end if;
+    return private.reading_answer((v_reading ->> 'id')::uuid, 'stored');
+end $$;
+
+COMMENT ON FUNCTION public.commit_reading(p jsonb) IS 'Step 7: {actor, caller, idempotency_key?, body_hash?, run?, reading, neighbours: [id before, id after], bill?}. One transaction: reading, bill, its number, the work owed. EB001 when another bill came between.';
+
+REVOKE ALL ON FUNCTION public.commit_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.commit_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_reading public.readings;
+    v_bill jsonb := nullif(p -> 'bill', 'null'::jsonb);
+    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
+    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
+begin
+    perform private.set_actor(p);
+    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such reading.');
+    end if;
+    perform 1 from public.meters where id = v_reading.meter_id for update;
+    -- A correction that is already there is this very call, repeated.
+    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
+        return private.reading_answer(v_answer_id, 'stored');
+    end if;
+    update public.readings
+    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason'
+    where id = v_reading.id and status = 'needs_review';
+    if not found then
+        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
+    end if;
+    if v_correction is not null then
+        perform private.insert_reading(v_correction);
+    end if;
+    if v_bill is not null then
+        perform private.check_opening(v_bill);
+        perform private.insert_bills(jsonb_build_array(v_bill));
+    end if;
+    return private.reading_answer(v_answer_id, 'stored');
+end $$;
+
+COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, correction?, bill?}.';
+
+REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with wanted as (
+        select b.id, b.period_start, b.period_end, b.consumption_wh, b.total_minor, b.usage, b.customer_id, b.meter_id
+        from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
+        where v.tariff_id = (p ->> 'tariff_id')::uuid and b.status = 'issued'
+          and b.period_end > (p ->> 'after_day')::date and b.period_end <= (p ->> 'until_day')::date
+          and (p -> 'after' = 'null'
+               or (b.period_end, b.id) > ((p -> 'after' ->> 'period_end')::date, (p -> 'after' ->> 'id')::uuid))
+        order by b.period_end, b.id
+        limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object('bills', coalesce(jsonb_agg(jsonb_build_object(
+        'id', w.id, 'account_no', c.account_no, 'meter_serial', m.serial,
+        'period_start', w.period_start, 'period_end', w.period_end, 'consumption_wh', w.consumption_wh,
+        'total_minor', w.total_minor, 'usage', w.usage - 'registers') order by w.period_end, w.id), '[]'))
+    from wanted w
+    join public.customers c on c.id = w.customer_id
+    join public.meters m on m.id = w.meter_id
+$$;
+
+COMMENT ON FUNCTION public.billed_uses(p jsonb) IS 'What issued bills of a tariff were made of, by period_end in (after_day, until_day] and id: {tariff_id, after_day, until_day, after: {period_end, id} or null, limit}. usage is null where that was the kWh and days alone.';
+
+REVOKE ALL ON FUNCTION public.billed_uses(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.billed_uses(p jsonb) TO service_role;
+
+CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bill public.bills;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform 1 from public.meters where id = v_bill.meter_id for update;
+    perform private.lock_customers(array[v_bill.customer_id]);
+    select * into v_bill from public.bills where id = v_bill.id for update;
+    if v_bill.status <> 'void' then
+        if exists (select 1 from public.bills later
+                   where later.opening_reading_id = v_bill.closing_reading_id and later.status <> 'void') then
+            perform private.refuse('EB005', 'A later bill begins where this one ends: void that one first.');
+        end if;
+        perform private.void_one(v_bill.id, p ->> 'reason', coalesce((p ->> 'on')::date, current_date));
+        perform private.settle(array[v_bill.customer_id]);
+    end if;
+    return private.bill_json(v_bill.id);
+end $$;
+
+COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter''s chain; what was paid on it stays with the account and pays what else is open: {actor, bill_id, reason, on?, owed?}.';
+
+REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
+
+CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with chosen as materialized (select * from private.drafts_chosen(p)),
+    months as (select m::date as first, (m::date + interval '1 month')::date as next
+               from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
+    select jsonb_build_object(
+        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
+        'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
+                   from (select currency, count(*) as number, count(*) filter (where outlier) as outliers,
+                                sum(consumption_wh)::bigint as consumption_wh, sum(subtotal_minor)::bigint as subtotal_minor,
+                                sum(tax_minor)::bigint as tax_minor, sum(total_minor)::bigint as total_minor
+                         from chosen group by 1) z),
+        'issued', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.month), '[]')
+                   from (select s.first as month, b.currency, count(*) as number,
+                                sum(b.consumption_wh)::bigint as consumption_wh, sum(b.subtotal_minor)::bigint as subtotal_minor,
+                                sum(b.tax_minor)::bigint as tax_minor, sum(b.total_minor)::bigint as total_minor
+                         from months s
+                         join public.bills b on b.period_end > s.first and b.period_end <= s.next and b.status = 'issued'
+                         group by 1, 2) z),
+        'waiting', (select coalesce(jsonb_agg(to_jsonb(z) order by z.month desc, z.tariff_code, z.currency), '[]')
+                    from (select date_trunc('month', (b.period_end - 1)::timestamp)::date as month, t.code as tariff_code, b.currency,
+                                 count(*) as number
+                          from public.bills b
+                          join public.tariff_versions v on v.id = b.tariff_version_id
+                          join public.tariffs t on t.id = v.tariff_id
+                          where b.status = 'draft' group by 1, 2, 3) z))
+$$;
+
+COMMENT ON FUNCTION public.draft_totals(p jsonb) IS 'What issuing the chosen drafts would bill, by currency: {… as private.drafts_chosen, compare?: [months]} -> {mark, totals, issued: the same of bills issued for those months, waiting: all drafts by month, tariff and currency}.';
+
+REVOKE ALL ON FUNCTION public.draft_totals(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.draft_totals(p jsonb) TO service_role;
+
+CREATE FUNCTION public.issue_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ids uuid[] := array(select (x ->> 'bill_id')::uuid from jsonb_array_elements(p -> 'bills') x);
+    v_expected jsonb := nullif(p -> 'expected', 'null');
+    v_drafts uuid[];
+    v_base bigint;
+begin
+    perform private.set_actor(p);
+    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
+    -- A repeat of this call, whose answer was lost, finds them issued at this very moment.
+    if v_expected is not null and v_expected is distinct from (
+        select coalesce(jsonb_object_agg(z.currency, jsonb_build_object('number', z.number, 'total_minor', z.total)), '{}')
+        from (select currency, count(*) as number, sum(total_minor)::bigint as total
+              from public.bills
+              where id = any (v_ids) and (status = 'draft' or (status = 'issued' and issued_at = (p ->> 'issued_at')::timestamptz))
+              group by 1) z) then
+        perform private.refuse('EB005', 'Somebody issued or sent back some of these drafts meanwhile.');
+    elsif exists (select 1 from public.bills where id = any (v_ids) and status = 'void') then
+        perform private.refuse('EB005', 'A void bill cannot be issued.');
+    end if;
+    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by period_end, id for update);
+    update public.counters set last_number = last_number + cardinality(v_drafts)
+    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
+    update public.bills
+    set status = 'issued', number = v_base + array_position(v_drafts, id), issued_at = (p ->> 'issued_at')::timestamptz,
+        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
+    where id = any (v_drafts);
+    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
+    select o.id, x.bill_id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end
+    from jsonb_to_recordset(p -> 'bills') as x(bill_id uuid, owed jsonb)
+    cross join lateral jsonb_to_record(x.owed) as o(id uuid, steps jsonb, status text)
+    where x.bill_id = any (v_drafts)
+    on conflict (bill_id, kind, occasion) do nothing;
+    return jsonb_build_object(
+        'issued', cardinality(v_drafts),
+        'first_number', (select min(number) from public.bills where id = any (v_ids)),
+        'last_number', (select max(number) from public.bills where id = any (v_ids)),
+        'bills', case when v_expected is null then
+            (select coalesce(jsonb_agg(private.bill_json(i.id) order by i.place), '[]')
+             from unnest(v_ids) with ordinality as i(id, place))
+            else '[]' end);
+end $$;
+
+COMMENT ON FUNCTION public.issue_bills(p jsonb) IS 'Approves drafts together, all or none: {actor, bills: [{bill_id, owed}], issued_at, issued_on, due_date, expected?: {currency: {number, total_minor}}} -> {issued, first_number, last_number, bills}. With what is expected it refuses unless all are drafts that add up to it, and answers no bills; without, one issued already is answered as it is.';
+
+REVOKE ALL ON FUNCTION public.issue_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.issue_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION public.send_back_drafts(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ids uuid[] := array(select b::uuid from jsonb_array_elements_text(p -> 'bills') b);
+    v_drafts uuid[];
+begin
+    perform private.set_actor(p);
+    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
+    if exists (select 1 from public.bills where id = any (v_ids) and status = 'issued') then
+        perform private.refuse('EB005', 'It was issued meanwhile, and what is issued is voided, not sent back.');
+    end if;
+    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by id for update);
+    if exists (select 1 from public.bills b
+               join public.bills later on later.opening_reading_id = b.closing_reading_id and later.status <> 'void'
+               where b.id = any (v_drafts) and later.id <> all (v_drafts)) then
+        perform private.refuse('EB005', 'A later bill begins where this one ends: send that one back with it, or void it first.');
+    end if;
+    perform private.void_one(i, p ->> 'reason', current_date) from unnest(v_drafts) i;
+    return jsonb_build_object('sent_back', cardinality(v_drafts));
+end $$;
+
+COMMENT ON FUNCTION public.send_back_drafts(p jsonb) IS 'Voids drafts, all or none, so that their readings are billed anew: {actor, bills: [id], reason} -> {sent_back}. One that is void already is left as it is.';
+
+REVOKE ALL ON FUNCTION public.send_back_drafts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.send_back_drafts(p jsonb) TO service_role;
+
+CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.id
+    from public.tariff_versions v
+    cross join lateral (
+        select id, period_end from public.bills
+        where tariff_version_id = v.id and status <> 'void'
+        order by period_end desc, id desc limit 1) b
+    where v.tariff_id = p_tariff
+    order by b.period_end desc, b.id desc limit 1
+$$;
+
+COMMENT ON FUNCTION private.last_bill_with(p_tariff uuid) IS 'The bill that ends last of those, drafts too, that were made with any version of a tariff.';
+
+REVOKE ALL ON FUNCTION private.last_bill_with(p_tariff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_bill_with(p_tariff uuid) TO service_role;
+
+CREATE VIEW public.tariff_list WITH (security_invoker='true') AS
+ SELECT id,
+    code,
+    name,
+    currency,
+    ( SELECT count(*) AS count
+           FROM public.meters m
+          WHERE ((m.tariff_id = t.id) AND (m.status = 'active'::text))) AS meters,
+    ( SELECT b.period_end
+           FROM public.bills b
+          WHERE (b.id = private.last_bill_with(t.id))) AS billed_until,
+    ( SELECT jsonb_agg(v.effective_from ORDER BY v.effective_from) AS jsonb_agg
+           FROM private.versions_in_force(t.id) v(id, tariff_id, effective_from, definition, created_at, replaces_id, correction_reason)) AS begins
+   FROM public.tariffs t;
+
+COMMENT ON COLUMN public.tariff_list.billed_until IS 'The end of the last bill made with it, draft or issued: a new version begins then or later. Null without bills.';
+
+COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its versions hold, in order.';
+
+GRANT ALL ON TABLE public.tariff_list TO service_role;
+
+CREATE FUNCTION private.check_opening(p_bill jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if private.chain_tail((p_bill ->> 'meter_id')::uuid) is distinct from (p_bill ->> 'opening_reading_id')::uuid
+       or private.reissues((p_bill ->> 'opening_reading_id')::uuid) <> (p_bill ->> 'reissue_no')::integer then
+        perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
+    end if;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_opening(p_bill jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_opening(p_bill jsonb) TO service_role;
+
+CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'outcome', p_outcome,
+        'reading', private.reading_json(p_reading_id),
+        'bill', private.bill_json(b.id),
+        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = b.id and o.kind = 'bill_issued'))
+    from (select 1) one
+    left join public.bills b on b.closing_reading_id = p_reading_id and b.status <> 'void'
+$$;
+
+REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
+
+CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select md5(coalesce(string_agg(i::text, ' ' order by i), '')) from unnest(p_ids) i
+$$;
+
+COMMENT ON FUNCTION private.drafts_mark(p_ids uuid[]) IS 'The same for the same drafts: a draft''s figures never change, so what was previewed is what is issued.';
+
+REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
+
+CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return p_marked or p_wh = 0 or p_total <= 0 or p_days not between 25 and 35 or p_past[1] = 0
+        or p_wh * 3 < p_past[3] * p_days
+        or p_wh > p_days * case when p_past[1] < 4 then 3 * p_past[3]
+                                else p_past[3] + 3 * greatest(p_past[4] - p_past[2], p_past[3] / 6) end;
+end $$;
+
+COMMENT ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) IS 'Whether services/domain/draft_signs.py finds anything about a draft; a test holds the two equal. The past is {bills, lower quartile, median, upper quartile} of Wh a day; "marked" is what a column says by itself.';
+
+REVOKE ALL ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) TO service_role;
+
+CREATE VIEW public.draft_list WITH (security_invoker='true') AS
+ SELECT id,
+    meter_id,
+    meter_serial,
+    customer_id,
+    account_no,
+    customer_name,
+    tariff_code,
+    period_start,
+    period_end,
+    consumption_wh,
+    currency,
+    subtotal_minor,
+    tax_minor,
+    total_minor,
+    created_at,
+    estimated,
+    tariff_changes,
+    opinion_differs,
+    past_use,
+    private.is_outlier(past_use, consumption_wh, (period_end - period_start), total_minor, (estimated OR tariff_changes OR opinion_differs)) AS outlier,
+    search
+   FROM ( SELECT b.id,
+            b.meter_id,
+            m.serial AS meter_serial,
+            b.customer_id,
+            c.account_no,
+            c.name AS customer_name,
+            t.code AS tariff_code,
+            b.period_start,
+            b.period_end,
+            b.consumption_wh,
+            b.currency,
+            b.subtotal_minor,
+            b.tax_minor,
+            b.total_minor,
+            b.created_at,
+            (('estimated'::text = opening.source) OR ('estimated'::text = closing.source)) AS estimated,
+            (b.lines @> '[{"part": {}}]'::jsonb) AS tariff_changes,
+            COALESCE(((b.second_opinion ->> 'agrees'::text) = 'false'::text), false) AS opinion_differs,
+            ( SELECT ARRAY[z.number, COALESCE(z.q[1], (0)::bigint), COALESCE(z.q[2], (0)::bigint), COALESCE(z.q[3], (0)::bigint)] AS "array"
+                   FROM ( SELECT count(*) AS number,
+                            percentile_disc((ARRAY[0.25, 0.5, 0.75])::double precision[]) WITHIN GROUP (ORDER BY x.use) AS q
+                           FROM ( SELECT (y.consumption_wh / (y.period_end - y.period_start)) AS use
+                                   FROM public.bills y
+                                  WHERE ((y.meter_id = b.meter_id) AND (y.status = 'issued'::text) AND (y.period_end <= b.period_start))
+                                  ORDER BY y.period_end DESC
+                                 LIMIT 12) x) z) AS past_use,
+            lower(concat_ws(' '::text, c.account_no, c.name, m.serial)) AS search
+           FROM ((((((public.bills b
+             JOIN public.meters m ON ((m.id = b.meter_id)))
+             JOIN public.customers c ON ((c.id = b.customer_id)))
+             JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
+             JOIN public.tariffs t ON ((t.id = v.tariff_id)))
+             JOIN public.readings opening ON ((opening.id = b.opening_reading_id)))
+             JOIN public.readings closing ON ((closing.id = b.closing_reading_id)))
+          WHERE (b.status = 'draft'::text)) d;
+
+COMMENT ON VIEW public.draft_list IS 'Bills that wait to be issued, with what tells an unusual one from the others.';
+
+COMMENT ON COLUMN public.draft_list.past_use IS 'Of the last 12 issued bills of the meter: how many there are, and lower quartile, median and upper quartile of their whole Wh a day.';
+
+GRANT SELECT ON TABLE public.draft_list TO service_role;
+
+CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
+    from public.draft_list d
+    where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
+                                     and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
+      and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')
+      and (p ->> 'currency' is null or d.currency = p ->> 'currency')
+      and (p ->> 'search' is null or d.search ilike all (array(select jsonb_array_elements_text(p -> 'search'))))
+      and (p ->> 'only' is null or d.id in (select i::uuid from jsonb_array_elements_text(p -> 'only') i))
+      and (p ->> 'except' is null or d.id not in (select i::uuid from jsonb_array_elements_text(p -> 'except') i))
+      and (not coalesce((p ->> 'outliers')::boolean, false) or d.outlier)
+$$;
+
+COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, only?: [ids], except?: [ids]}.';
+
+REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
+
+CREATE FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_facts jsonb := '{}';
+    o public.readings;
+begin
+    if p_registers <> '[]' then
+        select * into o from public.readings where id = p_opening_id;
+        v_facts := jsonb_build_object(
+            -- A register that came later, or was set anew, has its start in a read of that day and total.
+            'opening_registers', (
+                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
+                from public.readings r cross join lateral jsonb_each(r.registers) v
+                where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_on = o.read_on
+                  and r.register_wh = o.register_wh),
+            'between', (
+                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
+                where r.meter_id = p_meter_id and r.status = 'accepted' and r.registers <> '{}'
+                  and r.read_at > o.read_at and r.read_at < p_until));
+    end if;
+    if p_looks_back then
+        v_facts := v_facts || jsonb_build_object('past', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
+                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
+                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
+                                         from jsonb_array_elements(b.lines) x group by 1) l))
+                       order by b.period_end desc), '[]')
+            from (select * from public.bills where meter_id = p_meter_id and status <> 'void'
+                  order by period_end desc limit 60) b));
+    end if;
+    if exists (select 1 from public.intervals where meter_id = p_meter_id) then
+        select * into o from public.readings where id = p_opening_id;
+        v_facts := v_facts || jsonb_build_object('intervals', (
+            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
+            from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
+                  where d.meter_id = p_meter_id and d.day >= o.read_on and d.day < p_until_on
+                  order by d.day, d.id desc) i));
+    end if;
+    return v_facts;
+end $$;
+
+COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill needs beside its two reads, {} for most meters: {opening_registers, between: registers of the reads in between; past: up to 60 bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where the meter has any}.';
+
+REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
+
+CREATE FUNCTION private.check_new_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1
+        from new_rows b
+        join public.meters m on m.id = b.meter_id
+        join public.readings o on o.id = b.opening_reading_id
+        join public.readings c on c.id = b.closing_reading_id
+        where o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
+           or o.status <> 'accepted' or c.status <> 'accepted'
+           or c.read_at <= o.read_at
+           or b.period_start <> o.read_on or b.period_end <> c.read_on
+           or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
+           or b.customer_id <> m.customer_id
+           or b.consumption_wh <> (
+                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
+                    % private.register_span_wh(m.dials) * m.multiplier_milli + 500) / 1000
+    ) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
+    end if;
+    -- Continuity: a bill opens at the meter's opening read or where a live bill closed.
+    if exists (
+        select 1 from new_rows b join public.readings o on o.id = b.opening_reading_id
+        where not o.is_opening and not exists (
+            select 1 from public.bills prior
+            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void')
+    ) then
+        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
+
+CREATE FUNCTION private.guard_bill() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_at_issue constant text[] := array['number', 'issued_at', 'issued_on', 'due_date'];
+    v_later constant text[] := array['status', 'amount_paid_minor', 'overdue_since', 'payment_url', 'void_reason'];
+begin
+    if new.status <> old.status and not (
+        (old.status = 'draft' and new.status in ('issued', 'void'))
+        or (old.status = 'issued' and new.status = 'void')
+    ) then
+        raise exception using errcode = 'EB005', message = format('A bill that is %s cannot become %s.', old.status, new.status);
+    end if;
+    if old.status = 'void' and to_jsonb(new) <> to_jsonb(old) then
+        raise exception using errcode = 'EB005', message = 'A void bill does not change.';
+    end if;
+    if to_jsonb(new) - v_at_issue - v_later <> to_jsonb(old) - v_at_issue - v_later
+       or (not (old.status = 'draft' and new.status = 'issued')
+           and (new.number, new.issued_at, new.issued_on, new.due_date)
+               is distinct from (old.number, old.issued_at, old.issued_on, old.due_date)) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill''s figures never change: void it and issue a new one.';
+    end if;
+    if new.status = 'void' and old.status <> 'void' and old.amount_paid_minor <> 0 then
+        raise exception using errcode = 'EB005', message = 'A bill with payments cannot be voided: they return to the account first.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.guard_bill() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.guard_bill() TO service_role;
+
+CREATE FUNCTION private.check_chain_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.bills later
+               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
+       and not exists (select 1 from public.bills again
+                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
+        raise exception using errcode = 'EB005', message = 'A later bill begins where this one ends: void that one first.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
+
+CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_issued integer;
+    v_base bigint;
+begin
+    perform private.lock_customers(array(
+        select m.customer_id from public.meters m
+        where m.id in (select (b ->> 'meter_id')::uuid from jsonb_array_elements(p_bills) b)));
+    select count(*) into v_issued from jsonb_array_elements(p_bills) b where b ->> 'status' = 'issued';
+    if v_issued > 0 then
+        update public.counters set last_number = last_number + v_issued where name = 'bill'
+        returning last_number - v_issued into v_base;
+    end if;
+    insert into public.bills (
+        id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
+        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
+        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
+        replaces_id, priced_by)
+    select b.id,
+           case when b.status = 'issued'
+                then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
+           b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
+           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
+           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
+           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by
+    from rows from (jsonb_to_recordset(p_bills) as (
+             id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
+             closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
+             consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
+             total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
+             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[])
+         ) with ordinality as b(
+             id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
+             period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
+             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
+             position)
+    join public.meters m on m.id = b.meter_id;
+    insert into public.outbox (id, bill_id, kind, steps, status, finished_at, lease_owner, lease_until)
+    select o.id, b.id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end,
+           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
+    from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
+    cross join lateral jsonb_to_record(b.owed) as o(
+        id uuid, steps jsonb, status text, lease_owner text, lease_seconds integer)
+    where b.owed is not null and b.owed <> 'null'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the meters.';
+
+REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
+
+CREATE FUNCTION private.bill_now(p_bill_id uuid) RETURNS public.bills
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with recursive chain as (
+        select b.id, b.customer_id, 0 as place from public.bills b where b.id = p_bill_id
+        union all
+        -- On another customer's account it is no longer this one's debt, and a draft is none yet.
+        select n.id, n.customer_id, c.place + 1
+        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id and n.number is not null
+    )
+    select b from public.bills b where b.id = (select id from chain order by place desc limit 1)
+$$;
+
+COMMENT ON FUNCTION private.bill_now(p_bill_id uuid) IS 'A bill as it is now: the last one made anew in its place for the same customer, or itself.';
+
+REVOKE ALL ON FUNCTION private.bill_now(p_bill_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bill_now(p_bill_id uuid) TO service_role;
+
+CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE CONSTRAINT TRIGGER bills_chain_whole AFTER UPDATE OF status ON public.bills DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.status = 'void'::text)) EXECUTE FUNCTION private.check_chain_whole();
+
+CREATE TRIGGER bills_guard BEFORE UPDATE ON public.bills FOR EACH ROW EXECUTE FUNCTION private.guard_bill();
+
+CREATE TRIGGER bills_join_the_chain AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_new_bills();
+
+CREATE TRIGGER bills_use_the_version_in_force AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_replaced_version();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.bills FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.bills FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();

@@ -1,0 +1,821 @@
+-- Payments: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE TABLE public.payments (
+    id uuid NOT NULL,
+    bill_id uuid,
+    customer_id uuid,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    method text NOT NULL,
+    reference text DEFAULT ''::text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    received_on date NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    book text DEFAULT 'account'::text NOT NULL,
+    provider_id text,
+    recorded_by text DEFAULT ''::text NOT NULL,
+    CONSTRAINT payments_amount_minor_check CHECK ((amount_minor > 0)),
+    CONSTRAINT payments_book_check CHECK ((book = ANY (ARRAY['account'::text, 'deposit'::text]))),
+    CONSTRAINT payments_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT payments_method_check CHECK ((method = ANY (ARRAY['cash'::text, 'cheque'::text, 'bank'::text, 'mobile_money'::text, 'card'::text, 'stripe'::text])))
+);
+
+COMMENT ON TABLE public.payments IS 'Money received. Never overwritten: what was wrong is returned. Its allocations say which bills it paid.';
+
+COMMENT ON COLUMN public.payments.bill_id IS 'The bill it was said to be for, if any.';
+
+COMMENT ON COLUMN public.payments.customer_id IS 'Null while nobody knows whose it is; it is then in no account.';
+
+COMMENT ON COLUMN public.payments.provider_id IS 'The payment provider''s own id (Stripe: the payment intent); each is counted once.';
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT payments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT payments_provider_id_key UNIQUE (provider_id);
+
+CREATE INDEX payments_bill ON public.payments USING btree (bill_id);
+
+CREATE INDEX payments_by_stripe ON public.payments USING btree (received_at) WHERE (method = 'stripe'::text);
+
+CREATE INDEX payments_customer ON public.payments USING btree (customer_id, received_on DESC);
+
+CREATE INDEX payments_received_on ON public.payments USING btree (received_on);
+
+CREATE INDEX payments_recent ON public.payments USING btree (received_on DESC, id DESC);
+
+ALTER TABLE public.payments ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.payments TO service_role;
+
+CREATE TABLE public.payment_returns (
+    id uuid NOT NULL,
+    payment_id uuid,
+    customer_id uuid,
+    book text DEFAULT 'account'::text NOT NULL,
+    kind text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    method text NOT NULL,
+    reference text DEFAULT ''::text NOT NULL,
+    reason text NOT NULL,
+    status text NOT NULL,
+    provider_id text,
+    on_date date NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT payment_returns_amount_minor_check CHECK ((amount_minor > 0)),
+    CONSTRAINT payment_returns_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT payment_returns_book_check CHECK ((book = ANY (ARRAY['account'::text, 'deposit'::text]))),
+    CONSTRAINT payment_returns_check CHECK (((kind = 'payout'::text) = (payment_id IS NULL))),
+    CONSTRAINT payment_returns_check1 CHECK (((status <> 'pending'::text) OR (method = 'stripe'::text))),
+    CONSTRAINT payment_returns_created_by_check CHECK ((created_by <> ''::text)),
+    CONSTRAINT payment_returns_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT payment_returns_kind_check CHECK ((kind = ANY (ARRAY['refund'::text, 'reversal'::text, 'dispute'::text, 'payout'::text]))),
+    CONSTRAINT payment_returns_method_check CHECK ((method = ANY (ARRAY['cash'::text, 'cheque'::text, 'bank'::text, 'mobile_money'::text, 'card'::text, 'stripe'::text]))),
+    CONSTRAINT payment_returns_reason_check CHECK ((btrim(reason) <> ''::text)),
+    CONSTRAINT payment_returns_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'done'::text, 'failed'::text, 'undone'::text])))
+);
+
+COMMENT ON TABLE public.payment_returns IS 'Money that went back: a refund, a payment entered wrongly or bounced (reversal), a lost or open dispute, a credit paid out.';
+
+COMMENT ON COLUMN public.payment_returns.status IS 'pending: asked of the payment provider, and held back from other refunds. failed: never left. undone: left and came back.';
+
+COMMENT ON COLUMN public.payment_returns.provider_id IS 'The payment provider''s own id of the refund or dispute.';
+
+ALTER TABLE ONLY public.payment_returns
+    ADD CONSTRAINT payment_returns_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payment_returns
+    ADD CONSTRAINT payment_returns_provider_id_key UNIQUE (provider_id);
+
+CREATE INDEX payment_returns_payment ON public.payment_returns USING btree (payment_id);
+
+CREATE INDEX payment_returns_pending ON public.payment_returns USING btree (next_attempt_at) WHERE (status = 'pending'::text);
+
+ALTER TABLE public.payment_returns ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_returns TO service_role;
+
+CREATE TABLE public.payment_flags (
+    payment_id uuid NOT NULL,
+    reason text NOT NULL,
+    detail text DEFAULT ''::text NOT NULL,
+    raised_at timestamp with time zone DEFAULT now() NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by text,
+    resolution text,
+    CONSTRAINT payment_flags_check CHECK (((resolved_at IS NULL) = (resolved_by IS NULL))),
+    CONSTRAINT payment_flags_reason_check CHECK ((reason = ANY (ARRAY['amount_differs'::text, 'currency_differs'::text, 'bill_void'::text, 'bill_not_issued'::text, 'unknown_bill'::text, 'already_paid'::text, 'disputed'::text])))
+);
+
+COMMENT ON TABLE public.payment_flags IS 'What a person must look at about a payment; the money is counted all the same.';
+
+ALTER TABLE ONLY public.payment_flags
+    ADD CONSTRAINT payment_flags_pkey PRIMARY KEY (payment_id, reason);
+
+CREATE INDEX payment_flags_open ON public.payment_flags USING btree (raised_at) WHERE (resolved_at IS NULL);
+
+ALTER TABLE public.payment_flags ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_flags TO service_role;
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT payments_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
+ALTER TABLE ONLY public.payments
+    ADD CONSTRAINT payments_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.payment_returns
+    ADD CONSTRAINT payment_returns_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.payment_returns
+    ADD CONSTRAINT payment_returns_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
+
+ALTER TABLE ONLY public.payment_flags
+    ADD CONSTRAINT payment_flags_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
+
+ALTER TABLE ONLY public.ledger_entries
+    ADD CONSTRAINT ledger_entries_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
+
+ALTER TABLE ONLY public.ledger_entries
+    ADD CONSTRAINT ledger_entries_return_id_fkey FOREIGN KEY (return_id) REFERENCES public.payment_returns(id);
+
+CREATE VIEW public.ledger_list WITH (security_invoker='true') AS
+ SELECT e.id,
+    e.customer_id,
+    c.account_no,
+    e.book,
+    e.currency,
+    e.entry_no,
+    e.kind,
+    e.amount_minor,
+    e.balance_minor,
+    COALESCE(o.open_minor, (0)::bigint) AS open_minor,
+    e.bill_id,
+    b.number AS bill_number,
+    b.period_start,
+    b.period_end,
+    e.payment_id,
+    COALESCE(r.method, y.method) AS method,
+    COALESCE(NULLIF(r.reference, ''::text), y.reference) AS reference,
+    e.return_id,
+    e.undoes_id,
+    (EXISTS ( SELECT 1
+           FROM public.ledger_entries u
+          WHERE (u.undoes_id = e.id))) AS undone,
+    e.on_date,
+    e.note,
+    e.actor,
+    e.created_at
+   FROM (((((public.ledger_entries e
+     JOIN public.customers c ON ((c.id = e.customer_id)))
+     LEFT JOIN public.open_items o ON ((o.entry_id = e.id)))
+     LEFT JOIN public.bills b ON ((b.id = e.bill_id)))
+     LEFT JOIN public.payments y ON ((y.id = e.payment_id)))
+     LEFT JOIN public.payment_returns r ON ((r.id = e.return_id)));
+
+COMMENT ON VIEW public.ledger_list IS 'The statement of accounts: each entry with the balance after it and what of it is open.';
+
+GRANT SELECT ON TABLE public.ledger_list TO service_role;
+
+CREATE VIEW public.payment_list WITH (security_invoker='true') AS
+ SELECT y.id,
+    y.bill_id,
+    b.number AS bill_number,
+    y.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    y.amount_minor,
+    y.currency,
+    y.method,
+    y.reference,
+    y.received_at,
+    y.received_on,
+    y.book,
+    y.provider_id,
+    y.recorded_by,
+    y.created_at,
+    e.id AS entry_id,
+    COALESCE((- o.open_minor), (0)::bigint) AS open_minor,
+    (COALESCE(r.returned_minor, (0)::numeric))::bigint AS returned_minor,
+    (COALESCE(r.pending_minor, (0)::numeric))::bigint AS pending_minor,
+    COALESCE(f.flags, '{}'::text[]) AS flags,
+        CASE
+            WHEN (y.customer_id IS NULL) THEN 'unidentified'::text
+            WHEN (COALESCE(r.returned_minor, (0)::numeric) >= (y.amount_minor)::numeric) THEN 'returned'::text
+            WHEN (y.book = 'deposit'::text) THEN 'deposit'::text
+            WHEN (COALESCE((- o.open_minor), (0)::bigint) = 0) THEN 'applied'::text
+            WHEN ((- o.open_minor) = y.amount_minor) THEN 'unapplied'::text
+            ELSE 'partly_applied'::text
+        END AS status,
+    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no, c.name, y.reference, y.provider_id)) AS search,
+    (COALESCE(w.spent_minor, (0)::numeric))::bigint AS spent_minor
+   FROM (((((((public.payments y
+     LEFT JOIN public.bills b ON ((b.id = y.bill_id)))
+     LEFT JOIN public.customers c ON ((c.id = y.customer_id)))
+     LEFT JOIN public.ledger_entries e ON (((e.payment_id = y.id) AND (e.kind = 'payment'::text))))
+     LEFT JOIN public.open_items o ON ((o.entry_id = e.id)))
+     LEFT JOIN LATERAL ( SELECT sum(x.amount_minor) FILTER (WHERE (x.status = 'done'::text)) AS returned_minor,
+            sum(x.amount_minor) FILTER (WHERE (x.status = 'pending'::text)) AS pending_minor
+           FROM public.payment_returns x
+          WHERE (x.payment_id = y.id)) r ON (true))
+     LEFT JOIN LATERAL ( SELECT array_agg(g.reason ORDER BY g.reason) AS flags
+           FROM public.payment_flags g
+          WHERE ((g.payment_id = y.id) AND (g.resolved_at IS NULL))) f ON (true))
+     LEFT JOIN LATERAL ( SELECT sum(a.amount_minor) AS spent_minor
+           FROM (public.allocations a
+             JOIN public.ledger_entries d ON ((d.id = a.debit_entry_id)))
+          WHERE ((a.credit_entry_id = e.id) AND (d.kind = ANY (ARRAY['payout'::text, 'deposit_used'::text])))) w ON (true));
+
+COMMENT ON VIEW public.payment_list IS 'Payments with what is left of each, what went back, and the flags that nobody has looked at.';
+
+COMMENT ON COLUMN public.payment_list.spent_minor IS 'Paid out as credit, or used of a deposit: it cannot go back as a refund as well.';
+
+GRANT SELECT ON TABLE public.payment_list TO service_role;
+
+CREATE VIEW public.payment_flag_list WITH (security_invoker='true') AS
+ SELECT f.payment_id,
+    f.reason,
+    f.detail,
+    f.raised_at,
+    f.resolved_at,
+    f.resolved_by,
+    f.resolution,
+    y.amount_minor,
+    y.currency,
+    y.received_on,
+    c.account_no
+   FROM ((public.payment_flags f
+     JOIN public.payments y ON ((y.id = f.payment_id)))
+     LEFT JOIN public.customers c ON ((c.id = y.customer_id)));
+
+GRANT SELECT ON TABLE public.payment_flag_list TO service_role;
+
+CREATE VIEW public.return_list WITH (security_invoker='true') AS
+ SELECT r.id,
+    r.payment_id,
+    y.provider_id AS payment_provider_id,
+    r.customer_id,
+    c.account_no,
+    r.book,
+    r.kind,
+    r.amount_minor,
+    r.currency,
+    r.method,
+    r.reference,
+    r.reason,
+    r.status,
+    r.provider_id,
+    r.on_date,
+    r.attempts,
+    r.next_attempt_at,
+    r.error,
+    r.created_by,
+    r.created_at
+   FROM ((public.payment_returns r
+     LEFT JOIN public.payments y ON ((y.id = r.payment_id)))
+     LEFT JOIN public.customers c ON ((c.id = r.customer_id)));
+
+GRANT SELECT ON TABLE public.return_list TO service_role;
+
+CREATE FUNCTION public.resolve_payment_flag(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    perform private.resolve_flag((p ->> 'payment_id')::uuid, p ->> 'reason', p ->> 'resolution');
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.resolve_payment_flag(p jsonb) IS 'A person has looked at it: {actor, payment_id, reason? (all without it), resolution}.';
+
+REVOKE ALL ON FUNCTION public.resolve_payment_flag(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.resolve_payment_flag(p jsonb) TO service_role;
+
+CREATE FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.payment_flags as f (payment_id, reason, detail) values (p_payment_id, p_reason, p_detail)
+    on conflict (payment_id, reason) do update
+    set detail = excluded.detail, raised_at = now(), resolved_at = null, resolved_by = null, resolution = null
+$$;
+
+COMMENT ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) IS 'Asks a person to look at a payment, anew if they did before.';
+
+REVOKE ALL ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) TO service_role;
+
+CREATE FUNCTION private.guard_return() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_may constant text[] := array['status', 'provider_id', 'attempts', 'next_attempt_at', 'error', 'on_date'];
+begin
+    if to_jsonb(new) - v_may <> to_jsonb(old) - v_may
+       or (new.on_date <> old.on_date and old.status <> 'pending')
+       or (new.provider_id is distinct from old.provider_id and old.provider_id is not null)
+       or (new.status <> old.status and not (
+            (old.status = 'pending' and new.status in ('done', 'failed')) or (old.status = 'done' and new.status = 'undone'))) then
+        raise exception using errcode = 'EB005', message = 'What went back is never overwritten.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.guard_return() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.guard_return() TO service_role;
+
+CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_paid public.open_items;
+    v_id uuid := gen_random_uuid();
+begin
+    if r.customer_id is null then
+        return;
+    end if;
+    select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
+    where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
+    if found and -v_paid.open_minor < r.amount_minor then
+        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee']);
+        select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
+    end if;
+    perform private.post_entries(jsonb_build_array(jsonb_build_object(
+        'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
+        'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
+        'note', r.reason)));
+    if v_paid.entry_id is null then
+        perform private.pay_from_credit(v_id);
+    elsif v_paid.open_minor < 0 then
+        perform private.allocate(jsonb_build_array(jsonb_build_object(
+            'credit', v_paid.entry_id, 'debit', v_id, 'amount', least(-v_paid.open_minor, r.amount_minor))));
+    end if;
+    perform private.settle(array[r.customer_id]);
+end $$;
+
+COMMENT ON FUNCTION private.post_return(r public.payment_returns) IS 'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first. What the payment no longer has, the customer owes.';
+
+REVOKE ALL ON FUNCTION private.post_return(r public.payment_returns) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_return(r public.payment_returns) TO service_role;
+
+CREATE FUNCTION private.returnable(p_payment_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select y.amount_minor - coalesce((select sum(r.amount_minor) from public.payment_returns r
+                                      where r.payment_id = y.id and r.status in ('pending', 'done')), 0)::bigint
+    from public.payments y where y.id = p_payment_id
+$$;
+
+COMMENT ON FUNCTION private.returnable(p_payment_id uuid) IS 'What of a payment can still go back, in minor units.';
+
+REVOKE ALL ON FUNCTION private.returnable(p_payment_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.returnable(p_payment_id uuid) TO service_role;
+
+CREATE FUNCTION public.assign_payment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    y public.payments;
+    b public.bills;
+    v_customer uuid;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into b from public.bills where id = (p ->> 'bill_id')::uuid;
+    v_customer := coalesce((p ->> 'customer_id')::uuid, b.customer_id);
+    if v_customer is null or not exists (select 1 from public.customers where id = v_customer) then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    perform private.lock_customers(array[v_customer]);
+    select * into y from public.payments where id = (p ->> 'payment_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such payment.');
+    elsif y.customer_id = v_customer then
+        return '{}'::jsonb;
+    elsif y.customer_id is not null then
+        perform private.refuse('EB005', 'This payment is in an account already: reverse it there and enter it here.');
+    elsif exists (select 1 from public.payment_returns where payment_id = y.id and status in ('pending', 'done')) then
+        perform private.refuse('EB005', 'This payment went back already.');
+    end if;
+    update public.payments set customer_id = v_customer, bill_id = b.id where id = y.id returning * into y;
+    perform private.post_payments(array[y.id], 'oldest');
+    perform private.owe_thanks(y.id, p #> '{owed,payment_received}');
+    perform private.resolve_flag(y.id, 'unknown_bill', format('Assigned to account %s.',
+        (select account_no from public.customers where id = v_customer)));
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.assign_payment(p jsonb) IS 'Says whose a payment of nobody known is: {actor, payment_id, customer_id or bill_id, owed?}.';
+
+REVOKE ALL ON FUNCTION public.assign_payment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.assign_payment(p jsonb) TO service_role;
+
+CREATE FUNCTION public.record_return(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    y public.payments;
+    r public.payment_returns;
+    v_left bigint;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into y from public.payments where id = (p ->> 'payment_id')::uuid;
+    if not found and p ->> 'payment_id' is not null then
+        perform private.refuse('EB404', 'No such payment.');
+    end if;
+    perform private.lock_customers(array[coalesce(y.customer_id, (p ->> 'customer_id')::uuid)]);
+    perform 1 from public.payments where id = y.id for update;
+    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
+    if found then
+        return to_jsonb(r);
+    end if;
+    v_left := private.returnable(y.id);
+    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method,
+                                        reference, reason, status, provider_id, on_date, created_by)
+    select x.id, y.id, coalesce(y.customer_id, x.customer_id), coalesce(y.book, x.book, 'account'), x.kind,
+           coalesce(x.amount_minor, nullif(v_left, 0), y.amount_minor), coalesce(y.currency, x.currency), x.method,
+           coalesce(x.reference, ''), x.reason, coalesce(x.status, 'done'), x.provider_id, x.on_date, p ->> 'actor'
+    from jsonb_to_record(p) as x(
+        id uuid, customer_id uuid, book text, kind text, amount_minor bigint, currency text, method text,
+        reference text, reason text, status text, provider_id text, on_date date)
+    returning * into r;
+    if y.id is not null and r.amount_minor > v_left then
+        perform private.refuse('EB005', case when v_left = 0 then 'All of this payment went back already.'
+            else 'That is more than what is left of the payment.' end);
+    elsif r.kind = 'refund' and r.amount_minor > private.left_of_payment(y.id) then
+        perform private.refuse('EB005', case y.book when 'deposit' then 'A part of this deposit has been used for bills.'
+            else 'A part of this payment was paid out already.' end);
+    elsif r.kind = 'payout' and r.amount_minor > private.open_credit(r.customer_id, r.book, r.currency) then
+        perform private.refuse('EB005', 'There is not so much credit on the account.');
+    elsif r.method = 'stripe' and (y.provider_id is null or r.kind = 'payout') then
+        perform private.refuse('EB005', 'Only a payment that came by Stripe can go back by it.');
+    end if;
+    if r.status = 'done' then
+        perform private.post_return(r);
+    end if;
+    return to_jsonb(r);
+end $$;
+
+COMMENT ON FUNCTION public.record_return(p jsonb) IS 'Money goes back: {actor, id, payment_id or (payout) customer_id and currency, kind: refund|reversal|dispute|payout, amount_minor? (all that is left), method, reference?, reason, on_date, status?: done|pending (asked of Stripe), provider_id?, owed?} -> the row. EB005 when it is more than what is left.';
+
+REVOKE ALL ON FUNCTION public.record_return(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_return(p jsonb) TO service_role;
+
+CREATE FUNCTION public.use_deposit(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid := (p ->> 'customer_id')::uuid;
+    v_amount bigint := (p ->> 'amount_minor')::bigint;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[v_customer]);
+    if exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
+        return '{}'::jsonb;
+    elsif v_amount <= 0 or private.open_credit(v_customer, 'deposit', p ->> 'currency') < v_amount then
+        perform private.refuse('EB005', 'There is not so much deposit held.');
+    end if;
+    perform private.post_entries(jsonb_build_array(
+        jsonb_build_object('id', p ->> 'id', 'customer_id', v_customer, 'book', 'deposit', 'currency', p ->> 'currency',
+                           'kind', 'deposit_used', 'amount_minor', v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note'),
+        jsonb_build_object('customer_id', v_customer, 'currency', p ->> 'currency', 'kind', 'deposit_used',
+                           'amount_minor', -v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note')));
+    perform private.pay_from_credit((p ->> 'id')::uuid);
+    perform private.settle(array[v_customer]);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.use_deposit(p jsonb) IS 'Lets a deposit that is held pay what is open: {actor, id, customer_id, currency, amount_minor, note, on_date, owed?}.';
+
+REVOKE ALL ON FUNCTION public.use_deposit(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_deposit(p jsonb) TO service_role;
+
+CREATE FUNCTION public.record_payments(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_apply text;
+    v_new uuid[];
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array(
+        select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
+        from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
+    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
+    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
+    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
+    v_new := private.store_payments(p -> 'payments');
+    foreach v_apply in array array['oldest', 'bill', 'none'] loop
+        perform private.post_payments(f.ids, v_apply)
+        from (select array_agg(i.id order by i.place) as ids
+              from unnest(v_new) with ordinality as i(id, place)
+              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
+                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
+        where f.ids is not null;
+    end loop;
+    if p #> '{owed,payment_received}' is not null then
+        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
+    end if;
+    return jsonb_build_object('recorded', cardinality(v_new));
+end $$;
+
+COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account.';
+
+REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
+
+CREATE FUNCTION public.end_return(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.payment_returns;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such refund.');
+    end if;
+    perform private.lock_customers(array[r.customer_id]);
+    select * into r from public.payment_returns where id = r.id for update;
+    if r.status = 'pending' then
+        update public.payment_returns
+        set status = p ->> 'status', attempts = attempts + 1, error = coalesce(p ->> 'error', ''),
+            provider_id = coalesce(provider_id, p ->> 'provider_id'), on_date = coalesce((p ->> 'on_date')::date, on_date),
+            next_attempt_at = now() + make_interval(secs => coalesce((p ->> 'retry_in_seconds')::integer, 0))
+        where id = r.id returning * into r;
+        if r.status = 'done' then
+            perform private.post_return(r);
+        end if;
+    elsif r.provider_id is null and p ->> 'provider_id' is not null and r.status = 'done' then
+        update public.payment_returns set provider_id = p ->> 'provider_id' where id = r.id returning * into r;
+    end if;
+    return to_jsonb(r);
+end $$;
+
+COMMENT ON FUNCTION public.end_return(p jsonb) IS 'What became of a refund asked of Stripe: {actor, id, status: done|failed|pending (later again), provider_id?, error?, on_date?, retry_in_seconds?, owed?} -> the row. One that is over is left as it is.';
+
+REVOKE ALL ON FUNCTION public.end_return(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_return(p jsonb) TO service_role;
+
+CREATE FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    update public.payment_flags
+    set resolved_at = now(), resolved_by = current_setting('billing.actor'), resolution = p_resolution
+    where payment_id = p_payment_id and resolved_at is null and (p_reason is null or reason = p_reason)
+$$;
+
+REVOKE ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) TO service_role;
+
+CREATE FUNCTION private.refuse_payment_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if old.customer_id is null and to_jsonb(new) - array['customer_id', 'bill_id'] = to_jsonb(old) - array['customer_id', 'bill_id'] then
+        return new;
+    end if;
+    raise exception using errcode = 'EB005', message = 'A payment is never overwritten.';
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_payment_change() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_payment_change() TO service_role;
+
+CREATE FUNCTION private.take_payment(p_row jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_new uuid[] := private.store_payments(jsonb_build_array(p_row));
+begin
+    perform private.post_payments(v_new, coalesce(p_row ->> 'apply', 'oldest')) where v_new <> '{}';
+    return v_new <> '{}';
+end $$;
+
+COMMENT ON FUNCTION private.take_payment(p_row jsonb) IS 'Stores a payment and counts it, unless it is there already (by id or by the provider''s id); whether it was new.';
+
+REVOKE ALL ON FUNCTION private.take_payment(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_payment(p_row jsonb) TO service_role;
+
+CREATE FUNCTION private.store_payments(p_rows jsonb) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_new uuid[];
+begin
+    with stored as (
+        insert into public.payments (id, bill_id, customer_id, amount_minor, currency, method, reference, received_at,
+                                     received_on, book, provider_id, recorded_by)
+        select x.id, x.bill_id, coalesce(x.customer_id, b.customer_id), x.amount_minor, x.currency, x.method,
+               coalesce(x.reference, ''), x.received_at, x.received_on, coalesce(x.book, 'account'), x.provider_id,
+               current_setting('billing.actor')
+        from jsonb_to_recordset(p_rows) as x(
+            id uuid, bill_id uuid, customer_id uuid, amount_minor bigint, currency text, method text, reference text,
+            received_at timestamptz, received_on date, book text, provider_id text)
+        left join public.bills b on b.id = x.bill_id
+        on conflict do nothing
+        returning id
+    )
+    select coalesce(array_agg(s.id order by r.place), '{}') into v_new
+    from stored s
+    join (select (x ->> 'id')::uuid as id, min(place) as place
+          from jsonb_array_elements(p_rows) with ordinality as e(x, place) group by 1) r using (id);
+    return v_new;
+end $$;
+
+COMMENT ON FUNCTION private.store_payments(p_rows jsonb) IS 'Stores those payments that are not there already (by id or by the provider''s id): the new ones'' ids, in order.';
+
+REVOKE ALL ON FUNCTION private.store_payments(p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.store_payments(p_rows jsonb) TO service_role;
+
+CREATE FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.payment_returns set status = 'undone', error = p_note where id = r.id;
+    if r.customer_id is not null then
+        perform private.undo_entry(e.id, 'return_undone', p_on, p_note)
+        from public.ledger_entries e where e.return_id = r.id and e.kind = r.kind;
+        perform private.settle(array[r.customer_id]);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) IS 'Money that had gone back came again: a refund that failed later, a dispute that was won.';
+
+REVOKE ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) TO service_role;
+
+CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
+        else -o.open_minor + coalesce((
+            select sum(a.amount_minor) from public.allocations a
+            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
+            where a.credit_entry_id = e.id), 0)::bigint end
+    from public.payments y
+    join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
+    join public.open_items o on o.entry_id = e.id
+    where y.id = p_payment_id
+$$;
+
+COMMENT ON FUNCTION private.left_of_payment(p_payment_id uuid) IS 'What of a payment is open or pays bills and fees: not what was paid out or, of a deposit, used. Null of a payment in no account.';
+
+REVOKE ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) TO service_role;
+
+CREATE FUNCTION private.check_payment(p_row jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    b public.bills;
+    c public.customers;
+begin
+    select * into b from public.bills where id = (p_row ->> 'bill_id')::uuid;
+    if not found and p_row ->> 'bill_id' is not null then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    select * into c from public.customers where id = coalesce((p_row ->> 'customer_id')::uuid, b.customer_id);
+    if not found then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    perform private.refuse('EB005', q.why)
+    from (select case
+              when b.id is not null and b.customer_id <> c.id then 'The bill is another customer''s.'
+              when b.status in ('draft', 'void') then 'Only an issued bill takes payments.'
+              when b.currency <> p_row ->> 'currency' then format('The bill is in %s.', b.currency)
+              when c.currency <> p_row ->> 'currency' then format('The account is in %s.', c.currency)
+              when b.id is not null and p_row ->> 'book' = 'deposit' then 'A deposit pays no bill until it is used.'
+              end as why) q
+    where q.why is not null;
+end $$;
+
+COMMENT ON FUNCTION private.check_payment(p_row jsonb) IS 'What somebody enters must fit: the bill, its customer, their currency.';
+
+REVOKE ALL ON FUNCTION private.check_payment(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_payment(p_row jsonb) TO service_role;
+
+CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
+           jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency,
+                              'received_on', y.received_on),
+           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
+    from public.payments y
+    cross join lateral (
+        select x.id from public.bills x where x.id = y.bill_id
+        union all
+        (select x.id from public.ledger_entries e
+         join public.allocations a on a.credit_entry_id = e.id
+         join public.ledger_entries d on d.id = a.debit_entry_id
+         join public.bills x on x.id = d.bill_id
+         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
+        union all
+        (select x.id from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
+         order by x.period_end desc limit 1)
+        limit 1) b
+    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
+    on conflict (bill_id, kind, occasion) do nothing
+$$;
+
+COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest.';
+
+REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.post_payments(p_ids uuid[], p_apply text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    v_ids uuid[] := array(
+        select y.id from unnest(p_ids) with ordinality as i(id, place)
+        join public.payments y on y.id = i.id
+        where y.customer_id is not null order by i.place);
+begin
+    perform private.post_entries((
+        select jsonb_agg(jsonb_build_object(
+            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
+            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
+            order by i.place)
+        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
+    if p_apply = 'none' then
+        return;
+    end if;
+    perform private.allocate((
+        with credits as (
+            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
+                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
+            from unnest(v_ids) with ordinality as i(id, place)
+            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
+            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
+        )
+        select jsonb_agg(jsonb_build_object(
+                   'credit', c.id, 'debit', o.entry_id,
+                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
+        from credits c
+        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
+        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
+    if p_apply = 'oldest' then
+        perform private.settle(array(
+            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
+
+REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.payments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER payments_fixed BEFORE UPDATE ON public.payments FOR EACH ROW EXECUTE FUNCTION private.refuse_payment_change();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.payments FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.payments FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.payment_returns REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.payment_returns REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER payment_returns_guard BEFORE UPDATE ON public.payment_returns FOR EACH ROW EXECUTE FUNCTION private.guard_return();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.payment_returns FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.payment_returns FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.payment_flags FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.payment_flags FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();

@@ -1,0 +1,500 @@
+-- Corrections: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE TABLE public.corrections (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    meter_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    reading_id uuid,
+    reason text NOT NULL,
+    warned text DEFAULT ''::text NOT NULL,
+    difference_minor bigint NOT NULL,
+    currency text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT corrections_created_by_check CHECK ((created_by <> ''::text)),
+    CONSTRAINT corrections_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT corrections_kind_check CHECK ((kind = ANY (ARRAY['reading'::text, 'tariff_version'::text, 'tariff'::text, 'void'::text]))),
+    CONSTRAINT corrections_reason_check CHECK ((btrim(reason) <> ''::text))
+);
+
+COMMENT ON TABLE public.corrections IS 'Each time that bills of a meter were voided, and made anew or not: why, by whom, what it came to.';
+
+COMMENT ON COLUMN public.corrections.kind IS 'reading: a read was wrong. tariff_version: a version of the tariff was. tariff: the meter was on another tariff. void: nothing takes the bill''s place.';
+
+COMMENT ON COLUMN public.corrections.reading_id IS 'The read that was wrong.';
+
+COMMENT ON COLUMN public.corrections.warned IS 'What whoever did it was warned of and went on nevertheless.';
+
+COMMENT ON COLUMN public.corrections.difference_minor IS 'What the customer owes more for it; below 0 less. Drafts do not count.';
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT corrections_pkey PRIMARY KEY (id);
+
+CREATE INDEX corrections_meter ON public.corrections USING btree (meter_id);
+
+ALTER TABLE public.corrections ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.corrections TO service_role;
+
+CREATE TABLE public.corrected_bills (
+    void_bill_id uuid NOT NULL,
+    correction_id uuid NOT NULL,
+    new_bill_id uuid
+);
+
+COMMENT ON TABLE public.corrected_bills IS 'Which bill took the place of which. Two void ones have the same where the read between them was withdrawn.';
+
+ALTER TABLE ONLY public.corrected_bills
+    ADD CONSTRAINT corrected_bills_pkey PRIMARY KEY (void_bill_id);
+
+CREATE INDEX corrected_bills_correction ON public.corrected_bills USING btree (correction_id);
+
+CREATE INDEX corrected_bills_new ON public.corrected_bills USING btree (new_bill_id);
+
+ALTER TABLE public.corrected_bills ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.corrected_bills TO service_role;
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT corrections_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT corrections_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+ALTER TABLE ONLY public.corrections
+    ADD CONSTRAINT corrections_reading_id_fkey FOREIGN KEY (reading_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.corrected_bills
+    ADD CONSTRAINT corrected_bills_correction_id_fkey FOREIGN KEY (correction_id) REFERENCES public.corrections(id);
+
+ALTER TABLE ONLY public.corrected_bills
+    ADD CONSTRAINT corrected_bills_new_bill_id_fkey FOREIGN KEY (new_bill_id) REFERENCES public.bills(id);
+
+ALTER TABLE ONLY public.corrected_bills
+    ADD CONSTRAINT corrected_bills_void_bill_id_fkey FOREIGN KEY (void_bill_id) REFERENCES public.bills(id);
+
+CREATE VIEW public.corrected_bill_list WITH (security_invoker='true') AS
+ SELECT x.correction_id,
+    x.void_bill_id,
+    o.number AS void_number,
+    o.total_minor AS void_total_minor,
+    o.period_start,
+    o.period_end,
+    x.new_bill_id,
+    n.number AS new_number,
+    n.status AS new_status,
+    n.total_minor AS new_total_minor
+   FROM ((public.corrected_bills x
+     JOIN public.bills o ON ((o.id = x.void_bill_id)))
+     LEFT JOIN public.bills n ON ((n.id = x.new_bill_id)));
+
+GRANT SELECT ON TABLE public.corrected_bill_list TO service_role;
+
+CREATE VIEW public.correction_list WITH (security_invoker='true') AS
+ SELECT k.id,
+    k.kind,
+    k.meter_id,
+    m.serial AS meter_serial,
+    k.customer_id,
+    c.account_no,
+    k.reading_id,
+    k.reason,
+    k.warned,
+    k.difference_minor,
+    k.currency,
+    k.created_by,
+    k.created_at,
+    ( SELECT jsonb_agg((to_jsonb(x.*) - 'correction_id'::text) ORDER BY x.period_start) AS jsonb_agg
+           FROM public.corrected_bill_list x
+          WHERE (x.correction_id = k.id)) AS bills
+   FROM ((public.corrections k
+     JOIN public.meters m ON ((m.id = k.meter_id)))
+     JOIN public.customers c ON ((c.id = k.customer_id)));
+
+COMMENT ON VIEW public.correction_list IS 'Corrections with the bills that each voided, and those that took their places.';
+
+GRANT SELECT ON TABLE public.correction_list TO service_role;
+
+CREATE FUNCTION public.rebill_context(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    m public.meter_list;
+    v_since date;
+    v_versions uuid[];
+begin
+    select * into m from public.meter_list
+    where id = coalesce((select b.meter_id from public.bills b where b.id = (p ->> 'bill_id')::uuid), (p ->> 'meter_id')::uuid);
+    if not found then
+        perform private.refuse('EB404', case when p ? 'bill_id' then 'No such bill.' else 'No such meter.' end);
+    end if;
+    v_versions := case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
+        else (select coalesce(array_agg(n.replaces_id), '{}')
+              from public.bills b
+              join public.tariff_versions u on u.id = b.tariff_version_id
+              join public.tariff_versions n on n.tariff_id = u.tariff_id and n.replaces_id is not null
+              where b.meter_id = m.id and b.status <> 'void') end;
+    v_since := coalesce(
+        (select coalesce(prior.period_start, b.period_start)
+         from public.bills b
+         left join public.bills prior on prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
+         where b.id = (p ->> 'bill_id')::uuid),
+        (select min(b.period_start) from public.bills b
+         where b.meter_id = m.id and b.status <> 'void' and private.is_priced_by(b, v_versions)),
+        'infinity');
+    return jsonb_build_object(
+        'meter', to_jsonb(m) - 'search',
+        'balance_minor', coalesce((select a.balance_minor from public.accounts a
+                                   where a.customer_id = m.customer_id and a.book = 'account' and a.currency = m.currency), 0),
+        'bills', (select coalesce(jsonb_agg(to_jsonb(l) - 'search' || jsonb_build_object(
+                             'reissues', private.reissues(b.opening_reading_id), 'tariff_id', v.tariff_id,
+                             'priced_wrongly', private.is_priced_by(b, v_versions)) order by b.period_start), '[]')
+                  from public.bills b
+                  join public.bill_list l on l.id = b.id
+                  join public.tariff_versions v on v.id = b.tariff_version_id
+                  where b.meter_id = m.id and b.status <> 'void'),
+        'reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at), '[]') from public.reading_list r
+                  where r.meter_id = m.id and r.status = 'accepted' and r.read_on >= v_since),
+        'tariffs', (select coalesce(jsonb_agg(to_jsonb(t) order by t.code, t.effective_from), '[]') from public.tariff_version_list t
+                    where t.tariff_id = m.tariff_id or t.code = p ->> 'tariff_code' or t.tariff_id in (
+                        select v.tariff_id from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
+                        where b.meter_id = m.id and b.status <> 'void')),
+        'intervals', (select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
+                      from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
+                            where d.meter_id = m.id and d.day >= v_since order by d.day, d.id desc) i));
+end $$;
+
+COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What making bills of a meter anew needs: {bill_id, or meter_id and the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';
+
+REVOKE ALL ON FUNCTION public.rebill_context(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rebill_context(p jsonb) TO service_role;
+
+CREATE FUNCTION private.bills_priced_by(p_versions uuid[]) RETURNS SETOF public.bills
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.* from public.bills b where b.tariff_version_id = any (p_versions) and b.status <> 'void'
+    union all
+    select b.* from public.bills b
+    where b.status <> 'void' and b.tariff_version_id <> all (p_versions) and private.is_priced_by(b, p_versions)
+      and b.id in (
+          -- Of those that another version opens only the few that reach over a date of these.
+          select x.id from public.tariff_versions v
+          join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
+          join public.bills x on x.tariff_version_id = u.id and x.status <> 'void' and x.period_end > v.effective_from
+          where v.id = any (p_versions))
+$$;
+
+COMMENT ON FUNCTION private.bills_priced_by(p_versions uuid[]) IS 'The bills, not void, of which one of these versions priced at least a part.';
+
+REVOKE ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) TO service_role;
+
+CREATE FUNCTION private.paid_on(p_bills jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(jsonb_build_object('credit', q.credit, 'bill', q.bill, 'amount', q.amount) order by q.last), '[]')
+    from (select a.credit_entry_id as credit, x.value ->> 'new' as bill, sum(a.amount_minor)::bigint as amount, max(a.id) as last
+          from jsonb_array_elements(p_bills) x
+          join public.ledger_entries d on d.bill_id = (x.value ->> 'void')::uuid and d.kind = 'bill'
+          join public.allocations a on a.debit_entry_id = d.id
+          where x.value ->> 'new' is not null
+          group by 1, 2 having sum(a.amount_minor) > 0) q
+$$;
+
+COMMENT ON FUNCTION private.paid_on(p_bills jsonb) IS 'Which credit paid how much of each of [{void, new}]: [{credit, bill: the new one, amount}].';
+
+REVOKE ALL ON FUNCTION private.paid_on(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.paid_on(p_bills jsonb) TO service_role;
+
+CREATE FUNCTION public.corrections_of_bill(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('corrections', coalesce(jsonb_agg(to_jsonb(k) order by k.created_at), '[]'))
+    from public.correction_list k
+    where k.id in (select x.correction_id from public.corrected_bills x
+                   where (p ->> 'bill_id')::uuid in (x.void_bill_id, x.new_bill_id))
+$$;
+
+COMMENT ON FUNCTION public.corrections_of_bill(p jsonb) IS 'The corrections that made a bill or voided it, the first first: {bill_id} -> {corrections}.';
+
+REVOKE ALL ON FUNCTION public.corrections_of_bill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.corrections_of_bill(p jsonb) TO service_role;
+
+CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with wanted as materialized (
+        select b.id, b.meter_id, b.total_minor, b.period_start
+        from private.bills_priced_by(case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
+                                          else private.wrong_versions((p ->> 'tariff_id')::uuid) end) b
+    ), by_meter as (
+        select w.meter_id, count(*) as bills, min(w.period_start) as since, sum(w.total_minor)::bigint as total_minor
+        from wanted w group by 1
+    )
+    select jsonb_build_object(
+        'bills', (select count(*) from wanted),
+        'meters_in_all', (select count(*) from by_meter),
+        'since', (select min(since) from by_meter),
+        'total_minor', (select coalesce(sum(total_minor), 0)::bigint from wanted),
+        'meters', (select coalesce(jsonb_agg(jsonb_build_object(
+                       'meter_id', x.meter_id, 'serial', x.serial, 'account_no', x.account_no, 'customer_name', x.name,
+                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.serial), '[]')
+                   from (select y.*, m.serial, c.account_no, c.name
+                         from by_meter y
+                         join public.meters m on m.id = y.meter_id
+                         join public.customers c on c.id = m.customer_id
+                         where m.serial > coalesce(p ->> 'after', '')
+                         order by m.serial limit (p ->> 'limit')::integer) x))
+$$;
+
+COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not made anew yet; their meters by serial: {tariff_id or version_id, after?: serial, limit} -> {bills, meters_in_all, since, total_minor, meters}.';
+
+REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
+
+CREATE FUNCTION public.correct_tariff(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_old public.tariff_versions;
+begin
+    perform private.set_actor(p);
+    select * into v_old from public.tariff_versions where id = (p ->> 'version_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such version of a tariff.');
+    end if;
+    perform private.lock_tariffs(array[(select code from public.tariffs where id = v_old.tariff_id)]);
+    if exists (select 1 from public.tariff_versions where id = (p ->> 'id')::uuid) then
+        return '{}'::jsonb;
+    elsif exists (select 1 from public.tariff_versions where replaces_id = v_old.id) then
+        perform private.refuse('EB005', 'This version was corrected already: look at what it says now.');
+    elsif v_old.definition = p -> 'definition' then
+        perform private.refuse('EB005', 'This says the same as the version that it would correct.');
+    end if;
+    insert into public.tariff_versions (id, tariff_id, effective_from, definition, replaces_id, correction_reason)
+    values ((p ->> 'id')::uuid, v_old.tariff_id, v_old.effective_from, p -> 'definition', v_old.id, p ->> 'reason');
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.correct_tariff(p jsonb) IS 'Replaces a version of a tariff on its own date; the bills made with it are then made anew: {actor, id, version_id, definition, reason}.';
+
+REVOKE ALL ON FUNCTION public.correct_tariff(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.correct_tariff(p jsonb) TO service_role;
+
+CREATE FUNCTION public.rebill(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_id uuid := (p ->> 'id')::uuid;
+    v_void uuid[] := array(select (x ->> 'void')::uuid from jsonb_array_elements(p -> 'touched') with ordinality t(x, n) order by n);
+    v_moved constant text := 'The bills of this meter changed meanwhile: look at them again.';
+    m public.meters;
+    v_paid jsonb;
+    v_last bigint;
+    v_bill uuid;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into m from public.meters where id = (p ->> 'meter_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such meter.');
+    end if;
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_void)) || m.customer_id);
+    if exists (select 1 from public.corrections where id = v_id) then
+        return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
+    end if;
+    perform 1 from public.bills where id = any (v_void) order by id for update;
+    if v_void = '{}' or (select jsonb_agg(b.id || ' ' || b.status order by b.period_start) from public.bills b
+            where b.meter_id = m.id and b.status <> 'void' and b.period_start >= (p ->> 'chain_from')::date)
+       is distinct from p -> 'chain' then
+        perform private.refuse('EB001', v_moved);
+    end if;
+    v_paid := private.paid_on(p -> 'touched');
+    v_last := (select coalesce(max(id), 0) from public.allocations);
+    foreach v_bill in array array(select b from unnest(v_void) with ordinality u(b, n) order by n desc) loop
+        perform private.void_one(v_bill, p ->> 'reason', (p ->> 'on')::date);
+    end loop;
+    if p ->> 'reading' is not null then
+        perform private.replace_reading(p, m.id);
+    end if;
+    if p ->> 'tariff_id' is not null then
+        if not exists (select 1 from public.tariffs t join public.customers c on c.id = m.customer_id
+                       where t.id = (p ->> 'tariff_id')::uuid and t.currency = c.currency) then
+            perform private.refuse('EB005', 'That tariff is in another currency than the account.');
+        end if;
+        update public.meters set tariff_id = (p ->> 'tariff_id')::uuid where id = m.id;
+    end if;
+    if exists (select 1 from jsonb_to_recordset(p -> 'bills') as b(opening_reading_id uuid, reissue_no integer)
+               where private.reissues(b.opening_reading_id) <> b.reissue_no) then
+        perform private.refuse('EB001', v_moved);
+    end if;
+    perform private.insert_bills(p -> 'bills');
+    perform private.settle(array[m.customer_id]);
+    perform private.pay_again(v_paid, v_last);
+    perform private.settle(array[m.customer_id]);
+    insert into public.corrections (id, kind, meter_id, customer_id, reading_id, reason, warned, difference_minor, currency, created_by)
+    select v_id, p ->> 'kind', m.id, m.customer_id, (p #>> '{reading,id}')::uuid, p ->> 'reason', coalesce(p ->> 'warned', ''),
+           (select coalesce(sum(n.total_minor), 0) from public.bills n
+            where n.number is not null and n.id in (select (x ->> 'id')::uuid from jsonb_array_elements(p -> 'bills') x))
+           - sum(case when o.number is not null then o.total_minor else 0 end), min(o.currency), p ->> 'actor'
+    from public.bills o where o.id = any (v_void);
+    insert into public.corrected_bills (void_bill_id, correction_id, new_bill_id)
+    select (x ->> 'void')::uuid, v_id, (x ->> 'new')::uuid from jsonb_array_elements(p -> 'touched') x;
+    perform private.owe_correction(v_id, p #> '{owed,bill_corrected}');
+    -- Refused here rather than when the transaction ends, where nobody could say why.
+    set constraints all immediate;
+    return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
+end $$;
+
+COMMENT ON FUNCTION public.rebill(p jsonb) IS 'Voids bills of a meter and makes them anew, in one transaction: {actor, id, kind, meter_id, reason, warned?, on, chain_from, chain: ["id status"] of its bills from there on as they were seen, touched: [{void, new?}] in order, reading?: {id, right: its values or null where it is withdrawn}, tariff_id?: where the meter belongs, bills, owed?} -> the correction. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
+
+REVOKE ALL ON FUNCTION public.rebill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rebill(p jsonb) TO service_role;
+
+CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), t.bill_id, 'bill_corrected', k.id::text,
+           jsonb_build_object(
+               'voided', (select string_agg(private.invoice_reference(number), ', ' order by number)
+                          from (select distinct o.number from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
+                                where x.correction_id = k.id and o.number is not null) a),
+               'issued', coalesce((select string_agg(private.invoice_reference(number), ', ' order by number)
+                          from (select distinct n.number from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
+                                where x.correction_id = k.id and n.number is not null) a), ''),
+               'difference_minor', k.difference_minor::text, 'currency', k.currency),
+           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
+    from public.corrections k
+    cross join lateral (
+        -- Told by the last one made anew; a draft is nothing to tell of.
+        select coalesce(
+            (select n.id from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
+             where x.correction_id = k.id and n.number is not null order by n.period_end desc limit 1),
+            (select o.id from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
+             where x.correction_id = k.id and o.number is not null order by o.period_end desc limit 1)) as bill_id) t
+    where k.id = p_id and t.bill_id is not null and p_owed is not null and p_owed <> 'null'::jsonb
+$$;
+
+REVOKE ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.tariff_version_id = any (p_versions) or coalesce(b.priced_by && p_versions, exists (
+        -- From before there were corrections: by those that begin within its days.
+        select 1 from public.tariff_versions used
+        join public.tariff_versions v on v.tariff_id = used.tariff_id and v.replaces_id is null
+            and v.effective_from > b.period_start and v.effective_from < b.period_end
+        where used.id = b.tariff_version_id and v.id = any (p_versions)))
+$$;
+
+REVOKE ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) TO service_role;
+
+CREATE FUNCTION private.wrong_versions(p_tariff_id uuid) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select array(select replaces_id from public.tariff_versions where tariff_id = p_tariff_id and replaces_id is not null)
+$$;
+
+REVOKE ALL ON FUNCTION private.wrong_versions(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.wrong_versions(p_tariff_id uuid) TO service_role;
+
+CREATE FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.readings;
+    v_right jsonb := nullif(p #> '{reading,right}', 'null'::jsonb);
+begin
+    select * into r from public.readings
+    where id = (p #>> '{reading,id}')::uuid and meter_id = p_meter_id and status = 'accepted' for update;
+    if not found then
+        perform private.refuse('EB001', 'This reading was corrected meanwhile.');
+    elsif r.is_opening and v_right is null then
+        perform private.refuse('EB005', 'A meter''s opening read can be corrected, not withdrawn.');
+    end if;
+    update public.readings
+    set status = case when v_right is null then 'rejected' else 'superseded' end, is_opening = false,
+        decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason'
+    where id = r.id;
+    if v_right is not null then
+        perform private.insert_reading(v_right || jsonb_build_object(
+            'meter_id', r.meter_id, 'read_at', r.read_at, 'read_on', r.read_on, 'source', r.source, 'status', 'accepted',
+            'is_opening', r.is_opening, 'submitted_by', p ->> 'actor', 'supersedes_id', r.id, 'decided_by', p ->> 'actor',
+            'decided_at', now(), 'decision_reason', p ->> 'reason'));
+    end if;
+end $$;
+
+REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) TO service_role;
+
+CREATE FUNCTION private.pay_again(p_paid jsonb, p_after bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v jsonb;
+    v_debit uuid;
+    v_open bigint;
+begin
+    for v in select x from jsonb_array_elements(p_paid) x loop
+        select o.entry_id, least(o.open_minor, (v ->> 'amount')::bigint) into v_debit, v_open
+        from public.open_items o join public.ledger_entries e on e.id = o.entry_id
+        where e.bill_id = (v ->> 'bill')::uuid and e.kind = 'bill';
+        continue when v_open is null or v_open <= 0;
+        -- The oldest debt may have taken it first, as any credit: what this voided bill had comes back to the new one.
+        perform private.allocate((
+            with pairs as (
+                select a.debit_entry_id as debit, sum(a.amount_minor)::bigint as amount, max(a.id) as last
+                from public.allocations a
+                join public.ledger_entries e on e.id = a.debit_entry_id
+                where a.credit_entry_id = (v ->> 'credit')::uuid and a.id > p_after
+                  and coalesce(e.bill_id::text, '') <> all (select y ->> 'bill' from jsonb_array_elements(p_paid) y)
+                group by 1 having sum(a.amount_minor) > 0
+            ), counted as (
+                select p.*, sum(p.amount) over (order by p.last desc) - p.amount as before from pairs p
+            )
+            select jsonb_agg(jsonb_build_object('credit', v ->> 'credit', 'debit', c.debit,
+                                                'amount', -least(c.amount, v_open - c.before)))
+            from counted c where c.before < v_open));
+        select least(v_open, -o.open_minor) into v_open from public.open_items o where o.entry_id = (v ->> 'credit')::uuid;
+        continue when v_open <= 0;
+        perform private.allocate(jsonb_build_array(jsonb_build_object(
+            'credit', v ->> 'credit', 'debit', v_debit, 'amount', v_open)));
+    end loop;
+end $$;
+
+COMMENT ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) IS 'Lets what paid a void bill pay the one in its place, before older debts: {private.paid_on, id of the last allocation before}.';
+
+REVOKE ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) TO service_role;
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.corrections FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.corrections FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER end_plans AFTER INSERT ON public.corrected_bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.end_plans_of_merged_bills();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrected_bills FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.corrected_bills FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.corrected_bills FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

@@ -1,0 +1,218 @@
+-- Month end: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE TABLE public.month_closings (
+    month date NOT NULL,
+    totals jsonb NOT NULL,
+    closed_by text NOT NULL,
+    closed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT month_closings_closed_by_check CHECK ((closed_by <> ''::text)),
+    CONSTRAINT month_closings_month_check CHECK ((EXTRACT(day FROM month) = (1)::numeric))
+);
+
+COMMENT ON TABLE public.month_closings IS 'Months whose books are closed, with their totals: no entry is ever dated in them again.';
+
+ALTER TABLE ONLY public.month_closings
+    ADD CONSTRAINT month_closings_pkey PRIMARY KEY (month);
+
+ALTER TABLE public.month_closings ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.month_closings TO service_role;
+
+CREATE FUNCTION public.month_books(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with span as (
+        select (p ->> 'month')::date as first, ((p ->> 'month')::date + interval '1 month')::date as next
+    ), sums as (
+        select e.currency, e.book, e.kind,
+               coalesce(sum(e.amount_minor) filter (where e.on_date < s.first), 0)::bigint as before,
+               coalesce(sum(e.amount_minor) filter (where e.on_date >= s.first), 0)::bigint as within,
+               count(*) filter (where e.on_date >= s.first) as number
+        from public.ledger_entries e cross join span s where e.on_date < s.next group by 1, 2, 3
+    )
+    select jsonb_build_object(
+        'closing', (select to_jsonb(m) from public.month_closings m, span where m.month = span.first),
+        'open_from', nullif(private.open_from(), '-infinity'),
+        'books', coalesce((select jsonb_agg(jsonb_build_object(
+            'currency', b.currency, 'book', b.book, 'opening_minor', b.before, 'closing_minor', b.before + b.within,
+            'kinds', b.kinds) order by b.currency, b.book)
+            from (select currency, book, sum(before)::bigint as before, sum(within)::bigint as within,
+                         jsonb_agg(jsonb_build_object('kind', kind, 'amount_minor', within, 'number', number) order by kind)
+                             filter (where number > 0) as kinds
+                  from sums group by 1, 2) b), '[]'),
+        'methods', coalesce((select jsonb_agg(to_jsonb(y) order by y.currency, y.method)
+            from (select e.currency, coalesce(r.method, y.method) as method,
+                         sum(-e.amount_minor) filter (where e.kind = 'payment') as received_minor,
+                         sum(e.amount_minor) filter (where e.kind <> 'payment') as returned_minor
+                  from public.ledger_entries e cross join span s
+                  left join public.payments y on y.id = e.payment_id
+                  left join public.payment_returns r on r.id = e.return_id
+                  where e.on_date >= s.first and e.on_date < s.next and (e.payment_id is not null or e.return_id is not null)
+                  group by 1, 2) y), '[]'))
+$$;
+
+COMMENT ON FUNCTION public.month_books(p jsonb) IS 'A month''s ledger by currency and book: what it opened and closed with, and the sum of each kind of entry; money received and returned by method: {month: its 1st} -> {closing, open_from, books, methods}.';
+
+REVOKE ALL ON FUNCTION public.month_books(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.month_books(p jsonb) TO service_role;
+
+CREATE FUNCTION public.close_month(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_month date := (p ->> 'month')::date;
+begin
+    perform private.set_actor(p);
+    -- Nobody posts meanwhile: an entry must not slip into the month after its totals are taken.
+    perform pg_advisory_xact_lock(hashtext('ledger'));
+    if (v_month + interval '1 month')::date > (p ->> 'today')::date then
+        perform private.refuse('EB005', 'Only a month that is over can be closed.');
+    elsif exists (select 1 from public.month_closings where month = v_month) then
+        return '{}'::jsonb;
+    elsif v_month < private.open_from() then
+        perform private.refuse('EB005', 'A later month is closed already.');
+    elsif public.check_ledger('{}') -> 'problems' <> '[]' then
+        perform private.refuse('EB005', 'The ledger does not add up: see what is wrong with it first.');
+    end if;
+    insert into public.month_closings (month, totals, closed_by)
+    values (v_month, public.month_books(p) - array['closing', 'open_from'], p ->> 'actor');
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.close_month(p jsonb) IS 'Closes the books of a month and all before it, with their totals; later entries are dated after it: {actor, month, today}.';
+
+REVOKE ALL ON FUNCTION public.close_month(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.close_month(p jsonb) TO service_role;
+
+CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with span as (
+        select ((p ->> 'month')::date + interval '1 month')::date as next, (p ->> 'until')::timestamptz as until
+    ), entries as materialized (
+        select e.id, e.customer_id, e.currency, e.amount_minor, e.bill_id, e.on_date, e.created_at
+        from public.ledger_entries e, span s where e.book = 'account' and e.on_date < s.next
+    ), allocated as (
+        select y.id, sum(y.amount) as amount
+        from public.allocations a
+        join entries c on c.id = a.credit_entry_id
+        join entries d on d.id = a.debit_entry_id
+        cross join span s
+        cross join lateral (values (c.id, a.amount_minor), (d.id, -a.amount_minor)) y(id, amount)
+        -- What was let pay, or taken back, after the month is of a later month. But an entry that was
+        -- written later and dated in it comes with what it paid at once.
+        where a.created_at < s.until or a.created_at <= greatest(c.created_at, d.created_at)
+        group by 1
+    ), open as (
+        select e.customer_id, e.currency, (e.amount_minor + coalesce(a.amount, 0))::bigint as minor,
+               s.next - 1 - coalesce(b.due_date, e.on_date) as days_late
+        from entries e cross join span s
+        left join allocated a on a.id = e.id
+        left join public.bills b on b.id = e.bill_id
+        where e.amount_minor + coalesce(a.amount, 0) <> 0
+    ), aged as materialized (
+        select customer_id, currency,
+               coalesce(sum(minor) filter (where minor > 0 and days_late <= 0), 0)::bigint as not_due_minor,
+               coalesce(sum(minor) filter (where minor > 0 and days_late between 1 and 30), 0)::bigint as late_30_minor,
+               coalesce(sum(minor) filter (where minor > 0 and days_late between 31 and 60), 0)::bigint as late_60_minor,
+               coalesce(sum(minor) filter (where minor > 0 and days_late between 61 and 90), 0)::bigint as late_90_minor,
+               coalesce(sum(minor) filter (where minor > 0 and days_late > 90), 0)::bigint as later_minor,
+               coalesce(sum(minor) filter (where minor < 0), 0)::bigint as credit_minor,
+               sum(minor)::bigint as balance_minor
+        from open group by 1, 2
+    )
+    select jsonb_build_object(
+        'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
+                   from (select currency, count(*) as customers, sum(not_due_minor)::bigint as not_due_minor,
+                                sum(late_30_minor)::bigint as late_30_minor, sum(late_60_minor)::bigint as late_60_minor,
+                                sum(late_90_minor)::bigint as late_90_minor, sum(later_minor)::bigint as later_minor,
+                                sum(credit_minor)::bigint as credit_minor, sum(balance_minor)::bigint as balance_minor
+                         from aged group by 1) z),
+        'customers', (select coalesce(jsonb_agg(to_jsonb(z) order by z.place), '[]')
+                      from (select c.account_no, c.name as customer_name, g.*,
+                                   row_number() over (order by g.currency, g.balance_minor - g.not_due_minor desc, c.account_no) as place
+                            from aged g join public.customers c on c.id = g.customer_id
+                            order by place limit (p ->> 'limit')::integer offset (p ->> 'offset')::integer) z))
+$$;
+
+COMMENT ON FUNCTION public.aged_receivables(p jsonb) IS 'What was open when a month ended, by how many days it was past due: {month: its 1st, until: the instant at which it ended, limit, offset} -> {totals by currency, customers: those with the most past due first}. From entries and allocations, which never change: a month that is closed answers the same for ever.';
+
+REVOKE ALL ON FUNCTION public.aged_receivables(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.aged_receivables(p jsonb) TO service_role;
+
+CREATE FUNCTION public.overview(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with bounds as (
+        select (p ->> 'today')::date as today, date_trunc('month', (p ->> 'today')::date)::date as month,
+               (date_trunc('month', (p ->> 'today')::date)
+                - make_interval(months => (p ->> 'months')::integer - 1))::date as since
+    ), months as (
+        select generate_series(b.since, b.month, interval '1 month')::date as month from bounds b
+    ), currencies as (
+        select distinct currency from public.tariffs
+        union
+        select p ->> 'currency' where not exists (select 1 from public.tariffs)
+    ), billed as (
+        select currency, date_trunc('month', issued_on)::date as month, sum(total_minor) as minor, count(*) as bills
+        from public.bills, bounds
+        where status = 'issued' and issued_on >= bounds.since
+        group by 1, 2
+    ), collected as (
+        select c.currency, date_trunc('month', c.on_date)::date as month, sum(c.minor) as minor
+        from (
+            -- A deposit is held, not earned, until it is used.
+            select e.currency, e.on_date, -e.amount_minor as minor from public.ledger_entries e, bounds
+            where e.on_date >= bounds.since and e.book = 'account'
+              and e.kind in ('payment', 'refund', 'reversal', 'dispute', 'payout', 'return_undone', 'deposit_used')
+            union all
+            -- Money of nobody known is in no ledger, and was collected all the same.
+            select y.currency, y.received_on, y.amount_minor from public.payments y, bounds
+            where y.customer_id is null and y.received_on >= bounds.since
+            union all
+            select r.currency, r.on_date, -r.amount_minor from public.payment_returns r, bounds
+            where r.customer_id is null and r.status = 'done' and r.on_date >= bounds.since
+        ) c
+        group by 1, 2
+    ), owed as (
+        select currency, sum(total_minor - amount_paid_minor) as outstanding, count(*) as outstanding_bills,
+               sum(total_minor - amount_paid_minor) filter (where overdue_since is not null) as overdue,
+               count(*) filter (where overdue_since is not null) as overdue_bills
+        from public.bills where status = 'issued' and amount_paid_minor < total_minor
+        group by 1
+    )
+    select jsonb_build_object(
+        'flagged', (select count(*) from public.readings where status = 'needs_review'),
+        'flagged_payments', (select count(distinct payment_id) from public.payment_flags where resolved_at is null),
+        'drafts', (select count(*) from public.bills where status = 'draft'),
+        'meters', (select count(*) from public.meters where status = 'active'),
+        'owed_work', (select count(*) from public.outbox where status = 'open'),
+        'currencies', (select coalesce(jsonb_agg(jsonb_build_object(
+            'currency', c.currency,
+            'outstanding_minor', coalesce(o.outstanding, 0), 'outstanding_bills', coalesce(o.outstanding_bills, 0),
+            'overdue_minor', coalesce(o.overdue, 0), 'overdue_bills', coalesce(o.overdue_bills, 0),
+            'months', (select jsonb_agg(jsonb_build_object(
+                           'month', m.month, 'billed_minor', coalesce(b.minor, 0), 'bills', coalesce(b.bills, 0),
+                           'collected_minor', coalesce(k.minor, 0)) order by m.month)
+                       from months m
+                       left join billed b on b.currency = c.currency and b.month = m.month
+                       left join collected k on k.currency = c.currency and k.month = m.month)
+            ) order by c.currency), '[]')
+            from currencies c left join owed o on o.currency = c.currency))
+$$;
+
+COMMENT ON FUNCTION public.overview(p jsonb) IS 'Billed and collected (net of what went back, without deposits that are held) by month, outstanding and overdue now, per currency (never added across): {today, currency: the one to show without tariffs, months}.';
+
+REVOKE ALL ON FUNCTION public.overview(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.overview(p jsonb) TO service_role;
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.month_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.month_closings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.month_closings FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
