@@ -44,7 +44,10 @@ SUBJECTS: Final = (
 # Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
 # over several subjects goes to the last of them.
 _NAMES: Final = (
-    ("security", r"default|security_\w+|\w*(session|token|sign_in|api_key)\w*"),
+    (
+        "security",
+        r"default|user_\w+|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
+    ),
     ("graph", r"graph_\w+"),
     ("ai", r"(add_)?ai_\w+|second_opinion\w*"),
     ("month_end", r"month_\w+|close_month|aged_receivables|overview"),
@@ -56,6 +59,7 @@ _NAMES: Final = (
     ("stripe", r"match_refunded|failed_at_stripe|undo_failed_refund|fail_refund"),
     ("payments", r"\w*(payment|return|flag|deposit|thanks)\w*"),
     ("jobs", r"(\w+_)?job_\w+|run_json|check_run|most_attempts|note_progress"),
+    ("jobs", r"\w*clock\w*|last_month_run|queue_\w+|unbilled_\w+"),
     ("jobs", r"mark_overdue|queue_reminders|monthly_\w+|owe_notices"),
     ("outbox", r"outbox|owe_\w+|\w*(owed|notification|channels)\w*|to_try_again|failed_work_list"),
     ("ledger", r"account\w*|\w+_account|\w*(ledger|allocat|adjustment|credit)\w*|open_\w+"),
@@ -66,13 +70,15 @@ _NAMES: Final = (
         r"private|public|installation|counters|audit\w*|changed_columns|set_actor|keep_rows",
     ),
     ("access", r"refuse|refuse_delete|refuse_change|never_changed|schema_version|fingerprint"),
-    ("access", r"import_answer"),
+    ("access", r"import_answer|refuse_audit_by_hand|identifier_keys?"),
     ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),
     ("bills", r"lines_total|chain_tail|check_chain\w*|reissues|invoice_reference|check_opening"),
+    ("bills", r"bills_given|join_chain|class_use"),
     ("bills", r"guard_billed_reading|reading_answer|reading_context|commit_reading|decide_reading"),
     ("tariffs", r"\w*(tariff|version)\w*"),
     ("bills", r"bills?|bill_\w+|\w+_bills?|\w+_bill_\w+|void_\w+"),
     ("readings", r"\w*(reading|interval|idempotency_key)\w*|find_replay|neighbours|keep_key"),
+    ("readings", r"reads_between|rolled_over"),
     ("meters", r"\w*(meter|register)\w*"),
     ("customers", r"\w*customer\w*"),
 )
@@ -228,7 +234,7 @@ def main() -> None:
     """Make a database with all migrations, and write its schema."""
     sys.path.insert(0, str(PROJECT))
     from services.database.embedded import EmbeddedPostgres  # noqa: PLC0415
-    from services.database.migrations import apply_migrations  # noqa: PLC0415
+    from services.database.schema.migrations import apply_migrations  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as server:
         dsn = server.database("migrated")

@@ -44,7 +44,7 @@ CREATE INDEX audit_log_row ON public.audit_log USING btree (table_name, row_id);
 
 ALTER TABLE public.audit_log ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN ON TABLE public.audit_log TO service_role;
+GRANT SELECT,REFERENCES,MAINTAIN ON TABLE public.audit_log TO service_role;
 
 ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.audit_log_id_seq
@@ -60,17 +60,23 @@ GRANT ALL ON SEQUENCE public.audit_log_id_seq TO service_role;
 CREATE TABLE public.installation (
     only_row boolean DEFAULT true NOT NULL,
     installed_at timestamp with time zone DEFAULT now() NOT NULL,
+    clock_doubted_at timestamp with time zone,
+    clock_doubt text DEFAULT ''::text NOT NULL,
+    clock_confirmed_at timestamp with time zone,
+    clock_confirmed_by text,
     CONSTRAINT installation_only_row_check CHECK (only_row)
 );
 
 COMMENT ON TABLE public.installation IS 'One row: when this database was made. Jobs due before it are nobody''s to catch up.';
+
+COMMENT ON COLUMN public.installation.clock_doubted_at IS 'What the clock said when it was found to have jumped forward: the jobs wait until it is back before that, or a person confirms it.';
 
 ALTER TABLE ONLY public.installation
     ADD CONSTRAINT installation_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE public.installation ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.installation TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.installation TO service_role;
 
 CREATE TABLE public.counters (
     name text NOT NULL,
@@ -85,7 +91,7 @@ ALTER TABLE ONLY public.counters
 
 ALTER TABLE public.counters ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.counters TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.counters TO service_role;
 
 CREATE FUNCTION private.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -150,6 +156,47 @@ COMMENT ON FUNCTION private.set_actor(p jsonb) IS 'Says who makes the changes of
 REVOKE ALL ON FUNCTION private.set_actor(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.set_actor(p jsonb) TO service_role;
 
+CREATE FUNCTION private.keep_rows(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    execute format(
+        'create trigger refuse_delete before delete on %s
+         for each row execute function private.refuse_delete()', p_table);
+    execute format(
+        'create trigger refuse_truncate before truncate on %s
+         for each statement execute function private.refuse_delete()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.keep_rows(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_rows(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.audit_reopened_work() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    insert into public.audit_log (actor, action, table_name, row_id, before, after)
+    values (v_actor, 'update', tg_table_name, new.id::text,
+            jsonb_build_object('status', old.status, 'steps', old.steps),
+            jsonb_build_object('status', new.status, 'steps', new.steps));
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit_reopened_work() IS 'Of the outbox only this is audited: a person takes finished work up again.';
+
+REVOKE ALL ON FUNCTION private.audit_reopened_work() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_reopened_work() TO service_role;
+
 CREATE FUNCTION private.audit_table(p_table regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -168,44 +215,22 @@ end $$;
 REVOKE ALL ON FUNCTION private.audit_table(p_table regclass) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.audit_table(p_table regclass) TO service_role;
 
-CREATE FUNCTION private.keep_rows(p_table regclass) RETURNS void
+CREATE FUNCTION private.refuse_audit_by_hand() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    execute format(
-        'create trigger refuse_delete before delete on %s
-         for each row execute function private.refuse_delete()', p_table);
-    execute format(
-        'create trigger refuse_truncate before truncate on %s
-         for each statement execute function private.refuse_delete()', p_table);
+    -- 1 is this trigger; an audit trigger's insert comes from inside another one.
+    if pg_trigger_depth() < 2 then
+        raise exception using errcode = '42501', message = 'The audit trail is written by its triggers alone.';
+    end if;
+    return null;
 end $$;
 
-REVOKE ALL ON FUNCTION private.keep_rows(p_table regclass) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_rows(p_table regclass) TO service_role;
+COMMENT ON FUNCTION private.refuse_audit_by_hand() IS 'Holds for the owner of the tables too.';
 
-CREATE FUNCTION private.never_changed(p_table regclass) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.keep_rows(p_table);
-    execute format('create trigger refuse_update before update on %s for each row execute function private.refuse_change()', p_table);
-end $$;
-
-REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
-
-CREATE FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('errors', coalesce(p_errors, '[]'), 'added', p_added, 'changed', p_changed,
-                              'unchanged', p_unchanged)
-$$;
-
-REVOKE ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) TO service_role;
+REVOKE ALL ON FUNCTION private.refuse_audit_by_hand() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_audit_by_hand() TO service_role;
 
 CREATE FUNCTION private.refuse_delete() RETURNS trigger
     LANGUAGE plpgsql
@@ -231,14 +256,29 @@ $$;
 REVOKE ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) TO service_role;
 
-CREATE FUNCTION private.audit() RETURNS trigger
+CREATE FUNCTION private.never_changed(p_table regclass) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.keep_rows(p_table);
+    execute format('create trigger refuse_update before update on %s for each row execute function private.refuse_change()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
     SET enable_nestloop TO 'off'
     AS $$
 declare
     v_actor text := nullif(current_setting('billing.actor', true), '');
 begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
     if v_actor is null and exists (select 1 from new_rows) then
         raise exception using errcode = 'EB400', message = 'A write must name its actor.';
     end if;
@@ -262,6 +302,74 @@ COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables
 
 REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.audit() TO service_role;
+
+CREATE FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('errors', coalesce(p_errors, '[]'), 'added', p_added, 'changed', p_changed,
+                              'unchanged', p_unchanged)
+$$;
+
+REVOKE ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) TO service_role;
+
+CREATE FUNCTION private.identifier_key(p_identifier text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $_$
+    select case when k.key = '' and p_identifier <> '' then '0' else k.key end
+    from (select ltrim(regexp_replace(upper(regexp_replace(normalize(p_identifier, NFKC), '\s', '', 'g')),
+                                      '^([0-9]+)\.0+$', '\1'), '0') as key) k
+$_$;
+
+COMMENT ON FUNCTION private.identifier_key(p_identifier text) IS 'What two identifiers have in common that differ only by what a spreadsheet or a hurried hand changes: leading zeros, case, spaces, wide letters, a .0 at the end.';
+
+REVOKE ALL ON FUNCTION private.identifier_key(p_identifier text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.identifier_key(p_identifier text) TO service_role;
+
+CREATE FUNCTION public.identifier_keys(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_found jsonb;
+begin
+    case p ->> 'kind'
+        when 'customers' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(c.account_no order by c.account_no = i desc, c.account_no))[1] as known
+                from public.customers c
+                where private.identifier_key(c.account_no) = private.identifier_key(i)) k on true;
+        when 'meters' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(m.serial order by m.serial = i desc, m.serial))[1] as known
+                from public.meters m
+                where private.identifier_key(m.serial) = private.identifier_key(i)) k on true;
+        when 'transformers' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(t.code order by t.code = i desc, t.code))[1] as known
+                from public.transformers t
+                where private.identifier_key(t.code) = private.identifier_key(i)) k on true;
+    end case;
+    return jsonb_build_object('found', coalesce(v_found, '[]'));
+end $$;
+
+COMMENT ON FUNCTION public.identifier_keys(p jsonb) IS 'Of each identifier its key, and what is stored with the same key (the identifier itself first, else null): {kind: customers|meters|transformers, identifiers: [...]} gives {found: [{identifier, key, known}]}.';
+
+REVOKE ALL ON FUNCTION public.identifier_keys(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.identifier_keys(p jsonb) TO service_role;
+
+CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

@@ -26,9 +26,11 @@ ALTER TABLE ONLY public.customers
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
 
+CREATE INDEX customers_like ON public.customers USING btree (private.identifier_key(account_no));
+
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.customers TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.customers TO service_role;
 
 CREATE FUNCTION public.import_customers(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -48,32 +50,29 @@ begin
     join public.customers c on c.account_no = x.account_no
     where x.currency is not null and c.currency is not null and c.currency <> x.currency;
     if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
-        with incoming as (
-            select * from jsonb_to_recordset(p -> 'rows') as x(
-                id uuid, account_no text, name text, email text, phone text, address text, language text, currency text)
-        )
         insert into public.customers (id, account_no, name, email, phone, address, language, currency)
         select id, account_no, name, coalesce(email, ''), coalesce(phone, ''), coalesce(address, ''),
                coalesce(language, 'en'), currency
-        from incoming
+        from jsonb_to_recordset(p -> 'rows') as x(
+            id uuid, account_no text, name text, email text, phone text, address text, language text, currency text)
         on conflict do nothing;
         get diagnostics v_added = row_count;
         update public.customers c
-        set name = x.name, email = coalesce(x.email, ''), phone = coalesce(x.phone, ''),
-            address = coalesce(x.address, ''), language = coalesce(x.language, c.language),
+        set name = x.name, email = coalesce(x.email, c.email), phone = coalesce(x.phone, c.phone),
+            address = coalesce(x.address, c.address), language = coalesce(x.language, c.language),
             currency = coalesce(c.currency, x.currency)
         from jsonb_to_recordset(p -> 'rows') as x(
             account_no text, name text, email text, phone text, address text, language text, currency text)
         where c.account_no = x.account_no
           and (c.name, c.email, c.phone, c.address, c.language, c.currency) is distinct from
-              (x.name, coalesce(x.email, ''), coalesce(x.phone, ''), coalesce(x.address, ''),
+              (x.name, coalesce(x.email, c.email), coalesce(x.phone, c.phone), coalesce(x.address, c.address),
                coalesce(x.language, c.language), coalesce(c.currency, x.currency));
         get diagnostics v_changed = row_count;
     end if;
     return private.import_answer(v_errors, v_added, v_changed, v_total - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, rows: [{row, id, account_no, name, …}]}.';
+COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, rows: [{row, id, account_no, name, email?, phone?, address?, language?, currency?}]}. What a row does not give stays; an empty text takes it away.';
 
 REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;

@@ -19,7 +19,7 @@ ALTER TABLE ONLY public.tariffs
 
 ALTER TABLE public.tariffs ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.tariffs TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.tariffs TO service_role;
 
 CREATE TABLE public.tariff_versions (
     id uuid NOT NULL,
@@ -49,7 +49,7 @@ CREATE UNIQUE INDEX tariff_versions_one_a_date ON public.tariff_versions USING b
 
 ALTER TABLE public.tariff_versions ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.tariff_versions TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.tariff_versions TO service_role;
 
 ALTER TABLE ONLY public.tariff_versions
     ADD CONSTRAINT tariff_versions_replaces_id_fkey FOREIGN KEY (replaces_id) REFERENCES public.tariff_versions(id);
@@ -74,7 +74,7 @@ CREATE VIEW public.tariff_version_list WITH (security_invoker='true') AS
 
 COMMENT ON VIEW public.tariff_version_list IS 'The versions that bills are made with: a corrected one is not among them.';
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.tariff_version_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.tariff_version_list TO service_role;
 
 CREATE VIEW public.published_version_list WITH (security_invoker='true') AS
  SELECT v.id,
@@ -99,7 +99,7 @@ CREATE VIEW public.published_version_list WITH (security_invoker='true') AS
 
 COMMENT ON VIEW public.published_version_list IS 'The versions of tariffs, with who published each and when.';
 
-GRANT ALL ON TABLE public.published_version_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.published_version_list TO service_role;
 
 CREATE FUNCTION private.refuse_tariff_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -112,24 +112,6 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.refuse_tariff_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse_tariff_change() TO service_role;
-
-CREATE FUNCTION private.lock_tariffs(p_codes text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- By name, for there may be no row yet; in one order, so that two never wait for each other.
-    perform pg_advisory_xact_lock(k.key)
-    from (select distinct hashtextextended('tariff ' || c.code, 0) as key from unnest(p_codes) c(code) order by 1) k;
-    -- Waits for bills that are just being stored with these versions, and lets later ones wait.
-    perform 1 from public.tariff_versions v join public.tariffs t on t.id = v.tariff_id
-    where t.code = any (p_codes) order by v.id for update of v;
-end $$;
-
-COMMENT ON FUNCTION private.lock_tariffs(p_codes text[]) IS 'One publication of a tariff at a time, and none beside a bill of it.';
-
-REVOKE ALL ON FUNCTION private.lock_tariffs(p_codes text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.lock_tariffs(p_codes text[]) TO service_role;
 
 CREATE FUNCTION public.publish_tariff(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -160,6 +142,19 @@ COMMENT ON FUNCTION public.publish_tariff(p jsonb) IS 'Adds a version of a tarif
 
 REVOKE ALL ON FUNCTION public.publish_tariff(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.publish_tariff(p jsonb) TO service_role;
+
+CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select v.* from public.tariff_versions v
+    where v.tariff_id = p_tariff_id and not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
+$$;
+
+COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions of a tariff without those that were corrected.';
+
+REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
 
 CREATE FUNCTION public.import_tariffs(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -198,18 +193,23 @@ COMMENT ON FUNCTION public.import_tariffs(p jsonb) IS 'Adds tariff versions: {ac
 REVOKE ALL ON FUNCTION public.import_tariffs(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_tariffs(p jsonb) TO service_role;
 
-CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
-    LANGUAGE sql STABLE
+CREATE FUNCTION private.lock_tariffs(p_codes text[]) RETURNS void
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-    select v.* from public.tariff_versions v
-    where v.tariff_id = p_tariff_id and not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
-$$;
+begin
+    -- By name, for there may be no row yet; in one order, so that two never wait for each other.
+    perform pg_advisory_xact_lock(k.key)
+    from (select distinct hashtextextended('tariff ' || c.code, 0) as key from unnest(p_codes) c(code) order by 1) k;
+    -- Waits for bills that are just being stored with these versions, and lets later ones wait.
+    perform 1 from public.tariff_versions v join public.tariffs t on t.id = v.tariff_id
+    where t.code = any (p_codes) order by v.id for update of v;
+end $$;
 
-COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions of a tariff without those that were corrected.';
+COMMENT ON FUNCTION private.lock_tariffs(p_codes text[]) IS 'One publication of a tariff at a time, and none beside a bill of it.';
 
-REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
+REVOKE ALL ON FUNCTION private.lock_tariffs(p_codes text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lock_tariffs(p_codes text[]) TO service_role;
 
 CREATE FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) RETURNS TABLE(field text, message text)
     LANGUAGE sql STABLE

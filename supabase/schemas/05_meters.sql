@@ -48,13 +48,15 @@ ALTER TABLE ONLY public.meters
 
 CREATE INDEX meters_customer ON public.meters USING btree (customer_id);
 
+CREATE INDEX meters_like ON public.meters USING btree (private.identifier_key(serial));
+
 CREATE INDEX meters_tariff ON public.meters USING btree (tariff_id);
 
 CREATE INDEX meters_transformer ON public.meters USING btree (transformer_id);
 
 ALTER TABLE public.meters ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.meters TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.meters TO service_role;
 
 ALTER TABLE ONLY public.meters
     ADD CONSTRAINT meters_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
@@ -91,7 +93,7 @@ CREATE VIEW public.meter_list WITH (security_invoker='true') AS
 
 COMMENT ON COLUMN public.meter_list.search IS 'Lower case: what an engineer may look a meter up by.';
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.meter_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.meter_list TO service_role;
 
 CREATE FUNCTION public.import_meters(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -227,9 +229,21 @@ CREATE FUNCTION public.meter_reads(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
+    with asked as (
+        select m.*, (select count(*) from (
+                         select distinct r.read_on from public.readings r
+                         where r.meter_id = m.id and r.status = 'accepted' limit 2) d) < 2 as is_new
+        from public.meters m
+        where m.serial in (select jsonb_array_elements_text(p -> 'serials'))
+    ), classes as materialized (
+        select t.tariff_id, private.class_use(t.tariff_id) as class_use
+        from (select distinct a.tariff_id from asked a where a.is_new) t
+    )
     select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'serial', m.serial, 'dials', m.dials, 'multiplier_milli', m.multiplier_milli,
         'tariff_id', m.tariff_id, 'registers', m.registers,
+        'connected_w', m.connected_w, 'connected_va', m.connected_va,
+        'class_use', case when m.is_new then k.class_use end,
         'reads', (select coalesce(jsonb_agg(jsonb_build_object(
                              'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on,
                              'register_wh', r.register_wh, 'registers', r.registers,
@@ -238,8 +252,7 @@ CREATE FUNCTION public.meter_reads(p jsonb) RETURNS jsonb
                   where r.meter_id = m.id
                     and (r.status in ('accepted', 'needs_review') or (p ->> 'every_status')::boolean)
                     and r.read_on >= coalesce((p ->> 'since')::date, '-infinity')))), '[]'))
-    from public.meters m
-    where m.serial in (select jsonb_array_elements_text(p -> 'serials'))
+    from asked m left join classes k on k.tariff_id = m.tariff_id
 $$;
 
 COMMENT ON FUNCTION public.meter_reads(p jsonb) IS 'Live reads of some meters, or those of every status, oldest first: {serials, since?, every_status?}.';

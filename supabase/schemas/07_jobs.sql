@@ -14,11 +14,14 @@ CREATE TABLE public.job_runs (
     detail text DEFAULT ''::text NOT NULL,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
+    clock_at timestamp with time zone,
     CONSTRAINT job_runs_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT job_runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'done'::text, 'failed'::text])))
 );
 
 COMMENT ON TABLE public.job_runs IS 'One run of a job per scheduled local date, claimed by one process at a time under a lease by the database''s clock.';
+
+COMMENT ON COLUMN public.job_runs.clock_at IS 'What the database''s clock said when this attempt was claimed. Null: that clock turned out to be wrong, and the run does not count.';
 
 ALTER TABLE ONLY public.job_runs
     ADD CONSTRAINT job_runs_pkey PRIMARY KEY (job, scheduled_on);
@@ -27,24 +30,49 @@ CREATE INDEX job_runs_recent ON public.job_runs USING btree (started_at DESC);
 
 ALTER TABLE public.job_runs ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.job_runs TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.job_runs TO service_role;
 
 CREATE TABLE public.job_set_aside (
     job text NOT NULL,
     scheduled_on date NOT NULL,
     subject text NOT NULL,
     reason text NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    code text DEFAULT 'other'::text NOT NULL,
+    ref uuid,
+    meter_id uuid
 );
 
 COMMENT ON TABLE public.job_set_aside IS 'What a run could not do, a meter or a bill at a time, with the reason.';
 
+COMMENT ON COLUMN public.job_set_aside.code IS 'The kind of reason, by which a page knows where it is mended.';
+
+COMMENT ON COLUMN public.job_set_aside.ref IS 'What the reason is about: the reading that waits, the bill to correct.';
+
 ALTER TABLE ONLY public.job_set_aside
     ADD CONSTRAINT job_set_aside_pkey PRIMARY KEY (job, scheduled_on, subject);
 
+CREATE INDEX job_set_aside_tariff ON public.job_set_aside USING btree (scheduled_on) WHERE (code = 'tariff_missing'::text);
+
 ALTER TABLE public.job_set_aside ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,DELETE,TRIGGER,MAINTAIN,UPDATE ON TABLE public.job_set_aside TO service_role;
+GRANT SELECT,INSERT,REFERENCES,DELETE,MAINTAIN,UPDATE ON TABLE public.job_set_aside TO service_role;
+
+CREATE TABLE public.clock_seen (
+    machine text NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    uptime_seconds bigint NOT NULL,
+    CONSTRAINT clock_seen_uptime_seconds_check CHECK ((uptime_seconds >= 0))
+);
+
+COMMENT ON TABLE public.clock_seen IS 'The last tick of each machine (one row per start of it), with how long it had been up: the clock and the uptime must advance together.';
+
+ALTER TABLE ONLY public.clock_seen
+    ADD CONSTRAINT clock_seen_pkey PRIMARY KEY (machine);
+
+ALTER TABLE public.clock_seen ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,DELETE,MAINTAIN,UPDATE ON TABLE public.clock_seen TO service_role;
 
 ALTER TABLE ONLY public.job_set_aside
     ADD CONSTRAINT job_set_aside_job_scheduled_on_fkey FOREIGN KEY (job, scheduled_on) REFERENCES public.job_runs(job, scheduled_on);
@@ -57,18 +85,21 @@ CREATE VIEW public.job_run_list WITH (security_invoker='true') AS
     started_by,
         CASE
             WHEN ((status = 'running'::text) AND (lease_until < now())) THEN 'interrupted'::text
+            WHEN ((status <> 'running'::text) AND (clock_at IS NULL)) THEN 'disregarded'::text
             ELSE status
         END AS status,
     done_count,
     failed_count,
     detail,
     started_at,
-    finished_at
+    finished_at,
+    clock_at,
+    ((status <> 'running'::text) AND (clock_at IS NULL)) AS disregarded
    FROM public.job_runs r;
 
-COMMENT ON COLUMN public.job_run_list.status IS '"interrupted": its process is gone; the next tick takes the run over.';
+COMMENT ON COLUMN public.job_run_list.status IS '"interrupted": its process is gone; the next tick takes the run over. "disregarded": it ran while the clock was wrong, and does not count.';
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.job_run_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.job_run_list TO service_role;
 
 CREATE FUNCTION public.finish_job_run(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -126,11 +157,15 @@ CREATE FUNCTION public.note_job_progress(p jsonb) RETURNS jsonb
     AS $$
 begin
     perform private.check_run(p -> 'run');
+    perform 1 from public.meters
+    where id in (select (s ->> 'meter_id')::uuid
+                 from jsonb_array_elements(coalesce(p -> 'set_aside', '[]') || coalesce(p -> 'looked_at', '[]')) s)
+    order by id for update;
     perform private.note_progress(p);
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.note_job_progress(p jsonb) IS 'Counts what a batch did: {run, done, set_aside: [{subject, reason}]}.';
+COMMENT ON FUNCTION public.note_job_progress(p jsonb) IS 'Counts what a batch did: {run, done, set_aside: [{subject, reason, code?, ref?, meter_id?, opening_id?, closing_id?, again?}], looked_at?: [{meter_id, queued_at}], settled?: [meters that are no longer set aside]}. A meter set aside is queued for another look when its closing read is another one by now, or with again.';
 
 REVOKE ALL ON FUNCTION public.note_job_progress(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_job_progress(p jsonb) TO service_role;
@@ -148,6 +183,42 @@ $$;
 
 REVOKE ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) TO service_role;
+
+CREATE FUNCTION public.clock_state(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'now', clock_timestamp(),
+        'newest_seen', (select max(s.seen_at) from public.clock_seen s),
+        'seen', (select to_jsonb(s) from public.clock_seen s where s.machine = p ->> 'machine'),
+        'doubted_at', i.clock_doubted_at, 'doubt', i.clock_doubt)
+    from public.installation i
+$$;
+
+COMMENT ON FUNCTION public.clock_state(p jsonb) IS 'The database''s clock, and what is known of it: {machine?} -> {now, newest_seen, seen: {seen_at, uptime_seconds} of this machine, doubted_at, doubt}.';
+
+REVOKE ALL ON FUNCTION public.clock_state(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.clock_state(p jsonb) TO service_role;
+
+CREATE FUNCTION public.note_clock(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if (p ->> 'doubt') is null then
+        perform private.trust_clock(p);
+    else
+        update public.installation set clock_doubted_at = (p ->> 'at')::timestamptz, clock_doubt = p ->> 'doubt'
+        where clock_doubted_at is null;
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.note_clock(p jsonb) IS 'Keeps what a tick found out about the clock: {machine, at, uptime_seconds, doubt?}; a doubt lasts until the clock is back or a person confirms it.';
+
+REVOKE ALL ON FUNCTION public.note_clock(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_clock(p jsonb) TO service_role;
 
 CREATE FUNCTION private.check_run(p_run jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -170,162 +241,18 @@ COMMENT ON FUNCTION private.check_run(p_run jsonb) IS 'Lets a batch write only w
 REVOKE ALL ON FUNCTION private.check_run(p_run jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_run(p_run jsonb) TO service_role;
 
-CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.last_month_run() RETURNS date
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select jsonb_build_object(
-        'installed_at', (select installed_at from public.installation),
-        'last_runs', (select coalesce(jsonb_object_agg(l.job, to_jsonb(l)), '{}')
-                      from (select distinct on (r.job) r.* from public.job_run_list r
-                            order by r.job, r.started_at desc, r.scheduled_on desc) l),
-        'runs', (select coalesce(jsonb_agg(jsonb_build_object(
-                            'job', r.job, 'scheduled_on', r.scheduled_on, 'status', r.status,
-                            'over', r.status = 'done'
-                                    or (r.status = 'failed' and r.attempt >= private.most_attempts()))), '[]')
-                 from public.job_run_list r
-                 where r.status <> 'done'
-                    or r.scheduled_on >= coalesce((p -> 'since' ->> r.job)::date, '-infinity')))
+    select max(r.scheduled_on) from public.job_runs r
+    where r.job = 'monthly_bills' and (r.status = 'running' or r.clock_at is not null)
 $$;
 
-COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick compares with what is due: {since?: {job: date}} -> {installed_at, last_runs by job, runs since those dates and all that did not end well}. "over": nobody tries it again by itself.';
+COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of the monthly bills, under way or over: it bills up to the 1st of its month.';
 
-REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;
-
-CREATE FUNCTION public.store_job_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_bills jsonb;
-    v_moved jsonb;
-    v_done integer;
-begin
-    perform private.set_actor(p);
-    perform private.check_run(p -> 'run');
-    perform 1 from public.meters
-    where id in (select (b ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'bills') b)
-    order by id for update;
-    v_bills := (select coalesce(jsonb_agg(b order by b ->> 'meter_id'), '[]') from jsonb_array_elements(p -> 'bills') b
-                where not exists (select 1 from public.bills x
-                                  where x.id = (b ->> 'id')::uuid and x.status <> 'void'));
-    -- Between computing and storing, a read may have been billed or corrected, or this very bill
-    -- stored and voided: those meters are computed again.
-    v_moved := (select coalesce(jsonb_agg(b -> 'meter_id'), '[]') from jsonb_array_elements(v_bills) b
-                where private.chain_tail((b ->> 'meter_id')::uuid) is distinct from (b ->> 'opening_reading_id')::uuid
-                   or private.reissues((b ->> 'opening_reading_id')::uuid) <> (b ->> 'reissue_no')::integer
-                   or not exists (select 1 from public.readings r
-                                  where r.id = (b ->> 'closing_reading_id')::uuid and r.status = 'accepted'));
-    v_bills := (select coalesce(jsonb_agg(b order by b ->> 'meter_id'), '[]') from jsonb_array_elements(v_bills) b
-                where not v_moved @> (b -> 'meter_id'));
-    v_done := jsonb_array_length(v_bills);
-    perform private.insert_bills(v_bills);
-    if p -> 'run' is not null then
-        perform private.note_progress(p || jsonb_build_object('done', v_done));
-    end if;
-    return jsonb_build_object('stored', v_done, 'moved', v_moved);
-end $$;
-
-COMMENT ON FUNCTION public.store_job_bills(p jsonb) IS 'One batch of bills in one transaction: {actor, run?, bills, set_aside?} -> {stored, moved: meters whose chain changed meanwhile}.';
-
-REVOKE ALL ON FUNCTION public.store_job_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.store_job_bills(p jsonb) TO service_role;
-
-CREATE FUNCTION public.claim_job_run(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_job text := p ->> 'job';
-    v_on date := (p ->> 'scheduled_on')::date;
-    v_lease timestamptz := now() + make_interval(secs => (p ->> 'lease_seconds')::integer);
-    v_run public.job_runs;
-    v_other date;
-begin
-    perform pg_advisory_xact_lock(hashtext('job_runs'), hashtext(v_job));
-    select r.scheduled_on into v_other from public.job_runs r
-    where r.job = v_job and r.scheduled_on <> v_on and r.status = 'running' and r.lease_until >= now() limit 1;
-    if found then
-        return jsonb_build_object('claimed', false, 'run', private.run_json(v_job, v_other));
-    end if;
-    insert into public.job_runs (job, scheduled_on, owner, lease_until, status, started_by)
-    values (v_job, v_on, p ->> 'owner', v_lease, 'running', p ->> 'started_by')
-    on conflict do nothing;
-    if found then
-        return jsonb_build_object('claimed', true, 'run', private.run_json(v_job, v_on));
-    end if;
-    select * into v_run from public.job_runs where job = v_job and scheduled_on = v_on for update;
-    if (v_run.status = 'running' and v_run.lease_until < now())
-       or (v_run.status = 'failed' and v_run.finished_at < now() - interval '5 minutes'
-           and v_run.attempt < private.most_attempts())
-       or (v_run.status <> 'running' and coalesce((p ->> 'rerun')::boolean, false)) then
-        delete from public.job_set_aside where job = v_job and scheduled_on = v_on;
-        update public.job_runs
-        set attempt = attempt + 1, owner = p ->> 'owner', lease_until = v_lease, status = 'running',
-            failed_count = 0, detail = '', finished_at = null,
-            -- An interrupted run goes on as it was started, with what it finished; another counts anew.
-            started_by = case when v_run.status = 'running' then started_by else p ->> 'started_by' end,
-            done_count = case when v_run.status = 'running' then done_count else 0 end,
-            started_at = case when v_run.status = 'running' then started_at else now() end
-        where job = v_job and scheduled_on = v_on;
-        return jsonb_build_object('claimed', true, 'run', private.run_json(v_job, v_on));
-    end if;
-    return jsonb_build_object('claimed', false, 'run', private.run_json(v_job, v_on));
-end $$;
-
-COMMENT ON FUNCTION public.claim_job_run(p jsonb) IS 'Takes a run that is new, whose lease ran out, that failed a while ago, or (with rerun) that is over: {job, scheduled_on, owner, lease_seconds, started_by, rerun?} -> {claimed, run}. One run of a job at a time: when another date''s is under way, that is the run answered.';
-
-REVOKE ALL ON FUNCTION public.claim_job_run(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.claim_job_run(p jsonb) TO service_role;
-
-CREATE FUNCTION public.monthly_bill_candidates(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with back as materialized (
-        select t.id, private.looks_back(t.id) as looks_back from public.tariffs t
-    ), chosen as materialized (
-        select m.id as meter_id, m.serial, m.tariff_id, m.dials, m.multiplier_milli, m.registers, m.connected_w,
-               m.connected_va, to_jsonb(o) as opening, to_jsonb(k) as closing, private.reissues(o.id) as reissue_no,
-               o.id as opening_id, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on
-        from public.meters m
-        cross join lateral (
-            select r.id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
-            where r.id = private.chain_tail(m.id)) o
-        left join lateral (
-            select r.id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
-            where r.meter_id = m.id and r.status = 'accepted'
-              and r.read_at > o.read_at and r.read_on > o.read_on
-              and r.read_on <= (p ->> 'month_end')::date
-            order by r.read_at desc limit 1) k on true
-        where m.status = 'active' and m.opened_on < (p ->> 'month_end')::date
-          and m.id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
-          and not exists (
-              select 1 from public.bills b
-              where b.meter_id = m.id and b.status <> 'void'
-                and b.period_end > (p ->> 'month_start')::date and b.period_end <= (p ->> 'month_end')::date)
-          -- Billed beyond the month already (by a later field read): nothing of the month is open.
-          and o.read_on < (p ->> 'month_end')::date
-        order by m.id
-        limit (p ->> 'limit')::integer
-    )
-    select jsonb_build_object('meters', coalesce(jsonb_agg(
-        to_jsonb(c) - array['opening_id', 'closing_id', 'closed_at', 'closed_on'] || jsonb_build_object(
-            -- Most meters have nothing to ask for: the call would be the dearest part of their row.
-            'pricing', case when c.closing_id is null or (
-                    c.registers = '[]' and not b.looks_back
-                    and not exists (select 1 from public.intervals i where i.meter_id = c.meter_id)) then '{}'
-                else private.pricing_facts(
-                    c.meter_id, c.registers, b.looks_back, c.opening_id, c.closed_at, c.closed_on) end)
-        order by c.meter_id), '[]'))
-    from chosen c join back b on b.id = c.tariff_id
-$$;
-
-COMMENT ON FUNCTION public.monthly_bill_candidates(p jsonb) IS 'Active meters without a bill that ends in (month_start, month_end], each with the read it opens at and the latest accepted read it can close at, or null: {month_start, month_end, after?, limit}.';
-
-REVOKE ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.last_month_run() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_month_run() TO service_role;
 
 CREATE FUNCTION public.mark_overdue(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -353,6 +280,167 @@ COMMENT ON FUNCTION public.mark_overdue(p jsonb) IS 'Marks unpaid bills past the
 REVOKE ALL ON FUNCTION public.mark_overdue(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.mark_overdue(p jsonb) TO service_role;
 
+CREATE FUNCTION private.trust_clock(p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_at timestamptz := (p ->> 'at')::timestamptz;
+begin
+    insert into public.clock_seen (machine, seen_at, uptime_seconds)
+    select p ->> 'machine', v_at, (p ->> 'uptime_seconds')::bigint
+    on conflict (machine) do update set seen_at = excluded.seen_at, uptime_seconds = excluded.uptime_seconds;
+    delete from public.clock_seen where machine <> p ->> 'machine' and seen_at < v_at - interval '60 days';
+    update public.installation set installed_at = least(installed_at, v_at), clock_doubted_at = null, clock_doubt = ''
+    where installed_at > v_at or clock_doubted_at is not null;
+    -- What ran at a time that is still to come ran while the clock was wrong.
+    update public.job_runs set clock_at = null
+    where status <> 'running' and clock_at > v_at + interval '5 minutes';
+end $$;
+
+COMMENT ON FUNCTION private.trust_clock(p jsonb) IS 'Takes a time as right: it was seen now, and runs claimed at a later time do not count: {machine, at, uptime_seconds}.';
+
+REVOKE ALL ON FUNCTION private.trust_clock(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.trust_clock(p jsonb) TO service_role;
+
+CREATE FUNCTION private.queue_late_reads() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_month_end date := date_trunc('month', private.last_month_run());
+begin
+    insert into public.meters_to_bill (meter_id)
+    select distinct r.meter_id from new_rows r
+    where r.status = 'accepted' and not r.is_opening and r.read_on <= v_month_end
+    order by r.meter_id
+    on conflict (meter_id) do update set queued_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the meters whose read came, or was accepted, after the run of its month. Who writes a read has locked its meter.';
+
+REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
+
+CREATE FUNCTION private.note_progress(p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_job text := p -> 'run' ->> 'job';
+    v_on date := (p -> 'run' ->> 'scheduled_on')::date;
+    v_gone integer;
+    v_new integer;
+begin
+    -- By arrays: a plan that reads the whole table would be dear where a million meters wait.
+    delete from public.meters_to_bill q
+    where q.meter_id = any (array(select (x ->> 'meter_id')::uuid
+                                  from jsonb_array_elements(coalesce(p -> 'looked_at', '[]')) x))
+      and exists (select 1 from jsonb_to_recordset(p -> 'looked_at') as x(meter_id uuid, queued_at timestamptz)
+                  where x.meter_id = q.meter_id and x.queued_at = q.queued_at);
+    with gone as (
+        delete from public.job_set_aside a
+        where a.job = v_job and a.scheduled_on = v_on
+          and a.subject = any (array(
+              select m.serial from public.meters m
+              where m.id = any (array(select x::uuid from jsonb_array_elements_text(coalesce(p -> 'settled', '[]')) x))))
+        returning 1
+    ) select count(*) into v_gone from gone;
+    with kept as (
+        insert into public.job_set_aside (job, scheduled_on, subject, reason, code, ref, meter_id)
+        select v_job, v_on, s.subject, s.reason, coalesce(s.code, 'other'), s.ref, s.meter_id
+        from jsonb_to_recordset(coalesce(p -> 'set_aside', '[]')) as s(
+            subject text, reason text, code text, ref uuid, meter_id uuid)
+        on conflict (job, scheduled_on, subject) do update
+        set reason = excluded.reason, code = excluded.code, ref = excluded.ref, meter_id = excluded.meter_id, at = now()
+        returning xmax = 0 as is_new
+    ) select count(*) filter (where is_new) into v_new from kept;
+    perform private.queue_read_meanwhile(coalesce(p -> 'set_aside', '[]'), date_trunc('month', v_on)::date);
+    -- Added to, for a run may set aside so many that no batch should count them.
+    update public.job_runs r
+    set done_count = r.done_count + coalesce((p ->> 'done')::integer, 0),
+        failed_count = r.failed_count + v_new - v_gone
+    where r.job = v_job and r.scheduled_on = v_on;
+end $$;
+
+REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
+
+CREATE FUNCTION private.run_json(p_job text, p_on date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select to_jsonb(r) from public.job_run_list r where r.job = p_job and r.scheduled_on = p_on
+$$;
+
+REVOKE ALL ON FUNCTION private.run_json(p_job text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.run_json(p_job text, p_on date) TO service_role;
+
+CREATE FUNCTION private.queue_for_late_tariff() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.meters_to_bill (meter_id)
+    select distinct m.id from public.job_set_aside a
+    join public.meters m on m.id = a.meter_id
+    where a.code = 'tariff_missing' and a.job = 'monthly_bills' and a.scheduled_on = private.last_month_run()
+      and m.tariff_id in (select v.tariff_id from new_rows v)
+    order by m.id
+    on conflict (meter_id) do update set queued_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the meters that the last run could not bill for want of this tariff.';
+
+REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
+
+CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.meters_to_bill (meter_id)
+    select s.meter_id
+    from jsonb_to_recordset(p_set_aside) as s(meter_id uuid, opening_id uuid, closing_id uuid, again boolean)
+    left join lateral (
+        select r.id from public.readings r join public.readings o on o.id = s.opening_id
+        where r.meter_id = s.meter_id and r.status = 'accepted' and r.read_on <= p_month_end
+          and r.read_at > o.read_at and r.read_on > o.read_on
+        order by r.read_at desc limit 1) k on true
+    where s.meter_id is not null and (s.again or (k.id is not null and k.id is distinct from s.closing_id))
+    order by s.meter_id
+    on conflict (meter_id) do update set queued_at = clock_timestamp()
+$$;
+
+REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
+
+CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
+        'meter_id', o.meter_id, 'kept_back', to_jsonb(k),
+        'next_on', (select min(r.read_on) from public.readings r
+                    where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on > (p ->> 'month_end')::date),
+        'last_bill_id', (select b.id from public.bills b
+                         where b.closing_reading_id = o.id and b.status = 'issued' limit 1))), '[]'))
+    from public.readings o
+    left join lateral (
+        select r.id, r.read_on, r.register_wh, r.status from public.readings r
+        where r.meter_id = o.meter_id and r.status in ('needs_review', 'rejected')
+          and r.read_at > o.read_at and r.read_on > o.read_on and r.read_on <= (p ->> 'month_end')::date
+        order by r.status, r.read_at desc limit 1) k on true
+    where o.id in (select jsonb_array_elements_text(p -> 'openings')::uuid)
+$$;
+
+COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {openings: [reading ids], month_end} -> {meters: [{meter_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the month, last_bill_id}]}.';
+
+REVOKE ALL ON FUNCTION public.unbilled_facts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.unbilled_facts(p jsonb) TO service_role;
+
 CREATE FUNCTION public.queue_reminders(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -378,31 +466,222 @@ COMMENT ON FUNCTION public.queue_reminders(p jsonb) IS 'Owes a reminder for unpa
 REVOKE ALL ON FUNCTION public.queue_reminders(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.queue_reminders(p jsonb) TO service_role;
 
-CREATE FUNCTION private.run_json(p_job text, p_on date) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select to_jsonb(r) from public.job_run_list r where r.job = p_job and r.scheduled_on = p_on
-$$;
-
-REVOKE ALL ON FUNCTION private.run_json(p_job text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.run_json(p_job text, p_on date) TO service_role;
-
-CREATE FUNCTION private.note_progress(p jsonb) RETURNS void
+CREATE FUNCTION public.confirm_clock(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    insert into public.job_set_aside (job, scheduled_on, subject, reason)
-    select p -> 'run' ->> 'job', (p -> 'run' ->> 'scheduled_on')::date, s.subject, s.reason
-    from jsonb_to_recordset(coalesce(p -> 'set_aside', '[]')) as s(subject text, reason text)
-    on conflict (job, scheduled_on, subject) do update set reason = excluded.reason, at = now();
-    update public.job_runs r
-    set done_count = r.done_count + coalesce((p ->> 'done')::integer, 0),
-        failed_count = (select count(*) from public.job_set_aside a
-                        where a.job = r.job and a.scheduled_on = r.scheduled_on)
-    where r.job = p -> 'run' ->> 'job' and r.scheduled_on = (p -> 'run' ->> 'scheduled_on')::date;
+    perform private.set_actor(p);
+    delete from public.clock_seen where true;
+    perform private.trust_clock(p);
+    update public.installation set clock_confirmed_at = (p ->> 'at')::timestamptz, clock_confirmed_by = p ->> 'actor'
+    where true;
+    return '{}'::jsonb;
 end $$;
 
-REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
+COMMENT ON FUNCTION public.confirm_clock(p jsonb) IS 'A person says that the clock is right: {actor, machine, at, uptime_seconds}.';
+
+REVOKE ALL ON FUNCTION public.confirm_clock(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.confirm_clock(p jsonb) TO service_role;
+
+CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'late_reads', exists (select 1 from public.meters_to_bill),
+        'installed_at', (select installed_at from public.installation),
+        'last_runs', (select coalesce(jsonb_object_agg(l.job, to_jsonb(l)), '{}')
+                      from (select distinct on (r.job) r.* from public.job_run_list r
+                            order by r.job, r.disregarded or r.started_at > now() + interval '5 minutes',
+                                     r.started_at desc, r.scheduled_on desc) l),
+        'runs', (select coalesce(jsonb_agg(jsonb_build_object(
+                            'job', r.job, 'scheduled_on', r.scheduled_on, 'status', r.status,
+                            'attempt', r.attempt, 'clock_at', r.clock_at,
+                            'over', r.status in ('done', 'disregarded')
+                                    or (r.status = 'failed' and r.attempt >= private.most_attempts()))), '[]')
+                 from public.job_run_list r
+                 where r.status <> 'done'
+                    or r.scheduled_on >= coalesce((p -> 'since' ->> r.job)::date, '-infinity')))
+$$;
+
+COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick compares with what is due: {since?: {job: date}} -> {late_reads, installed_at, last_runs by job, runs since those dates and all that did not end well}. "over": nobody tries it again by itself, if the clock was right.';
+
+REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;
+
+CREATE FUNCTION public.claim_job_run(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_job text := p ->> 'job';
+    v_on date := (p ->> 'scheduled_on')::date;
+    v_lease timestamptz := now() + make_interval(secs => (p ->> 'lease_seconds')::integer);
+    v_clock timestamptz := coalesce((p ->> 'clock_at')::timestamptz, now());
+    v_run public.job_runs;
+    v_other date;
+begin
+    perform pg_advisory_xact_lock(hashtext('job_runs'), hashtext(v_job));
+    select r.scheduled_on into v_other from public.job_runs r
+    where r.job = v_job and r.scheduled_on <> v_on and r.status = 'running' and r.lease_until >= now() limit 1;
+    if found then
+        return jsonb_build_object('claimed', false, 'run', private.run_json(v_job, v_other));
+    end if;
+    insert into public.job_runs (job, scheduled_on, owner, lease_until, status, started_by, clock_at)
+    values (v_job, v_on, p ->> 'owner', v_lease, 'running', p ->> 'started_by', v_clock)
+    on conflict do nothing;
+    if found then
+        return jsonb_build_object('claimed', true, 'run', private.run_json(v_job, v_on));
+    end if;
+    select * into v_run from public.job_runs where job = v_job and scheduled_on = v_on for update;
+    if v_run.status in ('done', 'failed') and v_run.attempt = (p ->> 'resume_attempt')::integer
+       and (v_run.status = 'done' or v_run.finished_at < now() - interval '5 minutes')
+       -- Not beside a newer run that the caller did not know: what came late is that one's.
+       and not exists (select 1 from public.job_runs r where r.job = v_job and r.scheduled_on > v_on
+                       and r.scheduled_on <= (v_clock + interval '14 hours')::date) then
+        update public.job_runs
+        set attempt = attempt + 1, owner = p ->> 'owner', lease_until = v_lease, status = 'running', finished_at = null
+        where job = v_job and scheduled_on = v_on;
+        return jsonb_build_object('claimed', true, 'run', private.run_json(v_job, v_on));
+    end if;
+    if (v_run.status = 'running' and v_run.lease_until < now())
+       or (v_run.status = 'failed' and v_run.finished_at < now() - interval '5 minutes'
+           and v_run.attempt < private.most_attempts())
+       or (v_run.status <> 'running' and (coalesce((p ->> 'rerun')::boolean, false)
+                                          or v_run.attempt = (p ->> 'instead_of_attempt')::integer)) then
+        delete from public.job_set_aside where job = v_job and scheduled_on = v_on;
+        update public.job_runs
+        set attempt = attempt + 1, owner = p ->> 'owner', lease_until = v_lease, status = 'running',
+            failed_count = 0, detail = '', finished_at = null, clock_at = v_clock,
+            -- An interrupted run goes on as it was started, with what it finished; another counts anew.
+            started_by = case when v_run.status = 'running' then started_by else p ->> 'started_by' end,
+            done_count = case when v_run.status = 'running' then done_count else 0 end,
+            started_at = case when v_run.status = 'running' then started_at else now() end
+        where job = v_job and scheduled_on = v_on;
+        return jsonb_build_object('claimed', true, 'run', private.run_json(v_job, v_on));
+    end if;
+    return jsonb_build_object('claimed', false, 'run', private.run_json(v_job, v_on));
+end $$;
+
+COMMENT ON FUNCTION public.claim_job_run(p jsonb) IS 'Takes a run that is new, whose lease ran out, that failed a while ago, that is over and does not count (instead_of_attempt: the one that was seen), that is over and goes on (resume_attempt, likewise), or (with rerun) that is over: {job, scheduled_on, owner, lease_seconds, started_by, clock_at?, rerun?, instead_of_attempt?, resume_attempt?} -> {claimed, run}. One run of a job at a time: when another date''s is under way, that is the run answered.';
+
+REVOKE ALL ON FUNCTION public.claim_job_run(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_job_run(p jsonb) TO service_role;
+
+CREATE FUNCTION public.store_job_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bills jsonb;
+    v_moved jsonb;
+    v_done integer;
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    perform 1 from public.meters
+    where id in (select (b ->> 'meter_id')::uuid
+                 from jsonb_array_elements((p -> 'bills') || coalesce(p -> 'set_aside', '[]')) b)
+    order by id for update;
+    v_bills := (select coalesce(jsonb_agg(b.bill order by b.bill ->> 'meter_id', b.place), '[]')
+                from jsonb_array_elements(p -> 'bills') with ordinality b(bill, place)
+                where not exists (select 1 from public.bills x
+                                  where x.id = (b.bill ->> 'id')::uuid and x.status <> 'void'));
+    -- Between computing and storing, a read may have been billed or corrected, or this very bill
+    -- stored and voided: those meters are computed again. Of several bills of a meter each opens
+    -- where the one before it closes.
+    v_moved := (select coalesce(jsonb_agg(distinct b.bill -> 'meter_id'), '[]')
+                from (select x.bill, lag(x.bill ->> 'closing_reading_id')
+                                 over (partition by x.bill ->> 'meter_id' order by x.place) as before
+                      from jsonb_array_elements(v_bills) with ordinality x(bill, place)) b
+                where coalesce(b.before::uuid, private.chain_tail((b.bill ->> 'meter_id')::uuid))
+                          is distinct from (b.bill ->> 'opening_reading_id')::uuid
+                   or private.reissues((b.bill ->> 'opening_reading_id')::uuid) <> (b.bill ->> 'reissue_no')::integer
+                   or not exists (select 1 from public.readings r
+                                  where r.id = (b.bill ->> 'closing_reading_id')::uuid and r.status = 'accepted'));
+    v_bills := (select coalesce(jsonb_agg(b.bill order by b.place), '[]')
+                from jsonb_array_elements(v_bills) with ordinality b(bill, place)
+                where not v_moved @> (b.bill -> 'meter_id'));
+    v_done := jsonb_array_length(v_bills);
+    perform private.insert_bills(v_bills);
+    if p -> 'run' is not null then
+        -- What was set aside before, and is billed now, is set aside no more.
+        perform private.note_progress(p || jsonb_build_object(
+            'done', v_done,
+            'settled', (select coalesce(jsonb_agg(distinct b -> 'meter_id'), '[]') from jsonb_array_elements(v_bills) b)));
+    end if;
+    return jsonb_build_object('stored', v_done, 'moved', v_moved);
+end $$;
+
+COMMENT ON FUNCTION public.store_job_bills(p jsonb) IS 'One batch of bills in one transaction: {actor, run?, bills, set_aside?} -> {stored, moved: meters whose chain changed meanwhile}.';
+
+REVOKE ALL ON FUNCTION public.store_job_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.store_job_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION public.monthly_bill_candidates(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_which text := case when nullif(p -> 'only', 'null') is null
+        then $s$m.id > coalesce(($1 ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')$s$
+        else $s$m.id = any (array(select jsonb_array_elements_text($1 -> 'only')::uuid))$s$ end;
+    v_found jsonb;
+begin
+    -- Planned for each of the two ways: one plan for both would read all meters for either.
+    execute format($q$
+    with back as materialized (
+        select t.id, private.looks_back(t.id) as looks_back from public.tariffs t
+    ), chosen as materialized (
+        select m.id as meter_id, m.serial, m.tariff_id, m.dials, m.multiplier_milli, m.registers, m.connected_w,
+               m.connected_va, to_jsonb(o) as opening, to_jsonb(k) as closing, o.read_at as opened_at, private.reissues(o.id) as reissue_no,
+               o.id as opening_id, o.read_on as opened_on, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on
+        from public.meters m
+        cross join lateral (
+            select r.id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
+            where r.id = private.chain_tail(m.id)) o
+        left join lateral (
+            select r.id, r.read_at, r.read_on, r.register_wh, r.registers, r.rolled_over from public.readings r
+            where r.meter_id = m.id and r.status = 'accepted'
+              and r.read_at > o.read_at and r.read_on > o.read_on
+              and r.read_on <= ($1 ->> 'month_end')::date
+            order by r.read_at desc limit 1) k on true
+        where m.status = 'active' and m.opened_on < ($1 ->> 'month_end')::date
+          and %s
+          and not exists (
+              select 1 from public.bills b
+              where b.meter_id = m.id and b.status <> 'void'
+                and b.period_end > ($1 ->> 'month_start')::date and b.period_end <= ($1 ->> 'month_end')::date)
+          -- Billed beyond the month already (by a later field read): nothing of the month is open.
+          and o.read_on < ($1 ->> 'month_end')::date
+        order by m.id
+        limit ($1 ->> 'limit')::integer
+    )
+    select jsonb_build_object('meters', coalesce(jsonb_agg(
+        to_jsonb(c) - array['opening_id', 'opened_on', 'opened_at', 'closing_id', 'closed_at', 'closed_on'] || jsonb_build_object(
+            -- Within a month nothing is split; but a person may have said that a register rolled over.
+            'between', case when c.closed_on - c.opened_on > 31 or private.rolled_over(c.meter_id, c.opened_at, c.closed_at)
+                then private.reads_between(c.meter_id, c.opening_id, c.closed_at) else '[]' end,
+            -- Most meters have nothing to ask for: the call would be the dearest part of their row.
+            'pricing', case when c.closing_id is null or (
+                    c.registers = '[]' and not b.looks_back
+                    and not exists (select 1 from public.intervals i where i.meter_id = c.meter_id)) then '{}'
+                else private.pricing_facts(
+                    c.meter_id, c.registers, b.looks_back, c.opening_id, c.closed_at, c.closed_on) end)
+        order by c.meter_id), '[]'))
+    from chosen c join back b on b.id = c.tariff_id
+    $q$, v_which) into v_found using p;
+    return v_found;
+end $_$;
+
+COMMENT ON FUNCTION public.monthly_bill_candidates(p jsonb) IS 'Active meters without a bill that ends in (month_start, month_end], each with the read it opens at and the latest accepted read it can close at, or null: {month_start, month_end, after?, limit, only?: [meter ids]}.';
+
+REVOKE ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) TO service_role;
+
+CREATE TRIGGER tariffs_come_late AFTER INSERT ON public.tariff_versions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_for_late_tariff();
+
+CREATE TRIGGER readings_accepted_late AFTER UPDATE ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_late_reads();
+
+CREATE TRIGGER readings_come_late AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_late_reads();

@@ -1,6 +1,42 @@
 -- Bills: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
+CREATE TABLE public.meters_to_bill (
+    meter_id uuid NOT NULL,
+    queued_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.meters_to_bill IS 'Meters that a read (or a tariff) of an earlier month came for after that month''s run: the next tick looks at them again.';
+
+ALTER TABLE ONLY public.meters_to_bill
+    ADD CONSTRAINT meters_to_bill_pkey PRIMARY KEY (meter_id);
+
+ALTER TABLE public.meters_to_bill ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,DELETE,MAINTAIN,UPDATE ON TABLE public.meters_to_bill TO service_role;
+
+CREATE TABLE public.unprinted_bills (
+    bill_id uuid NOT NULL,
+    reason text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    tried_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT unprinted_bills_reason_check CHECK ((reason <> ''::text))
+);
+
+COMMENT ON TABLE public.unprinted_bills IS 'Issued bills whose PDF could not be made in full, such as for want of a font: why, and when that was last tried.';
+
+ALTER TABLE ONLY public.unprinted_bills
+    ADD CONSTRAINT unprinted_bills_pkey PRIMARY KEY (bill_id);
+
+CREATE INDEX unprinted_bills_tried ON public.unprinted_bills USING btree (tried_at);
+
+ALTER TABLE public.unprinted_bills ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unprinted_bills TO service_role;
+
+ALTER TABLE ONLY public.meters_to_bill
+    ADD CONSTRAINT meters_to_bill_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
 CREATE FUNCTION private.chain_tail(p_meter_id uuid) RETURNS uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -78,6 +114,7 @@ CREATE TABLE public.bills (
     usage jsonb,
     replaces_id uuid,
     priced_by uuid[],
+    held_because text,
     CONSTRAINT bills_check CHECK ((period_end > period_start)),
     CONSTRAINT bills_check1 CHECK ((subtotal_minor = private.lines_total(lines, false))),
     CONSTRAINT bills_check2 CHECK ((tax_minor = private.lines_total(lines, true))),
@@ -88,6 +125,7 @@ CREATE TABLE public.bills (
     CONSTRAINT bills_check7 CHECK ((opening_reading_id <> closing_reading_id)),
     CONSTRAINT bills_consumption_wh_check CHECK ((consumption_wh >= 0)),
     CONSTRAINT bills_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT bills_held_because_check CHECK ((held_because <> ''::text)),
     CONSTRAINT bills_lines_check CHECK ((jsonb_typeof(lines) = 'array'::text)),
     CONSTRAINT bills_number_check CHECK ((number > 0)),
     CONSTRAINT bills_reissue_no_check CHECK ((reissue_no >= 0)),
@@ -113,6 +151,8 @@ COMMENT ON COLUMN public.bills.usage IS 'What the bill was priced from beside it
 COMMENT ON COLUMN public.bills.replaces_id IS 'The void bill that this one was made anew for.';
 
 COMMENT ON COLUMN public.bills.priced_by IS 'The versions of the tariff that its days were priced by, in order; null in bills from before there were corrections.';
+
+COMMENT ON COLUMN public.bills.held_because IS 'Why a person was to look at it before its issue, such as a period longer than its tariff is made for.';
 
 ALTER TABLE ONLY public.bills
     ADD CONSTRAINT bills_number_key UNIQUE (number);
@@ -149,7 +189,7 @@ CREATE INDEX bills_void_opening ON public.bills USING btree (opening_reading_id)
 
 ALTER TABLE public.bills ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.bills TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bills TO service_role;
 
 ALTER TABLE ONLY public.bills
     ADD CONSTRAINT bills_closing_reading_id_fkey FOREIGN KEY (closing_reading_id) REFERENCES public.readings(id);
@@ -168,6 +208,9 @@ ALTER TABLE ONLY public.bills
 
 ALTER TABLE ONLY public.bills
     ADD CONSTRAINT bills_tariff_version_id_fkey FOREIGN KEY (tariff_version_id) REFERENCES public.tariff_versions(id);
+
+ALTER TABLE ONLY public.unprinted_bills
+    ADD CONSTRAINT unprinted_bills_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
 CREATE VIEW public.reading_list WITH (security_invoker='true') AS
  SELECT r.id,
@@ -194,7 +237,8 @@ CREATE VIEW public.reading_list WITH (security_invoker='true') AS
     b.number AS bill_number,
     b.total_minor AS bill_total_minor,
     b.currency AS bill_currency,
-    r.registers
+    r.registers,
+    r.rolled_over
    FROM (((public.readings r
      JOIN public.meters m ON ((m.id = r.meter_id)))
      JOIN public.customers c ON ((c.id = m.customer_id)))
@@ -202,7 +246,7 @@ CREATE VIEW public.reading_list WITH (security_invoker='true') AS
 
 COMMENT ON VIEW public.reading_list IS 'Readings with their meter and customer, and the live bill that each closes.';
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.reading_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.reading_list TO service_role;
 
 CREATE VIEW public.bill_lines WITH (security_invoker='true') AS
  SELECT b.id AS bill_id,
@@ -222,7 +266,22 @@ CREATE VIEW public.bill_lines WITH (security_invoker='true') AS
 
 COMMENT ON VIEW public.bill_lines IS 'Every line of every bill as a row, for reports.';
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.bill_lines TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bill_lines TO service_role;
+
+CREATE VIEW public.unprinted_bill_list WITH (security_invoker='true') AS
+ SELECT u.bill_id,
+    b.number AS bill_number,
+    c.account_no,
+    u.reason,
+    u.since,
+    u.tried_at
+   FROM ((public.unprinted_bills u
+     JOIN public.bills b ON ((b.id = u.bill_id)))
+     JOIN public.customers c ON ((c.id = b.customer_id)));
+
+COMMENT ON VIEW public.unprinted_bill_list IS 'The bills that could not be printed, with their number and account.';
+
+GRANT SELECT ON TABLE public.unprinted_bill_list TO service_role;
 
 CREATE FUNCTION private.looks_back(p_tariff_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
@@ -304,7 +363,8 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
     b.replaces_id,
     ( SELECT r.id
            FROM public.bills r
-          WHERE (r.replaces_id = b.id)) AS replaced_by_id
+          WHERE (r.replaces_id = b.id)) AS replaced_by_id,
+    b.held_because
    FROM ((((public.bills b
      JOIN public.meters m ON ((m.id = b.meter_id)))
      JOIN public.customers c ON ((c.id = b.customer_id)))
@@ -313,7 +373,7 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
 
 COMMENT ON COLUMN public.bill_list.status IS 'The status people see, derived: void, draft, paid (nothing left to pay), overdue, partially_paid, issued.';
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.bill_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bill_list TO service_role;
 
 CREATE FUNCTION private.guard_billed_reading() RETURNS trigger
     LANGUAGE plpgsql
@@ -342,6 +402,25 @@ $$;
 REVOKE ALL ON FUNCTION private.bill_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bill_json(p_id uuid) TO service_role;
 
+CREATE FUNCTION private.bill_now(p_bill_id uuid) RETURNS public.bills
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with recursive chain as (
+        select b.id, b.customer_id, 0 as place from public.bills b where b.id = p_bill_id
+        union all
+        -- On another customer's account it is no longer this one's debt, and a draft is none yet.
+        select n.id, n.customer_id, c.place + 1
+        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id and n.number is not null
+    )
+    select b from public.bills b where b.id = (select id from chain order by place desc limit 1)
+$$;
+
+COMMENT ON FUNCTION private.bill_now(p_bill_id uuid) IS 'A bill as it is now: the last one made anew in its place for the same customer, or itself.';
+
+REVOKE ALL ON FUNCTION private.bill_now(p_bill_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bill_now(p_bill_id uuid) TO service_role;
+
 CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -363,373 +442,115 @@ COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) I
 REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
 
-CREATE FUNCTION public.draft_choice(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+begin
+    return p_marked or p_wh = 0 or p_total <= 0 or p_days not between 25 and 35 or p_past[1] = 0
+        or p_wh * 3 < p_past[3] * p_days
+        or p_wh > p_days * case when p_past[1] < 4 then 3 * p_past[3]
+                                else p_past[3] + 3 * greatest(p_past[4] - p_past[2], p_past[3] / 6) end;
+end $$;
+
+COMMENT ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) IS 'Whether services/domain/draft_signs.py finds anything about a draft; a test holds the two equal. The past is {bills, lower quartile, median, upper quartile} of Wh a day; "marked" is what a column says by itself.';
+
+REVOKE ALL ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) TO service_role;
+
+CREATE VIEW public.draft_list WITH (security_invoker='true') AS
+ SELECT id,
+    meter_id,
+    meter_serial,
+    customer_id,
+    account_no,
+    customer_name,
+    tariff_code,
+    period_start,
+    period_end,
+    consumption_wh,
+    currency,
+    subtotal_minor,
+    tax_minor,
+    total_minor,
+    created_at,
+    estimated,
+    tariff_changes,
+    opinion_differs,
+    past_use,
+    private.is_outlier(past_use, consumption_wh, (period_end - period_start), total_minor, (estimated OR tariff_changes OR opinion_differs OR (held_because IS NOT NULL))) AS outlier,
+    search,
+    held_because
+   FROM ( SELECT b.id,
+            b.meter_id,
+            m.serial AS meter_serial,
+            b.customer_id,
+            c.account_no,
+            c.name AS customer_name,
+            t.code AS tariff_code,
+            b.period_start,
+            b.period_end,
+            b.consumption_wh,
+            b.currency,
+            b.subtotal_minor,
+            b.tax_minor,
+            b.total_minor,
+            b.created_at,
+            b.held_because,
+            (('estimated'::text = opening.source) OR ('estimated'::text = closing.source)) AS estimated,
+            (b.lines @> '[{"part": {}}]'::jsonb) AS tariff_changes,
+            COALESCE(((b.second_opinion ->> 'agrees'::text) = 'false'::text), false) AS opinion_differs,
+            ( SELECT ARRAY[z.number, COALESCE(z.q[1], (0)::bigint), COALESCE(z.q[2], (0)::bigint), COALESCE(z.q[3], (0)::bigint)] AS "array"
+                   FROM ( SELECT count(*) AS number,
+                            percentile_disc((ARRAY[0.25, 0.5, 0.75])::double precision[]) WITHIN GROUP (ORDER BY x.use) AS q
+                           FROM ( SELECT (y.consumption_wh / (y.period_end - y.period_start)) AS use
+                                   FROM public.bills y
+                                  WHERE ((y.meter_id = b.meter_id) AND (y.status = 'issued'::text) AND (y.period_end <= b.period_start))
+                                  ORDER BY y.period_end DESC
+                                 LIMIT 12) x) z) AS past_use,
+            lower(concat_ws(' '::text, c.account_no, c.name, m.serial)) AS search
+           FROM ((((((public.bills b
+             JOIN public.meters m ON ((m.id = b.meter_id)))
+             JOIN public.customers c ON ((c.id = b.customer_id)))
+             JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
+             JOIN public.tariffs t ON ((t.id = v.tariff_id)))
+             JOIN public.readings opening ON ((opening.id = b.opening_reading_id)))
+             JOIN public.readings closing ON ((closing.id = b.closing_reading_id)))
+          WHERE (b.status = 'draft'::text)) d;
+
+COMMENT ON VIEW public.draft_list IS 'Bills that wait to be issued, with what tells an unusual one from the others.';
+
+COMMENT ON COLUMN public.draft_list.past_use IS 'Of the last 12 issued bills of the meter: how many there are, and lower quartile, median and upper quartile of their whole Wh a day.';
+
+GRANT SELECT ON TABLE public.draft_list TO service_role;
+
+CREATE FUNCTION public.meters_to_bill_page(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    with chosen as materialized (select id, currency, total_minor, period_end from private.drafts_chosen(p))
-    select jsonb_build_object(
-        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
-        'drafts', (select coalesce(jsonb_agg(jsonb_build_array(id, currency, total_minor) order by period_end, id), '[]')
-                   from chosen))
+    select jsonb_build_object('meters', coalesce(jsonb_agg(to_jsonb(q) order by q.meter_id), '[]'))
+    from (select t.meter_id, t.queued_at from public.meters_to_bill t
+          where t.meter_id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
+          order by t.meter_id limit (p ->> 'limit')::integer) q
 $$;
 
-COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
+COMMENT ON FUNCTION public.meters_to_bill_page(p jsonb) IS 'The meters that wait for another look: {after?, limit} -> {meters: [{meter_id, queued_at}]}.';
 
-REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.meters_to_bill_page(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.meters_to_bill_page(p jsonb) TO service_role;
 
-CREATE FUNCTION public.reading_context(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION private.bills_given(p jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
     SET search_path TO ''
     AS $$
-declare
-    m public.meter_list;
-    v_replay uuid;
-    v_tail uuid;
-    v_at timestamptz := (p ->> 'read_at')::timestamptz;
-    v_last public.readings;
-begin
-    select * into m from public.meter_list where serial = p ->> 'meter_serial';
-    if not found then
-        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
-    end if;
-    if p ? 'register_wh' then
-        v_replay := private.find_replay(p, m.id);
-    end if;
-    v_tail := private.chain_tail(m.id);
-    select * into v_last from public.readings
-    where meter_id = m.id and status = 'accepted' and read_at < v_at order by read_at desc limit 1;
-    return jsonb_build_object(
-        'meter', to_jsonb(m) - 'search',
-        'tariffs', (select jsonb_agg(to_jsonb(v) order by v.effective_from)
-                    from public.tariff_version_list v where v.tariff_id = m.tariff_id),
-        'opening', private.reading_json(v_tail),
-        'reissue_no', private.reissues(v_tail),
-        'last_read', private.reading_json(v_last.id),
-        'next_read', (select private.reading_json(r.id) from public.readings r
-                      where r.meter_id = m.id and r.status = 'accepted' and r.read_at > v_at
-                      order by r.read_at limit 1),
-        'history', (select coalesce(jsonb_agg(jsonb_build_object(
-                               'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers)
-                               order by h.read_at), '[]')
-                    from public.readings h
-                    where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
-                      and h.read_at > v_last.read_at - interval '400 days'),
-        'same_day', exists (select 1 from public.readings r
-                            where r.meter_id = m.id and r.status = 'accepted' and r.read_on = (p ->> 'read_on')::date),
-        'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
-        'pricing', private.pricing_facts(m.id, m.registers, private.looks_back(m.tariff_id), v_tail, v_at,
-                                         (p ->> 'read_on')::date));
-end $$;
-
-COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats.';
-
-REVOKE ALL ON FUNCTION public.reading_context(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.reading_context(p jsonb) TO service_role;
-
-CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_customer uuid;
-    v_after public.bills;
-    v_bills jsonb;
-    v_limit integer := (p ->> 'limit')::integer;
-begin
-    select id into v_customer from public.customers
-    where id::text = lower(p ->> 'customer') or account_no = p ->> 'customer'
-    order by id::text = lower(p ->> 'customer') desc limit 1;
-    if not found then
-        perform private.refuse('EB404', 'No such customer.');
-    end if;
-    if p ->> 'after' is not null then
-        select * into v_after from public.bills
-        where id::text = lower(p ->> 'after') and customer_id = v_customer;
-        if not found then
-            perform private.refuse('EB404', 'This customer has no such bill to go on after.');
-        end if;
-    end if;
-    select jsonb_agg(to_jsonb(b) - 'search' order by b.period_end desc, b.id desc) into v_bills
-    from (select * from public.bill_list l
-          where l.customer_id = v_customer and l.status <> 'draft'
-            and (v_after.id is null or (l.period_end, l.id) < (v_after.period_end, v_after.id))
-          order by l.period_end desc, l.id desc limit v_limit + 1) b;
-    return jsonb_build_object('bills', coalesce(v_bills, '[]'));
-end $$;
-
-COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id or account number), newest period first, after a bill: {customer, after?, limit} -> {bills: up to limit + 1}.';
-
-REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
-
-CREATE FUNCTION public.commit_reading(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_reading jsonb := p -> 'reading';
-    v_bill jsonb := nullif(p -> 'bill', 'null'::jsonb);
-    v_meter uuid := (v_reading ->> 'meter_id')::uuid;
-    v_replay uuid;
-begin
-    perform private.set_actor(p);
-    perform 1 from public.meters where id = v_meter for update;
-    if not found then
-        perform private.refuse('EB404', 'No such meter.');
-    end if;
-    if exists (select 1 from public.readings where id = (v_reading ->> 'id')::uuid) then
-        return private.reading_answer((v_reading ->> 'id')::uuid, 'stored');
-    end if;
-    perform private.check_run(p -> 'run');
-    v_replay := private.find_replay(
-        v_reading || jsonb_build_object('caller', p -> 'caller', 'idempotency_key', p -> 'idempotency_key',
-                                        'body_hash', p -> 'body_hash'), v_meter);
-    if v_replay is not null then
-        perform private.keep_key(p, v_replay);
-        return private.reading_answer(v_replay, 'replay');
-    end if;
-    -- The rules compared it with these two: a read that came between must be compared with first.
-    if private.neighbours(v_meter, (v_reading ->> 'read_at')::timestamptz) is distinct from p -> 'neighbours' then
-        perform private.refuse('EB001', 'Another reading came between: it must be compared with that one.');
-    end if;
-    perform private.insert_reading(v_reading);
-    perform private.keep_key(p, (v_reading ->> 'id')::uuid);
-    if v_bill is not null then
-        perform private.check_opening(v_bill);
-        perform private.insert_bills(jsonb_build_array(v_bill));
-    end if;
-    return private.reading_answer((v_reading ->> 'id')::uuid, 'stored');
-end $$;
-
-COMMENT ON FUNCTION public.commit_reading(p jsonb) IS 'Step 7: {actor, caller, idempotency_key?, body_hash?, run?, reading, neighbours: [id before, id after], bill?}. One transaction: reading, bill, its number, the work owed. EB001 when another bill came between.';
-
-REVOKE ALL ON FUNCTION public.commit_reading(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.commit_reading(p jsonb) TO service_role;
-
-CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_reading public.readings;
-    v_bill jsonb := nullif(p -> 'bill', 'null'::jsonb);
-    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
-    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
-begin
-    perform private.set_actor(p);
-    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such reading.');
-    end if;
-    perform 1 from public.meters where id = v_reading.meter_id for update;
-    -- A correction that is already there is this very call, repeated.
-    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
-        return private.reading_answer(v_answer_id, 'stored');
-    end if;
-    update public.readings
-    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason'
-    where id = v_reading.id and status = 'needs_review';
-    if not found then
-        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
-    end if;
-    if v_correction is not null then
-        perform private.insert_reading(v_correction);
-    end if;
-    if v_bill is not null then
-        perform private.check_opening(v_bill);
-        perform private.insert_bills(jsonb_build_array(v_bill));
-    end if;
-    return private.reading_answer(v_answer_id, 'stored');
-end $$;
-
-COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, correction?, bill?}.';
-
-REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
-
-CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with wanted as (
-        select b.id, b.period_start, b.period_end, b.consumption_wh, b.total_minor, b.usage, b.customer_id, b.meter_id
-        from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
-        where v.tariff_id = (p ->> 'tariff_id')::uuid and b.status = 'issued'
-          and b.period_end > (p ->> 'after_day')::date and b.period_end <= (p ->> 'until_day')::date
-          and (p -> 'after' = 'null'
-               or (b.period_end, b.id) > ((p -> 'after' ->> 'period_end')::date, (p -> 'after' ->> 'id')::uuid))
-        order by b.period_end, b.id
-        limit (p ->> 'limit')::integer
-    )
-    select jsonb_build_object('bills', coalesce(jsonb_agg(jsonb_build_object(
-        'id', w.id, 'account_no', c.account_no, 'meter_serial', m.serial,
-        'period_start', w.period_start, 'period_end', w.period_end, 'consumption_wh', w.consumption_wh,
-        'total_minor', w.total_minor, 'usage', w.usage - 'registers') order by w.period_end, w.id), '[]'))
-    from wanted w
-    join public.customers c on c.id = w.customer_id
-    join public.meters m on m.id = w.meter_id
+    select case when coalesce(p -> 'bill', 'null') = 'null' then '[]'
+                else coalesce(nullif(p -> 'earlier', 'null'), '[]') || jsonb_build_array(p -> 'bill') end
 $$;
 
-COMMENT ON FUNCTION public.billed_uses(p jsonb) IS 'What issued bills of a tariff were made of, by period_end in (after_day, until_day] and id: {tariff_id, after_day, until_day, after: {period_end, id} or null, limit}. usage is null where that was the kWh and days alone.';
+COMMENT ON FUNCTION private.bills_given(p jsonb) IS 'The bills of {earlier?: [bill], bill?} in the order of the chain.';
 
-REVOKE ALL ON FUNCTION public.billed_uses(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.billed_uses(p jsonb) TO service_role;
-
-CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_bill public.bills;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    perform 1 from public.meters where id = v_bill.meter_id for update;
-    perform private.lock_customers(array[v_bill.customer_id]);
-    select * into v_bill from public.bills where id = v_bill.id for update;
-    if v_bill.status <> 'void' then
-        if exists (select 1 from public.bills later
-                   where later.opening_reading_id = v_bill.closing_reading_id and later.status <> 'void') then
-            perform private.refuse('EB005', 'A later bill begins where this one ends: void that one first.');
-        end if;
-        perform private.void_one(v_bill.id, p ->> 'reason', coalesce((p ->> 'on')::date, current_date));
-        perform private.settle(array[v_bill.customer_id]);
-    end if;
-    return private.bill_json(v_bill.id);
-end $$;
-
-COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter''s chain; what was paid on it stays with the account and pays what else is open: {actor, bill_id, reason, on?, owed?}.';
-
-REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
-
-CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with chosen as materialized (select * from private.drafts_chosen(p)),
-    months as (select m::date as first, (m::date + interval '1 month')::date as next
-               from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
-    select jsonb_build_object(
-        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
-        'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
-                   from (select currency, count(*) as number, count(*) filter (where outlier) as outliers,
-                                sum(consumption_wh)::bigint as consumption_wh, sum(subtotal_minor)::bigint as subtotal_minor,
-                                sum(tax_minor)::bigint as tax_minor, sum(total_minor)::bigint as total_minor
-                         from chosen group by 1) z),
-        'issued', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.month), '[]')
-                   from (select s.first as month, b.currency, count(*) as number,
-                                sum(b.consumption_wh)::bigint as consumption_wh, sum(b.subtotal_minor)::bigint as subtotal_minor,
-                                sum(b.tax_minor)::bigint as tax_minor, sum(b.total_minor)::bigint as total_minor
-                         from months s
-                         join public.bills b on b.period_end > s.first and b.period_end <= s.next and b.status = 'issued'
-                         group by 1, 2) z),
-        'waiting', (select coalesce(jsonb_agg(to_jsonb(z) order by z.month desc, z.tariff_code, z.currency), '[]')
-                    from (select date_trunc('month', (b.period_end - 1)::timestamp)::date as month, t.code as tariff_code, b.currency,
-                                 count(*) as number
-                          from public.bills b
-                          join public.tariff_versions v on v.id = b.tariff_version_id
-                          join public.tariffs t on t.id = v.tariff_id
-                          where b.status = 'draft' group by 1, 2, 3) z))
-$$;
-
-COMMENT ON FUNCTION public.draft_totals(p jsonb) IS 'What issuing the chosen drafts would bill, by currency: {… as private.drafts_chosen, compare?: [months]} -> {mark, totals, issued: the same of bills issued for those months, waiting: all drafts by month, tariff and currency}.';
-
-REVOKE ALL ON FUNCTION public.draft_totals(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.draft_totals(p jsonb) TO service_role;
-
-CREATE FUNCTION public.issue_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_ids uuid[] := array(select (x ->> 'bill_id')::uuid from jsonb_array_elements(p -> 'bills') x);
-    v_expected jsonb := nullif(p -> 'expected', 'null');
-    v_drafts uuid[];
-    v_base bigint;
-begin
-    perform private.set_actor(p);
-    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
-    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
-    -- A repeat of this call, whose answer was lost, finds them issued at this very moment.
-    if v_expected is not null and v_expected is distinct from (
-        select coalesce(jsonb_object_agg(z.currency, jsonb_build_object('number', z.number, 'total_minor', z.total)), '{}')
-        from (select currency, count(*) as number, sum(total_minor)::bigint as total
-              from public.bills
-              where id = any (v_ids) and (status = 'draft' or (status = 'issued' and issued_at = (p ->> 'issued_at')::timestamptz))
-              group by 1) z) then
-        perform private.refuse('EB005', 'Somebody issued or sent back some of these drafts meanwhile.');
-    elsif exists (select 1 from public.bills where id = any (v_ids) and status = 'void') then
-        perform private.refuse('EB005', 'A void bill cannot be issued.');
-    end if;
-    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by period_end, id for update);
-    update public.counters set last_number = last_number + cardinality(v_drafts)
-    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
-    update public.bills
-    set status = 'issued', number = v_base + array_position(v_drafts, id), issued_at = (p ->> 'issued_at')::timestamptz,
-        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
-    where id = any (v_drafts);
-    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
-    select o.id, x.bill_id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end
-    from jsonb_to_recordset(p -> 'bills') as x(bill_id uuid, owed jsonb)
-    cross join lateral jsonb_to_record(x.owed) as o(id uuid, steps jsonb, status text)
-    where x.bill_id = any (v_drafts)
-    on conflict (bill_id, kind, occasion) do nothing;
-    return jsonb_build_object(
-        'issued', cardinality(v_drafts),
-        'first_number', (select min(number) from public.bills where id = any (v_ids)),
-        'last_number', (select max(number) from public.bills where id = any (v_ids)),
-        'bills', case when v_expected is null then
-            (select coalesce(jsonb_agg(private.bill_json(i.id) order by i.place), '[]')
-             from unnest(v_ids) with ordinality as i(id, place))
-            else '[]' end);
-end $$;
-
-COMMENT ON FUNCTION public.issue_bills(p jsonb) IS 'Approves drafts together, all or none: {actor, bills: [{bill_id, owed}], issued_at, issued_on, due_date, expected?: {currency: {number, total_minor}}} -> {issued, first_number, last_number, bills}. With what is expected it refuses unless all are drafts that add up to it, and answers no bills; without, one issued already is answered as it is.';
-
-REVOKE ALL ON FUNCTION public.issue_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.issue_bills(p jsonb) TO service_role;
-
-CREATE FUNCTION public.send_back_drafts(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_ids uuid[] := array(select b::uuid from jsonb_array_elements_text(p -> 'bills') b);
-    v_drafts uuid[];
-begin
-    perform private.set_actor(p);
-    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
-    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
-    if exists (select 1 from public.bills where id = any (v_ids) and status = 'issued') then
-        perform private.refuse('EB005', 'It was issued meanwhile, and what is issued is voided, not sent back.');
-    end if;
-    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by id for update);
-    if exists (select 1 from public.bills b
-               join public.bills later on later.opening_reading_id = b.closing_reading_id and later.status <> 'void'
-               where b.id = any (v_drafts) and later.id <> all (v_drafts)) then
-        perform private.refuse('EB005', 'A later bill begins where this one ends: send that one back with it, or void it first.');
-    end if;
-    perform private.void_one(i, p ->> 'reason', current_date) from unnest(v_drafts) i;
-    return jsonb_build_object('sent_back', cardinality(v_drafts));
-end $$;
-
-COMMENT ON FUNCTION public.send_back_drafts(p jsonb) IS 'Voids drafts, all or none, so that their readings are billed anew: {actor, bills: [id], reason} -> {sent_back}. One that is void already is left as it is.';
-
-REVOKE ALL ON FUNCTION public.send_back_drafts(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.send_back_drafts(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.bills_given(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_given(p jsonb) TO service_role;
 
 CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
     LANGUAGE sql STABLE
@@ -769,7 +590,7 @@ COMMENT ON COLUMN public.tariff_list.billed_until IS 'The end of the last bill m
 
 COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its versions hold, in order.';
 
-GRANT ALL ON TABLE public.tariff_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.tariff_list TO service_role;
 
 CREATE FUNCTION private.check_opening(p_bill jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -785,21 +606,53 @@ end $$;
 REVOKE ALL ON FUNCTION private.check_opening(p_bill jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_opening(p_bill jsonb) TO service_role;
 
-CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
+CREATE FUNCTION private.join_chain(p_bills jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if p_bills = '[]' then
+        return;
+    end if;
+    perform private.check_opening(p_bills -> 0);
+    if exists (
+        select 1
+        from (select x.bill, x.place, lag(x.bill ->> 'closing_reading_id') over (order by x.place) as before
+              from jsonb_array_elements(p_bills) with ordinality x(bill, place)) b
+        where b.place > 1
+          and (b.before is distinct from b.bill ->> 'opening_reading_id'
+               or private.reissues((b.bill ->> 'opening_reading_id')::uuid) <> (b.bill ->> 'reissue_no')::integer)
+    ) then
+        perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
+    end if;
+    perform private.insert_bills(p_bills);
+end $$;
+
+COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one meter, the first of which opens where its chain ends. EB001 when it ends elsewhere.';
+
+REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
+
+CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
+    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
     select jsonb_build_object(
-        'outcome', p_outcome,
-        'reading', private.reading_json(p_reading_id),
-        'bill', private.bill_json(b.id),
-        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = b.id and o.kind = 'bill_issued'))
-    from (select 1) one
-    left join public.bills b on b.closing_reading_id = p_reading_id and b.status <> 'void'
+        'meters', count(*),
+        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
+        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
+    from (select m.id from public.meters m where m.tariff_id = p_tariff_id limit 300) m
+    cross join lateral (
+        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
+        where x.meter_id = m.id and x.status <> 'void' and x.period_end > x.period_start
+        order by x.period_end desc limit 1) b
 $$;
 
-REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
+COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
+
+REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
 
 CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -812,86 +665,6 @@ COMMENT ON FUNCTION private.drafts_mark(p_ids uuid[]) IS 'The same for the same 
 
 REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
-
-CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-begin
-    return p_marked or p_wh = 0 or p_total <= 0 or p_days not between 25 and 35 or p_past[1] = 0
-        or p_wh * 3 < p_past[3] * p_days
-        or p_wh > p_days * case when p_past[1] < 4 then 3 * p_past[3]
-                                else p_past[3] + 3 * greatest(p_past[4] - p_past[2], p_past[3] / 6) end;
-end $$;
-
-COMMENT ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) IS 'Whether services/domain/draft_signs.py finds anything about a draft; a test holds the two equal. The past is {bills, lower quartile, median, upper quartile} of Wh a day; "marked" is what a column says by itself.';
-
-REVOKE ALL ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) TO service_role;
-
-CREATE VIEW public.draft_list WITH (security_invoker='true') AS
- SELECT id,
-    meter_id,
-    meter_serial,
-    customer_id,
-    account_no,
-    customer_name,
-    tariff_code,
-    period_start,
-    period_end,
-    consumption_wh,
-    currency,
-    subtotal_minor,
-    tax_minor,
-    total_minor,
-    created_at,
-    estimated,
-    tariff_changes,
-    opinion_differs,
-    past_use,
-    private.is_outlier(past_use, consumption_wh, (period_end - period_start), total_minor, (estimated OR tariff_changes OR opinion_differs)) AS outlier,
-    search
-   FROM ( SELECT b.id,
-            b.meter_id,
-            m.serial AS meter_serial,
-            b.customer_id,
-            c.account_no,
-            c.name AS customer_name,
-            t.code AS tariff_code,
-            b.period_start,
-            b.period_end,
-            b.consumption_wh,
-            b.currency,
-            b.subtotal_minor,
-            b.tax_minor,
-            b.total_minor,
-            b.created_at,
-            (('estimated'::text = opening.source) OR ('estimated'::text = closing.source)) AS estimated,
-            (b.lines @> '[{"part": {}}]'::jsonb) AS tariff_changes,
-            COALESCE(((b.second_opinion ->> 'agrees'::text) = 'false'::text), false) AS opinion_differs,
-            ( SELECT ARRAY[z.number, COALESCE(z.q[1], (0)::bigint), COALESCE(z.q[2], (0)::bigint), COALESCE(z.q[3], (0)::bigint)] AS "array"
-                   FROM ( SELECT count(*) AS number,
-                            percentile_disc((ARRAY[0.25, 0.5, 0.75])::double precision[]) WITHIN GROUP (ORDER BY x.use) AS q
-                           FROM ( SELECT (y.consumption_wh / (y.period_end - y.period_start)) AS use
-                                   FROM public.bills y
-                                  WHERE ((y.meter_id = b.meter_id) AND (y.status = 'issued'::text) AND (y.period_end <= b.period_start))
-                                  ORDER BY y.period_end DESC
-                                 LIMIT 12) x) z) AS past_use,
-            lower(concat_ws(' '::text, c.account_no, c.name, m.serial)) AS search
-           FROM ((((((public.bills b
-             JOIN public.meters m ON ((m.id = b.meter_id)))
-             JOIN public.customers c ON ((c.id = b.customer_id)))
-             JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
-             JOIN public.tariffs t ON ((t.id = v.tariff_id)))
-             JOIN public.readings opening ON ((opening.id = b.opening_reading_id)))
-             JOIN public.readings closing ON ((closing.id = b.closing_reading_id)))
-          WHERE (b.status = 'draft'::text)) d;
-
-COMMENT ON VIEW public.draft_list IS 'Bills that wait to be issued, with what tells an unusual one from the others.';
-
-COMMENT ON COLUMN public.draft_list.past_use IS 'Of the last 12 issued bills of the meter: how many there are, and lower quartile, median and upper quartile of their whole Wh a day.';
-
-GRANT SELECT ON TABLE public.draft_list TO service_role;
 
 CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
     LANGUAGE sql STABLE
@@ -1072,32 +845,34 @@ begin
         id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
         period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
         subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
-        replaces_id, priced_by)
+        replaces_id, priced_by, held_because)
     select b.id,
            case when b.status = 'issued'
                 then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
            b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
            b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
            b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
-           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by
+           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by,
+           b.held_because
     from rows from (jsonb_to_recordset(p_bills) as (
              id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
              closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
              consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
              total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
-             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[])
+             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[],
+             held_because text)
          ) with ordinality as b(
              id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
              period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
              total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
-             position)
+             held_because, position)
     join public.meters m on m.id = b.meter_id;
-    insert into public.outbox (id, bill_id, kind, steps, status, finished_at, lease_owner, lease_until)
-    select o.id, b.id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end,
+    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
+    select o.id, b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
            o.lease_owner, now() + make_interval(secs => o.lease_seconds)
     from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
     cross join lateral jsonb_to_record(b.owed) as o(
-        id uuid, steps jsonb, status text, lease_owner text, lease_seconds integer)
+        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
     where b.owed is not null and b.owed <> 'null'::jsonb;
 end $$;
 
@@ -1106,24 +881,425 @@ COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbe
 REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
 
-CREATE FUNCTION private.bill_now(p_bill_id uuid) RETURNS public.bills
+CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    with recursive chain as (
-        select b.id, b.customer_id, 0 as place from public.bills b where b.id = p_bill_id
-        union all
-        -- On another customer's account it is no longer this one's debt, and a draft is none yet.
-        select n.id, n.customer_id, c.place + 1
-        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id and n.number is not null
+    with made as (
+        -- Of one transaction, which gives all its rows the same time.
+        select b.id, b.period_end
+        from public.readings r
+        join public.bills b on b.meter_id = r.meter_id and b.status <> 'void' and b.period_end <= r.read_on
+                           and b.created_at in (r.created_at, r.decided_at)
+        where r.id = p_reading_id
+    ), last as (
+        select coalesce(
+            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
+            (select m.id from made m order by m.period_end desc limit 1)) as id
     )
-    select b from public.bills b where b.id = (select id from chain order by place desc limit 1)
+    select jsonb_build_object(
+        'outcome', p_outcome,
+        'reading', private.reading_json(p_reading_id),
+        'bill', private.bill_json(l.id),
+        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
+                    from made m where m.id <> l.id),
+        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
+    from last l
 $$;
 
-COMMENT ON FUNCTION private.bill_now(p_bill_id uuid) IS 'A bill as it is now: the last one made anew in its place for the same customer, or itself.';
+REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
 
-REVOKE ALL ON FUNCTION private.bill_now(p_bill_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.bill_now(p_bill_id uuid) TO service_role;
+CREATE FUNCTION public.draft_choice(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with chosen as materialized (select id, currency, total_minor, period_end from private.drafts_chosen(p))
+    select jsonb_build_object(
+        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
+        'drafts', (select coalesce(jsonb_agg(jsonb_build_array(id, currency, total_minor) order by period_end, id), '[]')
+                   from chosen))
+$$;
+
+COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
+
+REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
+
+CREATE FUNCTION public.commit_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_reading jsonb := p -> 'reading';
+    v_bills jsonb := private.bills_given(p);
+    v_meter uuid := (v_reading ->> 'meter_id')::uuid;
+    v_replay uuid;
+begin
+    perform private.set_actor(p);
+    perform 1 from public.meters where id = v_meter for update;
+    if not found then
+        perform private.refuse('EB404', 'No such meter.');
+    end if;
+    if exists (select 1 from public.readings where id = (v_reading ->> 'id')::uuid) then
+        return private.reading_answer((v_reading ->> 'id')::uuid, 'stored');
+    end if;
+    perform private.check_run(p -> 'run');
+    v_replay := private.find_replay(
+        v_reading || jsonb_build_object('caller', p -> 'caller', 'idempotency_key', p -> 'idempotency_key',
+                                        'body_hash', p -> 'body_hash'), v_meter);
+    if v_replay is not null then
+        perform private.keep_key(p, v_replay);
+        return private.reading_answer(v_replay, 'replay');
+    end if;
+    -- The rules compared it with these two: a read that came between must be compared with first.
+    if private.neighbours(v_meter, (v_reading ->> 'read_at')::timestamptz) is distinct from p -> 'neighbours' then
+        perform private.refuse('EB001', 'Another reading came between: it must be compared with that one.');
+    end if;
+    perform private.insert_reading(v_reading);
+    perform private.keep_key(p, (v_reading ->> 'id')::uuid);
+    perform private.join_chain(v_bills);
+    return private.reading_answer((v_reading ->> 'id')::uuid, 'stored');
+end $$;
+
+COMMENT ON FUNCTION public.commit_reading(p jsonb) IS 'Step 7: {actor, caller, idempotency_key?, body_hash?, run?, reading, neighbours: [id before, id after], bill?, earlier?: bills before that one}. One transaction: reading, bills, their numbers, the work owed. EB001 when another bill came between.';
+
+REVOKE ALL ON FUNCTION public.commit_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.commit_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid;
+    v_after public.bills;
+    v_bills jsonb;
+    v_limit integer := (p ->> 'limit')::integer;
+begin
+    select id into v_customer from public.customers
+    where id::text = lower(p ->> 'customer') or account_no = p ->> 'customer'
+    order by id::text = lower(p ->> 'customer') desc limit 1;
+    if not found then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    if p ->> 'after' is not null then
+        select * into v_after from public.bills
+        where id::text = lower(p ->> 'after') and customer_id = v_customer;
+        if not found then
+            perform private.refuse('EB404', 'This customer has no such bill to go on after.');
+        end if;
+    end if;
+    select jsonb_agg(to_jsonb(b) - 'search' order by b.period_end desc, b.id desc) into v_bills
+    from (select * from public.bill_list l
+          where l.customer_id = v_customer and l.status <> 'draft'
+            and (v_after.id is null or (l.period_end, l.id) < (v_after.period_end, v_after.id))
+            and (p ->> 'reader' is null or exists (
+                 select 1 from public.readings r
+                 where r.meter_id = l.meter_id and r.submitted_by = p ->> 'reader'
+                   and r.status in ('accepted', 'superseded')))
+          order by l.period_end desc, l.id desc limit v_limit + 1) b;
+    return jsonb_build_object('bills', coalesce(v_bills, '[]'));
+end $$;
+
+COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id or account number), newest period first, after a bill, with reader only those of meters that they read: {customer, reader?, after?, limit} -> {bills: up to limit + 1}.';
+
+REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bill public.bills;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform 1 from public.meters where id = v_bill.meter_id for update;
+    perform private.lock_customers(array[v_bill.customer_id]);
+    select * into v_bill from public.bills where id = v_bill.id for update;
+    if v_bill.status <> 'void' then
+        if exists (select 1 from public.bills later
+                   where later.opening_reading_id = v_bill.closing_reading_id and later.status <> 'void') then
+            perform private.refuse('EB005', 'A later bill begins where this one ends: void that one first.');
+        end if;
+        perform private.void_one(v_bill.id, p ->> 'reason', coalesce((p ->> 'on')::date, current_date));
+        perform private.settle(array[v_bill.customer_id]);
+    end if;
+    return private.bill_json(v_bill.id);
+end $$;
+
+COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter''s chain; what was paid on it stays with the account and pays what else is open: {actor, bill_id, reason, on?, owed?}.';
+
+REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
+
+CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with wanted as (
+        select b.id, b.period_start, b.period_end, b.consumption_wh, b.total_minor, b.usage, b.customer_id, b.meter_id
+        from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
+        where v.tariff_id = (p ->> 'tariff_id')::uuid and b.status = 'issued'
+          and b.period_end > (p ->> 'after_day')::date and b.period_end <= (p ->> 'until_day')::date
+          and (p -> 'after' = 'null'
+               or (b.period_end, b.id) > ((p -> 'after' ->> 'period_end')::date, (p -> 'after' ->> 'id')::uuid))
+        order by b.period_end, b.id
+        limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object('bills', coalesce(jsonb_agg(jsonb_build_object(
+        'id', w.id, 'account_no', c.account_no, 'meter_serial', m.serial,
+        'period_start', w.period_start, 'period_end', w.period_end, 'consumption_wh', w.consumption_wh,
+        'total_minor', w.total_minor, 'usage', w.usage - 'registers') order by w.period_end, w.id), '[]'))
+    from wanted w
+    join public.customers c on c.id = w.customer_id
+    join public.meters m on m.id = w.meter_id
+$$;
+
+COMMENT ON FUNCTION public.billed_uses(p jsonb) IS 'What issued bills of a tariff were made of, by period_end in (after_day, until_day] and id: {tariff_id, after_day, until_day, after: {period_end, id} or null, limit}. usage is null where that was the kWh and days alone.';
+
+REVOKE ALL ON FUNCTION public.billed_uses(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.billed_uses(p jsonb) TO service_role;
+
+CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with chosen as materialized (select * from private.drafts_chosen(p)),
+    months as (select m::date as first, (m::date + interval '1 month')::date as next
+               from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
+    select jsonb_build_object(
+        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
+        'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
+                   from (select currency, count(*) as number, count(*) filter (where outlier) as outliers,
+                                sum(consumption_wh)::bigint as consumption_wh, sum(subtotal_minor)::bigint as subtotal_minor,
+                                sum(tax_minor)::bigint as tax_minor, sum(total_minor)::bigint as total_minor
+                         from chosen group by 1) z),
+        'issued', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.month), '[]')
+                   from (select s.first as month, b.currency, count(*) as number,
+                                sum(b.consumption_wh)::bigint as consumption_wh, sum(b.subtotal_minor)::bigint as subtotal_minor,
+                                sum(b.tax_minor)::bigint as tax_minor, sum(b.total_minor)::bigint as total_minor
+                         from months s
+                         join public.bills b on b.period_end > s.first and b.period_end <= s.next and b.status = 'issued'
+                         group by 1, 2) z),
+        'waiting', (select coalesce(jsonb_agg(to_jsonb(z) order by z.month desc, z.tariff_code, z.currency), '[]')
+                    from (select date_trunc('month', (b.period_end - 1)::timestamp)::date as month, t.code as tariff_code, b.currency,
+                                 count(*) as number
+                          from public.bills b
+                          join public.tariff_versions v on v.id = b.tariff_version_id
+                          join public.tariffs t on t.id = v.tariff_id
+                          where b.status = 'draft' group by 1, 2, 3) z))
+$$;
+
+COMMENT ON FUNCTION public.draft_totals(p jsonb) IS 'What issuing the chosen drafts would bill, by currency: {… as private.drafts_chosen, compare?: [months]} -> {mark, totals, issued: the same of bills issued for those months, waiting: all drafts by month, tariff and currency}.';
+
+REVOKE ALL ON FUNCTION public.draft_totals(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.draft_totals(p jsonb) TO service_role;
+
+CREATE FUNCTION public.issue_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ids uuid[] := array(select (x ->> 'bill_id')::uuid from jsonb_array_elements(p -> 'bills') x);
+    v_expected jsonb := nullif(p -> 'expected', 'null');
+    v_drafts uuid[];
+    v_base bigint;
+begin
+    perform private.set_actor(p);
+    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
+    -- A repeat of this call, whose answer was lost, finds them issued at this very moment.
+    if v_expected is not null and v_expected is distinct from (
+        select coalesce(jsonb_object_agg(z.currency, jsonb_build_object('number', z.number, 'total_minor', z.total)), '{}')
+        from (select currency, count(*) as number, sum(total_minor)::bigint as total
+              from public.bills
+              where id = any (v_ids) and (status = 'draft' or (status = 'issued' and issued_at = (p ->> 'issued_at')::timestamptz))
+              group by 1) z) then
+        perform private.refuse('EB005', 'Somebody issued or sent back some of these drafts meanwhile.');
+    elsif exists (select 1 from public.bills where id = any (v_ids) and status = 'void') then
+        perform private.refuse('EB005', 'A void bill cannot be issued.');
+    end if;
+    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by period_end, id for update);
+    update public.counters set last_number = last_number + cardinality(v_drafts)
+    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
+    update public.bills
+    set status = 'issued', number = v_base + array_position(v_drafts, id), issued_at = (p ->> 'issued_at')::timestamptz,
+        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
+    where id = any (v_drafts);
+    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
+    select o.id, x.bill_id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end
+    from jsonb_to_recordset(p -> 'bills') as x(bill_id uuid, owed jsonb)
+    cross join lateral jsonb_to_record(x.owed) as o(id uuid, steps jsonb, status text)
+    where x.bill_id = any (v_drafts)
+    on conflict (bill_id, kind, occasion) do nothing;
+    return jsonb_build_object(
+        'issued', cardinality(v_drafts),
+        'first_number', (select min(number) from public.bills where id = any (v_ids)),
+        'last_number', (select max(number) from public.bills where id = any (v_ids)),
+        'bills', case when v_expected is null then
+            (select coalesce(jsonb_agg(private.bill_json(i.id) order by i.place), '[]')
+             from unnest(v_ids) with ordinality as i(id, place))
+            else '[]' end);
+end $$;
+
+COMMENT ON FUNCTION public.issue_bills(p jsonb) IS 'Approves drafts together, all or none: {actor, bills: [{bill_id, owed}], issued_at, issued_on, due_date, expected?: {currency: {number, total_minor}}} -> {issued, first_number, last_number, bills}. With what is expected it refuses unless all are drafts that add up to it, and answers no bills; without, one issued already is answered as it is.';
+
+REVOKE ALL ON FUNCTION public.issue_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.issue_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION public.send_back_drafts(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ids uuid[] := array(select b::uuid from jsonb_array_elements_text(p -> 'bills') b);
+    v_drafts uuid[];
+begin
+    perform private.set_actor(p);
+    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
+    if exists (select 1 from public.bills where id = any (v_ids) and status = 'issued') then
+        perform private.refuse('EB005', 'It was issued meanwhile, and what is issued is voided, not sent back.');
+    end if;
+    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by id for update);
+    if exists (select 1 from public.bills b
+               join public.bills later on later.opening_reading_id = b.closing_reading_id and later.status <> 'void'
+               where b.id = any (v_drafts) and later.id <> all (v_drafts)) then
+        perform private.refuse('EB005', 'A later bill begins where this one ends: send that one back with it, or void it first.');
+    end if;
+    perform private.void_one(i, p ->> 'reason', current_date) from unnest(v_drafts) i;
+    return jsonb_build_object('sent_back', cardinality(v_drafts));
+end $$;
+
+COMMENT ON FUNCTION public.send_back_drafts(p jsonb) IS 'Voids drafts, all or none, so that their readings are billed anew: {actor, bills: [id], reason} -> {sent_back}. One that is void already is left as it is.';
+
+REVOKE ALL ON FUNCTION public.send_back_drafts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.send_back_drafts(p jsonb) TO service_role;
+
+CREATE FUNCTION public.reading_context(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    m public.meter_list;
+    v_replay uuid;
+    v_tail uuid;
+    v_at timestamptz := (p ->> 'read_at')::timestamptz;
+    v_last public.readings;
+begin
+    select * into m from public.meter_list where serial = p ->> 'meter_serial';
+    if not found then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    if p ? 'register_wh' then
+        v_replay := private.find_replay(p, m.id);
+    end if;
+    v_tail := private.chain_tail(m.id);
+    select * into v_last from public.readings
+    where meter_id = m.id and status = 'accepted' and read_at < v_at order by read_at desc limit 1;
+    return jsonb_build_object(
+        'meter', to_jsonb(m) - 'search',
+        'tariffs', (select jsonb_agg(to_jsonb(v) order by v.effective_from)
+                    from public.tariff_version_list v where v.tariff_id = m.tariff_id),
+        'opening', private.reading_json(v_tail),
+        'reissue_no', private.reissues(v_tail),
+        'last_read', private.reading_json(v_last.id),
+        'next_read', (select private.reading_json(r.id) from public.readings r
+                      where r.meter_id = m.id and r.status = 'accepted' and r.read_at > v_at
+                      order by r.read_at limit 1),
+        'history', (select coalesce(jsonb_agg(jsonb_build_object(
+                               'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers)
+                               order by h.read_at), '[]')
+                    from public.readings h
+                    where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
+                      and h.read_at > v_last.read_at - interval '400 days'),
+        'class_use', case when not exists (
+                              select 1 from public.readings h
+                              where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
+                                and h.read_at > v_last.read_at - interval '400 days' and h.read_on <> v_last.read_on)
+                          then private.class_use(m.tariff_id) end,
+        'same_day', exists (select 1 from public.readings r
+                            where r.meter_id = m.id and r.status = 'accepted' and r.read_on = (p ->> 'read_on')::date),
+        'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
+        'between', private.reads_between(m.id, v_tail, v_at),
+        'pricing', private.pricing_facts(m.id, m.registers, private.looks_back(m.tariff_id), v_tail, v_at,
+                                         (p ->> 'read_on')::date));
+end $$;
+
+COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats.';
+
+REVOKE ALL ON FUNCTION public.reading_context(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reading_context(p jsonb) TO service_role;
+
+CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_reading public.readings;
+    v_bills jsonb := private.bills_given(p);
+    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
+    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
+begin
+    perform private.set_actor(p);
+    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such reading.');
+    end if;
+    perform 1 from public.meters where id = v_reading.meter_id for update;
+    -- A correction that is already there is this very call, repeated.
+    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
+        return private.reading_answer(v_answer_id, 'stored');
+    end if;
+    update public.readings
+    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason',
+        rolled_over = p ->> 'status' = 'accepted' and coalesce((p ->> 'rolled_over')::boolean, false)
+    where id = v_reading.id and status = 'needs_review';
+    if not found then
+        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
+    end if;
+    if v_correction is not null then
+        perform private.insert_reading(v_correction);
+    end if;
+    perform private.join_chain(v_bills);
+    return private.reading_answer(v_answer_id, 'stored');
+end $$;
+
+COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, bill?, earlier?: bills before that one}.';
+
+REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION public.note_unprinted_bill(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.unprinted_bills as u (bill_id, reason)
+    select (p ->> 'bill_id')::uuid, p ->> 'reason'
+    -- Another process may have printed it meanwhile.
+    where not exists (select 1 from public.bill_documents d where d.bill_id = (p ->> 'bill_id')::uuid)
+    on conflict (bill_id) do update set reason = excluded.reason, tried_at = now();
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.note_unprinted_bill(p jsonb) IS 'Keeps why the PDF of a bill could not be made, unless one is kept: {bill_id, reason}.';
+
+REVOKE ALL ON FUNCTION public.note_unprinted_bill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_unprinted_bill(p jsonb) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -46,7 +46,7 @@ CREATE INDEX outbox_failed ON public.outbox USING btree (finished_at DESC) WHERE
 
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.outbox TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.outbox TO service_role;
 
 CREATE TABLE public.notifications (
     id uuid NOT NULL,
@@ -88,7 +88,7 @@ CREATE INDEX notifications_undone ON public.notifications USING btree (updated_a
 
 ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.notifications TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.notifications TO service_role;
 
 CREATE TABLE public.customer_channels (
     customer_id uuid NOT NULL,
@@ -109,7 +109,7 @@ ALTER TABLE ONLY public.customer_channels
 
 ALTER TABLE public.customer_channels ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.customer_channels TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.customer_channels TO service_role;
 
 ALTER TABLE ONLY public.outbox
     ADD CONSTRAINT outbox_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
@@ -139,7 +139,7 @@ CREATE VIEW public.owed_work_list WITH (security_invoker='true') AS
    FROM (public.outbox o
      JOIN public.bills b ON ((b.id = o.bill_id)));
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.owed_work_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.owed_work_list TO service_role;
 
 CREATE VIEW public.notification_list WITH (security_invoker='true') AS
  SELECT n.id,
@@ -170,7 +170,7 @@ CREATE VIEW public.notification_list WITH (security_invoker='true') AS
 
 COMMENT ON VIEW public.notification_list IS 'Messages by bill, occasion and channel, each with the owed work that it belongs to.';
 
-GRANT ALL ON TABLE public.notification_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.notification_list TO service_role;
 
 CREATE VIEW public.failed_work_list WITH (security_invoker='true') AS
  SELECT o.id,
@@ -190,7 +190,7 @@ CREATE VIEW public.failed_work_list WITH (security_invoker='true') AS
 
 COMMENT ON VIEW public.failed_work_list IS 'Owed work that ended with a step refused or given up: a person must look.';
 
-GRANT ALL ON TABLE public.failed_work_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.failed_work_list TO service_role;
 
 CREATE FUNCTION private.set_owed(p jsonb) RETURNS void
     LANGUAGE sql
@@ -221,6 +221,40 @@ COMMENT ON FUNCTION public.end_notification(p jsonb) IS 'Says what became of a m
 
 REVOKE ALL ON FUNCTION public.end_notification(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_notification(p jsonb) TO service_role;
+
+CREATE FUNCTION private.audit_customer_channels() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+    v_after jsonb := to_jsonb(new) - 'updated_at'
+        || jsonb_build_object('discord_webhook_url', private.fingerprint(new.discord_webhook_url));
+    v_before jsonb;
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if tg_op = 'INSERT' then
+        insert into public.audit_log (actor, action, table_name, row_id, after)
+        values (v_actor, 'insert', tg_table_name, new.customer_id::text, v_after);
+        return null;
+    end if;
+    v_before := to_jsonb(old) - 'updated_at'
+        || jsonb_build_object('discord_webhook_url', private.fingerprint(old.discord_webhook_url));
+    if v_before <> v_after then
+        insert into public.audit_log (actor, action, table_name, row_id, before, after)
+        values (v_actor, 'update', tg_table_name, new.customer_id::text,
+                private.changed_columns(v_after, v_before), private.changed_columns(v_before, v_after));
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
 
 CREATE FUNCTION public.begin_notification(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -300,127 +334,6 @@ COMMENT ON FUNCTION public.set_customer_channels(p jsonb) IS 'Sets how customers
 REVOKE ALL ON FUNCTION public.set_customer_channels(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_customer_channels(p jsonb) TO service_role;
 
-CREATE FUNCTION public.claim_owed_work(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_due uuid[] := array(
-        select o.id from public.outbox o
-        where o.status = 'open' and o.next_attempt_at <= now()
-          and (o.lease_until is null or o.lease_until < now())
-          -- The reminder waits until the bill itself was sent or given up.
-          and not exists (
-              select 1 from public.outbox e
-              where e.bill_id = o.bill_id and e.status = 'open' and e.created_at < o.created_at
-                and 'pending' in (e.steps #>> '{11,status}', e.steps #>> '{12,status}')
-                and 'pending' in (o.steps #>> '{11,status}', o.steps #>> '{12,status}'))
-        order by o.next_attempt_at
-        limit (p ->> 'limit')::integer
-        for update of o skip locked);
-begin
-    update public.outbox
-    set lease_owner = p ->> 'owner',
-        lease_until = now() + make_interval(secs => (p ->> 'lease_seconds')::integer)
-    where id = any (v_due);
-    return (
-        select jsonb_build_object('owed', coalesce(jsonb_agg(
-            to_jsonb(o) || jsonb_build_object('bill', private.bill_json(o.bill_id)) order by o.created_at), '[]'))
-        from public.outbox o where o.id = any (v_due));
-end $$;
-
-COMMENT ON FUNCTION public.claim_owed_work(p jsonb) IS 'Leases what is due, of a bill''s messages the oldest first: {owner, lease_seconds, limit} -> {owed: [outbox row with its bill]}.';
-
-REVOKE ALL ON FUNCTION public.claim_owed_work(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.claim_owed_work(p jsonb) TO service_role;
-
-CREATE FUNCTION public.save_owed_work(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_row public.outbox;
-    v_open boolean := p ->> 'status' = 'open';
-    v_release boolean := coalesce((p ->> 'release')::boolean, true);
-begin
-    perform private.set_actor(p);
-    if p ->> 'payment_url' is not null then
-        -- Before the outbox row, as whoever changes a bill's balance does.
-        perform 1 from public.bills
-        where id = (select bill_id from public.outbox where id = (p ->> 'id')::uuid) for update;
-    end if;
-    select * into v_row from public.outbox where id = (p ->> 'id')::uuid for update;
-    if not found or v_row.lease_owner is distinct from p ->> 'owner' then
-        perform private.refuse('EB007', 'Another process is working on this by now.');
-    end if;
-    update public.outbox
-    set steps = p -> 'steps', status = p ->> 'status',
-        attempts = (p ->> 'attempts')::integer,
-        next_attempt_at = now() + make_interval(secs => coalesce((p ->> 'retry_in_seconds')::integer, 0)),
-        finished_at = case when not v_open then now() end,
-        lease_owner = case when v_release then null else lease_owner end,
-        lease_until = case when v_release then null
-                           else now() + make_interval(secs => (p ->> 'lease_seconds')::integer) end
-    where id = v_row.id;
-    if p ->> 'payment_url' is not null then
-        update public.bills set payment_url = p ->> 'payment_url'
-        where id = v_row.bill_id and status = 'issued' and payment_url is distinct from p ->> 'payment_url';
-    end if;
-    insert into public.notifications (id, bill_id, customer_id, kind, occasion, channel, status, recipient, body, error)
-    select n.id, v_row.bill_id, b.customer_id, v_row.kind, v_row.occasion, n.channel, n.status, n.recipient, n.body, n.error
-    from jsonb_to_recordset(coalesce(p -> 'notifications', '[]')) as n(
-        id uuid, channel text, status text, recipient text, body text, error text)
-    cross join public.bills b
-    where b.id = v_row.bill_id
-    on conflict (id) do nothing;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.save_owed_work(p jsonb) IS 'Keeps the state of the steps: {actor, id, owner, steps, status, attempts, retry_in_seconds, release, lease_seconds, payment_url?, notifications?}. EB007 when the lease is another''s.';
-
-REVOKE ALL ON FUNCTION public.save_owed_work(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.save_owed_work(p jsonb) TO service_role;
-
-CREATE FUNCTION public.retry_owed_work(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_row public.outbox;
-    v_unsent boolean;
-    v_steps jsonb;
-begin
-    perform private.set_actor(p);
-    select * into v_row from public.outbox where id = (p ->> 'id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such work.');
-    end if;
-    if v_row.status = 'open' then
-        return '{}'::jsonb;
-    end if;
-    update public.notifications set status = 'waiting', updated_at = now()
-    where bill_id = v_row.bill_id and kind = v_row.kind and occasion = v_row.occasion and status in ('failed', 'waiting');
-    v_unsent := found;
-    v_steps := private.to_try_again(v_row.steps, v_unsent);
-    if v_steps = v_row.steps then
-        perform private.refuse('EB005', 'Nothing of this can be tried again.');
-    end if;
-    update public.outbox
-    set steps = v_steps, status = 'open', attempts = 0, next_attempt_at = now(), finished_at = null,
-        lease_owner = null, lease_until = null
-    where id = v_row.id;
-    insert into public.audit_log (actor, action, table_name, row_id, before, after)
-    values (p ->> 'actor', 'update', 'outbox', v_row.id::text,
-            jsonb_build_object('status', v_row.status, 'steps', v_row.steps),
-            jsonb_build_object('status', 'open', 'steps', v_steps));
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.retry_owed_work(p jsonb) IS 'Takes up again what was refused or given up; what is under way is left alone: {actor, id}.';
-
-REVOKE ALL ON FUNCTION public.retry_owed_work(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.retry_owed_work(p jsonb) TO service_role;
-
 CREATE FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -474,37 +387,125 @@ end $$;
 REVOKE ALL ON FUNCTION private.owe_on_balance() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.owe_on_balance() TO service_role;
 
-CREATE FUNCTION private.audit_customer_channels() RETURNS trigger
+CREATE FUNCTION public.claim_owed_work(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-    v_after jsonb := to_jsonb(new) - 'updated_at'
-        || jsonb_build_object('discord_webhook_url', private.fingerprint(new.discord_webhook_url));
-    v_before jsonb;
+    v_due uuid[] := array(
+        select o.id from public.outbox o
+        where o.status = 'open' and o.next_attempt_at <= now()
+          and (o.lease_until is null or o.lease_until < now())
+          -- The reminder waits until the bill itself was sent or given up.
+          and not exists (
+              select 1 from public.outbox e
+              where e.bill_id = o.bill_id and e.status = 'open' and e.created_at < o.created_at
+                and 'pending' in (e.steps #>> '{11,status}', e.steps #>> '{12,status}')
+                and 'pending' in (o.steps #>> '{11,status}', o.steps #>> '{12,status}'))
+        order by o.next_attempt_at
+        limit (p ->> 'limit')::integer
+        for update of o skip locked);
 begin
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    if tg_op = 'INSERT' then
-        insert into public.audit_log (actor, action, table_name, row_id, after)
-        values (v_actor, 'insert', tg_table_name, new.customer_id::text, v_after);
-        return null;
-    end if;
-    v_before := to_jsonb(old) - 'updated_at'
-        || jsonb_build_object('discord_webhook_url', private.fingerprint(old.discord_webhook_url));
-    if v_before <> v_after then
-        insert into public.audit_log (actor, action, table_name, row_id, before, after)
-        values (v_actor, 'update', tg_table_name, new.customer_id::text,
-                private.changed_columns(v_after, v_before), private.changed_columns(v_before, v_after));
-    end if;
-    return null;
+    update public.outbox
+    set lease_owner = p ->> 'owner',
+        lease_until = now() + make_interval(secs => (p ->> 'lease_seconds')::integer)
+    where id = any (v_due);
+    return (
+        select jsonb_build_object('owed', coalesce(jsonb_agg(
+            to_jsonb(o) || jsonb_build_object('bill', private.bill_json(o.bill_id)) order by o.created_at), '[]'))
+        from public.outbox o where o.id = any (v_due));
 end $$;
 
-REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
+COMMENT ON FUNCTION public.claim_owed_work(p jsonb) IS 'Leases what is due, of a bill''s messages the oldest first: {owner, lease_seconds, limit} -> {owed: [outbox row with its bill]}.';
+
+REVOKE ALL ON FUNCTION public.claim_owed_work(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.claim_owed_work(p jsonb) TO service_role;
+
+CREATE FUNCTION public.retry_owed_work(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_row public.outbox;
+    v_unsent boolean;
+    v_steps jsonb;
+begin
+    perform private.set_actor(p);
+    select * into v_row from public.outbox where id = (p ->> 'id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such work.');
+    end if;
+    if v_row.status = 'open' then
+        return '{}'::jsonb;
+    end if;
+    update public.notifications set status = 'waiting', updated_at = now()
+    where bill_id = v_row.bill_id and kind = v_row.kind and occasion = v_row.occasion and status in ('failed', 'waiting');
+    v_unsent := found;
+    v_steps := private.to_try_again(v_row.steps, v_unsent);
+    if v_steps = v_row.steps then
+        perform private.refuse('EB005', 'Nothing of this can be tried again.');
+    end if;
+    update public.outbox
+    set steps = v_steps, status = 'open', attempts = 0, next_attempt_at = now(), finished_at = null,
+        lease_owner = null, lease_until = null
+    where id = v_row.id;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.retry_owed_work(p jsonb) IS 'Takes up again what was refused or given up; what is under way is left alone: {actor, id}.';
+
+REVOKE ALL ON FUNCTION public.retry_owed_work(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.retry_owed_work(p jsonb) TO service_role;
+
+CREATE FUNCTION public.save_owed_work(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_row public.outbox;
+    v_open boolean := p ->> 'status' = 'open';
+    v_release boolean := coalesce((p ->> 'release')::boolean, true);
+begin
+    perform private.set_actor(p);
+    if p ->> 'payment_url' is not null then
+        -- Before the outbox row, as whoever changes a bill's balance does.
+        perform 1 from public.bills
+        where id = (select bill_id from public.outbox where id = (p ->> 'id')::uuid) for update;
+    end if;
+    select * into v_row from public.outbox where id = (p ->> 'id')::uuid for update;
+    if not found or v_row.lease_owner is distinct from p ->> 'owner' then
+        perform private.refuse('EB007', 'Another process is working on this by now.');
+    end if;
+    update public.outbox
+    set steps = p -> 'steps', status = p ->> 'status',
+        attempts = (p ->> 'attempts')::integer,
+        next_attempt_at = now() + make_interval(secs => coalesce((p ->> 'retry_in_seconds')::integer, 0)),
+        finished_at = case when not v_open then now() end,
+        lease_owner = case when v_release then null else lease_owner end,
+        lease_until = case when v_release then null
+                           else now() + make_interval(secs => (p ->> 'lease_seconds')::integer) end
+    where id = v_row.id;
+    if p ->> 'payment_url' is not null then
+        update public.bills set payment_url = p ->> 'payment_url'
+        where id = v_row.bill_id and status = 'issued' and payment_url is distinct from p ->> 'payment_url';
+    end if;
+    insert into public.notifications (id, bill_id, customer_id, kind, occasion, channel, status, recipient, body, error)
+    select n.id, v_row.bill_id, b.customer_id, v_row.kind, v_row.occasion, n.channel, n.status, n.recipient, n.body, n.error
+    from jsonb_to_recordset(coalesce(p -> 'notifications', '[]')) as n(
+        id uuid, channel text, status text, recipient text, body text, error text)
+    cross join public.bills b
+    where b.id = v_row.bill_id
+    on conflict (id) do nothing;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.save_owed_work(p jsonb) IS 'Keeps the state of the steps: {actor, id, owner, steps, status, attempts, retry_in_seconds, release, lease_seconds, payment_url?, notifications?}. EB007 when the lease is another''s.';
+
+REVOKE ALL ON FUNCTION public.save_owed_work(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.save_owed_work(p jsonb) TO service_role;
 
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
+
+CREATE TRIGGER audit_reopened AFTER UPDATE ON public.outbox FOR EACH ROW WHEN (((old.status <> 'open'::text) AND (new.status = 'open'::text))) EXECUTE FUNCTION private.audit_reopened_work();
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE ON public.customer_channels FOR EACH ROW EXECUTE FUNCTION private.audit_customer_channels();

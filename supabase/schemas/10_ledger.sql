@@ -286,22 +286,31 @@ $$;
 REVOKE ALL ON FUNCTION private.open_credit(p_customer_id uuid, p_book text, p_currency text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.open_credit(p_customer_id uuid, p_book text, p_currency text) TO service_role;
 
-CREATE FUNCTION public.settle_account(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.open_account() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_customers(array[(p ->> 'customer_id')::uuid]);
-    perform private.settle(array[(p ->> 'customer_id')::uuid]);
-    return '{}'::jsonb;
+    update public.customers set currency = new.currency where id = new.customer_id and currency is null;
+    return null;
 end $$;
 
-COMMENT ON FUNCTION public.settle_account(p jsonb) IS 'Lets open credits of a customer pay what is open, the oldest first: {actor, customer_id, owed?}.';
+REVOKE ALL ON FUNCTION private.open_account() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.open_account() TO service_role;
 
-REVOKE ALL ON FUNCTION public.settle_account(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.settle_account(p jsonb) TO service_role;
+CREATE FUNCTION private.lock_customers(p_customers uuid[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+    select count(*) from (
+        select 1 from public.customers where id = any (p_customers) order by id for no key update) locked
+$$;
+
+COMMENT ON FUNCTION private.lock_customers(p_customers uuid[]) IS 'One at a time changes a customer''s money; always after meters, before bills and the counter.';
+
+REVOKE ALL ON FUNCTION private.lock_customers(p_customers uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lock_customers(p_customers uuid[]) TO service_role;
 
 CREATE FUNCTION public.undo_adjustment(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -384,121 +393,17 @@ COMMENT ON FUNCTION public.check_ledger(p jsonb) IS 'Adds everything up anew: {}
 REVOKE ALL ON FUNCTION public.check_ledger(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.check_ledger(p jsonb) TO service_role;
 
-CREATE FUNCTION public.add_adjustment(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
+CREATE FUNCTION private.open_from() RETURNS date
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-declare
-    c public.customers;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_customers(array[(p ->> 'customer_id')::uuid]);
-    select * into c from public.customers where id = (p ->> 'customer_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such customer.');
-    elsif p ->> 'kind' not in ('credit', 'fee') or (p ->> 'amount_minor')::bigint <= 0 then
-        perform private.refuse('EB400', 'A credit or a fee has an amount above 0.');
-    elsif c.currency <> p ->> 'currency' then
-        perform private.refuse('EB005', format('The account is in %s.', c.currency));
-    elsif not exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
-        perform private.post_entries(jsonb_build_array(jsonb_build_object(
-            'id', p ->> 'id', 'customer_id', c.id, 'currency', p ->> 'currency', 'kind', p ->> 'kind',
-            'amount_minor', case p ->> 'kind' when 'credit' then -1 else 1 end * (p ->> 'amount_minor')::bigint,
-            'on_date', p ->> 'on_date', 'note', p ->> 'note')));
-        perform private.settle(array[c.id]);
-    end if;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.add_adjustment(p jsonb) IS 'A credit given or a fee charged: {actor, id, customer_id, kind: credit|fee, amount_minor (above 0), currency, note, on_date, owed?}.';
-
-REVOKE ALL ON FUNCTION public.add_adjustment(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.add_adjustment(p jsonb) TO service_role;
-
-CREATE FUNCTION public.allocate_credit(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_credit public.open_items;
-    v_debit public.open_items;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into v_credit from public.open_items where entry_id = (p ->> 'entry_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such entry.');
-    end if;
-    perform private.lock_customers(array[v_credit.customer_id]);
-    if p ->> 'bill_id' is null then
-        perform private.take_back(v_credit.entry_id, 9000000000000000000, array['bill', 'fee']);
-        return '{}'::jsonb;
-    end if;
-    select * into v_credit from public.open_items where entry_id = v_credit.entry_id;
-    select o.* into v_debit from public.open_items o join public.ledger_entries e on e.id = o.entry_id
-    where e.bill_id = (p ->> 'bill_id')::uuid and e.kind = 'bill'
-      and (o.customer_id, o.book, o.currency) = (v_credit.customer_id, v_credit.book, v_credit.currency);
-    if not found or v_debit.open_minor <= 0 then
-        perform private.refuse('EB005', 'Nothing is open of that bill on this account.');
-    elsif v_credit.open_minor >= 0 then
-        perform private.refuse('EB005', 'Nothing is left of that credit.');
-    end if;
-    perform private.allocate(jsonb_build_array(jsonb_build_object(
-        'credit', v_credit.entry_id, 'debit', v_debit.entry_id, 'amount', least(-v_credit.open_minor, v_debit.open_minor))));
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.allocate_credit(p jsonb) IS 'Lets what is left of a credit pay a bill, or without a bill takes back what it paid, which leaves it unapplied: {actor, entry_id, bill_id?, owed?}.';
-
-REVOKE ALL ON FUNCTION public.allocate_credit(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.allocate_credit(p jsonb) TO service_role;
-
-CREATE FUNCTION private.open_account() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    update public.customers set currency = new.currency where id = new.customer_id and currency is null;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.open_account() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.open_account() TO service_role;
-
-CREATE FUNCTION private.lock_customers(p_customers uuid[]) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_generic_plan'
-    AS $$
-    select count(*) from (
-        select 1 from public.customers where id = any (p_customers) order by id for no key update) locked
+    select coalesce((max(month) + interval '1 month')::date, '-infinity') from public.month_closings
 $$;
 
-COMMENT ON FUNCTION private.lock_customers(p_customers uuid[]) IS 'One at a time changes a customer''s money; always after meters, before bills and the counter.';
+COMMENT ON FUNCTION private.open_from() IS 'The first local date that entries may still be dated.';
 
-REVOKE ALL ON FUNCTION private.lock_customers(p_customers uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.lock_customers(p_customers uuid[]) TO service_role;
-
-CREATE FUNCTION private.check_ledger_chain() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (
-        select 1 from new_rows n
-        left join public.ledger_entries e on e.customer_id = n.customer_id and e.book = n.book
-            and e.currency = n.currency and e.entry_no = n.entry_no - 1
-        where n.balance_minor <> n.amount_minor + coalesce(e.balance_minor, 0) or (n.entry_no > 1 and e.id is null)
-           or n.on_date < private.open_from()
-    ) then
-        raise exception using errcode = 'EB005', message = 'A ledger entry must continue the balance before it, in an open month.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_ledger_chain() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_ledger_chain() TO service_role;
+REVOKE ALL ON FUNCTION private.open_from() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.open_from() TO service_role;
 
 CREATE FUNCTION private.post_bills(p_bills uuid[]) RETURNS void
     LANGUAGE plpgsql
@@ -524,6 +429,49 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.post_bills(p_bills uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_bills(p_bills uuid[]) TO service_role;
+
+CREATE FUNCTION private.check_account() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if not exists (
+        select 1 from public.accounts a
+        left join public.ledger_entries e on e.customer_id = a.customer_id and e.book = a.book
+            and e.currency = a.currency and e.entry_no = a.entries
+        where a.customer_id = new.customer_id and a.book = new.book and a.currency = new.currency
+          and a.balance_minor = coalesce(e.balance_minor, 0) and (a.entries = 0) = (e.id is null)
+          and not exists (select 1 from public.ledger_entries l
+                          where l.customer_id = a.customer_id and l.book = a.book and l.currency = a.currency
+                            and l.entry_no = a.entries + 1)
+    ) then
+        raise exception using errcode = 'EB005', message = 'An account''s balance must be that of its last ledger entry.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_account() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_account() TO service_role;
+
+CREATE FUNCTION private.check_ledger_chain() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1 from new_rows n
+        left join public.ledger_entries e on e.customer_id = n.customer_id and e.book = n.book
+            and e.currency = n.currency and e.entry_no = n.entry_no - 1
+        where n.balance_minor <> n.amount_minor + coalesce(e.balance_minor, 0) or (n.entry_no > 1 and e.id is null)
+           or n.on_date < private.open_from()
+    ) then
+        raise exception using errcode = 'EB005', message = 'A ledger entry must continue the balance before it, in an open month.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_ledger_chain() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_ledger_chain() TO service_role;
 
 CREATE FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) RETURNS void
     LANGUAGE plpgsql
@@ -579,29 +527,6 @@ COMMENT ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from t
 REVOKE ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) TO service_role;
 
-CREATE FUNCTION private.check_account() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if not exists (
-        select 1 from public.accounts a
-        left join public.ledger_entries e on e.customer_id = a.customer_id and e.book = a.book
-            and e.currency = a.currency and e.entry_no = a.entries
-        where a.customer_id = new.customer_id and a.book = new.book and a.currency = new.currency
-          and a.balance_minor = coalesce(e.balance_minor, 0) and (a.entries = 0) = (e.id is null)
-          and not exists (select 1 from public.ledger_entries l
-                          where l.customer_id = a.customer_id and l.book = a.book and l.currency = a.currency
-                            and l.entry_no = a.entries + 1)
-    ) then
-        raise exception using errcode = 'EB005', message = 'An account''s balance must be that of its last ledger entry.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_account() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_account() TO service_role;
-
 CREATE FUNCTION private.post_entries(p_entries jsonb) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -650,18 +575,6 @@ COMMENT ON FUNCTION private.post_entries(p_entries jsonb) IS 'Adds entries to th
 
 REVOKE ALL ON FUNCTION private.post_entries(p_entries jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_entries(p_entries jsonb) TO service_role;
-
-CREATE FUNCTION private.open_from() RETURNS date
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce((max(month) + interval '1 month')::date, '-infinity') from public.month_closings
-$$;
-
-COMMENT ON FUNCTION private.open_from() IS 'The first local date that entries may still be dated.';
-
-REVOKE ALL ON FUNCTION private.open_from() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.open_from() TO service_role;
 
 CREATE FUNCTION private.allocate(p_pairs jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -751,6 +664,93 @@ COMMENT ON FUNCTION private.settle(p_customers uuid[]) IS 'Lets what is open of 
 
 REVOKE ALL ON FUNCTION private.settle(p_customers uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.settle(p_customers uuid[]) TO service_role;
+
+CREATE FUNCTION public.settle_account(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[(p ->> 'customer_id')::uuid]);
+    perform private.settle(array[(p ->> 'customer_id')::uuid]);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.settle_account(p jsonb) IS 'Lets open credits of a customer pay what is open, the oldest first: {actor, customer_id, owed?}.';
+
+REVOKE ALL ON FUNCTION public.settle_account(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.settle_account(p jsonb) TO service_role;
+
+CREATE FUNCTION public.add_adjustment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    c public.customers;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[(p ->> 'customer_id')::uuid]);
+    select * into c from public.customers where id = (p ->> 'customer_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such customer.');
+    elsif p ->> 'kind' not in ('credit', 'fee') or (p ->> 'amount_minor')::bigint <= 0 then
+        perform private.refuse('EB400', 'A credit or a fee has an amount above 0.');
+    elsif c.currency <> p ->> 'currency' then
+        perform private.refuse('EB005', format('The account is in %s.', c.currency));
+    elsif not exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
+        perform private.post_entries(jsonb_build_array(jsonb_build_object(
+            'id', p ->> 'id', 'customer_id', c.id, 'currency', p ->> 'currency', 'kind', p ->> 'kind',
+            'amount_minor', case p ->> 'kind' when 'credit' then -1 else 1 end * (p ->> 'amount_minor')::bigint,
+            'on_date', p ->> 'on_date', 'note', p ->> 'note')));
+        perform private.settle(array[c.id]);
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.add_adjustment(p jsonb) IS 'A credit given or a fee charged: {actor, id, customer_id, kind: credit|fee, amount_minor (above 0), currency, note, on_date, owed?}.';
+
+REVOKE ALL ON FUNCTION public.add_adjustment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_adjustment(p jsonb) TO service_role;
+
+CREATE FUNCTION public.allocate_credit(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_credit public.open_items;
+    v_debit public.open_items;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into v_credit from public.open_items where entry_id = (p ->> 'entry_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such entry.');
+    end if;
+    perform private.lock_customers(array[v_credit.customer_id]);
+    if p ->> 'bill_id' is null then
+        perform private.take_back(v_credit.entry_id, 9000000000000000000, array['bill', 'fee']);
+        return '{}'::jsonb;
+    end if;
+    select * into v_credit from public.open_items where entry_id = v_credit.entry_id;
+    select o.* into v_debit from public.open_items o join public.ledger_entries e on e.id = o.entry_id
+    where e.bill_id = (p ->> 'bill_id')::uuid and e.kind = 'bill'
+      and (o.customer_id, o.book, o.currency) = (v_credit.customer_id, v_credit.book, v_credit.currency);
+    if not found or v_debit.open_minor <= 0 then
+        perform private.refuse('EB005', 'Nothing is open of that bill on this account.');
+    elsif v_credit.open_minor >= 0 then
+        perform private.refuse('EB005', 'Nothing is left of that credit.');
+    end if;
+    perform private.allocate(jsonb_build_array(jsonb_build_object(
+        'credit', v_credit.entry_id, 'debit', v_debit.entry_id, 'amount', least(-v_credit.open_minor, v_debit.open_minor))));
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.allocate_credit(p jsonb) IS 'Lets what is left of a credit pay a bill, or without a bill takes back what it paid, which leaves it unapplied: {actor, entry_id, bill_id?, owed?}.';
+
+REVOKE ALL ON FUNCTION public.allocate_credit(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.allocate_credit(p jsonb) TO service_role;
 
 CREATE TRIGGER bills_posted AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_new_bills();
 

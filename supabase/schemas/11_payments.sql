@@ -47,7 +47,7 @@ CREATE INDEX payments_recent ON public.payments USING btree (received_on DESC, i
 
 ALTER TABLE public.payments ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.payments TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.payments TO service_role;
 
 CREATE TABLE public.payment_returns (
     id uuid NOT NULL,
@@ -332,6 +332,77 @@ end $$;
 REVOKE ALL ON FUNCTION private.guard_return() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_return() TO service_role;
 
+CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
+           jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency,
+                              'received_on', y.received_on),
+           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
+    from public.payments y
+    cross join lateral (
+        select x.id from public.bills x where x.id = y.bill_id
+        union all
+        (select x.id from public.ledger_entries e
+         join public.allocations a on a.credit_entry_id = e.id
+         join public.ledger_entries d on d.id = a.debit_entry_id
+         join public.bills x on x.id = d.bill_id
+         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
+        union all
+        (select x.id from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
+         order by x.period_end desc limit 1)
+        limit 1) b
+    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
+    on conflict (bill_id, kind, occasion) do nothing
+$$;
+
+COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest.';
+
+REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION public.assign_payment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    y public.payments;
+    b public.bills;
+    v_customer uuid;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into b from public.bills where id = (p ->> 'bill_id')::uuid;
+    v_customer := coalesce((p ->> 'customer_id')::uuid, b.customer_id);
+    if v_customer is null or not exists (select 1 from public.customers where id = v_customer) then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    perform private.lock_customers(array[v_customer]);
+    select * into y from public.payments where id = (p ->> 'payment_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such payment.');
+    elsif y.customer_id = v_customer then
+        return '{}'::jsonb;
+    elsif y.customer_id is not null then
+        perform private.refuse('EB005', 'This payment is in an account already: reverse it there and enter it here.');
+    elsif exists (select 1 from public.payment_returns where payment_id = y.id and status in ('pending', 'done')) then
+        perform private.refuse('EB005', 'This payment went back already.');
+    end if;
+    update public.payments set customer_id = v_customer, bill_id = b.id where id = y.id returning * into y;
+    perform private.post_payments(array[y.id], 'oldest');
+    perform private.owe_thanks(y.id, p #> '{owed,payment_received}');
+    perform private.resolve_flag(y.id, 'unknown_bill', format('Assigned to account %s.',
+        (select account_no from public.customers where id = v_customer)));
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.assign_payment(p jsonb) IS 'Says whose a payment of nobody known is: {actor, payment_id, customer_id or bill_id, owed?}.';
+
+REVOKE ALL ON FUNCTION public.assign_payment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.assign_payment(p jsonb) TO service_role;
+
 CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -380,201 +451,6 @@ COMMENT ON FUNCTION private.returnable(p_payment_id uuid) IS 'What of a payment 
 
 REVOKE ALL ON FUNCTION private.returnable(p_payment_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.returnable(p_payment_id uuid) TO service_role;
-
-CREATE FUNCTION public.assign_payment(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    y public.payments;
-    b public.bills;
-    v_customer uuid;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into b from public.bills where id = (p ->> 'bill_id')::uuid;
-    v_customer := coalesce((p ->> 'customer_id')::uuid, b.customer_id);
-    if v_customer is null or not exists (select 1 from public.customers where id = v_customer) then
-        perform private.refuse('EB404', 'No such customer.');
-    end if;
-    perform private.lock_customers(array[v_customer]);
-    select * into y from public.payments where id = (p ->> 'payment_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such payment.');
-    elsif y.customer_id = v_customer then
-        return '{}'::jsonb;
-    elsif y.customer_id is not null then
-        perform private.refuse('EB005', 'This payment is in an account already: reverse it there and enter it here.');
-    elsif exists (select 1 from public.payment_returns where payment_id = y.id and status in ('pending', 'done')) then
-        perform private.refuse('EB005', 'This payment went back already.');
-    end if;
-    update public.payments set customer_id = v_customer, bill_id = b.id where id = y.id returning * into y;
-    perform private.post_payments(array[y.id], 'oldest');
-    perform private.owe_thanks(y.id, p #> '{owed,payment_received}');
-    perform private.resolve_flag(y.id, 'unknown_bill', format('Assigned to account %s.',
-        (select account_no from public.customers where id = v_customer)));
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.assign_payment(p jsonb) IS 'Says whose a payment of nobody known is: {actor, payment_id, customer_id or bill_id, owed?}.';
-
-REVOKE ALL ON FUNCTION public.assign_payment(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.assign_payment(p jsonb) TO service_role;
-
-CREATE FUNCTION public.record_return(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    y public.payments;
-    r public.payment_returns;
-    v_left bigint;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into y from public.payments where id = (p ->> 'payment_id')::uuid;
-    if not found and p ->> 'payment_id' is not null then
-        perform private.refuse('EB404', 'No such payment.');
-    end if;
-    perform private.lock_customers(array[coalesce(y.customer_id, (p ->> 'customer_id')::uuid)]);
-    perform 1 from public.payments where id = y.id for update;
-    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
-    if found then
-        return to_jsonb(r);
-    end if;
-    v_left := private.returnable(y.id);
-    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method,
-                                        reference, reason, status, provider_id, on_date, created_by)
-    select x.id, y.id, coalesce(y.customer_id, x.customer_id), coalesce(y.book, x.book, 'account'), x.kind,
-           coalesce(x.amount_minor, nullif(v_left, 0), y.amount_minor), coalesce(y.currency, x.currency), x.method,
-           coalesce(x.reference, ''), x.reason, coalesce(x.status, 'done'), x.provider_id, x.on_date, p ->> 'actor'
-    from jsonb_to_record(p) as x(
-        id uuid, customer_id uuid, book text, kind text, amount_minor bigint, currency text, method text,
-        reference text, reason text, status text, provider_id text, on_date date)
-    returning * into r;
-    if y.id is not null and r.amount_minor > v_left then
-        perform private.refuse('EB005', case when v_left = 0 then 'All of this payment went back already.'
-            else 'That is more than what is left of the payment.' end);
-    elsif r.kind = 'refund' and r.amount_minor > private.left_of_payment(y.id) then
-        perform private.refuse('EB005', case y.book when 'deposit' then 'A part of this deposit has been used for bills.'
-            else 'A part of this payment was paid out already.' end);
-    elsif r.kind = 'payout' and r.amount_minor > private.open_credit(r.customer_id, r.book, r.currency) then
-        perform private.refuse('EB005', 'There is not so much credit on the account.');
-    elsif r.method = 'stripe' and (y.provider_id is null or r.kind = 'payout') then
-        perform private.refuse('EB005', 'Only a payment that came by Stripe can go back by it.');
-    end if;
-    if r.status = 'done' then
-        perform private.post_return(r);
-    end if;
-    return to_jsonb(r);
-end $$;
-
-COMMENT ON FUNCTION public.record_return(p jsonb) IS 'Money goes back: {actor, id, payment_id or (payout) customer_id and currency, kind: refund|reversal|dispute|payout, amount_minor? (all that is left), method, reference?, reason, on_date, status?: done|pending (asked of Stripe), provider_id?, owed?} -> the row. EB005 when it is more than what is left.';
-
-REVOKE ALL ON FUNCTION public.record_return(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.record_return(p jsonb) TO service_role;
-
-CREATE FUNCTION public.use_deposit(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_customer uuid := (p ->> 'customer_id')::uuid;
-    v_amount bigint := (p ->> 'amount_minor')::bigint;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_customers(array[v_customer]);
-    if exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
-        return '{}'::jsonb;
-    elsif v_amount <= 0 or private.open_credit(v_customer, 'deposit', p ->> 'currency') < v_amount then
-        perform private.refuse('EB005', 'There is not so much deposit held.');
-    end if;
-    perform private.post_entries(jsonb_build_array(
-        jsonb_build_object('id', p ->> 'id', 'customer_id', v_customer, 'book', 'deposit', 'currency', p ->> 'currency',
-                           'kind', 'deposit_used', 'amount_minor', v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note'),
-        jsonb_build_object('customer_id', v_customer, 'currency', p ->> 'currency', 'kind', 'deposit_used',
-                           'amount_minor', -v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note')));
-    perform private.pay_from_credit((p ->> 'id')::uuid);
-    perform private.settle(array[v_customer]);
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.use_deposit(p jsonb) IS 'Lets a deposit that is held pay what is open: {actor, id, customer_id, currency, amount_minor, note, on_date, owed?}.';
-
-REVOKE ALL ON FUNCTION public.use_deposit(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_deposit(p jsonb) TO service_role;
-
-CREATE FUNCTION public.record_payments(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_apply text;
-    v_new uuid[];
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_customers(array(
-        select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
-        from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
-    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
-    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
-    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
-    v_new := private.store_payments(p -> 'payments');
-    foreach v_apply in array array['oldest', 'bill', 'none'] loop
-        perform private.post_payments(f.ids, v_apply)
-        from (select array_agg(i.id order by i.place) as ids
-              from unnest(v_new) with ordinality as i(id, place)
-              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
-                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
-        where f.ids is not null;
-    end loop;
-    if p #> '{owed,payment_received}' is not null then
-        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
-    end if;
-    return jsonb_build_object('recorded', cardinality(v_new));
-end $$;
-
-COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account.';
-
-REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
-
-CREATE FUNCTION public.end_return(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    r public.payment_returns;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such refund.');
-    end if;
-    perform private.lock_customers(array[r.customer_id]);
-    select * into r from public.payment_returns where id = r.id for update;
-    if r.status = 'pending' then
-        update public.payment_returns
-        set status = p ->> 'status', attempts = attempts + 1, error = coalesce(p ->> 'error', ''),
-            provider_id = coalesce(provider_id, p ->> 'provider_id'), on_date = coalesce((p ->> 'on_date')::date, on_date),
-            next_attempt_at = now() + make_interval(secs => coalesce((p ->> 'retry_in_seconds')::integer, 0))
-        where id = r.id returning * into r;
-        if r.status = 'done' then
-            perform private.post_return(r);
-        end if;
-    elsif r.provider_id is null and p ->> 'provider_id' is not null and r.status = 'done' then
-        update public.payment_returns set provider_id = p ->> 'provider_id' where id = r.id returning * into r;
-    end if;
-    return to_jsonb(r);
-end $$;
-
-COMMENT ON FUNCTION public.end_return(p jsonb) IS 'What became of a refund asked of Stripe: {actor, id, status: done|failed|pending (later again), provider_id?, error?, on_date?, retry_in_seconds?, owed?} -> the row. One that is over is left as it is.';
-
-REVOKE ALL ON FUNCTION public.end_return(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.end_return(p jsonb) TO service_role;
 
 CREATE FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) RETURNS void
     LANGUAGE sql
@@ -720,37 +596,6 @@ COMMENT ON FUNCTION private.check_payment(p_row jsonb) IS 'What somebody enters 
 REVOKE ALL ON FUNCTION private.check_payment(p_row jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_payment(p_row jsonb) TO service_role;
 
-CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
-           jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency,
-                              'received_on', y.received_on),
-           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
-    from public.payments y
-    cross join lateral (
-        select x.id from public.bills x where x.id = y.bill_id
-        union all
-        (select x.id from public.ledger_entries e
-         join public.allocations a on a.credit_entry_id = e.id
-         join public.ledger_entries d on d.id = a.debit_entry_id
-         join public.bills x on x.id = d.bill_id
-         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
-        union all
-        (select x.id from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
-         order by x.period_end desc limit 1)
-        limit 1) b
-    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
-    on conflict (bill_id, kind, occasion) do nothing
-$$;
-
-COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest.';
-
-REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
-
 CREATE FUNCTION private.post_payments(p_ids uuid[], p_apply text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -795,6 +640,161 @@ COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts
 
 REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
+
+CREATE FUNCTION public.use_deposit(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid := (p ->> 'customer_id')::uuid;
+    v_amount bigint := (p ->> 'amount_minor')::bigint;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[v_customer]);
+    if exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
+        return '{}'::jsonb;
+    elsif v_amount <= 0 or private.open_credit(v_customer, 'deposit', p ->> 'currency') < v_amount then
+        perform private.refuse('EB005', 'There is not so much deposit held.');
+    end if;
+    perform private.post_entries(jsonb_build_array(
+        jsonb_build_object('id', p ->> 'id', 'customer_id', v_customer, 'book', 'deposit', 'currency', p ->> 'currency',
+                           'kind', 'deposit_used', 'amount_minor', v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note'),
+        jsonb_build_object('customer_id', v_customer, 'currency', p ->> 'currency', 'kind', 'deposit_used',
+                           'amount_minor', -v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note')));
+    perform private.pay_from_credit((p ->> 'id')::uuid);
+    perform private.settle(array[v_customer]);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.use_deposit(p jsonb) IS 'Lets a deposit that is held pay what is open: {actor, id, customer_id, currency, amount_minor, note, on_date, owed?}.';
+
+REVOKE ALL ON FUNCTION public.use_deposit(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_deposit(p jsonb) TO service_role;
+
+CREATE FUNCTION public.record_payments(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_apply text;
+    v_new uuid[];
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array(
+        select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
+        from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
+    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
+    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
+    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
+    v_new := private.store_payments(p -> 'payments');
+    foreach v_apply in array array['oldest', 'bill', 'none'] loop
+        perform private.post_payments(f.ids, v_apply)
+        from (select array_agg(i.id order by i.place) as ids
+              from unnest(v_new) with ordinality as i(id, place)
+              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
+                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
+        where f.ids is not null;
+    end loop;
+    if p #> '{owed,payment_received}' is not null then
+        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
+    end if;
+    return jsonb_build_object('recorded', cardinality(v_new));
+end $$;
+
+COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account.';
+
+REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
+
+CREATE FUNCTION public.end_return(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.payment_returns;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such refund.');
+    end if;
+    perform private.lock_customers(array[r.customer_id]);
+    select * into r from public.payment_returns where id = r.id for update;
+    if r.status = 'pending' then
+        update public.payment_returns
+        set status = p ->> 'status', attempts = attempts + 1, error = coalesce(p ->> 'error', ''),
+            provider_id = coalesce(provider_id, p ->> 'provider_id'), on_date = coalesce((p ->> 'on_date')::date, on_date),
+            next_attempt_at = now() + make_interval(secs => coalesce((p ->> 'retry_in_seconds')::integer, 0))
+        where id = r.id returning * into r;
+        if r.status = 'done' then
+            perform private.post_return(r);
+        end if;
+    elsif r.provider_id is null and p ->> 'provider_id' is not null and r.status = 'done' then
+        update public.payment_returns set provider_id = p ->> 'provider_id' where id = r.id returning * into r;
+    end if;
+    return to_jsonb(r);
+end $$;
+
+COMMENT ON FUNCTION public.end_return(p jsonb) IS 'What became of a refund asked of Stripe: {actor, id, status: done|failed|pending (later again), provider_id?, error?, on_date?, retry_in_seconds?, owed?} -> the row. One that is over is left as it is.';
+
+REVOKE ALL ON FUNCTION public.end_return(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_return(p jsonb) TO service_role;
+
+CREATE FUNCTION public.record_return(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    y public.payments;
+    r public.payment_returns;
+    v_left bigint;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into y from public.payments where id = (p ->> 'payment_id')::uuid;
+    if not found and p ->> 'payment_id' is not null then
+        perform private.refuse('EB404', 'No such payment.');
+    end if;
+    perform private.lock_customers(array[coalesce(y.customer_id, (p ->> 'customer_id')::uuid)]);
+    perform 1 from public.payments where id = y.id for update;
+    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
+    if found then
+        return to_jsonb(r);
+    end if;
+    v_left := private.returnable(y.id);
+    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method,
+                                        reference, reason, status, provider_id, on_date, created_by)
+    select x.id, y.id, coalesce(y.customer_id, x.customer_id), coalesce(y.book, x.book, 'account'), x.kind,
+           coalesce(x.amount_minor, nullif(v_left, 0), y.amount_minor), coalesce(y.currency, x.currency), x.method,
+           coalesce(x.reference, ''), x.reason, coalesce(x.status, 'done'), x.provider_id, x.on_date, p ->> 'actor'
+    from jsonb_to_record(p) as x(
+        id uuid, customer_id uuid, book text, kind text, amount_minor bigint, currency text, method text,
+        reference text, reason text, status text, provider_id text, on_date date)
+    returning * into r;
+    if y.id is not null and r.amount_minor > v_left then
+        perform private.refuse('EB005', case when v_left = 0 then 'All of this payment went back already.'
+            else 'That is more than what is left of the payment.' end);
+    elsif r.kind = 'refund' and r.amount_minor > private.left_of_payment(y.id) then
+        perform private.refuse('EB005', case y.book when 'deposit' then 'A part of this deposit has been used for bills.'
+            else 'A part of this payment was paid out already.' end);
+    elsif r.kind = 'payout' and r.amount_minor > private.open_credit(r.customer_id, r.book, r.currency) then
+        perform private.refuse('EB005', 'There is not so much credit on the account.');
+    elsif r.method = 'stripe' and (y.provider_id is null or r.kind = 'payout') then
+        perform private.refuse('EB005', 'Only a payment that came by Stripe can go back by it.');
+    end if;
+    if r.status = 'done' then
+        perform private.post_return(r);
+    end if;
+    return to_jsonb(r);
+end $$;
+
+COMMENT ON FUNCTION public.record_return(p jsonb) IS 'Money goes back: {actor, id, payment_id or (payout) customer_id and currency, kind: refund|reversal|dispute|payout, amount_minor? (all that is left), method, reference?, reason, on_date, status?: done|pending (asked of Stripe), provider_id?, owed?} -> the row. EB005 when it is more than what is left.';
+
+REVOKE ALL ON FUNCTION public.record_return(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_return(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

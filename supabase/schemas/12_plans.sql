@@ -226,6 +226,99 @@ COMMENT ON FUNCTION public.end_plan(p jsonb) IS 'Cancels a plan that is active: 
 REVOKE ALL ON FUNCTION public.end_plan(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_plan(p jsonb) TO service_role;
 
+CREATE FUNCTION private.plan_total(p_plan_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select sum(p.amount_minor)::bigint from public.plan_bills p where p.plan_id = p_plan_id
+$$;
+
+REVOKE ALL ON FUNCTION private.plan_total(p_plan_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.plan_total(p_plan_id uuid) TO service_role;
+
+CREATE FUNCTION private.plan_paid(p_plan_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- A void bill has nothing to pay; one made anew lower has that much less. One made anew higher may take the
+    -- instalments before the others do: what was paid of them all since it was agreed counts, whatever is open.
+    select least(x.agreed, greatest(0, x.agreed - x.open, x.paid - x.paid_before))
+    from (select coalesce(sum(p.amount_minor), 0)::bigint as agreed,
+                 coalesce(sum(n.total_minor - n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as open,
+                 coalesce(sum(n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as paid,
+                 coalesce(sum(b.total_minor - p.amount_minor) filter (where n.status <> 'void'), 0)::bigint as paid_before
+          from public.plan_bills p
+          join public.bills b on b.id = p.bill_id
+          cross join lateral private.bill_now(p.bill_id) n
+          where p.plan_id = p_plan_id) x
+$$;
+
+COMMENT ON FUNCTION private.plan_paid(p_plan_id uuid) IS 'What was paid of a plan''s bills since it was agreed, or need not be paid any more, in minor units; at most what was agreed.';
+
+REVOKE ALL ON FUNCTION private.plan_paid(p_plan_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.plan_paid(p_plan_id uuid) TO service_role;
+
+CREATE VIEW public.plan_list WITH (security_invoker='true') AS
+ SELECT i.id,
+    i.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    i.currency,
+    i.reason,
+    i.created_by,
+    i.agreed_on,
+    i.ended_at,
+    t.total_minor,
+    w.paid_minor,
+        CASE
+            WHEN ((i.status = 'active'::text) AND (w.paid_minor >= t.total_minor)) THEN 'kept'::text
+            ELSE i.status
+        END AS status,
+    ( SELECT jsonb_agg(jsonb_build_object('bill_id', n.id, 'number', n.number, 'amount_minor', p.amount_minor) ORDER BY n.period_end) AS jsonb_agg
+           FROM (public.plan_bills p
+             CROSS JOIN LATERAL private.bill_now(p.bill_id) n(id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor, total_minor, amount_paid_minor, issued_at, issued_on, due_date, overdue_since, payment_url, reissue_no, void_reason, created_at, second_opinion, usage, replaces_id, priced_by))
+          WHERE (p.plan_id = i.id)) AS bills,
+    ( SELECT jsonb_agg(jsonb_build_object('instalment_no', n.instalment_no, 'due_on', n.due_on, 'amount_minor', n.amount_minor, 'paid', (n.upto <= (w.paid_minor)::numeric)) ORDER BY n.instalment_no) AS jsonb_agg
+           FROM ( SELECT x.plan_id,
+                    x.instalment_no,
+                    x.due_on,
+                    x.amount_minor,
+                    sum(x.amount_minor) OVER (ORDER BY x.instalment_no) AS upto
+                   FROM public.instalments x
+                  WHERE (x.plan_id = i.id)) n) AS instalments
+   FROM (((public.instalment_plans i
+     JOIN public.customers c ON ((c.id = i.customer_id)))
+     CROSS JOIN LATERAL ( SELECT private.plan_total(i.id) AS total_minor) t)
+     CROSS JOIN LATERAL ( SELECT private.plan_paid(i.id) AS paid_minor) w);
+
+GRANT SELECT ON TABLE public.plan_list TO service_role;
+
+CREATE FUNCTION private.end_plans_of_merged_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    with recursive ended as (
+        select r.void_bill_id as id from new_rows r join public.bills n on n.id = r.new_bill_id
+        where n.number is null or (select count(*) from new_rows x where x.new_bill_id = r.new_bill_id) > 1
+    ), back as (
+        select id from ended
+        union
+        select b.replaces_id from back join public.bills b on b.id = back.id where b.replaces_id is not null
+    )
+    update public.instalment_plans i
+    set status = 'cancelled', ended_at = now(),
+        reason = 'Its bills were made anew, several as one or as a draft: agree on another plan.'
+    where i.status = 'active'
+      and i.id in (select p.plan_id from public.plan_bills p where p.bill_id in (select id from back));
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.end_plans_of_merged_bills() IS 'Of a bill that holds others too, or is none yet, nobody can say which part was agreed on.';
+
+REVOKE ALL ON FUNCTION private.end_plans_of_merged_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.end_plans_of_merged_bills() TO service_role;
+
 CREATE FUNCTION public.break_plans(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -288,99 +381,6 @@ COMMENT ON FUNCTION public.agree_plan(p jsonb) IS 'Agrees an instalment plan: {a
 
 REVOKE ALL ON FUNCTION public.agree_plan(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agree_plan(p jsonb) TO service_role;
-
-CREATE FUNCTION private.end_plans_of_merged_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    with recursive ended as (
-        select r.void_bill_id as id from new_rows r join public.bills n on n.id = r.new_bill_id
-        where n.number is null or (select count(*) from new_rows x where x.new_bill_id = r.new_bill_id) > 1
-    ), back as (
-        select id from ended
-        union
-        select b.replaces_id from back join public.bills b on b.id = back.id where b.replaces_id is not null
-    )
-    update public.instalment_plans i
-    set status = 'cancelled', ended_at = now(),
-        reason = 'Its bills were made anew, several as one or as a draft: agree on another plan.'
-    where i.status = 'active'
-      and i.id in (select p.plan_id from public.plan_bills p where p.bill_id in (select id from back));
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.end_plans_of_merged_bills() IS 'Of a bill that holds others too, or is none yet, nobody can say which part was agreed on.';
-
-REVOKE ALL ON FUNCTION private.end_plans_of_merged_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.end_plans_of_merged_bills() TO service_role;
-
-CREATE FUNCTION private.plan_paid(p_plan_id uuid) RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- A void bill has nothing to pay; one made anew lower has that much less. One made anew higher may take the
-    -- instalments before the others do: what was paid of them all since it was agreed counts, whatever is open.
-    select least(x.agreed, greatest(0, x.agreed - x.open, x.paid - x.paid_before))
-    from (select coalesce(sum(p.amount_minor), 0)::bigint as agreed,
-                 coalesce(sum(n.total_minor - n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as open,
-                 coalesce(sum(n.amount_paid_minor) filter (where n.status <> 'void'), 0)::bigint as paid,
-                 coalesce(sum(b.total_minor - p.amount_minor) filter (where n.status <> 'void'), 0)::bigint as paid_before
-          from public.plan_bills p
-          join public.bills b on b.id = p.bill_id
-          cross join lateral private.bill_now(p.bill_id) n
-          where p.plan_id = p_plan_id) x
-$$;
-
-COMMENT ON FUNCTION private.plan_paid(p_plan_id uuid) IS 'What was paid of a plan''s bills since it was agreed, or need not be paid any more, in minor units; at most what was agreed.';
-
-REVOKE ALL ON FUNCTION private.plan_paid(p_plan_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.plan_paid(p_plan_id uuid) TO service_role;
-
-CREATE FUNCTION private.plan_total(p_plan_id uuid) RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select sum(p.amount_minor)::bigint from public.plan_bills p where p.plan_id = p_plan_id
-$$;
-
-REVOKE ALL ON FUNCTION private.plan_total(p_plan_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.plan_total(p_plan_id uuid) TO service_role;
-
-CREATE VIEW public.plan_list WITH (security_invoker='true') AS
- SELECT i.id,
-    i.customer_id,
-    c.account_no,
-    c.name AS customer_name,
-    i.currency,
-    i.reason,
-    i.created_by,
-    i.agreed_on,
-    i.ended_at,
-    t.total_minor,
-    w.paid_minor,
-        CASE
-            WHEN ((i.status = 'active'::text) AND (w.paid_minor >= t.total_minor)) THEN 'kept'::text
-            ELSE i.status
-        END AS status,
-    ( SELECT jsonb_agg(jsonb_build_object('bill_id', n.id, 'number', n.number, 'amount_minor', p.amount_minor) ORDER BY n.period_end) AS jsonb_agg
-           FROM (public.plan_bills p
-             CROSS JOIN LATERAL private.bill_now(p.bill_id) n(id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor, total_minor, amount_paid_minor, issued_at, issued_on, due_date, overdue_since, payment_url, reissue_no, void_reason, created_at, second_opinion, usage, replaces_id, priced_by))
-          WHERE (p.plan_id = i.id)) AS bills,
-    ( SELECT jsonb_agg(jsonb_build_object('instalment_no', n.instalment_no, 'due_on', n.due_on, 'amount_minor', n.amount_minor, 'paid', (n.upto <= (w.paid_minor)::numeric)) ORDER BY n.instalment_no) AS jsonb_agg
-           FROM ( SELECT x.plan_id,
-                    x.instalment_no,
-                    x.due_on,
-                    x.amount_minor,
-                    sum(x.amount_minor) OVER (ORDER BY x.instalment_no) AS upto
-                   FROM public.instalments x
-                  WHERE (x.plan_id = i.id)) n) AS instalments
-   FROM (((public.instalment_plans i
-     JOIN public.customers c ON ((c.id = i.customer_id)))
-     CROSS JOIN LATERAL ( SELECT private.plan_total(i.id) AS total_minor) t)
-     CROSS JOIN LATERAL ( SELECT private.plan_paid(i.id) AS paid_minor) w);
-
-GRANT SELECT ON TABLE public.plan_list TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.instalment_plans REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -28,7 +28,7 @@ CREATE UNIQUE INDEX payment_links_one_active ON public.payment_links USING btree
 
 ALTER TABLE public.payment_links ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,REFERENCES,TRIGGER,MAINTAIN,UPDATE ON TABLE public.payment_links TO service_role;
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.payment_links TO service_role;
 
 CREATE TABLE public.stripe_events (
     id text NOT NULL,
@@ -205,30 +205,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.guard_stripe_event() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_stripe_event() TO service_role;
 
-CREATE FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    r public.payment_returns;
-begin
-    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method, reason,
-                                        status, provider_id, on_date, created_by)
-    values (gen_random_uuid(), y.id, y.customer_id, y.book, p_kind, p_amount, y.currency, 'stripe', p_reason,
-            'done', p_provider_id, p_on, current_setting('billing.actor'))
-    returning * into r;
-    perform private.post_return(r);
-    -- The money left, whatever we think of it: it is counted, and somebody looks.
-    if (select sum(x.amount_minor) from public.payment_returns x where x.payment_id = y.id and x.status = 'done') > y.amount_minor then
-        perform private.raise_flag(y.id, 'amount_differs', 'More went back than came.');
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) IS 'Money went back at Stripe: it is stored and counted.';
-
-REVOKE ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) TO service_role;
-
 CREATE FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -244,21 +220,6 @@ COMMENT ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp wi
 
 REVOKE ALL ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) TO service_role;
-
-CREATE FUNCTION private.guard_payment_link() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if to_jsonb(new) - 'active' <> to_jsonb(old) - 'active' or (new.active and not old.active) then
-        raise exception using errcode = 'EB005',
-            message = 'A payment link never changes: it is closed, and another is made.';
-    end if;
-    return new;
-end $$;
-
-REVOKE ALL ON FUNCTION private.guard_payment_link() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.guard_payment_link() TO service_role;
 
 CREATE FUNCTION public.record_reconciliation(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -313,42 +274,65 @@ COMMENT ON FUNCTION public.save_payment_link(p jsonb) IS 'Keeps a new link and, 
 REVOKE ALL ON FUNCTION public.save_payment_link(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.save_payment_link(p jsonb) TO service_role;
 
-CREATE FUNCTION public.apply_stripe_event(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.guard_payment_link() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if to_jsonb(new) - 'active' <> to_jsonb(old) - 'active' or (new.active and not old.active) then
+        raise exception using errcode = 'EB005',
+            message = 'A payment link never changes: it is closed, and another is made.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.guard_payment_link() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.guard_payment_link() TO service_role;
+
+CREATE FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-    e public.stripe_events;
-    v_intent constant text := p #>> '{event,payment_intent}';
-    v_replay boolean;
+    r public.payment_returns;
 begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    -- One after another: two that come at the same moment must not both find that the other has not come.
-    perform pg_advisory_xact_lock(hashtextextended('stripe ' || coalesce(v_intent, p #>> '{event,id}'), 0));
-    insert into public.stripe_events (id, type, created_at, arrived_by, livemode, object_id, payment_intent, effect, outcome, detail)
-    select x.id, x.type, x.created_at, p ->> 'arrived_by', x.livemode, coalesce(x.object_id, ''), x.payment_intent,
-           nullif(p -> 'effect', 'null'), coalesce(p ->> 'outcome', 'waiting'), coalesce(p ->> 'detail', '')
-    from jsonb_to_record(p -> 'event') as x(
-        id text, type text, created_at timestamptz, livemode boolean, object_id text, payment_intent text)
-    on conflict (id) do nothing
-    returning * into e;
-    v_replay := not found;
-    if v_replay then
-        select * into e from public.stripe_events where id = p #>> '{event,id}';
-    elsif e.outcome = 'waiting' then
-        e := private.take_stripe_event(e, p -> 'owed');
-        if e.outcome = 'applied' and v_intent is not null then
-            perform private.take_waiting_stripe_events(v_intent, p -> 'owed');
-        end if;
+    select * into r from public.payment_returns
+    where provider_id = e.effect ->> 'dispute_id' and payment_id = y.id;
+    if not found then
+        return null;
+    elsif r.status <> 'done' then
+        return 'Counted already.';
     end if;
-    return jsonb_build_object('replay', v_replay, 'outcome', e.outcome, 'detail', e.detail, 'payment_id', e.payment_id);
+    perform private.undo_return(r, (e.effect ->> 'on_date')::date, 'The bank gave the money back');
+    return 'The money is back.';
 end $$;
 
-COMMENT ON FUNCTION public.apply_stripe_event(p jsonb) IS 'Stores an event of Stripe, once, with all that it changes: {actor, event: {id, type, created_at, livemode, object_id, payment_intent}, arrived_by: webhook|reconciliation, effect or outcome: ignored|kept, detail?, owed?: {payment_received, balance_changed}} -> {replay, outcome, detail, payment_id}. Effects by kind: payment {payment_id, bill_id?, link_id?, expected_minor?, expected_currency?, amount_minor, currency, received_at, received_on}; refunded {refunded_total_minor, currency, on_date}; refund_failed {refund_id, amount_minor, currency, on_date}; dispute_opened|withdrawn|reinstated|closed {dispute_id, amount_minor, currency, on_date, result? of closed: won|lost|closed}; payment_awaited, payment_failed, expired {}.';
+REVOKE ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) TO service_role;
 
-REVOKE ALL ON FUNCTION public.apply_stripe_event(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.apply_stripe_event(p jsonb) TO service_role;
+CREATE FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.payment_returns;
+begin
+    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method, reason,
+                                        status, provider_id, on_date, created_by)
+    values (gen_random_uuid(), y.id, y.customer_id, y.book, p_kind, p_amount, y.currency, 'stripe', p_reason,
+            'done', p_provider_id, p_on, current_setting('billing.actor'))
+    returning * into r;
+    perform private.post_return(r);
+    -- The money left, whatever we think of it: it is counted, and somebody looks.
+    if (select sum(x.amount_minor) from public.payment_returns x where x.payment_id = y.id and x.status = 'done') > y.amount_minor then
+        perform private.raise_flag(y.id, 'amount_differs', 'More went back than came.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) IS 'Money went back at Stripe: it is stored and counted.';
+
+REVOKE ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) TO service_role;
 
 CREATE FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) RETURNS void
     LANGUAGE sql
@@ -454,27 +438,6 @@ COMMENT ON FUNCTION private.match_refunded(y public.payments, e public.stripe_ev
 REVOKE ALL ON FUNCTION private.match_refunded(y public.payments, e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.match_refunded(y public.payments, e public.stripe_events) TO service_role;
 
-CREATE FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    r public.payment_returns;
-begin
-    select * into r from public.payment_returns
-    where provider_id = e.effect ->> 'dispute_id' and payment_id = y.id;
-    if not found then
-        return null;
-    elsif r.status <> 'done' then
-        return 'Counted already.';
-    end if;
-    perform private.undo_return(r, (e.effect ->> 'on_date')::date, 'The bank gave the money back');
-    return 'The money is back.';
-end $$;
-
-REVOKE ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) TO service_role;
-
 CREATE FUNCTION private.withdraw_dispute(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -497,6 +460,28 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.withdraw_dispute(y public.payments, e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.withdraw_dispute(y public.payments, e public.stripe_events) TO service_role;
+
+CREATE FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    e public.stripe_events;
+    v_again boolean := true;
+begin
+    while v_again loop
+        v_again := false;
+        for e in select * from public.stripe_events where payment_intent = p_intent and outcome = 'waiting' order by created_at, id loop
+            e := private.take_stripe_event(e, p_owed);
+            v_again := v_again or e.outcome <> 'waiting';
+        end loop;
+    end loop;
+end $$;
+
+COMMENT ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) IS 'Tries what waits of a payment, until nothing more can be done.';
+
+REVOKE ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) TO service_role;
 
 CREATE FUNCTION private.undo_failed_refund(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
@@ -666,27 +651,42 @@ end $$;
 REVOKE ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) TO service_role;
 
-CREATE FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) RETURNS void
+CREATE FUNCTION public.apply_stripe_event(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
     e public.stripe_events;
-    v_again boolean := true;
+    v_intent constant text := p #>> '{event,payment_intent}';
+    v_replay boolean;
 begin
-    while v_again loop
-        v_again := false;
-        for e in select * from public.stripe_events where payment_intent = p_intent and outcome = 'waiting' order by created_at, id loop
-            e := private.take_stripe_event(e, p_owed);
-            v_again := v_again or e.outcome <> 'waiting';
-        end loop;
-    end loop;
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    -- One after another: two that come at the same moment must not both find that the other has not come.
+    perform pg_advisory_xact_lock(hashtextextended('stripe ' || coalesce(v_intent, p #>> '{event,id}'), 0));
+    insert into public.stripe_events (id, type, created_at, arrived_by, livemode, object_id, payment_intent, effect, outcome, detail)
+    select x.id, x.type, x.created_at, p ->> 'arrived_by', x.livemode, coalesce(x.object_id, ''), x.payment_intent,
+           nullif(p -> 'effect', 'null'), coalesce(p ->> 'outcome', 'waiting'), coalesce(p ->> 'detail', '')
+    from jsonb_to_record(p -> 'event') as x(
+        id text, type text, created_at timestamptz, livemode boolean, object_id text, payment_intent text)
+    on conflict (id) do nothing
+    returning * into e;
+    v_replay := not found;
+    if v_replay then
+        select * into e from public.stripe_events where id = p #>> '{event,id}';
+    elsif e.outcome = 'waiting' then
+        e := private.take_stripe_event(e, p -> 'owed');
+        if e.outcome = 'applied' and v_intent is not null then
+            perform private.take_waiting_stripe_events(v_intent, p -> 'owed');
+        end if;
+    end if;
+    return jsonb_build_object('replay', v_replay, 'outcome', e.outcome, 'detail', e.detail, 'payment_id', e.payment_id);
 end $$;
 
-COMMENT ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) IS 'Tries what waits of a payment, until nothing more can be done.';
+COMMENT ON FUNCTION public.apply_stripe_event(p jsonb) IS 'Stores an event of Stripe, once, with all that it changes: {actor, event: {id, type, created_at, livemode, object_id, payment_intent}, arrived_by: webhook|reconciliation, effect or outcome: ignored|kept, detail?, owed?: {payment_received, balance_changed}} -> {replay, outcome, detail, payment_id}. Effects by kind: payment {payment_id, bill_id?, link_id?, expected_minor?, expected_currency?, amount_minor, currency, received_at, received_on}; refunded {refunded_total_minor, currency, on_date}; refund_failed {refund_id, amount_minor, currency, on_date}; dispute_opened|withdrawn|reinstated|closed {dispute_id, amount_minor, currency, on_date, result? of closed: won|lost|closed}; payment_awaited, payment_failed, expired {}.';
 
-REVOKE ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.apply_stripe_event(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.apply_stripe_event(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payment_links REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

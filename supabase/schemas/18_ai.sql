@@ -50,7 +50,7 @@ CREATE VIEW public.second_opinion_list WITH (security_invoker='true') AS
 
 COMMENT ON VIEW public.second_opinion_list IS 'The bills that AI has computed too.';
 
-GRANT ALL ON TABLE public.second_opinion_list TO service_role;
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.second_opinion_list TO service_role;
 
 CREATE FUNCTION public.add_ai_call(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
