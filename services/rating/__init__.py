@@ -1,8 +1,8 @@
 """The price of a period's energy: a tariff, the usage and the days become the lines of a bill."""
 
+from services.rating.batch import BatchLine, RatedBatch, rate_many
 from services.rating.engine import rate, rate_usage
 from services.rating.interval_usage import Series, usage_from_series
-from services.rating.rate_many import BatchLine, RatedBatch, rate_many
 from services.rating.rated_bill import BillLine, RatedBill, SlabPart, UnableToPriceBill, Unit
 from services.rating.time_axis import TimeAxis
 from services.rating.usage import Usage, UsageBatch

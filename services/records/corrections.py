@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from services.quantities.money import Money
 from services.records.base import Record
@@ -166,7 +166,7 @@ def past_of(
     *, start: date, end: date, usage: dict[str, Any] | None, lines: Iterable[Any]
 ) -> PastBill:
     """What a bill leaves to later ones; `lines` have a code and an amount in minor units."""
-    charged: dict[str, int] = Field(default_factory=dict)
+    charged: dict[str, int] = {}
     for line in lines:
         charged[line.code] = charged.get(line.code, 0) + line.amount_minor
     return PastBill(period_start=start, period_end=end, usage=usage, charged=charged)
@@ -178,7 +178,7 @@ def name_of(number: int | None) -> str:
 
 
 def _together(registers: Iterable[dict[str, int]]) -> dict[str, int]:
-    found: dict[str, int] = Field(default_factory=dict)
+    found: dict[str, int] = {}
     for of_read in registers:
         found |= of_read
     return found

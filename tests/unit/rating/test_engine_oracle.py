@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from services.quantities.period import Period
-from services.rating import UnableToPriceBill, Usage, rate_many, rate_usage
-from services.rating import rate_many as batch
+from services.rating import UnableToPriceBill, Usage, batch, rate_many, rate_usage
 from services.rating.version_split import Part as EnginePart
 from services.rating.version_split import rate_parts
 from services.tariffs import Tariff, parse_tariff

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.rating import UsageBatch, rate_many
-from services.rating import rate_many as batch
+from services.rating import UsageBatch, batch, rate_many
 from services.tariffs import day_number
 from tests.unit.rating.pricing import fixed, flat, slabs, tariff
 
