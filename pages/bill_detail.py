@@ -12,6 +12,7 @@ from pages.correction_links import show_corrections
 from pages.draft_cards import offer_send_back
 from pages.parts import doubts_of, facts, show_steps
 from pages.registers import registers_shown
+from pages.returned_bills import show_spared
 from pages.shell import now, services, zone
 from pages.stored_reading import show_stored_after
 from pages.words import OCCASION, READING_SOURCE, day, kwh, moment, money, plain
@@ -33,6 +34,7 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
         show_bill(bill)
     with right:
         _show_payment(bill)
+        show_spared(bill, principal)
         if bill.status != "void":
             _link_to_correction(bill)
         show_corrections(bill)

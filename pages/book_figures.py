@@ -9,7 +9,7 @@ import streamlit as st
 from pages.money_words import METHOD_NAME
 from pages.parts import chosen_page, page_number
 from pages.shell import services
-from pages.words import count, money, plain
+from pages.words import count, day, money, plain
 from services.domain.accounts import Book, EntryKind
 from services.domain.books import AgedTotal, MonthBook, MonthBooks
 
@@ -68,6 +68,10 @@ def show_receivables(month: date, books: MonthBooks) -> None:
     if not found.totals:
         st.caption("Nothing was open at the end of this month.")
         return
+    st.caption(
+        f"Past due as of {day(found.as_of)}: bills due before that day, without those "
+        "in a plan that is kept, those a bank is paying, and those whose money went back."
+    )
     with st.grid("auto", min_column_width=320) as grid:
         for total in found.totals:
             with grid.cell():

@@ -6,6 +6,7 @@ from pages.money_words import PAYMENT_STATUS
 from pages.once import show_done
 from pages.parts import search_and_status
 from pages.payment_cards import show_flags, show_payments
+from pages.returned_bills import show_returned_bills
 from pages.shell import require_role
 from services.auth import Role
 from services.domain.accounts import PaymentStatus
@@ -29,5 +30,6 @@ st.title("Payments", anchor=False)
 show_done()
 if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
     st.switch_page("admin/record_payment.py")
+show_returned_bills()
 show_flags()
 show_payments(*search_and_status("Customer, account, bill or reference", STATUS_OF))

@@ -113,6 +113,18 @@ class Allocation(Amounts):
     bill_number: int | None
 
 
+class ReturnedBill(Amounts):
+    """A bill opened again by money that went back: is it collected again?"""
+
+    bill_id: str
+    bill_number: int
+    account_no: str
+    customer_name: str
+    open_minor: int
+    detail: str
+    since: datetime
+
+
 class Payment(Amounts):
     """Money received; `open_minor` of it pays nothing yet, `returned_minor` went back."""
 

@@ -19,6 +19,7 @@ from services.domain.validation import ReadPoint
 ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
 ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
 BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
+SparedBecause = Literal["bank_debit", "money_returned"]
 OwedKind = Literal[
     "bill_issued",
     "payment_reminder",
@@ -176,6 +177,8 @@ class Bill(Record):
     replaced_by_id: str | None = None
     # Why a person was to look at it before its issue (services/domain/bill_periods.py).
     held_because: str | None = None
+    # Why nobody is pressed for it now: the bank is paying it, or its money went back.
+    spared_because: SparedBecause | None = None
 
     @field_validator("lines", mode="before")
     @classmethod

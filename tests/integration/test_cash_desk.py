@@ -160,8 +160,51 @@ def test_a_payment_just_like_another_is_asked_about_and_not_refused(office: Offi
     office.pay("200", method="cash")
     office.pay("200", method="bank", reference="T1", confirmed=True)
     three_days_ago = office.utility.today - timedelta(days=3)
-    office.pay("200", method="bank", reference="T1", received_on=three_days_ago)
-    assert office.utility.services.database.payments().total == 5
+    with pytest.raises(LooksLikeTwice):
+        office.pay("75", method="bank", reference="t 1", received_on=three_days_ago)
+    assert office.utility.services.database.payments().total == 4
+
+
+def test_a_banks_reference_booked_to_another_customer_is_asked_about(office: Office) -> None:
+    first = office.pay("200", method="bank", reference="UTR-77 01")
+    office.utility.add_meter("M2")
+    other = office.utility.submit("M2", 1117).bill
+    assert other is not None
+    with pytest.raises(LooksLikeTwice) as twice:
+        pay_for(office, other, reference="utr7701")
+    assert [p.id for p in twice.value.alike] == [first.payment.id]
+    assert pay_for(office, other, reference="utr7701", confirmed=True).is_new
+    assert pay_for(office, other, reference="UTR7702").is_new
+
+
+def test_two_desks_that_book_one_reference_at_once_are_asked(office: Office) -> None:
+    office.utility.add_meter("M2")
+    other = office.utility.submit("M2", 1117).bill
+    assert other is not None
+    together = threading.Barrier(2)
+
+    def book(bill: Bill) -> bool:
+        together.wait()
+        try:
+            return pay_for(office, bill, reference="UTR1").is_new
+        except LooksLikeTwice:
+            return False
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(book, (office.bill, other))) == [False, True]
+
+
+def pay_for(office: Office, bill: Bill, *, reference: str, confirmed: bool = False) -> Receipt:
+    """Record a bank transfer of ₹100 for the customer of a bill."""
+    body = {"amount": "100", "method": "bank", "received_on": office.utility.today}
+    return office.desk.record_payment(
+        payment_id=str(uuid4()),
+        customer_id=bill.customer_id,
+        body=body | {"reference": reference},
+        principal=ADMIN,
+        now=office.utility.now,
+        confirmed=confirmed,
+    )
 
 
 @pytest.mark.parametrize(
