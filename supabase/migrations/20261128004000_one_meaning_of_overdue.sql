@@ -58,6 +58,12 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.overdue_as_of is 'The day that the marks of overdue bills are as of: the last one that the daily job has done.';
 
+create function public.overdue_day(p jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+    select jsonb_build_object('as_of', private.overdue_as_of())
+$$;
+comment on function public.overdue_day is 'The day that every figure of overdue bills is as of: {} -> {as_of or null}.';
+
 create function private.take_mark_away() returns trigger
 language plpgsql set search_path = '' as $$
 begin
