@@ -13,6 +13,7 @@ from services.owed_work import StepDone
 
 TEMPLATE: Final = "template"
 LANGUAGE: Final = "en"
+_BANK_PAYS: Final = "Your bank is paying it, so there is nothing to do."
 HEADLINES: Final[dict[OwedKind, str]] = {
     "bill_issued": "Electricity bill",
     "payment_reminder": "Payment reminder",
@@ -50,7 +51,9 @@ def day(value: date) -> str:
 
 
 def how_to_pay(bill: Bill) -> str:
-    """The link, or the reference for paying at the office."""
+    """The link, or the reference for paying at the office; nothing while the bank is paying."""
+    if bill.spared_because == "bank_debit":
+        return "nothing now: your bank is paying it"
     return bill.payment_url or f"at our office with the reference {bill.reference}"
 
 
@@ -82,7 +85,7 @@ class WriteMessage:
         bill = self.database.bill(bill.id)
         if reason := self.why_unsaid(bill=bill, kind=kind, facts=facts):
             return StepDone(f"nothing to write: {reason}", facts={"text": "", "reason": reason})
-        facts = {**facts, "today": self.today().isoformat()}
+        facts = self.with_today(facts)
         contact = self.database.customer_contact(bill.customer_id)
         message = self.writer.write(bill=bill, kind=kind, language=contact.language, facts=facts)
         text = f"{message.text}{self._other_bills(facts)}"
@@ -97,6 +100,10 @@ class WriteMessage:
             bill_id=bill.id, kind=kind, occasion=facts.get("occasion", ""), today=self.today()
         )
 
+    def with_today(self, facts: Mapping[str, str]) -> Mapping[str, str]:
+        """The facts, and the day on which the customer is told of them."""
+        return {**facts, "today": self.today().isoformat()}
+
     def by_now(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
         """The text that was written, or one of today's facts where those have changed since."""
         if facts.get("said_of", "") == self._said_of(bill) or not facts.get("text"):
@@ -106,7 +113,8 @@ class WriteMessage:
     def _said_of(self, bill: Bill) -> str:
         """What a text depends on that may change before it is sent."""
         past = is_past(bill, self.today())
-        return f"{bill.balance_minor} {bill.payment_url or ''} {'past' if past else 'before'}"
+        due = "past" if past else "before"
+        return f"{bill.balance_minor} {bill.payment_url or ''} {due} {bill.spared_because or ''}"
 
     def _other_bills(self, facts: Mapping[str, str]) -> str:
         """The bills of earlier months that were made together with this one."""
@@ -138,12 +146,14 @@ def _issued(bill: Bill, facts: Mapping[str, str]) -> str:
     )
     if bill.balance_minor <= 0:
         return f"{used} There is nothing to pay."
+    if bill.spared_because == "bank_debit":
+        return f"{used} {_BANK_PAYS}"
     paid = ""
     if bill.amount_paid_minor:
         left = bill.money(bill.balance_minor).display()
         paid = f" {bill.money(bill.amount_paid_minor).display()} is paid, {left} is left."
     please = f"Please pay{_by(bill)}."
-    if _is_late(bill, facts):
+    if is_late(bill, facts):
         please = f"It was due{_on(bill)}. Please pay now."
     return f"{used}{paid} {please}\n{_where(bill)}"
 
@@ -189,7 +199,9 @@ def _corrected(bill: Bill, correction: Correction, facts: Mapping[str, str]) -> 
 
 def _left(bill: Bill, facts: Mapping[str, str]) -> str:
     left = bill.money(bill.balance_minor).display()
-    by = f"; it was due{_on(bill)}" if _is_late(bill, facts) else _by(bill)
+    if bill.spared_because == "bank_debit":
+        return f"{left} of your electricity bill {bill.reference} is open. {_BANK_PAYS}"
+    by = f"; it was due{_on(bill)}" if is_late(bill, facts) else _by(bill)
     return f"{left} of your electricity bill {bill.reference} is left to pay{by}.\n{_where(bill)}"
 
 
@@ -206,7 +218,8 @@ def is_past(bill: Bill, today: date) -> bool:
     return bill.due_date is not None and bill.due_date < today
 
 
-def _is_late(bill: Bill, facts: Mapping[str, str]) -> bool:
+def is_late(bill: Bill, facts: Mapping[str, str]) -> bool:
+    """Whether a bill's due date is over on the day of the facts ("today")."""
     return "today" in facts and is_past(bill, date.fromisoformat(facts["today"]))
 
 

@@ -62,6 +62,7 @@ class SendMessage:
         if reason := self.writing.why_unsaid(bill=bill, kind=kind, facts=facts):
             return StepDone(f"nothing sent: {reason}", facts={"sent": "no"})
         text = self.writing.by_now(bill=bill, kind=kind, facts=facts)
+        facts = self.writing.with_today(facts)
         contact = self.database.customer_contact(bill.customer_id)
         outcomes = []
         for channel in self.channels:

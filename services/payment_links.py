@@ -66,9 +66,12 @@ class PaymentLinks:
 
 
 def is_payable(bill: Bill) -> bool:
-    """Whether a link may ask for an issued bill: not while its money went back, undecided."""
+    """Whether a link may ask for an issued bill.
+
+    Not while the customer's bank is paying it, or while its money went back, undecided.
+    """
     open_now = bill.status in _PAYABLE and bill.balance_minor > 0
-    return open_now and bill.spared_because != "money_returned"
+    return open_now and bill.spared_because is None
 
 
 @dataclass(frozen=True, slots=True)

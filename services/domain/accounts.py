@@ -38,6 +38,7 @@ FlagReason = Literal[
     "unknown_bill",
     "already_paid",
     "disputed",
+    "reference_repeated",
 ]
 ReturnKind = Literal["refund", "reversal", "dispute", "payout"]
 ReturnStatus = Literal["pending", "done", "failed", "undone"]

@@ -32,12 +32,30 @@ language sql stable set search_path = '' as $$
                    and (s.until is null or s.until > now()))
 $$;
 
+create index payment_returns_of_customer on public.payment_returns (customer_id) where status = 'pending';
+
+create function private.owes_nothing(p_customer_id uuid, p_currency text) returns boolean
+language sql stable set search_path = '' as $$
+    select coalesce(sum(o.open_minor), 0) <= 0 from public.open_items o
+    where o.customer_id = p_customer_id and o.book = 'account' and o.currency = p_currency
+$$;
+comment on function private.owes_nothing is 'Whether credit that lies open on an account covers all that is open on it.';
+
+create function private.awaits_return(p_customer_id uuid, p_currency text) returns boolean
+language sql stable set search_path = '' as $$
+    select exists (select 1 from public.payment_returns r where r.customer_id = p_customer_id and r.status = 'pending')
+       and private.owes_nothing(p_customer_id, p_currency)
+$$;
+comment on function private.awaits_return is
+    'Whether an account owes nothing while credit of it is about to go back: only when it has gone, something is owed.';
+
 create function private.is_dunned(b public.bills) returns boolean
 language sql stable set search_path = '' as $$
-    select b.status = 'issued' and b.amount_paid_minor < b.total_minor and not private.is_spared(b.id) and not private.in_plan(b.id)
+    select b.status = 'issued' and b.amount_paid_minor < b.total_minor and not private.is_spared(b.id)
+       and not private.in_plan(b.id) and not private.awaits_return(b.customer_id, b.currency)
 $$;
 comment on function private.is_dunned is
-    'Whether a customer may be pressed for a bill: something is open of it, it is in no plan that is kept, and not spared.';
+    'Whether a customer may be pressed for a bill: something is open of it, it is in no plan that is kept, not spared, and not covered by credit about to go back.';
 
 create function private.spared_at(p_bill_id uuid, p_at timestamptz) returns boolean
 language sql stable set search_path = '' as $$
@@ -75,6 +93,55 @@ create trigger not_overdue after insert on public.spared_bills
     referencing new table as new_rows for each statement execute function private.take_mark_away();
 create trigger not_overdue after insert on public.plan_bills
     referencing new table as new_rows for each statement execute function private.take_mark_away();
+
+create function private.owe_for_balance(p_bills uuid[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_owed constant jsonb := nullif(current_setting('billing.owed_on_balance', true), '')::jsonb;
+begin
+    if v_owed is null then
+        return;
+    end if;
+    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
+    select gen_random_uuid(), b, 'balance_changed', v_owed -> 'steps', v_owed ->> 'status',
+           case when v_owed ->> 'status' <> 'open' then now() end
+    from (select distinct b from unnest(p_bills) b order by b) x
+    -- Whoever is at it has looked at the old balance: their lease ends, and it is done again.
+    on conflict (bill_id, kind, occasion) do update
+    set steps = excluded.steps, status = excluded.status, finished_at = excluded.finished_at, attempts = 0,
+        next_attempt_at = now(), lease_owner = null, lease_until = null;
+end $$;
+comment on function private.owe_for_balance is
+    'The links of bills are to follow their balances, or whether they are spared, as set_owed said for this transaction.';
+
+create or replace function private.owe_on_balance() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    perform private.owe_for_balance(array(
+        select n.id from new_rows n join old_rows o on o.id = n.id
+        where n.amount_paid_minor <> o.amount_paid_minor or (n.status = 'void' and o.status <> 'void')));
+    return null;
+end $$;
+
+-- A link that stays open while a bank is paying invites to pay twice.
+create function private.owe_where_spared() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+    perform private.owe_for_balance(array(select bill_id from new_rows));
+    return null;
+end $$;
+create trigger owe_after_sparing after insert on public.spared_bills
+    referencing new table as new_rows for each statement execute function private.owe_where_spared();
+create trigger owe_after_release after update on public.spared_bills
+    referencing new table as new_rows for each statement execute function private.owe_where_spared();
+
+create function private.release_unanswered() returns void
+language sql set search_path = '' as $$
+    update public.spared_bills
+    set released_at = now(), released_by = current_setting('billing.actor'), released_because = 'No answer came in time.'
+    where until <= now() and released_at is null
+$$;
+comment on function private.release_unanswered is 'Bank debits that nobody answered are waited for no longer: the links of their bills open again.';
 
 create function private.release_spared(p_source text, p_because text) returns void
 language sql set search_path = '' as $$
@@ -125,23 +192,15 @@ create function public.collect_again(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
     v_bill public.bills;
-    v_owed constant jsonb := p #> '{owed,balance_changed}';
 begin
     perform private.set_actor(p);
+    perform private.set_owed(p);
     select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid for update;
     if not found then
         perform private.refuse('EB404', 'No such bill.');
     end if;
     update public.spared_bills set released_at = now(), released_by = p ->> 'actor', released_because = p ->> 'reason'
     where bill_id = v_bill.id and reason = 'money_returned' and released_at is null;
-    if found and v_owed is not null then
-        insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
-        values (gen_random_uuid(), v_bill.id, 'balance_changed', v_owed -> 'steps', v_owed ->> 'status',
-                case when v_owed ->> 'status' <> 'open' then now() end)
-        on conflict (bill_id, kind, occasion) do update
-        set steps = excluded.steps, status = excluded.status, finished_at = excluded.finished_at, attempts = 0,
-            next_attempt_at = now(), lease_owner = null, lease_until = null;
-    end if;
     return private.bill_json(v_bill.id);
 end $$;
 comment on function public.collect_again is
@@ -159,7 +218,7 @@ language sql set search_path = '' as $$
     on conflict (bill_id, kind, occasion) do nothing
 $$;
 
-create function private.pay_from_credit_of(p_bills uuid[], p jsonb) returns uuid[]
+create function private.pay_from_credit_of(p_bills uuid[]) returns uuid[]
 language plpgsql set search_path = '' as $$
 declare
     v_customers uuid[] := array(
@@ -171,7 +230,6 @@ declare
         order by 1);
 begin
     if v_customers <> '{}' then
-        perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
         perform private.lock_customers(v_customers);
         perform private.settle(v_customers);
     end if;
@@ -188,6 +246,8 @@ declare
 begin
     perform private.set_actor(jsonb_build_object('actor', coalesce(p ->> 'actor', 'system:reminders')));
     perform private.check_run(p -> 'run');
+    perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
+    perform private.release_unanswered();
     v_found := array(
         select b.id from public.bills b
         where b.status = 'issued' and b.amount_paid_minor < b.total_minor
@@ -195,7 +255,7 @@ begin
           and not exists (select 1 from public.outbox o where o.bill_id = b.id and o.kind = 'payment_reminder')
           and private.is_dunned(b)
         order by b.id limit (p ->> 'limit')::integer);
-    v_bills := private.pay_from_credit_of(v_found, p);
+    v_bills := private.pay_from_credit_of(v_found);
     perform private.owe_notices(v_bills, 'payment_reminder', p -> 'owed');
     perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
     return jsonb_build_object('count', cardinality(v_found));
@@ -211,13 +271,15 @@ declare
 begin
     perform private.set_actor(p);
     perform private.check_run(p -> 'run');
+    perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
+    perform private.release_unanswered();
     v_found := array(
         select b.id from public.bills b
         where b.status = 'issued' and b.amount_paid_minor < b.total_minor
           and b.due_date < (p ->> 'today')::date and b.overdue_since is null
           and private.is_dunned(b)
         order by b.id limit (p ->> 'limit')::integer);
-    v_bills := private.pay_from_credit_of(v_found, p);
+    v_bills := private.pay_from_credit_of(v_found);
     update public.bills set overdue_since = due_date + 1 where id = any (v_bills) and overdue_since is null;
     perform private.owe_notices(v_bills, 'overdue_notice', p -> 'owed');
     perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
@@ -239,6 +301,7 @@ language sql stable set search_path = '' as $$
                         and (s.until is null or s.until > now()) order by s.reason desc limit 1)
                     when 'bank_debit' then 'the customer''s bank is paying the bill'
                     else 'money of the bill went back, and nobody has said to collect it again' end
+            when x.pressing and private.owes_nothing(b.customer_id, b.currency) then 'credit on the account covers the bill'
             when x.kind = 'payment_reminder' and b.due_date < (p ->> 'today')::date
                 then 'its due date has passed, and the overdue notice follows'
             when x.kind in ('bill_issued', 'payment_reminder', 'overdue_notice') then coalesce((

@@ -243,3 +243,19 @@ def test_what_is_said_after_the_due_date_does_not_ask_to_pay_by_it() -> None:
         "payment_received", facts=PAID | late, **left
     )
     assert "Please pay by 27 Nov 2026" in text("bill_issued", facts={"today": "2026-11-27"})
+    due = whatsapp.parameters(bill(), "bill_issued", late)[3]
+    assert whatsapp.TEMPLATES["bill_issued"].body.count("due {{4}}") == 1
+    assert due == "since 27 Nov 2026"
+    corrected = FACTS["bill_corrected"] | late
+    assert whatsapp.parameters(bill(), "bill_corrected", corrected)[4] == "since 27 Nov 2026"
+    assert whatsapp.parameters(bill(), "overdue_notice", late)[3] == "27 Nov 2026"
+
+
+def test_what_a_bank_is_paying_nobody_is_asked_to_pay() -> None:
+    paying = {"spared_because": "bank_debit", "payment_url": None}
+    kinds: tuple[OwedKind, ...] = ("bill_issued", "payment_received", "bill_corrected")
+    for kind in kinds:
+        said = text(kind, **paying)
+        assert "Your bank is paying it, so there is nothing to do." in said
+        assert "Pay " not in said
+    assert whatsapp.parameters(bill(**paying), "bill_issued", {})[4].startswith("nothing now")

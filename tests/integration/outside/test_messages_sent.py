@@ -319,6 +319,32 @@ def test_of_a_bills_messages_the_latest_that_is_true_goes_out_after_an_outage(
     assert "the payment reminder overtook it" in first["steps"]["12"]["detail"]
 
 
+def test_thanks_wait_for_their_bills_message_and_waiting_is_no_attempt(
+    office: Office, outside: Outside
+) -> None:
+    with outside.whatsapp.away():
+        bill_id = billed(office)
+        pay = {"id": str(uuid4()), "bill_id": bill_id, "amount_minor": 100, "currency": "INR"}
+        pay |= {"method": "cash", "reference": "", "received_at": AGREED}
+        owed = office.utility.services.owed_steps.on_money()
+        pay |= {"received_on": "2026-01-01"}
+        office.database.record_payments(actor=ACTOR, payments=[pay], owed=owed)
+        office.later()
+    assert attempts(office, bill_id) == {"bill_issued": 2, "payment_received": 0}
+    # The bill's own pause is not over, the thanks are due.
+    office.utility.services.owed_steps.sweep()
+    assert sent_names(outside) == []
+    for _ in range(2):
+        office.later()
+    assert sent_names(outside) == ["electricity_bill_issued", "electricity_payment_received"]
+
+
+def attempts(office: Office, bill_id: str) -> dict[str, int]:
+    """How often each message of a bill was tried."""
+    work = office.database.owed_work_of(bill_id)
+    return {w["kind"]: w["attempts"] for w in work if w["kind"] != "balance_changed"}
+
+
 def test_after_an_outage_past_the_due_date_only_the_notice_goes_out(
     office: Office, outside: Outside
 ) -> None:

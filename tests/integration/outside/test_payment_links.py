@@ -166,6 +166,21 @@ def test_links_are_audited_and_never_change(bill: Bill, office: Office) -> None:
         office.sql("delete from public.payment_links")
 
 
+def test_a_bill_that_a_bank_is_paying_has_no_open_link(
+    office: Office, bill: Bill, links: Links
+) -> None:
+    assert office.links.bring_up_to_date(bill)
+    assert links.active
+    office.sql(
+        "insert into public.spared_bills (bill_id, reason, source, until)"
+        " values (%s, 'bank_debit', 'session cs_1', now() + interval '1 day')",
+        bill.id,
+    )
+    assert office.links.bring_up_to_date(office.database.bill(bill.id)) is None
+    assert links.active == []
+    assert office.database.bill(bill.id).payment_url is None
+
+
 def test_a_rest_that_stripe_takes_no_link_for_leaves_no_dead_link_on_the_bill(
     office: Office, bill: Bill, links: Links, outside: Outside
 ) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from services.auth import NotAllowed
 from services.cash_entries import InvalidEntry
-from services.domain.records import Bill
+from services.domain.records import Bill, OwedKind
+from services.messages import how_to_pay
+from services.payment_links import is_payable
 from tests.integration.payments import told
 from tests.integration.payments.office import Office, open_office
 from tests.integration.test_plans import mark_overdue
@@ -66,6 +68,10 @@ def test_a_debit_that_nobody_answers_is_waited_for_three_weeks_at_most(
         assert cursor.fetchone() == (timedelta(days=21),)
         connection.execute("update public.spared_bills set until = now()")
     assert overdue_after(office, bill)
+    with psycopg.connect(database) as connection:
+        cursor = connection.execute("select released_because from public.spared_bills")
+        assert cursor.fetchone() == ("No answer came in time.",)
+    assert is_payable(office.now(bill))
 
 
 @pytest.mark.parametrize("what", ["refund", "dispute"])
@@ -107,10 +113,7 @@ def test_a_dispute_that_is_won_leaves_nothing_to_decide(office: Office) -> None:
 def test_an_account_at_nothing_is_not_dunned_its_credit_pays(office: Office) -> None:
     bill = office.bill()
     database = office.utility.services.database
-    row: dict[str, Any] = {"id": str(uuid4()), "customer_id": bill.customer_id, "apply": "none"}
-    row |= {"amount_minor": TOTAL, "currency": "INR", "method": "cash", "reference": ""}
-    row |= {"received_at": office.utility.now, "received_on": office.utility.today}
-    database.record_payments(actor=ADMIN.user, payments=[row])
+    credit(office, bill)
     assert office.balance(bill.customer_id) == 0
     assert not overdue_after(office, bill)
     assert office.now(bill).status == "paid"
@@ -148,3 +151,77 @@ def test_what_falls_due_later_this_month_is_not_past_due(office: Office) -> None
     mark_overdue(utility)
     (total,) = utility.services.books.receivables(utility.today.replace(day=1)).totals
     assert (total.past_due_minor, total.not_due_minor) == (0, TOTAL)
+
+
+def owed_link(office: Office, bill: Bill) -> list[str]:
+    """When the bill's link was last to be looked at, by the outbox."""
+    owed = office.utility.services.database.owed_work_of(bill.id)
+    return [work["created_at"] for work in owed if work["kind"] == "balance_changed"]
+
+
+def test_no_link_invites_to_pay_twice_while_a_bank_is_paying(office: Office) -> None:
+    bill = office.bill()
+    assert is_payable(office.now(bill))
+    office.tell(told.completed(bill, "pi_1", payment_status="unpaid"))
+    assert not is_payable(office.now(bill))
+    assert owed_link(office, bill)
+    assert how_to_pay(office.now(bill)) == "nothing now: your bank is paying it"
+    failed = "checkout.session.async_payment_failed"
+    office.tell(told.event(failed, told.session(bill, "pi_1", payment_status="unpaid"), at=9))
+    assert is_payable(office.now(bill))
+
+
+def test_an_account_at_nothing_is_not_dunned_while_its_credit_is_going_back(
+    office: Office,
+) -> None:
+    bill = office.bill()
+    database = office.utility.services.database
+    office.tell(told.completed(bill, "pi_1"))
+    (paid,) = database.payments().items
+    desk = office.utility.services.account_desk
+    desk.leave_unapplied(entry_id=str(paid.entry_id), principal=ADMIN)
+    back: dict[str, Any] = {"id": str(uuid4()), "payment_id": paid.id, "kind": "refund"}
+    back |= {"method": "stripe", "reason": "asked for it", "status": "pending"}
+    back |= {"on_date": office.utility.today}
+    database.record_return(actor=ADMIN.user, row=back)
+    assert not overdue_after(office, bill)
+    assert why_unsaid(office, bill) == "credit on the account covers the bill"
+    ended: dict[str, Any] = {"status": "done", "on_date": office.utility.today.isoformat()}
+    database.end_return(actor=ADMIN.user, return_id=back["id"], **ended)
+    assert overdue_after(office, bill, timedelta(days=1))
+
+
+def test_what_is_true_of_a_bill_no_more_is_not_said(office: Office) -> None:
+    bill = office.bill()
+    database = office.utility.services.database
+    kinds: tuple[OwedKind, ...] = ("bill_issued", "payment_reminder", "overdue_notice")
+    corrected: tuple[OwedKind, ...] = ("payment_received", "bill_corrected")
+    assert [why_unsaid(office, bill, kind) for kind in kinds] == ["", "", ""]
+    pay = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": TOTAL, "currency": "INR"}
+    pay |= {"method": "cash", "reference": "", "received_at": office.utility.now}
+    pay |= {"received_on": office.utility.today}
+    database.record_payments(actor=ADMIN.user, payments=[pay])
+    unsaid = "the bill is paid by now"
+    assert [why_unsaid(office, bill, kind) for kind in kinds] == ["", unsaid, unsaid]
+    assert [why_unsaid(office, bill, kind) for kind in corrected] == ["", ""]
+    database.void_bill(actor=ADMIN.user, bill_id=bill.id, reason="a test")
+    unsaid = "the bill is void by now"
+    assert [why_unsaid(office, bill, kind) for kind in kinds] == [unsaid] * 3
+    assert [why_unsaid(office, bill, kind) for kind in corrected] == ["", unsaid]
+
+
+def why_unsaid(office: Office, bill: Bill, kind: OwedKind = "payment_reminder") -> str:
+    """Why a message of a bill is not sent today, or nothing."""
+    today = office.now(bill).due_date
+    assert today is not None
+    return office.utility.services.database.why_unsaid(
+        bill_id=bill.id, kind=kind, occasion="", today=today
+    )
+
+
+def credit(office: Office, bill: Bill) -> None:
+    """A payment of the bill's total that lies open on its account."""
+    row: dict[str, Any] = {"id": str(uuid4()), "customer_id": bill.customer_id, "apply": "none"}
+    row |= {"amount_minor": TOTAL, "currency": "INR", "method": "cash", "reference": ""}
+    row |= {"received_at": office.utility.now, "received_on": office.utility.today}
+    office.utility.services.database.record_payments(actor=ADMIN.user, payments=[row])
