@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from services.ai.check import AiCheck
 from services.ai.messages import AiMessageWriter
@@ -17,11 +19,17 @@ from services.messages import discord
 from services.messages.channels import Channel, OwnDiscord, OwnWhatsApp, SharedDiscord
 from services.messages.discord import Discord
 from services.messages.sending import KeepMessage, LogNotification, SendMessage
-from services.messages.templates import Message, MessageWriter, TemplateWriter, WriteMessage
+from services.messages.templates import (
+    Message,
+    MessageWriter,
+    TemplateWriter,
+    WriteMessage,
+)
 from services.messages.whatsapp import GRAPH_URL, WhatsApp
 from services.outbox.outbox import StepHandler
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.payment_links import CreateLink, LinkOnBill, PaymentLinks
+from services.quantities.period import local_date
 from services.settings import Settings
 
 IN_DEMO: Final = "Not configured: the demo sends nothing to anybody."
@@ -61,7 +69,9 @@ def open_outside(
     database = DatabaseService(transport)
     writer: MessageWriter = TemplateWriter(settings.utility_name)
     if settings.demo:
-        return Outside(step_handlers=kept_message_steps(database, writer, because=IN_DEMO))
+        return Outside(
+            step_handlers=kept_message_steps(settings, database, writer, because=IN_DEMO)
+        )
     lapses = Lapses()
     ai = open_ai(settings, transport, on_fault=lambda said: lapses.note(AiCheck.name, said))
     if ai is not None:
@@ -72,7 +82,7 @@ def open_outside(
             settings=settings, database=database, writer=writer, addresses=addresses, lapses=lapses
         )
         if settings.sends_messages
-        else kept_message_steps(database, writer, because=WITHOUT_CHANNEL)
+        else kept_message_steps(settings, database, writer, because=WITHOUT_CHANNEL)
     )
     checks = outside_checks(settings=settings, links=links, addresses=addresses)
     paying = {
@@ -107,18 +117,24 @@ def message_steps(
         OwnDiscord(client, at.check_webhook),
         WatchedChannel(OwnWhatsApp(whatsapp_client(settings, at)), WhatsAppCheck.name, kept),
     )
+    writing = WriteMessage(database, writer, _today_in(settings.timezone))
     return {
-        11: WriteMessage(database, writer),
-        12: SendMessage(database, channels),
+        11: writing,
+        12: SendMessage(database, channels, writing),
         13: LogNotification(database, channels),
     }
 
 
 def kept_message_steps(
-    database: DatabaseService, writer: MessageWriter, *, because: str
+    settings: Settings, database: DatabaseService, writer: MessageWriter, *, because: str
 ) -> dict[int, StepHandler]:
     """Steps 11 and 13 where nobody is written to: the log keeps the text and says why."""
-    return {11: WriteMessage(database, writer), 13: KeepMessage(because)}
+    writing = WriteMessage(database, writer, _today_in(settings.timezone))
+    return {11: writing, 13: KeepMessage(because)}
+
+
+def _today_in(zone: ZoneInfo) -> Callable[[], date]:
+    return lambda: local_date(datetime.now(UTC), zone)
 
 
 def payment_links(

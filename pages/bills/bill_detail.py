@@ -7,6 +7,7 @@ import streamlit as st
 from pages.bill_download import show_download
 from pages.bills.bill_card import show_bill
 from pages.bills.bill_payments import show_bill_payments
+from pages.bills.returned_bills import show_spared
 from pages.bills.stored_reading import show_stored_after
 from pages.corrections.correction_links import show_corrections
 from pages.drafts.draft_cards import offer_send_back
@@ -35,6 +36,7 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
         show_bill(bill)
     with right:
         _show_payment(bill)
+        show_spared(bill, principal)
         if bill.status != "void":
             _link_to_correction(bill)
         show_corrections(bill)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import BILL_STATUS, count, kwh, money, month, period, plain
+from pages.shared.format import BILL_STATUS, count, day, kwh, money, month, period, plain
 from pages.shared.session import require_role, services, today
 from services.identity.auth import Role
 from services.quantities.period import first_of_month
@@ -94,7 +94,9 @@ def show_list() -> None:
     found = services().database.bills(
         text=text, status=status, month=ends_in, page=chosen_page(key), page_size=PAGE_SIZE
     )
-    st.caption(count(found.total, "bill") if found.total else "No bill fits.")
+    said = count(found.total, "bill") if found.total else "No bill fits."
+    as_of = services().database.overdue_as_of() if status == "overdue" else None
+    st.caption(f"{said}, overdue as of {day(as_of)}" if found.total and as_of else said)
     with st.container(gap="xsmall"):
         for bill in found.items:
             show_row(bill)

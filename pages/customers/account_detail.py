@@ -62,6 +62,8 @@ def _show_head(account: Account) -> None:
         for label, minor in tiles:
             with st.container(border=True, gap=None):
                 st.metric(label, money(minor, currency))
+    if account.overdue_minor and (as_of := services().database.overdue_as_of()):
+        st.caption(f"Overdue as of {day(as_of)}.")
     st.page_link(
         RECORD_PAYMENT.script,
         label="**Record a payment**",

@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, money, plain
+from pages.shared.format import count, day, money, plain
 from pages.shared.money_format import METHOD_NAME
 from pages.shared.session import services
 from services.records.ledger import Book, EntryKind
@@ -68,6 +68,10 @@ def show_receivables(month: date, books: MonthBooks) -> None:
     if not found.totals:
         st.caption("Nothing was open at the end of this month.")
         return
+    st.caption(
+        f"Past due as of {day(found.as_of)}: bills due before that day, without those "
+        "in a plan that is kept, those a bank is paying, and those whose money went back."
+    )
     with st.grid("auto", min_column_width=320) as grid:
         for total in found.totals:
             with grid.cell():

@@ -114,20 +114,24 @@ def _asks_again(form: str) -> bool:
         return False
     with st.container(border=True):
         st.warning(
-            "A payment just like this one is there already. Is this another one?",
+            "A payment with this reference, or just like this one, is there already. "
+            "Is this another one?",
             icon=":material/content_copy:",
         )
         for payment_id in alike:
             one = services().database.payment(payment_id)
             amount = money(one.amount_minor, one.currency)
-            said = f"{amount}, {received(one.method, one.received_on, one.reference)}"
+            whose = one.account_no or "nobody known"
+            said = (
+                f"Account {whose}: {amount}, {received(one.method, one.received_on, one.reference)}"
+            )
             st.page_link(
                 PAYMENT.script,
                 label=plain(said),
                 icon=":material/payments:",
                 query_params={"id": one.id},
             )
-        return st.button("Yes, record it as well", key=f"confirm-{form}")
+        return st.button("Yes, book it all the same", key=f"confirm-{form}")
 
 
 def _said(receipt: Receipt) -> str:

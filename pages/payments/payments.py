@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.bills.returned_bills import show_returned_bills
 from pages.payments.payment_cards import show_flags, show_payments
 from pages.registry import RECORD_PAYMENT
 from pages.shared.components import search_and_status
@@ -30,5 +31,6 @@ st.title("Payments", anchor=False)
 show_done()
 if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
     st.switch_page(RECORD_PAYMENT.script)
+show_returned_bills()
 show_flags()
 show_payments(*search_and_status("Customer, account, bill or reference", STATUS_OF))

@@ -54,6 +54,7 @@ FLAG: Final[dict[FlagReason, str]] = {
     "unknown_bill": "Nobody knows which bill or account it is for.",
     "already_paid": "The bill it was for was paid already: perhaps somebody paid twice.",
     "disputed": "The payer disputes it with their bank.",
+    "reference_repeated": "Its reference is booked already: perhaps it was entered twice.",
 }
 _ENTRY: Final = {
     "bill": "Bill",

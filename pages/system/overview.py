@@ -7,22 +7,24 @@ import streamlit as st
 
 from pages.registry import BILLS, DRAFTS, FLAGGED_READINGS, JOBS, PAYMENTS
 from pages.shared.charts import billed_and_collected
-from pages.shared.format import count, money, month, plain
+from pages.shared.format import count, day, money, month, plain
 from pages.shared.session import now, require_role, scheduler, services, today
 from services.identity.auth import Role
 
 
-def show_currency(figures: dict[str, Any], *, several: bool) -> None:
+def show_currency(figures: dict[str, Any], *, several: bool, as_of: str | None) -> None:
     """The figures of one currency; nothing is ever added across currencies."""
     currency, this_month = figures["currency"], figures["months"][-1]
     if several:
         st.subheader(currency, anchor=False)
     name = month(date.fromisoformat(this_month["month"]))
+    late = count(figures["overdue_bills"], "bill")
+    overdue = f"{late} as of {day(date.fromisoformat(as_of))}" if as_of else late
     tiles = [
         (f"Billed in {name}", this_month["billed_minor"], count(this_month["bills"], "bill")),
         (f"Collected in {name}", this_month["collected_minor"], "net of what went back"),
         ("Outstanding", figures["outstanding_minor"], count(figures["outstanding_bills"], "bill")),
-        ("Overdue", figures["overdue_minor"], count(figures["overdue_bills"], "bill")),
+        ("Overdue", figures["overdue_minor"], overdue),
     ]
     with st.grid(4, min_column_width=150):
         for label, minor, caption in tiles:
@@ -44,6 +46,14 @@ def show_attention(figures: dict[str, Any]) -> None:
     wanted = [
         (figures["flagged"], "flagged reading", None, FLAGGED_READINGS.script, "flag", {}),
         (odd, "payment to look at", "payments to look at", payments, "payments", {}),
+        (
+            figures["bills_to_decide"],
+            "bill whose money went back",
+            "bills whose money went back",
+            payments,
+            "gavel",
+            {},
+        ),
         (overdue, "overdue bill", None, bills, "alarm", {"status": "Overdue"}),
         (figures["drafts"], "draft to issue", "drafts to issue", DRAFTS.script, "draft", {}),
         (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),
@@ -75,8 +85,9 @@ shown = [
     if of["outstanding_minor"] or any(m["bills"] or m["collected_minor"] for m in of["months"])
 ]
 show_attention(overview)
+as_of = overview["overdue_as_of"]
 for figures_of_currency in shown:
-    show_currency(figures_of_currency, several=len(shown) > 1)
+    show_currency(figures_of_currency, several=len(shown) > 1, as_of=as_of)
 if not shown:
     st.info(
         f"Nothing is billed yet. {plain(count(overview['meters'], 'active meter'))} "

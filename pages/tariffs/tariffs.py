@@ -10,8 +10,6 @@ from pages.shared.session import require_role, services, today
 from services.identity.auth import Role
 from services.records.tariffs import TariffSummary
 
-TARIFF_PAGE = TARIFF.script
-
 
 def versions_in_words(begins: tuple[date, ...], *, on: date) -> str:
     """Since when a tariff is in force, and what follows."""
@@ -28,7 +26,7 @@ def show_row(tariff: TariffSummary) -> None:
     """One tariff: its name, its versions, and how many meters are on it."""
     with st.container(border=True, gap="xxsmall"):
         st.page_link(
-            TARIFF_PAGE,
+            TARIFF.script,
             label=f"**{plain(tariff.name)}**",
             icon=":material/price_change:",
             query_params={"code": tariff.code},

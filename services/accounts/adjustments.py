@@ -99,6 +99,19 @@ class AccountDesk:
             actor=principal.user, customer_id=customer_id, owed=self.owed_steps.on_money()
         )
 
+    def collect_again(self, *, bill_id: str, reason: str, principal: Principal) -> None:
+        """Collect a bill although money of it went back: links and dunning go on.
+
+        Raises InvalidEntry without a reason, NotFound.
+        """
+        require(principal, Role.ADMIN)
+        self.database.collect_again(
+            actor=principal.user,
+            bill_id=bill_id,
+            reason=_given(reason),
+            owed=self.owed_steps.on_money(),
+        )
+
     def parts(
         self,
         *,

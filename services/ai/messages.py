@@ -74,6 +74,7 @@ class AiMessageWriter(Generic[Written_co]):
     ) -> Written_co:
         """AI's message, checked, or else the template's with a note on why."""
         try:
+            _refuse_what_ai_does_not_know(bill, kind, facts)
             worded = self.ai.write_message(
                 bill=bill, kind=kind, language=language, facts=facts, now=self.clock()
             )
@@ -82,6 +83,15 @@ class AiMessageWriter(Generic[Written_co]):
             note = " ".join(filter(None, (str(why), written.note)))
             return self.message(written.text, written.written_by, note)
         return self.message(worded.text, worded.written_by, "")
+
+
+def _refuse_what_ai_does_not_know(bill: Bill, kind: str, facts: Mapping[str, str]) -> None:
+    # The occasion as AI is told it has a due date that is yet to come.
+    late = bill.due_date and facts.get("today", "") > bill.due_date.isoformat()
+    if bill.spared_because == "bank_debit":
+        raise NoAiAnswer("AI not asked: the customer's bank is paying the bill.")
+    if late and kind != "overdue_notice" and bill.balance_minor > 0:
+        raise NoAiAnswer("AI not asked: the due date has passed.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,5 +37,6 @@ def _batch(context: JobContext) -> int:
             today=context.today,
             limit=BATCH,
             owed=services.owed_steps.plan_for_any("overdue_notice"),
+            balance_changed=services.owed_steps.plan_for_any("balance_changed"),
         )
     )

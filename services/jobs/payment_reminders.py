@@ -57,5 +57,6 @@ def _batch(context: JobContext) -> int:
             until=context.today + DAYS_AHEAD,
             limit=BATCH,
             owed=services.owed_steps.plan_for_any("payment_reminder"),
+            balance_changed=services.owed_steps.plan_for_any("balance_changed"),
         )
     )

@@ -14,7 +14,7 @@ from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown
 from services.messages.channels import NO_CHANNEL, Channel, Letter, NotSent
-from services.messages.templates import nothing_to_say
+from services.messages.templates import WriteMessage
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
 from services.records.messages import NotificationStatus
@@ -52,6 +52,7 @@ class SendMessage:
 
     database: DatabaseService
     channels: Sequence[Channel]
+    writing: WriteMessage
 
     def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
         """Send what is not sent yet.
@@ -60,14 +61,14 @@ class SendMessage:
         channel that there is for this customer refused.
         """
         bill = self.database.bill(bill.id)
-        if reason := nothing_to_say(bill=bill, kind=kind):
+        if reason := self.writing.why_unsaid(bill=bill, kind=kind, facts=facts):
             return StepDone(f"nothing sent: {reason}", facts={"sent": "no"})
+        text = self.writing.by_now(bill=bill, kind=kind, facts=facts)
+        facts = self.writing.with_today(facts)
         contact = self.database.customer_contact(bill.customer_id)
         outcomes = []
         for channel in self.channels:
-            letter = channel.prepare(
-                bill=bill, kind=kind, text=facts.get("text", ""), contact=contact, facts=facts
-            )
+            letter = channel.prepare(bill=bill, kind=kind, text=text, contact=contact, facts=facts)
             outcomes.append(self._send(channel, letter, bill, kind, facts.get("occasion", "")))
         return _summed_up(outcomes)
 

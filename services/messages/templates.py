@@ -1,6 +1,6 @@
 """What customers are told of a bill: templates in plain words, and who else may write them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Protocol
@@ -14,6 +14,7 @@ from services.records.outbox import TELLS_OF, OwedKind
 
 TEMPLATE: Final = "template"
 LANGUAGE: Final = "en"
+_BANK_PAYS: Final = "Your bank is paying it, so there is nothing to do."
 HEADLINES: Final[dict[OwedKind, str]] = {
     "bill_issued": "Electricity bill",
     "payment_reminder": "Payment reminder",
@@ -51,19 +52,10 @@ def day(value: date) -> str:
 
 
 def how_to_pay(bill: Bill) -> str:
-    """The link, or the reference for paying at the office."""
+    """The link, or the reference for paying at the office; nothing while the bank is paying."""
+    if bill.spared_because == "bank_debit":
+        return "nothing now: your bank is paying it"
     return bill.payment_url or f"at our office with the reference {bill.reference}"
-
-
-def nothing_to_say(*, bill: Bill, kind: OwedKind) -> str:
-    """Why a customer is told nothing on this occasion by now, or nothing."""
-    if kind == "payment_received":
-        return ""
-    if bill.status == "void":
-        return "the bill is void by now"
-    if kind in ("payment_reminder", "overdue_notice") and bill.balance_minor <= 0:
-        return "the bill is paid by now"
-    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +79,43 @@ class WriteMessage:
 
     database: DatabaseService
     writer: MessageWriter
+    today: Callable[[], date]
 
     def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
         """Write it in the customer's language; where there is nothing to say, an empty text."""
         bill = self.database.bill(bill.id)
-        if reason := nothing_to_say(bill=bill, kind=kind):
+        if reason := self.why_unsaid(bill=bill, kind=kind, facts=facts):
             return StepDone(f"nothing to write: {reason}", facts={"text": "", "reason": reason})
+        facts = self.with_today(facts)
         contact = self.database.customer_contact(bill.customer_id)
         message = self.writer.write(bill=bill, kind=kind, language=contact.language, facts=facts)
         text = f"{message.text}{self._other_bills(facts)}"
         by = "from a template" if message.written_by == TEMPLATE else f"by {message.written_by}"
         detail = f"written {by}" + (f" ({message.note})" if message.note else "")
-        return StepDone(detail, facts={"text": text, "written_by": message.written_by})
+        written = {"text": text, "written_by": message.written_by}
+        return StepDone(detail, facts=written | {"said_of": self._said_of(bill)})
+
+    def why_unsaid(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+        """Why a customer is told nothing on this occasion by now, or nothing."""
+        return self.database.why_unsaid(
+            bill_id=bill.id, kind=kind, occasion=facts.get("occasion", ""), today=self.today()
+        )
+
+    def with_today(self, facts: Mapping[str, str]) -> Mapping[str, str]:
+        """The facts, and the day on which the customer is told of them."""
+        return {**facts, "today": self.today().isoformat()}
+
+    def by_now(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+        """The text that was written, or one of today's facts where those have changed since."""
+        if facts.get("said_of", "") == self._said_of(bill) or not facts.get("text"):
+            return facts.get("text", "")
+        return self(bill=bill, kind=kind, facts=facts).facts["text"]
+
+    def _said_of(self, bill: Bill) -> str:
+        """What a text depends on that may change before it is sent."""
+        past = is_past(bill, self.today())
+        due = "past" if past else "before"
+        return f"{bill.balance_minor} {bill.payment_url or ''} {due} {bill.spared_because or ''}"
 
     def _other_bills(self, facts: Mapping[str, str]) -> str:
         """The bills of earlier months that were made together with this one."""
@@ -114,14 +131,15 @@ class WriteMessage:
 
 def _text(bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
     if kind == "payment_received":
-        return _thanks(bill, Received.of(facts))
+        return _thanks(bill, Received.of(facts), facts)
     if kind == "bill_corrected":
-        return _corrected(bill, Correction.of(facts))
-    writers = {"bill_issued": _issued, "payment_reminder": _reminder, "overdue_notice": _overdue}
-    return writers[kind](bill)
+        return _corrected(bill, Correction.of(facts), facts)
+    if kind == "bill_issued":
+        return _issued(bill, facts)
+    return _reminder(bill) if kind == "payment_reminder" else _overdue(bill)
 
 
-def _issued(bill: Bill) -> str:
+def _issued(bill: Bill, facts: Mapping[str, str]) -> str:
     used = (
         f"Your electricity bill {bill.reference} is ready. From {day(bill.period_start)} to "
         f"{day(bill.period_end)} you used {format_kwh(bill.consumption_wh)} kWh. "
@@ -129,11 +147,16 @@ def _issued(bill: Bill) -> str:
     )
     if bill.balance_minor <= 0:
         return f"{used} There is nothing to pay."
+    if bill.spared_because == "bank_debit":
+        return f"{used} {_BANK_PAYS}"
     paid = ""
     if bill.amount_paid_minor:
         left = bill.money(bill.balance_minor).display()
         paid = f" {bill.money(bill.amount_paid_minor).display()} is paid, {left} is left."
-    return f"{used}{paid} Please pay{_by(bill)}.\n{_where(bill)}"
+    please = f"Please pay{_by(bill)}."
+    if is_late(bill, facts):
+        please = f"It was due{_on(bill)}. Please pay now."
+    return f"{used}{paid} {please}\n{_where(bill)}"
 
 
 def _reminder(bill: Bill) -> str:
@@ -153,7 +176,7 @@ def _overdue(bill: Bill) -> str:
     )
 
 
-def _thanks(bill: Bill, received: Received) -> str:
+def _thanks(bill: Bill, received: Received, facts: Mapping[str, str]) -> str:
     thanks = (
         f"Thank you: we have received your payment of {received.amount.display()} "
         f"on {day(received.on)}."
@@ -162,29 +185,43 @@ def _thanks(bill: Bill, received: Received) -> str:
         return f"{thanks} Your electricity bill {bill.reference} is void: the money stays with you."
     if bill.balance_minor <= 0:
         return f"{thanks} Your electricity bill {bill.reference} is paid."
-    return f"{thanks} {_left(bill)}"
+    return f"{thanks} {_left(bill, facts)}"
 
 
-def _corrected(bill: Bill, correction: Correction) -> str:
+def _corrected(bill: Bill, correction: Correction, facts: Mapping[str, str]) -> str:
     said = (
         f"We have corrected your electricity bills. {correction.voided} no longer holds; instead: "
         f"{correction.issued}. Together that is {correction.in_words}. What you have paid still "
         "counts."
     )
-    left = _left(bill) if bill.balance_minor > 0 else "There is nothing to pay."
+    left = _left(bill, facts) if bill.balance_minor > 0 else "There is nothing to pay."
     return f"{said} {left}"
 
 
-def _left(bill: Bill) -> str:
+def _left(bill: Bill, facts: Mapping[str, str]) -> str:
     left = bill.money(bill.balance_minor).display()
-    return (
-        f"{left} of your electricity bill {bill.reference} is left to pay{_by(bill)}."
-        f"\n{_where(bill)}"
-    )
+    if bill.spared_because == "bank_debit":
+        return f"{left} of your electricity bill {bill.reference} is open. {_BANK_PAYS}"
+    by = f"; it was due{_on(bill)}" if is_late(bill, facts) else _by(bill)
+    return f"{left} of your electricity bill {bill.reference} is left to pay{by}.\n{_where(bill)}"
 
 
 def _by(bill: Bill) -> str:
     return f" by {day(bill.due_date)}" if bill.due_date else ""
+
+
+def _on(bill: Bill) -> str:
+    return f" on {day(bill.due_date)}" if bill.due_date else ""
+
+
+def is_past(bill: Bill, today: date) -> bool:
+    """Whether a bill's due date is over."""
+    return bill.due_date is not None and bill.due_date < today
+
+
+def is_late(bill: Bill, facts: Mapping[str, str]) -> bool:
+    """Whether a bill's due date is over on the day of the facts ("today")."""
+    return "today" in facts and is_past(bill, date.fromisoformat(facts["today"]))
 
 
 def _where(bill: Bill) -> str:

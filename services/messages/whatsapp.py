@@ -22,7 +22,7 @@ from services.integrations.http import (
     post_json,
 )
 from services.messages.facts import NO_FACTS, Correction, Received
-from services.messages.templates import day, how_to_pay
+from services.messages.templates import day, how_to_pay, is_late
 from services.records.bills import Bill
 from services.records.outbox import TELLS_OF, OwedKind
 
@@ -160,7 +160,7 @@ def masked(number: str) -> str:
 def parameters(bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS) -> tuple[str, ...]:
     """What fills the template of a kind, in its order."""
     left = bill.money(max(bill.balance_minor, 0)).display()
-    due = day(bill.due_date) if bill.due_date else "on receipt"
+    due = _due(bill, kind, facts)
     how = how_to_pay(bill) if bill.balance_minor > 0 else "nothing now"
     if kind == "payment_received":
         paid = Received.of(facts)
@@ -172,6 +172,14 @@ def parameters(bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS) 
     others = len(facts.get(TELLS_OF, "").split())
     also = f" (and {others} earlier bill{'' if others == 1 else 's'})" if others else ""
     return (f"{bill.reference}{also}", period, left, due, how)
+
+
+def _due(bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+    if bill.due_date is None:
+        return "on receipt"
+    # The notice's own words already say that the day is past.
+    late = kind != "overdue_notice" and bill.balance_minor > 0 and is_late(bill, facts)
+    return f"since {day(bill.due_date)}" if late else day(bill.due_date)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -27,17 +27,19 @@ from services.records.ledger import Account, Allocation, Book, Payment
 
 Json = dict[str, Any]
 
-TWICE_WITHIN = timedelta(days=2)
 AT_MOST_FOUND = 8
 _BILL_NUMBER: Final = re.compile(r"INV[-\s]*0*([0-9]{1,15})", re.IGNORECASE)
 _INSTEAD: Final = "To give money back, refund or reverse the payment it came with."
 
 
 class LooksLikeTwice(Exception):
-    """A payment just like this one was entered already; `alike` has it. It may be meant."""
+    """A payment with this reference, or just like this one, is there already: `alike`.
+
+    It may be meant: then it is `confirmed`.
+    """
 
     def __init__(self, alike: tuple[Payment, ...]) -> None:
-        super().__init__("A payment just like this one is there already.")
+        super().__init__("A payment like this one is there already.")
         self.alike = alike
 
 
@@ -196,13 +198,16 @@ class CashDesk:
 
     def _take(self, row: Json, principal: Principal, *, confirmed: bool) -> Receipt:
         stored = self._stored(row)
-        if stored is None and not confirmed:
-            self._refuse_twice(row)
         new = 0
         if stored is None:
-            new = self.database.record_payments(
-                actor=principal.user, payments=[row], owed=self.owed_steps.on_money()
+            new, alike = self.database.record_desk_payment(
+                actor=principal.user,
+                payment=row,
+                confirmed=confirmed,
+                owed=self.owed_steps.on_money(),
             )
+            if alike:
+                raise LooksLikeTwice(alike)
             stored = self._stored(row)
         if stored is None:
             raise NotFound("EB404", "No such payment.")
@@ -223,20 +228,6 @@ class CashDesk:
                 f"This form has recorded a payment of {amount} already. Look at that one first."
             )
         return payment
-
-    def _refuse_twice(self, row: Mapping[str, Any]) -> None:
-        on = date.fromisoformat(row["received_on"])
-        alike = self.database.payments_alike(
-            customer_id=row["customer_id"],
-            amount_minor=row["amount_minor"],
-            method=row["method"],
-            reference=row["reference"],
-            between=(on - TWICE_WITHIN, on + TWICE_WITHIN),
-        )
-        # A second click may find what the first has just stored: that is this very payment.
-        others = tuple(payment for payment in alike if payment.id != row["id"])
-        if others:
-            raise LooksLikeTwice(others)
 
 
 def _noon(day: date, zone: ZoneInfo) -> datetime:

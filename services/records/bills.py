@@ -12,6 +12,7 @@ from services.records.base import Record
 from services.records.readings import IntervalDay, Read, ReadBetween, Register
 
 BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
+SparedBecause = Literal["bank_debit", "money_returned"]
 
 
 def invoice_reference(number: int) -> str:
@@ -62,6 +63,8 @@ class Bill(Record):
     replaced_by_id: str | None = None
     # Why a person was to look at it before its issue (services/metering/bill_periods.py).
     held_because: str | None = None
+    # Why nobody is pressed for it now: the bank is paying it, or its money went back.
+    spared_because: SparedBecause | None = None
 
     @field_validator("lines", mode="before")
     @classmethod

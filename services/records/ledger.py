@@ -38,6 +38,7 @@ FlagReason = Literal[
     "unknown_bill",
     "already_paid",
     "disputed",
+    "reference_repeated",
 ]
 ReturnKind = Literal["refund", "reversal", "dispute", "payout"]
 ReturnStatus = Literal["pending", "done", "failed", "undone"]
@@ -111,6 +112,18 @@ class Allocation(Amounts):
     debit_kind: EntryKind
     bill_id: str | None
     bill_number: int | None
+
+
+class ReturnedBill(Amounts):
+    """A bill opened again by money that went back: is it collected again?"""
+
+    bill_id: str
+    bill_number: int
+    account_no: str
+    customer_name: str
+    open_minor: int
+    detail: str
+    since: datetime
 
 
 class Payment(Amounts):

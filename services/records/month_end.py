@@ -92,5 +92,7 @@ class AgedCustomer(Aged):
 class Receivables(Record):
     """Open items at a month's end: all of them by currency, and some customers."""
 
+    # The day that "past due" is as of: the month's last, or of one that goes on the last marking.
+    as_of: date
     totals: tuple[AgedTotal, ...]
     customers: tuple[AgedCustomer, ...]

@@ -140,194 +140,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.refuse(p_code text, p_message text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse(p_code text, p_message text) TO service_role;
 
-CREATE FUNCTION private.set_actor(p jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if coalesce(p ->> 'actor', '') = '' then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    perform set_config('billing.actor', p ->> 'actor', true);
-end $$;
-
-COMMENT ON FUNCTION private.set_actor(p jsonb) IS 'Says who makes the changes of this transaction; the audit triggers read it.';
-
-REVOKE ALL ON FUNCTION private.set_actor(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.set_actor(p jsonb) TO service_role;
-
-CREATE FUNCTION private.keep_rows(p_table regclass) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    execute format(
-        'create trigger refuse_delete before delete on %s
-         for each row execute function private.refuse_delete()', p_table);
-    execute format(
-        'create trigger refuse_truncate before truncate on %s
-         for each statement execute function private.refuse_delete()', p_table);
-end $$;
-
-REVOKE ALL ON FUNCTION private.keep_rows(p_table regclass) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_rows(p_table regclass) TO service_role;
-
-CREATE FUNCTION private.audit_reopened_work() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    insert into public.audit_log (actor, action, table_name, row_id, before, after)
-    values (v_actor, 'update', tg_table_name, new.id::text,
-            jsonb_build_object('status', old.status, 'steps', old.steps),
-            jsonb_build_object('status', new.status, 'steps', new.steps));
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.audit_reopened_work() IS 'Of the outbox only this is audited: a person takes finished work up again.';
-
-REVOKE ALL ON FUNCTION private.audit_reopened_work() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit_reopened_work() TO service_role;
-
-CREATE FUNCTION private.audit_table(p_table regclass) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    execute format(
-        'create trigger audit_insert after insert on %s
-         referencing new table as new_rows
-         for each statement execute function private.audit()', p_table);
-    execute format(
-        'create trigger audit_update after update on %s
-         referencing old table as old_rows new table as new_rows
-         for each statement execute function private.audit()', p_table);
-end $$;
-
-REVOKE ALL ON FUNCTION private.audit_table(p_table regclass) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit_table(p_table regclass) TO service_role;
-
-CREATE FUNCTION private.refuse_audit_by_hand() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- 1 is this trigger; an audit trigger's insert comes from inside another one.
-    if pg_trigger_depth() < 2 then
-        raise exception using errcode = '42501', message = 'The audit trail is written by its triggers alone.';
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.refuse_audit_by_hand() IS 'Holds for the owner of the tables too.';
-
-REVOKE ALL ON FUNCTION private.refuse_audit_by_hand() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_audit_by_hand() TO service_role;
-
-CREATE FUNCTION private.refuse_delete() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    raise exception using errcode = 'EB005',
-        message = format('Rows of %s are never deleted: a correction is a new row.', tg_table_name);
-end $$;
-
-REVOKE ALL ON FUNCTION private.refuse_delete() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_delete() TO service_role;
-
-CREATE FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_object_agg(n.key, n.value), '{}'::jsonb)
-    from jsonb_each(p_new) n
-    where p_old -> n.key is distinct from n.value
-$$;
-
-REVOKE ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) TO service_role;
-
-CREATE FUNCTION private.never_changed(p_table regclass) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.keep_rows(p_table);
-    execute format('create trigger refuse_update before update on %s for each row execute function private.refuse_change()', p_table);
-end $$;
-
-REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
-
-CREATE FUNCTION private.audit() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    SET enable_nestloop TO 'off'
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null and exists (select 1 from new_rows) then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    if tg_op = 'INSERT' then
-        insert into public.audit_log (actor, action, table_name, row_id, after)
-        select v_actor, 'insert', tg_table_name, n.id::text, to_jsonb(n) - 'lines'
-        from new_rows n;
-    else
-        insert into public.audit_log (actor, action, table_name, row_id, before, after)
-        select v_actor, 'update', tg_table_name, r.id::text,
-               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
-        from (select n.id, to_jsonb(o) as o, to_jsonb(n) as n
-              from new_rows n join old_rows o on o.id = n.id
-              where o is distinct from n
-              offset 0) r;
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables: one insert a statement, so that bulk writes stay fast.';
-
-REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit() TO service_role;
-
-CREATE FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('errors', coalesce(p_errors, '[]'), 'added', p_added, 'changed', p_changed,
-                              'unchanged', p_unchanged)
-$$;
-
-REVOKE ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) TO service_role;
-
-CREATE FUNCTION private.identifier_key(p_identifier text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $_$
-    select case when k.key = '' and p_identifier <> '' then '0' else k.key end
-    from (select ltrim(regexp_replace(upper(regexp_replace(normalize(p_identifier, NFKC), '\s', '', 'g')),
-                                      '^([0-9]+)\.0+$', '\1'), '0') as key) k
-$_$;
-
-COMMENT ON FUNCTION private.identifier_key(p_identifier text) IS 'What two identifiers have in common that differ only by what a spreadsheet or a hurried hand changes: leading zeros, case, spaces, wide letters, a .0 at the end.';
-
-REVOKE ALL ON FUNCTION private.identifier_key(p_identifier text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.identifier_key(p_identifier text) TO service_role;
-
 CREATE FUNCTION public.identifier_keys(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -368,6 +180,194 @@ COMMENT ON FUNCTION public.identifier_keys(p jsonb) IS 'Of each identifier its k
 
 REVOKE ALL ON FUNCTION public.identifier_keys(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.identifier_keys(p jsonb) TO service_role;
+
+CREATE FUNCTION private.keep_rows(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    execute format(
+        'create trigger refuse_delete before delete on %s
+         for each row execute function private.refuse_delete()', p_table);
+    execute format(
+        'create trigger refuse_truncate before truncate on %s
+         for each statement execute function private.refuse_delete()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.keep_rows(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_rows(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.set_actor(p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if coalesce(p ->> 'actor', '') = '' then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    perform set_config('billing.actor', p ->> 'actor', true);
+end $$;
+
+COMMENT ON FUNCTION private.set_actor(p jsonb) IS 'Says who makes the changes of this transaction; the audit triggers read it.';
+
+REVOKE ALL ON FUNCTION private.set_actor(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.set_actor(p jsonb) TO service_role;
+
+CREATE FUNCTION private.audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null and exists (select 1 from new_rows) then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if tg_op = 'INSERT' then
+        insert into public.audit_log (actor, action, table_name, row_id, after)
+        select v_actor, 'insert', tg_table_name, n.id::text, to_jsonb(n) - 'lines'
+        from new_rows n;
+    else
+        insert into public.audit_log (actor, action, table_name, row_id, before, after)
+        select v_actor, 'update', tg_table_name, r.id::text,
+               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
+        from (select n.id, to_jsonb(o) as o, to_jsonb(n) as n
+              from new_rows n join old_rows o on o.id = n.id
+              where o is distinct from n
+              offset 0) r;
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables: one insert a statement, so that bulk writes stay fast.';
+
+REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit() TO service_role;
+
+CREATE FUNCTION private.audit_reopened_work() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    insert into public.audit_log (actor, action, table_name, row_id, before, after)
+    values (v_actor, 'update', tg_table_name, new.id::text,
+            jsonb_build_object('status', old.status, 'steps', old.steps),
+            jsonb_build_object('status', new.status, 'steps', new.steps));
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit_reopened_work() IS 'Of the outbox only this is audited: a person takes finished work up again.';
+
+REVOKE ALL ON FUNCTION private.audit_reopened_work() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_reopened_work() TO service_role;
+
+CREATE FUNCTION private.refuse_audit_by_hand() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- 1 is this trigger; an audit trigger's insert comes from inside another one.
+    if pg_trigger_depth() < 2 then
+        raise exception using errcode = '42501', message = 'The audit trail is written by its triggers alone.';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.refuse_audit_by_hand() IS 'Holds for the owner of the tables too.';
+
+REVOKE ALL ON FUNCTION private.refuse_audit_by_hand() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_audit_by_hand() TO service_role;
+
+CREATE FUNCTION private.identifier_key(p_identifier text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $_$
+    select case when k.key = '' and p_identifier <> '' then '0' else k.key end
+    from (select ltrim(regexp_replace(upper(regexp_replace(normalize(p_identifier, NFKC), '\s', '', 'g')),
+                                      '^([0-9]+)\.0+$', '\1'), '0') as key) k
+$_$;
+
+COMMENT ON FUNCTION private.identifier_key(p_identifier text) IS 'What two identifiers have in common that differ only by what a spreadsheet or a hurried hand changes: leading zeros, case, spaces, wide letters, a .0 at the end.';
+
+REVOKE ALL ON FUNCTION private.identifier_key(p_identifier text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.identifier_key(p_identifier text) TO service_role;
+
+CREATE FUNCTION private.audit_table(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    execute format(
+        'create trigger audit_insert after insert on %s
+         referencing new table as new_rows
+         for each statement execute function private.audit()', p_table);
+    execute format(
+        'create trigger audit_update after update on %s
+         referencing old table as old_rows new table as new_rows
+         for each statement execute function private.audit()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.audit_table(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_table(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.never_changed(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.keep_rows(p_table);
+    execute format('create trigger refuse_update before update on %s for each row execute function private.refuse_change()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('errors', coalesce(p_errors, '[]'), 'added', p_added, 'changed', p_changed,
+                              'unchanged', p_unchanged)
+$$;
+
+REVOKE ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) TO service_role;
+
+CREATE FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(n.key, n.value), '{}'::jsonb)
+    from jsonb_each(p_new) n
+    where p_old -> n.key is distinct from n.value
+$$;
+
+REVOKE ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) TO service_role;
+
+CREATE FUNCTION private.refuse_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = 'EB005',
+        message = format('Rows of %s are never deleted: a correction is a new row.', tg_table_name);
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_delete() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_delete() TO service_role;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 

@@ -113,6 +113,97 @@ end $$;
 REVOKE ALL ON FUNCTION private.refuse_tariff_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse_tariff_change() TO service_role;
 
+CREATE FUNCTION private.lock_tariffs(p_codes text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- By name, for there may be no row yet; in one order, so that two never wait for each other.
+    perform pg_advisory_xact_lock(k.key)
+    from (select distinct hashtextextended('tariff ' || c.code, 0) as key from unnest(p_codes) c(code) order by 1) k;
+    -- Waits for bills that are just being stored with these versions, and lets later ones wait.
+    perform 1 from public.tariff_versions v join public.tariffs t on t.id = v.tariff_id
+    where t.code = any (p_codes) order by v.id for update of v;
+end $$;
+
+COMMENT ON FUNCTION private.lock_tariffs(p_codes text[]) IS 'One publication of a tariff at a time, and none beside a bill of it.';
+
+REVOKE ALL ON FUNCTION private.lock_tariffs(p_codes text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lock_tariffs(p_codes text[]) TO service_role;
+
+CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select v.* from public.tariff_versions v
+    where v.tariff_id = p_tariff_id and not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
+$$;
+
+COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions of a tariff without those that were corrected.';
+
+REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
+
+CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1
+        from new_rows b
+        join public.tariff_versions used on used.id = b.tariff_version_id
+        join public.tariff_versions v on v.tariff_id = used.tariff_id and v.id <> used.id
+            and v.effective_from >= used.effective_from and v.effective_from < b.period_end
+        where not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
+          and (v.effective_from <= b.period_start or v.id <> all (b.priced_by))
+    ) or exists (
+        select 1
+        from new_rows b
+        join public.tariff_versions used on used.id = b.tariff_version_id
+        join public.meters m on m.id = b.meter_id
+        -- One made anew for a void bill keeps that one's tariff.
+        where b.replaces_id is null and m.tariff_id <> used.tariff_id
+    ) then
+        raise exception using errcode = 'EB001',
+            message = 'A new version of the tariff came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_replaced_version() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_replaced_version() TO service_role;
+
+CREATE FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) RETURNS TABLE(field text, message text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case when t.currency <> p_currency then 'currency' else 'effective_from' end,
+           case
+           when t.currency <> p_currency then format(
+               'Tariff %s is in %s; its currency cannot change.', p_code, t.currency)
+           when v.id is not null then format(
+               'Tariff %s already has another version from %s; a version never changes: give the new one a later date.',
+               p_code, p_from)
+           else format(
+               'Tariff %s is billed up to %s (meter %s): a new version must begin on that day or later.',
+               p_code, to_char(b.period_end, 'FMDD Mon YYYY'), m.serial)
+           end
+    from public.tariffs t
+    left join private.versions_in_force(t.id) v on v.effective_from = p_from
+    left join public.bills b on b.id = private.last_bill_with(t.id)
+    left join public.meters m on m.id = b.meter_id
+    where t.code = p_code
+      and (t.currency <> p_currency
+           or v.definition <> p_definition
+           or (v.id is null and b.period_end > p_from))
+$$;
+
+COMMENT ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) IS 'Why a version of a tariff may not be added: no row where it may. The version that is there already is no reason.';
+
+REVOKE ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) TO service_role;
+
 CREATE FUNCTION public.publish_tariff(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -142,19 +233,6 @@ COMMENT ON FUNCTION public.publish_tariff(p jsonb) IS 'Adds a version of a tarif
 
 REVOKE ALL ON FUNCTION public.publish_tariff(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.publish_tariff(p jsonb) TO service_role;
-
-CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select v.* from public.tariff_versions v
-    where v.tariff_id = p_tariff_id and not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
-$$;
-
-COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions of a tariff without those that were corrected.';
-
-REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
 
 CREATE FUNCTION public.import_tariffs(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -192,84 +270,6 @@ COMMENT ON FUNCTION public.import_tariffs(p jsonb) IS 'Adds tariff versions: {ac
 
 REVOKE ALL ON FUNCTION public.import_tariffs(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_tariffs(p jsonb) TO service_role;
-
-CREATE FUNCTION private.lock_tariffs(p_codes text[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- By name, for there may be no row yet; in one order, so that two never wait for each other.
-    perform pg_advisory_xact_lock(k.key)
-    from (select distinct hashtextextended('tariff ' || c.code, 0) as key from unnest(p_codes) c(code) order by 1) k;
-    -- Waits for bills that are just being stored with these versions, and lets later ones wait.
-    perform 1 from public.tariff_versions v join public.tariffs t on t.id = v.tariff_id
-    where t.code = any (p_codes) order by v.id for update of v;
-end $$;
-
-COMMENT ON FUNCTION private.lock_tariffs(p_codes text[]) IS 'One publication of a tariff at a time, and none beside a bill of it.';
-
-REVOKE ALL ON FUNCTION private.lock_tariffs(p_codes text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.lock_tariffs(p_codes text[]) TO service_role;
-
-CREATE FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) RETURNS TABLE(field text, message text)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case when t.currency <> p_currency then 'currency' else 'effective_from' end,
-           case
-           when t.currency <> p_currency then format(
-               'Tariff %s is in %s; its currency cannot change.', p_code, t.currency)
-           when v.id is not null then format(
-               'Tariff %s already has another version from %s; a version never changes: give the new one a later date.',
-               p_code, p_from)
-           else format(
-               'Tariff %s is billed up to %s (meter %s): a new version must begin on that day or later.',
-               p_code, to_char(b.period_end, 'FMDD Mon YYYY'), m.serial)
-           end
-    from public.tariffs t
-    left join private.versions_in_force(t.id) v on v.effective_from = p_from
-    left join public.bills b on b.id = private.last_bill_with(t.id)
-    left join public.meters m on m.id = b.meter_id
-    where t.code = p_code
-      and (t.currency <> p_currency
-           or v.definition <> p_definition
-           or (v.id is null and b.period_end > p_from))
-$$;
-
-COMMENT ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) IS 'Why a version of a tariff may not be added: no row where it may. The version that is there already is no reason.';
-
-REVOKE ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) TO service_role;
-
-CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (
-        select 1
-        from new_rows b
-        join public.tariff_versions used on used.id = b.tariff_version_id
-        join public.tariff_versions v on v.tariff_id = used.tariff_id and v.id <> used.id
-            and v.effective_from >= used.effective_from and v.effective_from < b.period_end
-        where not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
-          and (v.effective_from <= b.period_start or v.id <> all (b.priced_by))
-    ) or exists (
-        select 1
-        from new_rows b
-        join public.tariff_versions used on used.id = b.tariff_version_id
-        join public.meters m on m.id = b.meter_id
-        -- One made anew for a void bill keeps that one's tariff.
-        where b.replaces_id is null and m.tariff_id <> used.tariff_id
-    ) then
-        raise exception using errcode = 'EB001',
-            message = 'A new version of the tariff came between: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.refuse_replaced_version() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_replaced_version() TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.tariffs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

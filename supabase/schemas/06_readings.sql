@@ -142,6 +142,26 @@ COMMENT ON FUNCTION public.keep_idempotency_key(p jsonb) IS 'Binds a key to the 
 REVOKE ALL ON FUNCTION public.keep_idempotency_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_idempotency_key(p jsonb) TO service_role;
 
+CREATE FUNCTION private.insert_reading(p_reading jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.readings (
+        id, meter_id, read_at, read_on, register_wh, source, status, is_opening, submitted_by, validation,
+        supersedes_id, decided_by, decided_at, decision_reason, registers, rolled_over)
+    select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.source, r.status,
+           coalesce(r.is_opening, false), r.submitted_by, coalesce(r.validation, '{}'),
+           r.supersedes_id, r.decided_by, r.decided_at, r.decision_reason, coalesce(r.registers, '{}'),
+           coalesce(r.rolled_over, false)
+    from jsonb_to_record(p_reading) as r(
+        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
+        status text, is_opening boolean, submitted_by text, validation jsonb, supersedes_id uuid,
+        decided_by text, decided_at timestamptz, decision_reason text, registers jsonb, rolled_over boolean)
+$$;
+
+REVOKE ALL ON FUNCTION private.insert_reading(p_reading jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.insert_reading(p_reading jsonb) TO service_role;
+
 CREATE FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -333,26 +353,6 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.guard_reading() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_reading() TO service_role;
-
-CREATE FUNCTION private.insert_reading(p_reading jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.readings (
-        id, meter_id, read_at, read_on, register_wh, source, status, is_opening, submitted_by, validation,
-        supersedes_id, decided_by, decided_at, decision_reason, registers, rolled_over)
-    select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.source, r.status,
-           coalesce(r.is_opening, false), r.submitted_by, coalesce(r.validation, '{}'),
-           r.supersedes_id, r.decided_by, r.decided_at, r.decision_reason, coalesce(r.registers, '{}'),
-           coalesce(r.rolled_over, false)
-    from jsonb_to_record(p_reading) as r(
-        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
-        status text, is_opening boolean, submitted_by text, validation jsonb, supersedes_id uuid,
-        decided_by text, decided_at timestamptz, decision_reason text, registers jsonb, rolled_over boolean)
-$$;
-
-REVOKE ALL ON FUNCTION private.insert_reading(p_reading jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.insert_reading(p_reading jsonb) TO service_role;
 
 CREATE FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE

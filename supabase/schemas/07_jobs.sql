@@ -170,20 +170,6 @@ COMMENT ON FUNCTION public.note_job_progress(p jsonb) IS 'Counts what a batch di
 REVOKE ALL ON FUNCTION public.note_job_progress(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_job_progress(p jsonb) TO service_role;
 
-CREATE FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
-    select gen_random_uuid(), b, p_kind, p_steps -> 'steps', p_steps ->> 'status',
-           case when p_steps ->> 'status' <> 'open' then now() end
-    from unnest(p_bills) b
-    on conflict (bill_id, kind, occasion) do nothing
-$$;
-
-REVOKE ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) TO service_role;
-
 CREATE FUNCTION public.clock_state(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -241,67 +227,53 @@ COMMENT ON FUNCTION private.check_run(p_run jsonb) IS 'Lets a batch write only w
 REVOKE ALL ON FUNCTION private.check_run(p_run jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_run(p_run jsonb) TO service_role;
 
-CREATE FUNCTION private.last_month_run() RETURNS date
+CREATE FUNCTION private.queue_for_late_tariff() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.meters_to_bill (meter_id)
+    select distinct m.id from public.job_set_aside a
+    join public.meters m on m.id = a.meter_id
+    where a.code = 'tariff_missing' and a.job = 'monthly_bills' and a.scheduled_on = private.last_month_run()
+      and m.tariff_id in (select v.tariff_id from new_rows v)
+    order by m.id
+    on conflict (meter_id) do update set queued_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the meters that the last run could not bill for want of this tariff.';
+
+REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
+
+CREATE FUNCTION public.confirm_clock(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    delete from public.clock_seen where true;
+    perform private.trust_clock(p);
+    update public.installation set clock_confirmed_at = (p ->> 'at')::timestamptz, clock_confirmed_by = p ->> 'actor'
+    where true;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.confirm_clock(p jsonb) IS 'A person says that the clock is right: {actor, machine, at, uptime_seconds}.';
+
+REVOKE ALL ON FUNCTION public.confirm_clock(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.confirm_clock(p jsonb) TO service_role;
+
+CREATE FUNCTION private.run_json(p_job text, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select max(r.scheduled_on) from public.job_runs r
-    where r.job = 'monthly_bills' and (r.status = 'running' or r.clock_at is not null)
+    select to_jsonb(r) from public.job_run_list r where r.job = p_job and r.scheduled_on = p_on
 $$;
 
-COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of the monthly bills, under way or over: it bills up to the 1st of its month.';
-
-REVOKE ALL ON FUNCTION private.last_month_run() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.last_month_run() TO service_role;
-
-CREATE FUNCTION public.mark_overdue(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_bills uuid[];
-begin
-    perform private.set_actor(p);
-    perform private.check_run(p -> 'run');
-    v_bills := array(
-        select b.id from public.bills b
-        where b.status = 'issued' and b.amount_paid_minor < b.total_minor
-          and b.due_date < (p ->> 'today')::date and b.overdue_since is null
-          and not private.in_plan(b.id)
-        order by b.id limit (p ->> 'limit')::integer for update);
-    update public.bills set overdue_since = due_date + 1 where id = any (v_bills);
-    perform private.owe_notices(v_bills, 'overdue_notice', p -> 'owed');
-    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
-    return jsonb_build_object('count', cardinality(v_bills));
-end $$;
-
-COMMENT ON FUNCTION public.mark_overdue(p jsonb) IS 'Marks unpaid bills past their due date as overdue and owes each the notice: {actor, run, today, limit, owed}.';
-
-REVOKE ALL ON FUNCTION public.mark_overdue(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.mark_overdue(p jsonb) TO service_role;
-
-CREATE FUNCTION private.trust_clock(p jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_at timestamptz := (p ->> 'at')::timestamptz;
-begin
-    insert into public.clock_seen (machine, seen_at, uptime_seconds)
-    select p ->> 'machine', v_at, (p ->> 'uptime_seconds')::bigint
-    on conflict (machine) do update set seen_at = excluded.seen_at, uptime_seconds = excluded.uptime_seconds;
-    delete from public.clock_seen where machine <> p ->> 'machine' and seen_at < v_at - interval '60 days';
-    update public.installation set installed_at = least(installed_at, v_at), clock_doubted_at = null, clock_doubt = ''
-    where installed_at > v_at or clock_doubted_at is not null;
-    -- What ran at a time that is still to come ran while the clock was wrong.
-    update public.job_runs set clock_at = null
-    where status <> 'running' and clock_at > v_at + interval '5 minutes';
-end $$;
-
-COMMENT ON FUNCTION private.trust_clock(p jsonb) IS 'Takes a time as right: it was seen now, and runs claimed at a later time do not count: {machine, at, uptime_seconds}.';
-
-REVOKE ALL ON FUNCTION private.trust_clock(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.trust_clock(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.run_json(p_job text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.run_json(p_job text, p_on date) TO service_role;
 
 CREATE FUNCTION private.queue_late_reads() RETURNS trigger
     LANGUAGE plpgsql
@@ -367,36 +339,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
 
-CREATE FUNCTION private.run_json(p_job text, p_on date) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select to_jsonb(r) from public.job_run_list r where r.job = p_job and r.scheduled_on = p_on
-$$;
-
-REVOKE ALL ON FUNCTION private.run_json(p_job text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.run_json(p_job text, p_on date) TO service_role;
-
-CREATE FUNCTION private.queue_for_late_tariff() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.meters_to_bill (meter_id)
-    select distinct m.id from public.job_set_aside a
-    join public.meters m on m.id = a.meter_id
-    where a.code = 'tariff_missing' and a.job = 'monthly_bills' and a.scheduled_on = private.last_month_run()
-      and m.tariff_id in (select v.tariff_id from new_rows v)
-    order by m.id
-    on conflict (meter_id) do update set queued_at = clock_timestamp();
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the meters that the last run could not bill for want of this tariff.';
-
-REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
-
 CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -417,72 +359,41 @@ $$;
 REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
 
-CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
-        'meter_id', o.meter_id, 'kept_back', to_jsonb(k),
-        'next_on', (select min(r.read_on) from public.readings r
-                    where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on > (p ->> 'month_end')::date),
-        'last_bill_id', (select b.id from public.bills b
-                         where b.closing_reading_id = o.id and b.status = 'issued' limit 1))), '[]'))
-    from public.readings o
-    left join lateral (
-        select r.id, r.read_on, r.register_wh, r.status from public.readings r
-        where r.meter_id = o.meter_id and r.status in ('needs_review', 'rejected')
-          and r.read_at > o.read_at and r.read_on > o.read_on and r.read_on <= (p ->> 'month_end')::date
-        order by r.status, r.read_at desc limit 1) k on true
-    where o.id in (select jsonb_array_elements_text(p -> 'openings')::uuid)
-$$;
-
-COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {openings: [reading ids], month_end} -> {meters: [{meter_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the month, last_bill_id}]}.';
-
-REVOKE ALL ON FUNCTION public.unbilled_facts(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.unbilled_facts(p jsonb) TO service_role;
-
-CREATE FUNCTION public.queue_reminders(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.trust_clock(p jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-    v_bills uuid[];
+    v_at timestamptz := (p ->> 'at')::timestamptz;
 begin
-    perform private.check_run(p -> 'run');
-    v_bills := array(
-        select b.id from public.bills b
-        where b.status = 'issued' and b.amount_paid_minor < b.total_minor
-          and b.due_date >= (p ->> 'today')::date and b.due_date <= (p ->> 'until')::date
-          and not exists (select 1 from public.outbox o where o.bill_id = b.id and o.kind = 'payment_reminder')
-          and not private.in_plan(b.id)
-        order by b.id limit (p ->> 'limit')::integer);
-    perform private.owe_notices(v_bills, 'payment_reminder', p -> 'owed');
-    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
-    return jsonb_build_object('count', cardinality(v_bills));
+    insert into public.clock_seen (machine, seen_at, uptime_seconds)
+    select p ->> 'machine', v_at, (p ->> 'uptime_seconds')::bigint
+    on conflict (machine) do update set seen_at = excluded.seen_at, uptime_seconds = excluded.uptime_seconds;
+    delete from public.clock_seen where machine <> p ->> 'machine' and seen_at < v_at - interval '60 days';
+    update public.installation set installed_at = least(installed_at, v_at), clock_doubted_at = null, clock_doubt = ''
+    where installed_at > v_at or clock_doubted_at is not null;
+    -- What ran at a time that is still to come ran while the clock was wrong.
+    update public.job_runs set clock_at = null
+    where status <> 'running' and clock_at > v_at + interval '5 minutes';
 end $$;
 
-COMMENT ON FUNCTION public.queue_reminders(p jsonb) IS 'Owes a reminder for unpaid bills due from today until a date and not yet reminded: {run, today, until, limit, owed}.';
+COMMENT ON FUNCTION private.trust_clock(p jsonb) IS 'Takes a time as right: it was seen now, and runs claimed at a later time do not count: {machine, at, uptime_seconds}.';
 
-REVOKE ALL ON FUNCTION public.queue_reminders(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.queue_reminders(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.trust_clock(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.trust_clock(p jsonb) TO service_role;
 
-CREATE FUNCTION public.confirm_clock(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
+CREATE FUNCTION private.last_month_run() RETURNS date
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-begin
-    perform private.set_actor(p);
-    delete from public.clock_seen where true;
-    perform private.trust_clock(p);
-    update public.installation set clock_confirmed_at = (p ->> 'at')::timestamptz, clock_confirmed_by = p ->> 'actor'
-    where true;
-    return '{}'::jsonb;
-end $$;
+    select max(r.scheduled_on) from public.job_runs r
+    where r.job = 'monthly_bills' and (r.status = 'running' or r.clock_at is not null)
+$$;
 
-COMMENT ON FUNCTION public.confirm_clock(p jsonb) IS 'A person says that the clock is right: {actor, machine, at, uptime_seconds}.';
+COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of the monthly bills, under way or over: it bills up to the 1st of its month.';
 
-REVOKE ALL ON FUNCTION public.confirm_clock(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.confirm_clock(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.last_month_run() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_month_run() TO service_role;
 
 CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -509,6 +420,30 @@ COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick c
 
 REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;
+
+CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
+        'meter_id', o.meter_id, 'kept_back', to_jsonb(k),
+        'next_on', (select min(r.read_on) from public.readings r
+                    where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on > (p ->> 'month_end')::date),
+        'last_bill_id', (select b.id from public.bills b
+                         where b.closing_reading_id = o.id and b.status = 'issued' limit 1))), '[]'))
+    from public.readings o
+    left join lateral (
+        select r.id, r.read_on, r.register_wh, r.status from public.readings r
+        where r.meter_id = o.meter_id and r.status in ('needs_review', 'rejected')
+          and r.read_at > o.read_at and r.read_on > o.read_on and r.read_on <= (p ->> 'month_end')::date
+        order by r.status, r.read_at desc limit 1) k on true
+    where o.id in (select jsonb_array_elements_text(p -> 'openings')::uuid)
+$$;
+
+COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {openings: [reading ids], month_end} -> {meters: [{meter_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the month, last_bill_id}]}.';
+
+REVOKE ALL ON FUNCTION public.unbilled_facts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.unbilled_facts(p jsonb) TO service_role;
 
 CREATE FUNCTION public.claim_job_run(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

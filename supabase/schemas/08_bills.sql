@@ -312,69 +312,6 @@ COMMENT ON FUNCTION private.invoice_reference(p_number bigint) IS 'A bill''s num
 REVOKE ALL ON FUNCTION private.invoice_reference(p_number bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.invoice_reference(p_number bigint) TO service_role;
 
-CREATE VIEW public.bill_list WITH (security_invoker='true') AS
- SELECT b.id,
-    b.number,
-    b.meter_id,
-    m.serial AS meter_serial,
-    b.customer_id,
-    c.account_no,
-    c.name AS customer_name,
-    c.address,
-    b.tariff_version_id,
-    t.code AS tariff_code,
-    t.name AS tariff_name,
-    b.opening_reading_id,
-    b.closing_reading_id,
-    b.period_start,
-    b.period_end,
-    b.opening_wh,
-    b.closing_wh,
-    b.consumption_wh,
-    m.multiplier_milli,
-    b.currency,
-    b.lines,
-    b.subtotal_minor,
-    b.tax_minor,
-    b.total_minor,
-    b.amount_paid_minor,
-        CASE
-            WHEN (b.status = 'void'::text) THEN (0)::bigint
-            ELSE (b.total_minor - b.amount_paid_minor)
-        END AS balance_minor,
-        CASE
-            WHEN (b.status = 'void'::text) THEN 'void'::text
-            WHEN (b.status = 'draft'::text) THEN 'draft'::text
-            WHEN (b.amount_paid_minor >= b.total_minor) THEN 'paid'::text
-            WHEN (b.overdue_since IS NOT NULL) THEN 'overdue'::text
-            WHEN (b.amount_paid_minor > 0) THEN 'partially_paid'::text
-            ELSE 'issued'::text
-        END AS status,
-    b.issued_at,
-    b.issued_on,
-    b.due_date,
-    b.overdue_since,
-    b.payment_url,
-    b.reissue_no,
-    b.void_reason,
-    b.created_at,
-    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no, c.name, m.serial)) AS search,
-    b.usage,
-    b.replaces_id,
-    ( SELECT r.id
-           FROM public.bills r
-          WHERE (r.replaces_id = b.id)) AS replaced_by_id,
-    b.held_because
-   FROM ((((public.bills b
-     JOIN public.meters m ON ((m.id = b.meter_id)))
-     JOIN public.customers c ON ((c.id = b.customer_id)))
-     JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
-     JOIN public.tariffs t ON ((t.id = v.tariff_id)));
-
-COMMENT ON COLUMN public.bill_list.status IS 'The status people see, derived: void, draft, paid (nothing left to pay), overdue, partially_paid, issued.';
-
-GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bill_list TO service_role;
-
 CREATE FUNCTION private.guard_billed_reading() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -401,46 +338,6 @@ $$;
 
 REVOKE ALL ON FUNCTION private.bill_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bill_json(p_id uuid) TO service_role;
-
-CREATE FUNCTION private.bill_now(p_bill_id uuid) RETURNS public.bills
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with recursive chain as (
-        select b.id, b.customer_id, 0 as place from public.bills b where b.id = p_bill_id
-        union all
-        -- On another customer's account it is no longer this one's debt, and a draft is none yet.
-        select n.id, n.customer_id, c.place + 1
-        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id and n.number is not null
-    )
-    select b from public.bills b where b.id = (select id from chain order by place desc limit 1)
-$$;
-
-COMMENT ON FUNCTION private.bill_now(p_bill_id uuid) IS 'A bill as it is now: the last one made anew in its place for the same customer, or itself.';
-
-REVOKE ALL ON FUNCTION private.bill_now(p_bill_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.bill_now(p_bill_id uuid) TO service_role;
-
-CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_entry uuid := (select id from public.ledger_entries where bill_id = p_bill_id and kind = 'bill');
-begin
-    if v_entry is not null then
-        perform private.take_back(v_entry, 9000000000000000000, null);
-    end if;
-    update public.bills set status = 'void', void_reason = p_reason where id = p_bill_id;
-    if v_entry is not null then
-        perform private.undo_entry(v_entry, 'bill_void', p_on, p_reason);
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) IS 'Voids a bill that is not void; what was paid on it returns to the account. The caller has locked meter, customer and bill.';
-
-REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
 
 CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -539,6 +436,25 @@ COMMENT ON FUNCTION public.meters_to_bill_page(p jsonb) IS 'The meters that wait
 REVOKE ALL ON FUNCTION public.meters_to_bill_page(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.meters_to_bill_page(p jsonb) TO service_role;
 
+CREATE FUNCTION private.bill_now(p_bill_id uuid) RETURNS public.bills
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with recursive chain as (
+        select b.id, b.customer_id, 0 as place from public.bills b where b.id = p_bill_id
+        union all
+        -- On another customer's account it is no longer this one's debt, and a draft is none yet.
+        select n.id, n.customer_id, c.place + 1
+        from chain c join public.bills n on n.replaces_id = c.id and n.customer_id = c.customer_id and n.number is not null
+    )
+    select b from public.bills b where b.id = (select id from chain order by place desc limit 1)
+$$;
+
+COMMENT ON FUNCTION private.bill_now(p_bill_id uuid) IS 'A bill as it is now: the last one made anew in its place for the same customer, or itself.';
+
+REVOKE ALL ON FUNCTION private.bill_now(p_bill_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bill_now(p_bill_id uuid) TO service_role;
+
 CREATE FUNCTION private.bills_given(p jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -551,6 +467,20 @@ COMMENT ON FUNCTION private.bills_given(p jsonb) IS 'The bills of {earlier?: [bi
 
 REVOKE ALL ON FUNCTION private.bills_given(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bills_given(p jsonb) TO service_role;
+
+CREATE FUNCTION private.check_opening(p_bill jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if private.chain_tail((p_bill ->> 'meter_id')::uuid) is distinct from (p_bill ->> 'opening_reading_id')::uuid
+       or private.reissues((p_bill ->> 'opening_reading_id')::uuid) <> (p_bill ->> 'reissue_no')::integer then
+        perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
+    end if;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_opening(p_bill jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_opening(p_bill jsonb) TO service_role;
 
 CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
     LANGUAGE sql STABLE
@@ -592,67 +522,99 @@ COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its version
 
 GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.tariff_list TO service_role;
 
-CREATE FUNCTION private.check_opening(p_bill jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if private.chain_tail((p_bill ->> 'meter_id')::uuid) is distinct from (p_bill ->> 'opening_reading_id')::uuid
-       or private.reissues((p_bill ->> 'opening_reading_id')::uuid) <> (p_bill ->> 'reissue_no')::integer then
-        perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
-    end if;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_opening(p_bill jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_opening(p_bill jsonb) TO service_role;
-
-CREATE FUNCTION private.join_chain(p_bills jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if p_bills = '[]' then
-        return;
-    end if;
-    perform private.check_opening(p_bills -> 0);
-    if exists (
-        select 1
-        from (select x.bill, x.place, lag(x.bill ->> 'closing_reading_id') over (order by x.place) as before
-              from jsonb_array_elements(p_bills) with ordinality x(bill, place)) b
-        where b.place > 1
-          and (b.before is distinct from b.bill ->> 'opening_reading_id'
-               or private.reissues((b.bill ->> 'opening_reading_id')::uuid) <> (b.bill ->> 'reissue_no')::integer)
-    ) then
-        perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
-    end if;
-    perform private.insert_bills(p_bills);
-end $$;
-
-COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one meter, the first of which opens where its chain ends. EB001 when it ends elsewhere.';
-
-REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
-
-CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
+CREATE FUNCTION public.draft_choice(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    with chosen as materialized (select id, currency, total_minor, period_end from private.drafts_chosen(p))
     select jsonb_build_object(
-        'meters', count(*),
-        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
-        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
-    from (select m.id from public.meters m where m.tariff_id = p_tariff_id limit 300) m
-    cross join lateral (
-        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
-        where x.meter_id = m.id and x.status <> 'void' and x.period_end > x.period_start
-        order by x.period_end desc limit 1) b
+        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
+        'drafts', (select coalesce(jsonb_agg(jsonb_build_array(id, currency, total_minor) order by period_end, id), '[]')
+                   from chosen))
 $$;
 
-COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
+COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
 
-REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
+REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
+
+CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid;
+    v_after public.bills;
+    v_bills jsonb;
+    v_limit integer := (p ->> 'limit')::integer;
+begin
+    select id into v_customer from public.customers
+    where id::text = lower(p ->> 'customer') or account_no = p ->> 'customer'
+    order by id::text = lower(p ->> 'customer') desc limit 1;
+    if not found then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    if p ->> 'after' is not null then
+        select * into v_after from public.bills
+        where id::text = lower(p ->> 'after') and customer_id = v_customer;
+        if not found then
+            perform private.refuse('EB404', 'This customer has no such bill to go on after.');
+        end if;
+    end if;
+    select jsonb_agg(to_jsonb(b) - 'search' order by b.period_end desc, b.id desc) into v_bills
+    from (select * from public.bill_list l
+          where l.customer_id = v_customer and l.status <> 'draft'
+            and (v_after.id is null or (l.period_end, l.id) < (v_after.period_end, v_after.id))
+            and (p ->> 'reader' is null or exists (
+                 select 1 from public.readings r
+                 where r.meter_id = l.meter_id and r.submitted_by = p ->> 'reader'
+                   and r.status in ('accepted', 'superseded')))
+          order by l.period_end desc, l.id desc limit v_limit + 1) b;
+    return jsonb_build_object('bills', coalesce(v_bills, '[]'));
+end $$;
+
+COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id or account number), newest period first, after a bill, with reader only those of meters that they read: {customer, reader?, after?, limit} -> {bills: up to limit + 1}.';
+
+REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION private.check_chain_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.bills later
+               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
+       and not exists (select 1 from public.bills again
+                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
+        raise exception using errcode = 'EB005', message = 'A later bill begins where this one ends: void that one first.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
+
+CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_entry uuid := (select id from public.ledger_entries where bill_id = p_bill_id and kind = 'bill');
+begin
+    if v_entry is not null then
+        perform private.take_back(v_entry, 9000000000000000000, null);
+    end if;
+    update public.bills set status = 'void', void_reason = p_reason where id = p_bill_id;
+    if v_entry is not null then
+        perform private.undo_entry(v_entry, 'bill_void', p_on, p_reason);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) IS 'Voids a bill that is not void; what was paid on it returns to the account. The caller has locked meter, customer and bill.';
+
+REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
 
 CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -808,22 +770,32 @@ end $$;
 REVOKE ALL ON FUNCTION private.guard_bill() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_bill() TO service_role;
 
-CREATE FUNCTION private.check_chain_whole() RETURNS trigger
+CREATE FUNCTION private.join_chain(p_bills jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    if exists (select 1 from public.bills later
-               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
-       and not exists (select 1 from public.bills again
-                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
-        raise exception using errcode = 'EB005', message = 'A later bill begins where this one ends: void that one first.';
+    if p_bills = '[]' then
+        return;
     end if;
-    return null;
+    perform private.check_opening(p_bills -> 0);
+    if exists (
+        select 1
+        from (select x.bill, x.place, lag(x.bill ->> 'closing_reading_id') over (order by x.place) as before
+              from jsonb_array_elements(p_bills) with ordinality x(bill, place)) b
+        where b.place > 1
+          and (b.before is distinct from b.bill ->> 'opening_reading_id'
+               or private.reissues((b.bill ->> 'opening_reading_id')::uuid) <> (b.bill ->> 'reissue_no')::integer)
+    ) then
+        perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
+    end if;
+    perform private.insert_bills(p_bills);
 end $$;
 
-REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
+COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one meter, the first of which opens where its chain ends. EB001 when it ends elsewhere.';
+
+REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
 
 CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -910,21 +882,123 @@ $$;
 REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
 
-CREATE FUNCTION public.draft_choice(p jsonb) RETURNS jsonb
+CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    with chosen as materialized (select id, currency, total_minor, period_end from private.drafts_chosen(p))
+    with chosen as materialized (select * from private.drafts_chosen(p)),
+    months as (select m::date as first, (m::date + interval '1 month')::date as next
+               from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
     select jsonb_build_object(
         'mark', (select private.drafts_mark(array_agg(id)) from chosen),
-        'drafts', (select coalesce(jsonb_agg(jsonb_build_array(id, currency, total_minor) order by period_end, id), '[]')
-                   from chosen))
+        'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
+                   from (select currency, count(*) as number, count(*) filter (where outlier) as outliers,
+                                sum(consumption_wh)::bigint as consumption_wh, sum(subtotal_minor)::bigint as subtotal_minor,
+                                sum(tax_minor)::bigint as tax_minor, sum(total_minor)::bigint as total_minor
+                         from chosen group by 1) z),
+        'issued', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.month), '[]')
+                   from (select s.first as month, b.currency, count(*) as number,
+                                sum(b.consumption_wh)::bigint as consumption_wh, sum(b.subtotal_minor)::bigint as subtotal_minor,
+                                sum(b.tax_minor)::bigint as tax_minor, sum(b.total_minor)::bigint as total_minor
+                         from months s
+                         join public.bills b on b.period_end > s.first and b.period_end <= s.next and b.status = 'issued'
+                         group by 1, 2) z),
+        'waiting', (select coalesce(jsonb_agg(to_jsonb(z) order by z.month desc, z.tariff_code, z.currency), '[]')
+                    from (select date_trunc('month', (b.period_end - 1)::timestamp)::date as month, t.code as tariff_code, b.currency,
+                                 count(*) as number
+                          from public.bills b
+                          join public.tariff_versions v on v.id = b.tariff_version_id
+                          join public.tariffs t on t.id = v.tariff_id
+                          where b.status = 'draft' group by 1, 2, 3) z))
 $$;
 
-COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
+COMMENT ON FUNCTION public.draft_totals(p jsonb) IS 'What issuing the chosen drafts would bill, by currency: {… as private.drafts_chosen, compare?: [months]} -> {mark, totals, issued: the same of bills issued for those months, waiting: all drafts by month, tariff and currency}.';
 
-REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.draft_totals(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.draft_totals(p jsonb) TO service_role;
+
+CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with wanted as (
+        select b.id, b.period_start, b.period_end, b.consumption_wh, b.total_minor, b.usage, b.customer_id, b.meter_id
+        from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
+        where v.tariff_id = (p ->> 'tariff_id')::uuid and b.status = 'issued'
+          and b.period_end > (p ->> 'after_day')::date and b.period_end <= (p ->> 'until_day')::date
+          and (p -> 'after' = 'null'
+               or (b.period_end, b.id) > ((p -> 'after' ->> 'period_end')::date, (p -> 'after' ->> 'id')::uuid))
+        order by b.period_end, b.id
+        limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object('bills', coalesce(jsonb_agg(jsonb_build_object(
+        'id', w.id, 'account_no', c.account_no, 'meter_serial', m.serial,
+        'period_start', w.period_start, 'period_end', w.period_end, 'consumption_wh', w.consumption_wh,
+        'total_minor', w.total_minor, 'usage', w.usage - 'registers') order by w.period_end, w.id), '[]'))
+    from wanted w
+    join public.customers c on c.id = w.customer_id
+    join public.meters m on m.id = w.meter_id
+$$;
+
+COMMENT ON FUNCTION public.billed_uses(p jsonb) IS 'What issued bills of a tariff were made of, by period_end in (after_day, until_day] and id: {tariff_id, after_day, until_day, after: {period_end, id} or null, limit}. usage is null where that was the kWh and days alone.';
+
+REVOKE ALL ON FUNCTION public.billed_uses(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.billed_uses(p jsonb) TO service_role;
+
+CREATE FUNCTION public.reading_context(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    m public.meter_list;
+    v_replay uuid;
+    v_tail uuid;
+    v_at timestamptz := (p ->> 'read_at')::timestamptz;
+    v_last public.readings;
+begin
+    select * into m from public.meter_list where serial = p ->> 'meter_serial';
+    if not found then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    if p ? 'register_wh' then
+        v_replay := private.find_replay(p, m.id);
+    end if;
+    v_tail := private.chain_tail(m.id);
+    select * into v_last from public.readings
+    where meter_id = m.id and status = 'accepted' and read_at < v_at order by read_at desc limit 1;
+    return jsonb_build_object(
+        'meter', to_jsonb(m) - 'search',
+        'tariffs', (select jsonb_agg(to_jsonb(v) order by v.effective_from)
+                    from public.tariff_version_list v where v.tariff_id = m.tariff_id),
+        'opening', private.reading_json(v_tail),
+        'reissue_no', private.reissues(v_tail),
+        'last_read', private.reading_json(v_last.id),
+        'next_read', (select private.reading_json(r.id) from public.readings r
+                      where r.meter_id = m.id and r.status = 'accepted' and r.read_at > v_at
+                      order by r.read_at limit 1),
+        'history', (select coalesce(jsonb_agg(jsonb_build_object(
+                               'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers)
+                               order by h.read_at), '[]')
+                    from public.readings h
+                    where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
+                      and h.read_at > v_last.read_at - interval '400 days'),
+        'class_use', case when not exists (
+                              select 1 from public.readings h
+                              where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
+                                and h.read_at > v_last.read_at - interval '400 days' and h.read_on <> v_last.read_on)
+                          then private.class_use(m.tariff_id) end,
+        'same_day', exists (select 1 from public.readings r
+                            where r.meter_id = m.id and r.status = 'accepted' and r.read_on = (p ->> 'read_on')::date),
+        'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
+        'between', private.reads_between(m.id, v_tail, v_at),
+        'pricing', private.pricing_facts(m.id, m.registers, private.looks_back(m.tariff_id), v_tail, v_at,
+                                         (p ->> 'read_on')::date));
+end $$;
+
+COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats.';
+
+REVOKE ALL ON FUNCTION public.reading_context(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reading_context(p jsonb) TO service_role;
 
 CREATE FUNCTION public.commit_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -967,46 +1041,6 @@ COMMENT ON FUNCTION public.commit_reading(p jsonb) IS 'Step 7: {actor, caller, i
 REVOKE ALL ON FUNCTION public.commit_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.commit_reading(p jsonb) TO service_role;
 
-CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_customer uuid;
-    v_after public.bills;
-    v_bills jsonb;
-    v_limit integer := (p ->> 'limit')::integer;
-begin
-    select id into v_customer from public.customers
-    where id::text = lower(p ->> 'customer') or account_no = p ->> 'customer'
-    order by id::text = lower(p ->> 'customer') desc limit 1;
-    if not found then
-        perform private.refuse('EB404', 'No such customer.');
-    end if;
-    if p ->> 'after' is not null then
-        select * into v_after from public.bills
-        where id::text = lower(p ->> 'after') and customer_id = v_customer;
-        if not found then
-            perform private.refuse('EB404', 'This customer has no such bill to go on after.');
-        end if;
-    end if;
-    select jsonb_agg(to_jsonb(b) - 'search' order by b.period_end desc, b.id desc) into v_bills
-    from (select * from public.bill_list l
-          where l.customer_id = v_customer and l.status <> 'draft'
-            and (v_after.id is null or (l.period_end, l.id) < (v_after.period_end, v_after.id))
-            and (p ->> 'reader' is null or exists (
-                 select 1 from public.readings r
-                 where r.meter_id = l.meter_id and r.submitted_by = p ->> 'reader'
-                   and r.status in ('accepted', 'superseded')))
-          order by l.period_end desc, l.id desc limit v_limit + 1) b;
-    return jsonb_build_object('bills', coalesce(v_bills, '[]'));
-end $$;
-
-COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id or account number), newest period first, after a bill, with reader only those of meters that they read: {customer, reader?, after?, limit} -> {bills: up to limit + 1}.';
-
-REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
-
 CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1038,69 +1072,6 @@ COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter
 
 REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
-
-CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with wanted as (
-        select b.id, b.period_start, b.period_end, b.consumption_wh, b.total_minor, b.usage, b.customer_id, b.meter_id
-        from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
-        where v.tariff_id = (p ->> 'tariff_id')::uuid and b.status = 'issued'
-          and b.period_end > (p ->> 'after_day')::date and b.period_end <= (p ->> 'until_day')::date
-          and (p -> 'after' = 'null'
-               or (b.period_end, b.id) > ((p -> 'after' ->> 'period_end')::date, (p -> 'after' ->> 'id')::uuid))
-        order by b.period_end, b.id
-        limit (p ->> 'limit')::integer
-    )
-    select jsonb_build_object('bills', coalesce(jsonb_agg(jsonb_build_object(
-        'id', w.id, 'account_no', c.account_no, 'meter_serial', m.serial,
-        'period_start', w.period_start, 'period_end', w.period_end, 'consumption_wh', w.consumption_wh,
-        'total_minor', w.total_minor, 'usage', w.usage - 'registers') order by w.period_end, w.id), '[]'))
-    from wanted w
-    join public.customers c on c.id = w.customer_id
-    join public.meters m on m.id = w.meter_id
-$$;
-
-COMMENT ON FUNCTION public.billed_uses(p jsonb) IS 'What issued bills of a tariff were made of, by period_end in (after_day, until_day] and id: {tariff_id, after_day, until_day, after: {period_end, id} or null, limit}. usage is null where that was the kWh and days alone.';
-
-REVOKE ALL ON FUNCTION public.billed_uses(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.billed_uses(p jsonb) TO service_role;
-
-CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with chosen as materialized (select * from private.drafts_chosen(p)),
-    months as (select m::date as first, (m::date + interval '1 month')::date as next
-               from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
-    select jsonb_build_object(
-        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
-        'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
-                   from (select currency, count(*) as number, count(*) filter (where outlier) as outliers,
-                                sum(consumption_wh)::bigint as consumption_wh, sum(subtotal_minor)::bigint as subtotal_minor,
-                                sum(tax_minor)::bigint as tax_minor, sum(total_minor)::bigint as total_minor
-                         from chosen group by 1) z),
-        'issued', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.month), '[]')
-                   from (select s.first as month, b.currency, count(*) as number,
-                                sum(b.consumption_wh)::bigint as consumption_wh, sum(b.subtotal_minor)::bigint as subtotal_minor,
-                                sum(b.tax_minor)::bigint as tax_minor, sum(b.total_minor)::bigint as total_minor
-                         from months s
-                         join public.bills b on b.period_end > s.first and b.period_end <= s.next and b.status = 'issued'
-                         group by 1, 2) z),
-        'waiting', (select coalesce(jsonb_agg(to_jsonb(z) order by z.month desc, z.tariff_code, z.currency), '[]')
-                    from (select date_trunc('month', (b.period_end - 1)::timestamp)::date as month, t.code as tariff_code, b.currency,
-                                 count(*) as number
-                          from public.bills b
-                          join public.tariff_versions v on v.id = b.tariff_version_id
-                          join public.tariffs t on t.id = v.tariff_id
-                          where b.status = 'draft' group by 1, 2, 3) z))
-$$;
-
-COMMENT ON FUNCTION public.draft_totals(p jsonb) IS 'What issuing the chosen drafts would bill, by currency: {… as private.drafts_chosen, compare?: [months]} -> {mark, totals, issued: the same of bills issued for those months, waiting: all drafts by month, tariff and currency}.';
-
-REVOKE ALL ON FUNCTION public.draft_totals(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.draft_totals(p jsonb) TO service_role;
 
 CREATE FUNCTION public.issue_bills(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1189,60 +1160,44 @@ COMMENT ON FUNCTION public.send_back_drafts(p jsonb) IS 'Voids drafts, all or no
 REVOKE ALL ON FUNCTION public.send_back_drafts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.send_back_drafts(p jsonb) TO service_role;
 
-CREATE FUNCTION public.reading_context(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION public.note_unprinted_bill(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-declare
-    m public.meter_list;
-    v_replay uuid;
-    v_tail uuid;
-    v_at timestamptz := (p ->> 'read_at')::timestamptz;
-    v_last public.readings;
 begin
-    select * into m from public.meter_list where serial = p ->> 'meter_serial';
-    if not found then
-        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
-    end if;
-    if p ? 'register_wh' then
-        v_replay := private.find_replay(p, m.id);
-    end if;
-    v_tail := private.chain_tail(m.id);
-    select * into v_last from public.readings
-    where meter_id = m.id and status = 'accepted' and read_at < v_at order by read_at desc limit 1;
-    return jsonb_build_object(
-        'meter', to_jsonb(m) - 'search',
-        'tariffs', (select jsonb_agg(to_jsonb(v) order by v.effective_from)
-                    from public.tariff_version_list v where v.tariff_id = m.tariff_id),
-        'opening', private.reading_json(v_tail),
-        'reissue_no', private.reissues(v_tail),
-        'last_read', private.reading_json(v_last.id),
-        'next_read', (select private.reading_json(r.id) from public.readings r
-                      where r.meter_id = m.id and r.status = 'accepted' and r.read_at > v_at
-                      order by r.read_at limit 1),
-        'history', (select coalesce(jsonb_agg(jsonb_build_object(
-                               'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers)
-                               order by h.read_at), '[]')
-                    from public.readings h
-                    where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
-                      and h.read_at > v_last.read_at - interval '400 days'),
-        'class_use', case when not exists (
-                              select 1 from public.readings h
-                              where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
-                                and h.read_at > v_last.read_at - interval '400 days' and h.read_on <> v_last.read_on)
-                          then private.class_use(m.tariff_id) end,
-        'same_day', exists (select 1 from public.readings r
-                            where r.meter_id = m.id and r.status = 'accepted' and r.read_on = (p ->> 'read_on')::date),
-        'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
-        'between', private.reads_between(m.id, v_tail, v_at),
-        'pricing', private.pricing_facts(m.id, m.registers, private.looks_back(m.tariff_id), v_tail, v_at,
-                                         (p ->> 'read_on')::date));
+    insert into public.unprinted_bills as u (bill_id, reason)
+    select (p ->> 'bill_id')::uuid, p ->> 'reason'
+    -- Another process may have printed it meanwhile.
+    where not exists (select 1 from public.bill_documents d where d.bill_id = (p ->> 'bill_id')::uuid)
+    on conflict (bill_id) do update set reason = excluded.reason, tried_at = now();
+    return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats.';
+COMMENT ON FUNCTION public.note_unprinted_bill(p jsonb) IS 'Keeps why the PDF of a bill could not be made, unless one is kept: {bill_id, reason}.';
 
-REVOKE ALL ON FUNCTION public.reading_context(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.reading_context(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.note_unprinted_bill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_unprinted_bill(p jsonb) TO service_role;
+
+CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    select jsonb_build_object(
+        'meters', count(*),
+        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
+        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
+    from (select m.id from public.meters m where m.tariff_id = p_tariff_id limit 300) m
+    cross join lateral (
+        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
+        where x.meter_id = m.id and x.status <> 'void' and x.period_end > x.period_start
+        order by x.period_end desc limit 1) b
+$$;
+
+COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
+
+REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
 
 CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1282,24 +1237,6 @@ COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a fla
 
 REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
-
-CREATE FUNCTION public.note_unprinted_bill(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.unprinted_bills as u (bill_id, reason)
-    select (p ->> 'bill_id')::uuid, p ->> 'reason'
-    -- Another process may have printed it meanwhile.
-    where not exists (select 1 from public.bill_documents d where d.bill_id = (p ->> 'bill_id')::uuid)
-    on conflict (bill_id) do update set reason = excluded.reason, tried_at = now();
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.note_unprinted_bill(p jsonb) IS 'Keeps why the PDF of a bill could not be made, unless one is kept: {bill_id, reason}.';
-
-REVOKE ALL ON FUNCTION public.note_unprinted_bill(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.note_unprinted_bill(p jsonb) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -312,87 +312,6 @@ COMMENT ON FUNCTION private.lock_customers(p_customers uuid[]) IS 'One at a time
 REVOKE ALL ON FUNCTION private.lock_customers(p_customers uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.lock_customers(p_customers uuid[]) TO service_role;
 
-CREATE FUNCTION public.undo_adjustment(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    e public.ledger_entries;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into e from public.ledger_entries where id = (p ->> 'entry_id')::uuid and kind in ('credit', 'fee');
-    if not found then
-        perform private.refuse('EB404', 'No such credit or fee.');
-    end if;
-    perform private.lock_customers(array[e.customer_id]);
-    if not exists (select 1 from public.ledger_entries where undoes_id = e.id) then
-        perform private.undo_entry(e.id, e.kind || '_undone', (p ->> 'on_date')::date, p ->> 'reason');
-        perform private.settle(array[e.customer_id]);
-    end if;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.undo_adjustment(p jsonb) IS 'Takes a credit or a fee back, once: {actor, entry_id, reason, on_date, owed?}.';
-
-REVOKE ALL ON FUNCTION public.undo_adjustment(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.undo_adjustment(p jsonb) TO service_role;
-
-CREATE FUNCTION public.check_ledger(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with problems as (
-        select 'balance' as what, a.customer_id::text as subject,
-               format('%s %s: balance %s, sum of its entries %s', a.book, a.currency, a.balance_minor, coalesce(s.total, 0)) as detail
-        from public.accounts a
-        left join (select customer_id, book, currency, sum(amount_minor) as total, count(*) as number
-                   from public.ledger_entries group by 1, 2, 3) s using (customer_id, book, currency)
-        where a.balance_minor <> coalesce(s.total, 0) or a.entries <> coalesce(s.number, 0)
-        union all
-        select 'open', e.id::text, format('entry of %s: %s open, %s by its allocations', e.amount_minor, coalesce(o.open_minor, 0), e.amount_minor - coalesce(x.allocated, 0))
-        from public.ledger_entries e
-        left join public.open_items o on o.entry_id = e.id
-        left join (select y.id, sum(y.amount) as allocated
-                   from (select credit_entry_id as id, -amount_minor as amount from public.allocations
-                         union all select debit_entry_id, amount_minor from public.allocations) y group by 1) x on x.id = e.id
-        where coalesce(o.open_minor, 0) <> e.amount_minor - coalesce(x.allocated, 0)
-        union all
-        select 'bill', b.id::text, format('%s of %s: the ledger has %s and %s paid', b.amount_paid_minor, b.total_minor, coalesce(e.amount_minor, 0), coalesce(e.amount_minor - o.open_minor, 0))
-        from public.bills b
-        left join public.ledger_entries e on e.bill_id = b.id and e.kind = 'bill'
-        left join public.open_items o on o.entry_id = e.id
-        where (b.status = 'issued' and (e.id is null or e.amount_minor <> b.total_minor
-                                        or coalesce(e.amount_minor - o.open_minor, 0) <> b.amount_paid_minor))
-           or (b.status = 'draft' and e.id is not null)
-           or (b.status = 'void' and (b.amount_paid_minor <> 0 or coalesce(o.open_minor, 0) <> 0))
-        union all
-        select 'payment', y.id::text, format('%s %s: not in the ledger as it is', y.amount_minor, y.currency)
-        from public.payments y
-        left join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
-        where (y.customer_id is not null and (e.id is null or e.amount_minor <> -y.amount_minor or e.currency <> y.currency or e.book <> y.book))
-           or (y.customer_id is null and e.id is not null)
-        union all
-        select 'return', r.id::text, format('%s %s: %s, and the ledger has another sum', r.amount_minor, r.currency, r.status)
-        from public.payment_returns r
-        left join (select return_id, sum(amount_minor) as total from public.ledger_entries where return_id is not null group by 1) e
-            on e.return_id = r.id
-        where r.customer_id is not null
-          and coalesce(e.total, 0) <> case when r.status = 'done' then r.amount_minor else 0 end
-    )
-    select jsonb_build_object(
-        'problems', coalesce((select jsonb_agg(to_jsonb(q)) from (select * from problems limit 100) q), '[]'),
-        'entries', (select count(*) from public.ledger_entries),
-        'balances', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.book), '[]')
-                     from (select currency, book, sum(balance_minor)::bigint as balance_minor, count(*) as accounts
-                           from public.accounts group by 1, 2) z))
-$$;
-
-COMMENT ON FUNCTION public.check_ledger(p jsonb) IS 'Adds everything up anew: {} -> {problems: [{what, subject, detail}], at most 100; entries; balances by currency and book}.';
-
-REVOKE ALL ON FUNCTION public.check_ledger(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.check_ledger(p jsonb) TO service_role;
-
 CREATE FUNCTION private.open_from() RETURNS date
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -404,6 +323,26 @@ COMMENT ON FUNCTION private.open_from() IS 'The first local date that entries ma
 
 REVOKE ALL ON FUNCTION private.open_from() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.open_from() TO service_role;
+
+CREATE FUNCTION private.check_ledger_chain() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1 from new_rows n
+        left join public.ledger_entries e on e.customer_id = n.customer_id and e.book = n.book
+            and e.currency = n.currency and e.entry_no = n.entry_no - 1
+        where n.balance_minor <> n.amount_minor + coalesce(e.balance_minor, 0) or (n.entry_no > 1 and e.id is null)
+           or n.on_date < private.open_from()
+    ) then
+        raise exception using errcode = 'EB005', message = 'A ledger entry must continue the balance before it, in an open month.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_ledger_chain() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_ledger_chain() TO service_role;
 
 CREATE FUNCTION private.post_bills(p_bills uuid[]) RETURNS void
     LANGUAGE plpgsql
@@ -430,75 +369,22 @@ end $$;
 REVOKE ALL ON FUNCTION private.post_bills(p_bills uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_bills(p_bills uuid[]) TO service_role;
 
-CREATE FUNCTION private.check_account() RETURNS trigger
+CREATE FUNCTION public.settle_account(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    if not exists (
-        select 1 from public.accounts a
-        left join public.ledger_entries e on e.customer_id = a.customer_id and e.book = a.book
-            and e.currency = a.currency and e.entry_no = a.entries
-        where a.customer_id = new.customer_id and a.book = new.book and a.currency = new.currency
-          and a.balance_minor = coalesce(e.balance_minor, 0) and (a.entries = 0) = (e.id is null)
-          and not exists (select 1 from public.ledger_entries l
-                          where l.customer_id = a.customer_id and l.book = a.book and l.currency = a.currency
-                            and l.entry_no = a.entries + 1)
-    ) then
-        raise exception using errcode = 'EB005', message = 'An account''s balance must be that of its last ledger entry.';
-    end if;
-    return null;
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[(p ->> 'customer_id')::uuid]);
+    perform private.settle(array[(p ->> 'customer_id')::uuid]);
+    return '{}'::jsonb;
 end $$;
 
-REVOKE ALL ON FUNCTION private.check_account() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_account() TO service_role;
+COMMENT ON FUNCTION public.settle_account(p jsonb) IS 'Lets open credits of a customer pay what is open, the oldest first: {actor, customer_id, owed?}.';
 
-CREATE FUNCTION private.check_ledger_chain() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (
-        select 1 from new_rows n
-        left join public.ledger_entries e on e.customer_id = n.customer_id and e.book = n.book
-            and e.currency = n.currency and e.entry_no = n.entry_no - 1
-        where n.balance_minor <> n.amount_minor + coalesce(e.balance_minor, 0) or (n.entry_no > 1 and e.id is null)
-           or n.on_date < private.open_from()
-    ) then
-        raise exception using errcode = 'EB005', message = 'A ledger entry must continue the balance before it, in an open month.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_ledger_chain() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_ledger_chain() TO service_role;
-
-CREATE FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    e public.ledger_entries;
-    v_id uuid := gen_random_uuid();
-begin
-    select * into e from public.ledger_entries where id = p_entry_id;
-    perform private.take_back(e.id, 9000000000000000000, null);
-    perform private.post_entries(jsonb_build_array(jsonb_build_object(
-        'id', v_id, 'customer_id', e.customer_id, 'book', e.book, 'currency', e.currency, 'kind', p_kind,
-        'amount_minor', -e.amount_minor, 'bill_id', e.bill_id, 'payment_id', e.payment_id, 'return_id', e.return_id,
-        'undoes_id', e.id, 'on_date', p_on, 'note', p_note)));
-    if e.amount_minor <> 0 then
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', case when e.amount_minor < 0 then e.id else v_id end,
-            'debit', case when e.amount_minor < 0 then v_id else e.id end,
-            'amount', abs(e.amount_minor))));
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) IS 'Undoes an entry by another of the opposite amount; what it paid or was paid by is open again.';
-
-REVOKE ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) TO service_role;
+REVOKE ALL ON FUNCTION public.settle_account(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.settle_account(p jsonb) TO service_role;
 
 CREATE FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) RETURNS void
     LANGUAGE plpgsql
@@ -526,6 +412,81 @@ COMMENT ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from t
 
 REVOKE ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) TO service_role;
+
+CREATE FUNCTION private.pay_from_credit_of(p_bills uuid[]) RETURNS uuid[]
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_customers uuid[] := array(
+        select distinct o.customer_id from public.bills b
+        join public.open_items o on o.customer_id = b.customer_id and o.book = 'account' and o.currency = b.currency
+        where b.id = any (p_bills) and o.open_minor < 0
+          -- Credit that is about to go back pays nothing.
+          and not exists (select 1 from public.payment_returns r where r.customer_id = b.customer_id and r.status = 'pending')
+        order by 1);
+begin
+    if v_customers <> '{}' then
+        perform private.lock_customers(v_customers);
+        perform private.settle(v_customers);
+    end if;
+    return array(select b.id from public.bills b where b.id = any (p_bills) and private.is_dunned(b) order by b.id for update);
+end $$;
+
+COMMENT ON FUNCTION private.pay_from_credit_of(p_bills uuid[]) IS 'Before anybody is pressed, what is open on the account as credit pays its bills; those of the bills that are still open. An account at nothing is never dunned.';
+
+REVOKE ALL ON FUNCTION private.pay_from_credit_of(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pay_from_credit_of(p_bills uuid[]) TO service_role;
+
+CREATE FUNCTION private.check_account() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if not exists (
+        select 1 from public.accounts a
+        left join public.ledger_entries e on e.customer_id = a.customer_id and e.book = a.book
+            and e.currency = a.currency and e.entry_no = a.entries
+        where a.customer_id = new.customer_id and a.book = new.book and a.currency = new.currency
+          and a.balance_minor = coalesce(e.balance_minor, 0) and (a.entries = 0) = (e.id is null)
+          and not exists (select 1 from public.ledger_entries l
+                          where l.customer_id = a.customer_id and l.book = a.book and l.currency = a.currency
+                            and l.entry_no = a.entries + 1)
+    ) then
+        raise exception using errcode = 'EB005', message = 'An account''s balance must be that of its last ledger entry.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_account() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_account() TO service_role;
+
+CREATE FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    e public.ledger_entries;
+    v_id uuid := gen_random_uuid();
+begin
+    select * into e from public.ledger_entries where id = p_entry_id;
+    perform private.take_back(e.id, 9000000000000000000, null);
+    perform private.post_entries(jsonb_build_array(jsonb_build_object(
+        'id', v_id, 'customer_id', e.customer_id, 'book', e.book, 'currency', e.currency, 'kind', p_kind,
+        'amount_minor', -e.amount_minor, 'bill_id', e.bill_id, 'payment_id', e.payment_id, 'return_id', e.return_id,
+        'undoes_id', e.id, 'on_date', p_on, 'note', p_note)));
+    if e.amount_minor <> 0 then
+        perform private.allocate(jsonb_build_array(jsonb_build_object(
+            'credit', case when e.amount_minor < 0 then e.id else v_id end,
+            'debit', case when e.amount_minor < 0 then v_id else e.id end,
+            'amount', abs(e.amount_minor))));
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) IS 'Undoes an entry by another of the opposite amount; what it paid or was paid by is open again.';
+
+REVOKE ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) TO service_role;
 
 CREATE FUNCTION private.post_entries(p_entries jsonb) RETURNS void
     LANGUAGE sql
@@ -665,22 +626,86 @@ COMMENT ON FUNCTION private.settle(p_customers uuid[]) IS 'Lets what is open of 
 REVOKE ALL ON FUNCTION private.settle(p_customers uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.settle(p_customers uuid[]) TO service_role;
 
-CREATE FUNCTION public.settle_account(p jsonb) RETURNS jsonb
+CREATE FUNCTION public.undo_adjustment(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    e public.ledger_entries;
 begin
     perform private.set_actor(p);
     perform private.set_owed(p);
-    perform private.lock_customers(array[(p ->> 'customer_id')::uuid]);
-    perform private.settle(array[(p ->> 'customer_id')::uuid]);
+    select * into e from public.ledger_entries where id = (p ->> 'entry_id')::uuid and kind in ('credit', 'fee');
+    if not found then
+        perform private.refuse('EB404', 'No such credit or fee.');
+    end if;
+    perform private.lock_customers(array[e.customer_id]);
+    if not exists (select 1 from public.ledger_entries where undoes_id = e.id) then
+        perform private.undo_entry(e.id, e.kind || '_undone', (p ->> 'on_date')::date, p ->> 'reason');
+        perform private.settle(array[e.customer_id]);
+    end if;
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.settle_account(p jsonb) IS 'Lets open credits of a customer pay what is open, the oldest first: {actor, customer_id, owed?}.';
+COMMENT ON FUNCTION public.undo_adjustment(p jsonb) IS 'Takes a credit or a fee back, once: {actor, entry_id, reason, on_date, owed?}.';
 
-REVOKE ALL ON FUNCTION public.settle_account(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.settle_account(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.undo_adjustment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.undo_adjustment(p jsonb) TO service_role;
+
+CREATE FUNCTION public.check_ledger(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with problems as (
+        select 'balance' as what, a.customer_id::text as subject,
+               format('%s %s: balance %s, sum of its entries %s', a.book, a.currency, a.balance_minor, coalesce(s.total, 0)) as detail
+        from public.accounts a
+        left join (select customer_id, book, currency, sum(amount_minor) as total, count(*) as number
+                   from public.ledger_entries group by 1, 2, 3) s using (customer_id, book, currency)
+        where a.balance_minor <> coalesce(s.total, 0) or a.entries <> coalesce(s.number, 0)
+        union all
+        select 'open', e.id::text, format('entry of %s: %s open, %s by its allocations', e.amount_minor, coalesce(o.open_minor, 0), e.amount_minor - coalesce(x.allocated, 0))
+        from public.ledger_entries e
+        left join public.open_items o on o.entry_id = e.id
+        left join (select y.id, sum(y.amount) as allocated
+                   from (select credit_entry_id as id, -amount_minor as amount from public.allocations
+                         union all select debit_entry_id, amount_minor from public.allocations) y group by 1) x on x.id = e.id
+        where coalesce(o.open_minor, 0) <> e.amount_minor - coalesce(x.allocated, 0)
+        union all
+        select 'bill', b.id::text, format('%s of %s: the ledger has %s and %s paid', b.amount_paid_minor, b.total_minor, coalesce(e.amount_minor, 0), coalesce(e.amount_minor - o.open_minor, 0))
+        from public.bills b
+        left join public.ledger_entries e on e.bill_id = b.id and e.kind = 'bill'
+        left join public.open_items o on o.entry_id = e.id
+        where (b.status = 'issued' and (e.id is null or e.amount_minor <> b.total_minor
+                                        or coalesce(e.amount_minor - o.open_minor, 0) <> b.amount_paid_minor))
+           or (b.status = 'draft' and e.id is not null)
+           or (b.status = 'void' and (b.amount_paid_minor <> 0 or coalesce(o.open_minor, 0) <> 0))
+        union all
+        select 'payment', y.id::text, format('%s %s: not in the ledger as it is', y.amount_minor, y.currency)
+        from public.payments y
+        left join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
+        where (y.customer_id is not null and (e.id is null or e.amount_minor <> -y.amount_minor or e.currency <> y.currency or e.book <> y.book))
+           or (y.customer_id is null and e.id is not null)
+        union all
+        select 'return', r.id::text, format('%s %s: %s, and the ledger has another sum', r.amount_minor, r.currency, r.status)
+        from public.payment_returns r
+        left join (select return_id, sum(amount_minor) as total from public.ledger_entries where return_id is not null group by 1) e
+            on e.return_id = r.id
+        where r.customer_id is not null
+          and coalesce(e.total, 0) <> case when r.status = 'done' then r.amount_minor else 0 end
+    )
+    select jsonb_build_object(
+        'problems', coalesce((select jsonb_agg(to_jsonb(q)) from (select * from problems limit 100) q), '[]'),
+        'entries', (select count(*) from public.ledger_entries),
+        'balances', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.book), '[]')
+                     from (select currency, book, sum(balance_minor)::bigint as balance_minor, count(*) as accounts
+                           from public.accounts group by 1, 2) z))
+$$;
+
+COMMENT ON FUNCTION public.check_ledger(p jsonb) IS 'Adds everything up anew: {} -> {problems: [{what, subject, detail}], at most 100; entries; balances by currency and book}.';
+
+REVOKE ALL ON FUNCTION public.check_ledger(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.check_ledger(p jsonb) TO service_role;
 
 CREATE FUNCTION public.add_adjustment(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

@@ -93,6 +93,8 @@ ALTER TABLE ONLY public.payment_returns
 ALTER TABLE ONLY public.payment_returns
     ADD CONSTRAINT payment_returns_provider_id_key UNIQUE (provider_id);
 
+CREATE INDEX payment_returns_of_customer ON public.payment_returns USING btree (customer_id) WHERE (status = 'pending'::text);
+
 CREATE INDEX payment_returns_payment ON public.payment_returns USING btree (payment_id);
 
 CREATE INDEX payment_returns_pending ON public.payment_returns USING btree (next_attempt_at) WHERE (status = 'pending'::text);
@@ -110,7 +112,7 @@ CREATE TABLE public.payment_flags (
     resolved_by text,
     resolution text,
     CONSTRAINT payment_flags_check CHECK (((resolved_at IS NULL) = (resolved_by IS NULL))),
-    CONSTRAINT payment_flags_reason_check CHECK ((reason = ANY (ARRAY['amount_differs'::text, 'currency_differs'::text, 'bill_void'::text, 'bill_not_issued'::text, 'unknown_bill'::text, 'already_paid'::text, 'disputed'::text])))
+    CONSTRAINT payment_flags_reason_check CHECK ((reason = ANY (ARRAY['amount_differs'::text, 'currency_differs'::text, 'bill_void'::text, 'bill_not_issued'::text, 'unknown_bill'::text, 'already_paid'::text, 'disputed'::text, 'reference_repeated'::text])))
 );
 
 COMMENT ON TABLE public.payment_flags IS 'What a person must look at about a payment; the money is counted all the same.';
@@ -298,71 +300,6 @@ COMMENT ON FUNCTION public.resolve_payment_flag(p jsonb) IS 'A person has looked
 REVOKE ALL ON FUNCTION public.resolve_payment_flag(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.resolve_payment_flag(p jsonb) TO service_role;
 
-CREATE FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.payment_flags as f (payment_id, reason, detail) values (p_payment_id, p_reason, p_detail)
-    on conflict (payment_id, reason) do update
-    set detail = excluded.detail, raised_at = now(), resolved_at = null, resolved_by = null, resolution = null
-$$;
-
-COMMENT ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) IS 'Asks a person to look at a payment, anew if they did before.';
-
-REVOKE ALL ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) TO service_role;
-
-CREATE FUNCTION private.guard_return() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_may constant text[] := array['status', 'provider_id', 'attempts', 'next_attempt_at', 'error', 'on_date'];
-begin
-    if to_jsonb(new) - v_may <> to_jsonb(old) - v_may
-       or (new.on_date <> old.on_date and old.status <> 'pending')
-       or (new.provider_id is distinct from old.provider_id and old.provider_id is not null)
-       or (new.status <> old.status and not (
-            (old.status = 'pending' and new.status in ('done', 'failed')) or (old.status = 'done' and new.status = 'undone'))) then
-        raise exception using errcode = 'EB005', message = 'What went back is never overwritten.';
-    end if;
-    return new;
-end $$;
-
-REVOKE ALL ON FUNCTION private.guard_return() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.guard_return() TO service_role;
-
-CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
-           jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency,
-                              'received_on', y.received_on),
-           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
-    from public.payments y
-    cross join lateral (
-        select x.id from public.bills x where x.id = y.bill_id
-        union all
-        (select x.id from public.ledger_entries e
-         join public.allocations a on a.credit_entry_id = e.id
-         join public.ledger_entries d on d.id = a.debit_entry_id
-         join public.bills x on x.id = d.bill_id
-         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
-        union all
-        (select x.id from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
-         order by x.period_end desc limit 1)
-        limit 1) b
-    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
-    on conflict (bill_id, kind, occasion) do nothing
-$$;
-
-COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest.';
-
-REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
-
 CREATE FUNCTION public.assign_payment(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -403,40 +340,58 @@ COMMENT ON FUNCTION public.assign_payment(p jsonb) IS 'Says whose a payment of n
 REVOKE ALL ON FUNCTION public.assign_payment(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.assign_payment(p jsonb) TO service_role;
 
-CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
+CREATE FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.payment_flags as f (payment_id, reason, detail) values (p_payment_id, p_reason, p_detail)
+    on conflict (payment_id, reason) do update
+    set detail = excluded.detail, raised_at = now(), resolved_at = null, resolved_by = null, resolution = null
+$$;
+
+COMMENT ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) IS 'Asks a person to look at a payment, anew if they did before.';
+
+REVOKE ALL ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) TO service_role;
+
+CREATE FUNCTION private.guard_return() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-    v_paid public.open_items;
-    v_id uuid := gen_random_uuid();
+    v_may constant text[] := array['status', 'provider_id', 'attempts', 'next_attempt_at', 'error', 'on_date'];
 begin
-    if r.customer_id is null then
-        return;
+    if to_jsonb(new) - v_may <> to_jsonb(old) - v_may
+       or (new.on_date <> old.on_date and old.status <> 'pending')
+       or (new.provider_id is distinct from old.provider_id and old.provider_id is not null)
+       or (new.status <> old.status and not (
+            (old.status = 'pending' and new.status in ('done', 'failed')) or (old.status = 'done' and new.status = 'undone'))) then
+        raise exception using errcode = 'EB005', message = 'What went back is never overwritten.';
     end if;
-    select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
-    where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
-    if found and -v_paid.open_minor < r.amount_minor then
-        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee']);
-        select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
-    end if;
-    perform private.post_entries(jsonb_build_array(jsonb_build_object(
-        'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
-        'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
-        'note', r.reason)));
-    if v_paid.entry_id is null then
-        perform private.pay_from_credit(v_id);
-    elsif v_paid.open_minor < 0 then
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v_paid.entry_id, 'debit', v_id, 'amount', least(-v_paid.open_minor, r.amount_minor))));
-    end if;
-    perform private.settle(array[r.customer_id]);
+    return new;
 end $$;
 
-COMMENT ON FUNCTION private.post_return(r public.payment_returns) IS 'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first. What the payment no longer has, the customer owes.';
+REVOKE ALL ON FUNCTION private.guard_return() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.guard_return() TO service_role;
 
-REVOKE ALL ON FUNCTION private.post_return(r public.payment_returns) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_return(r public.payment_returns) TO service_role;
+CREATE FUNCTION private.flag_repeated(p_payments uuid[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.payment_flags (payment_id, reason, detail)
+    select y.id, 'reference_repeated', format('The reference %s is booked already, to %s on %s.', y.reference,
+           coalesce('account ' || c.account_no, 'nobody known'), s.received_on)
+    from public.payments y
+    cross join lateral private.repeats(y) s
+    left join public.customers c on c.id = s.customer_id
+    where y.id = any (p_payments) and s.id is not null
+    on conflict (payment_id, reason) do nothing
+$$;
+
+COMMENT ON FUNCTION private.flag_repeated(p_payments uuid[]) IS 'Where nobody can be asked whether a payment is another one, a person looks at it afterwards.';
+
+REVOKE ALL ON FUNCTION private.flag_repeated(p_payments uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.flag_repeated(p_payments uuid[]) TO service_role;
 
 CREATE FUNCTION private.returnable(p_payment_id uuid) RETURNS bigint
     LANGUAGE sql STABLE
@@ -452,18 +407,6 @@ COMMENT ON FUNCTION private.returnable(p_payment_id uuid) IS 'What of a payment 
 REVOKE ALL ON FUNCTION private.returnable(p_payment_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.returnable(p_payment_id uuid) TO service_role;
 
-CREATE FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    update public.payment_flags
-    set resolved_at = now(), resolved_by = current_setting('billing.actor'), resolution = p_resolution
-    where payment_id = p_payment_id and resolved_at is null and (p_reason is null or reason = p_reason)
-$$;
-
-REVOKE ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) TO service_role;
-
 CREATE FUNCTION private.refuse_payment_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -477,6 +420,83 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.refuse_payment_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse_payment_change() TO service_role;
+
+CREATE FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.payment_returns set status = 'undone', error = p_note where id = r.id;
+    perform private.release_spared('return ' || r.id, p_note);
+    if r.customer_id is not null then
+        perform private.undo_entry(e.id, 'return_undone', p_on, p_note)
+        from public.ledger_entries e where e.return_id = r.id and e.kind = r.kind;
+        perform private.settle(array[r.customer_id]);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) IS 'Money that had gone back came again: a refund that failed later, a dispute that was won.';
+
+REVOKE ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) TO service_role;
+
+CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
+           jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency,
+                              'received_on', y.received_on),
+           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
+    from public.payments y
+    cross join lateral (
+        select x.id from public.bills x where x.id = y.bill_id
+        union all
+        (select x.id from public.ledger_entries e
+         join public.allocations a on a.credit_entry_id = e.id
+         join public.ledger_entries d on d.id = a.debit_entry_id
+         join public.bills x on x.id = d.bill_id
+         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
+        union all
+        (select x.id from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
+         order by x.period_end desc limit 1)
+        limit 1) b
+    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
+    on conflict (bill_id, kind, occasion) do nothing
+$$;
+
+COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest.';
+
+REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.reference_key(p_reference text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select upper(regexp_replace(p_reference, '[^[:alnum:]]', '', 'g'))
+$$;
+
+COMMENT ON FUNCTION private.reference_key(p_reference text) IS 'A reference without its spaces, signs and case: what two people may write differently.';
+
+CREATE INDEX payments_reference ON public.payments USING btree (private.reference_key(reference)) WHERE (reference <> ''::text);
+
+REVOKE ALL ON FUNCTION private.reference_key(p_reference text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reference_key(p_reference text) TO service_role;
+
+CREATE FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.payment_returns r where r.customer_id = p_customer_id and r.status = 'pending')
+       and private.owes_nothing(p_customer_id, p_currency)
+$$;
+
+COMMENT ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) IS 'Whether an account owes nothing while credit of it is about to go back: only when it has gone, something is owed.';
+
+REVOKE ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) TO service_role;
 
 CREATE FUNCTION private.take_payment(p_row jsonb) RETURNS boolean
     LANGUAGE plpgsql
@@ -526,23 +546,17 @@ COMMENT ON FUNCTION private.store_payments(p_rows jsonb) IS 'Stores those paymen
 REVOKE ALL ON FUNCTION private.store_payments(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.store_payments(p_rows jsonb) TO service_role;
 
-CREATE FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) RETURNS void
-    LANGUAGE plpgsql
+CREATE FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) RETURNS void
+    LANGUAGE sql
     SET search_path TO ''
     AS $$
-begin
-    update public.payment_returns set status = 'undone', error = p_note where id = r.id;
-    if r.customer_id is not null then
-        perform private.undo_entry(e.id, 'return_undone', p_on, p_note)
-        from public.ledger_entries e where e.return_id = r.id and e.kind = r.kind;
-        perform private.settle(array[r.customer_id]);
-    end if;
-end $$;
+    update public.payment_flags
+    set resolved_at = now(), resolved_by = current_setting('billing.actor'), resolution = p_resolution
+    where payment_id = p_payment_id and resolved_at is null and (p_reason is null or reason = p_reason)
+$$;
 
-COMMENT ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) IS 'Money that had gone back came again: a refund that failed later, a dispute that was won.';
-
-REVOKE ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) TO service_role;
+REVOKE ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) TO service_role;
 
 CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
     LANGUAGE sql STABLE
@@ -641,107 +655,60 @@ COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts
 REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
 
-CREATE FUNCTION public.use_deposit(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-    v_customer uuid := (p ->> 'customer_id')::uuid;
-    v_amount bigint := (p ->> 'amount_minor')::bigint;
+    v_paid public.open_items;
+    v_id uuid := gen_random_uuid();
 begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_customers(array[v_customer]);
-    if exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
-        return '{}'::jsonb;
-    elsif v_amount <= 0 or private.open_credit(v_customer, 'deposit', p ->> 'currency') < v_amount then
-        perform private.refuse('EB005', 'There is not so much deposit held.');
+    if r.customer_id is null then
+        return;
     end if;
-    perform private.post_entries(jsonb_build_array(
-        jsonb_build_object('id', p ->> 'id', 'customer_id', v_customer, 'book', 'deposit', 'currency', p ->> 'currency',
-                           'kind', 'deposit_used', 'amount_minor', v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note'),
-        jsonb_build_object('customer_id', v_customer, 'currency', p ->> 'currency', 'kind', 'deposit_used',
-                           'amount_minor', -v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note')));
-    perform private.pay_from_credit((p ->> 'id')::uuid);
-    perform private.settle(array[v_customer]);
-    return '{}'::jsonb;
+    select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
+    where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
+    if found and -v_paid.open_minor < r.amount_minor then
+        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee']);
+        select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
+    end if;
+    perform private.post_entries(jsonb_build_array(jsonb_build_object(
+        'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
+        'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
+        'note', r.reason)));
+    if v_paid.entry_id is null then
+        perform private.pay_from_credit(v_id);
+    elsif v_paid.open_minor < 0 then
+        perform private.allocate(jsonb_build_array(jsonb_build_object(
+            'credit', v_paid.entry_id, 'debit', v_id, 'amount', least(-v_paid.open_minor, r.amount_minor))));
+    end if;
+    perform private.settle(array[r.customer_id]);
+    if r.kind in ('refund', 'dispute') and v_paid.entry_id is not null then
+        perform private.spare_reopened(r, v_paid.entry_id);
+    end if;
 end $$;
 
-COMMENT ON FUNCTION public.use_deposit(p jsonb) IS 'Lets a deposit that is held pay what is open: {actor, id, customer_id, currency, amount_minor, note, on_date, owed?}.';
+COMMENT ON FUNCTION private.post_return(r public.payment_returns) IS 'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first. What the payment no longer has, the customer owes.';
 
-REVOKE ALL ON FUNCTION public.use_deposit(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_deposit(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.post_return(r public.payment_returns) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_return(r public.payment_returns) TO service_role;
 
-CREATE FUNCTION public.record_payments(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
+CREATE FUNCTION private.repeats(y public.payments) RETURNS public.payments
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-declare
-    v_apply text;
-    v_new uuid[];
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_customers(array(
-        select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
-        from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
-    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
-    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
-    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
-    v_new := private.store_payments(p -> 'payments');
-    foreach v_apply in array array['oldest', 'bill', 'none'] loop
-        perform private.post_payments(f.ids, v_apply)
-        from (select array_agg(i.id order by i.place) as ids
-              from unnest(v_new) with ordinality as i(id, place)
-              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
-                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
-        where f.ids is not null;
-    end loop;
-    if p #> '{owed,payment_received}' is not null then
-        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
-    end if;
-    return jsonb_build_object('recorded', cardinality(v_new));
-end $$;
+    select s from public.payments s
+    where y.reference <> '' and y.method <> 'cash' and private.reference_key(y.reference) <> ''
+      and s.reference <> '' and private.reference_key(s.reference) = private.reference_key(y.reference)
+      and s.method = y.method and s.id <> y.id
+      and (select l.status from public.payment_list l where l.id = s.id) <> 'returned'
+    order by s.received_on desc, s.id limit 1
+$$;
 
-COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account.';
+COMMENT ON FUNCTION private.repeats(y public.payments) IS 'Another payment with the reference of this one by the same method that did not go back whole, or nothing.';
 
-REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
-
-CREATE FUNCTION public.end_return(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    r public.payment_returns;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such refund.');
-    end if;
-    perform private.lock_customers(array[r.customer_id]);
-    select * into r from public.payment_returns where id = r.id for update;
-    if r.status = 'pending' then
-        update public.payment_returns
-        set status = p ->> 'status', attempts = attempts + 1, error = coalesce(p ->> 'error', ''),
-            provider_id = coalesce(provider_id, p ->> 'provider_id'), on_date = coalesce((p ->> 'on_date')::date, on_date),
-            next_attempt_at = now() + make_interval(secs => coalesce((p ->> 'retry_in_seconds')::integer, 0))
-        where id = r.id returning * into r;
-        if r.status = 'done' then
-            perform private.post_return(r);
-        end if;
-    elsif r.provider_id is null and p ->> 'provider_id' is not null and r.status = 'done' then
-        update public.payment_returns set provider_id = p ->> 'provider_id' where id = r.id returning * into r;
-    end if;
-    return to_jsonb(r);
-end $$;
-
-COMMENT ON FUNCTION public.end_return(p jsonb) IS 'What became of a refund asked of Stripe: {actor, id, status: done|failed|pending (later again), provider_id?, error?, on_date?, retry_in_seconds?, owed?} -> the row. One that is over is left as it is.';
-
-REVOKE ALL ON FUNCTION public.end_return(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.end_return(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.repeats(y public.payments) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.repeats(y public.payments) TO service_role;
 
 CREATE FUNCTION public.record_return(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -795,6 +762,158 @@ COMMENT ON FUNCTION public.record_return(p jsonb) IS 'Money goes back: {actor, i
 
 REVOKE ALL ON FUNCTION public.record_return(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_return(p jsonb) TO service_role;
+
+CREATE FUNCTION public.use_deposit(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid := (p ->> 'customer_id')::uuid;
+    v_amount bigint := (p ->> 'amount_minor')::bigint;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[v_customer]);
+    if exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
+        return '{}'::jsonb;
+    elsif v_amount <= 0 or private.open_credit(v_customer, 'deposit', p ->> 'currency') < v_amount then
+        perform private.refuse('EB005', 'There is not so much deposit held.');
+    end if;
+    perform private.post_entries(jsonb_build_array(
+        jsonb_build_object('id', p ->> 'id', 'customer_id', v_customer, 'book', 'deposit', 'currency', p ->> 'currency',
+                           'kind', 'deposit_used', 'amount_minor', v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note'),
+        jsonb_build_object('customer_id', v_customer, 'currency', p ->> 'currency', 'kind', 'deposit_used',
+                           'amount_minor', -v_amount, 'on_date', p ->> 'on_date', 'note', p ->> 'note')));
+    perform private.pay_from_credit((p ->> 'id')::uuid);
+    perform private.settle(array[v_customer]);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.use_deposit(p jsonb) IS 'Lets a deposit that is held pay what is open: {actor, id, customer_id, currency, amount_minor, note, on_date, owed?}.';
+
+REVOKE ALL ON FUNCTION public.use_deposit(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_deposit(p jsonb) TO service_role;
+
+CREATE FUNCTION public.end_return(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.payment_returns;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into r from public.payment_returns where id = (p ->> 'id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such refund.');
+    end if;
+    perform private.lock_customers(array[r.customer_id]);
+    select * into r from public.payment_returns where id = r.id for update;
+    if r.status = 'pending' then
+        update public.payment_returns
+        set status = p ->> 'status', attempts = attempts + 1, error = coalesce(p ->> 'error', ''),
+            provider_id = coalesce(provider_id, p ->> 'provider_id'), on_date = coalesce((p ->> 'on_date')::date, on_date),
+            next_attempt_at = now() + make_interval(secs => coalesce((p ->> 'retry_in_seconds')::integer, 0))
+        where id = r.id returning * into r;
+        if r.status = 'done' then
+            perform private.post_return(r);
+        end if;
+    elsif r.provider_id is null and p ->> 'provider_id' is not null and r.status = 'done' then
+        update public.payment_returns set provider_id = p ->> 'provider_id' where id = r.id returning * into r;
+    end if;
+    return to_jsonb(r);
+end $$;
+
+COMMENT ON FUNCTION public.end_return(p jsonb) IS 'What became of a refund asked of Stripe: {actor, id, status: done|failed|pending (later again), provider_id?, error?, on_date?, retry_in_seconds?, owed?} -> the row. One that is over is left as it is.';
+
+REVOKE ALL ON FUNCTION public.end_return(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_return(p jsonb) TO service_role;
+
+CREATE FUNCTION public.record_payments(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_apply text;
+    v_new uuid[];
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    if not coalesce((p ->> 'confirmed')::boolean, false) then
+        perform pg_advisory_xact_lock(hashtextextended('payment references', 0));
+    end if;
+    perform private.lock_customers(array(
+        select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
+        from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
+    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
+    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
+    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
+    v_new := private.store_payments(p -> 'payments');
+    foreach v_apply in array array['oldest', 'bill', 'none'] loop
+        perform private.post_payments(f.ids, v_apply)
+        from (select array_agg(i.id order by i.place) as ids
+              from unnest(v_new) with ordinality as i(id, place)
+              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
+                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
+        where f.ids is not null;
+    end loop;
+    if p #> '{owed,payment_received}' is not null then
+        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
+    end if;
+    if not coalesce((p ->> 'confirmed')::boolean, false) then
+        perform private.flag_repeated(v_new);
+    end if;
+    return jsonb_build_object('recorded', cardinality(v_new));
+end $$;
+
+COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, confirmed?, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account. Unless it is confirmed, one whose reference is booked already is flagged.';
+
+REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
+
+CREATE FUNCTION public.record_desk_payment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    x constant jsonb := p -> 'payment';
+    v_key constant text := private.reference_key(coalesce(x ->> 'reference', ''));
+    v_on constant date := (x ->> 'received_on')::date;
+    v_alike uuid[] := '{}';
+begin
+    perform private.set_actor(p);
+    -- Shared with other desks, not with whoever records many at once.
+    perform pg_advisory_xact_lock_shared(hashtextextended('payment references', 0));
+    -- Two desks that book the same at one moment must not both find that the other has not.
+    perform pg_advisory_xact_lock(hashtextextended('payment ' || (x ->> 'method') || ' '
+        || case when v_key <> '' then v_key else x ->> 'customer_id' end, 0));
+    if not coalesce((p ->> 'confirmed')::boolean, false) then
+        v_alike := array(
+            select y.id from public.payments y join public.payment_list l on l.id = y.id
+            where y.id in (
+                    select s.id from public.payments s
+                    where v_key <> '' and s.reference <> '' and private.reference_key(s.reference) = v_key
+                      and s.method = x ->> 'method' and s.method <> 'cash'
+                    union
+                    select s.id from public.payments s
+                    where s.customer_id = (x ->> 'customer_id')::uuid and s.amount_minor = (x ->> 'amount_minor')::bigint
+                      and s.method = x ->> 'method' and private.reference_key(s.reference) = v_key
+                      and s.received_on between v_on - 2 and v_on + 2)
+              -- A second click may find what the first has just stored; what went back whole is entered again rightly.
+              and y.id <> (x ->> 'id')::uuid and l.status <> 'returned'
+            order by y.received_on desc, y.id limit 10);
+    end if;
+    if v_alike <> '{}' then
+        return jsonb_build_object('recorded', 0, 'alike', to_jsonb(v_alike));
+    end if;
+    return public.record_payments(jsonb_build_object(
+        'actor', p ->> 'actor', 'owed', p -> 'owed', 'payments', jsonb_build_array(x), 'confirmed', true)) || jsonb_build_object('alike', '[]'::jsonb);
+end $$;
+
+COMMENT ON FUNCTION public.record_desk_payment(p jsonb) IS 'Records a payment that a person enters, unless one is there that it may repeat and that is not confirmed: with the same reference by the same method of whichever customer, or of this customer the same amount within two days: {actor, payment, confirmed?, owed?} -> {recorded, alike: [payment id]}.';
+
+REVOKE ALL ON FUNCTION public.record_desk_payment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_desk_payment(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

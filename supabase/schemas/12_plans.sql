@@ -192,6 +192,16 @@ COMMENT ON VIEW public.timeline_list IS 'All that happened to an account: its le
 
 GRANT SELECT ON TABLE public.timeline_list TO service_role;
 
+CREATE FUNCTION private.plan_total(p_plan_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select sum(p.amount_minor)::bigint from public.plan_bills p where p.plan_id = p_plan_id
+$$;
+
+REVOKE ALL ON FUNCTION private.plan_total(p_plan_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.plan_total(p_plan_id uuid) TO service_role;
+
 CREATE FUNCTION private.in_plan(p_bill_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -226,15 +236,31 @@ COMMENT ON FUNCTION public.end_plan(p jsonb) IS 'Cancels a plan that is active: 
 REVOKE ALL ON FUNCTION public.end_plan(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_plan(p jsonb) TO service_role;
 
-CREATE FUNCTION private.plan_total(p_plan_id uuid) RETURNS bigint
-    LANGUAGE sql STABLE
+CREATE FUNCTION private.end_plans_of_merged_bills() RETURNS trigger
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-    select sum(p.amount_minor)::bigint from public.plan_bills p where p.plan_id = p_plan_id
-$$;
+begin
+    with recursive ended as (
+        select r.void_bill_id as id from new_rows r join public.bills n on n.id = r.new_bill_id
+        where n.number is null or (select count(*) from new_rows x where x.new_bill_id = r.new_bill_id) > 1
+    ), back as (
+        select id from ended
+        union
+        select b.replaces_id from back join public.bills b on b.id = back.id where b.replaces_id is not null
+    )
+    update public.instalment_plans i
+    set status = 'cancelled', ended_at = now(),
+        reason = 'Its bills were made anew, several as one or as a draft: agree on another plan.'
+    where i.status = 'active'
+      and i.id in (select p.plan_id from public.plan_bills p where p.bill_id in (select id from back));
+    return null;
+end $$;
 
-REVOKE ALL ON FUNCTION private.plan_total(p_plan_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.plan_total(p_plan_id uuid) TO service_role;
+COMMENT ON FUNCTION private.end_plans_of_merged_bills() IS 'Of a bill that holds others too, or is none yet, nobody can say which part was agreed on.';
+
+REVOKE ALL ON FUNCTION private.end_plans_of_merged_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.end_plans_of_merged_bills() TO service_role;
 
 CREATE FUNCTION private.plan_paid(p_plan_id uuid) RETURNS bigint
     LANGUAGE sql STABLE
@@ -292,32 +318,6 @@ CREATE VIEW public.plan_list WITH (security_invoker='true') AS
      CROSS JOIN LATERAL ( SELECT private.plan_paid(i.id) AS paid_minor) w);
 
 GRANT SELECT ON TABLE public.plan_list TO service_role;
-
-CREATE FUNCTION private.end_plans_of_merged_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    with recursive ended as (
-        select r.void_bill_id as id from new_rows r join public.bills n on n.id = r.new_bill_id
-        where n.number is null or (select count(*) from new_rows x where x.new_bill_id = r.new_bill_id) > 1
-    ), back as (
-        select id from ended
-        union
-        select b.replaces_id from back join public.bills b on b.id = back.id where b.replaces_id is not null
-    )
-    update public.instalment_plans i
-    set status = 'cancelled', ended_at = now(),
-        reason = 'Its bills were made anew, several as one or as a draft: agree on another plan.'
-    where i.status = 'active'
-      and i.id in (select p.plan_id from public.plan_bills p where p.bill_id in (select id from back));
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.end_plans_of_merged_bills() IS 'Of a bill that holds others too, or is none yet, nobody can say which part was agreed on.';
-
-REVOKE ALL ON FUNCTION private.end_plans_of_merged_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.end_plans_of_merged_bills() TO service_role;
 
 CREATE FUNCTION public.break_plans(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

@@ -1,7 +1,5 @@
 """What the cash desk looks up, on both transports, with the same answers."""
 
-from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -32,20 +30,6 @@ def test_what_is_open_on_an_account_is_listed(over: Over) -> None:
     assert over.same("open_debits", customer_id=bill.customer_id) == []
     assert over.same("open_bills", customer_id=bill.customer_id) == []
     assert over.same("ledger_entry", credit.id) == credit
-
-
-def test_payments_alike_are_those_of_the_days_around_that_did_not_go_back(over: Over) -> None:
-    bill = bill_of(over)
-    paid = receive(over, 500, bill_id=bill.id, reference="T1")
-    today = over.utility.today
-    like: dict[str, Any] = {"customer_id": bill.customer_id, "amount_minor": 500}
-    like |= {"method": "bank", "reference": "T1", "between": (today - timedelta(days=2), today)}
-    assert [p.id for p in over.same("payments_alike", **like)] == [paid]
-    assert over.same("payments_alike", **like | {"reference": "T2"}) == []
-    earlier = today - timedelta(days=1)
-    assert over.same("payments_alike", **like | {"between": (earlier, earlier)}) == []
-    over.here.record_return(actor=ADMIN.user, row=returned(over, payment_id=paid, kind="reversal"))
-    assert over.same("payments_alike", **like) == []
 
 
 def test_the_timeline_has_all_that_happened_the_newest_first(over: Over) -> None:

@@ -53,7 +53,9 @@ def sent() -> Sent:
 def utility(database: str, tmp_path: Path, sent: Sent) -> Iterator[Utility]:
     handlers: dict[int, Any] = {12: sent}
     made = make_utility(database, tmp_path, step_handlers=handlers)
-    handlers[11] = WriteMessage(made.services.database, TemplateWriter("The Utility"))
+    handlers[11] = WriteMessage(
+        made.services.database, TemplateWriter("The Utility"), lambda: made.today
+    )
     made.services.owed_steps.handlers = handlers
     with_slabs(made)
     yield made

@@ -160,8 +160,83 @@ def test_a_payment_just_like_another_is_asked_about_and_not_refused(office: Offi
     office.pay("200", method="cash")
     office.pay("200", method="bank", reference="T1", confirmed=True)
     three_days_ago = office.utility.today - timedelta(days=3)
-    office.pay("200", method="bank", reference="T1", received_on=three_days_ago)
-    assert office.utility.services.database.payments().total == 5
+    with pytest.raises(LooksLikeTwice):
+        office.pay("75", method="bank", reference="t 1", received_on=three_days_ago)
+    assert office.utility.services.database.payments().total == 4
+
+
+def test_a_banks_reference_booked_to_another_customer_is_asked_about(office: Office) -> None:
+    first = office.pay("200", method="bank", reference="UTR-77 01")
+    office.utility.add_meter("M2")
+    other = office.utility.submit("M2", 1117).bill
+    assert other is not None
+    with pytest.raises(LooksLikeTwice) as twice:
+        pay_for(office, other, reference="utr7701")
+    assert [p.id for p in twice.value.alike] == [first.payment.id]
+    assert pay_for(office, other, reference="utr7701", confirmed=True).is_new
+    assert pay_for(office, other, reference="UTR7702").is_new
+
+
+def test_what_went_back_whole_may_be_entered_again(office: Office) -> None:
+    wrong = office.pay("200", method="bank", reference="UTR-5")
+    office.utility.services.refunds.reverse(
+        payment_id=wrong.payment.id,
+        reason="wrong account",
+        principal=ADMIN,
+        now=office.utility.now,
+    )
+    office.utility.add_meter("M2")
+    other = office.utility.submit("M2", 1117).bill
+    assert other is not None
+    assert pay_for(office, other, reference="UTR-5").is_new
+
+
+def test_where_nobody_can_be_asked_a_repeated_reference_is_flagged(office: Office) -> None:
+    first = office.pay("200", method="bank", reference="UTR-9")
+    database = office.utility.services.database
+    rows: list[dict[str, Any]] = [
+        {"id": str(uuid4()), "customer_id": office.bill.customer_id, "amount_minor": 300}
+        | {"currency": "INR", "method": "bank", "reference": reference}
+        | {"received_at": office.utility.now, "received_on": office.utility.today}
+        for reference in ("utr 9", "UTR-10", "")
+    ]
+    assert database.record_payments(actor=ADMIN.user, payments=rows) == 3
+    (flag,) = database.open_payment_flags().items
+    assert (flag.payment_id, flag.reason) == (rows[0]["id"], "reference_repeated")
+    assert "The reference utr 9 is booked already, to account A-M1" in flag.detail
+    assert office.pay("200", method="bank", reference="UTR-9", confirmed=True).is_new
+    assert database.open_payment_flags().total == 1
+    assert database.payment_flags(payment_id=first.payment.id) == []
+
+
+def test_two_desks_that_book_one_reference_at_once_are_asked(office: Office) -> None:
+    office.utility.add_meter("M2")
+    other = office.utility.submit("M2", 1117).bill
+    assert other is not None
+    together = threading.Barrier(2)
+
+    def book(bill: Bill) -> bool:
+        together.wait()
+        try:
+            return pay_for(office, bill, reference="UTR1").is_new
+        except LooksLikeTwice:
+            return False
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(book, (office.bill, other))) == [False, True]
+
+
+def pay_for(office: Office, bill: Bill, *, reference: str, confirmed: bool = False) -> Receipt:
+    """Record a bank transfer of ₹100 for the customer of a bill."""
+    body = {"amount": "100", "method": "bank", "received_on": office.utility.today}
+    return office.desk.record_payment(
+        payment_id=str(uuid4()),
+        customer_id=bill.customer_id,
+        body=body | {"reference": reference},
+        principal=ADMIN,
+        now=office.utility.now,
+        confirmed=confirmed,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """What the cash desk looks up: whose a reference is, what is open, what looks alike."""
 
-from datetime import date
 from typing import Literal
 
 from services.database.errors import NotFound
@@ -8,7 +7,7 @@ from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.bills import Bill
-from services.records.ledger import Account, LedgerEntry, Payment, PaymentMethod, TimelineEvent
+from services.records.ledger import Account, LedgerEntry, TimelineEvent
 
 
 class DeskQueries(Queries):
@@ -97,34 +96,3 @@ class DeskQueries(Queries):
         if not rows:
             raise NotFound("EB404", "No such customer.")
         return Account.model_validate(rows[0])
-
-    def payments_alike(
-        self,
-        *,
-        customer_id: str,
-        amount_minor: int,
-        method: PaymentMethod,
-        reference: str,
-        between: tuple[date, date],
-    ) -> list[Payment]:
-        """Payments that look the same, received on one of the days from one date to the other."""
-        same: dict[str, str | int] = {
-            "customer_id": customer_id,
-            "amount_minor": amount_minor,
-            "method": method,
-        }
-        same["reference"] = reference
-        first, last = between
-        rows = self._transport.select(
-            "payment_list",
-            filters=[
-                *(Filter(c, "eq", v) for c, v in same.items()),
-                Filter("received_on", "gte", first.isoformat()),
-                Filter("received_on", "lte", last.isoformat()),
-                # What went back whole was entered again rightly.
-                Filter("status", "neq", "returned"),
-            ],
-            order=["received_on.desc", "id.desc"],
-            limit=10,
-        ).rows
-        return [Payment.model_validate(row) for row in rows]

@@ -22,6 +22,7 @@ from services.records.ledger import (
     PaymentFlag,
     PaymentReturn,
     PaymentStatus,
+    ReturnedBill,
 )
 
 Owed = Mapping[str, Any]
@@ -111,6 +112,43 @@ class AccountQueries(Queries):
             page_size=page_size,
         )
         return Page(items=tuple(Payment.model_validate(row) for row in rows), total=total)
+
+    def record_desk_payment(
+        self,
+        *,
+        actor: str,
+        payment: Mapping[str, Any],
+        confirmed: bool,
+        owed: Owed | None = None,
+    ) -> tuple[int, tuple[Payment, ...]]:
+        """Record a payment that a person enters; how many were new, and those it may repeat.
+
+        It is not stored when there are such payments and it is not `confirmed`.
+        Raises NotFound, IllegalChange.
+        """
+        answer = self._call(
+            "record_desk_payment",
+            actor=actor,
+            payment=dict(payment),
+            confirmed=confirmed,
+            owed=owed,
+        )
+        return int(answer["recorded"]), tuple(self.payment(found) for found in answer["alike"])
+
+    def collect_again(self, *, actor: str, bill_id: str, reason: str, owed: Owed | None) -> None:
+        """A bill whose money went back is collected all the same; raises NotFound."""
+        self._call("collect_again", actor=actor, bill_id=bill_id, reason=reason, owed=owed)
+
+    def returned_bills(self, *, page: int = 1, page_size: int = 10) -> Page[ReturnedBill]:
+        """Bills opened again by money that went back, undecided, the oldest first."""
+        rows, total = self._page(
+            "returned_bill_list",
+            filters=[],
+            order=["since.asc", "bill_id.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(ReturnedBill.model_validate(row) for row in rows), total=total)
 
     def record_payments(
         self, *, actor: str, payments: Sequence[Mapping[str, Any]], owed: Owed | None = None

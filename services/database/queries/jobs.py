@@ -202,9 +202,20 @@ class JobQueries(Queries):
         return int(answer["stored"]), list(answer["moved"])
 
     def queue_reminders(
-        self, *, run: Mapping[str, Any], today: date, until: date, limit: int, owed: Json
+        self,
+        *,
+        run: Mapping[str, Any],
+        today: date,
+        until: date,
+        limit: int,
+        owed: Json,
+        balance_changed: Json | None = None,
     ) -> int:
-        """Owe a reminder for unpaid bills due in [today, until], not yet reminded; how many."""
+        """Owe a reminder for bills due in [today, until] that are dunned and not yet reminded of.
+
+        Credit of the account pays first; what that changes owes `balance_changed`. How many bills
+        were looked at: fewer than `limit` when none is left.
+        """
         answer = self._call(
             "queue_reminders",
             run=dict(run),
@@ -212,13 +223,25 @@ class JobQueries(Queries):
             until=until.isoformat(),
             limit=limit,
             owed=owed,
+            balance_changed=balance_changed,
         )
         return int(answer["count"])
 
     def mark_overdue(
-        self, *, actor: str, run: Mapping[str, Any], today: date, limit: int, owed: Json
+        self,
+        *,
+        actor: str,
+        run: Mapping[str, Any],
+        today: date,
+        limit: int,
+        owed: Json,
+        balance_changed: Json | None = None,
     ) -> int:
-        """Mark unpaid bills due before today as overdue and owe each the notice; how many."""
+        """Mark bills due before today that are dunned as overdue and owe each the notice.
+
+        Credit of the account pays first; what that changes owes `balance_changed`. How many bills
+        were looked at: fewer than `limit` when none is left.
+        """
         answer = self._call(
             "mark_overdue",
             actor=actor,
@@ -226,5 +249,6 @@ class JobQueries(Queries):
             today=today.isoformat(),
             limit=limit,
             owed=owed,
+            balance_changed=balance_changed,
         )
         return int(answer["count"])

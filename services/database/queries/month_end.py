@@ -37,6 +37,11 @@ class BookQueries(Queries):
         ).rows
         return [LedgerEntry.model_validate(row) for row in rows]
 
+    def overdue_as_of(self) -> date | None:
+        """The day that what is overdue is as of: the last one whose bills were marked."""
+        day = self._call("overdue_day")["as_of"]
+        return date.fromisoformat(day) if day else None
+
     def aged_receivables(
         self, month: date, *, until: datetime, limit: int, offset: int = 0
     ) -> Receivables:

@@ -1,6 +1,7 @@
 """What a bill owes after its commit: open work, payment links, messages to customers."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from services.database.queries.base import Json, Queries, search_filters
@@ -30,6 +31,13 @@ class OwedQueries(Queries):
     def save_owed_work(self, *, actor: str, work: Mapping[str, Any]) -> None:
         """Keep the state of the steps; raises LeaseLost when another process has the work."""
         self._call("save_owed_work", actor=actor, **work)
+
+    def why_unsaid(self, *, bill_id: str, kind: str, occasion: str, today: date) -> str:
+        """Why a message that was owed is no longer sent, or nothing."""
+        answer = self._call(
+            "why_unsaid", bill_id=bill_id, kind=kind, occasion=occasion, today=today.isoformat()
+        )
+        return str(answer["reason"])
 
     def owed_work_of(self, bill_id: str) -> list[Json]:
         """The state of what is owed for a bill, by occasion, oldest first."""

@@ -138,16 +138,6 @@ class StripePayments:
         except stripe.StripeError as error:
             as_ours(error, "the link")
 
-    def replace_link(
-        self, bill: Bill, old_link_id: str, *, after: str | None = None
-    ) -> PaymentLink:
-        """Close the old link, then make one for the balance of now; `after` as for a new one.
-
-        In this order: nobody ever holds two links that can be paid. Raises as the two do.
-        """
-        self.deactivate_link(old_link_id)
-        return self.create_link(bill=bill, after=after or old_link_id)
-
     def refund(
         self, *, payment_intent: str, amount_minor: int, currency: str, return_id: str
     ) -> StripeRefund:

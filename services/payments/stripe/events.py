@@ -171,7 +171,8 @@ def _paid(thing: Mapping[str, Any], when: _When) -> _Meaning:
     if session.mode != "payment" or session.payment_status == "no_payment_required":
         return _Meaning(outcome="kept", detail="No money came with it.")
     if session.payment_status == "unpaid":
-        return _Meaning(session.payment_intent, {"kind": "payment_awaited"}, "The bank is at it.")
+        awaited = {"kind": "payment_awaited"} | _wanted(session)
+        return _Meaning(session.payment_intent, awaited, "The bank is at it.")
     if session.payment_intent is None or not session.amount_total or not session.currency:
         raise _Unreadable("a payment without its id, amount or currency")
     effect: Json = {"kind": "payment", "payment_id": payment_id_of(session.payment_intent)}

@@ -40,10 +40,10 @@ class PaymentLinks:
         ):
             return current.url
         newest = links[0].id if links else None
-        if current:
-            link = self.stripe.replace_link(bill, current.id, after=newest)
-        else:
-            link = self.stripe.create_link(bill=bill, after=newest)
+        # Nobody ever holds two links that can be paid, and a bill never carries one that is closed:
+        # Stripe may refuse the new one.
+        self._close(current)
+        link = self.stripe.create_link(bill=bill, after=newest)
         self._keep(bill, link)
         return link.url
 
@@ -67,8 +67,12 @@ class PaymentLinks:
 
 
 def is_payable(bill: Bill) -> bool:
-    """Whether something is left to pay of an issued bill."""
-    return bill.status in _PAYABLE and bill.balance_minor > 0
+    """Whether a link may ask for an issued bill.
+
+    Not while the customer's bank is paying it, or while its money went back, undecided.
+    """
+    open_now = bill.status in _PAYABLE and bill.balance_minor > 0
+    return open_now and bill.spared_because is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,11 @@ def half_of_it_goes_back(
     part = shop.database.bill(bill.id)
     assert (part.status, part.balance_minor) == ("partially_paid", 27_017)
     shop.services.owed_steps.sweep()
+    assert stripe.links.active == [], "nobody has said yet that it is collected again"
+    shop.services.account_desk.collect_again(
+        bill_id=bill.id, reason="half of it was right", principal=ADMIN
+    )
+    shop.services.owed_steps.sweep()
     (link,) = stripe.links.active
     assert link["url"] == shop.database.bill(bill.id).payment_url
     assert link["form"]["line_items[0][price_data][unit_amount]"] == "27017"

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -181,7 +181,7 @@ def test_what_ai_wrote_never_goes_to_the_shared_channel(
     assert ai is not None
     writer = AiMessageWriter(ai, TemplateWriter("Utility"), Message)
     steps = office.utility.services.owed_steps
-    steps.handlers = {**steps.handlers, 11: WriteMessage(office.database, writer)}
+    steps.handlers = {**steps.handlers, 11: WriteMessage(office.database, writer, date.today)}
     log = office.log(submit(office))
     posts = {s.path: json.dumps(s.json) for s in outside.discord.accepted()}
     assert "Namaste House M1! " in posts[OWN_PATH]
@@ -301,7 +301,7 @@ def sent_names(outside: Outside) -> list[str]:
     return [sent.json["template"]["name"] for sent in outside.whatsapp.accepted()]
 
 
-def test_the_messages_of_a_bill_go_out_in_their_order_also_after_an_outage(
+def test_of_a_bills_messages_the_latest_that_is_true_goes_out_after_an_outage(
     office: Office, outside: Outside
 ) -> None:
     with outside.whatsapp.away():
@@ -309,13 +309,81 @@ def test_the_messages_of_a_bill_go_out_in_their_order_also_after_an_outage(
         owe_reminder(office)
         office.later()
     first, reminder = office.database.owed_work_of(bill_id)
-    assert (first["attempts"], reminder["attempts"]) == (2, 0), "waiting is no attempt"
-    # The bill's own pause is not over, the reminder is due.
+    # The bill's message was overtaken before the reminder was tried.
+    assert (first["status"], reminder["attempts"]) == ("finished", 1)
+    assert sent_names(outside) == []
+    for _ in range(2):
+        office.later()
+    assert sent_names(outside) == ["electricity_payment_reminder"]
+    first, reminder = office.database.owed_work_of(bill_id)
+    assert "the payment reminder overtook it" in first["steps"]["12"]["detail"]
+
+
+def test_thanks_wait_for_their_bills_message_and_waiting_is_no_attempt(
+    office: Office, outside: Outside
+) -> None:
+    with outside.whatsapp.away():
+        bill_id = billed(office)
+        pay = {"id": str(uuid4()), "bill_id": bill_id, "amount_minor": 100, "currency": "INR"}
+        pay |= {"method": "cash", "reference": "", "received_at": AGREED}
+        owed = office.utility.services.owed_steps.on_money()
+        pay |= {"received_on": "2026-01-01"}
+        office.database.record_payments(actor=ACTOR, payments=[pay], owed=owed)
+        office.later()
+    assert attempts(office, bill_id) == {"bill_issued": 2, "payment_received": 0}
+    # The bill's own pause is not over, the thanks are due.
     office.utility.services.owed_steps.sweep()
     assert sent_names(outside) == []
     for _ in range(2):
         office.later()
-    assert sent_names(outside) == ["electricity_bill_issued", "electricity_payment_reminder"]
+    assert sent_names(outside) == ["electricity_bill_issued", "electricity_payment_received"]
+
+
+def attempts(office: Office, bill_id: str) -> dict[str, int]:
+    """How often each message of a bill was tried."""
+    work = office.database.owed_work_of(bill_id)
+    return {w["kind"]: w["attempts"] for w in work if w["kind"] != "balance_changed"}
+
+
+def test_after_an_outage_past_the_due_date_only_the_notice_goes_out(
+    office: Office, outside: Outside
+) -> None:
+    with outside.whatsapp.away():
+        bill_id = billed(office)
+        owe_reminder(office)
+        office.sql(
+            "insert into public.outbox (id, bill_id, kind, steps, status, created_at)"
+            " select gen_random_uuid(), bill_id, 'overdue_notice', steps, 'open',"
+            " now() + interval '1 second' from public.outbox"
+            " where bill_id = %s and kind = 'payment_reminder'",
+            bill_id,
+        )
+        due_in_the_past(office, bill_id)
+    for _ in range(3):
+        office.later()
+    assert sent_names(outside) == ["electricity_payment_overdue"]
+    issued, reminder, _ = office.database.owed_work_of(bill_id)
+    assert "the overdue notice overtook it" in issued["steps"]["12"]["detail"]
+    assert "its due date has passed" in reminder["steps"]["11"]["detail"]
+
+
+def test_a_text_that_waited_past_the_due_date_is_written_again(
+    office: Office, outside: Outside
+) -> None:
+    with outside.discord.away(), outside.whatsapp.away():
+        bill_id = billed(office)
+        due_in_the_past(office, bill_id)
+    office.later()
+    said = office.log(bill_id)["discord_customer"].body
+    assert "It was due on" in said
+    assert "Please pay by" not in said
+
+
+def due_in_the_past(office: Office, bill_id: str) -> None:
+    """As if weeks had gone by since the bill was issued."""
+    office.sql("alter table public.bills disable trigger user")
+    office.sql("update public.bills set due_date = '2026-01-02' where id = %s", bill_id)
+    office.sql("alter table public.bills enable trigger user")
 
 
 def test_a_message_that_was_given_up_does_not_keep_back_the_next(
@@ -323,9 +391,10 @@ def test_a_message_that_was_given_up_does_not_keep_back_the_next(
 ) -> None:
     outside.whatsapp.faults += [Reply(500, b"{}")] * MAX_ATTEMPTS
     bill_id = billed(office)
-    owe_reminder(office)
     for _ in range(MAX_ATTEMPTS):
         office.later()
+    owe_reminder(office)
+    office.later()
     assert [work["status"] for work in office.database.owed_work_of(bill_id)] == [
         "given_up",
         "finished",

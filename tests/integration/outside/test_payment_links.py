@@ -7,10 +7,12 @@ from uuid import uuid4
 import pytest
 
 from services.integrations.http import ServiceAway, ServiceRefused
+from services.messages.templates import how_to_pay
 from services.payments.stripe.client import StripePayments
 from services.records.bills import Bill
 from tests.integration.outside.conftest import MakeOffice, Office, Outside
 from tests.integration.outside.published import STRIPE_KEY, Links
+from tests.integration.outside.stand_in import Reply, Seen
 from tests.integration.utility import ACTOR
 
 
@@ -97,8 +99,10 @@ def test_a_balance_that_comes_back_is_not_answered_with_its_old_closed_link(
     stripe = stripe_at(outside)
     lower = bill.model_copy(update={"balance_minor": 100})
     first = stripe.create_link(bill=bill, after="x")
-    second = stripe.replace_link(lower, first.id)
-    third = stripe.replace_link(bill, second.id)
+    stripe.deactivate_link(first.id)
+    second = stripe.create_link(bill=lower, after=first.id)
+    stripe.deactivate_link(second.id)
+    third = stripe.create_link(bill=bill, after=second.id)
     assert third.id != first.id
     assert links.by_id[third.id]["active"]
     assert not links.by_id[second.id]["active"]
@@ -160,3 +164,38 @@ def test_links_are_audited_and_never_change(bill: Bill, office: Office) -> None:
         office.sql("update public.payment_links set amount_minor = 1 where bill_id = %s", bill.id)
     with pytest.raises(Exception, match="never deleted"):
         office.sql("delete from public.payment_links")
+
+
+def test_a_bill_that_a_bank_is_paying_has_no_open_link(
+    office: Office, bill: Bill, links: Links
+) -> None:
+    assert office.links.bring_up_to_date(bill)
+    assert links.active
+    office.sql(
+        "insert into public.spared_bills (bill_id, reason, source, until)"
+        " values (%s, 'bank_debit', 'session cs_1', now() + interval '1 day')",
+        bill.id,
+    )
+    assert office.links.bring_up_to_date(office.database.bill(bill.id)) is None
+    assert links.active == []
+    assert office.database.bill(bill.id).payment_url is None
+
+
+def test_a_rest_that_stripe_takes_no_link_for_leaves_no_dead_link_on_the_bill(
+    office: Office, bill: Bill, links: Links, outside: Outside
+) -> None:
+    rest = pay(office, bill, bill.balance_minor - 1)
+    behave = outside.stripe.behave
+
+    def refuse_new(seen: Seen) -> Reply:
+        if seen.path == "/v1/payment_links":
+            return outside.stripe.refusal("The amount is too small.")
+        return behave(seen)
+
+    outside.stripe.behave = refuse_new
+    with pytest.raises(ServiceRefused):
+        office.links.bring_up_to_date(rest)
+    assert links.active == []
+    now = office.database.bill(bill.id)
+    assert now.payment_url is None
+    assert how_to_pay(now) == "at our office with the reference INV-000001"

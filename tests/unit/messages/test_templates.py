@@ -13,7 +13,7 @@ from services.messages.discord import (
     shared_note,
     whole_bill,
 )
-from services.messages.templates import TemplateWriter, nothing_to_say
+from services.messages.templates import TemplateWriter
 from services.messages.whatsapp import TEMPLATES, InvalidPhone, e164
 from services.records.bills import Bill
 from services.records.outbox import OwedKind
@@ -84,13 +84,6 @@ def test_another_language_gets_english_and_a_note() -> None:
     assert message.note == "no template in ml, so in English"
 
 
-def test_a_reminder_of_a_paid_or_void_bill_is_not_written() -> None:
-    assert nothing_to_say(bill=bill(balance_minor=0, status="paid"), kind="payment_reminder")
-    assert nothing_to_say(bill=bill(status="void", balance_minor=0), kind="bill_issued")
-    assert not nothing_to_say(bill=bill(balance_minor=0, status="paid"), kind="bill_issued")
-    assert not nothing_to_say(bill=bill(), kind="overdue_notice")
-
-
 def test_thanks_name_the_payment_and_what_is_left() -> None:
     said = text("payment_received", amount_paid_minor=40000, balance_minor=14035)
     assert "received your payment of ₹400.00 on 20 Nov 2026" in said
@@ -104,13 +97,11 @@ def test_thanks_for_the_last_part_say_that_the_bill_is_paid_and_ask_for_nothing(
     assert "₹400.00" in said
     assert "INV-000042 is paid" in said
     assert "Pay " not in said
-    assert not nothing_to_say(bill=bill(**paid), kind="payment_received")
 
 
 def test_thanks_for_a_void_bill_say_where_the_money_is() -> None:
     void = {"balance_minor": 0, "status": "void", "payment_url": None}
     assert "is void: the money stays" in text("payment_received", **void)
-    assert not nothing_to_say(bill=bill(**void), kind="payment_received")
 
 
 def test_thanks_are_in_the_currency_that_was_paid() -> None:
@@ -136,11 +127,9 @@ def test_a_correction_names_the_bills_and_the_difference(minor: str, words: str)
     )
 
 
-def test_a_corrected_bill_that_is_paid_is_told_of_and_one_void_again_is_not() -> None:
+def test_a_corrected_bill_that_is_paid_is_told_of() -> None:
     paid = {"balance_minor": -300, "status": "paid"}
     assert "There is nothing to pay." in text("bill_corrected", **paid)
-    assert not nothing_to_say(bill=bill(**paid), kind="bill_corrected")
-    assert nothing_to_say(bill=bill(status="void"), kind="bill_corrected")
 
 
 def test_a_channel_that_many_read_learns_the_account_and_what_was_paid() -> None:
@@ -250,3 +239,30 @@ def test_whatsapp_counts_the_earlier_bills_that_the_message_is_about() -> None:
     told = whatsapp.parameters(bill(), "bill_issued", {"tells_of": "a b c"})
     assert told[0] == "INV-000042 (and 3 earlier bills)"
     assert whatsapp.parameters(bill(), "bill_issued", {})[0] == "INV-000042"
+
+
+def test_what_is_said_after_the_due_date_does_not_ask_to_pay_by_it() -> None:
+    late = {"today": "2026-11-28"}
+    said = text("bill_issued", facts=late)
+    assert "It was due on 27 Nov 2026. Please pay now." in said
+    left = {"amount_paid_minor": 40000, "balance_minor": 14035}
+    assert "is left to pay; it was due on 27 Nov 2026." in text(
+        "payment_received", facts=PAID | late, **left
+    )
+    assert "Please pay by 27 Nov 2026" in text("bill_issued", facts={"today": "2026-11-27"})
+    due = whatsapp.parameters(bill(), "bill_issued", late)[3]
+    assert whatsapp.TEMPLATES["bill_issued"].body.count("due {{4}}") == 1
+    assert due == "since 27 Nov 2026"
+    corrected = FACTS["bill_corrected"] | late
+    assert whatsapp.parameters(bill(), "bill_corrected", corrected)[4] == "since 27 Nov 2026"
+    assert whatsapp.parameters(bill(), "overdue_notice", late)[3] == "27 Nov 2026"
+
+
+def test_what_a_bank_is_paying_nobody_is_asked_to_pay() -> None:
+    paying = {"spared_because": "bank_debit", "payment_url": None}
+    kinds: tuple[OwedKind, ...] = ("bill_issued", "payment_received", "bill_corrected")
+    for kind in kinds:
+        said = text(kind, **paying)
+        assert "Your bank is paying it, so there is nothing to do." in said
+        assert "Pay " not in said
+    assert whatsapp.parameters(bill(**paying), "bill_issued", {})[4].startswith("nothing now")

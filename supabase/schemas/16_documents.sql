@@ -22,23 +22,6 @@ GRANT SELECT,INSERT ON TABLE public.bill_documents TO service_role;
 ALTER TABLE ONLY public.bill_documents
     ADD CONSTRAINT bill_documents_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
-CREATE FUNCTION public.keep_bill_document(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.bill_documents (bill_id, sha256, pdf)
-    values ((p ->> 'bill_id')::uuid, p ->> 'sha256', decode(p ->> 'pdf', 'base64'))
-    on conflict (bill_id) do nothing;
-    delete from public.unprinted_bills where bill_id = (p ->> 'bill_id')::uuid;
-    return public.bill_document(p);
-end $$;
-
-COMMENT ON FUNCTION public.keep_bill_document(p jsonb) IS 'Keeps the PDF of a bill, unless there is one; the one that is kept: {bill_id, sha256, pdf in base64}.';
-
-REVOKE ALL ON FUNCTION public.keep_bill_document(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.keep_bill_document(p jsonb) TO service_role;
-
 CREATE FUNCTION public.bill_document(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -110,6 +93,23 @@ COMMENT ON FUNCTION public.bill_document_facts(p jsonb) IS 'What a bill prints, 
 
 REVOKE ALL ON FUNCTION public.bill_document_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bill_document_facts(p jsonb) TO service_role;
+
+CREATE FUNCTION public.keep_bill_document(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.bill_documents (bill_id, sha256, pdf)
+    values ((p ->> 'bill_id')::uuid, p ->> 'sha256', decode(p ->> 'pdf', 'base64'))
+    on conflict (bill_id) do nothing;
+    delete from public.unprinted_bills where bill_id = (p ->> 'bill_id')::uuid;
+    return public.bill_document(p);
+end $$;
+
+COMMENT ON FUNCTION public.keep_bill_document(p jsonb) IS 'Keeps the PDF of a bill, unless there is one; the one that is kept: {bill_id, sha256, pdf in base64}.';
+
+REVOKE ALL ON FUNCTION public.keep_bill_document(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_bill_document(p jsonb) TO service_role;
 
 CREATE FUNCTION public.bills_to_print(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE

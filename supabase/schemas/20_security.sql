@@ -229,6 +229,72 @@ COMMENT ON FUNCTION public.add_api_key(p jsonb) IS 'Keeps the hash of a new key:
 REVOKE ALL ON FUNCTION public.add_api_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_api_key(p jsonb) TO service_role;
 
+CREATE FUNCTION public.use_api_key(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_first boolean;
+begin
+    insert into public.api_key_uses as u (key_id) values ((p ->> 'id')::uuid)
+    on conflict (key_id) do update set last_used_at = now()
+    returning u.first_used_at = now() into v_first;
+    return jsonb_build_object('first', v_first);
+end $$;
+
+COMMENT ON FUNCTION public.use_api_key(p jsonb) IS 'Notes that a key is used: {id} -> {first: whether it was never used before}.';
+
+REVOKE ALL ON FUNCTION public.use_api_key(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_api_key(p jsonb) TO service_role;
+
+CREATE FUNCTION public.note_security_event(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.security_log (event, who, address, detail)
+    values (p ->> 'event', left(p ->> 'who', 200), left(p ->> 'address', 100), left(p ->> 'detail', 500));
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.note_security_event(p jsonb) IS 'Adds a row to the security log: {event, who, address, detail}.';
+
+REVOKE ALL ON FUNCTION public.note_security_event(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_security_event(p jsonb) TO service_role;
+
+CREATE FUNCTION public.readmit_user(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.user_access set dismissed_at = null where id = p ->> 'user' and dismissed_at is not null;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.readmit_user(p jsonb) IS 'Lets a dismissed user sign in again, with a new token: {actor, user}.';
+
+REVOKE ALL ON FUNCTION public.readmit_user(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.readmit_user(p jsonb) TO service_role;
+
+CREATE FUNCTION public.sessions_page(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('sessions', coalesce(jsonb_agg(to_jsonb(s) order by s.first_used_at desc, s.id desc), '[]'))
+    from (select l.* from public.session_list l
+          where (p ->> 'user' is null or l.user_id = p ->> 'user')
+            and (not (p ->> 'open')::boolean or (l.ended_at is null and l.expires_at > now()))
+            and (p ->> 'after' is null or (l.first_used_at, l.id) <
+                 (select o.first_used_at, o.id from public.sessions o where o.id = p ->> 'after'))
+          order by l.first_used_at desc, l.id desc limit (p ->> 'limit')::integer) s
+$$;
+
+COMMENT ON FUNCTION public.sessions_page(p jsonb) IS 'Sign-ins, the latest first, after one of them: {user?, open, after?, limit} -> {sessions}.';
+
+REVOKE ALL ON FUNCTION public.sessions_page(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.sessions_page(p jsonb) TO service_role;
+
 CREATE FUNCTION public.use_session(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -308,72 +374,6 @@ COMMENT ON FUNCTION public.end_sessions_of(p jsonb) IS 'Ends every sign-in of a 
 
 REVOKE ALL ON FUNCTION public.end_sessions_of(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_sessions_of(p jsonb) TO service_role;
-
-CREATE FUNCTION public.readmit_user(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.user_access set dismissed_at = null where id = p ->> 'user' and dismissed_at is not null;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.readmit_user(p jsonb) IS 'Lets a dismissed user sign in again, with a new token: {actor, user}.';
-
-REVOKE ALL ON FUNCTION public.readmit_user(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.readmit_user(p jsonb) TO service_role;
-
-CREATE FUNCTION public.sessions_page(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('sessions', coalesce(jsonb_agg(to_jsonb(s) order by s.first_used_at desc, s.id desc), '[]'))
-    from (select l.* from public.session_list l
-          where (p ->> 'user' is null or l.user_id = p ->> 'user')
-            and (not (p ->> 'open')::boolean or (l.ended_at is null and l.expires_at > now()))
-            and (p ->> 'after' is null or (l.first_used_at, l.id) <
-                 (select o.first_used_at, o.id from public.sessions o where o.id = p ->> 'after'))
-          order by l.first_used_at desc, l.id desc limit (p ->> 'limit')::integer) s
-$$;
-
-COMMENT ON FUNCTION public.sessions_page(p jsonb) IS 'Sign-ins, the latest first, after one of them: {user?, open, after?, limit} -> {sessions}.';
-
-REVOKE ALL ON FUNCTION public.sessions_page(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.sessions_page(p jsonb) TO service_role;
-
-CREATE FUNCTION public.note_security_event(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.security_log (event, who, address, detail)
-    values (p ->> 'event', left(p ->> 'who', 200), left(p ->> 'address', 100), left(p ->> 'detail', 500));
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.note_security_event(p jsonb) IS 'Adds a row to the security log: {event, who, address, detail}.';
-
-REVOKE ALL ON FUNCTION public.note_security_event(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.note_security_event(p jsonb) TO service_role;
-
-CREATE FUNCTION public.use_api_key(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_first boolean;
-begin
-    insert into public.api_key_uses as u (key_id) values ((p ->> 'id')::uuid)
-    on conflict (key_id) do update set last_used_at = now()
-    returning u.first_used_at = now() into v_first;
-    return jsonb_build_object('first', v_first);
-end $$;
-
-COMMENT ON FUNCTION public.use_api_key(p jsonb) IS 'Notes that a key is used: {id} -> {first: whether it was never used before}.';
-
-REVOKE ALL ON FUNCTION public.use_api_key(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_api_key(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.api_keys REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -92,7 +92,12 @@ CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     with span as (
-        select ((p ->> 'month')::date + interval '1 month')::date as next, (p ->> 'until')::timestamptz as until
+        select ((p ->> 'month')::date + interval '1 month')::date as next, (p ->> 'until')::timestamptz as until,
+               -- A month that is not over is looked at as the bills are marked today.
+               (p ->> 'until')::timestamptz > now() as goes_on
+    ), day as (
+        select s.*, case when s.goes_on then least(coalesce(private.overdue_as_of(), now()::date), s.next - 1) else s.next - 1 end as as_of
+        from span s
     ), entries as materialized (
         select e.id, e.customer_id, e.currency, e.amount_minor, e.bill_id, e.on_date, e.created_at
         from public.ledger_entries e, span s where e.book = 'account' and e.on_date < s.next
@@ -109,8 +114,12 @@ CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
         group by 1
     ), open as (
         select e.customer_id, e.currency, (e.amount_minor + coalesce(a.amount, 0))::bigint as minor,
-               s.next - 1 - coalesce(b.due_date, e.on_date) as days_late
-        from entries e cross join span s
+               -- What has no due date, such as a fee, is past no date.
+               case when b.id is null then 0
+                    when s.goes_on then case when b.overdue_since is null then 0 else greatest(s.as_of - b.due_date, 1) end
+                    when s.as_of > b.due_date and not private.spared_at(b.id, s.until) then s.as_of - b.due_date
+                    else 0 end as days_late
+        from entries e cross join day s
         left join allocated a on a.id = e.id
         left join public.bills b on b.id = e.bill_id
         where e.amount_minor + coalesce(a.amount, 0) <> 0
@@ -126,6 +135,7 @@ CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
         from open group by 1, 2
     )
     select jsonb_build_object(
+        'as_of', (select as_of from day),
         'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
                    from (select currency, count(*) as customers, sum(not_due_minor)::bigint as not_due_minor,
                                 sum(late_30_minor)::bigint as late_30_minor, sum(late_60_minor)::bigint as late_60_minor,
@@ -139,7 +149,7 @@ CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
                             order by place limit (p ->> 'limit')::integer offset (p ->> 'offset')::integer) z))
 $$;
 
-COMMENT ON FUNCTION public.aged_receivables(p jsonb) IS 'What was open when a month ended, by how many days it was past due: {month: its 1st, until: the instant at which it ended, limit, offset} -> {totals by currency, customers: those with the most past due first}. From entries and allocations, which never change: a month that is closed answers the same for ever.';
+COMMENT ON FUNCTION public.aged_receivables(p jsonb) IS 'What was open when a month ended, by how many days it was past due: {month: its 1st, until: the instant at which it ended, limit, offset} -> {as_of, totals by currency, customers: those with the most past due first}. Of a month that goes on, as it is marked by now. From entries and allocations, which never change: a month that is over answers the same for ever.';
 
 REVOKE ALL ON FUNCTION public.aged_receivables(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.aged_receivables(p jsonb) TO service_role;
@@ -191,6 +201,8 @@ CREATE FUNCTION public.overview(p jsonb) RETURNS jsonb
         'flagged_payments', (select count(distinct payment_id) from public.payment_flags where resolved_at is null),
         'drafts', (select count(*) from public.bills where status = 'draft'),
         'meters', (select count(*) from public.meters where status = 'active'),
+        'overdue_as_of', private.overdue_as_of(),
+        'bills_to_decide', (select count(*) from public.returned_bill_list),
         'owed_work', (select count(*) from public.outbox where status = 'open'),
         'currencies', (select coalesce(jsonb_agg(jsonb_build_object(
             'currency', c.currency,

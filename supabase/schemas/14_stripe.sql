@@ -68,6 +68,8 @@ CREATE INDEX stripe_events_created ON public.stripe_events USING btree (created_
 
 CREATE INDEX stripe_events_intent ON public.stripe_events USING btree (payment_intent, created_at) WHERE (payment_intent IS NOT NULL);
 
+CREATE INDEX stripe_events_object ON public.stripe_events USING btree (object_id);
+
 CREATE INDEX stripe_events_payment ON public.stripe_events USING btree (payment_id) WHERE (payment_id IS NOT NULL);
 
 ALTER TABLE public.stripe_events ENABLE ROW LEVEL SECURITY;
@@ -205,22 +207,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.guard_stripe_event() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_stripe_event() TO service_role;
 
-CREATE FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(sum(f.amount), 0)::bigint
-    from (select distinct effect ->> 'refund_id', (effect ->> 'amount_minor')::bigint as amount
-          from public.stripe_events
-          where payment_intent = p_intent and effect ->> 'kind' = 'refund_failed' and outcome = 'applied'
-            and created_at >= p_since) f
-$$;
-
-COMMENT ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) IS 'What of a payment''s refunds is known to have failed since a moment.';
-
-REVOKE ALL ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) TO service_role;
-
 CREATE FUNCTION public.record_reconciliation(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -241,38 +227,21 @@ COMMENT ON FUNCTION public.record_reconciliation(p jsonb) IS 'Keeps what a look 
 REVOKE ALL ON FUNCTION public.record_reconciliation(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_reconciliation(p jsonb) TO service_role;
 
-CREATE FUNCTION public.save_payment_link(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
+CREATE FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-declare
-    v_bill public.bills;
-    v_active boolean;
-begin
-    perform private.set_actor(p);
-    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    select active into v_active from public.payment_links where id = p ->> 'id';
-    if not found then
-        -- A payment or a void may have come since the link was asked for: then it is of no use.
-        v_active := v_bill.status = 'issued'
-            and v_bill.total_minor - v_bill.amount_paid_minor = (p ->> 'amount_minor')::bigint;
-        if v_active then
-            update public.payment_links set active = false where bill_id = v_bill.id and active;
-            update public.bills set payment_url = p ->> 'url' where id = v_bill.id;
-        end if;
-        insert into public.payment_links (id, bill_id, url, amount_minor, currency, active)
-        values (p ->> 'id', v_bill.id, p ->> 'url', (p ->> 'amount_minor')::bigint, p ->> 'currency', v_active);
-    end if;
-    return jsonb_build_object('active', v_active);
-end $$;
+    select coalesce(sum(f.amount), 0)::bigint
+    from (select distinct effect ->> 'refund_id', (effect ->> 'amount_minor')::bigint as amount
+          from public.stripe_events
+          where payment_intent = p_intent and effect ->> 'kind' = 'refund_failed' and outcome = 'applied'
+            and created_at >= p_since) f
+$$;
 
-COMMENT ON FUNCTION public.save_payment_link(p jsonb) IS 'Keeps a new link and, when it is for the balance of now, puts it on the bill in place of the one before: {actor, id, bill_id, url, amount_minor, currency} -> {active}.';
+COMMENT ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) IS 'What of a payment''s refunds is known to have failed since a moment.';
 
-REVOKE ALL ON FUNCTION public.save_payment_link(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.save_payment_link(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) TO service_role;
 
 CREATE FUNCTION private.guard_payment_link() RETURNS trigger
     LANGUAGE plpgsql
@@ -309,98 +278,6 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) TO service_role;
-
-CREATE FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    r public.payment_returns;
-begin
-    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method, reason,
-                                        status, provider_id, on_date, created_by)
-    values (gen_random_uuid(), y.id, y.customer_id, y.book, p_kind, p_amount, y.currency, 'stripe', p_reason,
-            'done', p_provider_id, p_on, current_setting('billing.actor'))
-    returning * into r;
-    perform private.post_return(r);
-    -- The money left, whatever we think of it: it is counted, and somebody looks.
-    if (select sum(x.amount_minor) from public.payment_returns x where x.payment_id = y.id and x.status = 'done') > y.amount_minor then
-        perform private.raise_flag(y.id, 'amount_differs', 'More went back than came.');
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) IS 'Money went back at Stripe: it is stored and counted.';
-
-REVOKE ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) TO service_role;
-
-CREATE FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.payment_flags (payment_id, reason, detail)
-    select p_payment_id, f.reason, f.detail
-    from (select (p_effect ->> 'amount_minor')::bigint as amount, p_effect ->> 'currency' as currency,
-                 b.total_minor - b.amount_paid_minor as open,
-                 b.status = 'issued' and b.currency = p_effect ->> 'currency' as payable,
-                 private.invoice_reference(b.number) as reference) x
-    cross join lateral (values
-        ('unknown_bill', b.id is null, case when p_effect ->> 'bill_id' is null then 'It names no bill.'
-            else format('It names a bill that is not here: %s.', p_effect ->> 'bill_id') end),
-        ('currency_differs', b.currency <> x.currency,
-            format('The bill is in %s; the money is on an account in %s and pays no bill.', b.currency, x.currency)),
-        ('bill_void', b.status = 'void',
-            format('%s was void; the money pays what else is open, and the rest is credit.', coalesce(x.reference, 'The bill'))),
-        ('bill_not_issued', b.status = 'draft', 'The bill was a draft; the money pays what else is open, and the rest is credit.'),
-        ('already_paid', x.payable and x.open <= 0,
-            format('Nothing was left to pay of %s; the money pays what else is open, and the rest is credit.', x.reference)),
-        ('amount_differs', x.payable and x.open > 0 and x.amount <> x.open,
-            format(case when x.amount < x.open then 'Less came than was open of %s.'
-                   else 'More came than was open of %s; the rest pays what else is open, or is credit.' end, x.reference)
-            || case when x.amount = (p_effect ->> 'expected_minor')::bigint then ' It is what the link asked for.' else '' end)
-    ) f(reason, raised, detail)
-    where f.raised
-$$;
-
-COMMENT ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) IS 'Says what is odd about a payment, by its bill as it was just before.';
-
-REVOKE ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) TO service_role;
-
-CREATE FUNCTION private.take_stripe_payment(e public.stripe_events, p_owed jsonb) RETURNS public.stripe_events
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    b public.bills;
-    v_id constant uuid := (e.effect ->> 'payment_id')::uuid;
-    v_named constant uuid := (e.effect ->> 'bill_id')::uuid;
-begin
-    e.outcome := 'applied';
-    select id into e.payment_id from public.payments where provider_id = e.payment_intent;
-    if found then
-        e.detail := 'Counted already.';
-        return e;
-    end if;
-    select * into b from public.bills
-    where id in (v_named, (select bill_id from public.payment_links where id = e.effect ->> 'link_id'))
-    order by id = v_named desc limit 1;
-    perform private.lock_customers(array[b.customer_id]);
-    -- As it is now that nobody else changes it.
-    select * into b from public.bills where id = b.id;
-    perform private.take_payment(jsonb_build_object(
-        'id', v_id, 'bill_id', b.id, 'customer_id', b.customer_id, 'amount_minor', e.effect -> 'amount_minor',
-        'currency', e.effect ->> 'currency', 'method', 'stripe', 'provider_id', e.payment_intent,
-        'received_at', e.effect ->> 'received_at', 'received_on', e.effect ->> 'received_on'));
-    perform private.flag_stripe_payment(v_id, b, e.effect);
-    perform private.owe_thanks(v_id, p_owed -> 'payment_received');
-    e.payment_id := v_id;
-    e.detail := coalesce((select string_agg(detail, ' ' order by reason) from public.payment_flags where payment_id = v_id), 'Counted.');
-    return e;
-end $$;
-
-REVOKE ALL ON FUNCTION private.take_stripe_payment(e public.stripe_events, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.take_stripe_payment(e public.stripe_events, p_owed jsonb) TO service_role;
 
 CREATE FUNCTION private.match_refunded(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
@@ -461,6 +338,41 @@ end $$;
 REVOKE ALL ON FUNCTION private.withdraw_dispute(y public.payments, e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.withdraw_dispute(y public.payments, e public.stripe_events) TO service_role;
 
+CREATE FUNCTION private.take_stripe_payment(e public.stripe_events, p_owed jsonb) RETURNS public.stripe_events
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    b public.bills;
+    v_id constant uuid := (e.effect ->> 'payment_id')::uuid;
+    v_named constant uuid := (e.effect ->> 'bill_id')::uuid;
+begin
+    e.outcome := 'applied';
+    select id into e.payment_id from public.payments where provider_id = e.payment_intent;
+    if found then
+        e.detail := 'Counted already.';
+        return e;
+    end if;
+    select * into b from public.bills
+    where id in (v_named, (select bill_id from public.payment_links where id = e.effect ->> 'link_id'))
+    order by id = v_named desc limit 1;
+    perform private.lock_customers(array[b.customer_id]);
+    -- As it is now that nobody else changes it.
+    select * into b from public.bills where id = b.id;
+    perform private.take_payment(jsonb_build_object(
+        'id', v_id, 'bill_id', b.id, 'customer_id', b.customer_id, 'amount_minor', e.effect -> 'amount_minor',
+        'currency', e.effect ->> 'currency', 'method', 'stripe', 'provider_id', e.payment_intent,
+        'received_at', e.effect ->> 'received_at', 'received_on', e.effect ->> 'received_on'));
+    perform private.flag_stripe_payment(v_id, b, e.effect);
+    perform private.owe_thanks(v_id, p_owed -> 'payment_received');
+    e.payment_id := v_id;
+    e.detail := coalesce((select string_agg(detail, ' ' order by reason) from public.payment_flags where payment_id = v_id), 'Counted.');
+    return e;
+end $$;
+
+REVOKE ALL ON FUNCTION private.take_stripe_payment(e public.stripe_events, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_stripe_payment(e public.stripe_events, p_owed jsonb) TO service_role;
+
 CREATE FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -482,6 +394,107 @@ COMMENT ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jso
 
 REVOKE ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.payment_returns;
+begin
+    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method, reason,
+                                        status, provider_id, on_date, created_by)
+    values (gen_random_uuid(), y.id, y.customer_id, y.book, p_kind, p_amount, y.currency, 'stripe', p_reason,
+            'done', p_provider_id, p_on, current_setting('billing.actor'))
+    returning * into r;
+    perform private.post_return(r);
+    -- The money left, whatever we think of it: it is counted, and somebody looks.
+    if (select sum(x.amount_minor) from public.payment_returns x where x.payment_id = y.id and x.status = 'done') > y.amount_minor then
+        perform private.raise_flag(y.id, 'amount_differs', 'More went back than came.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) IS 'Money went back at Stripe: it is stored and counted.';
+
+REVOKE ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) TO service_role;
+
+CREATE FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) RETURNS public.stripe_events
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if e.effect ->> 'kind' = 'payment' then
+        e := private.take_stripe_payment(e, p_owed);
+        perform private.release_spared('session ' || e.object_id, 'The money came.');
+    elsif e.effect ->> 'kind' = 'payment_awaited' then
+        perform private.spare_while_debited(e);
+        e.outcome := 'applied';
+    elsif e.effect ->> 'kind' in ('payment_failed', 'expired') then
+        perform private.release_spared('session ' || e.object_id, e.detail);
+        e.outcome := 'applied';
+    else
+        e := private.take_stripe_aftermath(e);
+    end if;
+    update public.stripe_events set outcome = e.outcome, detail = e.detail, payment_id = e.payment_id where id = e.id;
+    return e;
+end $$;
+
+REVOKE ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.payment_flags (payment_id, reason, detail)
+    select p_payment_id, f.reason, f.detail
+    from (select (p_effect ->> 'amount_minor')::bigint as amount, p_effect ->> 'currency' as currency,
+                 b.total_minor - b.amount_paid_minor as open,
+                 b.status = 'issued' and b.currency = p_effect ->> 'currency' as payable,
+                 private.invoice_reference(b.number) as reference) x
+    cross join lateral (values
+        ('unknown_bill', b.id is null, case when p_effect ->> 'bill_id' is null then 'It names no bill.'
+            else format('It names a bill that is not here: %s.', p_effect ->> 'bill_id') end),
+        ('currency_differs', b.currency <> x.currency,
+            format('The bill is in %s; the money is on an account in %s and pays no bill.', b.currency, x.currency)),
+        ('bill_void', b.status = 'void',
+            format('%s was void; the money pays what else is open, and the rest is credit.', coalesce(x.reference, 'The bill'))),
+        ('bill_not_issued', b.status = 'draft', 'The bill was a draft; the money pays what else is open, and the rest is credit.'),
+        ('already_paid', x.payable and x.open <= 0,
+            format('Nothing was left to pay of %s; the money pays what else is open, and the rest is credit.', x.reference)),
+        ('amount_differs', x.payable and x.open > 0 and x.amount <> x.open,
+            format(case when x.amount < x.open then 'Less came than was open of %s.'
+                   else 'More came than was open of %s; the rest pays what else is open, or is credit.' end, x.reference)
+            || case when x.amount = (p_effect ->> 'expected_minor')::bigint then ' It is what the link asked for.' else '' end)
+    ) f(reason, raised, detail)
+    where f.raised
+$$;
+
+COMMENT ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) IS 'Says what is odd about a payment, by its bill as it was just before.';
+
+REVOKE ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) TO service_role;
+
+CREATE FUNCTION private.spare_while_debited(e public.stripe_events) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.spared_bills (bill_id, reason, source, detail, until)
+    select b.id, 'bank_debit', 'session ' || e.object_id, 'The customer''s bank is paying it.', now() + interval '21 days'
+    from public.bills b
+    where b.id = coalesce((select x.id from public.bills x where x.id = (e.effect ->> 'bill_id')::uuid),
+                          (select l.bill_id from public.payment_links l where l.id = e.effect ->> 'link_id'))
+      -- The bank's answer may have come before.
+      and not exists (select 1 from public.stripe_events x where x.object_id = e.object_id and x.id <> e.id
+                      and x.outcome = 'applied' and x.effect ->> 'kind' in ('payment', 'payment_failed', 'expired'))
+    on conflict (bill_id, source) do nothing
+$$;
+
+COMMENT ON FUNCTION private.spare_while_debited(e public.stripe_events) IS 'A bank debit is under way, which takes days: nobody is pressed for the bill meanwhile, three weeks at most.';
+
+REVOKE ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) TO service_role;
 
 CREATE FUNCTION private.undo_failed_refund(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
@@ -632,24 +645,38 @@ COMMENT ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) IS 'Wh
 REVOKE ALL ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) TO service_role;
 
-CREATE FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) RETURNS public.stripe_events
+CREATE FUNCTION public.save_payment_link(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_bill public.bills;
+    v_active boolean;
 begin
-    if e.effect ->> 'kind' = 'payment' then
-        e := private.take_stripe_payment(e, p_owed);
-    elsif e.effect ->> 'kind' in ('payment_awaited', 'payment_failed', 'expired') then
-        e.outcome := 'applied';
-    else
-        e := private.take_stripe_aftermath(e);
+    perform private.set_actor(p);
+    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
     end if;
-    update public.stripe_events set outcome = e.outcome, detail = e.detail, payment_id = e.payment_id where id = e.id;
-    return e;
+    select active into v_active from public.payment_links where id = p ->> 'id';
+    if not found then
+        -- A payment or a void may have come since the link was asked for: then it is of no use.
+        v_active := v_bill.status = 'issued'
+            and v_bill.total_minor - v_bill.amount_paid_minor = (p ->> 'amount_minor')::bigint;
+        if v_active then
+            update public.payment_links set active = false where bill_id = v_bill.id and active;
+            update public.bills set payment_url = p ->> 'url' where id = v_bill.id;
+        end if;
+        insert into public.payment_links (id, bill_id, url, amount_minor, currency, active)
+        values (p ->> 'id', v_bill.id, p ->> 'url', (p ->> 'amount_minor')::bigint, p ->> 'currency', v_active);
+    end if;
+    return jsonb_build_object('active', v_active);
 end $$;
 
-REVOKE ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) TO service_role;
+COMMENT ON FUNCTION public.save_payment_link(p jsonb) IS 'Keeps a new link and, when it is for the balance of now, puts it on the bill in place of the one before: {actor, id, bill_id, url, amount_minor, currency} -> {active}.';
+
+REVOKE ALL ON FUNCTION public.save_payment_link(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.save_payment_link(p jsonb) TO service_role;
 
 CREATE FUNCTION public.apply_stripe_event(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

@@ -205,60 +205,6 @@ COMMENT ON FUNCTION public.corrections_of_bill(p jsonb) IS 'The corrections that
 REVOKE ALL ON FUNCTION public.corrections_of_bill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.corrections_of_bill(p jsonb) TO service_role;
 
-CREATE FUNCTION private.bills_priced_by(p_versions uuid[]) RETURNS SETOF public.bills
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select b.* from public.bills b where b.tariff_version_id = any (p_versions) and b.status <> 'void'
-    union all
-    select b.* from public.bills b
-    where b.status <> 'void' and b.tariff_version_id <> all (p_versions) and private.is_priced_by(b, p_versions)
-      and b.id in (
-          -- Of those that another version opens only the few that reach over a date of these.
-          select x.id from public.tariff_versions v
-          join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
-          join public.bills x on x.tariff_version_id = u.id and x.status <> 'void' and x.period_end > v.effective_from
-          where v.id = any (p_versions))
-$$;
-
-COMMENT ON FUNCTION private.bills_priced_by(p_versions uuid[]) IS 'The bills, not void, of which one of these versions priced at least a part.';
-
-REVOKE ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) TO service_role;
-
-CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with wanted as materialized (
-        select b.id, b.meter_id, b.total_minor, b.period_start
-        from private.bills_priced_by(case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
-                                          else private.wrong_versions((p ->> 'tariff_id')::uuid) end) b
-    ), by_meter as (
-        select w.meter_id, count(*) as bills, min(w.period_start) as since, sum(w.total_minor)::bigint as total_minor
-        from wanted w group by 1
-    )
-    select jsonb_build_object(
-        'bills', (select count(*) from wanted),
-        'meters_in_all', (select count(*) from by_meter),
-        'since', (select min(since) from by_meter),
-        'total_minor', (select coalesce(sum(total_minor), 0)::bigint from wanted),
-        'meters', (select coalesce(jsonb_agg(jsonb_build_object(
-                       'meter_id', x.meter_id, 'serial', x.serial, 'account_no', x.account_no, 'customer_name', x.name,
-                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.serial), '[]')
-                   from (select y.*, m.serial, c.account_no, c.name
-                         from by_meter y
-                         join public.meters m on m.id = y.meter_id
-                         join public.customers c on c.id = m.customer_id
-                         where m.serial > coalesce(p ->> 'after', '')
-                         order by m.serial limit (p ->> 'limit')::integer) x))
-$$;
-
-COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not made anew yet; their meters by serial: {tariff_id or version_id, after?: serial, limit} -> {bills, meters_in_all, since, total_minor, meters}.';
-
-REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
-
 CREATE FUNCTION private.wrong_versions(p_tariff_id uuid) RETURNS uuid[]
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -283,6 +229,27 @@ $$;
 
 REVOKE ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) TO service_role;
+
+CREATE FUNCTION private.bills_priced_by(p_versions uuid[]) RETURNS SETOF public.bills
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.* from public.bills b where b.tariff_version_id = any (p_versions) and b.status <> 'void'
+    union all
+    select b.* from public.bills b
+    where b.status <> 'void' and b.tariff_version_id <> all (p_versions) and private.is_priced_by(b, p_versions)
+      and b.id in (
+          -- Of those that another version opens only the few that reach over a date of these.
+          select x.id from public.tariff_versions v
+          join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
+          join public.bills x on x.tariff_version_id = u.id and x.status <> 'void' and x.period_end > v.effective_from
+          where v.id = any (p_versions))
+$$;
+
+COMMENT ON FUNCTION private.bills_priced_by(p_versions uuid[]) IS 'The bills, not void, of which one of these versions priced at least a part.';
+
+REVOKE ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) TO service_role;
 
 CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
     LANGUAGE sql
@@ -383,6 +350,39 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) TO service_role;
+
+CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with wanted as materialized (
+        select b.id, b.meter_id, b.total_minor, b.period_start
+        from private.bills_priced_by(case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
+                                          else private.wrong_versions((p ->> 'tariff_id')::uuid) end) b
+    ), by_meter as (
+        select w.meter_id, count(*) as bills, min(w.period_start) as since, sum(w.total_minor)::bigint as total_minor
+        from wanted w group by 1
+    )
+    select jsonb_build_object(
+        'bills', (select count(*) from wanted),
+        'meters_in_all', (select count(*) from by_meter),
+        'since', (select min(since) from by_meter),
+        'total_minor', (select coalesce(sum(total_minor), 0)::bigint from wanted),
+        'meters', (select coalesce(jsonb_agg(jsonb_build_object(
+                       'meter_id', x.meter_id, 'serial', x.serial, 'account_no', x.account_no, 'customer_name', x.name,
+                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.serial), '[]')
+                   from (select y.*, m.serial, c.account_no, c.name
+                         from by_meter y
+                         join public.meters m on m.id = y.meter_id
+                         join public.customers c on c.id = m.customer_id
+                         where m.serial > coalesce(p ->> 'after', '')
+                         order by m.serial limit (p ->> 'limit')::integer) x))
+$$;
+
+COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not made anew yet; their meters by serial: {tariff_id or version_id, after?: serial, limit} -> {bills, meters_in_all, since, total_minor, meters}.';
+
+REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
 
 CREATE FUNCTION public.correct_tariff(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

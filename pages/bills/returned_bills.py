@@ -1,0 +1,75 @@
+"""Bills that money which went back has opened again: an administrator decides on each."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.registry import BILL
+from pages.shared.components import chosen_page, page_number
+from pages.shared.format import moment, money, plain
+from pages.shared.session import services, zone
+from services.identity.auth import Principal, Role
+from services.payments.entry_forms import InvalidEntry
+from services.records.bills import Bill, invoice_reference
+from services.records.ledger import ReturnedBill
+
+_KEY: Final = "returned-page"
+_AT_ONCE: Final = 5
+_SPARED: Final = {
+    "bank_debit": "The customer's bank is paying it, which takes days: nobody is reminded or "
+    "marked overdue meanwhile.",
+    "money_returned": "Money of it went back. It is neither linked, reminded of nor marked overdue "
+    "until an administrator collects it again.",
+}
+
+
+def show_returned_bills() -> None:
+    """Each such bill that waits for a decision, if there are any."""
+    found = services().database.returned_bills(page=chosen_page(_KEY), page_size=_AT_ONCE)
+    if not found.total:
+        return
+    st.subheader("Collect again?", anchor=False)
+    st.caption("Money of these bills went back. Nobody is asked to pay them until you say so.")
+    with st.container(gap="xsmall"):
+        for bill in found.items:
+            _show(bill)
+    page_number(total=found.total, page_size=_AT_ONCE, key=_KEY)
+
+
+def show_spared(bill: Bill, principal: Principal) -> None:
+    """Why nobody is pressed for a bill now, and for an administrator the way to collect it."""
+    if bill.spared_because is None or bill.balance_minor <= 0:
+        return
+    with st.container(border=True):
+        st.info(_SPARED[bill.spared_because], icon=":material/pause_circle:")
+        if bill.spared_because == "money_returned" and principal.role is Role.ADMIN:
+            _ask(bill, principal)
+
+
+def _ask(bill: Bill, principal: Principal) -> None:
+    with st.popover("Collect again", icon=":material/gavel:"):
+        reason = st.text_input("Why", key=f"collect-reason-{bill.id}")
+        if not st.button("Collect this bill again", type="primary", key=f"collect-{bill.id}"):
+            return
+        try:
+            services().account_desk.collect_again(
+                bill_id=bill.id, reason=reason, principal=principal
+            )
+        except InvalidEntry as error:
+            st.error(plain(error), icon=":material/edit:")
+            return
+    st.toast("The bill is collected again.", icon=":material/check_circle:")
+    st.rerun()
+
+
+def _show(bill: ReturnedBill) -> None:
+    with st.container(border=True, gap="xsmall"):
+        number = invoice_reference(bill.bill_number)
+        amount = plain(money(bill.open_minor, bill.currency))
+        st.page_link(
+            BILL.script,
+            label=f"**{number}** · {amount} · account {plain(bill.account_no)}",
+            icon=":material/receipt_long:",
+            query_params={"id": bill.bill_id},
+        )
+        st.caption(f"{plain(bill.detail)} Since {moment(bill.since, zone())}")
