@@ -673,7 +673,7 @@ def draft_bill(services: Services, serial: str) -> Bill:
     assert decision.bill is not None
     stored = services.database.commit_reading(
         actor="test",
-        reading=decision.reading_row(source="field", submitted_by="test"),
+        reading=decision.reading_row(source="field", submitted_by=user_of(Role.ENGINEER)),
         neighbours=decision.neighbours,
         bill=replace(decision.bill, issue=None, owed=None),
     )
