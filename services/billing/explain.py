@@ -11,7 +11,7 @@ from services.quantities.money import decimal_text, exponent, scaled_text
 from services.quantities.period import Period
 from services.rating import BillLine, RatedBill, SlabPart
 
-# What notes say about days, as services/domain/rating writes them.
+# What notes say about days, as services/rating writes them.
 _DAYS: Final = re.compile(r"([0-9]+) of ([0-9]+) days")
 # The last of them: "× 30.4167 days (× 1 month, a month being 365 ÷ 12 days)".
 _TIMES: Final = re.compile(r".*× ([0-9.]+) (?:month|day|bill)")
