@@ -24,7 +24,7 @@ from services.web.body import UnusableBody, read_bytes, read_json_object
 from services.web.callers import from_this_machine, principal_of
 from services.web.errors import Problem, problem_of
 from services.web.health import health_of
-from services.web.shapes import bill_json, bill_page_json, submitted_json
+from services.web.shapes import bill_answer_json, bill_page_json, submitted_json
 
 ARRIVED_BY = "over HTTP"
 MAY_SUBMIT = (Role.ENGINEER, Role.ADMIN)
@@ -123,7 +123,8 @@ class _Api:
         """GET /api/bills/<id>."""
         principal = self._principal(self.clock())
         bill = readable_bill(self.services.database, principal=principal, bill_id=bill_id)
-        return jsonify(bill_json(bill))
+        as_of = self.services.database.overdue_as_of()
+        return jsonify(bill_answer_json(bill, overdue_as_of=as_of))
 
     def bills_of_customer(self, customer: str) -> Response:
         """GET /api/bills/customer/<id or account number>?limit&after."""
@@ -134,7 +135,8 @@ class _Api:
             limit=_limit(),
             after=request.args.get("after"),
         )
-        return jsonify(bill_page_json(bills, after=after))
+        as_of = self.services.database.overdue_as_of()
+        return jsonify(bill_page_json(bills, after=after, overdue_as_of=as_of))
 
     def scheduler_status(self) -> Response:
         """GET /api/scheduler/status."""

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import CUSTOMER
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, money, plain
+from pages.shared.format import count, day, money, plain
 from pages.shared.session import services
 from services.records.ledger import Account
 
@@ -19,7 +19,10 @@ def show_accounts(text: str, *, owing_only: bool) -> None:
     found = services().database.accounts(
         text=text, owing_only=owing_only, page=chosen_page(key), page_size=_PAGE_SIZE
     )
-    st.caption(count(found.total, "customer") if found.total else "No customer fits.")
+    said = count(found.total, "customer") if found.total else "No customer fits."
+    late = any(account.overdue_minor for account in found.items)
+    as_of = services().database.overdue_as_of() if late else None
+    st.caption(f"{said}, overdue as of {day(as_of)}" if as_of else said)
     with st.container(gap="xsmall"):
         for account in found.items:
             _show_row(account)

@@ -22,7 +22,7 @@ _ENTRY_COLUMNS = (
 )  # fmt: skip
 _AGED_COLUMNS = (
     "account_no", "customer", "currency", "not_due", "days_1_30", "days_31_60", "days_61_90",
-    "days_over_90", "unapplied_credit", "balance",
+    "days_over_90", "unapplied_credit", "balance", "as_of",
 )  # fmt: skip
 
 
@@ -65,13 +65,13 @@ class Books:
 
     def receivables_csv(self, month: date) -> bytes:
         """What each customer had open at the month's end."""
-        rows: list[AgedCustomer] = []
+        rows: list[Sequence[object]] = []
         for page in range(1, 1000):
-            found = self.receivables(month, page=page, page_size=_AT_ONCE).customers
-            rows += found
-            if len(found) < _AT_ONCE:
+            found = self.receivables(month, page=page, page_size=_AT_ONCE)
+            rows += (_aged(row, found.as_of) for row in found.customers)
+            if len(found.customers) < _AT_ONCE:
                 break
-        return csv_file(_AGED_COLUMNS, map(_aged, rows))
+        return csv_file(_AGED_COLUMNS, rows)
 
     def _entry(self, entry: LedgerEntry) -> Sequence[object]:
         number = entry.bill_number
@@ -94,10 +94,10 @@ class Books:
         )
 
 
-def _aged(row: AgedCustomer) -> Sequence[object]:
+def _aged(row: AgedCustomer, as_of: date) -> Sequence[object]:
     minor = (
         row.not_due_minor, row.late_30_minor, row.late_60_minor, row.late_90_minor,
         row.later_minor, row.credit_minor, row.balance_minor,
     )  # fmt: skip
     amounts = (row.money(amount) for amount in minor)
-    return (row.account_no, row.customer_name, row.currency, *amounts)
+    return (row.account_no, row.customer_name, row.currency, *amounts, as_of)

@@ -1,5 +1,6 @@
 """The daily marking of bills that are past their due date."""
 
+from services.database.queries.base import Json
 from services.jobs.runs import JobContext
 
 BATCH = 500
@@ -11,8 +12,9 @@ def run(context: JobContext) -> str:
     A bill in a plan that is kept is not marked. Answers the run's summary.
     """
     broken = _break_plans(context)
-    while _batch(context) == BATCH:
-        pass
+    after = _batch(context, None)
+    while after is not None:
+        after = _batch(context, after)
     summary = f"Bills due before {context.today:%d %b %Y}."
     if broken:
         summary += f" Instalment plans broken: {broken}."
@@ -27,10 +29,10 @@ def _break_plans(context: JobContext) -> int:
     )
 
 
-def _batch(context: JobContext) -> int:
+def _batch(context: JobContext, after: Json | None) -> Json | None:
     context.go_on()
     services = context.services
-    return context.patiently(
+    _, following = context.patiently(
         lambda: services.database.mark_overdue(
             actor=context.actor,
             run=context.ref,
@@ -38,5 +40,7 @@ def _batch(context: JobContext) -> int:
             limit=BATCH,
             owed=services.owed_steps.plan_for_any("overdue_notice"),
             balance_changed=services.owed_steps.plan_for_any("balance_changed"),
+            after=after,
         )
     )
+    return following

@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 from services.database.errors import RunTakenOver
+from services.database.queries.base import Json
 from services.jobs.runs import JobContext, StopRequested
 
 log = logging.getLogger(__name__)
@@ -20,8 +21,9 @@ def run(context: JobContext) -> str:
     """
     at_stripe = _look_at_stripe(context)
     until = context.today + DAYS_AHEAD
-    while _batch(context) == BATCH:
-        pass
+    after = _batch(context, None)
+    while after is not None:
+        after = _batch(context, after)
     return f"Bills due from {context.today:%d %b} to {until:%d %b %Y}.{at_stripe}"
 
 
@@ -47,10 +49,10 @@ def _look_at_stripe(context: JobContext) -> str:
     return f" Stripe: {run.applied} missed." if run.applied else " Stripe: nothing missed."
 
 
-def _batch(context: JobContext) -> int:
+def _batch(context: JobContext, after: Json | None) -> Json | None:
     context.go_on()
     services = context.services
-    return context.patiently(
+    _, following = context.patiently(
         lambda: services.database.queue_reminders(
             run=context.ref,
             today=context.today,
@@ -58,5 +60,7 @@ def _batch(context: JobContext) -> int:
             limit=BATCH,
             owed=services.owed_steps.plan_for_any("payment_reminder"),
             balance_changed=services.owed_steps.plan_for_any("balance_changed"),
+            after=after,
         )
     )
+    return following

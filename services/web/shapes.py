@@ -98,9 +98,15 @@ def bill_json(bill: Bill) -> Json:
     }
 
 
-def bill_page_json(bills: list[Bill], *, after: str | None) -> Json:
+def bill_answer_json(bill: Bill, *, overdue_as_of: date | None) -> Json:
+    """A bill, with the day as of which bills are marked overdue."""
+    return bill_json(bill) | {"overdue_as_of": _date_text(overdue_as_of)}
+
+
+def bill_page_json(bills: list[Bill], *, after: str | None, overdue_as_of: date | None) -> Json:
     """Some bills of a customer; `next` goes into `after` for those that follow, null at the end."""
-    return {"bills": [bill_json(bill) for bill in bills], "next": after}
+    found = {"bills": [bill_json(bill) for bill in bills], "next": after}
+    return found | {"overdue_as_of": _date_text(overdue_as_of)}
 
 
 def instant_text(moment: datetime) -> str:

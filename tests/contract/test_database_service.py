@@ -374,13 +374,15 @@ def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     steps = over.utility.services.owed_steps
     reminder = steps.plan_for_any("payment_reminder")
     due: Json = {"today": bill.due_date, "until": bill.due_date, "limit": 10, "owed": reminder}
-    assert over.here.queue_reminders(run=ref, **due) == 1
-    assert over.here.queue_reminders(run=ref, **due) == 0
+    key = {"due_date": bill.due_date.isoformat(), "id": bill.id}
+    assert over.here.queue_reminders(run=ref, **due | {"limit": 1}) == (1, key)
+    assert over.here.queue_reminders(run=ref, **due, after=key) == (0, None)
+    assert over.here.queue_reminders(run=ref, **due) == (0, None)
     _, run = over.here.claim_job_run(job="overdue_marking", scheduled_on=today, **claim)
     ref |= {"job": run.job, "attempt": run.attempt}
     late: Json = {"today": bill.due_date + timedelta(days=1), "limit": 10}
     late["owed"] = steps.plan_for_any("overdue_notice")
-    assert over.here.mark_overdue(actor=ACTOR, run=ref, **late) == 1
+    assert over.here.mark_overdue(actor=ACTOR, run=ref, **late) == (1, None)
     assert over.same("bill", bill.id).status == "overdue"
     assert len(over.same("owed_work_of", bill.id)) == 3
 

@@ -1,5 +1,7 @@
 """What the cash desk looks up, on both transports, with the same answers."""
 
+from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -30,6 +32,51 @@ def test_what_is_open_on_an_account_is_listed(over: Over) -> None:
     assert over.same("open_debits", customer_id=bill.customer_id) == []
     assert over.same("open_bills", customer_id=bill.customer_id) == []
     assert over.same("ledger_entry", credit.id) == credit
+
+
+def test_a_desks_payment_is_stored_once_or_those_it_may_repeat_are_named(over: Over) -> None:
+    bill = bill_of(over)
+    there = receive(over, 500, bill_id=bill.id, reference="UTR 1")
+    row: dict[str, Any] = {"id": str(uuid4()), "customer_id": bill.customer_id, "currency": "INR"}
+    row |= {"amount_minor": 700, "method": "bank", "reference": "utr-1", "bill_id": None}
+    row |= {"received_at": over.utility.now.isoformat()}
+    row |= {"received_on": over.utility.today.isoformat()}
+    given: dict[str, Any] = {"actor": ADMIN.user, "payment": row}
+    recorded, alike = over.here.record_desk_payment(**given, confirmed=False)
+    assert (recorded, [one.id for one in alike]) == (0, [there])
+    assert over.here.record_desk_payment(**given, confirmed=True) == (1, ())
+    assert over.here.record_desk_payment(**given, confirmed=True) == (0, ())
+
+
+def test_bills_whose_money_went_back_are_listed_until_they_are_collected(over: Over) -> None:
+    bill = bill_of(over)
+    paid = receive(over, 54_035, bill_id=bill.id)
+    over.here.record_return(actor=ADMIN.user, row=returned(over, payment_id=paid))
+    (waits,) = over.same("returned_bills").items
+    assert (waits.bill_id, waits.open_minor) == (bill.id, 54_035)
+    assert over.same("bill", bill.id).spared_because == "money_returned"
+    given: dict[str, Any] = {"actor": ADMIN.user, "bill_id": bill.id, "reason": "a mistake"}
+    for _ in range(2):
+        over.here.collect_again(**given, owed=None)
+    assert over.same("returned_bills").total == 0
+    with pytest.raises(NotFound):
+        over.here.collect_again(**given | {"bill_id": str(uuid4())}, owed=None)
+
+
+def test_why_a_message_is_not_sent_and_as_of_when_bills_are_overdue(over: Over) -> None:
+    bill = bill_of(over)
+    assert bill.due_date is not None
+    asked = {"bill_id": bill.id, "kind": "payment_reminder", "occasion": ""}
+    assert over.same("why_unsaid", **asked, today=bill.due_date) == ""
+    late = bill.due_date + timedelta(days=1)
+    assert "has passed" in over.same("why_unsaid", **asked, today=late)
+    assert over.same("overdue_as_of") is None
+    day = over.utility.today
+    claim: dict[str, Any] = {"owner": "a", "lease_seconds": 60, "started_by": "test"}
+    _, run = over.here.claim_job_run(job="overdue_marking", scheduled_on=day, **claim)
+    ref = {"job": run.job, "scheduled_on": day.isoformat(), "attempt": run.attempt, "owner": "a"}
+    over.here.finish_job_run(run=ref | {"lease_seconds": 60}, status="done", detail="")
+    assert over.same("overdue_as_of") == day
 
 
 def test_the_timeline_has_all_that_happened_the_newest_first(over: Over) -> None:

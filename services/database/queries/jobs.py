@@ -210,11 +210,12 @@ class JobQueries(Queries):
         limit: int,
         owed: Json,
         balance_changed: Json | None = None,
-    ) -> int:
+        after: Json | None = None,
+    ) -> tuple[int, Json | None]:
         """Owe a reminder for bills due in [today, until] that are dunned and not yet reminded of.
 
-        Credit of the account pays first; what that changes owes `balance_changed`. How many bills
-        were looked at: fewer than `limit` when none is left.
+        Credit of the account pays first; what that changes owes `balance_changed`. How many these
+        were, and the `after` of the next batch, None when none is left.
         """
         answer = self._call(
             "queue_reminders",
@@ -224,8 +225,9 @@ class JobQueries(Queries):
             limit=limit,
             owed=owed,
             balance_changed=balance_changed,
+            after=after,
         )
-        return int(answer["count"])
+        return int(answer["count"]), answer["after"]
 
     def mark_overdue(
         self,
@@ -236,11 +238,12 @@ class JobQueries(Queries):
         limit: int,
         owed: Json,
         balance_changed: Json | None = None,
-    ) -> int:
+        after: Json | None = None,
+    ) -> tuple[int, Json | None]:
         """Mark bills due before today that are dunned as overdue and owe each the notice.
 
-        Credit of the account pays first; what that changes owes `balance_changed`. How many bills
-        were looked at: fewer than `limit` when none is left.
+        Credit of the account pays first; what that changes owes `balance_changed`. How many these
+        were, and the `after` of the next batch, None when none is left.
         """
         answer = self._call(
             "mark_overdue",
@@ -250,5 +253,6 @@ class JobQueries(Queries):
             limit=limit,
             owed=owed,
             balance_changed=balance_changed,
+            after=after,
         )
-        return int(answer["count"])
+        return int(answer["count"]), answer["after"]

@@ -261,7 +261,10 @@ def owe_reminder(office: Office) -> None:
     key = {"job": run.job, "scheduled_on": today.isoformat()}
     key |= {"owner": run.owner, "attempt": run.attempt, "lease_seconds": 60}  # type: ignore[dict-item]
     until = today + timedelta(days=30)
-    count = office.database.queue_reminders(run=key, today=today, until=until, limit=10, owed=owed)
+    count, after = office.database.queue_reminders(
+        run=key, today=today, until=until, limit=10, owed=owed
+    )
+    assert after is None
     assert count == 1
 
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from services.identity.auth import NotAllowed
+from services.jobs import overdue_marking
 from services.messages.templates import how_to_pay
 from services.payments.entry_forms import InvalidEntry
 from services.payments.stripe.payment_links import is_payable
@@ -144,6 +145,24 @@ def test_month_books_overview_and_account_name_one_overdue_figure(office: Office
     assert services.database.account(late.customer_id).overdue_minor == TOTAL
     assert overview["overdue_as_of"] == utility.today.isoformat()
     assert services.books.receivables(utility.today.replace(day=1)).as_of == utility.today
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 500])
+def test_bills_that_are_spared_keep_no_others_from_being_marked(
+    office: Office, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(overdue_marking, "BATCH", at_once)
+    bills = [office.bill() for _ in range(5)]
+    for number in (0, 2, 3):
+        office.tell(told.completed(bills[number], f"pi_{number}", payment_status="unpaid"))
+    overdue_after(office, bills[0])
+    assert [office.now(bill).status == "overdue" for bill in bills] == [
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_what_falls_due_later_this_month_is_not_past_due(office: Office) -> None:
