@@ -17,8 +17,8 @@ from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
 from services.importing import Importer
 from services.records.readings import Reading
-from services.settings import PROJECT_FOLDER
 from tests.integration.ai.advised import PRICES, Advised, bill, verdict
+from tests.ui.linked_pages import link_pages
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
@@ -44,8 +44,7 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="billing-ai-pages-"))
     made.chmod(0o711)
     (made / "main.py").write_text(ENTRY)
-    for name in ("admin", "engineer", "bills/bill.py", "home.py"):
-        (made / name).symlink_to(PROJECT_FOLDER / "pages" / name)
+    link_pages(made)
     yield made
     shutil.rmtree(made, ignore_errors=True)
 

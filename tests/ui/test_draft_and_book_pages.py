@@ -16,8 +16,8 @@ from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
-from services.settings import PROJECT_FOLDER
 from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.ui.linked_pages import link_pages
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
@@ -78,8 +78,7 @@ def shown() -> Iterator[Shown]:
     for name in ("drafts", "books"):
         entry = ENTRY.replace("not DRAFTS", str(name != "drafts"))
         (folder / f"{name}.py").write_text(entry.replace("DRAFTS", str(name == "drafts")))
-    for name in ("admin", "bills/bill.py", "home.py"):
-        (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
+    link_pages(folder)
     yield Shown(utility, folder)
     assert utility.services.database.check_ledger()["problems"] == []
     run_with(None)

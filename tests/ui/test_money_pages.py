@@ -12,14 +12,15 @@ import psycopg
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages import registry
 from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
 from services.records.bills import Bill
 from services.records.ledger import Payment
-from services.settings import PROJECT_FOLDER
 from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.ui.linked_pages import link_pages
 
 pytestmark = pytest.mark.postgres
 PAGES = (
@@ -30,12 +31,7 @@ PAGES = (
     "customers/customer.py",
 )
 # Whatever these link to.
-_FOLDER = PROJECT_FOLDER / "pages"
-OTHERS = (
-    "bills/bill.py",
-    "home.py",
-    *(f"{page.parent.name}/{page.name}" for page in _FOLDER.glob("*/[a-z]*.py")),
-)
+OTHERS = tuple(p.script for p in vars(registry).values() if isinstance(p, registry.PageEntry))
 
 
 @dataclass
@@ -93,8 +89,7 @@ def dsn_and_folder() -> Iterator[tuple[str, Path]]:
     folder.chmod(0o711)
     server = EmbeddedPostgres(folder / "data")
     server.start()
-    for name in ("admin", "engineer", "bills/bill.py", "home.py"):
-        (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
+    link_pages(folder)
     yield server.database("money"), folder
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)

@@ -20,9 +20,9 @@ from services.graph import Graph, GraphNode, Neighbourhood, OpenedGraph
 from services.identity.auth import Role
 from services.importing import Importer
 from services.records.bills import Bill
-from services.settings import PROJECT_FOLDER
 from tests.contract.graph.servers import PATIENT_SECONDS, embedded_graph
 from tests.integration.utility import Utility, make_utility
+from tests.ui.linked_pages import link_pages
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
@@ -89,8 +89,7 @@ def shown() -> Iterator[Shown]:
     connect_grid(utility, start, end)
     entry = folder / "main.py"
     entry.write_text(ENTRY)
-    for name in ("admin", "bills/bill.py", "home.py"):
-        (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
+    link_pages(folder)
     with embedded_graph() as graph_server:
         graph = Graph(graph_server, timeout_seconds=PATIENT_SECONDS)
         graph.rebuild(utility.services.database)

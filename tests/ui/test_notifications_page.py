@@ -24,8 +24,8 @@ from services.integrations.failures import FinalFailure
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
 from services.records.outbox import OwedKind
-from services.settings import PROJECT_FOLDER
 from tests.integration.utility import Utility, make_utility
+from tests.ui.linked_pages import link_pages
 
 pytestmark = pytest.mark.postgres
 LINK = "https://buy.stripe.com/test_1"
@@ -96,8 +96,7 @@ def shown() -> Iterator[Shown]:
     run_with(utility.services, Scheduler(utility.services))
     entry = folder / "main.py"
     entry.write_text(ENTRY)
-    for name in ("admin", "bills/bill.py", "home.py"):
-        (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
+    link_pages(folder)
     yield Shown(utility, link, entry)
     run_with(None)
     utility.services.close()

@@ -17,11 +17,11 @@ from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
-from services.settings import PROJECT_FOLDER
 from tests.integration.at_stripe.shop import Shop, open_shop
 from tests.integration.at_stripe.stripe_server import Stripe
 from tests.integration.outside.published import Links
 from tests.integration.outside.stand_in import running
+from tests.ui.linked_pages import link_pages
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
@@ -64,8 +64,7 @@ def shown() -> Iterator[Shown]:
         stripe.lose()
         run_with(shop.services, Scheduler(shop.services))
         entry = folder / "main.py"
-        for name in ("admin", "home.py"):
-            (folder / name).symlink_to(PROJECT_FOLDER / "pages" / name)
+        link_pages(folder)
         yield Shown(shop, entry)
         run_with(None)
         shop.assert_sound()
