@@ -45,6 +45,7 @@ from services.web.connections import ConnectionLimits, raise_file_limit
 from services.web.link_route import link_route, show_link
 from services.web.page_guard import PageGuard
 from services.web.sign_in import AroundSignIn
+from services.web.uploads import UploadGuard
 from services.web.wsgi_mount import HealthMount, WsgiMount
 
 if TYPE_CHECKING:
@@ -237,6 +238,11 @@ def redeem_link(code: str, now: datetime) -> str | None:
     return right
 
 
+def upload_token(visit: str) -> str | None:
+    """The token under which a visit may upload a file, if a page offered that to it."""
+    return running().uploads.token_of(visit)
+
+
 process = Process(settings_or_exit())
 api = WsgiMount(process.api, workers=API_WORKERS)
 payments = WsgiMount(process.api, workers=STRIPE_WORKERS)
@@ -266,5 +272,6 @@ app = st.App(
         Middleware(LoopbackOnly)
         if process.settings.auth0_domain is None
         else Middleware(AroundSignIn, public_url=process.settings.public_url),
+        Middleware(UploadGuard, token_of=upload_token, verify=verify, now=utc_now),
     ],
 )

@@ -28,6 +28,7 @@ from services.identity.auth import (
 from services.identity.passwordless import Passwordless
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
+from services.identity.upload_rights import UploadRights
 from services.outbox.outbox import OwedSteps
 from services.payments.office_payments import CashDesk
 from services.payments.payment_received import PaymentReceived
@@ -81,6 +82,8 @@ class Services:
     lapses: Lapses = field(default_factory=Lapses)
     # Brings a dead server of our own back; does nothing where the database is somebody else's.
     revive_database: Callable[[], None] = lambda: None
+    # Visits whose page offers an upload.
+    uploads: UploadRights = field(default_factory=UploadRights)
     # Undone in reverse order by close().
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.registry import HOME
 from pages.shared.format import plain
@@ -83,15 +84,26 @@ def who_is_signed_in() -> Principal:
     NotSignedIn, with the reason if there was a token; NotAllowed; SignInUnavailable, also when
     the database cannot be asked.
     """
+    return _shown()[1]
+
+
+def _shown() -> tuple[object, Principal]:
     problem = NotSignedIn("")
     for token in _tokens_shown():
         try:
-            return services().who(token, now(), address=address())
+            return token, services().who(token, now(), address=address())
         except NotSignedIn as error:
             problem = problem if str(problem) else error
         except TemporaryDatabaseError:
             raise SignInUnavailable(_DATABASE_AWAY) from None
     raise problem
+
+
+def allow_upload() -> None:
+    """Let this visit upload files, for as long as its sign-in holds."""
+    run = get_script_run_ctx()
+    if run is not None:
+        services().uploads.allow(run.session_id, str(_shown()[0]))
 
 
 def address() -> str:

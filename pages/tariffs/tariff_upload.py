@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared.format import count, plain
-from pages.shared.session import today
+from pages.shared.session import allow_upload, today
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.importing.source import UnreadableFile
 from services.tariff_publishing.drafts import Candidate, candidates
@@ -11,6 +11,7 @@ from services.tariff_publishing.drafts import Candidate, candidates
 
 def ask_file(written: WrittenDraft) -> None:
     """Offer to take the draft from a file, and say what of the file it then has not."""
+    allow_upload()
     with st.expander("Take it from a file", icon=":material/upload_file:"):
         file = st.file_uploader(
             "A tariff in this project's format, or rates of OpenEI's URDB",

@@ -32,6 +32,8 @@ STALLED_SECONDS: Final = 60.0
 MOST_CONNECTIONS: Final = 4096
 # An office of 30 people behind one address holds some 200.
 MOST_PER_ADDRESS: Final = 256
+# From a browser to us: clicks and what is typed. Streamlit's own limit is 200 MB, for anybody.
+LARGEST_MESSAGE: Final = 2 * 1024 * 1024
 FILES_WANTED: Final = 16_384
 _FILES_FOR_THE_REST: Final = 512  # The database, the graph, files, outside services.
 _FEWEST_CONNECTIONS: Final = 64
@@ -97,6 +99,8 @@ class ConnectionLimits:
 
     def _admit(self, protocol: Any) -> None:
         self._open = protocol.server_state.connections
+        # Read when a connection becomes a WebSocket; only messages to us are limited by it.
+        protocol.config.ws_max_size = LARGEST_MESSAGE
         self._waiting[protocol] = (("header", None), time.monotonic())
         group = _group_of(protocol)
         if group is not None and self._count(group) > MOST_PER_ADDRESS:

@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 from services.web import connections
 from tests.ui.app_process import AppProcess, start_app
@@ -93,3 +97,45 @@ def test_half_sent_headers_neither_fill_the_process_nor_stay(app: AppProcess) ->
     assert time.monotonic() - began < connections.HEADER_SECONDS + 15
     _answers(app)
     assert "Too many open files" not in app.log()
+
+
+def _visit(app: AppProcess) -> ClientConnection:
+    """A visit of somebody who is not signed in, as a browser begins it."""
+    address = app.url.replace("http://", "ws://") + "/_stcore/stream"
+    visit = connect(address, subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
+    begin = BackMsg()
+    begin.rerun_script.query_string = ""
+    visit.send(begin.SerializeToString())
+    return visit
+
+
+def test_who_is_not_signed_in_uploads_nothing(app: AppProcess) -> None:
+    with _visit(app) as visit:
+        first = ForwardMsg()
+        while first.WhichOneof("type") != "new_session":
+            message = visit.recv(timeout=10)
+            assert isinstance(message, bytes)
+            first.ParseFromString(message)
+        session = first.new_session.initialize.session_id
+        cookie = requests.get(f"{app.url}/_stcore/health", timeout=5).cookies["_streamlit_xsrf"]
+        answer = requests.put(
+            f"{app.url}/_stcore/upload_file/{session}/any",
+            files={"file": ("a.csv", b"a" * 1_000_000)},
+            headers={"X-Xsrftoken": cookie},
+            cookies={"_streamlit_xsrf": cookie},
+            timeout=5,
+        )
+        assert answer.status_code == 403
+
+
+def test_a_visit_sends_no_message_that_fills_the_memory(app: AppProcess) -> None:
+    with _visit(app) as visit:
+        # In pieces, none of which is too large by itself.
+        pieces = 2 * connections.LARGEST_MESSAGE // 500_000
+        with suppress(ConnectionClosed):
+            visit.send(b"x" * 500_000 for _ in range(pieces))
+        with suppress(ConnectionClosed):
+            while True:
+                visit.recv(timeout=10)
+        assert visit.close_code == 1009  # Too large.
+    _answers(app)
