@@ -228,6 +228,12 @@ def go_to(address: str) -> Never:
     st.stop()
 
 
+def load_again() -> Never:
+    """Let the browser load the page again, with the cookies that it has by now."""
+    st.html("<script>window.location.reload()</script>", unsafe_allow_javascript=True)
+    st.stop()
+
+
 def _post_to(path: str) -> Never:
     """Send the browser to a fixed address of this site by POST, which no other site can do."""
     st.html(

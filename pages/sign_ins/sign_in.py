@@ -7,7 +7,16 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from pages.shared.format import plain
-from pages.shared.session import address, address_with, go_to, keep_sign_in, now, services, sign_out
+from pages.shared.session import (
+    address,
+    address_with,
+    go_to,
+    keep_sign_in,
+    load_again,
+    now,
+    services,
+    sign_out,
+)
 from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
@@ -15,7 +24,7 @@ from services.identity.auth import (
     SignInUnavailable,
 )
 from services.identity.auth0 import PROVIDER
-from services.web.asgi import BEGIN_PATH
+from services.web.asgi import BEGIN_PATH, SESSION_COOKIE
 from services.web.link_route import CHOICE_COOKIE, USED_LINK
 from services.web.sign_in import PROBLEM, REFUSED, UNREACHABLE
 
@@ -33,6 +42,7 @@ def show_sign_in(reason: str) -> None:
     with _at_the_door():
         if reason:
             st.warning(plain(reason), icon=":material/schedule:")
+            _offer_to_load_again()
         _roles_or_the_way_to_them()
         _auth0_button()
         _token_form()
@@ -73,6 +83,15 @@ def _auth0_button() -> None:
     elif st.button(label, icon=icon, type="primary", width="stretch", key="auth0"):
         st.login(PROVIDER)
     st.caption("Or with your user id and a token:")
+
+
+def _offer_to_load_again() -> None:
+    """A tab goes on with the cookies with which it was opened, whatever happened in another."""
+    if SESSION_COOKIE not in st.context.cookies.to_dict():
+        return
+    label = "Signed in in another tab? Load this page again"
+    if st.button(label, icon=":material/refresh:", width="stretch", key="load-again"):
+        load_again()
 
 
 def _token_form() -> None:

@@ -1,8 +1,10 @@
 """The security log: who signed in and out and what was refused, in the database and the log."""
 
 import logging
+import re
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -26,11 +28,15 @@ Event = Literal[
     "key_first_used",
 ]
 
-# What anybody can bring about as often as they like: once a minute each, and so many in all.
+# What anybody can bring about as often as they like: once a minute each, and so many of a group.
 _BOUNDED: Final = {"refused", "denied", "link_refused"}
 _WINDOW_SECONDS: Final = 60.0
 _MOST_IN_A_WINDOW: Final = 30
 _LONGEST: Final = 200
+# A key or a token where a name belongs: pasted into the wrong field, or put into an address.
+_SECRET: Final = re.compile(r"\b(ebk_|eyJ)[\w.-]{4,}")
+# An event, and whether somebody is named: strangers cannot crowd out what people were refused.
+_Group = tuple[Event, bool]
 
 
 class SecurityLog:
@@ -46,14 +52,14 @@ class SecurityLog:
         self._clock = clock
         self._lock = threading.Lock()
         self._began = clock()
-        self._seen: set[tuple[str, str, str, str]] = set()
-        self._left_out = 0
+        self._seen: dict[_Group, set[tuple[str, str, str]]] = defaultdict(set)
+        self._left_out: Counter[_Group] = Counter()
 
     def note(self, event: Event, *, who: str = "", address: str = "", detail: str = "") -> None:
         """Add what happened; nothing given may be a secret."""
         who, address, detail = _clean(who), _clean(address), _clean(detail)
         if event in _BOUNDED:
-            left_out = self._left_out_before((event, who, address, detail))
+            left_out = self._left_out_before((event, bool(who)), (who, address, detail))
             if left_out is None:
                 return
             detail += f" ({left_out} more of this kind were left out before.)" if left_out else ""
@@ -63,18 +69,20 @@ class SecurityLog:
         except DatabaseError as error:
             log.warning("the security log could not be written (%s)", error.code)
 
-    def _left_out_before(self, key: tuple[str, str, str, str]) -> int | None:
-        """How many were left out before this one; None when this one is left out too."""
+    def _left_out_before(self, group: _Group, key: tuple[str, str, str]) -> int | None:
+        """How many of its group were left out before this one; None when it is left out too."""
         with self._lock:
             if self._clock() - self._began >= _WINDOW_SECONDS:
-                self._began, self._seen = self._clock(), set()
-            if key in self._seen or len(self._seen) >= _MOST_IN_A_WINDOW:
-                self._left_out += 1
+                self._began = self._clock()
+                self._seen.clear()
+            seen = self._seen[group]
+            if key in seen or len(seen) >= _MOST_IN_A_WINDOW:
+                self._left_out[group] += 1
                 return None
-            self._seen.add(key)
-            left_out, self._left_out = self._left_out, 0
-            return left_out
+            seen.add(key)
+            return self._left_out.pop(group, 0)
 
 
 def _clean(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text[:_LONGEST])
+    shown = "".join(c if c.isprintable() else "?" for c in text[:_LONGEST])
+    return _SECRET.sub(r"\1…", shown)

@@ -21,6 +21,7 @@ from services.identity.auth import (
     Role,
     Scope,
     UnableToIssueToken,
+    new_api_key,
     session_of,
 )
 from services.identity.security_log import SecurityLog
@@ -317,6 +318,30 @@ def test_refusals_cannot_fill_the_log(utility: Utility) -> None:
         "somebody?",
         "(470 more of this kind were left out before.)",
     )
+
+
+def test_a_flood_by_strangers_hides_nobody_who_is_named(utility: Utility) -> None:
+    log, who = SecurityLog(utility.services.database, clock=lambda: 0.0), str(uuid4())
+    for number in range(100):
+        log.note("refused", detail=f"/api/{number}")
+        log.note("denied", address=f"203.0.113.{number}")
+    log.note("denied", who=who, detail="/bill: Not allowed.")
+    found = utility.services.database.security_events(limit=9, who=who)
+    assert [event.detail for event in found] == ["/bill: Not allowed."]
+
+
+@pytest.mark.parametrize("secret", [new_api_key(), "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"])
+def test_a_secret_in_the_wrong_field_does_not_reach_the_log(
+    utility: Utility, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log, marker = SecurityLog(utility.services.database), str(uuid4())
+    with caplog.at_level("INFO"):
+        log.note("refused", who=secret, address=marker, detail=f"/api/bills/{secret}: No.")
+    event = utility.services.database.security_events(limit=1)[0]
+    assert event.address == marker
+    for text in (event.who, event.detail, caplog.text):
+        assert secret[4:] not in text
+    assert event.detail.endswith("…: No.")
 
 
 def test_the_log_is_read_page_by_page(utility: Utility) -> None:

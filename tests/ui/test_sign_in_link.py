@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from services.bootstrap import tokens_for
 from services.identity.auth import Role
-from services.settings import load_settings
+from services.settings import PROJECT_FOLDER, load_settings
 from services.web.asgi import utc_now
 from tests.ui.app_process import AppProcess, settled
 from tests.ui.nginx import CONFIGURATIONS, nginx_before
@@ -81,6 +81,11 @@ def test_signing_out_ends_the_other_tab_and_what_was_copied_from_the_cookies(
     other.get_by_role("button", name="Make a key").click()
     expect(other.get_by_label("User id")).to_be_visible()
     expect(other.get_by_text("Copy it now")).to_have_count(0)
+    # It goes on with its old cookies, and offers to take those that the browser has by now.
+    page.get_by_role("button", name="Administrator").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    other.get_by_role("button", name="Load this page again").click()
+    expect(other.get_by_role("heading", name="API keys")).to_be_visible()
     assert _status("GET", f"{app.url}/api/scheduler/status", "localhost", copied["session"]) == 401
     for name in ("session", "role_choice"):
         phone.context.add_cookies([{"name": name, "value": copied[name], "url": app.url}])
@@ -88,6 +93,17 @@ def test_signing_out_ends_the_other_tab_and_what_was_copied_from_the_cookies(
     expect(phone.get_by_label("User id")).to_be_visible()
     settled(phone)
     assert role_buttons(phone) == 0
+
+
+def test_an_administrator_uploads_a_tariff(app: AppProcess, page: Page) -> None:
+    page.goto(app.sign_in_link())
+    page.get_by_role("button", name="Administrator").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    page.goto(f"{app.url}/tariff-editor")
+    page.get_by_text("Take it from a file").click()
+    example = PROJECT_FOLDER / "examples" / "tariffs" / "delhi-shops-5kw.json"
+    page.locator("input[type=file]").set_input_files(example)
+    expect(page.get_by_role("button", name="Use it")).to_be_visible()
 
 
 def test_a_made_up_right_opens_nothing(app: AppProcess, page: Page) -> None:
