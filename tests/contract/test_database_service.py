@@ -131,6 +131,17 @@ def test_a_bill_priced_from_a_moved_chain_is_refused_and_its_repeat_is_not(over:
     )
 
 
+def test_who_read_a_meter_and_what_came_after_a_day(over: Over) -> None:
+    meter = over.utility.add_meter("M1")
+    read = over.utility.submit("M1", 1117).reading
+    asked: Json = {"meter_id": meter}
+    assert over.same("has_read_meter", user=read.submitted_by, **asked)
+    assert not over.same("has_read_meter", user="somebody.else", **asked)
+    (after,) = over.same("accepted_after", after=read.read_on - timedelta(days=1), **asked)
+    assert after.id == read.id
+    assert over.same("accepted_after", after=read.read_on, **asked) == []
+
+
 def test_a_flagged_reading_is_decided_once(over: Over) -> None:
     over.utility.add_meter("M1")
     assert over.utility.submit("M1", 990).outcome == "needs_review"
@@ -423,6 +434,7 @@ def test_which_meters_have_a_smart_read(over: Over) -> None:
 
 def test_api_keys_are_kept_found_and_revoked(over: Over) -> None:
     key: Json = {"actor": ADMIN.user, "key_id": str(uuid4()), "name": "Head, (end)"}
+    key |= {"scope": "all", "expires_at": over.utility.now + timedelta(days=1)}
     over.here.add_api_key(**key, key_hash="ab" * 32, role="engineer")
     with pytest.raises(IllegalChange):
         over.here.add_api_key(**key | {"key_id": str(uuid4())}, key_hash="cd" * 32, role="engineer")
@@ -490,13 +502,9 @@ def test_what_a_tariff_billed_comes_in_pages(over: Over) -> None:
 
 def test_no_method_is_left_out_here() -> None:
     """A method that DatabaseService gains must be tried on both transports too."""
-    here = Path(__file__)
-    others = ("over.py", "test_graph_rows.py", "test_accounts.py", "test_stripe_events.py")
-    more = ("test_drafts_and_books.py", "test_reconciliation.py", "test_desk_reads.py")
-    last = ("test_corrections.py",)
-    files = (here, *(here.with_name(name) for name in others + more + last))
+    files = [Path(__file__).with_name("over.py"), *Path(__file__).parent.glob("test_*.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     public = {n for n, _ in inspect.getmembers(DatabaseService, inspect.isfunction) if n[0] != "_"}
-    used = {name for name in public if re.search(rf'(here\.{name}\()|("{name}")', text)}
+    used = {name for name in public if re.search(rf'((here|database)\.{name}\()|("{name}")', text)}
     # Through build_services, and closed with it.
     assert public - used - {"close", "reading_context"} == set()

@@ -32,6 +32,8 @@ def test_a_sign_in_is_noted_ended_and_listed_the_same(over: Over) -> None:
     assert over.here.sessions(limit=5, user=user, still_open=True) == []
     over.here.end_sessions_of(actor="boss", user=user, at=now, dismiss=True)
     assert over.direct.sessions(limit=5, user=user)[0].dismissed_at == now
+    over.here.readmit_user(actor="boss", user=user)
+    assert over.direct.sessions(limit=5, user=user)[0].dismissed_at is None
 
 
 def test_the_security_log_reads_the_same(over: Over) -> None:
