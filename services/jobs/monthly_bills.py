@@ -13,6 +13,7 @@ from services.database.queries.base import Json
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.jobs import unbilled
 from services.jobs.runs import Aside, JobContext
+from services.metering.bill_periods import MONTH_END_DAYS
 from services.metering.register_arithmetic import is_a_fall
 from services.quantities.period import EmptyPeriod, first_of_month
 from services.rating import UnableToPriceBill
@@ -143,6 +144,7 @@ class _MonthlyBilling:
             lambda: database.monthly_bill_candidates(
                 month_start=self.month_start,
                 month_end=self.month_end,
+                month_end_days=MONTH_END_DAYS,
                 after=after,
                 limit=BATCH,
                 only=only,

@@ -65,6 +65,19 @@ def test_a_field_reading_in_mid_month_and_then_the_job_bill_each_day_once(
     assert_one_chain(utility, "M1")
 
 
+def test_a_bill_that_ended_on_the_2nd_does_not_keep_the_next_month_back(utility: Utility) -> None:
+    utility.add_meter("M1", opening_kwh=1000, opened_on=OCT_1)
+    utility.add_meter("M2", opening_kwh=1000, opened_on=OCT_1)
+    for serial in ("M1", "M2"):
+        read(utility, serial, 1050, "2026-11-02")
+    read(utility, "M1", 1130, "2026-11-30T23:00", source="smart")
+    run = bill_month(utility, "2026-12-01T02:00")
+    # M2 is read in the first days of a month as well: nobody need look for its reading.
+    assert (run.done_count, run.failed_count) == (1, 0)
+    assert periods(utility, "M1") == [("10-01", "11-02", 50), ("11-02", "11-30", 80)]
+    assert_one_chain(utility, "M1")
+
+
 def test_the_job_and_then_a_field_reading_bill_each_day_once(utility: Utility) -> None:
     utility.add_meter("M1", opening_kwh=1000, opened_on=OCT_1)
     read(utility, "M1", 1090, "2026-10-31", source="imported")

@@ -155,15 +155,18 @@ class JobQueries(Queries):
         after: str | None,
         limit: int,
         only: Sequence[str] | None = None,
+        month_end_days: int = 0,
     ) -> list[BillCandidate]:
         """Active meters not yet billed for the month [month_start, month_end), in order of id.
 
-        With `only` of these meters alone.
+        A bill that ends up to `month_end_days` after the month's start is of the month before. With
+        `only` of these meters alone.
         """
         answer = self._call(
             "monthly_bill_candidates",
             month_start=month_start.isoformat(),
             month_end=month_end.isoformat(),
+            month_end_days=month_end_days,
             after=after,
             limit=limit,
             only=list(only) if only is not None else None,

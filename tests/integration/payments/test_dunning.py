@@ -16,6 +16,7 @@ from services.payments.entry_forms import InvalidEntry
 from services.payments.stripe.payment_links import is_payable
 from services.records.bills import Bill
 from services.records.outbox import OwedKind
+from tests.integration.correcting import Correcting
 from tests.integration.payments import told
 from tests.integration.payments.office import Office, open_office
 from tests.integration.test_plans import mark_overdue
@@ -101,6 +102,46 @@ def test_a_bill_whose_money_went_back_waits_for_somebody_to_say_so(
     assert overdue_after(office, bill, timedelta(days=1))
     notices = [w for w in database.owed_work_of(bill.id) if w["kind"] == "overdue_notice"]
     assert len(notices) == 1
+
+
+def corrected(office: Office, bill: Bill, kwh: str = "1110") -> Bill:
+    """The bill that takes the place of one whose closing read was another."""
+    correcting = Correcting(office.utility)
+    correcting.carry_out(correcting.closed_at(bill, kwh), check=False)
+    return office.utility.bills_of(bill.meter_serial)[-1]
+
+
+def test_a_bill_made_anew_while_a_bank_pays_the_old_one_is_waited_for_too(office: Office) -> None:
+    bill = office.bill()
+    office.tell(told.completed(bill, "pi_1", payment_status="unpaid"))
+    new = corrected(office, bill)
+    assert (new.spared_because, is_payable(new)) == ("bank_debit", False)
+    assert not overdue_after(office, new)
+    failed = "checkout.session.async_payment_failed"
+    office.tell(told.event(failed, told.session(bill, "pi_1", payment_status="unpaid"), at=9))
+    assert office.now(new).spared_because is None
+    assert overdue_after(office, new, timedelta(days=1))
+
+
+def test_a_debit_that_is_told_of_after_a_correction_spares_the_bill_made_anew(
+    office: Office,
+) -> None:
+    bill = office.bill()
+    new = corrected(office, bill)
+    office.tell(told.completed(bill, "pi_1", payment_status="unpaid"))
+    assert office.now(new).spared_because == "bank_debit"
+
+
+def test_a_bill_whose_money_went_back_waits_for_a_decision_after_its_correction(
+    office: Office,
+) -> None:
+    bill = office.bill()
+    office.tell(told.completed(bill, "pi_1"))
+    office.tell(told.refunded("pi_1", TOTAL, at=3600))
+    new = corrected(office, bill)
+    assert not overdue_after(office, new)
+    (waits,) = office.utility.services.database.returned_bills().items
+    assert waits.bill_id == new.id
 
 
 def test_a_dispute_that_is_won_leaves_nothing_to_decide(office: Office) -> None:
