@@ -1,6 +1,7 @@
 """Drawing up a bill: from two reads and a tariff to everything a bill must say, without any I/O."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
@@ -56,6 +57,10 @@ def draw_up_bill(
         zone=zone,
     )
     within = versions_within(tariffs, period=metering.period)
+    metering = replace(
+        metering,
+        past=metering.past.under(tariffs, tariff_id=version.tariff_id, until=closing.read_on),
+    )
     parts = [
         Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
         for of_days, days in within
@@ -141,7 +146,8 @@ def _facts_of(
     """Of what pricing the whole time needs, what one of its bills needs."""
     past = facts.past
     if any(looks_back(version.tariff) for version in tariffs):
-        past = (*(past_of_new(bill) for bill in reversed(bills)), *past)
+        of_tariff = tariffs[0].tariff_id
+        past = (*(past_of_new(bill, tariff_id=of_tariff) for bill in reversed(bills)), *past)
     opening_registers = facts.opening_registers if not bills else {}
     for read in between if bills else ():
         if (read.read_on, read.register_wh) == (start.read_on, start.register_wh):
@@ -159,9 +165,10 @@ def _facts_of(
     )
 
 
-def past_of_new(bill: NewBill) -> PastBill:
+def past_of_new(bill: NewBill, *, tariff_id: str) -> PastBill:
     """What a bill about to be stored leaves to later ones."""
     return past_of(
+        tariff_id=tariff_id,
         start=bill.opening.read_on,
         end=bill.closing.read_on,
         usage=bill.usage,

@@ -75,7 +75,7 @@ def make_again(
     for one in touched:
         made = _made(book, one, past, issue, zone) if one.again else None
         if made:
-            past.append(past_of_new(made))
+            past.append(past_of_new(made, tariff_id=one.tariff_id))
         changes.append(BillChange(one, made))
     return changes
 
@@ -170,4 +170,10 @@ def _made(
 
 
 def _past_of_bill(bill: ChainBill) -> PastBill:
-    return past_of(start=bill.period_start, end=bill.period_end, usage=bill.usage, lines=bill.lines)
+    return past_of(
+        tariff_id=bill.tariff_id,
+        start=bill.period_start,
+        end=bill.period_end,
+        usage=bill.usage,
+        lines=bill.lines,
+    )

@@ -34,7 +34,7 @@ METER_COLUMNS = (
     "opened_on",
 )
 METER_OPTIONS = ("transformer_code", "registers", "connected_kw", "connected_kva")
-METER_NUMBERS = ("multiplier", "opening_kwh", "connected_kw", "connected_kva")
+METER_NUMBERS = ("multiplier", "opening_kwh", "connected_kw", "connected_kva", "registers")
 
 # Derived ids: a file that is imported again, or whose import was interrupted, makes the same rows.
 _NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/import")

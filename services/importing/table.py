@@ -119,7 +119,7 @@ class Table:
         known = len(self.problems)
         for column in self._numbers:
             try:
-                named[column] = self._style.plain(named[column])
+                named[column] = _plain(named[column], self._style)
             except AmbiguousNumber as error:
                 self.problems.append(ImportProblem(row, column, str(error)))
         return len(self.problems) == known
@@ -183,14 +183,28 @@ def _records_of(text: str, delimiter: str) -> Iterator[list[str]]:
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
 
 
+def _plain(cell: str, style: NumberStyle) -> str:
+    """A number, or names with numbers such as peak=430, with a decimal point."""
+    if "=" not in cell:
+        return style.plain(cell)
+    pairs = (part.partition("=") for part in cell.split())
+    return " ".join(f"{name}{equals}{style.plain(number)}" for name, equals, number in pairs)
+
+
+def _numbers_in(cell: str) -> list[str]:
+    """The numbers of a cell that holds one, or several by name."""
+    return [part.partition("=")[2] for part in cell.split()] if "=" in cell else [cell]
+
+
 def _style_of(text: str, delimiter: str, columns: Sequence[str], numbers: Set[str]) -> NumberStyle:
     """How the number columns of the whole file are written. Raises UnreadableFile."""
     places = [place for place, column in enumerate(columns) if column in numbers]
     cells = (
-        record[place].strip()
+        number
         for record in _records_of(text, delimiter)
         for place in places
         if place < len(record)
+        for number in _numbers_in(record[place].strip())
     )
     try:
         return NumberStyle.of_cells(cells)

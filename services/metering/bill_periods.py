@@ -8,6 +8,7 @@ as the monthly job would have billed it each month.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import add
 from typing import Final, Protocol, Self, TypeVar
 
 from services.metering.validation import LONGEST_USUAL_PERIOD_DAYS
@@ -108,8 +109,9 @@ def closing_reads(
 
     `between` are the accepted reads in order of time. What is longer than a month is billed up to
     each month-end read: the one closest to the 1st, at most 3 days from it. What is then still
-    longer than its tariff allows ends at whichever reads make bills of an allowed length. The last
-    read ends none where it would be too short a bill, unless `however_short`.
+    longer than its tariff allows ends at whichever reads leave the fewest bills that are too long,
+    and then the fewest that are far from a month. The last read ends none where it would be too
+    short a bill, unless `however_short`.
     """
     between = [read for read in between if opening.read_on < read.read_on < closing.read_on]
     ends: list[AnyRead] = []
@@ -121,7 +123,7 @@ def closing_reads(
         if not length.is_too_short(_days(start, read), shortest=shortest):
             ends.append(read)
             start = read
-    ends = _with_long_ones_split(opening, [*ends, closing], between, length_on)
+    ends = _with_long_ones_split(opening, [*ends, closing], between, length_on, shortest)
     start = ends[-2] if len(ends) > 1 else opening
     length = length_on(start.read_on)
     too_short = length.is_too_short(_days(start, closing), shortest=shortest)
@@ -147,13 +149,14 @@ def _with_long_ones_split(
     ends: Sequence[AnyRead],
     between: Sequence[AnyRead],
     length_on: Callable[[date], BillLength],
+    shortest: int,
 ) -> list[AnyRead]:
     found: list[AnyRead] = []
     start = opening
     for end in ends:
         most = length_on(start.read_on).most
         if most is not None and _days(start, end) > most:
-            found += _split(start, end, between, length_on)
+            found += _split(start, end, between, length_on, shortest)
         found.append(end)
         start = end
     return found
@@ -164,21 +167,41 @@ def _split(
     end: AnyRead,
     between: Sequence[AnyRead],
     length_on: Callable[[date], BillLength],
-) -> Iterator[AnyRead]:
-    """Reads at about a month from each other, as far as there are any."""
-    while True:
-        length = length_on(start.read_on)
-        least = length.waits_below or _USUAL_DAYS - MONTH_END_DAYS
-        fitting = [
-            read
-            for read in between
-            if least <= _days(start, read) <= length.month and read.read_on < end.read_on
+    shortest: int,
+) -> tuple[AnyRead, ...]:
+    """The reads between the two that make the best bills of this time: see `_cost`."""
+    within = (read for read in between if start.read_on < read.read_on < end.read_on)
+    # The best way to each read that a bill may end at, with the reads where its bills end.
+    ways: list[tuple[_Cost, AnyRead, tuple[AnyRead, ...]]] = [((0, 0, 0, 0), start, ())]
+    for read in (*within, end):
+        found = [
+            (_sum(cost, _cost(_days(opening, read), length)), read, (*ends, read))
+            for cost, opening, ends in ways
+            for length in (length_on(opening.read_on),)
+            if read is end or not length.is_too_short(_days(opening, read), shortest=shortest)
         ]
-        if _days(start, end) <= length.month or not fitting:
-            return
-        from_usual = [(abs(_days(start, read) - length.usual), read.read_on) for read in fitting]
-        start = fitting[from_usual.index(min(from_usual))]
-        yield start
+        ways += [min(found, key=lambda way: way[0])] if found else []
+    return ways[-1][2][:-1]
+
+
+_Cost = tuple[int, int, int, int]
+
+
+def _cost(days: int, length: BillLength) -> _Cost:
+    """What speaks against a bill of so many days, the worst first.
+
+    That its tariff is not made for it, that it is far from a month, how much too long it is, and
+    how far from the usual days.
+    """
+    least = length.waits_below or _USUAL_DAYS - MONTH_END_DAYS
+    held = length.most is not None and days > length.most
+    beyond = max(days - length.month, 0)
+    return int(held), int(days < least or beyond > 0), beyond, abs(days - length.usual)
+
+
+def _sum(one: _Cost, other: _Cost) -> _Cost:
+    a, b, c, d = map(add, one, other)
+    return a, b, c, d
 
 
 def _days(start: DatedRead, end: DatedRead) -> int:

@@ -58,8 +58,17 @@ class Metering:
         before = {**opening.registers, **facts.opening_registers}
         counters = [name for name in closing.registers if not measure_of(name).is_maximum]
         rolled_over = closing.rolled_over or facts.rolled_over
+        # Where the total began again at 0, a rollover is said of it, and of no register beside.
+        of_total = rolled_over and _began_again(register, opening, closing)
         counted = {
-            name: _counted(register, name, before[name], closing.registers[name], rolled_over)
+            name: _counted(
+                register,
+                name,
+                before[name],
+                closing.registers[name],
+                rolled_over and not of_total,
+                of_total=of_total,
+            )
             for name in counters
             if name in before
         }
@@ -92,19 +101,40 @@ def _used(register: Register, opening_wh: int, closing_wh: int) -> int:
     )
 
 
+def _began_again(register: Register, opening: Read, closing: Read) -> bool:
+    """Whether the total rolled over as registers do: past its last digit, by less than half."""
+    before, after = opening.register_wh, closing.register_wh
+    fell = is_a_fall(opening_wh=before, closing_wh=after, dials=register.dials)
+    return after < before and not fell
+
+
 def _counted(
-    register: Register, name: str, opening_wh: int, closing_wh: int, rolled_over: bool
+    register: Register,
+    name: str,
+    opening_wh: int,
+    closing_wh: int,
+    rolled_over: bool,
+    *,
+    of_total: bool = False,
 ) -> int:
-    """What a register counted; `name` is empty for the total. Raises RegisterFell."""
+    """What a register counted; `name` is empty for the total, `of_total` where that began again.
+
+    Raises RegisterFell.
+    """
     used = _used(register, opening_wh, closing_wh)
     fell = is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=register.dials)
     if not fell or rolled_over:
         return used
     unit = measure_of(name).unit if name else "kWh"
+    way_out = (
+        "The total rolled over, which does not explain it: correct the reading."
+        if of_total
+        else "A person must correct a reading, or say that the register rolled over: that would "
+        f"bill {format_kwh(used)} {unit}."
+    )
     raise RegisterFell(
         f"The register{name and f' {name}'} fell from {format_kwh(opening_wh)} to "
-        f"{format_kwh(closing_wh)} {unit}. A person must correct a reading, or say that the "
-        f"register rolled over: that would bill {format_kwh(used)} {unit}."
+        f"{format_kwh(closing_wh)} {unit}. {way_out}"
     )
 
 

@@ -1,12 +1,13 @@
 """What earlier bills leave to the next one: peaks, what was carried, the year's charges."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final
+from typing import Final, Self
 
 from services.rating import UnableToPriceBill
 from services.records.bills import PastBill
+from services.records.tariffs import TariffVersion
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
 
 _PEAKS: Final = {"kw": "peak_w", "kva": "peak_va", "kvar": "peak_var"}
@@ -16,9 +17,20 @@ _SIXTEENTHS_IN_MONTH: Final = 487
 
 @dataclass(frozen=True, slots=True)
 class PastBills:
-    """The bills of a meter that are not void, the last one first."""
+    """The bills of a meter that are not void, the last one first.
+
+    `tariff_id` is the tariff of the bill in question, which has had a minimum per year since
+    `minimum_since`; None where that does not matter.
+    """
 
     bills: Sequence[PastBill] = ()
+    tariff_id: str | None = None
+    minimum_since: date | None = None
+
+    def under(self, versions: Sequence[TariffVersion], *, tariff_id: str, until: date) -> Self:
+        """As a bill that ends `until` a local date looks back at them from this tariff."""
+        since = _minimum_since(versions, until=until)
+        return replace(self, tariff_id=tariff_id, minimum_since=since)
 
     def peaks(self, tariff: Tariff, quantity: str, start: date) -> tuple[int, ...]:
         """The highest kw (kva, kvar) of each month before a local date, the last month first.
@@ -55,18 +67,39 @@ class PastBills:
         if len(minima) > 1:
             raise UnableToPriceBill("Two minimums per year of different charges cannot be billed.")
         (codes,) = minima
-        of_year = (bill for bill in self.bills if bill.period_start.year == start.year)
+        of_year = (bill for bill in self._owing_to_it() if bill.period_start.year == start.year)
         return sum(bill.charged.get(code, 0) for bill in of_year for code in codes)
 
     def uncovered_days(self, tariff: Tariff, start: date) -> int:
-        """The days of the year before the first bill, which owe nothing to a minimum per year.
+        """The days of the year that owe nothing to a minimum per year; 0 without such a minimum.
 
-        `start` is that of the bill in question; 0 without such a minimum.
+        They are those before the first bill under the tariff, and before the tariff had the
+        minimum. `start` is that of the bill in question.
         """
         if not _of_minima_per_year(tariff):
             return 0
-        first = min([start, *(bill.period_start for bill in self.bills)])
+        first = min([start, *(bill.period_start for bill in self._owing_to_it())])
+        first = min(max(first, self.minimum_since or first), date(start.year + 1, 1, 1))
         return max((first - date(start.year, 1, 1)).days, 0)
+
+    def _owing_to_it(self) -> Iterator[PastBill]:
+        """The bills that a minimum per year is of: those in a row under it, the last one first."""
+        for bill in self.bills:
+            ended_before = self.minimum_since is not None and bill.period_end <= self.minimum_since
+            if self.tariff_id not in (None, bill.tariff_id) or ended_before:
+                return
+            yield bill
+
+
+def _minimum_since(versions: Sequence[TariffVersion], *, until: date) -> date | None:
+    """Since when the versions in force have all had a minimum per year."""
+    since = None
+    in_force = (version for version in versions if version.effective_from < until)
+    for version in sorted(in_force, key=lambda v: v.effective_from, reverse=True):
+        if not _of_minima_per_year(version.tariff):
+            break
+        since = version.effective_from
+    return since
 
 
 def _of_minima_per_year(tariff: Tariff) -> set[tuple[str, ...]]:

@@ -12,6 +12,7 @@ from services.ai.second_opinion import SecondOpinion
 from services.ai.service import AiService
 from services.billing.issuing import BillIssuer
 from services.integrations.deadline import Deadline
+from services.metering.measured import Metering
 from services.metering.register_arithmetic import check_fits_dials
 from services.metering.register_validation import RegisterRules, calendars_in_force
 from services.metering.registers import WrongRegisters, check_registers
@@ -21,7 +22,7 @@ from services.quantities.money import Money
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
 from services.records.bills import NewBill
-from services.records.readings import Meter, Read, Reading, ReadingSource, ReadPoint
+from services.records.readings import Meter, Read, Reading, ReadingSource, ReadPoint, Register
 from services.records.submissions import ReadingContext
 from services.records.use_limits import DEFAULT_DAILY_WH
 
@@ -33,6 +34,7 @@ SECONDS_FOR_READING = 3.0
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
 AS_DRAFT = "The bill is kept as a draft until an administrator issues it."
+_BY_THE_JOB = "Stored; the monthly job bills it."
 _FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
@@ -216,7 +218,8 @@ class ReadingAssessor:
 
         `approved` says that a person accepted it whatever the rules said, `rolled_over` that the
         register passed its last digit before it; `now` is in UTC. A read whose bill cannot be
-        priced is for review; an approved one raises UnableToPriceBill.
+        priced is for review; an approved one raises UnableToPriceBill, and RegisterFell also where
+        the monthly job is to make it the meter's first one.
         Raises InvalidReading or ReadingTooLong (this meter cannot have such a read).
         """
         validation = self.judge(context=context, read=read)
@@ -240,6 +243,8 @@ class ReadingAssessor:
             context=context,
         )
         if why_not:
+            if approved and why_not == _BY_THE_JOB and context.opening.bill_id is None:
+                self._measure(context, closing)
             return decision
         try:
             bills = self.issuer.bills_up_to(context=context, closing=closing, now=now)
@@ -397,5 +402,21 @@ class ReadingAssessor:
         if context.same_day or closing.read_on == opening.read_on:
             return "A second reading of this meter on one day: stored, not billed."
         if source not in BILLED_AT_ONCE:
-            return "Stored; the monthly job bills it."
+            return _BY_THE_JOB
         return ""
+
+    def _measure(self, context: ReadingContext, closing: Read) -> None:
+        """Raise RegisterFell where no job could ever bill up to a read that a person accepts.
+
+        So it is before the first bill; later the bill before it can be corrected.
+        """
+        meter = context.meter
+        Metering.between(
+            opening=context.opening,
+            closing=closing,
+            register=Register(meter.id, meter.dials, meter.multiplier_milli),
+            facts=context.pricing.model_copy(
+                update={"rolled_over": any(read.rolled_over for read in context.between)}
+            ),
+            zone=self.issuer.zone,
+        )

@@ -90,6 +90,7 @@ class PastBill(Record):
     period_end: date
     usage: dict[str, Any] | None
     charged: dict[str, int]
+    tariff_id: str
 
 
 class PricingFacts(Record):

@@ -163,13 +163,15 @@ def looks_back(tariff: Tariff) -> bool:
 
 
 def past_of(
-    *, start: date, end: date, usage: dict[str, Any] | None, lines: Iterable[Any]
+    *, tariff_id: str, start: date, end: date, usage: dict[str, Any] | None, lines: Iterable[Any]
 ) -> PastBill:
     """What a bill leaves to later ones; `lines` have a code and an amount in minor units."""
     charged: dict[str, int] = {}
     for line in lines:
         charged[line.code] = charged.get(line.code, 0) + line.amount_minor
-    return PastBill(period_start=start, period_end=end, usage=usage, charged=charged)
+    return PastBill(
+        period_start=start, period_end=end, usage=usage, charged=charged, tariff_id=tariff_id
+    )
 
 
 def name_of(number: int | None) -> str:

@@ -173,6 +173,9 @@ def test_a_banks_reference_booked_to_another_customer_is_asked_about(office: Off
     with pytest.raises(LooksLikeTwice) as twice:
         pay_for(office, other, reference="utr7701")
     assert [p.id for p in twice.value.alike] == [first.payment.id]
+    with pytest.raises(LooksLikeTwice):
+        pay_for(office, other, reference="UTR7701", method="mobile_money")
+    assert pay_for(office, other, reference="UTR7701", method="cheque").is_new
     assert pay_for(office, other, reference="utr7701", confirmed=True).is_new
     assert pay_for(office, other, reference="UTR7702").is_new
 
@@ -226,9 +229,11 @@ def test_two_desks_that_book_one_reference_at_once_are_asked(office: Office) -> 
         assert sorted(pool.map(book, (office.bill, other))) == [False, True]
 
 
-def pay_for(office: Office, bill: Bill, *, reference: str, confirmed: bool = False) -> Receipt:
-    """Record a bank transfer of ₹100 for the customer of a bill."""
-    body = {"amount": "100", "method": "bank", "received_on": office.utility.today}
+def pay_for(
+    office: Office, bill: Bill, *, reference: str, confirmed: bool = False, method: str = "bank"
+) -> Receipt:
+    """Record ₹100 for the customer of a bill, unless said otherwise by a bank transfer."""
+    body = {"amount": "100", "method": method, "received_on": office.utility.today}
     return office.desk.record_payment(
         payment_id=str(uuid4()),
         customer_id=bill.customer_id,

@@ -132,6 +132,7 @@ def test_one_accounts_meters_in_two_currencies_leave_nothing_behind(
     [
         ("00123", "123"),
         ("AB-1", "ab-1"),
+        ("AB-1", "AB\u20131"),
         ("A 12", "A12"),
         ("7001", "7001.0"),
         ("K9", "\uff2b\uff19"),

@@ -117,3 +117,18 @@ def test_a_later_read_and_the_monthly_candidates_know_of_it(
     )
     assert candidate.closing is not None
     assert candidate.closing.rolled_over or candidate.between[0].rolled_over
+
+
+def test_a_fall_that_the_monthly_job_is_to_bill_asks_for_the_word_as_well(
+    utility: Utility,
+) -> None:
+    utility.add_meter("M1", opening_kwh=6_500)
+    reading_id = utility.submit("M1", 6_400, source="imported").reading.id
+    review = utility.services.reading_review
+    with pytest.raises(RegisterFell, match="would bill 99900 kWh"):
+        review.accept(reading_id=reading_id, reason="seen", principal=ADMIN, now=utility.now)
+    assert utility.services.database.reading(reading_id).status == "needs_review"
+    stored = review.accept(
+        reading_id=reading_id, reason="seen", principal=ADMIN, now=utility.now, rolled_over=True
+    )
+    assert (stored.reading.status, stored.bill) == ("accepted", None)

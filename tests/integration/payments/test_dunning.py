@@ -108,7 +108,8 @@ def corrected(office: Office, bill: Bill, kwh: str = "1110") -> Bill:
     """The bill that takes the place of one whose closing read was another."""
     correcting = Correcting(office.utility)
     correcting.carry_out(correcting.closed_at(bill, kwh), check=False)
-    return office.utility.bills_of(bill.meter_serial)[-1]
+    new: Bill = office.utility.bills_of(bill.meter_serial)[-1]
+    return new
 
 
 def test_a_bill_made_anew_while_a_bank_pays_the_old_one_is_waited_for_too(office: Office) -> None:

@@ -87,3 +87,10 @@ def test_no_text_is_changed_that_is_no_number() -> None:
         assert style.plain(text) == text
     with pytest.raises(AmbiguousNumber):
         style.plain("1.2,3.4")
+
+
+def test_numbers_beside_the_names_of_registers_are_asked_about_too() -> None:
+    assert numbers_of("peak=1.000 off_peak=300 max_kw")[1][0].startswith(
+        "row 2, kwh: 1.000 may be 1000 or 1.000"
+    )
+    assert numbers_of("peak=1.000 off_peak=300,5") == (["peak=1000 off_peak=300.5"], [])

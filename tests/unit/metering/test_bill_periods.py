@@ -215,6 +215,22 @@ def test_what_is_too_long_is_split_at_reads_that_make_bills_of_the_stated_days()
     assert ends("08-15", "09-15", "10-15", "11-15") == ["09-15", "10-15", "11-15"]
 
 
+def test_a_first_bill_shorter_than_stated_lets_the_months_after_it_be_billed() -> None:
+    mid_month = ["06-15", "07-15", "08-15"]
+    assert ends("06-01", *mid_month, "09-15", period=STATED) == [*mid_month, "09-15"]
+    # It is not made where it would leave too long a bill all the same.
+    assert ends("06-01", "06-10", "08-07", period=STATED) == ["08-07"]
+
+
+def test_a_missed_read_leaves_only_the_months_around_it_together() -> None:
+    assert ends("06-15", "08-15", "09-15", "10-15", period=STATED) == ["08-15", "09-15", "10-15"]
+    assert ends("06-15", "07-15", "09-15", "10-15", period=STATED) == ["07-15", "09-15", "10-15"]
+
+
+def test_a_last_bill_of_some_days_is_no_reason_to_bill_two_months_together() -> None:
+    assert ends("08-15", "09-15", "10-15", "10-27") == ["09-15", "10-15", "10-27"]
+
+
 def test_two_months_that_the_tariff_bills_together_stay_together() -> None:
     reads = ["07-01", "08-01", "09-01", "10-01"]
     assert ends("06-01", *reads, "10-20", period=BIMONTHLY) == ["08-01", "10-01"]

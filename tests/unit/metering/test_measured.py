@@ -386,6 +386,7 @@ def past(start: str, end: str, peak_w: int | None = None, **charged: int) -> Pas
     usage = None if peak_w is None else {"wh": 1, "peak_w": peak_w}
     return PastBill.model_validate(
         {"period_start": start, "period_end": end, "usage": usage, "charged": charged}
+        | {"tariff_id": "t"}
     )
 
 
@@ -423,6 +424,16 @@ def test_what_the_last_bill_carried_forward_begins_the_next() -> None:
     assert used(made)["carried_minor"] == 470
 
 
+def test_that_the_total_rolled_over_says_nothing_of_a_register_that_fell_beside_it() -> None:
+    before = read("2026-06-01", 99_900, export=500)
+    after = read("2026-07-01", 50, export=400).model_copy(update={"rolled_over": True})
+    with pytest.raises(UnableToPriceBill, match="export fell from 500 to 400 kWh"):
+        bill(before, after, tariff(FLAT))
+    # Where the total went on, it can only be the register that is meant.
+    went_on = after.model_copy(update={"register_wh": 99_950_000})
+    assert bill(before, went_on, tariff(FLAT)).usage is not None
+
+
 def test_only_the_bill_that_ends_in_the_next_year_closes_the_minimum_of_the_year() -> None:
     least = {"code": "year", "description": "Least", "kind": "minimum", "amount": "500"}
     version = tariff(FLAT, least | {"per": "year", "of": ["energy"]})
@@ -445,6 +456,43 @@ def test_a_customer_of_one_month_owes_a_twelfth_of_the_minimum_of_the_year() -> 
     note = "a minimum of 33.33 less 1.20 charged; 1 month of the year"
     assert made.rated.lines[1].note == note
     assert used(made)["uncovered_days"] == 334
+
+
+LEAST: dict[str, Any] = {
+    "code": "year",
+    "description": "Least",
+    "kind": "minimum",
+    "amount": "1200",
+}
+LEAST |= {"per": "year", "of": ["energy"]}
+EARLIER = [
+    PastBill(period_start=date(2026, month, 1), period_end=date(2026, month + 1, 1), usage=None,
+             charged={"energy": 2000}, tariff_id="t")
+    for month in (11, 10)
+]  # fmt: skip
+
+
+def test_a_minimum_that_a_later_version_brings_is_of_its_own_months_alone() -> None:
+    versions = tariff(FLAT), tariff(FLAT, LEAST, since="2026-12-01")
+    made = bill(read("2026-12-01", 0), read("2027-01-01", 10), *versions, past=EARLIER)
+    note = "a minimum of 100.00 less 10.00 charged; 1 month of the year"
+    assert [(line.amount_minor, line.note) for line in made.rated.lines[1:]] == [(9000, note)]
+
+
+def test_a_minimum_that_begins_within_a_bill_counts_from_its_day() -> None:
+    versions = tariff(FLAT), tariff(FLAT, LEAST, since="2026-12-16")
+    made = bill(read("2026-12-01", 0), read("2027-01-01", 31), *versions, past=EARLIER)
+    assert used(made)["parts"][-1]["uncovered_days"] == 349
+
+
+def test_a_minimum_counts_from_the_day_on_which_the_meter_came_to_the_tariff() -> None:
+    elsewhere = [past.model_copy(update={"tariff_id": "other"}) for past in EARLIER]
+    version = tariff(FLAT, LEAST)
+    made = bill(read("2026-12-01", 0), read("2027-01-01", 10), version, past=elsewhere)
+    assert (used(made)["uncovered_days"], made.rated.lines[1].amount_minor) == (334, 9000)
+    # Bills of the tariff's own count, with what they charged.
+    made = bill(read("2026-12-01", 0), read("2027-01-01", 10), version, past=EARLIER)
+    assert made.rated.lines[1].amount_minor == 30_000 - 5000
 
 
 def test_the_minimum_of_the_year_counts_from_the_first_bill_of_the_meter() -> None:
