@@ -346,11 +346,14 @@ def _high_use(used_wh: int, use: _Use) -> RuleOutcome:
 def _zero_use(used_wh: int, use: _Use, standing: int) -> RuleOutcome:
     """A total of 0, as in Oracle's D2-ZEROCNCHK: it warns, since homes do stand empty.
 
-    A meter that was used and stands still over two periods or more may be stuck: somebody looks.
+    A meter that was used and stands still over two periods may be stuck: somebody looks, and after
+    each two periods more, however often it is read.
     """
     if used_wh:
         return RuleOutcome("zero_use", "pass", f"{_kwh(used_wh)} kWh were used.")
-    if use.usual_wh and standing > use.days and standing in STANDING_DAYS:
+    asked = (standing - use.days) // STANDING_DAYS.start
+    asks = standing in STANDING_DAYS and standing // STANDING_DAYS.start > asked
+    if use.usual_wh and standing > use.days and asks:
         return RuleOutcome(
             "zero_use",
             "review",

@@ -142,6 +142,17 @@ class TestLowUse:
         long_since = judged(3600, 570, *SETTLED, point(3600, 390), point(3600, 540))
         assert outcome(long_since, "zero_use") == "warn"
 
+    def test_a_meter_that_is_read_each_week_is_asked_about_once_in_two_periods(self) -> None:
+        still = [point(3600, 360 + 7 * week) for week in range(26)]
+        asked = [
+            week
+            for week in range(1, 26)
+            if outcome(judged(3600, 360 + 7 * week, *SETTLED, *still[1:week]), "zero_use")
+            == "review"
+        ]
+        # After 56, 112 and 168 days; the reads of the other weeks need nobody.
+        assert asked == [8, 16, 24]
+
     def test_a_home_that_was_never_used_is_not_asked_about(self) -> None:
         empty = tuple(point(1000, 30 * n) for n in range(4))
         assert judged(1000, 120, *empty).verdict == "accepted"
