@@ -7,6 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.web.pace import MessagePace
+
 METRICS_PATH: Final = "/_stcore/metrics"
 _POLICY_VIOLATION: Final = 1008  # The WebSocket close code for "you may not".
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -23,13 +25,14 @@ _HEADERS: Final = {
 class PageGuard:
     """ASGI middleware around everything that this process answers.
 
-    Pages cannot be framed by other sites, WebSockets are only for pages of this site, Streamlit's
-    metrics are closed, and the scheme is the one that is set (`https`), not the one that a request
-    names: X-Forwarded-Proto is anybody's to write.
+    Pages cannot be framed by other sites, WebSockets are only for pages of this site and keep to a
+    person's pace, Streamlit's metrics are closed, and the scheme is the one that is set (`https`),
+    not the one that a request names: X-Forwarded-Proto is anybody's to write.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str, tls: bool) -> None:
         self._app = app
+        self._pace = MessagePace()
         self._public = _place(public_url)
         self._secure = tls or urlsplit(public_url).scheme == "https"
 
@@ -45,7 +48,9 @@ class PageGuard:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._from_this_site(Headers(scope=scope)):
             scheme = "wss" if self._secure else "ws"
-            await self._app({**scope, "scheme": scheme}, receive, send)
+            client = scope.get("client")
+            with self._pace.visit(client[0] if client else None, receive) as paced:
+                await self._app({**scope, "scheme": scheme}, paced, send)
             return
         await receive()
         await send({"type": "websocket.close", "code": _POLICY_VIOLATION})

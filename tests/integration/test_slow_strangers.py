@@ -102,11 +102,20 @@ def test_half_sent_headers_neither_fill_the_process_nor_stay(app: AppProcess) ->
 def _visit(app: AppProcess) -> ClientConnection:
     """A visit of somebody who is not signed in, as a browser begins it."""
     address = app.url.replace("http://", "ws://") + "/_stcore/stream"
-    visit = connect(address, subprotocols=["streamlit"], max_size=None)  # type: ignore[list-item]
-    begin = BackMsg()
-    begin.rerun_script.query_string = ""
-    visit.send(begin.SerializeToString())
+    visit = connect(
+        address,
+        subprotocols=["streamlit"],  # type: ignore[list-item]
+        max_size=None,
+        close_timeout=0.2,
+    )
+    visit.send(_run_again())
     return visit
+
+
+def _run_again() -> bytes:
+    message = BackMsg()
+    message.rerun_script.query_string = ""
+    return bytes(message.SerializeToString())
 
 
 def test_who_is_not_signed_in_uploads_nothing(app: AppProcess) -> None:
@@ -138,4 +147,14 @@ def test_a_visit_sends_no_message_that_fills_the_memory(app: AppProcess) -> None
             while True:
                 visit.recv(timeout=10)
         assert visit.close_code == 1009  # Too large.
+    _answers(app)
+
+
+def test_visits_that_click_without_end_stop_nobody_else(app: AppProcess) -> None:
+    with ExitStack() as stack:
+        visits = [stack.enter_context(_visit(app)) for _ in range(8)]
+        for _ in range(60):
+            for visit in visits:
+                visit.send(_run_again())
+        _answers(app)
     _answers(app)
