@@ -1,12 +1,15 @@
 # The commands of this project. All that is needed first is Python 3.11 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format schemas bench
+.PHONY: help run test check lint format schemas bench
 
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # Files of tests run side by side, one for each core; ARGS="-n 0" runs them one after another.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --no-loadscope-reorder
+# The fast tier: all that needs no server, the stories of a bill and of a payment, each page once.
+FAST := tests/unit tests/integration/test_story.py tests/integration/payments/test_payments.py \
+    tests/integration/at_stripe/test_story.py tests/ui/test_each_page.py
 # Each holds the time of the last complete installation, so that nothing is installed twice.
 RUN_READY := .venv/.run-ready
 DEV_READY := .venv/.dev-ready
@@ -18,6 +21,7 @@ $(shell $(PYTHON) -c 'import pip' 2>/dev/null || rm -f $(RUN_READY) $(DEV_READY)
 help:
 	@echo "make run      start the system on http://localhost:8501"
 	@echo "make test     run every test (ARGS=... goes to pytest)"
+	@echo "make check    check style and types, run the fast tests: what to do before each commit"
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   put the code into the project's format"
 	@echo "make schemas  write supabase/schemas/ again, after a new migration"
@@ -29,6 +33,9 @@ run: $(RUN_READY)
 
 test: $(DEV_READY)
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+check: lint
+	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(FAST) $(ARGS)
 
 lint: $(DEV_READY)
 	@.venv/bin/ruff check .

@@ -1,17 +1,15 @@
 """What holds for every test: long files first, and in the end a word on what was not tested."""
 
-import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-if TYPE_CHECKING:
-    from tests.contract.graph.servers import Neo4j
+from tests.folders import remove_leftovers
+
+pytest_plugins = ("tests.servers",)
 
 # Files run side by side: a long one that began last would keep everybody waiting.
 LONGEST_FIRST = ("ui", "integration", "contract", "unit")
@@ -21,6 +19,12 @@ SHARING = ("tests/contract/graph/", "tests/integration/configured/")
 # inherit that: the tests of a clean end need the signal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Clear away what killed runs left; once, not in each process of a session."""
+    if not hasattr(session.config, "workerinput"):
+        remove_leftovers()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,19 +61,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("Not tested on this machine", yellow=True)
         for reason, count in reasons.most_common():
             terminalreporter.line(f"{count:4} tests skipped: {reason}")
-
-
-@pytest.fixture(scope="session")
-def neo4j_server() -> Iterator["Neo4j"]:
-    """A real Neo4j for the whole session; without one its tests are skipped, but never in CI."""
-    # Imported here: most sessions need none of it.
-    from tests.contract.graph.servers import NoNeo4j, find_neo4j, real_neo4j  # noqa: PLC0415
-
-    try:
-        program = find_neo4j()
-    except NoNeo4j as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"No Neo4j to test with: {reason}")
-        pytest.skip(f"no Neo4j: {reason}")
-    with real_neo4j(program) as server:
-        yield server

@@ -1,6 +1,5 @@
 """Shared by the contract tests: databases of a real server, reached directly and over REST."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,29 +10,12 @@ from services.database.transport import Transport
 from services.database.transports.postgres import DirectTransport
 from services.database.transports.supabase import RestTransport
 from tests.contract.over import KINDS, over
-from tests.contract.supabase_project import (
-    NoPostgrest,
-    SupabaseProject,
-    find_postgrest,
-    supabase_project,
-)
-from tests.integration.conftest import embedded_server, empty_database, fresh_database
+from tests.contract.supabase_project import SupabaseProject, supabase_project
 
-__all__ = ["KINDS", "embedded_server", "empty_database", "fresh_database", "over"]
+__all__ = ["KINDS", "over"]
 
 NewProject = Callable[..., SupabaseProject]
 NewTransport = Callable[[str, str], Transport]
-
-
-@pytest.fixture(scope="session")
-def postgrest() -> Path:
-    """The program PostgREST; without it the tests over REST are skipped, but never in CI."""
-    try:
-        return find_postgrest()
-    except NoPostgrest as reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"No Supabase REST server to test with: {reason}")
-        pytest.skip(f"no Supabase REST server: {reason}")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from services.records.bills import Bill
 from services.records.readings import Read
 from services.settings import load_settings
 from tests.contract.supabase_project import supabase_project
-from tests.integration.conftest import NewDatabase
 from tests.integration.utility import ACTOR, ADMIN, Utility, make_utility
 
 Json = dict[str, Any]
@@ -75,17 +74,14 @@ class Over:
 
 
 @pytest.fixture(params=KINDS)
-def over(
-    request: pytest.FixtureRequest, fresh_database: NewDatabase, tmp_path: Path
-) -> Iterator[Over]:
-    dsn = fresh_database()
+def over(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iterator[Over]:
     with ExitStack() as stack:
-        utility = make_utility(dsn, tmp_path)
+        utility = make_utility(database, tmp_path)
         stack.callback(utility.services.close)
         direct = utility.services.database
         if request.param == "rest":
             program = request.getfixturevalue("postgrest")
-            project = stack.enter_context(supabase_project(program, dsn))
+            project = stack.enter_context(supabase_project(program, database))
             environment = {"SUPABASE_URL": project.url, "DATA_DIR": str(tmp_path)}
             environment["SUPABASE_SERVICE_KEY"] = project.service_key
             services = build_services(load_settings(environment), step_handlers={})

@@ -20,7 +20,7 @@ from services.database.embedded.access import free_port
 from services.database.embedded.user import server_user
 from services.settings import PROJECT_FOLDER
 from tests.contract.gateway import Gateway
-from tests.integration.server_process import enterable_folder
+from tests.folders import enterable_folder
 
 SCRIPT = PROJECT_FOLDER / "scripts" / "get_postgrest.sh"
 START_SECONDS = 30.0

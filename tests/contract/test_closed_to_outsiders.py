@@ -12,7 +12,7 @@ from services.database.transport import DatabaseError
 from services.database.transports.supabase import RestTransport
 from tests.contract.conftest import NewProject
 from tests.contract.supabase_project import SupabaseProject
-from tests.integration.conftest import NewDatabase
+from tests.servers import NewDatabase
 
 RELATIONS = """
     select c.relname from pg_class c

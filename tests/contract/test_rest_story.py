@@ -21,9 +21,9 @@ from services.outbox.outbox import OwedSteps, StepDone
 from tests.contract.supabase_project import supabase_project
 from tests.integration.api.talk import READING, answer_of, bearer, error_of
 from tests.integration.configured.servers import in_front_of
-from tests.integration.conftest import NewDatabase
 from tests.integration.outside.stand_in import Reply, Seen, StandIn, running
 from tests.integration.utility import Utility, make_utility
+from tests.servers import NewDatabase
 
 SECONDS = 1.5
 LOOKED_UP, COMMITTED = "/rpc/reading_context", "/rpc/commit_reading"

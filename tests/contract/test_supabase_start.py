@@ -20,7 +20,7 @@ from services.database.transports.supabase import RestTransport
 from services.settings import Settings, SettingsError, load_settings
 from tests.contract.conftest import NewProject
 from tests.contract.supabase_project import SupabaseProject
-from tests.integration.conftest import NewDatabase
+from tests.servers import NewDatabase
 
 FORGET = "delete from supabase_migrations.schema_migrations where version = %s"
 ADD = "insert into supabase_migrations.schema_migrations (version) values (%s)"

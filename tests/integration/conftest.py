@@ -1,71 +1,21 @@
-"""Shared by the integration tests: one real embedded server, and databases made on it quickly."""
+"""Shared by the integration tests: data folders, and other processes that work on them."""
 
-import itertools
-import os
-import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from services.database.embedded import EmbeddedPostgres
-from services.database.schema.migrations import apply_migrations
-from tests.integration.server_process import OtherProcess, Start, enterable_folder, server_pid
-
-MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
-NewDatabase = Callable[[], str]
+from tests.folders import enterable_folder
+from tests.integration.server_process import OtherProcess, Start
 
 
 @pytest.fixture
 def data_folder() -> Iterator[Path]:
     """A folder for a data folder, which the server's user can enter when the tests run as root."""
     yield from enterable_folder()
-
-
-@pytest.fixture(scope="session")
-def embedded_server() -> Iterator[EmbeddedPostgres]:
-    """The embedded server of this test session; for tests that never stop or harm it."""
-    for folder in enterable_folder():
-        server = EmbeddedPostgres(folder)
-        server.start()
-        yield server
-        # Nobody needs its last checkpoint, which takes seconds after so many new databases.
-        os.kill(server_pid(server), signal.SIGQUIT)
-        server.stop()
-
-
-@pytest.fixture(scope="session")
-def empty_database(embedded_server: EmbeddedPostgres) -> NewDatabase:
-    """Call it for the DSN of a new database with Supabase's roles and no schema."""
-    numbers = itertools.count(1)
-    return lambda: embedded_server.database(f"empty_{next(numbers)}")
-
-
-@pytest.fixture(scope="session")
-def fresh_database(embedded_server: EmbeddedPostgres) -> NewDatabase:
-    """Call it for the DSN of a new database with all migrations applied, copied from a template."""
-    apply_migrations(embedded_server.database("migrated"), MIGRATIONS)
-    maintenance = embedded_server.database("maintenance")
-    numbers = itertools.count(1)
-
-    def make() -> str:
-        name = f"fresh_{next(numbers)}"
-        with psycopg.connect(maintenance, autocommit=True) as connection:
-            copy = sql.SQL("create database {} template migrated").format(sql.Identifier(name))
-            connection.execute(copy)
-        return maintenance.replace("/maintenance?", f"/{name}?")
-
-    return make
-
-
-@pytest.fixture
-def database(fresh_database: NewDatabase) -> str:
-    """The DSN of a new database with all migrations applied."""
-    return fresh_database()
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,9 @@
 """Helps tests of the embedded server: other processes that use it, and the server's own."""
 
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psycopg
@@ -123,22 +120,6 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
 def all_gone(pids: Sequence[int]) -> bool:
     """Whether none of the processes lives."""
     return not any(runs(pid) for pid in pids)
-
-
-def _fast_place() -> Path | None:
-    """Memory where there is plenty: the servers' many fsyncs cost nothing there."""
-    memory = Path("/dev/shm")  # noqa: S108
-    plenty = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 1024**3
-    return memory if plenty and os.access(memory, os.W_OK | os.X_OK) else None
-
-
-def enterable_folder() -> Iterator[Path]:
-    """A folder that the server's user can enter, removed afterwards."""
-    # Not tmp_path: pytest makes its folders for its own user only.
-    folder = Path(tempfile.mkdtemp(prefix="billing-test-", dir=_fast_place()))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write(dsn: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The command line as an operator uses it: a process of its own, exit codes, sentences."""
+"""The command line as an operator uses it: exit codes, sentences, and a process of its own."""
 
 import json
 import os
@@ -16,21 +16,37 @@ from services.identity.auth import LocalTokens, Role, hash_api_key
 from services.identity.passwordless import SignInLinks
 from services.identity.signing_key import load_or_create_signing_key
 from services.settings import PROJECT_FOLDER, Settings
+from tests.command import run_command
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def cli(database: str, tmp_path: Path) -> Run:
+def variables(database: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of the commands, in which the machine's own settings do not count."""
+    unset = {name.upper(): "" for name in Settings.model_fields}
+    return unset | {"DATA_DIR": str(tmp_path), "DATABASE_URL": database, "DEMO": "off"}
+
+
+@pytest.fixture
+def cli(variables: dict[str, str]) -> Run:
     """Call it with arguments and, by keyword, further variables of the environment."""
 
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        unset = {name.upper(): "" for name in Settings.model_fields}
-        own = {"DATA_DIR": str(tmp_path), "DATABASE_URL": database, "DEMO": "off"}
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return run_command(*arguments, environment=variables | more)
+
+    return run
+
+
+@pytest.fixture
+def program(variables: dict[str, str]) -> Run:
+    """As `cli`, in a process of its own."""
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "services", *arguments],
             cwd=PROJECT_FOLDER,
-            env={**os.environ, **unset, **own, **variables},
+            env={**os.environ, **variables, **more},
             capture_output=True,
             text=True,
             timeout=60,
@@ -46,8 +62,8 @@ def test_help_names_the_commands(cli: Run) -> None:
     assert all(name in answer.stdout for name in ("token", "demo", "run-job", "import", "api-key"))
 
 
-def test_a_token_is_all_that_is_printed_and_the_app_takes_it(cli: Run, tmp_path: Path) -> None:
-    answer = cli("token", "--user", "asha-7", "--role", "admin", DATABASE_URL="", DEMO="on")
+def test_a_token_is_all_that_is_printed_and_the_app_takes_it(program: Run, tmp_path: Path) -> None:
+    answer = program("token", "--user", "asha-7", "--role", "admin", DATABASE_URL="", DEMO="on")
     assert (answer.returncode, answer.stderr) == (0, "")
     tokens = LocalTokens(load_or_create_signing_key(tmp_path))
     principal = tokens.verify(answer.stdout.strip(), datetime.now(UTC))
@@ -251,11 +267,11 @@ def test_demo_refuses_a_database_of_somebodys_own(cli: Run) -> None:
 
 
 def test_it_works_beside_a_running_server_of_the_same_data_folder(
-    cli: Run, data_folder: Path
+    program: Run, data_folder: Path
 ) -> None:
     with EmbeddedPostgres(data_folder) as server:
         own = {"DATABASE_URL": "", "DEMO": "on", "DATA_DIR": str(data_folder)}
-        answer = cli("run-job", "meter_collection", **own)
+        answer = program("run-job", "meter_collection", **own)
         assert answer.returncode == 0, answer.stderr
         assert "6 done, 0 set aside" in answer.stdout
         with psycopg.connect(server.database("demo")) as connection:

@@ -7,7 +7,7 @@ import psycopg
 
 from scripts.write_schemas import SCHEMAS, SchemaObject, files_of, objects_of
 from services.database.embedded import EmbeddedPostgres
-from tests.integration.conftest import NewDatabase
+from tests.servers import NewDatabase
 
 # The columns of a row that a function returns, which are those of the view's time; brackets around
 # "and"; and whether an array or its members are cast.

@@ -17,9 +17,9 @@ from services.readings.submission import InvalidReading, parse_submission
 from services.settings import PROJECT_FOLDER
 from services.tariff_publishing.publishing import replay
 from services.tariffs import parse_tariff
-from tests.integration.conftest import NewDatabase
 from tests.integration.metered import METERS, TOU, Metered
 from tests.integration.utility import ADMIN, ENGINEER, make_utility
+from tests.servers import NewDatabase
 
 NOW = datetime(2026, 7, 15, 6, 30, tzinfo=UTC)  # Noon in Kolkata.
 BOTH = "peak=400 off_peak=600"

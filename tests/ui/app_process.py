@@ -14,6 +14,7 @@ from urllib.request import urlopen
 from playwright.sync_api import Page
 
 from services.settings import PROJECT_FOLDER, Settings
+from tests.command import run_command
 
 _START_SECONDS = 90
 _STOP_SECONDS = 60
@@ -45,15 +46,13 @@ class AppProcess:
 
     def sign_in_link(self) -> str:
         """Return a new link for signing in without a password, as the command prints it."""
-        printed = subprocess.run(
-            [sys.executable, "-m", "services", "sign-in"],
-            check=True,
-            capture_output=True,
-            text=True,
-            cwd=PROJECT_FOLDER,
-            env={**os.environ, "DATA_DIR": str(self.data_dir)},
-        )
-        return printed.stdout.strip()
+        return self.command("sign-in")
+
+    def command(self, *arguments: str) -> str:
+        """Run a command on the app's data, which must succeed; what it printed."""
+        done = run_command(*arguments, environment={"DATA_DIR": str(self.data_dir)})
+        done.check_returncode()
+        return done.stdout.strip()
 
     def stop(self) -> bool:
         """Ask the app to end as an operator would; return False when it had to be killed."""

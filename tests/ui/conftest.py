@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.integration.server_process import enterable_folder
+from tests.folders import enterable_folder
+from tests.servers import NewDatabase
 from tests.ui.app_process import AppProcess, start_app
+from tests.ui.linked_pages import link_pages
 
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Other files of tests may keep the machine busy meanwhile; expect() would wait for 5 s.
@@ -33,6 +35,22 @@ _CHROMIUM_ARGUMENTS = (
 def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streamlit puts the page it runs in the main module's place; other tests need their own."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(scope="module")
+def own_settings(
+    fresh_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The environment of a utility with an empty database and a data folder of the file's own."""
+    return {"DATABASE_URL": fresh_database(), "DATA_DIR": str(tmp_path_factory.mktemp("data"))}
+
+
+@pytest.fixture(scope="module")
+def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pages, for scripts that open some of them."""
+    folder = tmp_path_factory.mktemp("pages")
+    link_pages(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
 """The sign-in form behind a tenant, the API keys and the services page, over a real database."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,14 +41,11 @@ AUTH0_SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    """Services over an embedded server of this module's own, empty."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-admin-pages-"))
-    folder.chmod(0o711)
-    built = build_services(load_settings({"DATA_DIR": str(folder / "data"), "DEMO": "off"}))
+def services(own_settings: dict[str, str]) -> Iterator[Services]:
+    """Services over a database of this module's own, empty."""
+    built = build_services(load_settings(own_settings))
     yield built
     built.close()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,5 @@
 """What the pages show of AI, run without a browser over a real database and a stand-in model."""
 
-import itertools
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
 from services.importing import Importer
 from services.records.readings import Reading
 from tests.integration.ai.advised import PRICES, Advised, bill, verdict
-from tests.ui.linked_pages import link_pages
+from tests.servers import NewDatabase
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
@@ -34,37 +30,23 @@ st.navigation(
     position="hidden",
 ).run()
 """
-NUMBER = itertools.count(1)
 Open = Callable[..., AppTest]
 Advise = Callable[..., Advised]
 
 
 @pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="billing-ai-pages-"))
-    made.chmod(0o711)
-    (made / "main.py").write_text(ENTRY)
-    link_pages(made)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    started = EmbeddedPostgres(folder / "data")
-    started.start()
-    yield started
-    started.stop()
+def folder(page_folder: Path) -> Path:
+    (page_folder / "main.py").write_text(ENTRY)
+    return page_folder
 
 
 @pytest.fixture
-def advise(folder: Path, server: EmbeddedPostgres, llmock: LLMock) -> Iterator[Advise]:
+def advise(fresh_database: NewDatabase, folder: Path, llmock: LLMock) -> Iterator[Advise]:
     """Call it, with settings, for a utility advised by llmock over a database of the test's own."""
     made: list[Advised] = []
 
     def advise(**settings: str) -> Advised:
-        dsn = server.database(f"test_{next(NUMBER)}")
-        made.append(Advised(dsn, folder, llmock.base_url(), **(PRICES | settings)))
+        made.append(Advised(fresh_database(), folder, llmock.base_url(), **(PRICES | settings)))
         services = made[-1].utility.services
         run_with(services, Scheduler(services))
         return made[-1]

@@ -1,10 +1,7 @@
 """The pages that correct bills and tariffs, run without a browser over a real database."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -27,15 +24,12 @@ BILL, TARIFF = "corrections/correct_bill.py", "tariffs/tariff_correction.py"
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    folder = Path(tempfile.mkdtemp(prefix="billing-correction-pages-"))
-    folder.chmod(0o711)
-    built = build_services(load_settings({"DATA_DIR": str(folder / "data"), "DEMO": "off"}))
+def services(own_settings: dict[str, str]) -> Iterator[Services]:
+    built = build_services(load_settings(own_settings))
     ids = {"version_id": str(uuid4()), "tariff_id": str(uuid4())}
     built.database.publish_tariff(actor="test", tariff=parse_tariff(KSEB), **ids)
     yield built
     built.close()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,5 @@
 """The pages Drafts and Month's books, run without a browser over a real database."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,10 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.linked_pages import link_pages
+from tests.servers import NewDatabase
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
@@ -67,24 +64,18 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def shown() -> Iterator[Shown]:
-    """An own server: the pages' services come from the process, not from a fixture."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-drafts-"))
-    folder.chmod(0o711)
-    server = EmbeddedPostgres(folder / "data")
-    server.start()
-    utility = make_utility(server.database("drafts"), folder, more_settings={"BILL_APPROVAL": "on"})
+def shown(fresh_database: NewDatabase, page_folder: Path) -> Iterator[Shown]:
+    """Drafts are kept until an administrator issues them."""
+    approval = {"BILL_APPROVAL": "on"}
+    utility = make_utility(fresh_database(), page_folder, more_settings=approval)
     run_with(utility.services, Scheduler(utility.services))
     for name in ("drafts", "books"):
         entry = ENTRY.replace("not DRAFTS", str(name != "drafts"))
-        (folder / f"{name}.py").write_text(entry.replace("DRAFTS", str(name == "drafts")))
-    link_pages(folder)
-    yield Shown(utility, folder)
+        (page_folder / f"{name}.py").write_text(entry.replace("DRAFTS", str(name == "drafts")))
+    yield Shown(utility, page_folder)
     assert utility.services.database.check_ledger()["problems"] == []
     run_with(None)
     utility.services.close()
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

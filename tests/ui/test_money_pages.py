@@ -1,7 +1,5 @@
 """Payments and customers' accounts as administrators use them, without a browser."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +13,11 @@ from streamlit.testing.v1 import AppTest
 from pages import registry
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
 from services.records.bills import Bill
 from services.records.ledger import Payment
 from tests.integration.utility import ADMIN, Utility, make_utility
-from tests.ui.linked_pages import link_pages
+from tests.servers import NewDatabase
 
 pytestmark = pytest.mark.postgres
 PAGES = (
@@ -84,15 +81,8 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def dsn_and_folder() -> Iterator[tuple[str, Path]]:
-    folder = Path(tempfile.mkdtemp(prefix="billing-money-pages-"))
-    folder.chmod(0o711)
-    server = EmbeddedPostgres(folder / "data")
-    server.start()
-    link_pages(folder)
-    yield server.database("money"), folder
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
+def dsn_and_folder(fresh_database: NewDatabase, page_folder: Path) -> tuple[str, Path]:
+    return fresh_database(), page_folder
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """The Network page, run without a browser over a real database and the embedded graph."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -15,14 +13,13 @@ from pages.network.losses import percent
 from pages.network.neighbourhood import dot_of
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.database.embedded import EmbeddedPostgres
 from services.graph import Graph, GraphNode, Neighbourhood, OpenedGraph
 from services.identity.auth import Role
 from services.importing import Importer
 from services.records.bills import Bill
 from tests.contract.graph.servers import PATIENT_SECONDS, embedded_graph
 from tests.integration.utility import Utility, make_utility
-from tests.ui.linked_pages import link_pages
+from tests.servers import NewDatabase
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
@@ -72,13 +69,9 @@ def connect_grid(utility: Utility, start: date, end: date) -> None:
 
 
 @pytest.fixture(scope="module")
-def shown() -> Iterator[Shown]:
+def shown(fresh_database: NewDatabase, page_folder: Path) -> Iterator[Shown]:
     """Two meters used 100 kWh each; 110 went into the first transformer, 150 into the other."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-network-"))
-    folder.chmod(0o711)
-    server = EmbeddedPostgres(folder / "data")
-    server.start()
-    utility = make_utility(server.database("network"), folder)
+    utility = make_utility(fresh_database(), page_folder)
     start, end = (utility.today - timedelta(days=days) for days in (31, 1))
     bills = {}
     for serial in ("M1", "M2"):
@@ -87,9 +80,8 @@ def shown() -> Iterator[Shown]:
         assert bill is not None
         bills[serial] = bill
     connect_grid(utility, start, end)
-    entry = folder / "main.py"
+    entry = page_folder / "main.py"
     entry.write_text(ENTRY)
-    link_pages(folder)
     with embedded_graph() as graph_server:
         graph = Graph(graph_server, timeout_seconds=PATIENT_SECONDS)
         graph.rebuild(utility.services.database)
@@ -97,8 +89,6 @@ def shown() -> Iterator[Shown]:
         yield Shown(utility, bills, entry)
     run_with(None)
     utility.services.close()
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

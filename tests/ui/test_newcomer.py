@@ -1,10 +1,7 @@
 """What a newcomer does on the first day, in a real browser against the whole app."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -48,15 +45,7 @@ def sign_in(page: Page, who: str) -> None:
 
 
 def post_reading(app: AppProcess, body: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, "-m", "services", "token", "--user", "meter-app"]
-    token = subprocess.run(
-        [*command, "--role", "engineer"],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=PROJECT_FOLDER,
-        env={**os.environ, "DATA_DIR": str(app.data_dir)},
-    ).stdout.strip()
+    token = app.command("token", "--user", "meter-app", "--role", "engineer")
     request = Request(  # noqa: S310 - always http
         f"{app.url}/webhook/meter-reading",
         data=json.dumps(body).encode(),

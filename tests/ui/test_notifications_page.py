@@ -1,8 +1,6 @@
 """The Notifications page, run without a browser over a real database."""
 
 import io
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +16,13 @@ from streamlit.testing.v1 import AppTest
 from pages.system.notification_cards import STATUS
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
 from services.integrations.failures import FinalFailure
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
 from services.records.outbox import OwedKind
 from tests.integration.utility import Utility, make_utility
-from tests.ui.linked_pages import link_pages
+from tests.servers import NewDatabase
 
 pytestmark = pytest.mark.postgres
 LINK = "https://buy.stripe.com/test_1"
@@ -73,14 +70,10 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def shown() -> Iterator[Shown]:
+def shown(fresh_database: NewDatabase, page_folder: Path) -> Iterator[Shown]:
     """One bill whose link was refused, and a message in every state there is."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-notifications-"))
-    folder.chmod(0o711)
-    server = EmbeddedPostgres(folder / "data")
-    server.start()
-    dsn, link = server.database("notifications"), Refusing()
-    utility = make_utility(dsn, folder, step_handlers={9: link})
+    dsn, link = fresh_database(), Refusing()
+    utility = make_utility(dsn, page_folder, step_handlers={9: link})
     utility.add_meter("M1")
     bill = utility.submit("M1", 1117).bill
     assert bill is not None
@@ -94,14 +87,11 @@ def shown() -> Iterator[Shown]:
                 (str(uuid4()), bill.id, bill.customer_id, status, stored),
             )
     run_with(utility.services, Scheduler(utility.services))
-    entry = folder / "main.py"
+    entry = page_folder / "main.py"
     entry.write_text(ENTRY)
-    link_pages(folder)
     yield Shown(utility, link, entry)
     run_with(None)
     utility.services.close()
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def words(app: AppTest) -> str:

@@ -2,13 +2,10 @@
 
 import itertools
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -45,17 +42,14 @@ TARIFF = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_te
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    """Services over an embedded server of this module's own, with one tariff."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-pages-"))
-    folder.chmod(0o711)
-    built = build_services(load_settings({"DATA_DIR": str(folder / "data"), "DEMO": "off"}))
+def services(own_settings: dict[str, str]) -> Iterator[Services]:
+    """Services over a database of this module's own, with one tariff."""
+    built = build_services(load_settings(own_settings))
     names = {name: TARIFF[name] for name in ("code", "name", "currency", "effective_from")}
     ids = {"id": str(uuid4()), "tariff_id": str(uuid4())}
     put(built, "tariffs", names | ids | {"definition": TARIFF})
     yield built
     built.close()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

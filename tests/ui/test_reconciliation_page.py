@@ -3,8 +3,6 @@
 Over a real database and the tests' Stripe.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +13,12 @@ from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import Role
 from tests.integration.at_stripe.shop import Shop, open_shop
 from tests.integration.at_stripe.stripe_server import Stripe
 from tests.integration.outside.published import Links
 from tests.integration.outside.stand_in import running
-from tests.ui.linked_pages import link_pages
+from tests.servers import NewDatabase
 
 pytestmark = pytest.mark.postgres
 ENTRY = """
@@ -49,28 +46,20 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def shown() -> Iterator[Shown]:
+def shown(fresh_database: NewDatabase, page_folder: Path) -> Iterator[Shown]:
     """A shop with a payment that both know, and one that only Stripe has."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-reconciliation-"))
-    folder.chmod(0o711)
-    server = EmbeddedPostgres(folder / "data")
-    server.start()
     stripe = Stripe(Links())
     with running(stripe.server()) as listening:
-        shop = open_shop(server.database("shop"), folder, stripe, listening)
+        shop = open_shop(fresh_database(), page_folder, stripe, listening)
         shop.paid("M1")
         bill = shop.bill("M2")
         stripe.pay(bill.payment_url or "")
         stripe.lose()
         run_with(shop.services, Scheduler(shop.services))
-        entry = folder / "main.py"
-        link_pages(folder)
-        yield Shown(shop, entry)
+        yield Shown(shop, page_folder / "main.py")
         run_with(None)
         shop.assert_sound()
         shop.services.close()
-    server.stop()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def words(app: AppTest) -> str:

@@ -1,12 +1,9 @@
 """The Tariffs pages, run without a browser over a real database."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -34,16 +31,13 @@ CODE = KSEB["code"]
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    """Services over an embedded server of this module's own, with a tariff that billed 117 kWh."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-tariff-pages-"))
-    folder.chmod(0o711)
-    built = build_services(load_settings({"DATA_DIR": str(folder / "data"), "DEMO": "off"}))
+def services(own_settings: dict[str, str]) -> Iterator[Services]:
+    """Services over a database of this module's own, with a tariff that billed 117 kWh."""
+    built = build_services(load_settings(own_settings))
     add_tariff(built, KSEB)
     add_bill(built)
     yield built
     built.close()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ from services.graph import Graph, SaveToGraph
 from services.graph.bolt import Server
 from tests.contract.graph.network import clear
 from tests.contract.graph.servers import PATIENT_SECONDS, embedded_graph
-from tests.integration.conftest import NewDatabase
 from tests.integration.utility import Utility, make_utility
+from tests.servers import Databases, NewDatabase
 
 KINDS = ("embedded", "neo4j")
 NewServer = Callable[[str], Server]
@@ -63,12 +63,15 @@ def graph(request: pytest.FixtureRequest, graph_server: NewServer) -> Graph:
 
 
 @pytest.fixture
-def new_story(fresh_database: NewDatabase, tmp_path: Path) -> Iterator[NewStory]:
+def new_story(
+    fresh_database: NewDatabase, databases: Databases, tmp_path: Path
+) -> Iterator[NewStory]:
     """Call it with a graph for a small utility whose bills go there at step 8."""
     with ExitStack() as stack:
 
         def make(graph: Graph) -> Utility:
             dsn = fresh_database()
+            stack.callback(databases.drop, dsn)
             database = DatabaseService(DirectTransport(dsn))
             stack.callback(database.close)
             steps = {8: SaveToGraph(graph, database)}

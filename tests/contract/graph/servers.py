@@ -18,7 +18,7 @@ from services.graph.driver import open_driver
 from services.graph.embedded import EmbeddedGraph
 from services.graph.graph import Graph
 from services.settings import PROJECT_FOLDER
-from tests.integration.server_process import enterable_folder
+from tests.folders import enterable_folder
 
 SCRIPT = PROJECT_FOLDER / "scripts" / "get_neo4j.sh"
 START_SECONDS = 120.0

@@ -11,7 +11,8 @@ from services.graph import Graph
 from services.graph.embedded import EmbeddedGraph
 from services.integrations.failures import TemporaryFailure
 from tests.contract.graph.servers import PATIENT_SECONDS, START_SECONDS
-from tests.integration.server_process import enterable_folder, runs, wait_until
+from tests.folders import enterable_folder
+from tests.integration.server_process import runs, wait_until
 from tests.ui.app_process import AppProcess, start_app
 
 WITH_GRAPH = {"EMBEDDED_GRAPH": "on"}

@@ -21,7 +21,8 @@ from services.integrations.http import ServiceAway, ServiceRefused
 from tests.contract.graph.conftest import NewStory, step_8, sweep_now
 from tests.contract.graph.network import network, whole
 from tests.contract.graph.servers import PATIENT_SECONDS, START_SECONDS, Elsewhere
-from tests.integration.server_process import ROOT, all_gone, enterable_folder, runs, wait_until
+from tests.folders import enterable_folder
+from tests.integration.server_process import ROOT, all_gone, runs, wait_until
 
 NewGraph = Callable[[], Graph]
 

@@ -13,7 +13,7 @@ from services.integrations.http import ServiceAway
 from tests.contract.graph.conftest import NewServer, NewStory
 from tests.contract.graph.network import Kept, bill, clear, meter, network, whole
 from tests.contract.graph.servers import PASSWORD, USER, Neo4j
-from tests.integration.conftest import NewDatabase
+from tests.servers import NewDatabase
 
 
 def a_database() -> Kept:

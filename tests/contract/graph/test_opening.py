@@ -13,7 +13,7 @@ from services.graph.jvm import UnableToRunGraph
 from services.integrations.http import ServiceRefused
 from services.settings import Settings, load_settings
 from services.web.health import health_of
-from tests.integration.conftest import NewDatabase
+from tests.servers import NewDatabase
 
 NEO4J = {
     "NEO4J_URI": "neo4j://graph.example:7687",

@@ -7,11 +7,11 @@ import pytest
 
 from tests.integration.at_stripe.shop import Shop, open_shop
 from tests.integration.at_stripe.stripe_server import Stripe
-from tests.integration.outside.conftest import links, stripe_mock
+from tests.integration.outside.conftest import links
 from tests.integration.outside.published import Links
 from tests.integration.outside.stand_in import running
 
-__all__ = ["links", "stripe_mock"]
+__all__ = ["links"]
 
 
 @pytest.fixture

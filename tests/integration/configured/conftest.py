@@ -10,7 +10,6 @@ from llmock.testing import LLMockServer
 
 from services.graph import Graph
 from services.graph.bolt import ConfiguredServer
-from tests.contract.conftest import postgrest
 from tests.contract.graph.network import bill, meter, network
 from tests.contract.graph.servers import (
     PASSWORD,
@@ -25,13 +24,11 @@ from tests.integration.configured.servers import (
     Supabase,
     in_front_of,
 )
-from tests.integration.conftest import NewDatabase
 from tests.integration.outside import published
-from tests.integration.outside.conftest import Outside, stripe_mock
+from tests.integration.outside.conftest import Outside
 from tests.integration.outside.stand_in import running
 from tests.oidc.tenant import Tenant, running_tenant
-
-__all__ = ["postgrest", "stripe_mock"]
+from tests.servers import NewDatabase
 
 
 @pytest.fixture(scope="session")

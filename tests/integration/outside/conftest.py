@@ -1,8 +1,5 @@
 """Stripe, Discord and WhatsApp on loopback, and a utility that uses them."""
 
-import os
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,35 +18,13 @@ from services.database.service import DatabaseService
 from services.database.transports.postgres import DirectTransport
 from services.messages.templates import TemplateWriter
 from services.payments.stripe.payment_links import PaymentLinks
-from services.settings import PROJECT_FOLDER, load_settings
+from services.settings import load_settings
 from tests.integration.outside import published
 from tests.integration.outside.published import Links
 from tests.integration.outside.stand_in import StandIn, running
 from tests.integration.utility import ACTOR, Utility, make_utility
 
 SHORT_TIMEOUT = 0.6
-
-
-@pytest.fixture(scope="session")
-def stripe_mock() -> Iterator[str | None]:
-    """Where Stripe's own API description is checked; None without Go, but never in CI."""
-    script = PROJECT_FOLDER / "scripts" / "get_stripe_mock.sh"
-    found = subprocess.run(["sh", str(script)], capture_output=True, text=True, check=False)
-    if found.returncode:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no stripe-mock: {found.stderr}")
-        yield None
-        return
-    program = found.stdout.strip()
-    # With an address of its own for HTTPS too: the default is one that two runs would share.
-    command = [program, "-http-addr", "127.0.0.1:0", "-https-addr", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = next(line for line in process.stdout if "HTTP at address" in line)
-        # What it says of each request must not fill the pipe.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield f"http://127.0.0.1:{said.strip().rpartition(':')[2]}"
-        process.terminate()
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.conftest import NewDatabase
 from tests.integration.payments.office import Office, open_office
+from tests.servers import NewDatabase
 
 
 @pytest.fixture(scope="module")

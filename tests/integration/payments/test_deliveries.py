@@ -19,7 +19,6 @@ from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations
 from services.records.bills import Bill
 from tests.integration.api.serving import serving
-from tests.integration.conftest import MIGRATIONS
 from tests.integration.payments.office import Office, open_office, signed
 from tests.integration.payments.told import (
     Json,
@@ -32,6 +31,7 @@ from tests.integration.payments.told import (
 )
 from tests.integration.server_process import server_pid
 from tests.integration.test_embedded import children, kill_now
+from tests.servers import MIGRATIONS
 
 BILLS: Final = 125
 TIMES: Final = 10

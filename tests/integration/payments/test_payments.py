@@ -8,11 +8,11 @@ import pytest
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
 from services.records.readings import Read
-from tests.integration.conftest import NewDatabase
 from tests.integration.payments.office import Office, open_office
 from tests.integration.payments.told import Json, completed, event, metadata_of, session
 from tests.integration.test_bill_states import draft_of
 from tests.integration.utility import ADMIN
+from tests.servers import NewDatabase
 
 UNKNOWN_BILL = "7f0c9a64-3c1c-4a56-9a4f-5a0f2b0f6f11"
 

@@ -12,9 +12,9 @@ from app import create_app
 from services.database.transport import TemporaryDatabaseError
 from services.outbox.outbox import StepDone
 from tests.integration.api.talk import answer_of, error_of
-from tests.integration.conftest import NewDatabase
 from tests.integration.payments.office import Office, open_office, signed
 from tests.integration.payments.told import Json, completed, event
+from tests.servers import NewDatabase
 
 WEBHOOK = "/webhook/stripe"
 

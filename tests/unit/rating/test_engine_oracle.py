@@ -1,6 +1,7 @@
-"""The rating engine against an oracle of plain fractions, on thousands of random tariffs."""
+"""The rating engine against an oracle of plain fractions, on random tariffs."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
@@ -20,9 +21,9 @@ from tests.oracle.generator import random_tariff
 from tests.oracle.parts import NotPriced, Part
 from tests.oracle.usages import batch_of, random_bills, random_parts
 
-# Ten thousand tariffs, in parts that take some ten seconds each.
+# A thousand tariffs, and in CI ten thousand, in parts that run side by side.
 PARTS = 4
-TARIFFS_OF_A_PART = 2_500
+TARIFFS_OF_A_PART = 2_500 if os.environ.get("CI") == "true" else 250
 BILLS_OF_A_TARIFF = 2
 Bills = list[tuple[Usage, Period]]
 
@@ -50,7 +51,7 @@ def _fail(seed: int, tariff: Json, usage: Usage, period: Period, why: str) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_bills_of_ten_thousand_random_tariffs_are_as_the_oracle_has_them(part: int) -> None:
+def test_bills_of_random_tariffs_are_as_the_oracle_has_them(part: int) -> None:
     first = 100_000 + part * TARIFFS_OF_A_PART
     for seed, tariff, bills in _cases(TARIFFS_OF_A_PART, bills=BILLS_OF_A_TARIFF, first=first):
         rated = rate_many(tariff=parse_tariff(tariff), batch=batch_of(bills))
