@@ -13,7 +13,10 @@ pytest_plugins = ("tests.servers",)
 
 # Files run side by side: a long one that began last would keep everybody waiting.
 LONGEST_FIRST = ("ui", "integration", "contract", "unit")
+# They share a Neo4j, which takes long to start.
 SHARING = ("tests/contract/graph/", "tests/integration/configured/")
+# They share nothing: one by one they fill what is left of each worker's time.
+ALONE = "tests/unit/"
 
 # A shell that runs this in the background lets it ignore Ctrl-C, and every program it starts would
 # inherit that: the tests of a clean end need the signal.
@@ -28,9 +31,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with slow tests and with a browser first, and those without a server last."""
+    """Put what takes longest together first, and what needs no server last."""
     slow = {item.path for item in items if any(map(item.get_closest_marker, ("browser", "slow")))}
-    items.sort(key=lambda item: (item.path not in slow, _place(item)))
+    items.sort(
+        key=lambda item: (not item.nodeid.startswith(SHARING), item.path not in slow, _place(item))
+    )
 
 
 def _place(item: pytest.Item) -> int:
@@ -38,11 +43,12 @@ def _place(item: pytest.Item) -> int:
 
 
 class SharingServers(LoadFileScheduling):  # type: ignore[misc]
-    """The tests of a file stay together, and so do those of a folder whose servers start slowly."""
+    """The tests of a file stay together, and so do those that share a server."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = str(super()._split_scope(nodeid))
-        return next((folder for folder in SHARING if file.startswith(folder)), file)
+        if nodeid.startswith(ALONE):
+            return nodeid
+        return SHARING[0] if nodeid.startswith(SHARING) else str(super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharingServers:

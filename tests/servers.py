@@ -39,6 +39,10 @@ def embedded_server() -> Iterator[EmbeddedPostgres]:
     for folder in enterable_folder():
         server = EmbeddedPostgres(folder)
         server.start()
+        with psycopg.connect(superuser_dsn(server), autocommit=True) as connection:
+            # It would visit hundreds of databases that live for a second.
+            connection.execute("alter system set autovacuum = off")
+            connection.execute("select pg_reload_conf()")
         yield server
         # Nobody needs its last checkpoint, which takes seconds after so many new databases.
         os.kill(server_pid(server), signal.SIGQUIT)

@@ -4,7 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -31,10 +31,10 @@ from services.records.readings import ReadPoint
 from services.records.tariffs import version_in_force
 from services.settings import load_settings
 from tests.integration.balance import losses_permille
+from tests.servers import Databases, NewDatabase
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 ENGINEER = Principal("demo.engineer", Role.ENGINEER, None, "demo")
-NewDatabase = Callable[[], str]
 
 
 def services_on(dsn: str, folder: Path) -> Services:
@@ -44,12 +44,29 @@ def services_on(dsn: str, folder: Path) -> Services:
 
 
 @pytest.fixture(scope="module")
+def template(fresh_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The DSN of a database with the demo as of NOW, to copy."""
+    dsn = fresh_database()
+    services = services_on(dsn, tmp_path_factory.mktemp("template"))
+    assert load_demo_if_empty(services, NOW) is not None
+    services.close()
+    return dsn
+
+
+@pytest.fixture(scope="module")
 def loaded(
-    fresh_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
+    template: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Services]:
     """The demo as of NOW; for tests that change nothing."""
-    services = services_on(fresh_database(), tmp_path_factory.mktemp("demo"))
-    assert load_demo_if_empty(services, NOW) is not None
+    services = services_on(databases.copy(template), tmp_path_factory.mktemp("demo"))
+    yield services
+    services.close()
+
+
+@pytest.fixture
+def copied(template: str, databases: Databases, tmp_path: Path) -> Iterator[Services]:
+    """The demo as of NOW, for one test to change."""
+    services = services_on(databases.copy(template), tmp_path)
     yield services
     services.close()
 
@@ -239,11 +256,10 @@ def test_the_demo_sends_nothing(loaded: Services) -> None:
     assert not {9, 10, 12} & set(loaded.owed_steps.handlers), "no links, and nothing is sent"
 
 
-def test_the_readmes_first_reading_gives_540_35(empty: Services) -> None:
-    load_demo_if_empty(empty, NOW)
+def test_the_readmes_first_reading_gives_540_35(copied: Services) -> None:
     body = {"meter_serial": "DEMO-1000", "reading_kwh": "1117", "read_at": NOW.isoformat()}
-    answer = empty.reading_to_bill.submit(
-        submission=parse_submission(body, zone=empty.settings.timezone, now=NOW),
+    answer = copied.reading_to_bill.submit(
+        submission=parse_submission(body, zone=copied.settings.timezone, now=NOW),
         principal=ENGINEER,
         now=NOW,
         arrived_by="a test",
@@ -256,11 +272,10 @@ def test_the_readmes_first_reading_gives_540_35(empty: Services) -> None:
 # -- loading -------------------------------------------------------------------------------------
 
 
-def test_a_second_load_adds_nothing(empty: Services) -> None:
-    load_demo_if_empty(empty, NOW)
-    before = everything(empty)
-    assert load_demo_if_empty(empty, NOW + timedelta(days=40)) is None
-    assert everything(empty) == before
+def test_a_second_load_adds_nothing(copied: Services) -> None:
+    before = everything(copied)
+    assert load_demo_if_empty(copied, NOW + timedelta(days=40)) is None
+    assert everything(copied) == before
 
 
 def test_the_demo_of_a_date_is_always_the_same(loaded: Services, empty: Services) -> None:
@@ -309,12 +324,11 @@ def test_a_database_with_other_customers_is_refused_and_untouched(empty: Service
     assert empty.database.account_numbers(limit=5) == ["A1"]
 
 
-def test_own_customers_beside_the_loaded_demo_do_no_harm(empty: Services) -> None:
-    load_demo_if_empty(empty, NOW)
-    importer = Importer(empty.database, empty.settings.timezone)
+def test_own_customers_beside_the_loaded_demo_do_no_harm(copied: Services) -> None:
+    importer = Importer(copied.database, copied.settings.timezone)
     text = "account_no,name,email,phone,address\nA1,One,,,\n"
     assert importer.customers(text, actor="test", now=NOW).ok
-    assert load_demo_if_empty(empty, NOW) is None
+    assert load_demo_if_empty(copied, NOW) is None
 
 
 def test_the_overdue_run_of_the_load_is_not_todays(loaded: Services) -> None:
