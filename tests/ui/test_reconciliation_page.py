@@ -66,7 +66,7 @@ def words(app: AppTest) -> str:
     """All that stands on the page."""
     assert not app.exception
     shown = (*app.markdown, *app.caption, *app.error, *app.success, *app.info, *app.subheader)
-    return "\n".join(str(e.value) for e in shown)
+    return "\n".join(str(e.value) for e in shown).replace("\\", "")
 
 
 def press(app: AppTest, label: str) -> AppTest:
