@@ -144,66 +144,6 @@ COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions
 REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
 
-CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (
-        select 1
-        from new_rows b
-        join public.tariff_versions used on used.id = b.tariff_version_id
-        join public.tariff_versions v on v.tariff_id = used.tariff_id and v.id <> used.id
-            and v.effective_from >= used.effective_from and v.effective_from < b.period_end
-        where not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
-          and (v.effective_from <= b.period_start or v.id <> all (b.priced_by))
-    ) or exists (
-        select 1
-        from new_rows b
-        join public.tariff_versions used on used.id = b.tariff_version_id
-        join public.meters m on m.id = b.meter_id
-        -- One made anew for a void bill keeps that one's tariff.
-        where b.replaces_id is null and m.tariff_id <> used.tariff_id
-    ) then
-        raise exception using errcode = 'EB001',
-            message = 'A new version of the tariff came between: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.refuse_replaced_version() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_replaced_version() TO service_role;
-
-CREATE FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) RETURNS TABLE(field text, message text)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case when t.currency <> p_currency then 'currency' else 'effective_from' end,
-           case
-           when t.currency <> p_currency then format(
-               'Tariff %s is in %s; its currency cannot change.', p_code, t.currency)
-           when v.id is not null then format(
-               'Tariff %s already has another version from %s; a version never changes: give the new one a later date.',
-               p_code, p_from)
-           else format(
-               'Tariff %s is billed up to %s (meter %s): a new version must begin on that day or later.',
-               p_code, to_char(b.period_end, 'FMDD Mon YYYY'), m.serial)
-           end
-    from public.tariffs t
-    left join private.versions_in_force(t.id) v on v.effective_from = p_from
-    left join public.bills b on b.id = private.last_bill_with(t.id)
-    left join public.meters m on m.id = b.meter_id
-    where t.code = p_code
-      and (t.currency <> p_currency
-           or v.definition <> p_definition
-           or (v.id is null and b.period_end > p_from))
-$$;
-
-COMMENT ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) IS 'Why a version of a tariff may not be added: no row where it may. The version that is there already is no reason.';
-
-REVOKE ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) TO service_role;
-
 CREATE FUNCTION public.publish_tariff(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -270,6 +210,66 @@ COMMENT ON FUNCTION public.import_tariffs(p jsonb) IS 'Adds tariff versions: {ac
 
 REVOKE ALL ON FUNCTION public.import_tariffs(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_tariffs(p jsonb) TO service_role;
+
+CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1
+        from new_rows b
+        join public.tariff_versions used on used.id = b.tariff_version_id
+        join public.tariff_versions v on v.tariff_id = used.tariff_id and v.id <> used.id
+            and v.effective_from >= used.effective_from and v.effective_from < b.period_end
+        where not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
+          and (v.effective_from <= b.period_start or v.id <> all (b.priced_by))
+    ) or exists (
+        select 1
+        from new_rows b
+        join public.tariff_versions used on used.id = b.tariff_version_id
+        join public.meters m on m.id = b.meter_id
+        -- One made anew for a void bill keeps that one's tariff.
+        where b.replaces_id is null and m.tariff_id <> used.tariff_id
+    ) then
+        raise exception using errcode = 'EB001',
+            message = 'A new version of the tariff came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_replaced_version() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_replaced_version() TO service_role;
+
+CREATE FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) RETURNS TABLE(field text, message text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case when t.currency <> p_currency then 'currency' else 'effective_from' end,
+           case
+           when t.currency <> p_currency then format(
+               'Tariff %s is in %s; its currency cannot change.', p_code, t.currency)
+           when v.id is not null then format(
+               'Tariff %s already has another version from %s; a version never changes: give the new one a later date.',
+               p_code, p_from)
+           else format(
+               'Tariff %s is billed up to %s (meter %s): a new version must begin on that day or later.',
+               p_code, to_char(b.period_end, 'FMDD Mon YYYY'), m.serial)
+           end
+    from public.tariffs t
+    left join private.versions_in_force(t.id) v on v.effective_from = p_from
+    left join public.bills b on b.id = private.last_bill_with(t.id)
+    left join public.meters m on m.id = b.meter_id
+    where t.code = p_code
+      and (t.currency <> p_currency
+           or v.definition <> p_definition
+           or (v.id is null and b.period_end > p_from))
+$$;
+
+COMMENT ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) IS 'Why a version of a tariff may not be added: no row where it may. The version that is there already is no reason.';
+
+REVOKE ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.tariffs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

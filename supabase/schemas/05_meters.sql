@@ -200,6 +200,53 @@ COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters with their
 REVOKE ALL ON FUNCTION public.import_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_meters(p jsonb) TO service_role;
 
+CREATE FUNCTION private.register_span_wh(p_dials integer) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select ('1' || repeat('0', p_dials + 3))::bigint
+$$;
+
+COMMENT ON FUNCTION private.register_span_wh(p_dials integer) IS 'Wh after which a register of so many dials starts again at 0.';
+
+REVOKE ALL ON FUNCTION private.register_span_wh(p_dials integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.register_span_wh(p_dials integer) TO service_role;
+
+CREATE FUNCTION public.meter_reads(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with asked as (
+        select m.*, (select count(*) from (
+                         select distinct r.read_on from public.readings r
+                         where r.meter_id = m.id and r.status = 'accepted' limit 2) d) < 2 as is_new
+        from public.meters m
+        where m.serial in (select jsonb_array_elements_text(p -> 'serials'))
+    ), classes as materialized (
+        select t.tariff_id, private.class_use(t.tariff_id) as class_use
+        from (select distinct a.tariff_id from asked a where a.is_new) t
+    )
+    select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
+        'id', m.id, 'serial', m.serial, 'dials', m.dials, 'multiplier_milli', m.multiplier_milli,
+        'tariff_id', m.tariff_id, 'registers', m.registers,
+        'connected_w', m.connected_w, 'connected_va', m.connected_va,
+        'class_use', case when m.is_new then k.class_use end,
+        'reads', (select coalesce(jsonb_agg(jsonb_build_object(
+                             'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on,
+                             'register_wh', r.register_wh, 'registers', r.registers,
+                             'status', r.status) order by r.read_at), '[]')
+                  from public.readings r
+                  where r.meter_id = m.id
+                    and (r.status in ('accepted', 'needs_review') or (p ->> 'every_status')::boolean)
+                    and r.read_on >= coalesce((p ->> 'since')::date, '-infinity')))), '[]'))
+    from asked m left join classes k on k.tariff_id = m.tariff_id
+$$;
+
+COMMENT ON FUNCTION public.meter_reads(p jsonb) IS 'Live reads of some meters, or those of every status, oldest first: {serials, since?, every_status?}.';
+
+REVOKE ALL ON FUNCTION public.meter_reads(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.meter_reads(p jsonb) TO service_role;
+
 CREATE FUNCTION private.check_register() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -224,18 +271,6 @@ end $_$;
 
 REVOKE ALL ON FUNCTION private.check_register() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_register() TO service_role;
-
-CREATE FUNCTION private.register_span_wh(p_dials integer) RETURNS bigint
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select ('1' || repeat('0', p_dials + 3))::bigint
-$$;
-
-COMMENT ON FUNCTION private.register_span_wh(p_dials integer) IS 'Wh after which a register of so many dials starts again at 0.';
-
-REVOKE ALL ON FUNCTION private.register_span_wh(p_dials integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.register_span_wh(p_dials integer) TO service_role;
 
 CREATE FUNCTION private.register_problems(p_rows jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -278,41 +313,6 @@ $_$;
 
 REVOKE ALL ON FUNCTION private.register_problems(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.register_problems(p_rows jsonb) TO service_role;
-
-CREATE FUNCTION public.meter_reads(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with asked as (
-        select m.*, (select count(*) from (
-                         select distinct r.read_on from public.readings r
-                         where r.meter_id = m.id and r.status = 'accepted' limit 2) d) < 2 as is_new
-        from public.meters m
-        where m.serial in (select jsonb_array_elements_text(p -> 'serials'))
-    ), classes as materialized (
-        select t.tariff_id, private.class_use(t.tariff_id) as class_use
-        from (select distinct a.tariff_id from asked a where a.is_new) t
-    )
-    select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
-        'id', m.id, 'serial', m.serial, 'dials', m.dials, 'multiplier_milli', m.multiplier_milli,
-        'tariff_id', m.tariff_id, 'registers', m.registers,
-        'connected_w', m.connected_w, 'connected_va', m.connected_va,
-        'class_use', case when m.is_new then k.class_use end,
-        'reads', (select coalesce(jsonb_agg(jsonb_build_object(
-                             'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on,
-                             'register_wh', r.register_wh, 'registers', r.registers,
-                             'status', r.status) order by r.read_at), '[]')
-                  from public.readings r
-                  where r.meter_id = m.id
-                    and (r.status in ('accepted', 'needs_review') or (p ->> 'every_status')::boolean)
-                    and r.read_on >= coalesce((p ->> 'since')::date, '-infinity')))), '[]'))
-    from asked m left join classes k on k.tariff_id = m.tariff_id
-$$;
-
-COMMENT ON FUNCTION public.meter_reads(p jsonb) IS 'Live reads of some meters, or those of every status, oldest first: {serials, since?, every_status?}.';
-
-REVOKE ALL ON FUNCTION public.meter_reads(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.meter_reads(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.meters REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

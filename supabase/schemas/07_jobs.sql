@@ -227,6 +227,102 @@ COMMENT ON FUNCTION private.check_run(p_run jsonb) IS 'Lets a batch write only w
 REVOKE ALL ON FUNCTION private.check_run(p_run jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_run(p_run jsonb) TO service_role;
 
+CREATE FUNCTION public.confirm_clock(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    delete from public.clock_seen where true;
+    perform private.trust_clock(p);
+    update public.installation set clock_confirmed_at = (p ->> 'at')::timestamptz, clock_confirmed_by = p ->> 'actor'
+    where true;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.confirm_clock(p jsonb) IS 'A person says that the clock is right: {actor, machine, at, uptime_seconds}.';
+
+REVOKE ALL ON FUNCTION public.confirm_clock(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.confirm_clock(p jsonb) TO service_role;
+
+CREATE FUNCTION public.monthly_bill_candidates(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_which text := case when nullif(p -> 'only', 'null') is null
+        then $s$m.id > coalesce(($1 ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')$s$
+        else $s$m.id = any (array(select jsonb_array_elements_text($1 -> 'only')::uuid))$s$ end;
+    v_found jsonb;
+begin
+    -- Planned for each of the two ways: one plan for both would read all meters for either.
+    execute format($q$
+    with back as materialized (
+        select t.id, private.looks_back(t.id) as looks_back from public.tariffs t
+    ), chosen as materialized (
+        select m.id as meter_id, m.serial, m.tariff_id, m.dials, m.multiplier_milli, m.registers, m.connected_w,
+               m.connected_va, to_jsonb(o) as opening, to_jsonb(k) as closing, o.read_at as opened_at, private.reissues(o.id) as reissue_no,
+               o.id as opening_id, o.read_on as opened_on, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on
+        from public.meters m
+        cross join lateral (
+            select r.id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
+            where r.id = private.chain_tail(m.id)) o
+        left join lateral (
+            select r.id, r.read_at, r.read_on, r.register_wh, r.registers, r.rolled_over from public.readings r
+            where r.meter_id = m.id and r.status = 'accepted'
+              and r.read_at > o.read_at and r.read_on > o.read_on
+              and r.read_on <= ($1 ->> 'month_end')::date
+            order by r.read_at desc limit 1) k on true
+        where m.status = 'active' and m.opened_on < ($1 ->> 'month_end')::date
+          and %s
+          -- Most meters of a repeated run end here, before their closing read is looked for.
+          and not exists (
+              select 1 from public.bills b
+              where b.meter_id = m.id and b.status <> 'void'
+                and b.period_end > ($1 ->> 'month_start')::date + coalesce(($1 ->> 'month_end_days')::integer, 0)
+                and b.period_end <= ($1 ->> 'month_end')::date)
+          -- A bill that ends at a read somewhat after the 1st is that of the month before.
+          and (k.id is not null or not exists (
+              select 1 from public.bills b
+              where b.meter_id = m.id and b.status <> 'void' and b.period_end > ($1 ->> 'month_start')::date
+                and b.period_end <= ($1 ->> 'month_start')::date + coalesce(($1 ->> 'month_end_days')::integer, 0)))
+          -- Billed beyond the month already (by a later field read): nothing of the month is open.
+          and o.read_on < ($1 ->> 'month_end')::date
+        order by m.id
+        limit ($1 ->> 'limit')::integer
+    )
+    select jsonb_build_object('meters', coalesce(jsonb_agg(
+        to_jsonb(c) - array['opening_id', 'opened_on', 'opened_at', 'closing_id', 'closed_at', 'closed_on'] || jsonb_build_object(
+            -- Within a month nothing is split; but a person may have said that a register rolled over.
+            'between', case when c.closed_on - c.opened_on > 31 or private.rolled_over(c.meter_id, c.opened_at, c.closed_at)
+                then private.reads_between(c.meter_id, c.opening_id, c.closed_at) else '[]' end,
+            -- Most meters have nothing to ask for: the call would be the dearest part of their row.
+            'pricing', case when c.closing_id is null or (
+                    c.registers = '[]' and not b.looks_back
+                    and not exists (select 1 from public.intervals i where i.meter_id = c.meter_id)) then '{}'
+                else private.pricing_facts(
+                    c.meter_id, c.registers, b.looks_back, c.opening_id, c.closed_at, c.closed_on) end)
+        order by c.meter_id), '[]'))
+    from chosen c join back b on b.id = c.tariff_id
+    $q$, v_which) into v_found using p;
+    return v_found;
+end $_$;
+
+COMMENT ON FUNCTION public.monthly_bill_candidates(p jsonb) IS 'Active meters without a bill that ends in (month_start, month_end], each with the read it opens at and the latest accepted read it can close at, or null: {month_start, month_end, month_end_days?, after?, limit, only?: [meter ids]}. Where there is such a read, a bill that ends within month_end_days after month_start is not one of the month.';
+
+REVOKE ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) TO service_role;
+
+CREATE FUNCTION private.run_json(p_job text, p_on date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select to_jsonb(r) from public.job_run_list r where r.job = p_job and r.scheduled_on = p_on
+$$;
+
+REVOKE ALL ON FUNCTION private.run_json(p_job text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.run_json(p_job text, p_on date) TO service_role;
+
 CREATE FUNCTION private.queue_for_late_tariff() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -246,154 +342,6 @@ COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the meters that t
 
 REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
-
-CREATE FUNCTION public.confirm_clock(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    delete from public.clock_seen where true;
-    perform private.trust_clock(p);
-    update public.installation set clock_confirmed_at = (p ->> 'at')::timestamptz, clock_confirmed_by = p ->> 'actor'
-    where true;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.confirm_clock(p jsonb) IS 'A person says that the clock is right: {actor, machine, at, uptime_seconds}.';
-
-REVOKE ALL ON FUNCTION public.confirm_clock(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.confirm_clock(p jsonb) TO service_role;
-
-CREATE FUNCTION private.run_json(p_job text, p_on date) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select to_jsonb(r) from public.job_run_list r where r.job = p_job and r.scheduled_on = p_on
-$$;
-
-REVOKE ALL ON FUNCTION private.run_json(p_job text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.run_json(p_job text, p_on date) TO service_role;
-
-CREATE FUNCTION private.queue_late_reads() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_month_end date := date_trunc('month', private.last_month_run());
-begin
-    insert into public.meters_to_bill (meter_id)
-    select distinct r.meter_id from new_rows r
-    where r.status = 'accepted' and not r.is_opening and r.read_on <= v_month_end
-    order by r.meter_id
-    on conflict (meter_id) do update set queued_at = clock_timestamp();
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the meters whose read came, or was accepted, after the run of its month. Who writes a read has locked its meter.';
-
-REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
-
-CREATE FUNCTION private.note_progress(p jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_job text := p -> 'run' ->> 'job';
-    v_on date := (p -> 'run' ->> 'scheduled_on')::date;
-    v_gone integer;
-    v_new integer;
-begin
-    -- By arrays: a plan that reads the whole table would be dear where a million meters wait.
-    delete from public.meters_to_bill q
-    where q.meter_id = any (array(select (x ->> 'meter_id')::uuid
-                                  from jsonb_array_elements(coalesce(p -> 'looked_at', '[]')) x))
-      and exists (select 1 from jsonb_to_recordset(p -> 'looked_at') as x(meter_id uuid, queued_at timestamptz)
-                  where x.meter_id = q.meter_id and x.queued_at = q.queued_at);
-    with gone as (
-        delete from public.job_set_aside a
-        where a.job = v_job and a.scheduled_on = v_on
-          and a.subject = any (array(
-              select m.serial from public.meters m
-              where m.id = any (array(select x::uuid from jsonb_array_elements_text(coalesce(p -> 'settled', '[]')) x))))
-        returning 1
-    ) select count(*) into v_gone from gone;
-    with kept as (
-        insert into public.job_set_aside (job, scheduled_on, subject, reason, code, ref, meter_id)
-        select v_job, v_on, s.subject, s.reason, coalesce(s.code, 'other'), s.ref, s.meter_id
-        from jsonb_to_recordset(coalesce(p -> 'set_aside', '[]')) as s(
-            subject text, reason text, code text, ref uuid, meter_id uuid)
-        on conflict (job, scheduled_on, subject) do update
-        set reason = excluded.reason, code = excluded.code, ref = excluded.ref, meter_id = excluded.meter_id, at = now()
-        returning xmax = 0 as is_new
-    ) select count(*) filter (where is_new) into v_new from kept;
-    perform private.queue_read_meanwhile(coalesce(p -> 'set_aside', '[]'), date_trunc('month', v_on)::date);
-    -- Added to, for a run may set aside so many that no batch should count them.
-    update public.job_runs r
-    set done_count = r.done_count + coalesce((p ->> 'done')::integer, 0),
-        failed_count = r.failed_count + v_new - v_gone
-    where r.job = v_job and r.scheduled_on = v_on;
-end $$;
-
-REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
-
-CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.meters_to_bill (meter_id)
-    select s.meter_id
-    from jsonb_to_recordset(p_set_aside) as s(meter_id uuid, opening_id uuid, closing_id uuid, again boolean)
-    left join lateral (
-        select r.id from public.readings r join public.readings o on o.id = s.opening_id
-        where r.meter_id = s.meter_id and r.status = 'accepted' and r.read_on <= p_month_end
-          and r.read_at > o.read_at and r.read_on > o.read_on
-        order by r.read_at desc limit 1) k on true
-    where s.meter_id is not null and (s.again or (k.id is not null and k.id is distinct from s.closing_id))
-    order by s.meter_id
-    on conflict (meter_id) do update set queued_at = clock_timestamp()
-$$;
-
-REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
-
-CREATE FUNCTION private.trust_clock(p jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_at timestamptz := (p ->> 'at')::timestamptz;
-begin
-    insert into public.clock_seen (machine, seen_at, uptime_seconds)
-    select p ->> 'machine', v_at, (p ->> 'uptime_seconds')::bigint
-    on conflict (machine) do update set seen_at = excluded.seen_at, uptime_seconds = excluded.uptime_seconds;
-    delete from public.clock_seen where machine <> p ->> 'machine' and seen_at < v_at - interval '60 days';
-    update public.installation set installed_at = least(installed_at, v_at), clock_doubted_at = null, clock_doubt = ''
-    where installed_at > v_at or clock_doubted_at is not null;
-    -- What ran at a time that is still to come ran while the clock was wrong.
-    update public.job_runs set clock_at = null
-    where status <> 'running' and clock_at > v_at + interval '5 minutes';
-end $$;
-
-COMMENT ON FUNCTION private.trust_clock(p jsonb) IS 'Takes a time as right: it was seen now, and runs claimed at a later time do not count: {machine, at, uptime_seconds}.';
-
-REVOKE ALL ON FUNCTION private.trust_clock(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.trust_clock(p jsonb) TO service_role;
-
-CREATE FUNCTION private.last_month_run() RETURNS date
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select max(r.scheduled_on) from public.job_runs r
-    where r.job = 'monthly_bills' and (r.status = 'running' or r.clock_at is not null)
-$$;
-
-COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of the monthly bills, under way or over: it bills up to the 1st of its month.';
-
-REVOKE ALL ON FUNCTION private.last_month_run() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.last_month_run() TO service_role;
 
 CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -554,66 +502,125 @@ COMMENT ON FUNCTION public.store_job_bills(p jsonb) IS 'One batch of bills in on
 REVOKE ALL ON FUNCTION public.store_job_bills(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.store_job_bills(p jsonb) TO service_role;
 
-CREATE FUNCTION public.monthly_bill_candidates(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION private.last_month_run() RETURNS date
+    LANGUAGE sql STABLE
     SET search_path TO ''
-    AS $_$
+    AS $$
+    select max(r.scheduled_on) from public.job_runs r
+    where r.job = 'monthly_bills' and (r.status = 'running' or r.clock_at is not null)
+$$;
+
+COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of the monthly bills, under way or over: it bills up to the 1st of its month.';
+
+REVOKE ALL ON FUNCTION private.last_month_run() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_month_run() TO service_role;
+
+CREATE FUNCTION private.trust_clock(p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
 declare
-    v_which text := case when nullif(p -> 'only', 'null') is null
-        then $s$m.id > coalesce(($1 ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')$s$
-        else $s$m.id = any (array(select jsonb_array_elements_text($1 -> 'only')::uuid))$s$ end;
-    v_found jsonb;
+    v_at timestamptz := (p ->> 'at')::timestamptz;
 begin
-    -- Planned for each of the two ways: one plan for both would read all meters for either.
-    execute format($q$
-    with back as materialized (
-        select t.id, private.looks_back(t.id) as looks_back from public.tariffs t
-    ), chosen as materialized (
-        select m.id as meter_id, m.serial, m.tariff_id, m.dials, m.multiplier_milli, m.registers, m.connected_w,
-               m.connected_va, to_jsonb(o) as opening, to_jsonb(k) as closing, o.read_at as opened_at, private.reissues(o.id) as reissue_no,
-               o.id as opening_id, o.read_on as opened_on, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on
-        from public.meters m
-        cross join lateral (
-            select r.id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
-            where r.id = private.chain_tail(m.id)) o
-        left join lateral (
-            select r.id, r.read_at, r.read_on, r.register_wh, r.registers, r.rolled_over from public.readings r
-            where r.meter_id = m.id and r.status = 'accepted'
-              and r.read_at > o.read_at and r.read_on > o.read_on
-              and r.read_on <= ($1 ->> 'month_end')::date
-            order by r.read_at desc limit 1) k on true
-        where m.status = 'active' and m.opened_on < ($1 ->> 'month_end')::date
-          and %s
-          and not exists (
-              select 1 from public.bills b
-              where b.meter_id = m.id and b.status <> 'void'
-                and b.period_end > ($1 ->> 'month_start')::date and b.period_end <= ($1 ->> 'month_end')::date)
-          -- Billed beyond the month already (by a later field read): nothing of the month is open.
-          and o.read_on < ($1 ->> 'month_end')::date
-        order by m.id
-        limit ($1 ->> 'limit')::integer
-    )
-    select jsonb_build_object('meters', coalesce(jsonb_agg(
-        to_jsonb(c) - array['opening_id', 'opened_on', 'opened_at', 'closing_id', 'closed_at', 'closed_on'] || jsonb_build_object(
-            -- Within a month nothing is split; but a person may have said that a register rolled over.
-            'between', case when c.closed_on - c.opened_on > 31 or private.rolled_over(c.meter_id, c.opened_at, c.closed_at)
-                then private.reads_between(c.meter_id, c.opening_id, c.closed_at) else '[]' end,
-            -- Most meters have nothing to ask for: the call would be the dearest part of their row.
-            'pricing', case when c.closing_id is null or (
-                    c.registers = '[]' and not b.looks_back
-                    and not exists (select 1 from public.intervals i where i.meter_id = c.meter_id)) then '{}'
-                else private.pricing_facts(
-                    c.meter_id, c.registers, b.looks_back, c.opening_id, c.closed_at, c.closed_on) end)
-        order by c.meter_id), '[]'))
-    from chosen c join back b on b.id = c.tariff_id
-    $q$, v_which) into v_found using p;
-    return v_found;
-end $_$;
+    insert into public.clock_seen (machine, seen_at, uptime_seconds)
+    select p ->> 'machine', v_at, (p ->> 'uptime_seconds')::bigint
+    on conflict (machine) do update set seen_at = excluded.seen_at, uptime_seconds = excluded.uptime_seconds;
+    delete from public.clock_seen where machine <> p ->> 'machine' and seen_at < v_at - interval '60 days';
+    update public.installation set installed_at = least(installed_at, v_at), clock_doubted_at = null, clock_doubt = ''
+    where installed_at > v_at or clock_doubted_at is not null;
+    -- What ran at a time that is still to come ran while the clock was wrong.
+    update public.job_runs set clock_at = null
+    where status <> 'running' and clock_at > v_at + interval '5 minutes';
+end $$;
 
-COMMENT ON FUNCTION public.monthly_bill_candidates(p jsonb) IS 'Active meters without a bill that ends in (month_start, month_end], each with the read it opens at and the latest accepted read it can close at, or null: {month_start, month_end, after?, limit, only?: [meter ids]}.';
+COMMENT ON FUNCTION private.trust_clock(p jsonb) IS 'Takes a time as right: it was seen now, and runs claimed at a later time do not count: {machine, at, uptime_seconds}.';
 
-REVOKE ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.trust_clock(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.trust_clock(p jsonb) TO service_role;
+
+CREATE FUNCTION private.queue_late_reads() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_month_end date := date_trunc('month', private.last_month_run());
+begin
+    insert into public.meters_to_bill (meter_id)
+    select distinct r.meter_id from new_rows r
+    where r.status = 'accepted' and not r.is_opening and r.read_on <= v_month_end
+    order by r.meter_id
+    on conflict (meter_id) do update set queued_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the meters whose read came, or was accepted, after the run of its month. Who writes a read has locked its meter.';
+
+REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
+
+CREATE FUNCTION private.note_progress(p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_job text := p -> 'run' ->> 'job';
+    v_on date := (p -> 'run' ->> 'scheduled_on')::date;
+    v_gone integer;
+    v_new integer;
+begin
+    -- By arrays: a plan that reads the whole table would be dear where a million meters wait.
+    delete from public.meters_to_bill q
+    where q.meter_id = any (array(select (x ->> 'meter_id')::uuid
+                                  from jsonb_array_elements(coalesce(p -> 'looked_at', '[]')) x))
+      and exists (select 1 from jsonb_to_recordset(p -> 'looked_at') as x(meter_id uuid, queued_at timestamptz)
+                  where x.meter_id = q.meter_id and x.queued_at = q.queued_at);
+    with gone as (
+        delete from public.job_set_aside a
+        where a.job = v_job and a.scheduled_on = v_on
+          and a.subject = any (array(
+              select m.serial from public.meters m
+              where m.id = any (array(select x::uuid from jsonb_array_elements_text(coalesce(p -> 'settled', '[]')) x))))
+        returning 1
+    ) select count(*) into v_gone from gone;
+    with kept as (
+        insert into public.job_set_aside (job, scheduled_on, subject, reason, code, ref, meter_id)
+        select v_job, v_on, s.subject, s.reason, coalesce(s.code, 'other'), s.ref, s.meter_id
+        from jsonb_to_recordset(coalesce(p -> 'set_aside', '[]')) as s(
+            subject text, reason text, code text, ref uuid, meter_id uuid)
+        on conflict (job, scheduled_on, subject) do update
+        set reason = excluded.reason, code = excluded.code, ref = excluded.ref, meter_id = excluded.meter_id, at = now()
+        returning xmax = 0 as is_new
+    ) select count(*) filter (where is_new) into v_new from kept;
+    perform private.queue_read_meanwhile(coalesce(p -> 'set_aside', '[]'), date_trunc('month', v_on)::date);
+    -- Added to, for a run may set aside so many that no batch should count them.
+    update public.job_runs r
+    set done_count = r.done_count + coalesce((p ->> 'done')::integer, 0),
+        failed_count = r.failed_count + v_new - v_gone
+    where r.job = v_job and r.scheduled_on = v_on;
+end $$;
+
+REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
+
+CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.meters_to_bill (meter_id)
+    select s.meter_id
+    from jsonb_to_recordset(p_set_aside) as s(meter_id uuid, opening_id uuid, closing_id uuid, again boolean)
+    left join lateral (
+        select r.id from public.readings r join public.readings o on o.id = s.opening_id
+        where r.meter_id = s.meter_id and r.status = 'accepted' and r.read_on <= p_month_end
+          and r.read_at > o.read_at and r.read_on > o.read_on
+        order by r.read_at desc limit 1) k on true
+    where s.meter_id is not null and (s.again or (k.id is not null and k.id is distinct from s.closing_id))
+    order by s.meter_id
+    on conflict (meter_id) do update set queued_at = clock_timestamp()
+$$;
+
+REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
 
 CREATE TRIGGER tariffs_come_late AFTER INSERT ON public.tariff_versions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_for_late_tariff();
 

@@ -300,18 +300,6 @@ COMMENT ON FUNCTION private.looks_back(p_tariff_id uuid) IS 'Whether bills of a 
 REVOKE ALL ON FUNCTION private.looks_back(p_tariff_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.looks_back(p_tariff_id uuid) TO service_role;
 
-CREATE FUNCTION private.invoice_reference(p_number bigint) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select 'INV-' || repeat('0', greatest(0, 6 - length(p_number::text))) || p_number
-$$;
-
-COMMENT ON FUNCTION private.invoice_reference(p_number bigint) IS 'A bill''s number as people write it, which is also the reference for paying at the office.';
-
-REVOKE ALL ON FUNCTION private.invoice_reference(p_number bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.invoice_reference(p_number bigint) TO service_role;
-
 CREATE FUNCTION private.guard_billed_reading() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -482,6 +470,22 @@ end $$;
 REVOKE ALL ON FUNCTION private.check_opening(p_bill jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_opening(p_bill jsonb) TO service_role;
 
+CREATE FUNCTION public.draft_choice(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with chosen as materialized (select id, currency, total_minor, period_end from private.drafts_chosen(p))
+    select jsonb_build_object(
+        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
+        'drafts', (select coalesce(jsonb_agg(jsonb_build_array(id, currency, total_minor) order by period_end, id), '[]')
+                   from chosen))
+$$;
+
+COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
+
+REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
+
 CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -522,21 +526,72 @@ COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its version
 
 GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.tariff_list TO service_role;
 
-CREATE FUNCTION public.draft_choice(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.check_chain_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.bills later
+               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
+       and not exists (select 1 from public.bills again
+                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
+        raise exception using errcode = 'EB005', message = 'A later bill begins where this one ends: void that one first.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
+
+CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_entry uuid := (select id from public.ledger_entries where bill_id = p_bill_id and kind = 'bill');
+begin
+    if v_entry is not null then
+        perform private.take_back(v_entry, 9000000000000000000, null);
+    end if;
+    update public.bills set status = 'void', void_reason = p_reason where id = p_bill_id;
+    if v_entry is not null then
+        perform private.undo_entry(v_entry, 'bill_void', p_on, p_reason);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) IS 'Voids a bill that is not void; what was paid on it returns to the account. The caller has locked meter, customer and bill.';
+
+REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
+
+CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    with chosen as materialized (select id, currency, total_minor, period_end from private.drafts_chosen(p))
+    with made as (
+        -- Of one transaction, which gives all its rows the same time.
+        select b.id, b.period_end
+        from public.readings r
+        join public.bills b on b.meter_id = r.meter_id and b.status <> 'void' and b.period_end <= r.read_on
+                           and b.created_at in (r.created_at, r.decided_at)
+        where r.id = p_reading_id
+    ), last as (
+        select coalesce(
+            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
+            (select m.id from made m order by m.period_end desc limit 1)) as id
+    )
     select jsonb_build_object(
-        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
-        'drafts', (select coalesce(jsonb_agg(jsonb_build_array(id, currency, total_minor) order by period_end, id), '[]')
-                   from chosen))
+        'outcome', p_outcome,
+        'reading', private.reading_json(p_reading_id),
+        'bill', private.bill_json(l.id),
+        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
+                    from made m where m.id <> l.id),
+        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
+    from last l
 $$;
 
-COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the order of their numbers to be: {… as private.drafts_chosen} -> {mark, drafts: [[id, currency, total_minor]]}.';
-
-REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
 
 CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -577,310 +632,6 @@ COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id o
 
 REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
-
-CREATE FUNCTION private.check_chain_whole() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.bills later
-               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
-       and not exists (select 1 from public.bills again
-                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
-        raise exception using errcode = 'EB005', message = 'A later bill begins where this one ends: void that one first.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
-
-CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_entry uuid := (select id from public.ledger_entries where bill_id = p_bill_id and kind = 'bill');
-begin
-    if v_entry is not null then
-        perform private.take_back(v_entry, 9000000000000000000, null);
-    end if;
-    update public.bills set status = 'void', void_reason = p_reason where id = p_bill_id;
-    if v_entry is not null then
-        perform private.undo_entry(v_entry, 'bill_void', p_on, p_reason);
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) IS 'Voids a bill that is not void; what was paid on it returns to the account. The caller has locked meter, customer and bill.';
-
-REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
-
-CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select md5(coalesce(string_agg(i::text, ' ' order by i), '')) from unnest(p_ids) i
-$$;
-
-COMMENT ON FUNCTION private.drafts_mark(p_ids uuid[]) IS 'The same for the same drafts: a draft''s figures never change, so what was previewed is what is issued.';
-
-REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
-
-CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
-    from public.draft_list d
-    where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
-                                     and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
-      and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')
-      and (p ->> 'currency' is null or d.currency = p ->> 'currency')
-      and (p ->> 'search' is null or d.search ilike all (array(select jsonb_array_elements_text(p -> 'search'))))
-      and (p ->> 'only' is null or d.id in (select i::uuid from jsonb_array_elements_text(p -> 'only') i))
-      and (p ->> 'except' is null or d.id not in (select i::uuid from jsonb_array_elements_text(p -> 'except') i))
-      and (not coalesce((p ->> 'outliers')::boolean, false) or d.outlier)
-$$;
-
-COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, only?: [ids], except?: [ids]}.';
-
-REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
-
-CREATE FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_facts jsonb := '{}';
-    o public.readings;
-begin
-    if p_registers <> '[]' then
-        select * into o from public.readings where id = p_opening_id;
-        v_facts := jsonb_build_object(
-            -- A register that came later, or was set anew, has its start in a read of that day and total.
-            'opening_registers', (
-                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
-                from public.readings r cross join lateral jsonb_each(r.registers) v
-                where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_on = o.read_on
-                  and r.register_wh = o.register_wh),
-            'between', (
-                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
-                where r.meter_id = p_meter_id and r.status = 'accepted' and r.registers <> '{}'
-                  and r.read_at > o.read_at and r.read_at < p_until));
-    end if;
-    if p_looks_back then
-        v_facts := v_facts || jsonb_build_object('past', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
-                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
-                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
-                                         from jsonb_array_elements(b.lines) x group by 1) l))
-                       order by b.period_end desc), '[]')
-            from (select * from public.bills where meter_id = p_meter_id and status <> 'void'
-                  order by period_end desc limit 60) b));
-    end if;
-    if exists (select 1 from public.intervals where meter_id = p_meter_id) then
-        select * into o from public.readings where id = p_opening_id;
-        v_facts := v_facts || jsonb_build_object('intervals', (
-            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-            from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
-                  where d.meter_id = p_meter_id and d.day >= o.read_on and d.day < p_until_on
-                  order by d.day, d.id desc) i));
-    end if;
-    return v_facts;
-end $$;
-
-COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill needs beside its two reads, {} for most meters: {opening_registers, between: registers of the reads in between; past: up to 60 bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where the meter has any}.';
-
-REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
-
-CREATE FUNCTION private.check_new_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (
-        select 1
-        from new_rows b
-        join public.meters m on m.id = b.meter_id
-        join public.readings o on o.id = b.opening_reading_id
-        join public.readings c on c.id = b.closing_reading_id
-        where o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
-           or o.status <> 'accepted' or c.status <> 'accepted'
-           or c.read_at <= o.read_at
-           or b.period_start <> o.read_on or b.period_end <> c.read_on
-           or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
-           or b.customer_id <> m.customer_id
-           or b.consumption_wh <> (
-                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
-                    % private.register_span_wh(m.dials) * m.multiplier_milli + 500) / 1000
-    ) then
-        raise exception using errcode = 'EB005',
-            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
-    end if;
-    -- Continuity: a bill opens at the meter's opening read or where a live bill closed.
-    if exists (
-        select 1 from new_rows b join public.readings o on o.id = b.opening_reading_id
-        where not o.is_opening and not exists (
-            select 1 from public.bills prior
-            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void')
-    ) then
-        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
-
-CREATE FUNCTION private.guard_bill() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_at_issue constant text[] := array['number', 'issued_at', 'issued_on', 'due_date'];
-    v_later constant text[] := array['status', 'amount_paid_minor', 'overdue_since', 'payment_url', 'void_reason'];
-begin
-    if new.status <> old.status and not (
-        (old.status = 'draft' and new.status in ('issued', 'void'))
-        or (old.status = 'issued' and new.status = 'void')
-    ) then
-        raise exception using errcode = 'EB005', message = format('A bill that is %s cannot become %s.', old.status, new.status);
-    end if;
-    if old.status = 'void' and to_jsonb(new) <> to_jsonb(old) then
-        raise exception using errcode = 'EB005', message = 'A void bill does not change.';
-    end if;
-    if to_jsonb(new) - v_at_issue - v_later <> to_jsonb(old) - v_at_issue - v_later
-       or (not (old.status = 'draft' and new.status = 'issued')
-           and (new.number, new.issued_at, new.issued_on, new.due_date)
-               is distinct from (old.number, old.issued_at, old.issued_on, old.due_date)) then
-        raise exception using errcode = 'EB005',
-            message = 'A bill''s figures never change: void it and issue a new one.';
-    end if;
-    if new.status = 'void' and old.status <> 'void' and old.amount_paid_minor <> 0 then
-        raise exception using errcode = 'EB005', message = 'A bill with payments cannot be voided: they return to the account first.';
-    end if;
-    return new;
-end $$;
-
-REVOKE ALL ON FUNCTION private.guard_bill() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.guard_bill() TO service_role;
-
-CREATE FUNCTION private.join_chain(p_bills jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if p_bills = '[]' then
-        return;
-    end if;
-    perform private.check_opening(p_bills -> 0);
-    if exists (
-        select 1
-        from (select x.bill, x.place, lag(x.bill ->> 'closing_reading_id') over (order by x.place) as before
-              from jsonb_array_elements(p_bills) with ordinality x(bill, place)) b
-        where b.place > 1
-          and (b.before is distinct from b.bill ->> 'opening_reading_id'
-               or private.reissues((b.bill ->> 'opening_reading_id')::uuid) <> (b.bill ->> 'reissue_no')::integer)
-    ) then
-        perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
-    end if;
-    perform private.insert_bills(p_bills);
-end $$;
-
-COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one meter, the first of which opens where its chain ends. EB001 when it ends elsewhere.';
-
-REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
-
-CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_issued integer;
-    v_base bigint;
-begin
-    perform private.lock_customers(array(
-        select m.customer_id from public.meters m
-        where m.id in (select (b ->> 'meter_id')::uuid from jsonb_array_elements(p_bills) b)));
-    select count(*) into v_issued from jsonb_array_elements(p_bills) b where b ->> 'status' = 'issued';
-    if v_issued > 0 then
-        update public.counters set last_number = last_number + v_issued where name = 'bill'
-        returning last_number - v_issued into v_base;
-    end if;
-    insert into public.bills (
-        id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
-        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
-        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
-        replaces_id, priced_by, held_because)
-    select b.id,
-           case when b.status = 'issued'
-                then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
-           b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
-           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
-           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
-           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by,
-           b.held_because
-    from rows from (jsonb_to_recordset(p_bills) as (
-             id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
-             closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
-             consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
-             total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
-             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[],
-             held_because text)
-         ) with ordinality as b(
-             id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
-             period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
-             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
-             held_because, position)
-    join public.meters m on m.id = b.meter_id;
-    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
-    select o.id, b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
-           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
-    from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
-    cross join lateral jsonb_to_record(b.owed) as o(
-        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
-    where b.owed is not null and b.owed <> 'null'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the meters.';
-
-REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
-
-CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with made as (
-        -- Of one transaction, which gives all its rows the same time.
-        select b.id, b.period_end
-        from public.readings r
-        join public.bills b on b.meter_id = r.meter_id and b.status <> 'void' and b.period_end <= r.read_on
-                           and b.created_at in (r.created_at, r.decided_at)
-        where r.id = p_reading_id
-    ), last as (
-        select coalesce(
-            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
-            (select m.id from made m order by m.period_end desc limit 1)) as id
-    )
-    select jsonb_build_object(
-        'outcome', p_outcome,
-        'reading', private.reading_json(p_reading_id),
-        'bill', private.bill_json(l.id),
-        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
-                    from made m where m.id <> l.id),
-        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
-    from last l
-$$;
-
-REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
 
 CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1178,27 +929,6 @@ COMMENT ON FUNCTION public.note_unprinted_bill(p jsonb) IS 'Keeps why the PDF of
 REVOKE ALL ON FUNCTION public.note_unprinted_bill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_unprinted_bill(p jsonb) TO service_role;
 
-CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
-    select jsonb_build_object(
-        'meters', count(*),
-        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
-        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
-    from (select m.id from public.meters m where m.tariff_id = p_tariff_id limit 300) m
-    cross join lateral (
-        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
-        where x.meter_id = m.id and x.status <> 'void' and x.period_end > x.period_start
-        order by x.period_end desc limit 1) b
-$$;
-
-COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
-
-REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
-
 CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1237,6 +967,278 @@ COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a fla
 
 REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('due_date', b.due_date, 'id', b.id) from public.bills b
+    where cardinality(p_bills) = p_limit and b.id = p_bills[p_limit]
+$$;
+
+COMMENT ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) IS 'The key of the last bill of a full batch, after which the next one begins; null of the last batch.';
+
+REVOKE ALL ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) TO service_role;
+
+CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select md5(coalesce(string_agg(i::text, ' ' order by i), '')) from unnest(p_ids) i
+$$;
+
+COMMENT ON FUNCTION private.drafts_mark(p_ids uuid[]) IS 'The same for the same drafts: a draft''s figures never change, so what was previewed is what is issued.';
+
+REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
+
+CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
+    from public.draft_list d
+    where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
+                                     and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
+      and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')
+      and (p ->> 'currency' is null or d.currency = p ->> 'currency')
+      and (p ->> 'search' is null or d.search ilike all (array(select jsonb_array_elements_text(p -> 'search'))))
+      and (p ->> 'only' is null or d.id in (select i::uuid from jsonb_array_elements_text(p -> 'only') i))
+      and (p ->> 'except' is null or d.id not in (select i::uuid from jsonb_array_elements_text(p -> 'except') i))
+      and (not coalesce((p ->> 'outliers')::boolean, false) or d.outlier)
+$$;
+
+COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, only?: [ids], except?: [ids]}.';
+
+REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
+
+CREATE FUNCTION private.check_new_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1
+        from new_rows b
+        join public.meters m on m.id = b.meter_id
+        join public.readings o on o.id = b.opening_reading_id
+        join public.readings c on c.id = b.closing_reading_id
+        where o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
+           or o.status <> 'accepted' or c.status <> 'accepted'
+           or c.read_at <= o.read_at
+           or b.period_start <> o.read_on or b.period_end <> c.read_on
+           or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
+           or b.customer_id <> m.customer_id
+           or b.consumption_wh <> (
+                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
+                    % private.register_span_wh(m.dials) * m.multiplier_milli + 500) / 1000
+    ) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
+    end if;
+    -- Continuity: a bill opens at the meter's opening read or where a live bill closed.
+    if exists (
+        select 1 from new_rows b join public.readings o on o.id = b.opening_reading_id
+        where not o.is_opening and not exists (
+            select 1 from public.bills prior
+            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void')
+    ) then
+        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
+
+CREATE FUNCTION private.guard_bill() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_at_issue constant text[] := array['number', 'issued_at', 'issued_on', 'due_date'];
+    v_later constant text[] := array['status', 'amount_paid_minor', 'overdue_since', 'payment_url', 'void_reason'];
+begin
+    if new.status <> old.status and not (
+        (old.status = 'draft' and new.status in ('issued', 'void'))
+        or (old.status = 'issued' and new.status = 'void')
+    ) then
+        raise exception using errcode = 'EB005', message = format('A bill that is %s cannot become %s.', old.status, new.status);
+    end if;
+    if old.status = 'void' and to_jsonb(new) <> to_jsonb(old) then
+        raise exception using errcode = 'EB005', message = 'A void bill does not change.';
+    end if;
+    if to_jsonb(new) - v_at_issue - v_later <> to_jsonb(old) - v_at_issue - v_later
+       or (not (old.status = 'draft' and new.status = 'issued')
+           and (new.number, new.issued_at, new.issued_on, new.due_date)
+               is distinct from (old.number, old.issued_at, old.issued_on, old.due_date)) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill''s figures never change: void it and issue a new one.';
+    end if;
+    if new.status = 'void' and old.status <> 'void' and old.amount_paid_minor <> 0 then
+        raise exception using errcode = 'EB005', message = 'A bill with payments cannot be voided: they return to the account first.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.guard_bill() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.guard_bill() TO service_role;
+
+CREATE FUNCTION private.join_chain(p_bills jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if p_bills = '[]' then
+        return;
+    end if;
+    perform private.check_opening(p_bills -> 0);
+    if exists (
+        select 1
+        from (select x.bill, x.place, lag(x.bill ->> 'closing_reading_id') over (order by x.place) as before
+              from jsonb_array_elements(p_bills) with ordinality x(bill, place)) b
+        where b.place > 1
+          and (b.before is distinct from b.bill ->> 'opening_reading_id'
+               or private.reissues((b.bill ->> 'opening_reading_id')::uuid) <> (b.bill ->> 'reissue_no')::integer)
+    ) then
+        perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
+    end if;
+    perform private.insert_bills(p_bills);
+end $$;
+
+COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one meter, the first of which opens where its chain ends. EB001 when it ends elsewhere.';
+
+REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
+
+CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_issued integer;
+    v_base bigint;
+begin
+    perform private.lock_customers(array(
+        select m.customer_id from public.meters m
+        where m.id in (select (b ->> 'meter_id')::uuid from jsonb_array_elements(p_bills) b)));
+    select count(*) into v_issued from jsonb_array_elements(p_bills) b where b ->> 'status' = 'issued';
+    if v_issued > 0 then
+        update public.counters set last_number = last_number + v_issued where name = 'bill'
+        returning last_number - v_issued into v_base;
+    end if;
+    insert into public.bills (
+        id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
+        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
+        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
+        replaces_id, priced_by, held_because)
+    select b.id,
+           case when b.status = 'issued'
+                then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
+           b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
+           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
+           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
+           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by,
+           b.held_because
+    from rows from (jsonb_to_recordset(p_bills) as (
+             id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
+             closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
+             consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
+             total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
+             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[],
+             held_because text)
+         ) with ordinality as b(
+             id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
+             period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
+             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
+             held_because, position)
+    join public.meters m on m.id = b.meter_id;
+    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
+    select o.id, b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
+           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
+    from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
+    cross join lateral jsonb_to_record(b.owed) as o(
+        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
+    where b.owed is not null and b.owed <> 'null'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the meters.';
+
+REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
+
+CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    select jsonb_build_object(
+        'meters', count(*),
+        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
+        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
+    from (select m.id from public.meters m where m.tariff_id = p_tariff_id limit 300) m
+    cross join lateral (
+        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
+        where x.meter_id = m.id and x.status <> 'void' and x.period_end > x.period_start
+        order by x.period_end desc limit 1) b
+$$;
+
+COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
+
+REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
+
+CREATE FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_facts jsonb := '{}';
+    o public.readings;
+begin
+    if p_registers <> '[]' then
+        select * into o from public.readings where id = p_opening_id;
+        v_facts := jsonb_build_object(
+            -- A register that came later, or was set anew, has its start in a read of that day and total.
+            'opening_registers', (
+                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
+                from public.readings r cross join lateral jsonb_each(r.registers) v
+                where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_on = o.read_on
+                  and r.register_wh = o.register_wh),
+            'between', (
+                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
+                where r.meter_id = p_meter_id and r.status = 'accepted' and r.registers <> '{}'
+                  and r.read_at > o.read_at and r.read_at < p_until));
+    end if;
+    if p_looks_back then
+        v_facts := v_facts || jsonb_build_object('past', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
+                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
+                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
+                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
+                                         from jsonb_array_elements(b.lines) x group by 1) l))
+                       order by b.period_end desc), '[]')
+            from (select * from public.bills where meter_id = p_meter_id and status <> 'void'
+                  order by period_end desc limit 60) b));
+    end if;
+    if exists (select 1 from public.intervals where meter_id = p_meter_id) then
+        select * into o from public.readings where id = p_opening_id;
+        v_facts := v_facts || jsonb_build_object('intervals', (
+            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
+            from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
+                  where d.meter_id = p_meter_id and d.day >= o.read_on and d.day < p_until_on
+                  order by d.day, d.id desc) i));
+    end if;
+    return v_facts;
+end $$;
+
+COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill needs beside its two reads, {} for most meters: {opening_registers, between: registers of the reads in between; past: up to 60 bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where the meter has any}.';
+
+REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -141,37 +141,6 @@ CREATE VIEW public.owed_work_list WITH (security_invoker='true') AS
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.owed_work_list TO service_role;
 
-CREATE VIEW public.notification_list WITH (security_invoker='true') AS
- SELECT n.id,
-    n.bill_id,
-    b.number AS bill_number,
-    c.account_no,
-    n.kind,
-    n.channel,
-        CASE
-            WHEN ((n.status = ANY (ARRAY['waiting'::text, 'sending'::text])) AND (o.status <> 'open'::text)) THEN 'given_up'::text
-            ELSE n.status
-        END AS status,
-    n.attempts,
-    n.recipient,
-    n.body,
-    n.error,
-    n.message_id,
-    n.created_at,
-    n.updated_at,
-    o.id AS owed_id,
-    o.status AS owed_status,
-    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no)) AS search,
-    n.occasion
-   FROM (((public.notifications n
-     LEFT JOIN public.bills b ON ((b.id = n.bill_id)))
-     LEFT JOIN public.customers c ON ((c.id = n.customer_id)))
-     LEFT JOIN public.outbox o ON (((o.bill_id = n.bill_id) AND (o.kind = n.kind) AND (o.occasion = n.occasion))));
-
-COMMENT ON VIEW public.notification_list IS 'Messages by bill, occasion and channel, each with the owed work that it belongs to.';
-
-GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.notification_list TO service_role;
-
 CREATE VIEW public.failed_work_list WITH (security_invoker='true') AS
  SELECT o.id,
     o.bill_id,
@@ -221,6 +190,54 @@ COMMENT ON FUNCTION public.end_notification(p jsonb) IS 'Says what became of a m
 
 REVOKE ALL ON FUNCTION public.end_notification(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_notification(p jsonb) TO service_role;
+
+CREATE FUNCTION private.owe_on_balance() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.owe_for_balance(array(
+        select n.id from new_rows n join old_rows o on o.id = n.id
+        where n.amount_paid_minor <> o.amount_paid_minor or (n.status = 'void' and o.status <> 'void')));
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.owe_on_balance() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_on_balance() TO service_role;
+
+CREATE FUNCTION private.audit_customer_channels() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+    v_after jsonb := to_jsonb(new) - 'updated_at'
+        || jsonb_build_object('discord_webhook_url', private.fingerprint(new.discord_webhook_url));
+    v_before jsonb;
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if tg_op = 'INSERT' then
+        insert into public.audit_log (actor, action, table_name, row_id, after)
+        values (v_actor, 'insert', tg_table_name, new.customer_id::text, v_after);
+        return null;
+    end if;
+    v_before := to_jsonb(old) - 'updated_at'
+        || jsonb_build_object('discord_webhook_url', private.fingerprint(old.discord_webhook_url));
+    if v_before <> v_after then
+        insert into public.audit_log (actor, action, table_name, row_id, before, after)
+        values (v_actor, 'update', tg_table_name, new.customer_id::text,
+                private.changed_columns(v_after, v_before), private.changed_columns(v_before, v_after));
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
 
 CREATE FUNCTION public.set_customer_channels(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -298,106 +315,6 @@ COMMENT ON FUNCTION public.retry_owed_work(p jsonb) IS 'Takes up again what was 
 
 REVOKE ALL ON FUNCTION public.retry_owed_work(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_owed_work(p jsonb) TO service_role;
-
-CREATE FUNCTION private.owe_on_balance() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.owe_for_balance(array(
-        select n.id from new_rows n join old_rows o on o.id = n.id
-        where n.amount_paid_minor <> o.amount_paid_minor or (n.status = 'void' and o.status <> 'void')));
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.owe_on_balance() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_on_balance() TO service_role;
-
-CREATE FUNCTION private.audit_customer_channels() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-    v_after jsonb := to_jsonb(new) - 'updated_at'
-        || jsonb_build_object('discord_webhook_url', private.fingerprint(new.discord_webhook_url));
-    v_before jsonb;
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    if tg_op = 'INSERT' then
-        insert into public.audit_log (actor, action, table_name, row_id, after)
-        values (v_actor, 'insert', tg_table_name, new.customer_id::text, v_after);
-        return null;
-    end if;
-    v_before := to_jsonb(old) - 'updated_at'
-        || jsonb_build_object('discord_webhook_url', private.fingerprint(old.discord_webhook_url));
-    if v_before <> v_after then
-        insert into public.audit_log (actor, action, table_name, row_id, before, after)
-        values (v_actor, 'update', tg_table_name, new.customer_id::text,
-                private.changed_columns(v_after, v_before), private.changed_columns(v_before, v_after));
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
-
-CREATE FUNCTION private.owe_for_balance(p_bills uuid[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_owed constant jsonb := nullif(current_setting('billing.owed_on_balance', true), '')::jsonb;
-begin
-    if v_owed is null then
-        return;
-    end if;
-    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
-    select gen_random_uuid(), b, 'balance_changed', v_owed -> 'steps', v_owed ->> 'status',
-           case when v_owed ->> 'status' <> 'open' then now() end
-    from (select distinct b from unnest(p_bills) b order by b) x
-    -- Whoever is at it has looked at the old balance: their lease ends, and it is done again.
-    on conflict (bill_id, kind, occasion) do update
-    set steps = excluded.steps, status = excluded.status, finished_at = excluded.finished_at, attempts = 0,
-        next_attempt_at = now(), lease_owner = null, lease_until = null;
-end $$;
-
-COMMENT ON FUNCTION private.owe_for_balance(p_bills uuid[]) IS 'The links of bills are to follow their balances, or whether they are spared, as set_owed said for this transaction.';
-
-REVOKE ALL ON FUNCTION private.owe_for_balance(p_bills uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_for_balance(p_bills uuid[]) TO service_role;
-
-CREATE FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) RETURNS jsonb
-    LANGUAGE plpgsql IMMUTABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_again constant jsonb := '{"status": "pending", "detail": "to be tried again", "facts": {}}';
-    v_step text;
-    v_before text;
-begin
-    for v_step in select k from jsonb_object_keys(p_steps) k order by k::integer loop
-        v_before := case v_step when '10' then '9' when '12' then '11' when '13' then '12' end;
-        if p_steps -> v_step ->> 'status' = 'failed'
-           or (p_unsent and v_step in ('12', '13') and p_steps -> v_step ->> 'status' = 'done')
-           -- Skipped only because the step before it came to nothing.
-           or (p_steps -> v_step ->> 'detail' ~ '^step \d+ (failed|was skipped)$'
-               and p_steps -> v_before ->> 'status' = 'pending') then
-            p_steps := jsonb_set(p_steps, array[v_step], v_again);
-        end if;
-    end loop;
-    return p_steps;
-end $_$;
-
-COMMENT ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) IS 'Steps with those that came to nothing pending again; what is done stays done, except sending when a channel is left unsent.';
-
-REVOKE ALL ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) TO service_role;
 
 CREATE FUNCTION public.begin_notification(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -516,6 +433,58 @@ COMMENT ON FUNCTION public.claim_owed_work(p jsonb) IS 'Leases what is due, of a
 
 REVOKE ALL ON FUNCTION public.claim_owed_work(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_owed_work(p jsonb) TO service_role;
+
+CREATE FUNCTION private.owe_for_balance(p_bills uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_owed constant jsonb := nullif(current_setting('billing.owed_on_balance', true), '')::jsonb;
+begin
+    if v_owed is null then
+        return;
+    end if;
+    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
+    select gen_random_uuid(), b, 'balance_changed', v_owed -> 'steps', v_owed ->> 'status',
+           case when v_owed ->> 'status' <> 'open' then now() end
+    from (select distinct b from unnest(p_bills) b order by b) x
+    -- Whoever is at it has looked at the old balance: their lease ends, and it is done again.
+    on conflict (bill_id, kind, occasion) do update
+    set steps = excluded.steps, status = excluded.status, finished_at = excluded.finished_at, attempts = 0,
+        next_attempt_at = now(), lease_owner = null, lease_until = null;
+end $$;
+
+COMMENT ON FUNCTION private.owe_for_balance(p_bills uuid[]) IS 'The links of bills are to follow their balances, or whether they are spared, as set_owed said for this transaction.';
+
+REVOKE ALL ON FUNCTION private.owe_for_balance(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_for_balance(p_bills uuid[]) TO service_role;
+
+CREATE FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_again constant jsonb := '{"status": "pending", "detail": "to be tried again", "facts": {}}';
+    v_step text;
+    v_before text;
+begin
+    for v_step in select k from jsonb_object_keys(p_steps) k order by k::integer loop
+        v_before := case v_step when '10' then '9' when '12' then '11' when '13' then '12' end;
+        if p_steps -> v_step ->> 'status' = 'failed'
+           or (p_unsent and v_step in ('12', '13') and p_steps -> v_step ->> 'status' = 'done')
+           -- Skipped only because the step before it came to nothing.
+           or (p_steps -> v_step ->> 'detail' ~ '^step \d+ (failed|was skipped)$'
+               and p_steps -> v_before ->> 'status' = 'pending') then
+            p_steps := jsonb_set(p_steps, array[v_step], v_again);
+        end if;
+    end loop;
+    return p_steps;
+end $_$;
+
+COMMENT ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) IS 'Steps with those that came to nothing pending again; what is done stays done, except sending when a channel is left unsent.';
+
+REVOKE ALL ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) TO service_role;
 
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
 

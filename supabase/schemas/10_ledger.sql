@@ -344,31 +344,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.check_ledger_chain() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_ledger_chain() TO service_role;
 
-CREATE FUNCTION private.post_bills(p_bills uuid[]) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_customers uuid[];
-begin
-    perform private.post_entries((
-        select jsonb_agg(jsonb_build_object(
-            'customer_id', b.customer_id, 'currency', b.currency, 'kind', 'bill', 'amount_minor', b.total_minor,
-            'bill_id', b.id, 'on_date', b.issued_on, 'order_on', b.period_end) order by b.issued_at, b.number)
-        from public.bills b where b.id = any (p_bills)));
-    -- Only where a credit is open is there anything to pay with.
-    v_customers := array(
-        select distinct o.customer_id from public.bills b
-        join public.open_items o on o.customer_id = b.customer_id and o.open_minor < 0
-        where b.id = any (p_bills));
-    if v_customers <> '{}' then
-        perform private.settle(v_customers);
-    end if;
-end $$;
-
-REVOKE ALL ON FUNCTION private.post_bills(p_bills uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_bills(p_bills uuid[]) TO service_role;
-
 CREATE FUNCTION public.settle_account(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -412,6 +387,182 @@ COMMENT ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from t
 
 REVOKE ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) TO service_role;
+
+CREATE FUNCTION public.undo_adjustment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    e public.ledger_entries;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into e from public.ledger_entries where id = (p ->> 'entry_id')::uuid and kind in ('credit', 'fee');
+    if not found then
+        perform private.refuse('EB404', 'No such credit or fee.');
+    end if;
+    perform private.lock_customers(array[e.customer_id]);
+    if not exists (select 1 from public.ledger_entries where undoes_id = e.id) then
+        perform private.undo_entry(e.id, e.kind || '_undone', (p ->> 'on_date')::date, p ->> 'reason');
+        perform private.settle(array[e.customer_id]);
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.undo_adjustment(p jsonb) IS 'Takes a credit or a fee back, once: {actor, entry_id, reason, on_date, owed?}.';
+
+REVOKE ALL ON FUNCTION public.undo_adjustment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.undo_adjustment(p jsonb) TO service_role;
+
+CREATE FUNCTION private.post_bills(p_bills uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_customers uuid[];
+begin
+    perform private.post_entries((
+        select jsonb_agg(jsonb_build_object(
+            'customer_id', b.customer_id, 'currency', b.currency, 'kind', 'bill', 'amount_minor', b.total_minor,
+            'bill_id', b.id, 'on_date', b.issued_on, 'order_on', b.period_end) order by b.issued_at, b.number)
+        from public.bills b where b.id = any (p_bills)));
+    -- Only where a credit is open is there anything to pay with.
+    v_customers := array(
+        select distinct o.customer_id from public.bills b
+        join public.open_items o on o.customer_id = b.customer_id and o.open_minor < 0
+        where b.id = any (p_bills));
+    if v_customers <> '{}' then
+        perform private.settle(v_customers);
+    end if;
+end $$;
+
+REVOKE ALL ON FUNCTION private.post_bills(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_bills(p_bills uuid[]) TO service_role;
+
+CREATE FUNCTION public.check_ledger(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with problems as (
+        select 'balance' as what, a.customer_id::text as subject,
+               format('%s %s: balance %s, sum of its entries %s', a.book, a.currency, a.balance_minor, coalesce(s.total, 0)) as detail
+        from public.accounts a
+        left join (select customer_id, book, currency, sum(amount_minor) as total, count(*) as number
+                   from public.ledger_entries group by 1, 2, 3) s using (customer_id, book, currency)
+        where a.balance_minor <> coalesce(s.total, 0) or a.entries <> coalesce(s.number, 0)
+        union all
+        select 'open', e.id::text, format('entry of %s: %s open, %s by its allocations', e.amount_minor, coalesce(o.open_minor, 0), e.amount_minor - coalesce(x.allocated, 0))
+        from public.ledger_entries e
+        left join public.open_items o on o.entry_id = e.id
+        left join (select y.id, sum(y.amount) as allocated
+                   from (select credit_entry_id as id, -amount_minor as amount from public.allocations
+                         union all select debit_entry_id, amount_minor from public.allocations) y group by 1) x on x.id = e.id
+        where coalesce(o.open_minor, 0) <> e.amount_minor - coalesce(x.allocated, 0)
+        union all
+        select 'bill', b.id::text, format('%s of %s: the ledger has %s and %s paid', b.amount_paid_minor, b.total_minor, coalesce(e.amount_minor, 0), coalesce(e.amount_minor - o.open_minor, 0))
+        from public.bills b
+        left join public.ledger_entries e on e.bill_id = b.id and e.kind = 'bill'
+        left join public.open_items o on o.entry_id = e.id
+        where (b.status = 'issued' and (e.id is null or e.amount_minor <> b.total_minor
+                                        or coalesce(e.amount_minor - o.open_minor, 0) <> b.amount_paid_minor))
+           or (b.status = 'draft' and e.id is not null)
+           or (b.status = 'void' and (b.amount_paid_minor <> 0 or coalesce(o.open_minor, 0) <> 0))
+        union all
+        select 'payment', y.id::text, format('%s %s: not in the ledger as it is', y.amount_minor, y.currency)
+        from public.payments y
+        left join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
+        where (y.customer_id is not null and (e.id is null or e.amount_minor <> -y.amount_minor or e.currency <> y.currency or e.book <> y.book))
+           or (y.customer_id is null and e.id is not null)
+        union all
+        select 'return', r.id::text, format('%s %s: %s, and the ledger has another sum', r.amount_minor, r.currency, r.status)
+        from public.payment_returns r
+        left join (select return_id, sum(amount_minor) as total from public.ledger_entries where return_id is not null group by 1) e
+            on e.return_id = r.id
+        where r.customer_id is not null
+          and coalesce(e.total, 0) <> case when r.status = 'done' then r.amount_minor else 0 end
+    )
+    select jsonb_build_object(
+        'problems', coalesce((select jsonb_agg(to_jsonb(q)) from (select * from problems limit 100) q), '[]'),
+        'entries', (select count(*) from public.ledger_entries),
+        'balances', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.book), '[]')
+                     from (select currency, book, sum(balance_minor)::bigint as balance_minor, count(*) as accounts
+                           from public.accounts group by 1, 2) z))
+$$;
+
+COMMENT ON FUNCTION public.check_ledger(p jsonb) IS 'Adds everything up anew: {} -> {problems: [{what, subject, detail}], at most 100; entries; balances by currency and book}.';
+
+REVOKE ALL ON FUNCTION public.check_ledger(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.check_ledger(p jsonb) TO service_role;
+
+CREATE FUNCTION public.add_adjustment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    c public.customers;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[(p ->> 'customer_id')::uuid]);
+    select * into c from public.customers where id = (p ->> 'customer_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such customer.');
+    elsif p ->> 'kind' not in ('credit', 'fee') or (p ->> 'amount_minor')::bigint <= 0 then
+        perform private.refuse('EB400', 'A credit or a fee has an amount above 0.');
+    elsif c.currency <> p ->> 'currency' then
+        perform private.refuse('EB005', format('The account is in %s.', c.currency));
+    elsif not exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
+        perform private.post_entries(jsonb_build_array(jsonb_build_object(
+            'id', p ->> 'id', 'customer_id', c.id, 'currency', p ->> 'currency', 'kind', p ->> 'kind',
+            'amount_minor', case p ->> 'kind' when 'credit' then -1 else 1 end * (p ->> 'amount_minor')::bigint,
+            'on_date', p ->> 'on_date', 'note', p ->> 'note')));
+        perform private.settle(array[c.id]);
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.add_adjustment(p jsonb) IS 'A credit given or a fee charged: {actor, id, customer_id, kind: credit|fee, amount_minor (above 0), currency, note, on_date, owed?}.';
+
+REVOKE ALL ON FUNCTION public.add_adjustment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_adjustment(p jsonb) TO service_role;
+
+CREATE FUNCTION public.allocate_credit(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_credit public.open_items;
+    v_debit public.open_items;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into v_credit from public.open_items where entry_id = (p ->> 'entry_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such entry.');
+    end if;
+    perform private.lock_customers(array[v_credit.customer_id]);
+    if p ->> 'bill_id' is null then
+        perform private.take_back(v_credit.entry_id, 9000000000000000000, array['bill', 'fee']);
+        return '{}'::jsonb;
+    end if;
+    select * into v_credit from public.open_items where entry_id = v_credit.entry_id;
+    select o.* into v_debit from public.open_items o join public.ledger_entries e on e.id = o.entry_id
+    where e.bill_id = (p ->> 'bill_id')::uuid and e.kind = 'bill'
+      and (o.customer_id, o.book, o.currency) = (v_credit.customer_id, v_credit.book, v_credit.currency);
+    if not found or v_debit.open_minor <= 0 then
+        perform private.refuse('EB005', 'Nothing is open of that bill on this account.');
+    elsif v_credit.open_minor >= 0 then
+        perform private.refuse('EB005', 'Nothing is left of that credit.');
+    end if;
+    perform private.allocate(jsonb_build_array(jsonb_build_object(
+        'credit', v_credit.entry_id, 'debit', v_debit.entry_id, 'amount', least(-v_credit.open_minor, v_debit.open_minor))));
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.allocate_credit(p jsonb) IS 'Lets what is left of a credit pay a bill, or without a bill takes back what it paid, which leaves it unapplied: {actor, entry_id, bill_id?, owed?}.';
+
+REVOKE ALL ON FUNCTION public.allocate_credit(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.allocate_credit(p jsonb) TO service_role;
 
 CREATE FUNCTION private.pay_from_credit_of(p_bills uuid[]) RETURNS uuid[]
     LANGUAGE plpgsql
@@ -625,157 +776,6 @@ COMMENT ON FUNCTION private.settle(p_customers uuid[]) IS 'Lets what is open of 
 
 REVOKE ALL ON FUNCTION private.settle(p_customers uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.settle(p_customers uuid[]) TO service_role;
-
-CREATE FUNCTION public.undo_adjustment(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    e public.ledger_entries;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into e from public.ledger_entries where id = (p ->> 'entry_id')::uuid and kind in ('credit', 'fee');
-    if not found then
-        perform private.refuse('EB404', 'No such credit or fee.');
-    end if;
-    perform private.lock_customers(array[e.customer_id]);
-    if not exists (select 1 from public.ledger_entries where undoes_id = e.id) then
-        perform private.undo_entry(e.id, e.kind || '_undone', (p ->> 'on_date')::date, p ->> 'reason');
-        perform private.settle(array[e.customer_id]);
-    end if;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.undo_adjustment(p jsonb) IS 'Takes a credit or a fee back, once: {actor, entry_id, reason, on_date, owed?}.';
-
-REVOKE ALL ON FUNCTION public.undo_adjustment(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.undo_adjustment(p jsonb) TO service_role;
-
-CREATE FUNCTION public.check_ledger(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with problems as (
-        select 'balance' as what, a.customer_id::text as subject,
-               format('%s %s: balance %s, sum of its entries %s', a.book, a.currency, a.balance_minor, coalesce(s.total, 0)) as detail
-        from public.accounts a
-        left join (select customer_id, book, currency, sum(amount_minor) as total, count(*) as number
-                   from public.ledger_entries group by 1, 2, 3) s using (customer_id, book, currency)
-        where a.balance_minor <> coalesce(s.total, 0) or a.entries <> coalesce(s.number, 0)
-        union all
-        select 'open', e.id::text, format('entry of %s: %s open, %s by its allocations', e.amount_minor, coalesce(o.open_minor, 0), e.amount_minor - coalesce(x.allocated, 0))
-        from public.ledger_entries e
-        left join public.open_items o on o.entry_id = e.id
-        left join (select y.id, sum(y.amount) as allocated
-                   from (select credit_entry_id as id, -amount_minor as amount from public.allocations
-                         union all select debit_entry_id, amount_minor from public.allocations) y group by 1) x on x.id = e.id
-        where coalesce(o.open_minor, 0) <> e.amount_minor - coalesce(x.allocated, 0)
-        union all
-        select 'bill', b.id::text, format('%s of %s: the ledger has %s and %s paid', b.amount_paid_minor, b.total_minor, coalesce(e.amount_minor, 0), coalesce(e.amount_minor - o.open_minor, 0))
-        from public.bills b
-        left join public.ledger_entries e on e.bill_id = b.id and e.kind = 'bill'
-        left join public.open_items o on o.entry_id = e.id
-        where (b.status = 'issued' and (e.id is null or e.amount_minor <> b.total_minor
-                                        or coalesce(e.amount_minor - o.open_minor, 0) <> b.amount_paid_minor))
-           or (b.status = 'draft' and e.id is not null)
-           or (b.status = 'void' and (b.amount_paid_minor <> 0 or coalesce(o.open_minor, 0) <> 0))
-        union all
-        select 'payment', y.id::text, format('%s %s: not in the ledger as it is', y.amount_minor, y.currency)
-        from public.payments y
-        left join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
-        where (y.customer_id is not null and (e.id is null or e.amount_minor <> -y.amount_minor or e.currency <> y.currency or e.book <> y.book))
-           or (y.customer_id is null and e.id is not null)
-        union all
-        select 'return', r.id::text, format('%s %s: %s, and the ledger has another sum', r.amount_minor, r.currency, r.status)
-        from public.payment_returns r
-        left join (select return_id, sum(amount_minor) as total from public.ledger_entries where return_id is not null group by 1) e
-            on e.return_id = r.id
-        where r.customer_id is not null
-          and coalesce(e.total, 0) <> case when r.status = 'done' then r.amount_minor else 0 end
-    )
-    select jsonb_build_object(
-        'problems', coalesce((select jsonb_agg(to_jsonb(q)) from (select * from problems limit 100) q), '[]'),
-        'entries', (select count(*) from public.ledger_entries),
-        'balances', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.book), '[]')
-                     from (select currency, book, sum(balance_minor)::bigint as balance_minor, count(*) as accounts
-                           from public.accounts group by 1, 2) z))
-$$;
-
-COMMENT ON FUNCTION public.check_ledger(p jsonb) IS 'Adds everything up anew: {} -> {problems: [{what, subject, detail}], at most 100; entries; balances by currency and book}.';
-
-REVOKE ALL ON FUNCTION public.check_ledger(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.check_ledger(p jsonb) TO service_role;
-
-CREATE FUNCTION public.add_adjustment(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    c public.customers;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_customers(array[(p ->> 'customer_id')::uuid]);
-    select * into c from public.customers where id = (p ->> 'customer_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such customer.');
-    elsif p ->> 'kind' not in ('credit', 'fee') or (p ->> 'amount_minor')::bigint <= 0 then
-        perform private.refuse('EB400', 'A credit or a fee has an amount above 0.');
-    elsif c.currency <> p ->> 'currency' then
-        perform private.refuse('EB005', format('The account is in %s.', c.currency));
-    elsif not exists (select 1 from public.ledger_entries where id = (p ->> 'id')::uuid) then
-        perform private.post_entries(jsonb_build_array(jsonb_build_object(
-            'id', p ->> 'id', 'customer_id', c.id, 'currency', p ->> 'currency', 'kind', p ->> 'kind',
-            'amount_minor', case p ->> 'kind' when 'credit' then -1 else 1 end * (p ->> 'amount_minor')::bigint,
-            'on_date', p ->> 'on_date', 'note', p ->> 'note')));
-        perform private.settle(array[c.id]);
-    end if;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.add_adjustment(p jsonb) IS 'A credit given or a fee charged: {actor, id, customer_id, kind: credit|fee, amount_minor (above 0), currency, note, on_date, owed?}.';
-
-REVOKE ALL ON FUNCTION public.add_adjustment(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.add_adjustment(p jsonb) TO service_role;
-
-CREATE FUNCTION public.allocate_credit(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_credit public.open_items;
-    v_debit public.open_items;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into v_credit from public.open_items where entry_id = (p ->> 'entry_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such entry.');
-    end if;
-    perform private.lock_customers(array[v_credit.customer_id]);
-    if p ->> 'bill_id' is null then
-        perform private.take_back(v_credit.entry_id, 9000000000000000000, array['bill', 'fee']);
-        return '{}'::jsonb;
-    end if;
-    select * into v_credit from public.open_items where entry_id = v_credit.entry_id;
-    select o.* into v_debit from public.open_items o join public.ledger_entries e on e.id = o.entry_id
-    where e.bill_id = (p ->> 'bill_id')::uuid and e.kind = 'bill'
-      and (o.customer_id, o.book, o.currency) = (v_credit.customer_id, v_credit.book, v_credit.currency);
-    if not found or v_debit.open_minor <= 0 then
-        perform private.refuse('EB005', 'Nothing is open of that bill on this account.');
-    elsif v_credit.open_minor >= 0 then
-        perform private.refuse('EB005', 'Nothing is left of that credit.');
-    end if;
-    perform private.allocate(jsonb_build_array(jsonb_build_object(
-        'credit', v_credit.entry_id, 'debit', v_debit.entry_id, 'amount', least(-v_credit.open_minor, v_debit.open_minor))));
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.allocate_credit(p jsonb) IS 'Lets what is left of a credit pay a bill, or without a bill takes back what it paid, which leaves it unapplied: {actor, entry_id, bill_id?, owed?}.';
-
-REVOKE ALL ON FUNCTION public.allocate_credit(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.allocate_credit(p jsonb) TO service_role;
 
 CREATE TRIGGER bills_posted AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_new_bills();
 

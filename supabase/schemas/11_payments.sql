@@ -185,61 +185,6 @@ COMMENT ON VIEW public.ledger_list IS 'The statement of accounts: each entry wit
 
 GRANT SELECT ON TABLE public.ledger_list TO service_role;
 
-CREATE VIEW public.payment_list WITH (security_invoker='true') AS
- SELECT y.id,
-    y.bill_id,
-    b.number AS bill_number,
-    y.customer_id,
-    c.account_no,
-    c.name AS customer_name,
-    y.amount_minor,
-    y.currency,
-    y.method,
-    y.reference,
-    y.received_at,
-    y.received_on,
-    y.book,
-    y.provider_id,
-    y.recorded_by,
-    y.created_at,
-    e.id AS entry_id,
-    COALESCE((- o.open_minor), (0)::bigint) AS open_minor,
-    (COALESCE(r.returned_minor, (0)::numeric))::bigint AS returned_minor,
-    (COALESCE(r.pending_minor, (0)::numeric))::bigint AS pending_minor,
-    COALESCE(f.flags, '{}'::text[]) AS flags,
-        CASE
-            WHEN (y.customer_id IS NULL) THEN 'unidentified'::text
-            WHEN (COALESCE(r.returned_minor, (0)::numeric) >= (y.amount_minor)::numeric) THEN 'returned'::text
-            WHEN (y.book = 'deposit'::text) THEN 'deposit'::text
-            WHEN (COALESCE((- o.open_minor), (0)::bigint) = 0) THEN 'applied'::text
-            WHEN ((- o.open_minor) = y.amount_minor) THEN 'unapplied'::text
-            ELSE 'partly_applied'::text
-        END AS status,
-    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no, c.name, y.reference, y.provider_id)) AS search,
-    (COALESCE(w.spent_minor, (0)::numeric))::bigint AS spent_minor
-   FROM (((((((public.payments y
-     LEFT JOIN public.bills b ON ((b.id = y.bill_id)))
-     LEFT JOIN public.customers c ON ((c.id = y.customer_id)))
-     LEFT JOIN public.ledger_entries e ON (((e.payment_id = y.id) AND (e.kind = 'payment'::text))))
-     LEFT JOIN public.open_items o ON ((o.entry_id = e.id)))
-     LEFT JOIN LATERAL ( SELECT sum(x.amount_minor) FILTER (WHERE (x.status = 'done'::text)) AS returned_minor,
-            sum(x.amount_minor) FILTER (WHERE (x.status = 'pending'::text)) AS pending_minor
-           FROM public.payment_returns x
-          WHERE (x.payment_id = y.id)) r ON (true))
-     LEFT JOIN LATERAL ( SELECT array_agg(g.reason ORDER BY g.reason) AS flags
-           FROM public.payment_flags g
-          WHERE ((g.payment_id = y.id) AND (g.resolved_at IS NULL))) f ON (true))
-     LEFT JOIN LATERAL ( SELECT sum(a.amount_minor) AS spent_minor
-           FROM (public.allocations a
-             JOIN public.ledger_entries d ON ((d.id = a.debit_entry_id)))
-          WHERE ((a.credit_entry_id = e.id) AND (d.kind = ANY (ARRAY['payout'::text, 'deposit_used'::text])))) w ON (true));
-
-COMMENT ON VIEW public.payment_list IS 'Payments with what is left of each, what went back, and the flags that nobody has looked at.';
-
-COMMENT ON COLUMN public.payment_list.spent_minor IS 'Paid out as credit, or used of a deposit: it cannot go back as a refund as well.';
-
-GRANT SELECT ON TABLE public.payment_list TO service_role;
-
 CREATE VIEW public.payment_flag_list WITH (security_invoker='true') AS
  SELECT f.payment_id,
     f.reason,
@@ -300,45 +245,103 @@ COMMENT ON FUNCTION public.resolve_payment_flag(p jsonb) IS 'A person has looked
 REVOKE ALL ON FUNCTION public.resolve_payment_flag(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.resolve_payment_flag(p jsonb) TO service_role;
 
-CREATE FUNCTION public.assign_payment(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
+CREATE FUNCTION private.invoice_reference(p_number bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE
     SET search_path TO ''
     AS $$
-declare
-    y public.payments;
-    b public.bills;
-    v_customer uuid;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into b from public.bills where id = (p ->> 'bill_id')::uuid;
-    v_customer := coalesce((p ->> 'customer_id')::uuid, b.customer_id);
-    if v_customer is null or not exists (select 1 from public.customers where id = v_customer) then
-        perform private.refuse('EB404', 'No such customer.');
-    end if;
-    perform private.lock_customers(array[v_customer]);
-    select * into y from public.payments where id = (p ->> 'payment_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such payment.');
-    elsif y.customer_id = v_customer then
-        return '{}'::jsonb;
-    elsif y.customer_id is not null then
-        perform private.refuse('EB005', 'This payment is in an account already: reverse it there and enter it here.');
-    elsif exists (select 1 from public.payment_returns where payment_id = y.id and status in ('pending', 'done')) then
-        perform private.refuse('EB005', 'This payment went back already.');
-    end if;
-    update public.payments set customer_id = v_customer, bill_id = b.id where id = y.id returning * into y;
-    perform private.post_payments(array[y.id], 'oldest');
-    perform private.owe_thanks(y.id, p #> '{owed,payment_received}');
-    perform private.resolve_flag(y.id, 'unknown_bill', format('Assigned to account %s.',
-        (select account_no from public.customers where id = v_customer)));
-    return '{}'::jsonb;
-end $$;
+    select 'INV-' || repeat('0', greatest(0, 6 - length(p_number::text))) || p_number
+$$;
 
-COMMENT ON FUNCTION public.assign_payment(p jsonb) IS 'Says whose a payment of nobody known is: {actor, payment_id, customer_id or bill_id, owed?}.';
+COMMENT ON FUNCTION private.invoice_reference(p_number bigint) IS 'A bill''s number as people write it, which is also the reference for paying at the office.';
 
-REVOKE ALL ON FUNCTION public.assign_payment(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.assign_payment(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.invoice_reference(p_number bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.invoice_reference(p_number bigint) TO service_role;
+
+CREATE VIEW public.notification_list WITH (security_invoker='true') AS
+ SELECT n.id,
+    n.bill_id,
+    b.number AS bill_number,
+    c.account_no,
+    n.kind,
+    n.channel,
+        CASE
+            WHEN ((n.status = ANY (ARRAY['waiting'::text, 'sending'::text])) AND (o.status <> 'open'::text)) THEN 'given_up'::text
+            ELSE n.status
+        END AS status,
+    n.attempts,
+    n.recipient,
+    n.body,
+    n.error,
+    n.message_id,
+    n.created_at,
+    n.updated_at,
+    o.id AS owed_id,
+    o.status AS owed_status,
+    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no)) AS search,
+    n.occasion
+   FROM (((public.notifications n
+     LEFT JOIN public.bills b ON ((b.id = n.bill_id)))
+     LEFT JOIN public.customers c ON ((c.id = n.customer_id)))
+     LEFT JOIN public.outbox o ON (((o.bill_id = n.bill_id) AND (o.kind = n.kind) AND (o.occasion = n.occasion))));
+
+COMMENT ON VIEW public.notification_list IS 'Messages by bill, occasion and channel, each with the owed work that it belongs to.';
+
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.notification_list TO service_role;
+
+CREATE VIEW public.payment_list WITH (security_invoker='true') AS
+ SELECT y.id,
+    y.bill_id,
+    b.number AS bill_number,
+    y.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    y.amount_minor,
+    y.currency,
+    y.method,
+    y.reference,
+    y.received_at,
+    y.received_on,
+    y.book,
+    y.provider_id,
+    y.recorded_by,
+    y.created_at,
+    e.id AS entry_id,
+    COALESCE((- o.open_minor), (0)::bigint) AS open_minor,
+    (COALESCE(r.returned_minor, (0)::numeric))::bigint AS returned_minor,
+    (COALESCE(r.pending_minor, (0)::numeric))::bigint AS pending_minor,
+    COALESCE(f.flags, '{}'::text[]) AS flags,
+        CASE
+            WHEN (y.customer_id IS NULL) THEN 'unidentified'::text
+            WHEN (COALESCE(r.returned_minor, (0)::numeric) >= (y.amount_minor)::numeric) THEN 'returned'::text
+            WHEN (y.book = 'deposit'::text) THEN 'deposit'::text
+            WHEN (COALESCE((- o.open_minor), (0)::bigint) = 0) THEN 'applied'::text
+            WHEN ((- o.open_minor) = y.amount_minor) THEN 'unapplied'::text
+            ELSE 'partly_applied'::text
+        END AS status,
+    lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no, c.name, y.reference, y.provider_id)) AS search,
+    (COALESCE(w.spent_minor, (0)::numeric))::bigint AS spent_minor
+   FROM (((((((public.payments y
+     LEFT JOIN public.bills b ON ((b.id = y.bill_id)))
+     LEFT JOIN public.customers c ON ((c.id = y.customer_id)))
+     LEFT JOIN public.ledger_entries e ON (((e.payment_id = y.id) AND (e.kind = 'payment'::text))))
+     LEFT JOIN public.open_items o ON ((o.entry_id = e.id)))
+     LEFT JOIN LATERAL ( SELECT sum(x.amount_minor) FILTER (WHERE (x.status = 'done'::text)) AS returned_minor,
+            sum(x.amount_minor) FILTER (WHERE (x.status = 'pending'::text)) AS pending_minor
+           FROM public.payment_returns x
+          WHERE (x.payment_id = y.id)) r ON (true))
+     LEFT JOIN LATERAL ( SELECT array_agg(g.reason ORDER BY g.reason) AS flags
+           FROM public.payment_flags g
+          WHERE ((g.payment_id = y.id) AND (g.resolved_at IS NULL))) f ON (true))
+     LEFT JOIN LATERAL ( SELECT sum(a.amount_minor) AS spent_minor
+           FROM (public.allocations a
+             JOIN public.ledger_entries d ON ((d.id = a.debit_entry_id)))
+          WHERE ((a.credit_entry_id = e.id) AND (d.kind = ANY (ARRAY['payout'::text, 'deposit_used'::text])))) w ON (true));
+
+COMMENT ON VIEW public.payment_list IS 'Payments with what is left of each, what went back, and the flags that nobody has looked at.';
+
+COMMENT ON COLUMN public.payment_list.spent_minor IS 'Paid out as credit, or used of a deposit: it cannot go back as a refund as well.';
+
+GRANT SELECT ON TABLE public.payment_list TO service_role;
 
 CREATE FUNCTION private.raise_flag(p_payment_id uuid, p_reason text, p_detail text) RETURNS void
     LANGUAGE sql
@@ -393,6 +396,20 @@ COMMENT ON FUNCTION private.flag_repeated(p_payments uuid[]) IS 'Where nobody ca
 REVOKE ALL ON FUNCTION private.flag_repeated(p_payments uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.flag_repeated(p_payments uuid[]) TO service_role;
 
+CREATE FUNCTION private.reference_key(p_reference text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select upper(regexp_replace(p_reference, '[^[:alnum:]]', '', 'g'))
+$$;
+
+COMMENT ON FUNCTION private.reference_key(p_reference text) IS 'A reference without its spaces, signs and case: what two people may write differently.';
+
+CREATE INDEX payments_reference ON public.payments USING btree (private.reference_key(reference)) WHERE (reference <> ''::text);
+
+REVOKE ALL ON FUNCTION private.reference_key(p_reference text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reference_key(p_reference text) TO service_role;
+
 CREATE FUNCTION private.returnable(p_payment_id uuid) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -420,25 +437,6 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.refuse_payment_change() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse_payment_change() TO service_role;
-
-CREATE FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    update public.payment_returns set status = 'undone', error = p_note where id = r.id;
-    perform private.release_spared('return ' || r.id, p_note);
-    if r.customer_id is not null then
-        perform private.undo_entry(e.id, 'return_undone', p_on, p_note)
-        from public.ledger_entries e where e.return_id = r.id and e.kind = r.kind;
-        perform private.settle(array[r.customer_id]);
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) IS 'Money that had gone back came again: a refund that failed later, a dispute that was won.';
-
-REVOKE ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) TO service_role;
 
 CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
     LANGUAGE sql
@@ -470,113 +468,6 @@ COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes
 
 REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
-
-CREATE FUNCTION private.reference_key(p_reference text) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select upper(regexp_replace(p_reference, '[^[:alnum:]]', '', 'g'))
-$$;
-
-COMMENT ON FUNCTION private.reference_key(p_reference text) IS 'A reference without its spaces, signs and case: what two people may write differently.';
-
-CREATE INDEX payments_reference ON public.payments USING btree (private.reference_key(reference)) WHERE (reference <> ''::text);
-
-REVOKE ALL ON FUNCTION private.reference_key(p_reference text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reference_key(p_reference text) TO service_role;
-
-CREATE FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from public.payment_returns r where r.customer_id = p_customer_id and r.status = 'pending')
-       and private.owes_nothing(p_customer_id, p_currency)
-$$;
-
-COMMENT ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) IS 'Whether an account owes nothing while credit of it is about to go back: only when it has gone, something is owed.';
-
-REVOKE ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) TO service_role;
-
-CREATE FUNCTION private.take_payment(p_row jsonb) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_new uuid[] := private.store_payments(jsonb_build_array(p_row));
-begin
-    perform private.post_payments(v_new, coalesce(p_row ->> 'apply', 'oldest')) where v_new <> '{}';
-    return v_new <> '{}';
-end $$;
-
-COMMENT ON FUNCTION private.take_payment(p_row jsonb) IS 'Stores a payment and counts it, unless it is there already (by id or by the provider''s id); whether it was new.';
-
-REVOKE ALL ON FUNCTION private.take_payment(p_row jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.take_payment(p_row jsonb) TO service_role;
-
-CREATE FUNCTION private.store_payments(p_rows jsonb) RETURNS uuid[]
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_new uuid[];
-begin
-    with stored as (
-        insert into public.payments (id, bill_id, customer_id, amount_minor, currency, method, reference, received_at,
-                                     received_on, book, provider_id, recorded_by)
-        select x.id, x.bill_id, coalesce(x.customer_id, b.customer_id), x.amount_minor, x.currency, x.method,
-               coalesce(x.reference, ''), x.received_at, x.received_on, coalesce(x.book, 'account'), x.provider_id,
-               current_setting('billing.actor')
-        from jsonb_to_recordset(p_rows) as x(
-            id uuid, bill_id uuid, customer_id uuid, amount_minor bigint, currency text, method text, reference text,
-            received_at timestamptz, received_on date, book text, provider_id text)
-        left join public.bills b on b.id = x.bill_id
-        on conflict do nothing
-        returning id
-    )
-    select coalesce(array_agg(s.id order by r.place), '{}') into v_new
-    from stored s
-    join (select (x ->> 'id')::uuid as id, min(place) as place
-          from jsonb_array_elements(p_rows) with ordinality as e(x, place) group by 1) r using (id);
-    return v_new;
-end $$;
-
-COMMENT ON FUNCTION private.store_payments(p_rows jsonb) IS 'Stores those payments that are not there already (by id or by the provider''s id): the new ones'' ids, in order.';
-
-REVOKE ALL ON FUNCTION private.store_payments(p_rows jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.store_payments(p_rows jsonb) TO service_role;
-
-CREATE FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    update public.payment_flags
-    set resolved_at = now(), resolved_by = current_setting('billing.actor'), resolution = p_resolution
-    where payment_id = p_payment_id and resolved_at is null and (p_reason is null or reason = p_reason)
-$$;
-
-REVOKE ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) TO service_role;
-
-CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
-        else -o.open_minor + coalesce((
-            select sum(a.amount_minor) from public.allocations a
-            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
-            where a.credit_entry_id = e.id), 0)::bigint end
-    from public.payments y
-    join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
-    join public.open_items o on o.entry_id = e.id
-    where y.id = p_payment_id
-$$;
-
-COMMENT ON FUNCTION private.left_of_payment(p_payment_id uuid) IS 'What of a payment is open or pays bills and fees: not what was paid out or, of a deposit, used. Null of a payment in no account.';
-
-REVOKE ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) TO service_role;
 
 CREATE FUNCTION private.check_payment(p_row jsonb) RETURNS void
     LANGUAGE plpgsql STABLE
@@ -610,89 +501,6 @@ COMMENT ON FUNCTION private.check_payment(p_row jsonb) IS 'What somebody enters 
 REVOKE ALL ON FUNCTION private.check_payment(p_row jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_payment(p_row jsonb) TO service_role;
 
-CREATE FUNCTION private.post_payments(p_ids uuid[], p_apply text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_generic_plan'
-    AS $$
-declare
-    v_ids uuid[] := array(
-        select y.id from unnest(p_ids) with ordinality as i(id, place)
-        join public.payments y on y.id = i.id
-        where y.customer_id is not null order by i.place);
-begin
-    perform private.post_entries((
-        select jsonb_agg(jsonb_build_object(
-            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
-            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
-            order by i.place)
-        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
-    if p_apply = 'none' then
-        return;
-    end if;
-    perform private.allocate((
-        with credits as (
-            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
-                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
-            from unnest(v_ids) with ordinality as i(id, place)
-            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
-            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
-        )
-        select jsonb_agg(jsonb_build_object(
-                   'credit', c.id, 'debit', o.entry_id,
-                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
-        from credits c
-        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
-        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
-    if p_apply = 'oldest' then
-        perform private.settle(array(
-            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
-
-REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
-
-CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_paid public.open_items;
-    v_id uuid := gen_random_uuid();
-begin
-    if r.customer_id is null then
-        return;
-    end if;
-    select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
-    where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
-    if found and -v_paid.open_minor < r.amount_minor then
-        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee']);
-        select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
-    end if;
-    perform private.post_entries(jsonb_build_array(jsonb_build_object(
-        'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
-        'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
-        'note', r.reason)));
-    if v_paid.entry_id is null then
-        perform private.pay_from_credit(v_id);
-    elsif v_paid.open_minor < 0 then
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v_paid.entry_id, 'debit', v_id, 'amount', least(-v_paid.open_minor, r.amount_minor))));
-    end if;
-    perform private.settle(array[r.customer_id]);
-    if r.kind in ('refund', 'dispute') and v_paid.entry_id is not null then
-        perform private.spare_reopened(r, v_paid.entry_id);
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.post_return(r public.payment_returns) IS 'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first. What the payment no longer has, the customer owes.';
-
-REVOKE ALL ON FUNCTION private.post_return(r public.payment_returns) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_return(r public.payment_returns) TO service_role;
-
 CREATE FUNCTION private.repeats(y public.payments) RETURNS public.payments
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -700,15 +508,154 @@ CREATE FUNCTION private.repeats(y public.payments) RETURNS public.payments
     select s from public.payments s
     where y.reference <> '' and y.method <> 'cash' and private.reference_key(y.reference) <> ''
       and s.reference <> '' and private.reference_key(s.reference) = private.reference_key(y.reference)
-      and s.method = y.method and s.id <> y.id
+      and private.one_reference(s.method, y.method) and s.id <> y.id
       and (select l.status from public.payment_list l where l.id = s.id) <> 'returned'
     order by s.received_on desc, s.id limit 1
 $$;
 
-COMMENT ON FUNCTION private.repeats(y public.payments) IS 'Another payment with the reference of this one by the same method that did not go back whole, or nothing.';
+COMMENT ON FUNCTION private.repeats(y public.payments) IS 'Another payment that may be this one, by its reference, that did not go back whole; or nothing.';
 
 REVOKE ALL ON FUNCTION private.repeats(y public.payments) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.repeats(y public.payments) TO service_role;
+
+CREATE FUNCTION public.record_desk_payment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    x constant jsonb := p -> 'payment';
+    v_key constant text := private.reference_key(coalesce(x ->> 'reference', ''));
+    v_on constant date := (x ->> 'received_on')::date;
+    v_alike uuid[] := '{}';
+begin
+    perform private.set_actor(p);
+    -- Shared with other desks, not with whoever records many at once.
+    perform pg_advisory_xact_lock_shared(hashtextextended('payment references', 0));
+    -- Two desks that book the same at one moment must not both find that the other has not.
+    perform pg_advisory_xact_lock(hashtextextended('payment '
+        || case when v_key <> '' then v_key else (x ->> 'method') || ' ' || (x ->> 'customer_id') end, 0));
+    if not coalesce((p ->> 'confirmed')::boolean, false) then
+        v_alike := array(
+            select y.id from public.payments y join public.payment_list l on l.id = y.id
+            where y.id in (
+                    select s.id from public.payments s
+                    where v_key <> '' and s.reference <> '' and private.reference_key(s.reference) = v_key
+                      and private.one_reference(s.method, x ->> 'method')
+                    union
+                    select s.id from public.payments s
+                    where s.customer_id = (x ->> 'customer_id')::uuid and s.amount_minor = (x ->> 'amount_minor')::bigint
+                      and s.method = x ->> 'method' and private.reference_key(s.reference) = v_key
+                      and s.received_on between v_on - 2 and v_on + 2)
+              -- A second click may find what the first has just stored; what went back whole is entered again rightly.
+              and y.id <> (x ->> 'id')::uuid and l.status <> 'returned'
+            order by y.received_on desc, y.id limit 10);
+    end if;
+    if v_alike <> '{}' then
+        return jsonb_build_object('recorded', 0, 'alike', to_jsonb(v_alike));
+    end if;
+    return public.record_payments(jsonb_build_object(
+        'actor', p ->> 'actor', 'owed', p -> 'owed', 'payments', jsonb_build_array(x), 'confirmed', true)) || jsonb_build_object('alike', '[]'::jsonb);
+end $$;
+
+COMMENT ON FUNCTION public.record_desk_payment(p jsonb) IS 'Records a payment that a person enters, unless one is there that it may repeat and that is not confirmed: with the same reference by the same method of whichever customer, or of this customer the same amount within two days: {actor, payment, confirmed?, owed?} -> {recorded, alike: [payment id]}.';
+
+REVOKE ALL ON FUNCTION public.record_desk_payment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_desk_payment(p jsonb) TO service_role;
+
+CREATE FUNCTION private.one_reference(p_method text, p_other text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select case when p_method = p_other then p_method <> 'cash'
+                else p_method not in ('cash', 'cheque') and p_other not in ('cash', 'cheque') end
+$$;
+
+COMMENT ON FUNCTION private.one_reference(p_method text, p_other text) IS 'Whether the same reference by these two methods may be one payment. A cheque''s number is its bank''s alone, a receipt''s the desk''s.';
+
+REVOKE ALL ON FUNCTION private.one_reference(p_method text, p_other text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.one_reference(p_method text, p_other text) TO service_role;
+
+CREATE FUNCTION public.record_payments(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_apply text;
+    v_new uuid[];
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    if not coalesce((p ->> 'confirmed')::boolean, false) then
+        perform pg_advisory_xact_lock(hashtextextended('payment references', 0));
+    end if;
+    perform private.lock_customers(array(
+        select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
+        from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
+    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
+    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
+    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
+    v_new := private.store_payments(p -> 'payments');
+    foreach v_apply in array array['oldest', 'bill', 'none'] loop
+        perform private.post_payments(f.ids, v_apply)
+        from (select array_agg(i.id order by i.place) as ids
+              from unnest(v_new) with ordinality as i(id, place)
+              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
+                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
+        where f.ids is not null;
+    end loop;
+    if p #> '{owed,payment_received}' is not null then
+        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
+    end if;
+    if not coalesce((p ->> 'confirmed')::boolean, false) then
+        perform private.flag_repeated(v_new);
+    end if;
+    return jsonb_build_object('recorded', cardinality(v_new));
+end $$;
+
+COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, confirmed?, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account. Unless it is confirmed, one whose reference is booked already is flagged.';
+
+REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
+
+CREATE FUNCTION public.assign_payment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    y public.payments;
+    b public.bills;
+    v_customer uuid;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into b from public.bills where id = (p ->> 'bill_id')::uuid;
+    v_customer := coalesce((p ->> 'customer_id')::uuid, b.customer_id);
+    if v_customer is null or not exists (select 1 from public.customers where id = v_customer) then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    perform private.lock_customers(array[v_customer]);
+    select * into y from public.payments where id = (p ->> 'payment_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such payment.');
+    elsif y.customer_id = v_customer then
+        return '{}'::jsonb;
+    elsif y.customer_id is not null then
+        perform private.refuse('EB005', 'This payment is in an account already: reverse it there and enter it here.');
+    elsif exists (select 1 from public.payment_returns where payment_id = y.id and status in ('pending', 'done')) then
+        perform private.refuse('EB005', 'This payment went back already.');
+    end if;
+    update public.payments set customer_id = v_customer, bill_id = b.id where id = y.id returning * into y;
+    perform private.post_payments(array[y.id], 'oldest');
+    perform private.owe_thanks(y.id, p #> '{owed,payment_received}');
+    perform private.resolve_flag(y.id, 'unknown_bill', format('Assigned to account %s.',
+        (select account_no from public.customers where id = v_customer)));
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.assign_payment(p jsonb) IS 'Says whose a payment of nobody known is: {actor, payment_id, customer_id or bill_id, owed?}.';
+
+REVOKE ALL ON FUNCTION public.assign_payment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.assign_payment(p jsonb) TO service_role;
 
 CREATE FUNCTION public.record_return(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -794,6 +741,22 @@ COMMENT ON FUNCTION public.use_deposit(p jsonb) IS 'Lets a deposit that is held 
 REVOKE ALL ON FUNCTION public.use_deposit(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_deposit(p jsonb) TO service_role;
 
+CREATE FUNCTION private.take_payment(p_row jsonb) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_new uuid[] := private.store_payments(jsonb_build_array(p_row));
+begin
+    perform private.post_payments(v_new, coalesce(p_row ->> 'apply', 'oldest')) where v_new <> '{}';
+    return v_new <> '{}';
+end $$;
+
+COMMENT ON FUNCTION private.take_payment(p_row jsonb) IS 'Stores a payment and counts it, unless it is there already (by id or by the provider''s id); whether it was new.';
+
+REVOKE ALL ON FUNCTION private.take_payment(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_payment(p_row jsonb) TO service_role;
+
 CREATE FUNCTION public.end_return(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -829,91 +792,184 @@ COMMENT ON FUNCTION public.end_return(p jsonb) IS 'What became of a refund asked
 REVOKE ALL ON FUNCTION public.end_return(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_return(p jsonb) TO service_role;
 
-CREATE FUNCTION public.record_payments(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.payment_returns set status = 'undone', error = p_note where id = r.id;
+    perform private.release_spared('return ' || r.id, p_note);
+    if r.customer_id is not null then
+        perform private.undo_entry(e.id, 'return_undone', p_on, p_note)
+        from public.ledger_entries e where e.return_id = r.id and e.kind = r.kind;
+        perform private.settle(array[r.customer_id]);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) IS 'Money that had gone back came again: a refund that failed later, a dispute that was won.';
+
+REVOKE ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) TO service_role;
+
+CREATE FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.payment_returns r where r.customer_id = p_customer_id and r.status = 'pending')
+       and private.owes_nothing(p_customer_id, p_currency)
+$$;
+
+COMMENT ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) IS 'Whether an account owes nothing while credit of it is about to go back: only when it has gone, something is owed.';
+
+REVOKE ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) TO service_role;
+
+CREATE FUNCTION private.store_payments(p_rows jsonb) RETURNS uuid[]
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-    v_apply text;
     v_new uuid[];
 begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    if not coalesce((p ->> 'confirmed')::boolean, false) then
-        perform pg_advisory_xact_lock(hashtextextended('payment references', 0));
-    end if;
-    perform private.lock_customers(array(
-        select coalesce((x ->> 'customer_id')::uuid, b.customer_id)
-        from jsonb_array_elements(p -> 'payments') x left join public.bills b on b.id = (x ->> 'bill_id')::uuid));
-    -- A repeat of the call counts nothing twice, whatever became of the bill meanwhile.
-    perform private.check_payment(x) from jsonb_array_elements(p -> 'payments') x
-    where not exists (select 1 from public.payments where id = (x ->> 'id')::uuid);
-    v_new := private.store_payments(p -> 'payments');
-    foreach v_apply in array array['oldest', 'bill', 'none'] loop
-        perform private.post_payments(f.ids, v_apply)
-        from (select array_agg(i.id order by i.place) as ids
-              from unnest(v_new) with ordinality as i(id, place)
-              where v_apply = coalesce((select x ->> 'apply' from jsonb_array_elements(p -> 'payments') x
-                                        where (x ->> 'id')::uuid = i.id limit 1), 'oldest')) f
-        where f.ids is not null;
-    end loop;
-    if p #> '{owed,payment_received}' is not null then
-        perform private.owe_thanks(i.id, p #> '{owed,payment_received}') from unnest(v_new) as i(id);
-    end if;
-    if not coalesce((p ->> 'confirmed')::boolean, false) then
-        perform private.flag_repeated(v_new);
-    end if;
-    return jsonb_build_object('recorded', cardinality(v_new));
+    with stored as (
+        insert into public.payments (id, bill_id, customer_id, amount_minor, currency, method, reference, received_at,
+                                     received_on, book, provider_id, recorded_by)
+        select x.id, x.bill_id, coalesce(x.customer_id, b.customer_id), x.amount_minor, x.currency, x.method,
+               coalesce(x.reference, ''), x.received_at, x.received_on, coalesce(x.book, 'account'), x.provider_id,
+               current_setting('billing.actor')
+        from jsonb_to_recordset(p_rows) as x(
+            id uuid, bill_id uuid, customer_id uuid, amount_minor bigint, currency text, method text, reference text,
+            received_at timestamptz, received_on date, book text, provider_id text)
+        left join public.bills b on b.id = x.bill_id
+        on conflict do nothing
+        returning id
+    )
+    select coalesce(array_agg(s.id order by r.place), '{}') into v_new
+    from stored s
+    join (select (x ->> 'id')::uuid as id, min(place) as place
+          from jsonb_array_elements(p_rows) with ordinality as e(x, place) group by 1) r using (id);
+    return v_new;
 end $$;
 
-COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets them pay, all or none: {actor, owed?: {payment_received, balance_changed}, confirmed?, payments: [{id, bill_id? or customer_id?, amount_minor, currency, method, reference, received_at, received_on, book?, apply?: oldest|bill|none}]}. What is more than the bill named pays the oldest that is open, and what is left stays on the account. Unless it is confirmed, one whose reference is booked already is flagged.';
+COMMENT ON FUNCTION private.store_payments(p_rows jsonb) IS 'Stores those payments that are not there already (by id or by the provider''s id): the new ones'' ids, in order.';
 
-REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.store_payments(p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.store_payments(p_rows jsonb) TO service_role;
 
-CREATE FUNCTION public.record_desk_payment(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    update public.payment_flags
+    set resolved_at = now(), resolved_by = current_setting('billing.actor'), resolution = p_resolution
+    where payment_id = p_payment_id and resolved_at is null and (p_reason is null or reason = p_reason)
+$$;
+
+REVOKE ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) TO service_role;
+
+CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
+        else -o.open_minor + coalesce((
+            select sum(a.amount_minor) from public.allocations a
+            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
+            where a.credit_entry_id = e.id), 0)::bigint end
+    from public.payments y
+    join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
+    join public.open_items o on o.entry_id = e.id
+    where y.id = p_payment_id
+$$;
+
+COMMENT ON FUNCTION private.left_of_payment(p_payment_id uuid) IS 'What of a payment is open or pays bills and fees: not what was paid out or, of a deposit, used. Null of a payment in no account.';
+
+REVOKE ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) TO service_role;
+
+CREATE FUNCTION private.post_payments(p_ids uuid[], p_apply text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    v_ids uuid[] := array(
+        select y.id from unnest(p_ids) with ordinality as i(id, place)
+        join public.payments y on y.id = i.id
+        where y.customer_id is not null order by i.place);
+begin
+    perform private.post_entries((
+        select jsonb_agg(jsonb_build_object(
+            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
+            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
+            order by i.place)
+        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
+    if p_apply = 'none' then
+        return;
+    end if;
+    perform private.allocate((
+        with credits as (
+            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
+                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
+            from unnest(v_ids) with ordinality as i(id, place)
+            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
+            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
+        )
+        select jsonb_agg(jsonb_build_object(
+                   'credit', c.id, 'debit', o.entry_id,
+                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
+        from credits c
+        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
+        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
+    if p_apply = 'oldest' then
+        perform private.settle(array(
+            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
+
+REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
+
+CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
-    x constant jsonb := p -> 'payment';
-    v_key constant text := private.reference_key(coalesce(x ->> 'reference', ''));
-    v_on constant date := (x ->> 'received_on')::date;
-    v_alike uuid[] := '{}';
+    v_paid public.open_items;
+    v_id uuid := gen_random_uuid();
 begin
-    perform private.set_actor(p);
-    -- Shared with other desks, not with whoever records many at once.
-    perform pg_advisory_xact_lock_shared(hashtextextended('payment references', 0));
-    -- Two desks that book the same at one moment must not both find that the other has not.
-    perform pg_advisory_xact_lock(hashtextextended('payment ' || (x ->> 'method') || ' '
-        || case when v_key <> '' then v_key else x ->> 'customer_id' end, 0));
-    if not coalesce((p ->> 'confirmed')::boolean, false) then
-        v_alike := array(
-            select y.id from public.payments y join public.payment_list l on l.id = y.id
-            where y.id in (
-                    select s.id from public.payments s
-                    where v_key <> '' and s.reference <> '' and private.reference_key(s.reference) = v_key
-                      and s.method = x ->> 'method' and s.method <> 'cash'
-                    union
-                    select s.id from public.payments s
-                    where s.customer_id = (x ->> 'customer_id')::uuid and s.amount_minor = (x ->> 'amount_minor')::bigint
-                      and s.method = x ->> 'method' and private.reference_key(s.reference) = v_key
-                      and s.received_on between v_on - 2 and v_on + 2)
-              -- A second click may find what the first has just stored; what went back whole is entered again rightly.
-              and y.id <> (x ->> 'id')::uuid and l.status <> 'returned'
-            order by y.received_on desc, y.id limit 10);
+    if r.customer_id is null then
+        return;
     end if;
-    if v_alike <> '{}' then
-        return jsonb_build_object('recorded', 0, 'alike', to_jsonb(v_alike));
+    select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
+    where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
+    if found and -v_paid.open_minor < r.amount_minor then
+        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee']);
+        select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
     end if;
-    return public.record_payments(jsonb_build_object(
-        'actor', p ->> 'actor', 'owed', p -> 'owed', 'payments', jsonb_build_array(x), 'confirmed', true)) || jsonb_build_object('alike', '[]'::jsonb);
+    perform private.post_entries(jsonb_build_array(jsonb_build_object(
+        'id', v_id, 'customer_id', r.customer_id, 'book', r.book, 'currency', r.currency, 'kind', r.kind,
+        'amount_minor', r.amount_minor, 'payment_id', r.payment_id, 'return_id', r.id, 'on_date', r.on_date,
+        'note', r.reason)));
+    if v_paid.entry_id is null then
+        perform private.pay_from_credit(v_id);
+    elsif v_paid.open_minor < 0 then
+        perform private.allocate(jsonb_build_array(jsonb_build_object(
+            'credit', v_paid.entry_id, 'debit', v_id, 'amount', least(-v_paid.open_minor, r.amount_minor))));
+    end if;
+    perform private.settle(array[r.customer_id]);
+    if r.kind in ('refund', 'dispute') and v_paid.entry_id is not null then
+        perform private.spare_reopened(r, v_paid.entry_id);
+    end if;
 end $$;
 
-COMMENT ON FUNCTION public.record_desk_payment(p jsonb) IS 'Records a payment that a person enters, unless one is there that it may repeat and that is not confirmed: with the same reference by the same method of whichever customer, or of this customer the same amount within two days: {actor, payment, confirmed?, owed?} -> {recorded, alike: [payment id]}.';
+COMMENT ON FUNCTION private.post_return(r public.payment_returns) IS 'Counts money that went back: from what is open of its payment first, then from the bills it paid, the last first. What the payment no longer has, the customer owes.';
 
-REVOKE ALL ON FUNCTION public.record_desk_payment(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.record_desk_payment(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.post_return(r public.payment_returns) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_return(r public.payment_returns) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

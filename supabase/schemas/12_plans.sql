@@ -202,6 +202,85 @@ $$;
 REVOKE ALL ON FUNCTION private.plan_total(p_plan_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.plan_total(p_plan_id uuid) TO service_role;
 
+CREATE FUNCTION public.end_plan(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.instalment_plans set status = 'cancelled', reason = p ->> 'reason', ended_at = now()
+    where id = (p ->> 'id')::uuid and status = 'active';
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.end_plan(p jsonb) IS 'Cancels a plan that is active: {actor, id, reason}.';
+
+REVOKE ALL ON FUNCTION public.end_plan(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_plan(p jsonb) TO service_role;
+
+CREATE FUNCTION public.break_plans(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_broken integer;
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    update public.instalment_plans i
+    set status = 'broken', ended_at = now(), reason = 'An instalment was not paid by its date.'
+    where i.status = 'active'
+      and private.plan_paid(i.id) < (select coalesce(sum(n.amount_minor), 0) from public.instalments n
+                                     where n.plan_id = i.id and n.due_on < (p ->> 'today')::date);
+    get diagnostics v_broken = row_count;
+    return jsonb_build_object('broken', v_broken);
+end $$;
+
+COMMENT ON FUNCTION public.break_plans(p jsonb) IS 'Ends plans of which an instalment is past due: {actor, run, today} -> {broken}.';
+
+REVOKE ALL ON FUNCTION public.break_plans(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.break_plans(p jsonb) TO service_role;
+
+CREATE FUNCTION public.agree_plan(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_customer uuid := (p ->> 'customer_id')::uuid;
+    v_bills uuid[] := array(select b::uuid from jsonb_array_elements_text(p -> 'bills') b order by b);
+    v_open bigint;
+begin
+    perform private.set_actor(p);
+    perform private.lock_customers(array[v_customer]);
+    if exists (select 1 from public.instalment_plans where id = (p ->> 'id')::uuid) then
+        return '{}'::jsonb;
+    end if;
+    if (select count(*) from public.bills where id = any (v_bills) and customer_id = v_customer and status = 'issued'
+            and currency = p ->> 'currency' and amount_paid_minor < total_minor) <> cardinality(v_bills) or v_bills = '{}' then
+        perform private.refuse('EB005', 'A plan is about unpaid bills of one customer.');
+    elsif exists (select 1 from unnest(v_bills) b where private.in_plan(b)) then
+        perform private.refuse('EB005', 'One of these bills is in a plan already.');
+    end if;
+    select sum(total_minor - amount_paid_minor) into v_open from public.bills where id = any (v_bills);
+    if v_open <> (select sum((i ->> 'amount_minor')::bigint) from jsonb_array_elements(p -> 'instalments') i) then
+        perform private.refuse('EB005', 'The instalments must add up to what is open of the bills.');
+    end if;
+    insert into public.instalment_plans (id, customer_id, currency, reason, created_by, agreed_on)
+    values ((p ->> 'id')::uuid, v_customer, p ->> 'currency', coalesce(p ->> 'reason', ''), p ->> 'actor', (p ->> 'on')::date);
+    insert into public.plan_bills (plan_id, bill_id, amount_minor)
+    select (p ->> 'id')::uuid, id, total_minor - amount_paid_minor from public.bills where id = any (v_bills);
+    insert into public.instalments (plan_id, instalment_no, due_on, amount_minor)
+    select (p ->> 'id')::uuid, row_number() over (order by x.due_on, x.place), x.due_on, x.amount_minor
+    from rows from (jsonb_to_recordset(p -> 'instalments') as (due_on date, amount_minor bigint)) with ordinality
+        as x(due_on, amount_minor, place);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.agree_plan(p jsonb) IS 'Agrees an instalment plan: {actor, id, customer_id, currency, bills: [id], instalments: [{due_on, amount_minor}], on, reason?}. The instalments add up to what is open of the bills.';
+
+REVOKE ALL ON FUNCTION public.agree_plan(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.agree_plan(p jsonb) TO service_role;
+
 CREATE FUNCTION private.in_plan(p_bill_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -219,22 +298,6 @@ COMMENT ON FUNCTION private.in_plan(p_bill_id uuid) IS 'Whether a bill, or one t
 
 REVOKE ALL ON FUNCTION private.in_plan(p_bill_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.in_plan(p_bill_id uuid) TO service_role;
-
-CREATE FUNCTION public.end_plan(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.instalment_plans set status = 'cancelled', reason = p ->> 'reason', ended_at = now()
-    where id = (p ->> 'id')::uuid and status = 'active';
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.end_plan(p jsonb) IS 'Cancels a plan that is active: {actor, id, reason}.';
-
-REVOKE ALL ON FUNCTION public.end_plan(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.end_plan(p jsonb) TO service_role;
 
 CREATE FUNCTION private.end_plans_of_merged_bills() RETURNS trigger
     LANGUAGE plpgsql
@@ -318,69 +381,6 @@ CREATE VIEW public.plan_list WITH (security_invoker='true') AS
      CROSS JOIN LATERAL ( SELECT private.plan_paid(i.id) AS paid_minor) w);
 
 GRANT SELECT ON TABLE public.plan_list TO service_role;
-
-CREATE FUNCTION public.break_plans(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_broken integer;
-begin
-    perform private.set_actor(p);
-    perform private.check_run(p -> 'run');
-    update public.instalment_plans i
-    set status = 'broken', ended_at = now(), reason = 'An instalment was not paid by its date.'
-    where i.status = 'active'
-      and private.plan_paid(i.id) < (select coalesce(sum(n.amount_minor), 0) from public.instalments n
-                                     where n.plan_id = i.id and n.due_on < (p ->> 'today')::date);
-    get diagnostics v_broken = row_count;
-    return jsonb_build_object('broken', v_broken);
-end $$;
-
-COMMENT ON FUNCTION public.break_plans(p jsonb) IS 'Ends plans of which an instalment is past due: {actor, run, today} -> {broken}.';
-
-REVOKE ALL ON FUNCTION public.break_plans(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.break_plans(p jsonb) TO service_role;
-
-CREATE FUNCTION public.agree_plan(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_customer uuid := (p ->> 'customer_id')::uuid;
-    v_bills uuid[] := array(select b::uuid from jsonb_array_elements_text(p -> 'bills') b order by b);
-    v_open bigint;
-begin
-    perform private.set_actor(p);
-    perform private.lock_customers(array[v_customer]);
-    if exists (select 1 from public.instalment_plans where id = (p ->> 'id')::uuid) then
-        return '{}'::jsonb;
-    end if;
-    if (select count(*) from public.bills where id = any (v_bills) and customer_id = v_customer and status = 'issued'
-            and currency = p ->> 'currency' and amount_paid_minor < total_minor) <> cardinality(v_bills) or v_bills = '{}' then
-        perform private.refuse('EB005', 'A plan is about unpaid bills of one customer.');
-    elsif exists (select 1 from unnest(v_bills) b where private.in_plan(b)) then
-        perform private.refuse('EB005', 'One of these bills is in a plan already.');
-    end if;
-    select sum(total_minor - amount_paid_minor) into v_open from public.bills where id = any (v_bills);
-    if v_open <> (select sum((i ->> 'amount_minor')::bigint) from jsonb_array_elements(p -> 'instalments') i) then
-        perform private.refuse('EB005', 'The instalments must add up to what is open of the bills.');
-    end if;
-    insert into public.instalment_plans (id, customer_id, currency, reason, created_by, agreed_on)
-    values ((p ->> 'id')::uuid, v_customer, p ->> 'currency', coalesce(p ->> 'reason', ''), p ->> 'actor', (p ->> 'on')::date);
-    insert into public.plan_bills (plan_id, bill_id, amount_minor)
-    select (p ->> 'id')::uuid, id, total_minor - amount_paid_minor from public.bills where id = any (v_bills);
-    insert into public.instalments (plan_id, instalment_no, due_on, amount_minor)
-    select (p ->> 'id')::uuid, row_number() over (order by x.due_on, x.place), x.due_on, x.amount_minor
-    from rows from (jsonb_to_recordset(p -> 'instalments') as (due_on date, amount_minor bigint)) with ordinality
-        as x(due_on, amount_minor, place);
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.agree_plan(p jsonb) IS 'Agrees an instalment plan: {actor, id, customer_id, currency, bills: [id], instalments: [{due_on, amount_minor}], on, reason?}. The instalments add up to what is open of the bills.';
-
-REVOKE ALL ON FUNCTION public.agree_plan(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.agree_plan(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.instalment_plans REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -130,6 +130,57 @@ COMMENT ON VIEW public.returned_bill_list IS 'Bills opened again by money that w
 
 GRANT SELECT ON TABLE public.returned_bill_list TO service_role;
 
+CREATE FUNCTION private.overdue_as_of() RETURNS date
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select max(scheduled_on) from public.job_runs where job = 'overdue_marking' and status = 'done'
+$$;
+
+COMMENT ON FUNCTION private.overdue_as_of() IS 'The day that the marks of overdue bills are as of: the last one that the daily job has done.';
+
+REVOKE ALL ON FUNCTION private.overdue_as_of() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.overdue_as_of() TO service_role;
+
+CREATE FUNCTION private.release_unanswered() RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    update public.spared_bills
+    set released_at = now(), released_by = current_setting('billing.actor'), released_because = 'No answer came in time.'
+    where until <= now() and released_at is null
+$$;
+
+COMMENT ON FUNCTION private.release_unanswered() IS 'Bank debits that nobody answered are waited for no longer: the links of their bills open again.';
+
+REVOKE ALL ON FUNCTION private.release_unanswered() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.release_unanswered() TO service_role;
+
+CREATE FUNCTION private.take_mark_away() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.bills set overdue_since = null
+    where id in (select bill_id from new_rows) and overdue_since is not null;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.take_mark_away() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_mark_away() TO service_role;
+
+CREATE FUNCTION public.overdue_day(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('as_of', private.overdue_as_of())
+$$;
+
+COMMENT ON FUNCTION public.overdue_day(p jsonb) IS 'The day that every figure of overdue bills is as of: {} -> {as_of or null}.';
+
+REVOKE ALL ON FUNCTION public.overdue_day(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.overdue_day(p jsonb) TO service_role;
+
 CREATE FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -147,32 +198,6 @@ $$;
 REVOKE ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) TO service_role;
 
-CREATE FUNCTION private.release_unanswered() RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    update public.spared_bills
-    set released_at = now(), released_by = current_setting('billing.actor'), released_because = 'No answer came in time.'
-    where until <= now() and released_at is null
-$$;
-
-COMMENT ON FUNCTION private.release_unanswered() IS 'Bank debits that nobody answered are waited for no longer: the links of their bills open again.';
-
-REVOKE ALL ON FUNCTION private.release_unanswered() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.release_unanswered() TO service_role;
-
-CREATE FUNCTION private.release_spared(p_source text, p_because text) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    update public.spared_bills
-    set released_at = now(), released_by = current_setting('billing.actor'), released_because = p_because
-    where source = p_source and released_at is null
-$$;
-
-REVOKE ALL ON FUNCTION private.release_spared(p_source text, p_because text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.release_spared(p_source text, p_because text) TO service_role;
-
 CREATE FUNCTION private.owe_where_spared() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -185,30 +210,28 @@ end $$;
 REVOKE ALL ON FUNCTION private.owe_where_spared() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.owe_where_spared() TO service_role;
 
-CREATE FUNCTION private.overdue_as_of() RETURNS date
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select max(scheduled_on) from public.job_runs where job = 'overdue_marking' and status = 'done'
-$$;
-
-COMMENT ON FUNCTION private.overdue_as_of() IS 'The day that the marks of overdue bills are as of: the last one that the daily job has done.';
-
-REVOKE ALL ON FUNCTION private.overdue_as_of() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.overdue_as_of() TO service_role;
-
-CREATE FUNCTION private.take_mark_away() RETURNS trigger
+CREATE FUNCTION private.spare_in_its_place() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    update public.bills set overdue_since = null
-    where id in (select bill_id from new_rows) and overdue_since is not null;
+    with moved as (
+        update public.spared_bills s
+        set released_at = now(), released_by = current_setting('billing.actor'), released_because = 'It holds for the bill made anew.'
+        from new_rows r
+        where s.bill_id = r.void_bill_id and s.released_at is null and r.new_bill_id is not null
+        returning r.new_bill_id as bill_id, s.reason, s.source, s.detail, s.since, s.until
+    )
+    insert into public.spared_bills (bill_id, reason, source, detail, since, until)
+    select m.bill_id, m.reason, m.source, m.detail, m.since, m.until from moved m order by m.since
+    on conflict (bill_id, source) do nothing;
     return null;
 end $$;
 
-REVOKE ALL ON FUNCTION private.take_mark_away() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.take_mark_away() TO service_role;
+COMMENT ON FUNCTION private.spare_in_its_place() IS 'The bill made anew in the place of spared ones is spared for the same reasons, until the same ends them.';
+
+REVOKE ALL ON FUNCTION private.spare_in_its_place() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.spare_in_its_place() TO service_role;
 
 CREATE FUNCTION private.is_dunned(b public.bills) RETURNS boolean
     LANGUAGE sql STABLE
@@ -242,144 +265,17 @@ COMMENT ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time z
 REVOKE ALL ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) TO service_role;
 
-CREATE FUNCTION private.is_spared(p_bill_id uuid) RETURNS boolean
+CREATE FUNCTION private.dunned_of(p_bills uuid[]) RETURNS uuid[]
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select exists (select 1 from public.spared_bills s where s.bill_id = p_bill_id and s.released_at is null
-                   and (s.until is null or s.until > now()))
+    select array(select b.id from public.bills b where b.id = any (p_bills) and private.is_dunned(b) order by b.id)
 $$;
 
-REVOKE ALL ON FUNCTION private.is_spared(p_bill_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_spared(p_bill_id uuid) TO service_role;
+COMMENT ON FUNCTION private.dunned_of(p_bills uuid[]) IS 'Those of some bills for which a customer may be pressed.';
 
-CREATE FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(sum(o.open_minor), 0) <= 0 from public.open_items o
-    where o.customer_id = p_customer_id and o.book = 'account' and o.currency = p_currency
-$$;
-
-COMMENT ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) IS 'Whether credit that lies open on an account covers all that is open on it.';
-
-REVOKE ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) TO service_role;
-
-CREATE FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.spared_bills (bill_id, reason, source, detail)
-    select distinct b.id, 'money_returned', 'return ' || r.id,
-           case r.kind when 'dispute' then 'The customer''s bank took the money back.' else 'The payment was refunded.' end
-    from public.allocations a
-    join public.ledger_entries d on d.id = a.debit_entry_id and d.kind = 'bill'
-    join public.bills b on b.id = d.bill_id
-    where a.credit_entry_id = p_entry_id and a.amount_minor < 0 and a.created_at = now()
-      and b.status = 'issued' and b.amount_paid_minor < b.total_minor
-    on conflict (bill_id, source) do nothing
-$$;
-
-COMMENT ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) IS 'The bills that a return has opened again wait for somebody to say whether they are collected.';
-
-REVOKE ALL ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) TO service_role;
-
-CREATE FUNCTION public.overdue_day(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('as_of', private.overdue_as_of())
-$$;
-
-COMMENT ON FUNCTION public.overdue_day(p jsonb) IS 'The day that every figure of overdue bills is as of: {} -> {as_of or null}.';
-
-REVOKE ALL ON FUNCTION public.overdue_day(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.overdue_day(p jsonb) TO service_role;
-
-CREATE FUNCTION public.collect_again(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_bill public.bills;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    update public.spared_bills set released_at = now(), released_by = p ->> 'actor', released_because = p ->> 'reason'
-    where bill_id = v_bill.id and reason = 'money_returned' and released_at is null;
-    return private.bill_json(v_bill.id);
-end $$;
-
-COMMENT ON FUNCTION public.collect_again(p jsonb) IS 'An administrator says that a bill is collected although money of it went back: {actor, bill_id, reason, owed?: {balance_changed}} -> the bill. Repeating it changes nothing.';
-
-REVOKE ALL ON FUNCTION public.collect_again(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.collect_again(p jsonb) TO service_role;
-
-CREATE FUNCTION public.mark_overdue(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_found uuid[];
-    v_bills uuid[];
-begin
-    perform private.set_actor(p);
-    perform private.check_run(p -> 'run');
-    perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
-    perform private.release_unanswered();
-    v_found := array(
-        select b.id from public.bills b
-        where b.status = 'issued' and b.amount_paid_minor < b.total_minor
-          and b.due_date < (p ->> 'today')::date and b.overdue_since is null
-          and private.is_dunned(b)
-        order by b.id limit (p ->> 'limit')::integer);
-    v_bills := private.pay_from_credit_of(v_found);
-    update public.bills set overdue_since = due_date + 1 where id = any (v_bills) and overdue_since is null;
-    perform private.owe_notices(v_bills, 'overdue_notice', p -> 'owed');
-    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
-    return jsonb_build_object('count', cardinality(v_found));
-end $$;
-
-COMMENT ON FUNCTION public.mark_overdue(p jsonb) IS 'Marks the bills due before today that are dunned as overdue and owes each the notice: {actor, run, today, limit, owed, balance_changed?} -> {count: looked at; fewer than limit when none is left}.';
-
-REVOKE ALL ON FUNCTION public.mark_overdue(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.mark_overdue(p jsonb) TO service_role;
-
-CREATE FUNCTION public.queue_reminders(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_found uuid[];
-    v_bills uuid[];
-begin
-    perform private.set_actor(jsonb_build_object('actor', coalesce(p ->> 'actor', 'system:reminders')));
-    perform private.check_run(p -> 'run');
-    perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
-    perform private.release_unanswered();
-    v_found := array(
-        select b.id from public.bills b
-        where b.status = 'issued' and b.amount_paid_minor < b.total_minor
-          and b.due_date >= (p ->> 'today')::date and b.due_date <= (p ->> 'until')::date
-          and not exists (select 1 from public.outbox o where o.bill_id = b.id and o.kind = 'payment_reminder')
-          and private.is_dunned(b)
-        order by b.id limit (p ->> 'limit')::integer);
-    v_bills := private.pay_from_credit_of(v_found);
-    perform private.owe_notices(v_bills, 'payment_reminder', p -> 'owed');
-    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
-    return jsonb_build_object('count', cardinality(v_found));
-end $$;
-
-COMMENT ON FUNCTION public.queue_reminders(p jsonb) IS 'Owes a reminder for each bill due in [today, until] that is dunned and was not reminded of: {actor?, run, today, until, limit, owed, balance_changed?} -> {count: looked at; fewer than limit when none is left}.';
-
-REVOKE ALL ON FUNCTION public.queue_reminders(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.queue_reminders(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.dunned_of(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.dunned_of(p_bills uuid[]) TO service_role;
 
 CREATE FUNCTION public.why_unsaid(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -419,6 +315,149 @@ COMMENT ON FUNCTION public.why_unsaid(p jsonb) IS 'Why a message that was owed i
 
 REVOKE ALL ON FUNCTION public.why_unsaid(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.why_unsaid(p jsonb) TO service_role;
+
+CREATE FUNCTION public.collect_again(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bill public.bills;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    update public.spared_bills set released_at = now(), released_by = p ->> 'actor', released_because = p ->> 'reason'
+    where bill_id = v_bill.id and reason = 'money_returned' and released_at is null;
+    return private.bill_json(v_bill.id);
+end $$;
+
+COMMENT ON FUNCTION public.collect_again(p jsonb) IS 'An administrator says that a bill is collected although money of it went back: {actor, bill_id, reason, owed?: {balance_changed}} -> the bill. Repeating it changes nothing.';
+
+REVOKE ALL ON FUNCTION public.collect_again(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.collect_again(p jsonb) TO service_role;
+
+CREATE FUNCTION public.queue_reminders(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_found uuid[];
+    v_bills uuid[];
+    v_after constant date := coalesce((p #>> '{after,due_date}')::date, '-infinity');
+    v_after_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
+begin
+    perform private.set_actor(jsonb_build_object('actor', coalesce(p ->> 'actor', 'system:reminders')));
+    perform private.check_run(p -> 'run');
+    perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
+    perform private.release_unanswered();
+    v_found := array(
+        select b.id from public.bills b
+        where b.status = 'issued' and b.amount_paid_minor < b.total_minor
+          and b.due_date >= (p ->> 'today')::date and b.due_date <= (p ->> 'until')::date
+          and not exists (select 1 from public.outbox o where o.bill_id = b.id and o.kind = 'payment_reminder')
+          and (b.due_date, b.id) > (v_after, v_after_id)
+        order by b.due_date, b.id limit (p ->> 'limit')::integer);
+    v_bills := private.pay_from_credit_of(private.dunned_of(v_found));
+    perform private.owe_notices(v_bills, 'payment_reminder', p -> 'owed');
+    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
+    return jsonb_build_object('count', cardinality(v_bills), 'after', private.where_it_ends(v_found, (p ->> 'limit')::integer));
+end $$;
+
+COMMENT ON FUNCTION public.queue_reminders(p jsonb) IS 'Owes a reminder for each bill due in [today, until] that is dunned and was not reminded of: {actor?, run, today, until, limit, after?, owed, balance_changed?} -> {count, after: where the next batch begins, null when none is left}.';
+
+REVOKE ALL ON FUNCTION public.queue_reminders(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.queue_reminders(p jsonb) TO service_role;
+
+CREATE FUNCTION public.mark_overdue(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_found uuid[];
+    v_bills uuid[];
+    v_after constant date := coalesce((p #>> '{after,due_date}')::date, '-infinity');
+    v_after_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
+    perform private.release_unanswered();
+    v_found := array(
+        select b.id from public.bills b
+        where b.status = 'issued' and b.amount_paid_minor < b.total_minor
+          and b.due_date < (p ->> 'today')::date and b.overdue_since is null
+          and (b.due_date, b.id) > (v_after, v_after_id)
+        order by b.due_date, b.id limit (p ->> 'limit')::integer);
+    v_bills := private.pay_from_credit_of(private.dunned_of(v_found));
+    update public.bills set overdue_since = due_date + 1 where id = any (v_bills) and overdue_since is null;
+    perform private.owe_notices(v_bills, 'overdue_notice', p -> 'owed');
+    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
+    return jsonb_build_object('count', cardinality(v_bills), 'after', private.where_it_ends(v_found, (p ->> 'limit')::integer));
+end $$;
+
+COMMENT ON FUNCTION public.mark_overdue(p jsonb) IS 'Marks the bills due before today that are dunned as overdue and owes each the notice: {actor, run, today, limit, after?, owed, balance_changed?} -> {count, after: where the next batch begins, null when none is left}.';
+
+REVOKE ALL ON FUNCTION public.mark_overdue(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.mark_overdue(p jsonb) TO service_role;
+
+CREATE FUNCTION private.is_spared(p_bill_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.spared_bills s where s.bill_id = p_bill_id and s.released_at is null
+                   and (s.until is null or s.until > now()))
+$$;
+
+REVOKE ALL ON FUNCTION private.is_spared(p_bill_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_spared(p_bill_id uuid) TO service_role;
+
+CREATE FUNCTION private.release_spared(p_source text, p_because text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    update public.spared_bills
+    set released_at = now(), released_by = current_setting('billing.actor'), released_because = p_because
+    where source = p_source and released_at is null
+$$;
+
+REVOKE ALL ON FUNCTION private.release_spared(p_source text, p_because text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.release_spared(p_source text, p_because text) TO service_role;
+
+CREATE FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(sum(o.open_minor), 0) <= 0 from public.open_items o
+    where o.customer_id = p_customer_id and o.book = 'account' and o.currency = p_currency
+$$;
+
+COMMENT ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) IS 'Whether credit that lies open on an account covers all that is open on it.';
+
+REVOKE ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) TO service_role;
+
+CREATE FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.spared_bills (bill_id, reason, source, detail)
+    select distinct b.id, 'money_returned', 'return ' || r.id,
+           case r.kind when 'dispute' then 'The customer''s bank took the money back.' else 'The payment was refunded.' end
+    from public.allocations a
+    join public.ledger_entries d on d.id = a.debit_entry_id and d.kind = 'bill'
+    join public.bills b on b.id = d.bill_id
+    where a.credit_entry_id = p_entry_id and a.amount_minor < 0 and a.created_at = now()
+      and b.status = 'issued' and b.amount_paid_minor < b.total_minor
+    on conflict (bill_id, source) do nothing
+$$;
+
+COMMENT ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) IS 'The bills that a return has opened again wait for somebody to say whether they are collected.';
+
+REVOKE ALL ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) TO service_role;
 
 CREATE TRIGGER not_overdue AFTER INSERT ON public.plan_bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.take_mark_away();
 

@@ -207,26 +207,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.guard_stripe_event() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_stripe_event() TO service_role;
 
-CREATE FUNCTION public.record_reconciliation(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    insert into public.reconciliations (id, kind, actor, since, until, applied, differences, equal, detail, error)
-    select x.id, x.kind, p ->> 'actor', x.since, x.until, x.applied, x.differences, x.equal, x.detail, x.error
-    from jsonb_to_record(p) as x(
-        id uuid, kind text, since timestamptz, until timestamptz, applied integer, differences jsonb, equal jsonb,
-        detail text, error text)
-    on conflict (id) do nothing;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.record_reconciliation(p jsonb) IS 'Keeps what a look at Stripe found: {actor, id, kind, since, until, applied, differences, equal, detail, error}.';
-
-REVOKE ALL ON FUNCTION public.record_reconciliation(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.record_reconciliation(p jsonb) TO service_role;
-
 CREATE FUNCTION private.failed_at_stripe(p_intent text, p_since timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -278,6 +258,116 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) TO service_role;
+
+CREATE FUNCTION private.spare_while_debited(e public.stripe_events) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.spared_bills (bill_id, reason, source, detail, until)
+    select (private.bill_now(b.id)).id, 'bank_debit', 'session ' || e.object_id, 'The customer''s bank is paying it.', now() + interval '21 days'
+    from public.bills b
+    where b.id = coalesce((select x.id from public.bills x where x.id = (e.effect ->> 'bill_id')::uuid),
+                          (select l.bill_id from public.payment_links l where l.id = e.effect ->> 'link_id'))
+      -- The bank's answer may have come before.
+      and not exists (select 1 from public.stripe_events x where x.object_id = e.object_id and x.id <> e.id
+                      and x.outcome = 'applied' and x.effect ->> 'kind' in ('payment', 'payment_failed', 'expired'))
+    on conflict (bill_id, source) do nothing
+$$;
+
+COMMENT ON FUNCTION private.spare_while_debited(e public.stripe_events) IS 'A bank debit is under way, which takes days: nobody is pressed for the bill meanwhile, three weeks at most.';
+
+REVOKE ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) TO service_role;
+
+CREATE FUNCTION public.record_reconciliation(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    insert into public.reconciliations (id, kind, actor, since, until, applied, differences, equal, detail, error)
+    select x.id, x.kind, p ->> 'actor', x.since, x.until, x.applied, x.differences, x.equal, x.detail, x.error
+    from jsonb_to_record(p) as x(
+        id uuid, kind text, since timestamptz, until timestamptz, applied integer, differences jsonb, equal jsonb,
+        detail text, error text)
+    on conflict (id) do nothing;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.record_reconciliation(p jsonb) IS 'Keeps what a look at Stripe found: {actor, id, kind, since, until, applied, differences, equal, detail, error}.';
+
+REVOKE ALL ON FUNCTION public.record_reconciliation(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.record_reconciliation(p jsonb) TO service_role;
+
+CREATE FUNCTION public.save_payment_link(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bill public.bills;
+    v_active boolean;
+begin
+    perform private.set_actor(p);
+    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    select active into v_active from public.payment_links where id = p ->> 'id';
+    if not found then
+        -- A payment or a void may have come since the link was asked for: then it is of no use.
+        v_active := v_bill.status = 'issued'
+            and v_bill.total_minor - v_bill.amount_paid_minor = (p ->> 'amount_minor')::bigint;
+        if v_active then
+            update public.payment_links set active = false where bill_id = v_bill.id and active;
+            update public.bills set payment_url = p ->> 'url' where id = v_bill.id;
+        end if;
+        insert into public.payment_links (id, bill_id, url, amount_minor, currency, active)
+        values (p ->> 'id', v_bill.id, p ->> 'url', (p ->> 'amount_minor')::bigint, p ->> 'currency', v_active);
+    end if;
+    return jsonb_build_object('active', v_active);
+end $$;
+
+COMMENT ON FUNCTION public.save_payment_link(p jsonb) IS 'Keeps a new link and, when it is for the balance of now, puts it on the bill in place of the one before: {actor, id, bill_id, url, amount_minor, currency} -> {active}.';
+
+REVOKE ALL ON FUNCTION public.save_payment_link(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.save_payment_link(p jsonb) TO service_role;
+
+CREATE FUNCTION public.apply_stripe_event(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    e public.stripe_events;
+    v_intent constant text := p #>> '{event,payment_intent}';
+    v_replay boolean;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    -- One after another: two that come at the same moment must not both find that the other has not come.
+    perform pg_advisory_xact_lock(hashtextextended('stripe ' || coalesce(v_intent, p #>> '{event,id}'), 0));
+    insert into public.stripe_events (id, type, created_at, arrived_by, livemode, object_id, payment_intent, effect, outcome, detail)
+    select x.id, x.type, x.created_at, p ->> 'arrived_by', x.livemode, coalesce(x.object_id, ''), x.payment_intent,
+           nullif(p -> 'effect', 'null'), coalesce(p ->> 'outcome', 'waiting'), coalesce(p ->> 'detail', '')
+    from jsonb_to_record(p -> 'event') as x(
+        id text, type text, created_at timestamptz, livemode boolean, object_id text, payment_intent text)
+    on conflict (id) do nothing
+    returning * into e;
+    v_replay := not found;
+    if v_replay then
+        select * into e from public.stripe_events where id = p #>> '{event,id}';
+    elsif e.outcome = 'waiting' then
+        e := private.take_stripe_event(e, p -> 'owed');
+        if e.outcome = 'applied' and v_intent is not null then
+            perform private.take_waiting_stripe_events(v_intent, p -> 'owed');
+        end if;
+    end if;
+    return jsonb_build_object('replay', v_replay, 'outcome', e.outcome, 'detail', e.detail, 'payment_id', e.payment_id);
+end $$;
+
+COMMENT ON FUNCTION public.apply_stripe_event(p jsonb) IS 'Stores an event of Stripe, once, with all that it changes: {actor, event: {id, type, created_at, livemode, object_id, payment_intent}, arrived_by: webhook|reconciliation, effect or outcome: ignored|kept, detail?, owed?: {payment_received, balance_changed}} -> {replay, outcome, detail, payment_id}. Effects by kind: payment {payment_id, bill_id?, link_id?, expected_minor?, expected_currency?, amount_minor, currency, received_at, received_on}; refunded {refunded_total_minor, currency, on_date}; refund_failed {refund_id, amount_minor, currency, on_date}; dispute_opened|withdrawn|reinstated|closed {dispute_id, amount_minor, currency, on_date, result? of closed: won|lost|closed}; payment_awaited, payment_failed, expired {}.';
+
+REVOKE ALL ON FUNCTION public.apply_stripe_event(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.apply_stripe_event(p jsonb) TO service_role;
 
 CREATE FUNCTION private.match_refunded(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
@@ -395,6 +485,30 @@ COMMENT ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jso
 REVOKE ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) TO service_role;
 
+CREATE FUNCTION private.fail_refund(y public.payments, e public.stripe_events) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_detail text := private.undo_failed_refund(y, e);
+    v_later public.stripe_events;
+begin
+    if v_detail is not null then
+        -- A later total may have seemed reached by what has just been undone.
+        select * into v_later from public.stripe_events
+        where payment_intent = e.payment_intent and effect ->> 'kind' = 'refunded' and outcome = 'applied'
+          and created_at > e.created_at
+        order by created_at desc, id limit 1;
+        if found then
+            perform private.match_refunded(y, v_later);
+        end if;
+    end if;
+    return v_detail;
+end $$;
+
+REVOKE ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) TO service_role;
+
 CREATE FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -476,26 +590,6 @@ COMMENT ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bill
 REVOKE ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) TO service_role;
 
-CREATE FUNCTION private.spare_while_debited(e public.stripe_events) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.spared_bills (bill_id, reason, source, detail, until)
-    select b.id, 'bank_debit', 'session ' || e.object_id, 'The customer''s bank is paying it.', now() + interval '21 days'
-    from public.bills b
-    where b.id = coalesce((select x.id from public.bills x where x.id = (e.effect ->> 'bill_id')::uuid),
-                          (select l.bill_id from public.payment_links l where l.id = e.effect ->> 'link_id'))
-      -- The bank's answer may have come before.
-      and not exists (select 1 from public.stripe_events x where x.object_id = e.object_id and x.id <> e.id
-                      and x.outcome = 'applied' and x.effect ->> 'kind' in ('payment', 'payment_failed', 'expired'))
-    on conflict (bill_id, source) do nothing
-$$;
-
-COMMENT ON FUNCTION private.spare_while_debited(e public.stripe_events) IS 'A bank debit is under way, which takes days: nobody is pressed for the bill meanwhile, three weeks at most.';
-
-REVOKE ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) TO service_role;
-
 CREATE FUNCTION private.undo_failed_refund(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -548,30 +642,6 @@ COMMENT ON FUNCTION private.undo_failed_refund(y public.payments, e public.strip
 
 REVOKE ALL ON FUNCTION private.undo_failed_refund(y public.payments, e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_failed_refund(y public.payments, e public.stripe_events) TO service_role;
-
-CREATE FUNCTION private.fail_refund(y public.payments, e public.stripe_events) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_detail text := private.undo_failed_refund(y, e);
-    v_later public.stripe_events;
-begin
-    if v_detail is not null then
-        -- A later total may have seemed reached by what has just been undone.
-        select * into v_later from public.stripe_events
-        where payment_intent = e.payment_intent and effect ->> 'kind' = 'refunded' and outcome = 'applied'
-          and created_at > e.created_at
-        order by created_at desc, id limit 1;
-        if found then
-            perform private.match_refunded(y, v_later);
-        end if;
-    end if;
-    return v_detail;
-end $$;
-
-REVOKE ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) TO service_role;
 
 CREATE FUNCTION private.close_dispute(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
@@ -644,76 +714,6 @@ COMMENT ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) IS 'Wh
 
 REVOKE ALL ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_stripe_aftermath(e public.stripe_events) TO service_role;
-
-CREATE FUNCTION public.save_payment_link(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_bill public.bills;
-    v_active boolean;
-begin
-    perform private.set_actor(p);
-    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    select active into v_active from public.payment_links where id = p ->> 'id';
-    if not found then
-        -- A payment or a void may have come since the link was asked for: then it is of no use.
-        v_active := v_bill.status = 'issued'
-            and v_bill.total_minor - v_bill.amount_paid_minor = (p ->> 'amount_minor')::bigint;
-        if v_active then
-            update public.payment_links set active = false where bill_id = v_bill.id and active;
-            update public.bills set payment_url = p ->> 'url' where id = v_bill.id;
-        end if;
-        insert into public.payment_links (id, bill_id, url, amount_minor, currency, active)
-        values (p ->> 'id', v_bill.id, p ->> 'url', (p ->> 'amount_minor')::bigint, p ->> 'currency', v_active);
-    end if;
-    return jsonb_build_object('active', v_active);
-end $$;
-
-COMMENT ON FUNCTION public.save_payment_link(p jsonb) IS 'Keeps a new link and, when it is for the balance of now, puts it on the bill in place of the one before: {actor, id, bill_id, url, amount_minor, currency} -> {active}.';
-
-REVOKE ALL ON FUNCTION public.save_payment_link(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.save_payment_link(p jsonb) TO service_role;
-
-CREATE FUNCTION public.apply_stripe_event(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    e public.stripe_events;
-    v_intent constant text := p #>> '{event,payment_intent}';
-    v_replay boolean;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    -- One after another: two that come at the same moment must not both find that the other has not come.
-    perform pg_advisory_xact_lock(hashtextextended('stripe ' || coalesce(v_intent, p #>> '{event,id}'), 0));
-    insert into public.stripe_events (id, type, created_at, arrived_by, livemode, object_id, payment_intent, effect, outcome, detail)
-    select x.id, x.type, x.created_at, p ->> 'arrived_by', x.livemode, coalesce(x.object_id, ''), x.payment_intent,
-           nullif(p -> 'effect', 'null'), coalesce(p ->> 'outcome', 'waiting'), coalesce(p ->> 'detail', '')
-    from jsonb_to_record(p -> 'event') as x(
-        id text, type text, created_at timestamptz, livemode boolean, object_id text, payment_intent text)
-    on conflict (id) do nothing
-    returning * into e;
-    v_replay := not found;
-    if v_replay then
-        select * into e from public.stripe_events where id = p #>> '{event,id}';
-    elsif e.outcome = 'waiting' then
-        e := private.take_stripe_event(e, p -> 'owed');
-        if e.outcome = 'applied' and v_intent is not null then
-            perform private.take_waiting_stripe_events(v_intent, p -> 'owed');
-        end if;
-    end if;
-    return jsonb_build_object('replay', v_replay, 'outcome', e.outcome, 'detail', e.detail, 'payment_id', e.payment_id);
-end $$;
-
-COMMENT ON FUNCTION public.apply_stripe_event(p jsonb) IS 'Stores an event of Stripe, once, with all that it changes: {actor, event: {id, type, created_at, livemode, object_id, payment_intent}, arrived_by: webhook|reconciliation, effect or outcome: ignored|kept, detail?, owed?: {payment_received, balance_changed}} -> {replay, outcome, detail, payment_id}. Effects by kind: payment {payment_id, bill_id?, link_id?, expected_minor?, expected_currency?, amount_minor, currency, received_at, received_on}; refunded {refunded_total_minor, currency, on_date}; refund_failed {refund_id, amount_minor, currency, on_date}; dispute_opened|withdrawn|reinstated|closed {dispute_id, amount_minor, currency, on_date, result? of closed: won|lost|closed}; payment_awaited, payment_failed, expired {}.';
-
-REVOKE ALL ON FUNCTION public.apply_stripe_event(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.apply_stripe_event(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payment_links REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

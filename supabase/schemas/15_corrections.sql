@@ -230,127 +230,6 @@ $$;
 REVOKE ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) TO service_role;
 
-CREATE FUNCTION private.bills_priced_by(p_versions uuid[]) RETURNS SETOF public.bills
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select b.* from public.bills b where b.tariff_version_id = any (p_versions) and b.status <> 'void'
-    union all
-    select b.* from public.bills b
-    where b.status <> 'void' and b.tariff_version_id <> all (p_versions) and private.is_priced_by(b, p_versions)
-      and b.id in (
-          -- Of those that another version opens only the few that reach over a date of these.
-          select x.id from public.tariff_versions v
-          join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
-          join public.bills x on x.tariff_version_id = u.id and x.status <> 'void' and x.period_end > v.effective_from
-          where v.id = any (p_versions))
-$$;
-
-COMMENT ON FUNCTION private.bills_priced_by(p_versions uuid[]) IS 'The bills, not void, of which one of these versions priced at least a part.';
-
-REVOKE ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) TO service_role;
-
-CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), t.bill_id, 'bill_corrected', k.id::text,
-           jsonb_build_object(
-               'voided', (select string_agg(private.invoice_reference(number), ', ' order by number)
-                          from (select distinct o.number from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
-                                where x.correction_id = k.id and o.number is not null) a),
-               'issued', coalesce((select string_agg(private.invoice_reference(number), ', ' order by number)
-                          from (select distinct n.number from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
-                                where x.correction_id = k.id and n.number is not null) a), ''),
-               'difference_minor', k.difference_minor::text, 'currency', k.currency),
-           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
-    from public.corrections k
-    cross join lateral (
-        -- Told by the last one made anew; a draft is nothing to tell of.
-        select coalesce(
-            (select n.id from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
-             where x.correction_id = k.id and n.number is not null order by n.period_end desc limit 1),
-            (select o.id from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
-             where x.correction_id = k.id and o.number is not null order by o.period_end desc limit 1)) as bill_id) t
-    where k.id = p_id and t.bill_id is not null and p_owed is not null and p_owed <> 'null'::jsonb
-$$;
-
-REVOKE ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) TO service_role;
-
-CREATE FUNCTION private.pay_again(p_paid jsonb, p_after bigint) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v jsonb;
-    v_debit uuid;
-    v_open bigint;
-begin
-    for v in select x from jsonb_array_elements(p_paid) x loop
-        select o.entry_id, least(o.open_minor, (v ->> 'amount')::bigint) into v_debit, v_open
-        from public.open_items o join public.ledger_entries e on e.id = o.entry_id
-        where e.bill_id = (v ->> 'bill')::uuid and e.kind = 'bill';
-        continue when v_open is null or v_open <= 0;
-        -- The oldest debt may have taken it first, as any credit: what this voided bill had comes back to the new one.
-        perform private.allocate((
-            with pairs as (
-                select a.debit_entry_id as debit, sum(a.amount_minor)::bigint as amount, max(a.id) as last
-                from public.allocations a
-                join public.ledger_entries e on e.id = a.debit_entry_id
-                where a.credit_entry_id = (v ->> 'credit')::uuid and a.id > p_after
-                  and coalesce(e.bill_id::text, '') <> all (select y ->> 'bill' from jsonb_array_elements(p_paid) y)
-                group by 1 having sum(a.amount_minor) > 0
-            ), counted as (
-                select p.*, sum(p.amount) over (order by p.last desc) - p.amount as before from pairs p
-            )
-            select jsonb_agg(jsonb_build_object('credit', v ->> 'credit', 'debit', c.debit,
-                                                'amount', -least(c.amount, v_open - c.before)))
-            from counted c where c.before < v_open));
-        select least(v_open, -o.open_minor) into v_open from public.open_items o where o.entry_id = (v ->> 'credit')::uuid;
-        continue when v_open <= 0;
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', v ->> 'credit', 'debit', v_debit, 'amount', v_open)));
-    end loop;
-end $$;
-
-COMMENT ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) IS 'Lets what paid a void bill pay the one in its place, before older debts: {private.paid_on, id of the last allocation before}.';
-
-REVOKE ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) TO service_role;
-
-CREATE FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    r public.readings;
-    v_right jsonb := nullif(p #> '{reading,right}', 'null'::jsonb);
-begin
-    select * into r from public.readings
-    where id = (p #>> '{reading,id}')::uuid and meter_id = p_meter_id and status = 'accepted' for update;
-    if not found then
-        perform private.refuse('EB001', 'This reading was corrected meanwhile.');
-    elsif r.is_opening and v_right is null then
-        perform private.refuse('EB005', 'A meter''s opening read can be corrected, not withdrawn.');
-    end if;
-    update public.readings
-    set status = case when v_right is null then 'rejected' else 'superseded' end, is_opening = false,
-        decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason'
-    where id = r.id;
-    if v_right is not null then
-        perform private.insert_reading(v_right || jsonb_build_object(
-            'meter_id', r.meter_id, 'read_at', r.read_at, 'read_on', r.read_on, 'source', r.source, 'status', 'accepted',
-            'is_opening', r.is_opening, 'submitted_by', p ->> 'actor', 'supersedes_id', r.id, 'decided_by', p ->> 'actor',
-            'decided_at', now(), 'decision_reason', p ->> 'reason'));
-    end if;
-end $$;
-
-REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) TO service_role;
-
 CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -485,6 +364,127 @@ COMMENT ON FUNCTION public.rebill(p jsonb) IS 'Voids bills of a meter and makes 
 REVOKE ALL ON FUNCTION public.rebill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.rebill(p jsonb) TO service_role;
 
+CREATE FUNCTION private.bills_priced_by(p_versions uuid[]) RETURNS SETOF public.bills
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.* from public.bills b where b.tariff_version_id = any (p_versions) and b.status <> 'void'
+    union all
+    select b.* from public.bills b
+    where b.status <> 'void' and b.tariff_version_id <> all (p_versions) and private.is_priced_by(b, p_versions)
+      and b.id in (
+          -- Of those that another version opens only the few that reach over a date of these.
+          select x.id from public.tariff_versions v
+          join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
+          join public.bills x on x.tariff_version_id = u.id and x.status <> 'void' and x.period_end > v.effective_from
+          where v.id = any (p_versions))
+$$;
+
+COMMENT ON FUNCTION private.bills_priced_by(p_versions uuid[]) IS 'The bills, not void, of which one of these versions priced at least a part.';
+
+REVOKE ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) TO service_role;
+
+CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), t.bill_id, 'bill_corrected', k.id::text,
+           jsonb_build_object(
+               'voided', (select string_agg(private.invoice_reference(number), ', ' order by number)
+                          from (select distinct o.number from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
+                                where x.correction_id = k.id and o.number is not null) a),
+               'issued', coalesce((select string_agg(private.invoice_reference(number), ', ' order by number)
+                          from (select distinct n.number from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
+                                where x.correction_id = k.id and n.number is not null) a), ''),
+               'difference_minor', k.difference_minor::text, 'currency', k.currency),
+           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
+    from public.corrections k
+    cross join lateral (
+        -- Told by the last one made anew; a draft is nothing to tell of.
+        select coalesce(
+            (select n.id from public.corrected_bills x join public.bills n on n.id = x.new_bill_id
+             where x.correction_id = k.id and n.number is not null order by n.period_end desc limit 1),
+            (select o.id from public.corrected_bills x join public.bills o on o.id = x.void_bill_id
+             where x.correction_id = k.id and o.number is not null order by o.period_end desc limit 1)) as bill_id) t
+    where k.id = p_id and t.bill_id is not null and p_owed is not null and p_owed <> 'null'::jsonb
+$$;
+
+REVOKE ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.pay_again(p_paid jsonb, p_after bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v jsonb;
+    v_debit uuid;
+    v_open bigint;
+begin
+    for v in select x from jsonb_array_elements(p_paid) x loop
+        select o.entry_id, least(o.open_minor, (v ->> 'amount')::bigint) into v_debit, v_open
+        from public.open_items o join public.ledger_entries e on e.id = o.entry_id
+        where e.bill_id = (v ->> 'bill')::uuid and e.kind = 'bill';
+        continue when v_open is null or v_open <= 0;
+        -- The oldest debt may have taken it first, as any credit: what this voided bill had comes back to the new one.
+        perform private.allocate((
+            with pairs as (
+                select a.debit_entry_id as debit, sum(a.amount_minor)::bigint as amount, max(a.id) as last
+                from public.allocations a
+                join public.ledger_entries e on e.id = a.debit_entry_id
+                where a.credit_entry_id = (v ->> 'credit')::uuid and a.id > p_after
+                  and coalesce(e.bill_id::text, '') <> all (select y ->> 'bill' from jsonb_array_elements(p_paid) y)
+                group by 1 having sum(a.amount_minor) > 0
+            ), counted as (
+                select p.*, sum(p.amount) over (order by p.last desc) - p.amount as before from pairs p
+            )
+            select jsonb_agg(jsonb_build_object('credit', v ->> 'credit', 'debit', c.debit,
+                                                'amount', -least(c.amount, v_open - c.before)))
+            from counted c where c.before < v_open));
+        select least(v_open, -o.open_minor) into v_open from public.open_items o where o.entry_id = (v ->> 'credit')::uuid;
+        continue when v_open <= 0;
+        perform private.allocate(jsonb_build_array(jsonb_build_object(
+            'credit', v ->> 'credit', 'debit', v_debit, 'amount', v_open)));
+    end loop;
+end $$;
+
+COMMENT ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) IS 'Lets what paid a void bill pay the one in its place, before older debts: {private.paid_on, id of the last allocation before}.';
+
+REVOKE ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) TO service_role;
+
+CREATE FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.readings;
+    v_right jsonb := nullif(p #> '{reading,right}', 'null'::jsonb);
+begin
+    select * into r from public.readings
+    where id = (p #>> '{reading,id}')::uuid and meter_id = p_meter_id and status = 'accepted' for update;
+    if not found then
+        perform private.refuse('EB001', 'This reading was corrected meanwhile.');
+    elsif r.is_opening and v_right is null then
+        perform private.refuse('EB005', 'A meter''s opening read can be corrected, not withdrawn.');
+    end if;
+    update public.readings
+    set status = case when v_right is null then 'rejected' else 'superseded' end, is_opening = false,
+        decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason'
+    where id = r.id;
+    if v_right is not null then
+        perform private.insert_reading(v_right || jsonb_build_object(
+            'meter_id', r.meter_id, 'read_at', r.read_at, 'read_on', r.read_on, 'source', r.source, 'status', 'accepted',
+            'is_opening', r.is_opening, 'submitted_by', p ->> 'actor', 'supersedes_id', r.id, 'decided_by', p ->> 'actor',
+            'decided_at', now(), 'decision_reason', p ->> 'reason'));
+    end if;
+end $$;
+
+REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) TO service_role;
+
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.corrections FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
@@ -498,3 +498,5 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrected_bills FOR EACH RO
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.corrected_bills FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.corrected_bills FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER spare_in_its_place AFTER INSERT ON public.corrected_bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.spare_in_its_place();

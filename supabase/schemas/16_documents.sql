@@ -22,6 +22,51 @@ GRANT SELECT,INSERT ON TABLE public.bill_documents TO service_role;
 ALTER TABLE ONLY public.bill_documents
     ADD CONSTRAINT bill_documents_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
+CREATE FUNCTION public.keep_bill_document(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.bill_documents (bill_id, sha256, pdf)
+    values ((p ->> 'bill_id')::uuid, p ->> 'sha256', decode(p ->> 'pdf', 'base64'))
+    on conflict (bill_id) do nothing;
+    delete from public.unprinted_bills where bill_id = (p ->> 'bill_id')::uuid;
+    return public.bill_document(p);
+end $$;
+
+COMMENT ON FUNCTION public.keep_bill_document(p jsonb) IS 'Keeps the PDF of a bill, unless there is one; the one that is kept: {bill_id, sha256, pdf in base64}.';
+
+REVOKE ALL ON FUNCTION public.keep_bill_document(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_bill_document(p jsonb) TO service_role;
+
+CREATE FUNCTION public.bills_to_print(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('bills', coalesce(jsonb_agg(q.id), '[]'))
+    from (
+        -- Those that could not be printed come after the others, and not more often than hourly.
+        (select b.id from public.bills b
+         where b.issued_on >= (p ->> 'since')::date and b.number is not null
+           and not exists (select 1 from public.bill_documents d where d.bill_id = b.id)
+           and not exists (select 1 from public.unprinted_bills u where u.bill_id = b.id)
+           -- A link that is still to be made belongs on it, but it does not wait for ever.
+           and not exists (select 1 from public.outbox o
+                           where o.bill_id = b.id and o.kind = 'bill_issued' and o.status = 'open'
+                             and o.steps #>> '{9,status}' = 'pending' and o.created_at > now() - interval '15 minutes')
+         order by b.issued_on, b.number limit (p ->> 'limit')::integer)
+        union all
+        (select u.bill_id from public.unprinted_bills u
+         where u.tried_at < now() - interval '1 hour'
+         order by u.tried_at, u.bill_id limit (p ->> 'limit')::integer)
+        limit (p ->> 'limit')::integer) q
+$$;
+
+COMMENT ON FUNCTION public.bills_to_print(p jsonb) IS 'Issued bills without a kept PDF, then those that could not be printed an hour ago or earlier, whenever they were issued: {since: local date of issue, limit} -> {bills: [id]}.';
+
+REVOKE ALL ON FUNCTION public.bills_to_print(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.bills_to_print(p jsonb) TO service_role;
+
 CREATE FUNCTION public.bill_document(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -93,51 +138,6 @@ COMMENT ON FUNCTION public.bill_document_facts(p jsonb) IS 'What a bill prints, 
 
 REVOKE ALL ON FUNCTION public.bill_document_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bill_document_facts(p jsonb) TO service_role;
-
-CREATE FUNCTION public.keep_bill_document(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.bill_documents (bill_id, sha256, pdf)
-    values ((p ->> 'bill_id')::uuid, p ->> 'sha256', decode(p ->> 'pdf', 'base64'))
-    on conflict (bill_id) do nothing;
-    delete from public.unprinted_bills where bill_id = (p ->> 'bill_id')::uuid;
-    return public.bill_document(p);
-end $$;
-
-COMMENT ON FUNCTION public.keep_bill_document(p jsonb) IS 'Keeps the PDF of a bill, unless there is one; the one that is kept: {bill_id, sha256, pdf in base64}.';
-
-REVOKE ALL ON FUNCTION public.keep_bill_document(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.keep_bill_document(p jsonb) TO service_role;
-
-CREATE FUNCTION public.bills_to_print(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('bills', coalesce(jsonb_agg(q.id), '[]'))
-    from (
-        -- Those that could not be printed come after the others, and not more often than hourly.
-        (select b.id from public.bills b
-         where b.issued_on >= (p ->> 'since')::date and b.number is not null
-           and not exists (select 1 from public.bill_documents d where d.bill_id = b.id)
-           and not exists (select 1 from public.unprinted_bills u where u.bill_id = b.id)
-           -- A link that is still to be made belongs on it, but it does not wait for ever.
-           and not exists (select 1 from public.outbox o
-                           where o.bill_id = b.id and o.kind = 'bill_issued' and o.status = 'open'
-                             and o.steps #>> '{9,status}' = 'pending' and o.created_at > now() - interval '15 minutes')
-         order by b.issued_on, b.number limit (p ->> 'limit')::integer)
-        union all
-        (select u.bill_id from public.unprinted_bills u
-         where u.tried_at < now() - interval '1 hour'
-         order by u.tried_at, u.bill_id limit (p ->> 'limit')::integer)
-        limit (p ->> 'limit')::integer) q
-$$;
-
-COMMENT ON FUNCTION public.bills_to_print(p jsonb) IS 'Issued bills without a kept PDF, then those that could not be printed an hour ago or earlier, whenever they were issued: {since: local date of issue, limit} -> {bills: [id]}.';
-
-REVOKE ALL ON FUNCTION public.bills_to_print(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.bills_to_print(p jsonb) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.bill_documents FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

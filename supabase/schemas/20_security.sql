@@ -229,6 +229,21 @@ COMMENT ON FUNCTION public.add_api_key(p jsonb) IS 'Keeps the hash of a new key:
 REVOKE ALL ON FUNCTION public.add_api_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.add_api_key(p jsonb) TO service_role;
 
+CREATE FUNCTION public.readmit_user(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.user_access set dismissed_at = null where id = p ->> 'user' and dismissed_at is not null;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.readmit_user(p jsonb) IS 'Lets a dismissed user sign in again, with a new token: {actor, user}.';
+
+REVOKE ALL ON FUNCTION public.readmit_user(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.readmit_user(p jsonb) TO service_role;
+
 CREATE FUNCTION public.use_api_key(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -262,21 +277,6 @@ COMMENT ON FUNCTION public.note_security_event(p jsonb) IS 'Adds a row to the se
 REVOKE ALL ON FUNCTION public.note_security_event(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_security_event(p jsonb) TO service_role;
 
-CREATE FUNCTION public.readmit_user(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.user_access set dismissed_at = null where id = p ->> 'user' and dismissed_at is not null;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.readmit_user(p jsonb) IS 'Lets a dismissed user sign in again, with a new token: {actor, user}.';
-
-REVOKE ALL ON FUNCTION public.readmit_user(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.readmit_user(p jsonb) TO service_role;
-
 CREATE FUNCTION public.sessions_page(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -294,6 +294,25 @@ COMMENT ON FUNCTION public.sessions_page(p jsonb) IS 'Sign-ins, the latest first
 
 REVOKE ALL ON FUNCTION public.sessions_page(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.sessions_page(p jsonb) TO service_role;
+
+CREATE FUNCTION public.end_session(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.sessions set ended_at = now(), ended_by = p ->> 'actor'
+    where id = p ->> 'id' and ended_at is null;
+    if not found and not exists (select 1 from public.sessions where id = p ->> 'id') then
+        perform private.refuse('EB404', 'There is no such sign-in.');
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.end_session(p jsonb) IS 'Ends a sign-in for good: {actor, id}. Of one that has ended already nothing changes.';
+
+REVOKE ALL ON FUNCTION public.end_session(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_session(p jsonb) TO service_role;
 
 CREATE FUNCTION public.use_session(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -330,25 +349,6 @@ COMMENT ON FUNCTION public.use_session(p jsonb) IS 'Notes that a verified token 
 
 REVOKE ALL ON FUNCTION public.use_session(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_session(p jsonb) TO service_role;
-
-CREATE FUNCTION public.end_session(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.sessions set ended_at = now(), ended_by = p ->> 'actor'
-    where id = p ->> 'id' and ended_at is null;
-    if not found and not exists (select 1 from public.sessions where id = p ->> 'id') then
-        perform private.refuse('EB404', 'There is no such sign-in.');
-    end if;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.end_session(p jsonb) IS 'Ends a sign-in for good: {actor, id}. Of one that has ended already nothing changes.';
-
-REVOKE ALL ON FUNCTION public.end_session(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.end_session(p jsonb) TO service_role;
 
 CREATE FUNCTION public.end_sessions_of(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
