@@ -330,7 +330,9 @@ def test_a_flood_by_strangers_hides_nobody_who_is_named(utility: Utility) -> Non
     assert [event.detail for event in found] == ["/bill: Not allowed."]
 
 
-@pytest.mark.parametrize("secret", [new_api_key(), "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"])
+@pytest.mark.parametrize(
+    "secret", [new_api_key(), "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"], ids=["key", "token"]
+)
 def test_a_secret_in_the_wrong_field_does_not_reach_the_log(
     utility: Utility, secret: str, caplog: pytest.LogCaptureFixture
 ) -> None:
