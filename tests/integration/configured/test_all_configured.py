@@ -25,7 +25,7 @@ from tests.integration.outside.published import OWN_PATH, PHONE_ID, SHARED_PATH
 SERIAL, ACCOUNT = "MTR-4711", "A-MTR-4711"
 WORDS = "Namaste {name}! {amount} for {usage}, please pay by {due_date}: {link}"
 ALL_DONE = dict.fromkeys(range(1, 14), "done")
-NOT_OUTSIDE = ("Scheduler", "Smart-meter head-end")
+NOT_OUTSIDE = ("Disk", "Scheduler", "Smart-meter head-end")
 PERSONAL = (NAME, EMAIL, PHONE, PHONE[3:], ADDRESS)
 
 
