@@ -19,7 +19,7 @@ from services.readings.assessment import Decision, ReadingAssessor
 from services.readings.reading_to_bill import OUTSIDE_SECONDS
 from services.records.bills import Bill, NewBill
 from services.records.readings import Read, Reading
-from services.records.submissions import StoredReading
+from services.records.submissions import ReadingContext, StoredReading
 
 
 class CannotBillReading(ValueError):
@@ -57,17 +57,19 @@ class ReadingReview:
     def ask_ai(self, *, reading_id: str, principal: Principal, now: datetime) -> AiVerdict:
         """What AI thinks of a flagged reading, for whoever decides on it; nothing is stored.
 
-        Raises as `preview` does, and NoAiAnswer.
+        It is asked of a reading that cannot be billed as it stands too. Raises NotFound,
+        IllegalChange, InvalidReading, ReadingTooLong, NoAiAnswer.
         """
         require(principal, Role.ADMIN)
         if self.assessor.ai is None:
             raise NoAiAnswer("AI not asked: it is not configured.")
-        decision = self.preview(reading_id=reading_id, reading_kwh=None, now=now)
+        flagged = self._flagged(reading_id)
+        context = self._context(flagged)
         return self.assessor.ai.validate_reading(
-            context=decision.context,
-            register_wh=decision.read.register_wh,
-            read_on=decision.read.read_on,
-            validation=decision.validation,
+            context=context,
+            register_wh=flagged.register_wh,
+            read_on=flagged.read_on,
+            validation=self.assessor.judge(context=context, read=flagged),
             reading_id=reading_id,
             deadline=Deadline.after(OUTSIDE_SECONDS),
             now=now,
@@ -204,15 +206,17 @@ class ReadingReview:
             raise IllegalChange("EB005", "Somebody has already decided on this reading.")
         return reading
 
+    def _context(self, flagged: Reading) -> ReadingContext:
+        return self.database.reading_context(
+            meter_serial=flagged.meter_serial, read_at=flagged.read_at, read_on=flagged.read_on
+        )
+
     def _decide(
         self, flagged: Reading, *, right: "_Right | None", now: datetime, rolled_over: bool
     ) -> Decision:
-        context = self.database.reading_context(
-            meter_serial=flagged.meter_serial, read_at=flagged.read_at, read_on=flagged.read_on
-        )
         read: Read = flagged if right is None else right.in_place_of(flagged)
         return self.assessor.assess(
-            context=context,
+            context=self._context(flagged),
             read=read,
             source=flagged.source,
             now=now,
