@@ -100,7 +100,8 @@ def test_a_payment_that_names_no_bill_is_one_all_the_same() -> None:
 
 def test_a_payment_that_the_bank_still_has_brings_no_money() -> None:
     found = told(completed(None, "pi_1", 100, payment_status="unpaid"))
-    assert found.effect == {"kind": "payment_awaited"}
+    awaited = {"kind": "payment_awaited", "bill_id": None, "link_id": "plink_unknown"}
+    assert found.effect == awaited
     later = event("checkout.session.async_payment_succeeded", session(None, "pi_1", 100))
     assert (told(later).effect or {})["kind"] == "payment"
     for kind, meant in (("async_payment_failed", "payment_failed"), ("expired", "expired")):
