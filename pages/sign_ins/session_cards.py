@@ -43,10 +43,7 @@ def show_session(session: Session, principal: Principal, now: datetime) -> None:
 
 
 def _end(session: Session, principal: Principal) -> None:
-    services().sessions.end(session.id, actor=principal.user)
-    services().security_log.note(
-        "session_ended", who=session.user_id, detail=f"One sign-in, by {principal.user}."
-    )
+    services().sessions.end_one(session, actor=principal.user)
     st.toast("The sign-in is ended.", icon=":material/logout:")
     st.rerun()
 

@@ -10,7 +10,7 @@ from services.outbox.outbox import OwedSteps
 from services.quantities.period import local_date
 from services.records.bills import Issue, NewBill
 from services.records.outbox import TELLS_OF
-from services.records.readings import Read, Register
+from services.records.readings import Read
 from services.records.submissions import ReadingContext
 
 TOLD_WITH_NEXT = "told with the bill after it"
@@ -26,10 +26,6 @@ class BillIssuer:
     approval: bool = False
     shortest_days: int = 2
 
-    def draw_up(self, *, context: ReadingContext, closing: Read, now: datetime) -> NewBill:
-        """The last of the bills up to this read, which ends at it however short it is."""
-        return self.bills_up_to(context=context, closing=closing, now=now, however_short=True)[-1]
-
     def bills_up_to(
         self, *, context: ReadingContext, closing: Read, now: datetime, however_short: bool = False
     ) -> list[NewBill]:
@@ -38,15 +34,8 @@ class BillIssuer:
         With approval, or of a length that its tariff is not made for, a bill is a draft, which owes
         nothing. None ends at this read where that would be too short a bill.
         """
-        meter = context.meter
         bills = draw_up_bills(
-            register=Register(
-                meter_id=meter.id,
-                dials=meter.dials,
-                multiplier_milli=meter.multiplier_milli,
-                connected_w=meter.connected_w,
-                connected_va=meter.connected_va,
-            ),
+            register=context.meter.register,
             opening=context.opening,
             between=context.between,
             closing=closing,

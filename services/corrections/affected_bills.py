@@ -11,7 +11,7 @@ from services.quantities.period import EmptyPeriod
 from services.rating import UnableToPriceBill
 from services.records.bills import Issue, NewBill, PastBill
 from services.records.corrections import ChainBill, MeterBook, looks_back, past_of
-from services.records.readings import Read, Reading, Register
+from services.records.readings import Read, Reading
 
 _CLOSES: Final = "It closes at the corrected reading."
 _OPENS: Final = "It opens at the corrected reading."
@@ -149,13 +149,7 @@ def _made(
     opens_anew = one.opening.id != first.opening_reading_id
     try:
         bill = draw_up_bill(
-            register=Register(
-                meter_id=meter.id,
-                dials=meter.dials,
-                multiplier_milli=meter.multiplier_milli,
-                connected_w=meter.connected_w,
-                connected_va=meter.connected_va,
-            ),
+            register=meter.register,
             opening=one.opening,
             closing=one.closing,
             tariffs=tariffs,

@@ -84,7 +84,7 @@ class DiskCheck:
     configured: bool = True
 
     def check(self) -> str:
-        """As in services.checks.Check."""
+        """The sentence on the room there is; raises TemporaryFailure where there is too little."""
         state = self.watch.state()
         if state.room is not Room.OK:
             raise TemporaryFailure(state.sentence)

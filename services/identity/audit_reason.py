@@ -2,10 +2,11 @@
 
 
 class ReasonMissing(ValueError):
-    """Whoever decides on a reading says why."""
+    """Whoever decides or corrects says why."""
 
 
-def _given(reason: str) -> str:
+def given_reason(reason: str) -> str:
+    """The reason without spaces around it. Raises ReasonMissing."""
     if not reason.strip():
         raise ReasonMissing("Say why: the reason is kept with the reading.")
     return reason.strip()

@@ -14,6 +14,7 @@ from services.database.transport import TemporaryDatabaseError
 from services.identity.auth import NotAllowed, NotSignedIn, Principal
 from services.identity.passwordless import RoleChoice
 from services.identity.security_log import Event, SecurityLog
+from services.records.sessions import Session
 
 # What the database said of a token is believed for so long, and longer while it is away: nobody
 # can end a token then, and nothing can be read or changed with one either.
@@ -82,6 +83,13 @@ class Sessions:
         """End one sign-in, at once in this process; raises NotFound."""
         self._database.end_session(actor=actor, session_id=session_id)
         self._forget()
+
+    def end_one(self, session: Session, *, actor: str) -> None:
+        """End somebody's sign-in for an administrator, and note it; raises NotFound."""
+        self.end(session.id, actor=actor)
+        self._security_log.note(
+            "session_ended", who=session.user_id, detail=f"One sign-in, by {actor}."
+        )
 
     def end_all_of(self, user: str, *, actor: str, now: datetime, dismiss: bool) -> int:
         """End every sign-in of a user, with `dismiss` refuse new ones; how many ended."""

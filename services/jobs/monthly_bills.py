@@ -14,11 +14,10 @@ from services.database.transport import DatabaseError, DatabaseRefused, Temporar
 from services.jobs import unbilled
 from services.jobs.runs import Aside, JobContext
 from services.metering.bill_periods import MONTH_END_DAYS
-from services.metering.register_arithmetic import is_a_fall
+from services.metering.measured import RegisterFell
 from services.quantities.period import EmptyPeriod, first_of_month
 from services.rating import UnableToPriceBill
 from services.records.bills import BillCandidate, NewBill
-from services.records.readings import Register
 from services.records.tariffs import TariffVersion
 from services.tariffs import InvalidTariff
 
@@ -154,42 +153,51 @@ class _MonthlyBilling:
     def _bill(self, candidates: Sequence[BillCandidate]) -> Meters:
         bills: list[NewBill] = []
         aside: list[Aside] = []
-        facts = self._facts(candidates)
+        without: dict[str, RegisterFell | None] = {}
         for candidate in candidates:
-            made = self._draw_up(candidate, facts)
-            if isinstance(made, list):
+            try:
+                made = self._draw_up(candidate)
+            except RegisterFell as fell:
+                without[candidate.meter_id] = fell
+                continue
+            if made is None:
+                without[candidate.meter_id] = None
+            elif isinstance(made, list):
                 bills += made
             else:
                 aside.append(made)
         meters = {c.meter_id: c for c in candidates}
+        aside += self._why_not(without, meters)
         return {meter: meters[meter] for meter in self._store(bills, aside, meters)}
 
-    def _facts(self, candidates: Sequence[BillCandidate]) -> unbilled.Facts:
-        """What the meters have that cannot be billed; asked only where there are any."""
-        openings = [c.opening.id for c in candidates if c.closing is None or _has_fallen(c)]
-        if not openings:
-            return {}
+    def _why_not(self, without: Mapping[str, RegisterFell | None], meters: Meters) -> list[Aside]:
+        """Why meters have no bill: no read to close at, or a register that fell; by their ids."""
+        if not without:
+            return []
         database = self.context.services.database
-        return self.context.patiently(
-            lambda: database.unbilled_facts(openings=openings, month_end=self.month_end)
+        facts = self.context.patiently(
+            lambda: database.unbilled_facts(
+                openings=[meters[meter].opening.id for meter in without], month_end=self.month_end
+            )
         )
+        return [
+            unbilled.fallen(meters[meter], fell, facts[meter].last_bill_id)
+            if fell
+            else unbilled.without_closing(meters[meter], facts[meter], self.month_end)
+            for meter, fell in without.items()
+        ]
 
-    def _draw_up(self, candidate: BillCandidate, facts: unbilled.Facts) -> list[NewBill] | Aside:
-        """The meter's bills, none where it is too soon for one, or why there can be none."""
+    def _draw_up(self, candidate: BillCandidate) -> list[NewBill] | Aside | None:
+        """The meter's bills, none where it is too soon for one; why there can be none; or None.
+
+        None is a meter without a read to close at. Raises RegisterFell.
+        """
         if candidate.closing is None:
-            return unbilled.without_closing(candidate, facts[candidate.meter_id], self.month_end)
-        if _has_fallen(candidate):
-            return unbilled.fallen(candidate, facts[candidate.meter_id].last_bill_id)
+            return None
         services = self.context.services
         try:
             bills = draw_up_bills(
-                register=Register(
-                    meter_id=candidate.meter_id,
-                    dials=candidate.dials,
-                    multiplier_milli=candidate.multiplier_milli,
-                    connected_w=candidate.connected_w,
-                    connected_va=candidate.connected_va,
-                ),
+                register=candidate.register,
                 opening=candidate.opening,
                 between=candidate.between,
                 closing=candidate.closing,
@@ -200,6 +208,8 @@ class _MonthlyBilling:
                 facts=candidate.pricing,
                 shortest_days=services.issuer.shortest_days,
             )
+        except RegisterFell:
+            raise
         except (UnableToPriceBill, EmptyPeriod, InvalidTariff) as error:
             return unbilled.not_priced(candidate, error)
         except Exception:
@@ -248,14 +258,3 @@ class _MonthlyBilling:
             reason = error.message if isinstance(error, DatabaseRefused) else UNEXPECTED
             self.context.note(set_aside=[unbilled.aside(meter, reason)])
             return []
-
-
-def _has_fallen(candidate: BillCandidate) -> bool:
-    closing = candidate.closing
-    if closing is None or any(read.rolled_over for read in (*candidate.between, closing)):
-        return False
-    return is_a_fall(
-        opening_wh=candidate.opening.register_wh,
-        closing_wh=closing.register_wh,
-        dials=candidate.dials,
-    )

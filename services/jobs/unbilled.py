@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from services.jobs.runs import Aside, AsideCode, set_aside
+from services.metering.measured import RegisterFell
 from services.quantities.energy import format_kwh
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import UnbilledFacts
@@ -53,13 +54,11 @@ def without_closing(candidate: BillCandidate, facts: UnbilledFacts, month_end: d
     return aside(candidate, reason, code="no_reading")
 
 
-def fallen(candidate: BillCandidate, last_bill_id: str | None) -> Aside:
-    """A meter whose register shows less than at its last billed read."""
-    closing_wh = candidate.closing.register_wh if candidate.closing else 0
+def fallen(candidate: BillCandidate, fell: RegisterFell, last_bill_id: str | None) -> Aside:
+    """A meter one of whose registers shows less than at an earlier read."""
     return aside(
         candidate,
-        f"The register fell from {format_kwh(candidate.opening.register_wh)} to "
-        f"{format_kwh(closing_wh)} kWh: a person must look at its readings.",
+        f"{fell.fact}: a person must look at its readings.",
         code="fallen_register",
         ref=last_bill_id,
     )

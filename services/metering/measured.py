@@ -21,7 +21,14 @@ _DAY: Final = timedelta(days=1)
 
 
 class RegisterFell(UnableToPriceBill):
-    """A register is more than half a turn below an earlier read, and nobody said it rolled over."""
+    """A register is more than half a turn below an earlier read, and nobody said it rolled over.
+
+    `fact` is the fall in words, which the message follows with what to do.
+    """
+
+    def __init__(self, fact: str, what_to_do: str) -> None:
+        super().__init__(f"{fact}. {what_to_do}")
+        self.fact = fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,8 @@ def _counted(
     )
     raise RegisterFell(
         f"The register{name and f' {name}'} fell from {format_kwh(opening_wh)} to "
-        f"{format_kwh(closing_wh)} {unit}. {way_out}"
+        f"{format_kwh(closing_wh)} {unit}",
+        way_out,
     )
 
 

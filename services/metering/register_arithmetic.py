@@ -11,7 +11,7 @@ class ReadingTooLong(ValueError):
 
 def check_fits_dials(register_wh: int, dials: int) -> None:
     """Raise ReadingTooLong when a meter with so many digits cannot show the value."""
-    if register_wh >= _capacity_wh(dials):
+    if register_wh >= capacity_wh(dials):
         raise ReadingTooLong(
             f"This meter shows {dials} digits, so a reading must be below {10**dials} kWh."
         )
@@ -25,16 +25,16 @@ def consumption_wh(*, opening_wh: int, closing_wh: int, dials: int, multiplier_m
     """
     check_fits_dials(opening_wh, dials)
     check_fits_dials(closing_wh, dials)
-    turned = (closing_wh - opening_wh) % _capacity_wh(dials)
+    turned = (closing_wh - opening_wh) % capacity_wh(dials)
     return round_half_up(Fraction(turned * multiplier_milli, 1000))
 
 
 def is_a_fall(*, opening_wh: int, closing_wh: int, dials: int) -> bool:
     """Whether a register fell back rather than rolled over: more than half a turn would be use."""
-    capacity = _capacity_wh(dials)
+    capacity = capacity_wh(dials)
     return closing_wh < opening_wh and 2 * ((closing_wh - opening_wh) % capacity) > capacity
 
 
-def _capacity_wh(dials: int) -> int:
+def capacity_wh(dials: int) -> int:
     """The first value that a register of so many digits cannot show: 10^dials kWh."""
     return int(10 ** (dials + 3))

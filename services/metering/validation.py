@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, Literal, Self
 
-from services.metering.register_arithmetic import _capacity_wh, consumption_wh, is_a_fall
+from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
 from services.metering.use_limits import SETTLED_WINDOWS, WINDOW_DAYS, standing_days, windows_of
 from services.quantities.energy import format_kwh
 from services.quantities.money import round_half_up, scaled_text
@@ -119,7 +119,7 @@ def usual_daily_use(
         opening, closing = before.register_wh, after.register_wh
         if is_a_fall(opening_wh=opening, closing_wh=closing, dials=dials):
             continue
-        used += (closing - opening) % _capacity_wh(dials)
+        used += (closing - opening) % capacity_wh(dials)
         days += (after.read_on - before.read_on).days
     return Fraction(used * multiplier_milli, 1000 * days) if days else None
 
@@ -146,13 +146,13 @@ def expected_range(
     # The largest turn of the register whose use, rounded to a Wh, stays within the limit.
     below = Fraction(2 * (most // 1) + 1, 2) * 1000 / multiplier_milli
     turned = -(-below // 1) - 1
-    capacity, low = _capacity_wh(dials), last_read.register_wh
+    capacity, low = capacity_wh(dials), last_read.register_wh
     if turned >= capacity:
         return None
     if low + turned >= capacity:
         # A rollover is never more than half a turn.
         turned = max(min(turned, capacity // 2), capacity - 1 - low)
-    return ExpectedRange(low_wh=low, high_wh=(low + turned) % _capacity_wh(dials))
+    return ExpectedRange(low_wh=low, high_wh=(low + turned) % capacity_wh(dials))
 
 
 def validate_reading(
@@ -247,7 +247,7 @@ class _Use:
             usual_daily_use(history, dials, multiplier_milli),
             tuple(
                 window.daily_wh * multiplier_milli / 1000
-                for window in windows_of(history, capacity_wh=_capacity_wh(dials))
+                for window in windows_of(history, capacity_wh=capacity_wh(dials))
             ),
             limits,
             multiplier_milli,
@@ -299,7 +299,7 @@ def _below_last_read(
     if register_wh >= last_read.register_wh:
         return RuleOutcome(rule, "pass", f"{now} kWh is not below the last read of {last} kWh.")
     fact = f"{now} kWh is below the last read of {last} kWh of {_day(last_read.read_on)}."
-    rolled = f"a rollover from {_kwh(_capacity_wh(dials) - 1000)} to 0"
+    rolled = f"a rollover from {_kwh(capacity_wh(dials) - 1000)} to 0"
     would_be = _used(used_wh, use)
     if use.limit_wh is None:
         why = f"{rolled} would mean {would_be}, but {_NO_HISTORY}"

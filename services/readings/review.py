@@ -9,7 +9,7 @@ from services.ai.answers import AiVerdict, NoAiAnswer
 from services.billing.chain_retry import PRICING_ATTEMPTS, MeterTooBusy
 from services.database.errors import ChainMoved, IllegalChange
 from services.database.service import DatabaseService
-from services.identity.audit_reason import _given
+from services.identity.audit_reason import given_reason
 from services.identity.auth import Principal, Role, require
 from services.integrations.deadline import Deadline
 from services.metering.registers import parse_registers
@@ -116,7 +116,7 @@ class ReadingReview:
             actor=principal.user,
             reading_id=reading_id,
             status="rejected",
-            reason=_given(reason),
+            reason=given_reason(reason),
         )
 
     def bills_of_stored(self, *, reading_id: str, now: datetime) -> list[NewBill]:
@@ -125,9 +125,7 @@ class ReadingReview:
         Raises NotFound, CannotBillReading, UnableToPriceBill.
         """
         reading = self.database.reading(reading_id)
-        context = self.database.reading_context(
-            meter_serial=reading.meter_serial, read_at=reading.read_at, read_on=reading.read_on
-        )
+        context = self._context(reading)
         if reading.status != "accepted" or reading.bill_id is not None:
             raise CannotBillReading(
                 "Only an accepted reading that is not billed yet can be billed."
@@ -162,7 +160,7 @@ class ReadingReview:
         rolled_over: bool,
     ) -> StoredReading:
         require(principal, Role.ADMIN)
-        why = _given(reason)
+        why = given_reason(reason)
         deadline = Deadline.after(OUTSIDE_SECONDS)
         for _ in range(PRICING_ATTEMPTS):
             flagged = self._flagged(reading_id)
@@ -206,9 +204,9 @@ class ReadingReview:
             raise IllegalChange("EB005", "Somebody has already decided on this reading.")
         return reading
 
-    def _context(self, flagged: Reading) -> ReadingContext:
+    def _context(self, reading: Reading) -> ReadingContext:
         return self.database.reading_context(
-            meter_serial=flagged.meter_serial, read_at=flagged.read_at, read_on=flagged.read_on
+            meter_serial=reading.meter_serial, read_at=reading.read_at, read_on=reading.read_on
         )
 
     def _decide(

@@ -126,6 +126,17 @@ class BillCandidate(Record):
     between: tuple[ReadBetween, ...] = ()
     pricing: PricingFacts = PricingFacts()
 
+    @property
+    def register(self) -> Register:
+        """What turns its values into energy."""
+        return Register(
+            meter_id=self.meter_id,
+            dials=self.dials,
+            multiplier_milli=self.multiplier_milli,
+            connected_w=self.connected_w,
+            connected_va=self.connected_va,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:

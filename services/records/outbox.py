@@ -18,8 +18,6 @@ OwedKind = Literal[
     "balance_changed",
     "bill_corrected",
 ]
-
-
 StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
 
 

@@ -20,8 +20,6 @@ class ReadPoint:
 
 
 ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
-
-
 ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
 
 
@@ -47,6 +45,17 @@ class Meter(Record):
     registers: tuple[str, ...] = ()
     connected_w: int | None = None
     connected_va: int | None = None
+
+    @property
+    def register(self) -> "Register":
+        """What turns its values into energy."""
+        return Register(
+            meter_id=self.id,
+            dials=self.dials,
+            multiplier_milli=self.multiplier_milli,
+            connected_w=self.connected_w,
+            connected_va=self.connected_va,
+        )
 
 
 class Read(Record):

@@ -6,16 +6,10 @@ from typing import Final
 
 # The most use of a day that a meter without history may have when nothing else is known of it.
 DEFAULT_DAILY_WH: Final = 100_000
-
-
 # A first reading is high above twice what nine meters of ten use, low below a fifth of what all but
 # one of ten use. Fewer meters than these do not make a class.
 CLASS_HIGH_FACTOR: Final = 2
-
-
 CLASS_LOW_FACTOR: Final = 5
-
-
 LEAST_IN_CLASS: Final = 10
 
 

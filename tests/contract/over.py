@@ -57,7 +57,7 @@ class Over:
             read_on=read.read_on,
             register_wh=read.register_wh,
         )
-        bill = services.issuer.draw_up(context=context, closing=closing, now=now)
+        bill = services.issuer.bills_up_to(context=context, closing=closing, now=now)[-1]
         return replace(bill, issue=None, owed=None)
 
     def pay(self, bill: Bill, minor: int, *, payment_id: str | None = None) -> int:

@@ -42,7 +42,7 @@ def draft_of(utility: Utility, serial: str, kwh: int) -> str:
         read_on=read.read_on,
         register_wh=read.register_wh,
     )
-    bill = services.issuer.draw_up(context=context, closing=closing, now=utility.now)
+    bill = services.issuer.bills_up_to(context=context, closing=closing, now=utility.now)[-1]
     services.database.store_job_bills(actor="test", bills=[replace(bill, issue=None, owed=None)])
     return bill.id
 

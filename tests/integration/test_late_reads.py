@@ -12,6 +12,7 @@ import pytest
 
 from scheduler import run_job
 from services.container import Services
+from services.importing import Importer
 from services.jobs import monthly_bills
 from tests.integration.job_tools import (
     AFTER_TWO,
@@ -285,6 +286,33 @@ def test_a_fallen_register_leads_to_the_last_bill_which_may_close_too_high(
     run_job(utility.services, "monthly_bills", DEC_1, "x")
     row = aside(utility.services, date(2026, 12, 1))["M1"]
     assert (row["code"], row["ref"]) == ("fallen_register", bill.id)
+
+
+def test_another_register_that_fell_leads_to_the_last_bill_too(utility: Utility) -> None:
+    importer = Importer(utility.services.database, utility.services.settings.timezone)
+    given: dict[str, Any] = {"actor": "test", "now": ON_THE_3RD}
+    assert importer.customers("account_no,name,email,phone,address\nA9,House,,,\n", **given).ok
+    assert importer.meters(
+        "serial,account_no,tariff_code,kind,dials,multiplier,opening_kwh,opened_on,registers\n"
+        f"M9,A9,{KSEB['code']},manual,5,1,1000,2026-10-01,export=500\n",
+        **given,
+    ).ok
+    header = "meter_serial,reading_kwh,register:export,read_at\n"
+    assert importer.readings(f"{header}M9,1100,550,2026-11-01\n", **given).ok
+    run_job(utility.services, "monthly_bills", AFTER_TWO, "x")
+    (bill,) = utility.bills_of("M9")
+    given["now"] = utility.now = DEC_1
+    assert importer.readings(f"{header}M9,1200,400,2026-12-01\n", **given).ok
+    (fell,) = utility.services.database.readings(status="needs_review").items
+    utility.services.reading_review.accept(
+        reading_id=fell.id, reason="Seen", principal=ADMIN, now=DEC_1
+    )
+    run_job(utility.services, "monthly_bills", DEC_1, "x")
+    row = aside(utility.services, date(2026, 12, 1))["M9"]
+    assert (row["code"], row["ref"]) == ("fallen_register", bill.id)
+    assert row["reason"] == (
+        "The register export fell from 550 to 400 kWh: a person must look at its readings."
+    )
 
 
 def test_a_missing_tariff_is_named_and_its_import_lets_the_bill_be_made(

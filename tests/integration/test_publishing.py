@@ -166,7 +166,7 @@ def draft(utility: Utility) -> Callable[[], NewBill]:
             meter_serial="M1", read_at=utility.now, read_on=utility.today
         )
         closing = Read.model_validate(read)
-        return issuer.draw_up(context=context, closing=closing, now=utility.now)
+        return issuer.bills_up_to(context=context, closing=closing, now=utility.now)[-1]
 
     return draw_up
 

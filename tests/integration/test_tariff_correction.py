@@ -173,7 +173,7 @@ def test_a_bill_priced_before_a_correction_is_priced_again(at: Correcting) -> No
         actor="t", rows=[row | {"register_wh": 1_200_000, "status": "accepted", "validation": {}}]
     )
     closing = at.database.reading(row["id"])
-    stale = services.issuer.draw_up(context=context, closing=closing, now=later.now)
+    stale = services.issuer.bills_up_to(context=context, closing=closing, now=later.now)[-1]
     assert len(stale.priced_by) == 2
     correct(at, versions(at)[0], "71.00")
     with pytest.raises(ChainMoved):

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from services import settings as settings_module
+from services.records.use_limits import DEFAULT_DAILY_WH
 from services.settings import PROJECT_FOLDER, Settings, SettingsError, load_settings
 
 SECRETS = {
@@ -261,3 +262,7 @@ class TestTheEnvFile:
         with pytest.raises(SettingsError, match=r"\.env") as caught:
             load_settings()
         assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_limit_of_an_unknown_meter_is_that_of_the_rules() -> None:
+    assert load_settings({}).unknown_daily_wh == DEFAULT_DAILY_WH
