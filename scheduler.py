@@ -304,8 +304,8 @@ class Scheduler:
         self._guarded("the scheduler's tick", self._start_what_is_due)
 
     def sweep(self) -> None:
-        """Take up the owed work that is due, until none is left; never raises."""
-        self._guarded("the sweep of owed work", self._sweep)
+        """Take up the outbox entries that are due, until none is left; never raises."""
+        self._guarded("the sweep of the outbox", self._sweep)
 
     def take_up_refunds(self) -> None:
         """Ask Stripe again for the refunds that wait for it; never raises."""
@@ -452,7 +452,7 @@ class Scheduler:
 
     def _sweep(self) -> None:
         while not self._stop.is_set():
-            if self._services.owed_steps.sweep(limit=SWEEP_LIMIT) < SWEEP_LIMIT:
+            if self._services.outbox.sweep(limit=SWEEP_LIMIT) < SWEEP_LIMIT:
                 return
 
     def _take_up_refunds(self) -> None:

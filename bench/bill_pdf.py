@@ -19,7 +19,7 @@ from services.bill_documents import (
 from services.bill_documents.archive import AT_ONCE
 from services.bill_documents.content import content_of
 from services.quantities.period import Period, next_month
-from services.rating import Usage, rate_usage
+from services.rating import BillingDeterminants, rate_usage
 from services.settings import PROJECT_FOLDER
 from services.tariffs import parse_tariff
 
@@ -82,7 +82,9 @@ def documents() -> Iterator[BillDocument]:
 def _one() -> BillDocument:
     start, end = date(2026, 10, 12), date(2026, 11, 12)
     tariff = parse_tariff(json.loads(TARIFF.read_text()))
-    rated = rate_usage(tariff=tariff, usage=Usage(wh=187_000), period=Period(start, end))
+    rated = rate_usage(
+        tariff=tariff, usage=BillingDeterminants(wh=187_000), period=Period(start, end)
+    )
     return BillDocument(
         utility=Utility("Demo Electricity Co-operative", "1 Long Road"),
         language="en",

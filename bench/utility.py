@@ -13,7 +13,7 @@ from services.container import Services
 from services.identity.auth import Principal, Role
 from services.quantities.period import first_of_month, local_date, next_month, start_of_day
 from services.records.bills import NewBill
-from services.records.readings import Register
+from services.records.readings import MeterConstants
 from services.records.tariffs import TariffVersion
 from services.settings import PROJECT_FOLDER
 
@@ -78,7 +78,7 @@ def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> li
             if one.closing is None or one.serial >= serial_of(meters):
                 continue
             bill = draw_up_bill(
-                register=Register(one.meter_id, one.dials, one.multiplier_milli),
+                register=MeterConstants(one.meter_id, one.dials, one.multiplier_milli),
                 opening=one.opening,
                 closing=one.closing,
                 tariffs=tariffs[one.tariff_id],
@@ -86,8 +86,8 @@ def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> li
                 issue=services.issuer.issue(now),
                 zone=services.settings.timezone,
             )
-            owed = services.owed_steps.plan(bill_id=bill.id, kind="bill_issued")
-            bills.append(replace(bill, owed=owed))
+            outbox = services.outbox.plan(bill_id=bill.id, kind="bill_issued")
+            bills.append(replace(bill, outbox=outbox))
     return bills
 
 

@@ -127,7 +127,7 @@ def _told(services: Services, event: Json) -> Json:
     zone, now = services.settings.timezone, datetime.now(UTC)
     told = translate(event, zone=zone, live=False, now=now)
     params: Json = {"actor": "bench", "event": told.event, "arrived_by": "webhook"}
-    return params | {"effect": told.effect, "owed": services.owed_steps.on_money()}
+    return params | {"effect": told.effect, "owed": services.outbox.on_money()}
 
 
 def send(port: int, events: Sequence[Json]) -> Percentiles:

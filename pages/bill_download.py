@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared.format import file_name, plain
+from pages.shared.format import escaped, file_name
 from pages.shared.session import services
 from services.records.bills import Bill
 
@@ -14,7 +14,7 @@ def show_download(bill: Bill) -> None:
     """
     archive = services().bill_archive
     if reason := services().database.unprinted_because(bill.id):
-        st.warning(f"This bill is not printed. {plain(reason)}", icon=":material/print_error:")
+        st.warning(f"This bill is not printed. {escaped(reason)}", icon=":material/print_error:")
     st.download_button(
         "Bill as PDF",
         data=lambda: archive.pdf(bill.id).pdf,

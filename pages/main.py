@@ -5,8 +5,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages import registry
-from pages.shared.format import plain
-from pages.shared.session import calm, services, sign_out, who_is_signed_in
+from pages.shared.format import escaped
+from pages.shared.session import error_boundary, services, sign_out, who_is_signed_in
 from pages.sign_ins.sign_in import show_no_role, show_sign_in, show_unavailable
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, SignInUnavailable
 
@@ -85,7 +85,7 @@ def main() -> None:
     _sidebar(principal)
     with st.container(width="stretch", horizontal_alignment="center"), st.container(width=1080):
         _demo_banner()
-        with calm():
+        with error_boundary():
             page.run()
 
 
@@ -99,7 +99,7 @@ def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
     pages = [st.Page(sign_in, title="Sign in", url_path=path) for path in paths]
     home = st.Page(sign_in, title="Sign in", url_path="home", default=True)
     page = st.navigation([home, *pages], position="hidden")
-    with calm():
+    with error_boundary():
         page.run()
 
 
@@ -127,9 +127,9 @@ def _menu(principal: Principal) -> dict[str, list[st.Page]]:
 
 def _sidebar(principal: Principal) -> None:
     with st.sidebar:
-        st.caption(f"{plain(services().settings.utility_name)}")
+        st.caption(f"{escaped(services().settings.utility_name)}")
         role = "Administrator" if principal.role is Role.ADMIN else "Field engineer"
-        st.markdown(f"**{plain(principal.user)}**  \n{role}")
+        st.markdown(f"**{escaped(principal.user)}**  \n{role}")
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
             sign_out()
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from services.accounts.adjustments import AccountDesk
-from services.accounts.month_end import Books
+from services.accounts.adjustments import AccountAdjustments
+from services.accounts.month_end import MonthEnd
 from services.bill_documents import Utility
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
 from services.billing.issuing import BillIssuer
-from services.bootstrap_providers import Addresses, Outside, open_outside
+from services.bootstrap_providers import Addresses, Providers, open_providers
 from services.container import Services
 from services.corrections.rebilling import Rebilling
 from services.corrections.tariff_correction import TariffCorrection
@@ -33,7 +33,7 @@ from services.health.checks import (
     SchedulerCheck,
 )
 from services.health.disk import DiskCheck, DiskWarnings, DiskWatch
-from services.health.last_errors import WatchedStep
+from services.health.last_errors import RecordedStep
 from services.identity.auth import LocalTokens, SignInTickets, Tokens
 from services.identity.auth0 import Auth0Tokens
 from services.identity.passwordless import Passwordless, RoleChoices, SignInLinks
@@ -41,8 +41,8 @@ from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.signing_key import load_or_create_signing_key
 from services.messages.discord import Discord
-from services.outbox.outbox import OwedSteps, StepHandler
-from services.payments.office_payments import CashDesk
+from services.outbox.outbox import Outbox, StepHandler
+from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived, open_payments
 from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
@@ -72,7 +72,7 @@ def build_services(
     """Start or reach the database, bring its schema up to date, and wire every service.
 
     A Supabase project's schema is only checked: `supabase db push` brings it up to date.
-    `step_handlers` take the place of the owed steps (8 to 13) of the configured services, and
+    `step_handlers` take the place of the outbox's steps (8 to 13) of the configured services, and
     `addresses` of where those are. `embedded_graph` allows the graph server of our own, which
     starts when it is first needed. Raises EmbeddedPostgresError, DatabaseError, MigrationError,
     SettingsError with a sentence on what to do.
@@ -83,16 +83,16 @@ def build_services(
         transport = _open_database(settings, server, closers)
         database = DatabaseService(transport)
         closers.append(database.close)
-        outside = open_outside(settings, transport, addresses)
-        closers.append(outside.close)
+        providers = open_providers(settings, transport, addresses)
+        closers.append(providers.close)
         opened = open_graph(settings, embedded=embedded_graph)
-        outside = _with_graph(outside, opened, database, closers)
+        providers = _with_graph(providers, opened, database, closers)
         if step_handlers is not None:
-            outside = replace(outside, step_handlers=step_handlers)
+            providers = replace(providers, step_handlers=step_handlers)
         services = wire(
             settings,
             database,
-            outside=outside,
+            providers=providers,
             lease_seconds=lease_seconds,
             closers=tuple(closers),
         )
@@ -135,19 +135,19 @@ def _with_disk(services: Services) -> Services:
 
 
 def _with_graph(
-    outside: Outside,
+    providers: Providers,
     opened: OpenedGraph,
     database: DatabaseService,
     closers: list[Callable[[], None]],
-) -> Outside:
-    """The outside services with step 8, if there is a graph; the Services page tells of it."""
-    checks = (GraphCheck(opened), *outside.checks)
+) -> Providers:
+    """The providers with step 8, if there is a graph, and its check."""
+    checks = (GraphCheck(opened), *providers.checks)
     if opened.graph is None:
-        return replace(outside, checks=checks)
+        return replace(providers, checks=checks)
     closers.append(opened.graph.close)
-    save = WatchedStep(SaveToGraph(opened.graph, database), GraphCheck.name, outside.lapses)
-    steps = {8: save, **outside.step_handlers}
-    return replace(outside, checks=checks, step_handlers=steps)
+    save = RecordedStep(SaveToGraph(opened.graph, database), GraphCheck.name, providers.last_errors)
+    steps = {8: save, **providers.step_handlers}
+    return replace(providers, checks=checks, step_handlers=steps)
 
 
 def _open_database(
@@ -198,32 +198,32 @@ def wire(
     settings: Settings,
     database: DatabaseService,
     *,
-    outside: Outside | None = None,
+    providers: Providers | None = None,
     lease_seconds: int = 60,
     closers: tuple[Callable[[], None], ...] = (),
 ) -> Services:
     """Every service over a database that is ready; without `outside` nothing leaves it."""
-    outside = outside or Outside()
-    owed_steps = OwedSteps(
-        database=database, handlers=dict(outside.step_handlers), lease_seconds=lease_seconds
+    providers = providers or Providers()
+    outbox = Outbox(
+        database=database, handlers=dict(providers.step_handlers), lease_seconds=lease_seconds
     )
     issuer = BillIssuer(
         zone=settings.timezone,
         due_days=settings.due_days,
-        owed_steps=owed_steps,
+        outbox=outbox,
         approval=settings.bill_approval,
         shortest_days=settings.shortest_bill_days,
     )
     assessor = ReadingAssessor(
-        issuer=issuer, ai=outside.ai, unknown_daily_wh=settings.unknown_daily_wh
+        issuer=issuer, ai=providers.ai, unknown_daily_wh=settings.unknown_daily_wh
     )
-    payments = open_payments(settings, database, owed_steps)
+    payments = open_payments(settings, database, outbox)
     security_log = SecurityLog(database)
     rebilling = Rebilling(
         database=database,
         assessor=assessor,
         issuer=issuer,
-        owed_steps=owed_steps,
+        outbox=outbox,
         back_billing_months=settings.back_billing_months,
     )
     return Services(
@@ -233,27 +233,29 @@ def wire(
         tickets=SignInTickets(),
         sessions=Sessions(database, security_log),
         security_log=security_log,
-        owed_steps=owed_steps,
+        outbox=outbox,
         assessor=assessor,
         issuer=issuer,
-        reading_to_bill=ReadingToBill(database=database, assessor=assessor, owed_steps=owed_steps),
-        reading_review=ReadingReview(database=database, assessor=assessor, owed_steps=owed_steps),
+        reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
+        reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
         bill_archive=BillArchive(
             database, Utility(settings.utility_name, settings.utility_contact), settings.timezone
         ),
-        bill_approval=BillApproval(database=database, issuer=issuer, owed_steps=owed_steps),
-        books=Books(database=database, zone=settings.timezone),
-        cash_desk=CashDesk(database, owed_steps, settings.timezone, settings.currency),
-        account_desk=AccountDesk(database, owed_steps, settings.timezone, settings.currency),
+        bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
+        books=MonthEnd(database=database, zone=settings.timezone),
+        office_payments=OfficePayments(database, outbox, settings.timezone, settings.currency),
+        account_adjustments=AccountAdjustments(
+            database, outbox, settings.timezone, settings.currency
+        ),
         passwordless=passwordless_for(settings),
         payment_received=payments,
-        refunds=Refunds(database, owed_steps, settings.timezone, stripe=outside.stripe),
-        reconciliation=_reconciliation(settings, database, payments, outside.stripe),
+        refunds=Refunds(database, outbox, settings.timezone, stripe=providers.stripe),
+        reconciliation=_reconciliation(settings, database, payments, providers.stripe),
         rebilling=rebilling,
         tariff_correction=TariffCorrection(database=database, rebilling=rebilling),
         headend_url=settings.meter_headend_url,
-        checks=outside.checks,
-        lapses=outside.lapses,
+        checks=providers.checks,
+        last_errors=providers.last_errors,
         closers=closers,
     )
 
@@ -303,7 +305,7 @@ def _checks_of(services: Services, scheduler: Runs | None) -> Checks:
             ),
             *services.checks,
         ),
-        services.lapses,
+        services.last_errors,
     )
 
 

@@ -1,4 +1,4 @@
-"""The outside services put together as they are set: AI, the owed steps 9 to 13, their checks."""
+"""The providers put together as they are set: AI, the outbox's steps 9 to 13, their checks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from services.ai.service import AiService, open_ai
 from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.health.checks import Check
-from services.health.last_errors import Lapses, WatchedChannel, WatchedStep
+from services.health.last_errors import LastErrors, RecordedChannel, RecordedStep
 from services.health.provider_checks import DiscordCheck, StripeCheck, WhatsAppCheck
 from services.integrations.http import TIMEOUT_SECONDS
 from services.messages import discord
@@ -47,14 +47,14 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """What the configured outside services bring; as it stands, nothing."""
+class Providers:
+    """What the configured providers bring; by default, nothing."""
 
     ai: AiService | None = None
     stripe: StripePayments | None = None
     step_handlers: Mapping[int, StepHandler] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
-    lapses: Lapses = field(default_factory=Lapses)
+    last_errors: LastErrors = field(default_factory=LastErrors)
 
     def close(self) -> None:
         """Give back what the services hold open."""
@@ -62,39 +62,43 @@ class Outside:
             self.ai.close()
 
 
-def open_outside(
+def open_providers(
     settings: Settings, transport: Transport, addresses: Addresses | None = None
-) -> Outside:
-    """Every outside service that has settings; the demo uses none and sends nothing to anybody."""
+) -> Providers:
+    """Every provider that has settings; the demo uses none and sends nothing to anybody."""
     database = DatabaseService(transport)
     writer: MessageWriter = TemplateWriter(settings.utility_name)
     if settings.demo:
-        return Outside(
+        return Providers(
             step_handlers=kept_message_steps(settings, database, writer, because=IN_DEMO)
         )
-    lapses = Lapses()
-    ai = open_ai(settings, transport, on_fault=lambda said: lapses.note(AiCheck.name, said))
+    last_errors = LastErrors()
+    ai = open_ai(settings, transport, on_fault=lambda said: last_errors.note(AiCheck.name, said))
     if ai is not None:
         writer = AiMessageWriter(ai, writer, Message)
     links = payment_links(settings=settings, database=database, addresses=addresses)
     messages = (
         message_steps(
-            settings=settings, database=database, writer=writer, addresses=addresses, lapses=lapses
+            settings=settings,
+            database=database,
+            writer=writer,
+            addresses=addresses,
+            last_errors=last_errors,
         )
         if settings.sends_messages
         else kept_message_steps(settings, database, writer, because=WITHOUT_CHANNEL)
     )
     checks = outside_checks(settings=settings, links=links, addresses=addresses)
     paying = {
-        number: WatchedStep(step, StripeCheck.name, lapses)
+        number: RecordedStep(step, StripeCheck.name, last_errors)
         for number, step in payment_steps(links).items()
     }
-    return Outside(
+    return Providers(
         ai=ai,
         stripe=links.stripe if links else None,
         step_handlers={**paying, **messages},
         checks=(*checks, AiCheck(ai)),
-        lapses=lapses,
+        last_errors=last_errors,
     )
 
 
@@ -104,18 +108,18 @@ def message_steps(
     database: DatabaseService,
     writer: MessageWriter,
     addresses: Addresses | None = None,
-    lapses: Lapses | None = None,
+    last_errors: LastErrors | None = None,
 ) -> dict[int, StepHandler]:
     """Steps 11 to 13. A channel that has no settings is logged as left out, with the text."""
-    at, kept = addresses or Addresses(), lapses or Lapses()
+    at, kept = addresses or Addresses(), last_errors or LastErrors()
     client = Discord(timeout_seconds=at.timeout_seconds)
     channels: tuple[Channel, ...] = (
-        WatchedChannel(
+        RecordedChannel(
             SharedDiscord(client, settings.discord_webhook_url), DiscordCheck.name, kept
         ),
         # A customer's own webhook that is gone says nothing of the utility's.
         OwnDiscord(client, at.check_webhook),
-        WatchedChannel(OwnWhatsApp(whatsapp_client(settings, at)), WhatsAppCheck.name, kept),
+        RecordedChannel(OwnWhatsApp(whatsapp_client(settings, at)), WhatsAppCheck.name, kept),
     )
     writing = WriteMessage(database, writer, _today_in(settings.timezone))
     return {

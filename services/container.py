@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.accounts.adjustments import AccountDesk
-from services.accounts.month_end import Books
+from services.accounts.adjustments import AccountAdjustments
+from services.accounts.month_end import MonthEnd
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
 from services.billing.issuing import BillIssuer
@@ -16,7 +16,7 @@ from services.database.service import DatabaseService
 from services.graph import OpenedGraph
 from services.health.checks import Check
 from services.health.disk import DiskWarnings, DiskWatch
-from services.health.last_errors import Lapses
+from services.health.last_errors import LastErrors
 from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
@@ -29,8 +29,8 @@ from services.identity.passwordless import Passwordless
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.upload_rights import UploadRights
-from services.outbox.outbox import OwedSteps
-from services.payments.office_payments import CashDesk
+from services.outbox.outbox import Outbox
+from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived
 from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
@@ -50,16 +50,16 @@ class Services:
     tickets: SignInTickets
     sessions: Sessions
     security_log: SecurityLog
-    owed_steps: OwedSteps
+    outbox: Outbox
     assessor: ReadingAssessor
     issuer: BillIssuer
     reading_to_bill: ReadingToBill
     reading_review: ReadingReview
     bill_approval: BillApproval
     bill_archive: BillArchive
-    books: Books
-    cash_desk: CashDesk
-    account_desk: AccountDesk
+    books: MonthEnd
+    office_payments: OfficePayments
+    account_adjustments: AccountAdjustments
     refunds: Refunds
     rebilling: Rebilling
     tariff_correction: TariffCorrection
@@ -79,7 +79,7 @@ class Services:
     disk: DiskWatch | None = None
     disk_warnings: DiskWarnings | None = None
     # What went wrong with them in use.
-    lapses: Lapses = field(default_factory=Lapses)
+    last_errors: LastErrors = field(default_factory=LastErrors)
     # Brings a dead server of our own back; does nothing where the database is somebody else's.
     revive_database: Callable[[], None] = lambda: None
     # Visits whose page offers an upload.

@@ -5,7 +5,7 @@ import streamlit as st
 from pages.bills.bill_card import show_bill
 from pages.bills.bill_detail import show_bill_detail
 from pages.registry import BILLS, MY_READINGS
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from pages.shared.session import note_denied, require_role, services
 from services.billing.bill_access import readable_bill
 from services.identity.auth import NotAllowed, Role
@@ -21,6 +21,6 @@ else:
         bill = readable_bill(services().database, principal=principal, bill_id=bill_id)
     except NotAllowed as error:
         note_denied(principal, str(error))
-        st.error(f"Not allowed: {plain(error)}", icon=":material/lock:")
+        st.error(f"Not allowed: {escaped(error)}", icon=":material/lock:")
     else:
         show_bill(bill)

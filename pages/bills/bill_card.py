@@ -4,8 +4,8 @@ from itertools import groupby
 
 import streamlit as st
 
-from pages.shared.components import facts, status_badge
-from pages.shared.format import BILL_STATUS, day, grouped, kwh, money, period, plain, times
+from pages.shared.components import description_list, status_badge
+from pages.shared.format import BILL_STATUS, day, escaped, grouped, kwh, money, period, times
 from pages.shared.registers import show_used_registers
 from pages.shared.session import services
 from services.bill_documents.qr import qr_png
@@ -19,14 +19,14 @@ _UNITS = {"day": "days", "month": "months"}
 def show_bill(bill: Bill) -> None:
     """The whole bill; amounts are in its own currency."""
     with st.container(border=True):
-        st.caption(plain(services().settings.utility_name))
+        st.caption(escaped(services().settings.utility_name))
         with st.container(horizontal=True, vertical_alignment="center"):
             title = f"Bill {bill.reference}" if bill.number is not None else "Draft bill"
             st.subheader(title, anchor=False, width="content")
             status_badge(bill.status, BILL_STATUS)
         st.markdown(
-            f"**{plain(bill.customer_name)}** · account {plain(bill.account_no)}"
-            f"  \n{plain(bill.address)}"
+            f"**{escaped(bill.customer_name)}** · account {escaped(bill.account_no)}"
+            f"  \n{escaped(bill.address)}"
         )
         _show_reads(bill)
         _show_total(bill)
@@ -40,7 +40,7 @@ def _show_reads(bill: Bill) -> None:
     used = [("Opening read", kwh(bill.opening_wh)), ("Closing read", kwh(bill.closing_wh))]
     if bill.multiplier_milli != 1000:
         used.append(("Multiplier", times(bill.multiplier_milli)))
-    facts(
+    description_list(
         [
             ("Meter", bill.meter_serial),
             *used,
@@ -65,12 +65,12 @@ def _show_total(bill: Bill) -> None:
             if bill.amount_paid_minor:
                 paid = money(bill.amount_paid_minor, bill.currency)
                 left = money(bill.balance_minor, bill.currency)
-                st.markdown(f"Paid {plain(paid)}, left to pay **{plain(left)}**")
+                st.markdown(f"Paid {escaped(paid)}, left to pay **{escaped(left)}**")
     if bill.payment_url and bill.balance_minor > 0 and bill.number is not None:
         st.link_button("Pay online", bill.payment_url, icon=":material/credit_card:")
         st.image(qr_png(bill.payment_url), width=160, caption="Scan to pay")
     if bill.void_reason:
-        st.warning(f"Void: {plain(bill.void_reason)}")
+        st.warning(f"Void: {escaped(bill.void_reason)}")
 
 
 def lines_table(bill: Bill | RatedBill) -> str:
@@ -89,7 +89,7 @@ def lines_table(bill: Bill | RatedBill) -> str:
 
 
 def _line_row(line: BillLine, currency: str) -> str:
-    amount = plain(money(line.amount_minor, currency))
+    amount = escaped(money(line.amount_minor, currency))
     if line.unit == "%":
         basis = f"{line.rate}% of {grouped(line.quantity)}"
     else:
@@ -97,17 +97,17 @@ def _line_row(line: BillLine, currency: str) -> str:
         basis = f"{grouped(line.quantity)} {unit}"
         if line.rate is not None:
             basis += f" × {grouped(line.rate)}"
-    row = f"| {plain(line.description)} | :small[{plain(basis)}] | {amount} |"
-    return f"{row}\n| &emsp;:gray[:small[{plain(line.note)}]] | | |" if line.note else row
+    row = f"| {escaped(line.description)} | :small[{escaped(basis)}] | {amount} |"
+    return f"{row}\n| &emsp;:gray[:small[{escaped(line.note)}]] | | |" if line.note else row
 
 
 def _slab_row(part: SlabPart, unit: str) -> str:
     first, last = grouped(part.from_kwh), part.to_kwh
     end = f"{first} to {grouped(last)} {unit}" if last else f"above {first} {unit}"
     cells = (end, f"{grouped(part.quantity)} {unit} × {part.rate}", grouped(part.amount))
-    name, basis, amount = (f":gray[:small[{plain(cell)}]]" for cell in cells)
+    name, basis, amount = (f":gray[:small[{escaped(cell)}]]" for cell in cells)
     return f"| &emsp;{name} | {basis} | {amount} |"
 
 
 def _sum_row(name: str, minor: int, currency: str) -> str:
-    return f"| {name} | | **{plain(money(minor, currency))}** |"
+    return f"| {name} | | **{escaped(money(minor, currency))}** |"

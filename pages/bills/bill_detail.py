@@ -1,4 +1,4 @@
-"""All that is known of one bill: itself, its reads, its payment, its owed steps; and issue."""
+"""One bill with its reads, its payments and the steps after its commit; and issuing it."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from pages.corrections.correction_links import show_corrections
 from pages.drafts.draft_cards import offer_send_back
 from pages.registry import CORRECT_BILL, NETWORK
 from pages.shared.ai_cards import show_second_opinion
-from pages.shared.components import doubts_of, facts, show_steps
-from pages.shared.format import OCCASION, READING_SOURCE, day, kwh, moment, money, plain
+from pages.shared.components import description_list, doubts_of, show_steps
+from pages.shared.format import OCCASION, READING_SOURCE, day, escaped, kwh, moment, money
 from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, zone
 from services.identity.auth import Principal
@@ -50,19 +50,19 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
             _link_to_network(bill)
         if bill.status != "draft":
             show_second_opinion(bill)
-        for work in database.owed_work_of(bill_id):
-            _show_owed(work)
+        for work in database.outbox_of(bill_id):
+            _show_outbox(work)
 
 
 def _offer_issue(bill: Bill, principal: Principal) -> None:
     with st.container(border=True):
         st.markdown("This bill is a **draft**: nobody has been asked to pay it yet.")
         if bill.held_because:
-            st.warning(plain(bill.held_because), icon=":material/flag:")
+            st.warning(escaped(bill.held_because), icon=":material/flag:")
         with st.popover("Issue this bill", icon=":material/send:", type="primary"):
-            total = plain(money(bill.total_minor, bill.currency))
+            total = escaped(money(bill.total_minor, bill.currency))
             st.markdown(
-                f"**{plain(bill.customer_name)}** will owe **{total}**. The bill gets its number "
+                f"**{escaped(bill.customer_name)}** will owe **{total}**. The bill gets its number "
                 "and cannot be changed afterwards."
             )
             if st.button("Yes, issue it", type="primary", key="issue"):
@@ -79,7 +79,7 @@ def _issue(bill: Bill, principal: Principal) -> None:
 def _show_payment(bill: Bill) -> None:
     with st.container(border=True):
         st.markdown("**Payment**")
-        facts(
+        description_list(
             [
                 ("Billed", money(bill.total_minor, bill.currency)),
                 ("Paid", money(bill.amount_paid_minor, bill.currency)),
@@ -101,15 +101,15 @@ def _show_read(title: str, reading: Reading) -> None:
         st.markdown(f"**{title}** · {kwh(reading.register_wh)}")
         if reading.registers:
             shown = (f"{label} {value}" for label, value in registers_shown(reading.registers))
-            st.caption(plain(" · ".join(shown)))
+            st.caption(escaped(" · ".join(shown)))
         st.caption(
             f"Read {moment(reading.read_at, zone())} · {READING_SOURCE[reading.source]} · "
-            f"by {plain(reading.submitted_by)}"
+            f"by {escaped(reading.submitted_by)}"
         )
         for doubt in doubts_of(reading.validation):
-            st.caption(f":material/flag: {plain(doubt)}")
+            st.caption(f":material/flag: {escaped(doubt)}")
         if reading.decided_by:
-            st.caption(f"{plain(reading.decided_by)}: {plain(reading.decision_reason or '')}")
+            st.caption(f"{escaped(reading.decided_by)}: {escaped(reading.decision_reason or '')}")
 
 
 def _link_to_correction(bill: Bill) -> None:
@@ -136,9 +136,9 @@ def _link_to_network(bill: Bill) -> None:
     )
 
 
-def _show_owed(work: dict[str, Any]) -> None:
+def _show_outbox(work: dict[str, Any]) -> None:
     with st.container(border=True):
-        st.markdown(f"**{OCCASION.get(work['kind'], plain(work['kind']))}**")
+        st.markdown(f"**{OCCASION.get(work['kind'], escaped(work['kind']))}**")
         show_steps(
             [
                 StepOutcome(int(step), state["status"], state.get("detail", ""))

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.registry import CUSTOMER, PAYMENT, RECORD_PAYMENT
-from pages.shared.format import money, plain
+from pages.shared.format import escaped, money
 from pages.shared.money_format import entry_kind, received
 from pages.shared.session import services
 from services.records.bills import Bill
@@ -34,14 +34,14 @@ def show_bill_payments(bill: Bill) -> None:
 
 
 def _show_allocation(one: Allocation) -> None:
-    amount = plain(money(one.amount_minor, one.currency))
+    amount = escaped(money(one.amount_minor, one.currency))
     if one.payment_id is None:
         st.markdown(f"{amount} · {entry_kind(one.credit_kind)}")
         return
     payment = services().database.payment(one.payment_id)
     st.page_link(
         PAYMENT.script,
-        label=f"{amount} · {plain(received(payment.method, payment.received_on))}",
+        label=f"{amount} · {escaped(received(payment.method, payment.received_on))}",
         icon=":material/payments:",
         query_params={"id": one.payment_id},
     )

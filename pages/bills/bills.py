@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import BILL_STATUS, count, day, kwh, money, month, period, plain
+from pages.shared.format import BILL_STATUS, count, day, escaped, kwh, money, month, period
 from pages.shared.session import require_role, services, today
 from services.identity.auth import Role
 from services.quantities.period import first_of_month
@@ -77,11 +77,12 @@ def show_row(bill: Bill) -> None:
                 query_params={"id": bill.id},
             )
             st.caption(
-                f"**{plain(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · "
-                f"{kwh(bill.consumption_wh)} · meter {plain(bill.meter_serial)}"
+                f"**{escaped(bill.customer_name)}** · "
+                f"{period(bill.period_start, bill.period_end)} · "
+                f"{kwh(bill.consumption_wh)} · meter {escaped(bill.meter_serial)}"
             )
         with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
-            amount = plain(money(bill.total_minor, bill.currency))
+            amount = escaped(money(bill.total_minor, bill.currency))
             st.markdown(f"**{amount}**", text_alignment="right")
             status_badge(bill.status, BILL_STATUS)
 
@@ -106,5 +107,5 @@ def show_list() -> None:
 require_role(Role.ADMIN)
 if "bill" in st.query_params:
     st.switch_page(BILL.script, query_params={"id": st.query_params["bill"]})
-st.title("Bills", anchor=False)
+st.title("PricingContext", anchor=False)
 show_list()

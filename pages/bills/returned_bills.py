@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import moment, money, plain
+from pages.shared.format import escaped, moment, money
 from pages.shared.session import services, zone
 from services.identity.auth import Principal, Role
 from services.payments.entry_forms import InvalidEntry
@@ -52,11 +52,11 @@ def _ask(bill: Bill, principal: Principal) -> None:
         if not st.button("Collect this bill again", type="primary", key=f"collect-{bill.id}"):
             return
         try:
-            services().account_desk.collect_again(
+            services().account_adjustments.collect_again(
                 bill_id=bill.id, reason=reason, principal=principal
             )
         except InvalidEntry as error:
-            st.error(plain(error), icon=":material/edit:")
+            st.error(escaped(error), icon=":material/edit:")
             return
     st.toast("The bill is collected again.", icon=":material/check_circle:")
     st.rerun()
@@ -65,11 +65,11 @@ def _ask(bill: Bill, principal: Principal) -> None:
 def _show(bill: ReturnedBill) -> None:
     with st.container(border=True, gap="xsmall"):
         number = invoice_reference(bill.bill_number)
-        amount = plain(money(bill.open_minor, bill.currency))
+        amount = escaped(money(bill.open_minor, bill.currency))
         st.page_link(
             BILL.script,
-            label=f"**{number}** · {amount} · account {plain(bill.account_no)}",
+            label=f"**{number}** · {amount} · account {escaped(bill.account_no)}",
             icon=":material/receipt_long:",
             query_params={"id": bill.bill_id},
         )
-        st.caption(f"{plain(bill.detail)} Since {moment(bill.since, zone())}")
+        st.caption(f"{escaped(bill.detail)} Since {moment(bill.since, zone())}")

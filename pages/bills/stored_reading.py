@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.shared.format import kwh, moment, money, period, plain
+from pages.shared.format import escaped, kwh, moment, money, period
 from pages.shared.session import now, services, zone
 from services.billing.chain_retry import MeterTooBusy
 from services.identity.auth import Principal
@@ -39,14 +39,14 @@ def offer_billing(reading: Reading, principal: Principal) -> None:
         try:
             bills = services().reading_review.bills_of_stored(reading_id=reading.id, now=now())
         except _CANNOT as error:
-            st.markdown(plain(error))
+            st.markdown(escaped(error))
             return
         for bill in bills:
-            total = plain(money(bill.rated.total_minor, bill.rated.currency))
+            total = escaped(money(bill.rated.total_minor, bill.rated.currency))
             spans = period(bill.opening.read_on, bill.closing.read_on)
             st.markdown(f"{spans}: {kwh(bill.consumption_wh)}, **{total}**")
             if bill.held_because:
-                st.warning(plain(f"{bill.held_because} It is kept as a draft."))
+                st.warning(escaped(f"{bill.held_because} It is kept as a draft."))
         if st.button("Yes, bill it", type="primary", key=f"bill-{reading.id}"):
             _bill(reading, principal)
 
@@ -55,7 +55,7 @@ def _bill(reading: Reading, principal: Principal) -> None:
     try:
         services().reading_review.bill_stored(reading_id=reading.id, principal=principal, now=now())
     except _CANNOT as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
         return
     st.toast("The reading is billed.", icon=":material/check_circle:")
     st.rerun()

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.corrections.correction_links import link_to_bill
 from pages.corrections.correction_preview import show_plan
 from pages.registry import BILL
-from pages.shared.format import day, kwh, period, plain
+from pages.shared.format import day, escaped, kwh, period
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services
 from services.billing.chain_retry import MeterTooBusy
@@ -50,8 +50,8 @@ def show_correction(bill_id: str, principal: Principal) -> None:
     bill = services().database.bill(bill_id)
     st.title(f"Correct {bill.reference}", anchor=False)
     st.caption(
-        f"**{plain(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · "
-        f"meter {plain(bill.meter_serial)}"
+        f"**{escaped(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · "
+        f"meter {escaped(bill.meter_serial)}"
     )
     if bill.status == "void":
         st.info("This bill is void: what took its place can be corrected.", icon=":material/block:")
@@ -115,7 +115,7 @@ def _ask_reading(bill: Bill, reading_id: str) -> None:
 
 def _ask_tariff(bill: Bill) -> None:
     st.caption(
-        f"This meter was never on **{plain(bill.tariff_name)}**: this bill and all after it are "
+        f"This meter was never on **{escaped(bill.tariff_name)}**: this bill and all after it are "
         "made anew under another tariff, and the meter stays on that. If the tariff itself is "
         "wrong, correct its version on the tariff's page."
     )
@@ -125,7 +125,7 @@ def _ask_tariff(bill: Bill) -> None:
         if one.currency == bill.currency and one.code != bill.tariff_code
     ]
     if not others:
-        st.info(f"There is no other tariff in {plain(bill.currency)}.")
+        st.info(f"There is no other tariff in {escaped(bill.currency)}.")
         return
     with st.form(f"tariff-{bill.id}", border=False):
         chosen = st.selectbox("It is on", others, format_func=lambda one: f"{one.code}: {one.name}")
@@ -151,7 +151,7 @@ def _show_asked(bill: Bill, asked: _Asked, principal: Principal) -> None:
     try:
         plan = services().rebilling.plan(asked.wrong, now=now(), correction_id=asked.correction_id)
     except _WRONG_INPUT as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
         return
     seen, asked.shown = asked.shown or plan.fingerprint, plan.fingerprint
     show_plan(plan)
@@ -173,7 +173,7 @@ def _ask_confirmation(
         if not st.form_submit_button("Void and make anew" if again else "Void", type="primary"):
             return
     try:
-        done = services().rebilling.carry_out(
+        done = services().rebilling.execute(
             asked.wrong,
             previewed=seen,
             correction_id=asked.correction_id,
@@ -183,7 +183,7 @@ def _ask_confirmation(
             now=now(),
         )
     except _NOT_DONE as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
         return
     del st.session_state[_key(bill)]
     st.toast("The bills are corrected.", icon=":material/check_circle:")

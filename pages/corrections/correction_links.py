@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.corrections.correction_preview import more_or_less
 from pages.registry import BILL
-from pages.shared.format import moment, money, period, plain
+from pages.shared.format import escaped, moment, money, period
 from pages.shared.session import services, zone
 from services.records.bills import Bill
 from services.records.corrections import CorrectedBill, Correction, name_of
@@ -23,7 +23,7 @@ def show_corrections(bill: Bill) -> None:
     for correction in corrections:
         _show(correction, bill.id)
     if not corrections:
-        # Voided and billed anew in two steps.
+        # Voided and billed again in two steps.
         if bill.replaces_id:
             link_to_bill(bill.replaces_id, "The void bill before it")
         if bill.replaced_by_id:
@@ -34,15 +34,15 @@ def _show(correction: Correction, bill_id: str) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Correction**")
         st.caption(
-            f"{plain(correction.created_by)}, {moment(correction.created_at, zone())}: "
-            f"{plain(correction.reason)}"
+            f"{escaped(correction.created_by)}, {moment(correction.created_at, zone())}: "
+            f"{escaped(correction.reason)}"
         )
         difference = more_or_less(correction.difference_minor, correction.currency)
-        st.markdown(f"The customer owes **{plain(difference)}**.")
+        st.markdown(f"The customer owes **{escaped(difference)}**.")
         for one in correction.bills:
             _show_pair(one, correction, here=bill_id)
         if correction.warned:
-            st.caption(f":material/history: {plain(correction.warned)}")
+            st.caption(f":material/history: {escaped(correction.warned)}")
 
 
 def _show_pair(one: CorrectedBill, correction: Correction, *, here: str) -> None:
@@ -59,6 +59,8 @@ def _show_pair(one: CorrectedBill, correction: Correction, *, here: str) -> None
 def _bill(bill_id: str, number: int | None, minor: int, correction: Correction, here: str) -> None:
     label = f"{name_of(number)}, {money(minor, correction.currency)}"
     if bill_id == here:
-        st.markdown(f"**{plain(label)}**", width="content")
+        st.markdown(f"**{escaped(label)}**", width="content")
     else:
-        st.page_link(BILL.script, label=plain(label), query_params={"id": bill_id}, width="content")
+        st.page_link(
+            BILL.script, label=escaped(label), query_params={"id": bill_id}, width="content"
+        )

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from pages.shared.components import facts
-from pages.shared.format import count, kwh, money, period, plain
+from pages.shared.components import description_list
+from pages.shared.format import count, escaped, kwh, money, period
 from services.corrections.bill_changes import BillChange, LineChange
 from services.corrections.plan import Plan
 from services.records.corrections import name_of
@@ -13,25 +13,25 @@ _OPEN = 2
 
 def show_plan(plan: Plan) -> None:
     """The whole plan; nothing of it is stored."""
-    currency = plan.book.meter.currency
+    currency = plan.chain.meter.currency
     st.subheader("What it changes", anchor=False)
-    balance = plan.book.balance_minor
+    balance = plan.chain.balance_minor
     with st.container(border=True):
-        facts(
+        description_list(
             [
-                ("Bills", count(len(plan.voided), "bill")),
+                ("PricingContext", count(len(plan.voided), "bill")),
                 ("The customer owes", more_or_less(plan.difference_minor, currency)),
                 ("Paid on them", _paid(plan.paid_minor, currency)),
-                ("Account now", owed_or_credit(balance, currency)),
-                ("Account then", owed_or_credit(balance + plan.difference_minor, currency)),
+                ("Account now", due_or_credit(balance, currency)),
+                ("Account then", due_or_credit(balance + plan.difference_minor, currency)),
             ],
             least_width=150,
         )
     for found in plan.validation.outcomes if plan.validation else ():
         if found.outcome in ("review", "warn"):
-            st.warning(plain(found.message), icon=":material/flag:")
+            st.warning(escaped(found.message), icon=":material/flag:")
     if plan.warning:
-        st.warning(plain(plan.warning), icon=":material/history:")
+        st.warning(escaped(plan.warning), icon=":material/history:")
     for index, change in enumerate(plan.changes):
         _show_change(change, currency, expanded=index < _OPEN)
 
@@ -43,7 +43,7 @@ def more_or_less(minor: int, currency: str) -> str:
     return f"{money(abs(minor), currency)} {'more' if minor > 0 else 'less'}"
 
 
-def owed_or_credit(minor: int, currency: str) -> str:
+def due_or_credit(minor: int, currency: str) -> str:
     """A balance as people say it."""
     if minor < 0:
         return f"{money(-minor, currency)} in credit"
@@ -55,20 +55,20 @@ def _paid(minor: int, currency: str) -> str:
 
 
 def _show_change(change: BillChange, currency: str, *, expanded: bool) -> None:
-    first, last = change.touched.bills[0], change.touched.bills[-1]
-    names = " and ".join(name_of(bill.number) for bill in change.touched.bills)
+    first, last = change.affected.bills[0], change.affected.bills[-1]
+    names = " and ".join(name_of(bill.number) for bill in change.affected.bills)
     title = (
-        f"**{plain(names)}** · {period(first.period_start, last.period_end)} · "
-        f"{plain(money(change.before_minor, currency))} → "
-        f"{plain(money(change.after_minor, currency))}"
+        f"**{escaped(names)}** · {period(first.period_start, last.period_end)} · "
+        f"{escaped(money(change.before_minor, currency))} → "
+        f"{escaped(money(change.after_minor, currency))}"
     )
     with st.expander(title, expanded=expanded):
-        st.caption(plain(change.touched.why))
+        st.caption(escaped(change.affected.why))
         if change.new:
-            used = sum(bill.consumption_wh for bill in change.touched.bills)
+            used = sum(bill.consumption_wh for bill in change.affected.bills)
             st.caption(f"{kwh(used)} → **{kwh(change.new.consumption_wh)}**")
         if change.new and change.new.held_because:
-            st.warning(plain(change.new.held_because), icon=":material/date_range:")
+            st.warning(escaped(change.new.held_because), icon=":material/date_range:")
         st.markdown(_table(change, currency), width="stretch")
 
 
@@ -87,15 +87,15 @@ def _row(line: LineChange, currency: str) -> str:
     before, after = _amount(line.before_minor, currency), _amount(line.after_minor, currency)
     amounts = f"{before} → {after}" if line.difference_minor else f":gray[{after}]"
     change = _signed(line.difference_minor, currency)
-    return f"| {plain(line.description)} | {amounts} | {change} |"
+    return f"| {escaped(line.description)} | {amounts} | {change} |"
 
 
 def _amount(minor: int | None, currency: str) -> str:
-    return "–" if minor is None else plain(money(minor, currency))
+    return "–" if minor is None else escaped(money(minor, currency))
 
 
 def _signed(minor: int, currency: str) -> str:
     """A difference with its sign: +₹12.00; a plain 0 is grey."""
     if minor == 0:
         return ":gray[–]"
-    return plain(f"{'+' if minor > 0 else '−'}{money(abs(minor), currency)}")
+    return escaped(f"{'+' if minor > 0 else '−'}{money(abs(minor), currency)}")

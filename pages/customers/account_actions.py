@@ -8,7 +8,7 @@ import streamlit as st
 from pages.payments.payment_actions import attempt
 from pages.payments.payment_form import ask_payment
 from pages.shared.form_ids import form_id
-from pages.shared.format import day, money, plain
+from pages.shared.format import day, escaped, money
 from pages.shared.money_format import OFFICE_METHODS, entry_kind
 from pages.shared.session import now, services
 from services.identity.auth import Principal
@@ -61,7 +61,11 @@ def _ask_adjustment(account: Account, kind: str, principal: Principal) -> None:
             return
     body = {"kind": kind, "amount": amount, "note": note}
     said = "The credit is given." if kind == "credit" else "The fee is charged."
-    attempt(name, said, _with_body(services().account_desk.adjust, form, account, body, principal))
+    attempt(
+        name,
+        said,
+        _with_body(services().account_adjustments.adjust, form, account, body, principal),
+    )
 
 
 def _ask_use_deposit(account: Account, principal: Principal) -> None:
@@ -73,7 +77,7 @@ def _ask_use_deposit(account: Account, principal: Principal) -> None:
         if not st.form_submit_button("Use it", type="primary"):
             return
     body = {"amount": amount, "note": note}
-    use = _with_body(services().cash_desk.use_deposit, form, account, body, principal)
+    use = _with_body(services().office_payments.use_deposit, form, account, body, principal)
     attempt(name, "The deposit has paid what is open.", use)
 
 
@@ -109,13 +113,15 @@ def _ask_pay_out(account: Account, book: Book, most: int, principal: Principal) 
 
 
 def _ask_settle(account: Account, open_credit: int, principal: Principal) -> None:
-    credit = plain(money(open_credit, _currency(account)))
+    credit = escaped(money(open_credit, _currency(account)))
     st.markdown(f"**{credit}** pays the oldest open bills first.")
     if st.button("Let it pay", type="primary", key="settle"):
         attempt(
             "settle",
             "The credit has paid what is open.",
-            lambda: services().account_desk.settle(customer_id=account.id, principal=principal),
+            lambda: services().account_adjustments.settle(
+                customer_id=account.id, principal=principal
+            ),
         )
 
 
@@ -126,9 +132,9 @@ def _show_adjustments(account: Account, principal: Principal) -> None:
     st.markdown("**Credits and fees**")
     for entry in standing:
         with st.container(border=True, gap="xsmall"):
-            amount = plain(money(abs(entry.amount_minor), entry.currency))
-            st.markdown(f"{entry_kind(entry.kind)} of **{amount}** · {plain(entry.note)}")
-            st.caption(plain(f"{day(entry.on_date)} · by {entry.actor}"))
+            amount = escaped(money(abs(entry.amount_minor), entry.currency))
+            st.markdown(f"{entry_kind(entry.kind)} of **{amount}** · {escaped(entry.note)}")
+            st.caption(escaped(f"{day(entry.on_date)} · by {entry.actor}"))
             with st.popover("Take it back", icon=":material/undo:", key=f"undo-{entry.id}"):
                 _ask_undo(entry, principal)
 
@@ -141,7 +147,7 @@ def _ask_undo(entry: LedgerEntry, principal: Principal) -> None:
     attempt(
         f"undo-{entry.id}",
         f"The {entry.kind} is taken back.",
-        lambda: services().account_desk.undo_adjustment(
+        lambda: services().account_adjustments.undo_adjustment(
             entry_id=entry.id, reason=reason, principal=principal, now=now()
         ),
     )

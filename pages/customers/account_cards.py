@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import CUSTOMER
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, day, money, plain
+from pages.shared.format import count, day, escaped, money
 from pages.shared.session import services
 from services.records.ledger import Account
 
@@ -37,11 +37,11 @@ def _show_row(account: Account) -> None:
         with st.container(gap="xxsmall"):
             st.page_link(
                 CUSTOMER.script,
-                label=f"**{plain(account.name)}**",
+                label=f"**{escaped(account.name)}**",
                 icon=":material/person:",
                 query_params={"id": account.id},
             )
-            st.caption(plain(f"Account {account.account_no} · {account.address}"))
+            st.caption(escaped(f"Account {account.account_no} · {account.address}"))
         with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
             st.markdown(f"**{balance(account)}**", text_alignment="right")
             _show_more(account)
@@ -50,16 +50,16 @@ def _show_row(account: Account) -> None:
 def balance(account: Account) -> str:
     """The balance as Markdown: an amount that is owed, or one in credit."""
     currency = account.currency or services().settings.currency
-    amount = plain(money(abs(account.balance_minor), currency))
+    amount = escaped(money(abs(account.balance_minor), currency))
     return f"{amount} in credit" if account.balance_minor < 0 else amount
 
 
 def _show_more(account: Account) -> None:
     if account.currency and account.overdue_minor:
-        overdue = plain(money(account.overdue_minor, account.currency))
+        overdue = escaped(money(account.overdue_minor, account.currency))
         st.badge(f"{overdue} overdue", color="red")
     elif account.open_bills:
         st.badge(count(account.open_bills, "open bill"), color="blue")
     if account.currency and account.deposit_minor:
-        held = plain(money(account.deposit_minor, account.currency))
+        held = escaped(money(account.deposit_minor, account.currency))
         st.badge(f"{held} deposit", color="gray")

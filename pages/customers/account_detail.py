@@ -9,9 +9,9 @@ from pages.customers.account_plans import show_plans
 from pages.customers.account_statement import show_statement
 from pages.customers.account_timeline import show_timeline
 from pages.registry import BILL, RECORD_PAYMENT
-from pages.shared.components import facts, status_badge
+from pages.shared.components import description_list, status_badge
 from pages.shared.form_ids import show_done
-from pages.shared.format import BILL_STATUS, day, money, period, plain
+from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.session import services
 from services.identity.auth import Principal
 from services.records.bills import Bill
@@ -48,9 +48,11 @@ def show_account(customer_id: str, principal: Principal) -> None:
 
 
 def _show_head(account: Account) -> None:
-    st.title(plain(account.name), anchor=False)
+    st.title(escaped(account.name), anchor=False)
     known = (("Address", account.address), ("Phone", account.phone), ("Email", account.email))
-    facts([("Account", account.account_no), *(fact for fact in known if fact[1])], least_width=160)
+    description_list(
+        [("Account", account.account_no), *(fact for fact in known if fact[1])], least_width=160
+    )
     currency = account.currency or services().settings.currency
     owes = account.balance_minor >= 0
     tiles = [
@@ -84,11 +86,11 @@ def _show_open(account: Account) -> None:
             _show_bill(bill)
         for entry in others:
             with st.container(border=True, gap="xxsmall"):
-                left = plain(money(entry.open_minor, entry.currency))
-                st.markdown(f"**{plain(entry.note)}** · {left} to pay")
+                left = escaped(money(entry.open_minor, entry.currency))
+                st.markdown(f"**{escaped(entry.note)}** · {left} to pay")
                 st.caption(f"Since {day(entry.on_date)}")
     if left_over:
-        total = plain(money(-sum(e.open_minor for e in left_over), left_over[0].currency))
+        total = escaped(money(-sum(e.open_minor for e in left_over), left_over[0].currency))
         st.info(f"**{total}** of credit pays nothing yet.", icon=":material/savings:")
 
 
@@ -105,7 +107,7 @@ def _show_bill(bill: Bill) -> None:
                 due = f" · due {day(bill.due_date)}" if bill.due_date else ""
                 st.caption(f"{period(bill.period_start, bill.period_end)}{due}")
             with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
-                st.markdown(f"**{plain(money(bill.balance_minor, bill.currency))}**")
+                st.markdown(f"**{escaped(money(bill.balance_minor, bill.currency))}**")
                 status_badge(bill.status, BILL_STATUS)
         st.page_link(
             RECORD_PAYMENT.script,

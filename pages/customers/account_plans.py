@@ -9,7 +9,7 @@ from pages.payments.payment_actions import attempt
 from pages.registry import BILL
 from pages.shared.components import status_badge
 from pages.shared.form_ids import form_id
-from pages.shared.format import day, money, plain
+from pages.shared.format import day, escaped, money
 from pages.shared.money_format import PLAN_STATUS
 from pages.shared.session import now, services, today
 from services.accounts.instalments import MOST_PARTS, Part, UnusablePlan, months_later
@@ -51,7 +51,7 @@ def _ask_plan(account: Account, bills: list[Bill], principal: Principal) -> None
     )
     with st.form(f"form-{form}", border=False):
         chosen = st.multiselect(
-            "Bills",
+            "PricingContext",
             list(by_id),
             default=list(by_id),
             format_func=lambda i: _named(by_id[i]),
@@ -65,9 +65,9 @@ def _ask_plan(account: Account, bills: list[Bill], principal: Principal) -> None
         return
     of_plan = [by_id[i] for i in chosen]
     try:
-        parts = services().account_desk.parts(bills=of_plan, now=now(), **how)
+        parts = services().account_adjustments.parts(bills=of_plan, now=now(), **how)
     except (InvalidEntry, UnusablePlan) as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
         return
     if look:
         st.markdown(_parts_table(parts, of_plan[0].currency))
@@ -75,7 +75,7 @@ def _ask_plan(account: Account, bills: list[Bill], principal: Principal) -> None
     attempt(
         name,
         "The plan is agreed. While it is kept, its bills are neither reminded of nor marked.",
-        lambda: services().account_desk.agree_plan(
+        lambda: services().account_adjustments.agree_plan(
             plan_id=form, bills=of_plan, parts=parts, note=note, principal=principal, now=now()
         ),
     )
@@ -109,13 +109,13 @@ def _ask_typed(form: str) -> dict[str, Any]:
 def _show_plan(plan: InstalmentPlan, principal: Principal) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            total = plain(money(plan.total_minor, plan.currency))
+            total = escaped(money(plan.total_minor, plan.currency))
             st.markdown(f"**{total}** in {len(plan.instalments)} instalments", width="content")
             status_badge(plan.status, PLAN_STATUS)
-        paid = plain(money(plan.paid_minor, plan.currency))
-        st.caption(f"{paid} paid · agreed {day(plan.agreed_on)} by {plain(plan.created_by)}")
+        paid = escaped(money(plan.paid_minor, plan.currency))
+        st.caption(f"{paid} paid · agreed {day(plan.agreed_on)} by {escaped(plan.created_by)}")
         if plan.reason:
-            st.caption(plain(plan.reason))
+            st.caption(escaped(plan.reason))
         for bill in plan.bills:
             st.page_link(
                 BILL.script,
@@ -138,7 +138,7 @@ def _ask_cancel(plan: InstalmentPlan, principal: Principal) -> None:
     attempt(
         f"cancel-{plan.id}",
         "The plan is cancelled.",
-        lambda: services().account_desk.cancel_plan(
+        lambda: services().account_adjustments.cancel_plan(
             plan_id=plan.id, reason=reason, principal=principal
         ),
     )
@@ -155,7 +155,7 @@ def _instalments_table(plan: InstalmentPlan) -> str:
             state = ":red[missed]"
         else:
             state = ":gray[to come]"
-        amount = plain(money(one.amount_minor, plan.currency))
+        amount = escaped(money(one.amount_minor, plan.currency))
         rows.append(f"| {one.instalment_no} | {day(one.due_on)} | {amount} | {state} |")
     return "\n".join(rows)
 
@@ -163,7 +163,7 @@ def _instalments_table(plan: InstalmentPlan) -> str:
 def _parts_table(parts: Sequence[Part], currency: str) -> str:
     rows = ["| | Due | Amount |", "|---:|:---|---:|"]
     for number, part in enumerate(parts, start=1):
-        amount = plain(money(part.amount_minor, currency))
+        amount = escaped(money(part.amount_minor, currency))
         rows.append(f"| {number} | {day(part.due_on)} | {amount} |")
     return "\n".join(rows)
 

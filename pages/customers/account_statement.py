@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import file_name, money, plain
+from pages.shared.format import escaped, file_name, money
 from pages.shared.money_format import entry_more, entry_name
 from pages.shared.session import services
 from services.accounts.statement import statement_csv
@@ -58,10 +58,10 @@ def _ask_book(account: Account) -> Book:
 def _show_entry(entry: LedgerEntry) -> None:
     with st.container(horizontal=True, wrap=False):
         with st.container(gap="xxsmall"):
-            st.markdown(plain(entry_name(entry, entry.kind)))
+            st.markdown(escaped(entry_name(entry, entry.kind)))
             st.caption(entry_more(entry))
         with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
-            amount = plain(money(entry.amount_minor, entry.currency))
+            amount = escaped(money(entry.amount_minor, entry.currency))
             st.markdown(f"**{amount}**", text_alignment="right")
-            balance = plain(money(entry.balance_minor, entry.currency))
+            balance = escaped(money(entry.balance_minor, entry.currency))
             st.caption(f"balance {balance}", text_alignment="right")

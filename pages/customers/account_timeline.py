@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import BILL, PAYMENT
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import OCCASION, day, moment, money, plain
+from pages.shared.format import OCCASION, day, escaped, moment, money
 from pages.shared.money_format import ICON, entry_name
 from pages.shared.session import services, zone
 from pages.system.notification_cards import CHANNELS, STATUS
@@ -43,7 +43,7 @@ def _show_event(event: TimelineEvent) -> None:
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         _show_name(event)
         if event.amount_minor is not None and event.currency:
-            amount = plain(money(event.amount_minor, event.currency))
+            amount = escaped(money(event.amount_minor, event.currency))
             st.markdown(f"**{amount}**", width="content", text_alignment="right")
         if event.what == "message" and event.status:
             status_badge(event.status, STATUS)
@@ -52,7 +52,7 @@ def _show_event(event: TimelineEvent) -> None:
 
 def _show_name(event: TimelineEvent) -> None:
     icon = ICON.get(event.what, "event_note" if event.what.startswith("plan") else "edit")
-    label, to = f"**{plain(_name(event))}**", f":material/{icon}:"
+    label, to = f"**{escaped(_name(event))}**", f":material/{icon}:"
     if event.payment_id:
         page, found = PAYMENT.script, event.payment_id
     elif event.bill_id:
@@ -74,6 +74,6 @@ def _when_and_why(event: TimelineEvent) -> str:
     when = day(event.on_date) if event.on_date else moment(event.at, zone())
     if event.what == "message":
         channel = CHANNELS.get(event.channel or "", event.channel or "")
-        return plain(f"{moment(event.at, zone())} · {channel}")
+        return escaped(f"{moment(event.at, zone())} · {channel}")
     by = "" if event.actor == "system" else f"by {event.actor}"
-    return plain(" · ".join(filter(None, (when, event.note, by))))
+    return escaped(" · ".join(filter(None, (when, event.note, by))))

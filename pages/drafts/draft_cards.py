@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from pages.registry import BILL
-from pages.shared.format import kwh, money, period, plain
+from pages.shared.format import escaped, kwh, money, period
 from pages.shared.session import services
 from services.billing.draft_signs import signs_of
 from services.identity.audit_reason import ReasonMissing
@@ -31,7 +31,7 @@ def ticked() -> set[str]:
 
 
 def forget_choice() -> None:
-    """Choose anew: everything that fits, and nothing alone."""
+    """Start the choice again: everything that fits, and nothing alone."""
     left_out().clear()
     ticked().clear()
 
@@ -44,25 +44,25 @@ def show_draft(draft: Draft, mode: str, principal: Principal) -> None:
             with st.container(gap="xxsmall"):
                 st.page_link(
                     BILL.script,
-                    label=f"**{plain(draft.customer_name)}**",
+                    label=f"**{escaped(draft.customer_name)}**",
                     icon=":material/receipt_long:",
                     query_params={"id": draft.id},
                 )
                 st.caption(
                     f"{period(draft.period_start, draft.period_end)} · "
-                    f"{kwh(draft.consumption_wh)} · meter {plain(draft.meter_serial)} · "
-                    f"{plain(draft.tariff_code)}"
+                    f"{kwh(draft.consumption_wh)} · meter {escaped(draft.meter_serial)} · "
+                    f"{escaped(draft.tariff_code)}"
                 )
-            amount = plain(money(draft.total_minor, draft.currency))
+            amount = escaped(money(draft.total_minor, draft.currency))
             with st.container(width="content", horizontal_alignment="right"):
                 st.markdown(f"**{amount}**", text_alignment="right")
         for sign in signs_of(draft):
-            st.markdown(f":orange[:material/flag:] {plain(sign)}")
+            st.markdown(f":orange[:material/flag:] {escaped(sign)}")
         offer_send_back(draft.id, principal)
 
 
 def offer_send_back(bill_id: str, principal: Principal) -> None:
-    """A way to have the bill made anew, with a reason."""
+    """A way to have the bill made again, with a reason."""
     with st.popover("Send back", icon=":material/undo:"):
         st.markdown(
             "The draft becomes void. Its reading stays accepted and is billed anew with the next "
@@ -86,7 +86,7 @@ def _ask_whether(draft: Draft, mode: str) -> None:
             (ticked().add if chosen else ticked().discard)(draft.id)
 
     st.checkbox(
-        f"Issue the bill of {plain(draft.customer_name)}",
+        f"Issue the bill of {escaped(draft.customer_name)}",
         value=draft.id not in left_out() if mode == ALL else draft.id in ticked(),
         key=key,
         on_change=keep,
@@ -99,7 +99,7 @@ def _send_back(bill_id: str, reason: str, principal: Principal) -> None:
     try:
         services().bill_approval.send_back(bill_ids=[bill_id], reason=reason, principal=principal)
     except ReasonMissing as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
         return
     left_out().discard(bill_id)
     ticked().discard(bill_id)

@@ -6,7 +6,7 @@ from typing import Final, Literal
 import streamlit as st
 
 from pages.drafts.draft_cards import forget_choice
-from pages.shared.format import count, money, plain
+from pages.shared.format import count, escaped, money
 from pages.shared.session import now, services
 from services.billing.approval import DraftsChanged, IssuedTogether
 from services.database.queries.drafts import DraftChoice
@@ -38,7 +38,7 @@ def offer_issue(choice: DraftChoice, totals: DraftTotals) -> None:
     label = f"Issue {count(number, 'bill')} together"
     with st.popover(label, icon=":material/send:", type="primary", disabled=number == 0):
         for sums in totals.totals:
-            total = plain(money(sums.total_minor, sums.currency))
+            total = escaped(money(sums.total_minor, sums.currency))
             st.markdown(f"{count(sums.number, 'bill')}, **{total}**")
         st.markdown(
             "Each gets its number and its due date, and its customer is told. An issued bill "
@@ -84,7 +84,7 @@ def _issue(pressed: _Pressed, principal: Principal) -> _Outcome:
     except DraftsChanged as error:
         return _Outcome(
             "warning",
-            f"{plain(error)} Nothing was issued. Look at the drafts as they are now, then press "
+            f"{escaped(error)} Nothing was issued. Look at the drafts as they are now, then press "
             "again.",
         )
     if not issued.stopped:
@@ -107,5 +107,5 @@ def _in_words(issued: IssuedTogether) -> _Outcome:
     return _Outcome(
         "warning",
         f"{issued.number:,} of {count(issued.of, 'bill')} were issued, {numbers}. "
-        f"{plain(issued.stopped)} The others are drafts still.",
+        f"{escaped(issued.stopped)} The others are drafts still.",
     )

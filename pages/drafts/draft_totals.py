@@ -5,8 +5,8 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from pages.shared.components import facts
-from pages.shared.format import count, kwh, money, month, plain
+from pages.shared.components import description_list
+from pages.shared.format import count, escaped, kwh, money, month
 from services.quantities.period import first_of_month
 from services.records.drafts import DraftTotals, IssuedSums, Sums
 
@@ -25,7 +25,7 @@ def show_totals(totals: DraftTotals, of: date | None, *, whole: bool) -> None:
     """
     for sums in totals.totals:
         with st.container(border=True, gap="small"):
-            st.markdown(f"**{count(sums.number, 'draft')} in {plain(sums.currency)}**")
+            st.markdown(f"**{count(sums.number, 'draft')} in {escaped(sums.currency)}**")
             _show_sums(sums)
             if of is not None:
                 past = [i for i in totals.issued if i.currency == sums.currency]
@@ -43,7 +43,7 @@ def change(now_minor: int, then_minor: int) -> str:
 
 
 def _show_sums(sums: Sums) -> None:
-    facts(
+    description_list(
         [
             ("Energy", kwh(sums.consumption_wh)),
             ("Subtotal", money(sums.subtotal_minor, sums.currency)),
@@ -61,8 +61,8 @@ def _compare(sums: Sums, issued: Iterable[IssuedSums], of: date, *, whole: bool)
         total = money(past.total_minor, past.currency)
         said = f"{count(past.number, 'bill')}, {kwh(past.consumption_wh)}, {total}"
         if past.month == of:
-            st.caption(f"Issued for {month(past.month)} already: {plain(said)}.")
+            st.caption(f"Issued for {month(past.month)} already: {escaped(said)}.")
             continue
         apart = change(sums.total_minor, past.total_minor) if whole else ""
-        more = f" These drafts: {plain(apart)}." if apart else ""
-        st.caption(f"Issued for {month(past.month)}: {plain(said)}.{more}")
+        more = f" These drafts: {escaped(apart)}." if apart else ""
+        st.caption(f"Issued for {month(past.month)}: {escaped(said)}.{more}")

@@ -4,23 +4,23 @@ from datetime import date
 
 import streamlit as st
 
-from pages.shared.format import count, day, moment, month, plain
+from pages.shared.format import count, day, escaped, moment, month
 from pages.shared.session import now, services, today, zone
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
 from services.quantities.period import next_month
-from services.records.month_end import MonthBooks, MonthClosing
+from services.records.month_end import MonthClosing, MonthEndReport
 
 _MOST_PROBLEMS = 20
 
 
-def show_state(of: date, books: MonthBooks, closings: list[MonthClosing]) -> None:
+def show_state(of: date, books: MonthEndReport, closings: list[MonthClosing]) -> None:
     """Whether entries can still be dated in the month."""
     if books.is_closed(of):
         closing = books.closing or min((c for c in closings if c.month > of), key=lambda c: c.month)
         with_later = "" if closing.month == of else f" with {month(closing.month)}"
         st.success(
-            f"Closed{with_later} by {plain(closing.closed_by)} on "
+            f"Closed{with_later} by {escaped(closing.closed_by)} on "
             f"{moment(closing.closed_at, zone())}. What is entered for it now is dated "
             f"{_open_from(books)}, in the first month that is open.",
             icon=":material/lock:",
@@ -33,7 +33,7 @@ def show_state(of: date, books: MonthBooks, closings: list[MonthClosing]) -> Non
         )
 
 
-def offer_closing(of: date, books: MonthBooks, principal: Principal) -> None:
+def offer_closing(of: date, books: MonthEndReport, principal: Principal) -> None:
     """A button behind a confirmation that says what closing means; nothing for a closed month."""
     if books.is_closed(of) or next_month(of) > today():
         return
@@ -54,7 +54,7 @@ def offer_closing(of: date, books: MonthBooks, principal: Principal) -> None:
 
 
 def offer_check() -> None:
-    """Adding the whole ledger up anew, and what is wrong with it if anything is."""
+    """Adding the whole ledger up again, and what is wrong with it if anything is."""
     if not st.button("Check the ledger", icon=":material/rule:"):
         return
     found = services().database.check_ledger()
@@ -64,7 +64,7 @@ def offer_check() -> None:
         return
     st.error("The ledger does not add up. No month can be closed until it does.")
     for problem in found["problems"][:_MOST_PROBLEMS]:
-        st.markdown(f"- {plain(problem['what'])}: {plain(problem['detail'])}")
+        st.markdown(f"- {escaped(problem['what'])}: {escaped(problem['detail'])}")
 
 
 def show_closings(closings: list[MonthClosing]) -> None:
@@ -74,12 +74,12 @@ def show_closings(closings: list[MonthClosing]) -> None:
     with st.expander("Closed months", icon=":material/history:"):
         for closing in closings:
             st.markdown(
-                f"**{month(closing.month)}** · {plain(closing.closed_by)}, "
+                f"**{month(closing.month)}** · {escaped(closing.closed_by)}, "
                 f"{moment(closing.closed_at, zone())}"
             )
 
 
-def _open_from(books: MonthBooks) -> str:
+def _open_from(books: MonthEndReport) -> str:
     return day(books.open_from) if books.open_from else "as it is"
 
 
@@ -87,7 +87,7 @@ def _close(of: date, principal: Principal) -> None:
     try:
         services().books.close(month=of, principal=principal, now=now())
     except IllegalChange as error:
-        st.error(f"{plain(error)} Nothing was closed.", icon=":material/lock_open:")
+        st.error(f"{escaped(error)} Nothing was closed.", icon=":material/lock_open:")
         return
     st.toast(f"{month(of)} is closed.", icon=":material/lock:")
     st.rerun()

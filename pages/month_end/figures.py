@@ -7,11 +7,11 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, day, money, plain
+from pages.shared.format import count, day, escaped, money
 from pages.shared.money_format import METHOD_NAME
 from pages.shared.session import services
 from services.records.ledger import Book, EntryKind
-from services.records.month_end import AgedTotal, MonthBook, MonthBooks
+from services.records.month_end import AgedTotal, MonthBook, MonthEndReport
 
 _PAGE_SIZE: Final = 10
 _BOOKS: Final[dict[Book, str]] = {"account": "Customers' accounts", "deposit": "Deposits held"}
@@ -32,7 +32,7 @@ _KINDS: Final[dict[EntryKind, str]] = {
 }
 
 
-def show_books(books: MonthBooks) -> None:
+def show_books(books: MonthEndReport) -> None:
     """For each book and currency what the month opened and closed with, and what lies between."""
     if not books.books:
         st.info("Nothing was ever entered up to the end of this month.")
@@ -44,7 +44,7 @@ def show_books(books: MonthBooks) -> None:
                 _show_book(book)
 
 
-def show_methods(books: MonthBooks) -> None:
+def show_methods(books: MonthEndReport) -> None:
     """Money received and returned, by method."""
     if not books.methods:
         return
@@ -61,7 +61,7 @@ def show_methods(books: MonthBooks) -> None:
         st.markdown(table(("Method", "Received", "Returned"), rows))
 
 
-def show_receivables(month: date, books: MonthBooks) -> None:
+def show_receivables(month: date, books: MonthEndReport) -> None:
     """What was open at the month's end by days past due, and who owed the most of it."""
     key = f"receivables-page-{month}"
     found = services().books.receivables(month, page=chosen_page(key), page_size=_PAGE_SIZE)
@@ -100,12 +100,12 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     # After a minus sign no line is broken, as it is after a hyphen.
-    return plain(text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text)
+    return escaped(text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text)
 
 
 def _show_book(book: MonthBook) -> None:
     with st.container(border=True):
-        st.markdown(f"**{_BOOKS[book.book]}, {plain(book.currency)}**")
+        st.markdown(f"**{_BOOKS[book.book]}, {escaped(book.currency)}**")
         entries = [
             (_KINDS[kind.kind], f"{kind.number:,}", money(kind.amount_minor, book.currency))
             for kind in book.kinds
@@ -115,10 +115,10 @@ def _show_book(book: MonthBook) -> None:
         st.markdown(table(("", "Entries", "Sum"), [first, *entries, last]))
 
 
-def _show_total(total: AgedTotal, books: MonthBooks) -> None:
+def _show_total(total: AgedTotal, books: MonthEndReport) -> None:
     with st.container(border=True):
         of = count(total.customers, "customer")
-        st.markdown(f"**Open at the end of the month, {plain(total.currency)}** ({of})")
+        st.markdown(f"**Open at the end of the month, {escaped(total.currency)}** ({of})")
         rows = [
             ("Not due yet", total.not_due_minor),
             ("1 to 30 days past due", total.late_30_minor),
@@ -137,4 +137,4 @@ def _show_total(total: AgedTotal, books: MonthBooks) -> None:
         )
         if closing != total.balance_minor:
             apart = money(closing - total.balance_minor, total.currency)
-            st.error(f"The ledger has {plain(apart)} more than this. Check the ledger below.")
+            st.error(f"The ledger has {escaped(apart)} more than this. Check the ledger below.")

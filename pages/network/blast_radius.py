@@ -1,4 +1,4 @@
-"""The blast radius: which bills would have to be made again if something is corrected."""
+"""The blast radius: which bills would have to be reissued if something is corrected."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.registry import BILL
-from pages.shared.components import chosen_page, facts, page_number
-from pages.shared.format import BILL_STATUS, kwh, moment, money, period, plain
+from pages.shared.components import chosen_page, description_list, page_number
+from pages.shared.format import BILL_STATUS, escaped, kwh, moment, money, period
 from pages.shared.session import services, zone
-from services.graph import Graph, TouchedBill
+from services.graph import AffectedBill, Graph
 from services.quantities.money import Money
 from services.quantities.spreadsheet import csv_file
 from services.records.bills import invoice_reference
@@ -32,8 +32,8 @@ _COLUMNS = (
 _TARIFF, _METER, _READING = "A tariff version", "A meter", "A reading"
 
 
-def show_touched(graph: Graph) -> None:
-    """Choose what is wrong; see every bill that a correction would have to make again."""
+def show_affected(graph: Graph) -> None:
+    """Choose what is wrong; see every bill that a correction would have to reissue."""
     st.caption(
         "Before you correct something: the bills that were made from it, and for a reading also "
         "those after it, which follow from it."
@@ -44,7 +44,7 @@ def show_touched(graph: Graph) -> None:
     kind = st.selectbox("What is wrong?", kinds, index=first, key="touched-kind")
     if kind == _TARIFF:
         version = _ask_version()
-        bills = graph.touched_by(tariff_version_id=version.id) if version else None
+        bills = graph.affected_by(tariff_version_id=version.id) if version else None
     else:
         meter = _ask_meter()
         if meter is None:
@@ -53,9 +53,9 @@ def show_touched(graph: Graph) -> None:
         if kind == _READING and reading is None:
             return
         bills = (
-            graph.touched_by(reading_id=reading.id)
+            graph.affected_by(reading_id=reading.id)
             if reading
-            else graph.touched_by(meter_id=meter.id)
+            else graph.affected_by(meter_id=meter.id)
         )
     if bills is not None:
         _show_bills(bills)
@@ -90,7 +90,7 @@ def _ask_meter() -> Meter | None:
         st.info("No active meter fits.")
         return None
     if len(found) == 1:
-        st.caption(f"Meter {plain(found[0].serial)}, {plain(found[0].customer_name)}")
+        st.caption(f"Meter {escaped(found[0].serial)}, {escaped(found[0].customer_name)}")
         return found[0]
     return st.selectbox(
         "Which of them?",
@@ -116,7 +116,7 @@ def _ask_reading(meter: Meter) -> Reading | None:
     )
 
 
-def _show_bills(bills: Sequence[TouchedBill]) -> None:
+def _show_bills(bills: Sequence[AffectedBill]) -> None:
     if not bills:
         st.success("No bill hangs on it: it can be corrected freely.", icon=":material/check:")
         return
@@ -136,7 +136,7 @@ def _show_bills(bills: Sequence[TouchedBill]) -> None:
     page_number(total=len(bills), page_size=PAGE_SIZE, key=key)
 
 
-def _show_sums(bills: Sequence[TouchedBill]) -> None:
+def _show_sums(bills: Sequence[AffectedBill]) -> None:
     billed: defaultdict[str, int] = defaultdict(int)
     paid: defaultdict[str, int] = defaultdict(int)
     for bill in bills:
@@ -144,21 +144,21 @@ def _show_sums(bills: Sequence[TouchedBill]) -> None:
         paid[bill.currency] += bill.paid_minor
     issued = sum(bill.status == "issued" for bill in bills)
     pairs = [
-        ("Bills", f"{len(bills):,}"),
+        ("PricingContext", f"{len(bills):,}"),
         ("Issued", f"{issued:,}"),
         ("Customers", f"{len({bill.account_no for bill in bills}):,}"),
     ]
     for currency in sorted(billed):
         pairs.append(("Billed", money(billed[currency], currency)))
         pairs.append(("Paid already", money(paid[currency], currency)))
-    facts(pairs, least_width=110)
+    description_list(pairs, least_width=110)
 
 
-def _name(bill: TouchedBill) -> str:
+def _name(bill: AffectedBill) -> str:
     return invoice_reference(bill.number) if bill.number is not None else "Draft"
 
 
-def _show_row(bill: TouchedBill) -> None:
+def _show_row(bill: AffectedBill) -> None:
     label, color = BILL_STATUS[bill.status]
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.page_link(
@@ -169,18 +169,18 @@ def _show_row(bill: TouchedBill) -> None:
             width="content",
         )
         st.caption(
-            f"account {plain(bill.account_no)} · meter {plain(bill.meter_serial)} · "
+            f"account {escaped(bill.account_no)} · meter {escaped(bill.meter_serial)} · "
             f"{period(bill.period_start, bill.period_end)}"
         )
-        st.markdown(f"**{plain(money(bill.total_minor, bill.currency))}**", width="content")
+        st.markdown(f"**{escaped(money(bill.total_minor, bill.currency))}**", width="content")
         st.badge(label, color=color)
 
 
-def _as_csv(bills: Sequence[TouchedBill]) -> bytes:
+def _as_csv(bills: Sequence[AffectedBill]) -> bytes:
     return csv_file(_COLUMNS, map(_csv_row, bills))
 
 
-def _csv_row(bill: TouchedBill) -> tuple[object, ...]:
+def _csv_row(bill: AffectedBill) -> tuple[object, ...]:
     return (
         bill.number or "",
         bill.status,

@@ -6,8 +6,8 @@ from datetime import date
 import altair as alt
 import streamlit as st
 
-from pages.shared.components import facts
-from pages.shared.format import count, kwh, month, period, plain
+from pages.shared.components import description_list
+from pages.shared.format import count, escaped, kwh, month, period
 from pages.shared.session import today
 from services.graph import Graph, TransformerBalance
 from services.quantities.money import scaled_text
@@ -56,7 +56,7 @@ def _summary(balances: Sequence[TransformerBalance]) -> None:
     supplied = sum(b.supplied_wh for b in balances)
     billed = sum(b.billed_wh for b in balances)
     suspicious = sum(map(_is_suspicious, balances))
-    facts(
+    description_list(
         [
             ("Supplied", kwh(supplied)),
             ("Billed", kwh(billed)),
@@ -82,15 +82,15 @@ def _show_transformer(balance: TransformerBalance, earlier: Sequence[Transformer
 
 def _show_figures(balance: TransformerBalance) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{plain(balance.code)}** {plain(balance.name)}", width="content")
+        st.markdown(f"**{escaped(balance.code)}** {escaped(balance.name)}", width="content")
         lost = percent(balance.loss_permille)
         if balance.loss_permille is not None and balance.loss_permille < 0:
             st.badge(f"{lost}: more billed than supplied", color="violet")
         else:
             st.badge(f"{lost} lost", color="red" if _is_suspicious(balance) else "green")
-    feeder = f"feeder {plain(balance.feeder_code)} · " if balance.feeder_code else ""
+    feeder = f"feeder {escaped(balance.feeder_code)} · " if balance.feeder_code else ""
     st.caption(f"{feeder}{count(balance.meters, 'meter')}")
-    facts(
+    description_list(
         [
             ("Supplied", kwh(balance.supplied_wh)),
             ("Billed", kwh(balance.billed_wh)),

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from pages.registry import BILL
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from pages.shared.session import services
 from services.graph import Graph, GraphEdge, GraphNode, Neighbourhood
 
@@ -49,7 +49,7 @@ def show_neighbourhood(graph: Graph) -> None:
         )
         return
     name = bill.reference if bill.number is not None else "Draft"
-    st.markdown(f"**{name}** of {plain(bill.customer_name)}, meter {plain(bill.meter_serial)}")
+    st.markdown(f"**{name}** of {escaped(bill.customer_name)}, meter {escaped(bill.meter_serial)}")
     st.graphviz_chart(dot_of(around, bill_id), width="stretch")
     st.page_link(
         BILL.script,

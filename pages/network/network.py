@@ -2,38 +2,38 @@
 
 import streamlit as st
 
-from pages.network.blast_radius import show_touched
+from pages.network.blast_radius import show_affected
 from pages.network.losses import show_losses
 from pages.network.neighbourhood import show_neighbourhood
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from pages.shared.session import require_role, services
 from services.graph import Graph
 from services.identity.auth import Role
-from services.integrations.http import ServiceAway, ServiceRefused
+from services.integrations.http import RequestRejected, ServiceUnavailable
 
-LOSSES, TOUCHED, AROUND = "Energy losses", "What a correction touches", "Around a bill"
-_SHOW = {LOSSES: show_losses, TOUCHED: show_touched, AROUND: show_neighbourhood}
+LOSSES, AFFECTED, AROUND = "Energy losses", "What a correction touches", "Around a bill"
+_SHOW = {LOSSES: show_losses, AFFECTED: show_affected, AROUND: show_neighbourhood}
 
 
 def show_network(graph: Graph) -> None:
     """The view that was chosen; the graph may be away for a while, which loses nothing."""
     # A link from another page says what it is about, and with it which view is wanted.
     asked = st.query_params
-    first = AROUND if "bill" in asked else TOUCHED if {"meter", "reading"} & {*asked} else LOSSES
+    first = AROUND if "bill" in asked else AFFECTED if {"meter", "reading"} & {*asked} else LOSSES
     view = st.segmented_control(
         "View", list(_SHOW), default=first, label_visibility="collapsed", key="network-view"
     )
     try:
         _SHOW[view or first](graph)
-    except ServiceAway as error:
+    except ServiceUnavailable as error:
         st.info(
-            f"{plain(error)} The graph is only a picture of the database: nothing is lost "
+            f"{escaped(error)} The graph is only a picture of the database: nothing is lost "
             "meanwhile.",
             icon=":material/hourglass_empty:",
         )
         st.button("Try again", icon=":material/refresh:")
-    except ServiceRefused as error:
-        st.error(f"The graph refused the question: {plain(error)}")
+    except RequestRejected as error:
+        st.error(f"The graph refused the question: {escaped(error)}")
 
 
 require_role(Role.ADMIN)

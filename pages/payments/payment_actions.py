@@ -6,7 +6,7 @@ from typing import Any, Final
 import streamlit as st
 
 from pages.shared.form_ids import form_done, form_id
-from pages.shared.format import money, plain
+from pages.shared.format import escaped, money
 from pages.shared.money_format import OFFICE_METHODS
 from pages.shared.session import now, services
 from services.database.errors import IllegalChange, NotFound
@@ -46,11 +46,11 @@ def show_actions(payment: Payment, paid: list[Allocation], principal: Principal)
 
 
 def attempt(name: str, said: str, change: Callable[[], object]) -> None:
-    """Do what a form asks and show the page anew, or say in a sentence why not."""
+    """Do what a form asks and show the page again, or say in a sentence why not."""
     try:
         change()
     except _WRONG as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
     else:
         form_done(name, said)
         st.rerun()
@@ -59,7 +59,7 @@ def attempt(name: str, said: str, change: Callable[[], object]) -> None:
 def _ask_refund(payment: Payment, principal: Principal) -> None:
     name = f"refund-{payment.id}"
     form = form_id(name)
-    left = plain(money(payment.returnable_minor, payment.currency))
+    left = escaped(money(payment.returnable_minor, payment.currency))
     st.markdown(f"The payer gets money back. At most **{left}** can still go back.")
     by_stripe = payment.method == "stripe" and services().refunds.stripe is not None
     ways: dict[PaymentMethod, str] = {"stripe": "Stripe, to the card it came from"}
@@ -118,8 +118,8 @@ def _ask_reverse(payment: Payment, principal: Principal) -> None:
 
 
 def _ask_apply(payment: Payment, customer_id: str, entry_id: str, principal: Principal) -> None:
-    desk = services().account_desk
-    left = plain(money(payment.open_minor, payment.currency))
+    adjustments = services().account_adjustments
+    left = escaped(money(payment.open_minor, payment.currency))
     st.markdown(f"**{left}** of it pays nothing yet.")
     bills = services().database.open_bills(customer_id=customer_id)
     if not bills:
@@ -134,13 +134,15 @@ def _ask_apply(payment: Payment, customer_id: str, entry_id: str, principal: Pri
         attempt(
             "apply",
             "The bill is paid with it.",
-            lambda: desk.apply_credit(entry_id=entry_id, bill_id=chosen, principal=principal),
+            lambda: adjustments.apply_credit(
+                entry_id=entry_id, bill_id=chosen, principal=principal
+            ),
         )
     if oldest:
         attempt(
             "apply",
             "It has paid what is open.",
-            lambda: desk.settle(customer_id=customer_id, principal=principal),
+            lambda: adjustments.settle(customer_id=customer_id, principal=principal),
         )
 
 
@@ -153,7 +155,9 @@ def _ask_unapply(entry_id: str, principal: Principal) -> None:
         attempt(
             "unapply",
             "It lies on the account, unapplied.",
-            lambda: services().account_desk.leave_unapplied(entry_id=entry_id, principal=principal),
+            lambda: services().account_adjustments.leave_unapplied(
+                entry_id=entry_id, principal=principal
+            ),
         )
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import count, money, plain
+from pages.shared.format import count, escaped, money
 from pages.shared.money_format import FLAG, PAYMENT_STATUS, received
 from pages.shared.session import services
 from services.records.ledger import Payment, PaymentFlag, PaymentStatus
@@ -49,11 +49,11 @@ def _show_flag(flag: PaymentFlag) -> None:
     with st.container(gap="xxsmall"):
         st.page_link(
             PAYMENT.script,
-            label=f"**{plain(amount)}**{plain(whose)}",
+            label=f"**{escaped(amount)}**{escaped(whose)}",
             icon=":material/payments:",
             query_params={"id": flag.payment_id},
         )
-        st.caption(f"{FLAG[flag.reason]} {plain(flag.detail)}")
+        st.caption(f"{FLAG[flag.reason]} {escaped(flag.detail)}")
 
 
 def _show_row(payment: Payment) -> None:
@@ -65,15 +65,15 @@ def _show_row(payment: Payment) -> None:
             whose = payment.customer_name or "Nobody known"
             st.page_link(
                 PAYMENT.script,
-                label=f"**{plain(whose)}**",
+                label=f"**{escaped(whose)}**",
                 icon=":material/payments:",
                 query_params={"id": payment.id},
             )
             said = received(payment.method, payment.received_on, payment.reference)
             account = f" · account {payment.account_no}" if payment.account_no else ""
-            st.caption(plain(f"{said}{account}"))
+            st.caption(escaped(f"{said}{account}"))
         with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
-            amount = plain(money(payment.amount_minor, payment.currency))
+            amount = escaped(money(payment.amount_minor, payment.currency))
             st.markdown(f"**{amount}**", text_alignment="right")
             status_badge(payment.status, PAYMENT_STATUS)
             if payment.flags:

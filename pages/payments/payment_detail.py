@@ -7,9 +7,9 @@ import streamlit as st
 from pages.payments.payment_actions import show_actions
 from pages.payments.payment_flags import ask_resolution
 from pages.registry import BILL, CUSTOMER
-from pages.shared.components import facts, status_badge
+from pages.shared.components import description_list, status_badge
 from pages.shared.form_ids import show_done
-from pages.shared.format import day, moment, money, plain
+from pages.shared.format import day, escaped, moment, money
 from pages.shared.money_format import METHOD, PAYMENT_STATUS, RETURN_KIND, RETURN_STATUS, received
 from pages.shared.session import now, services, zone
 from services.identity.auth import Principal
@@ -47,21 +47,21 @@ def show_payment(payment_id: str, principal: Principal) -> None:
 def _show_facts(payment: Payment) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            amount = plain(money(payment.amount_minor, payment.currency))
+            amount = escaped(money(payment.amount_minor, payment.currency))
             what = "Deposit of" if payment.book == "deposit" else "Payment of"
             st.subheader(f"{what} {amount}", anchor=False, width="content")
             status_badge(payment.status, PAYMENT_STATUS)
         if payment.customer_id:
             st.page_link(
                 CUSTOMER.script,
-                label=f"**{plain(payment.customer_name or '')}** · account "
-                f"{plain(payment.account_no or '')}",
+                label=f"**{escaped(payment.customer_name or '')}** · account "
+                f"{escaped(payment.account_no or '')}",
                 icon=":material/person:",
                 query_params={"id": payment.customer_id},
             )
         else:
             st.markdown("Nobody knows yet whose it is: it is in no account.")
-        facts(
+        description_list(
             [
                 ("Received", day(payment.received_on)),
                 ("By", METHOD[payment.method]),
@@ -97,14 +97,14 @@ def _show_allocation(one: Allocation) -> None:
             )
         else:
             st.markdown(_DEBIT.get(one.debit_kind, "A fee"), width="stretch")
-        amount = plain(money(one.amount_minor, one.currency))
+        amount = escaped(money(one.amount_minor, one.currency))
         st.markdown(amount, width="content", text_alignment="right")
 
 
 def _amount_row(label: str, minor: int, payment: Payment) -> None:
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         st.markdown(label, width="stretch")
-        amount = plain(money(minor, payment.currency))
+        amount = escaped(money(minor, payment.currency))
         st.markdown(amount, width="content", text_alignment="right")
 
 
@@ -116,13 +116,13 @@ def _show_returns(returns: list[PaymentReturn], principal: Principal) -> None:
         for row in returns:
             with st.container(gap="xxsmall"):
                 with st.container(horizontal=True, vertical_alignment="center"):
-                    amount = plain(money(row.amount_minor, row.currency))
+                    amount = escaped(money(row.amount_minor, row.currency))
                     st.markdown(f"{RETURN_KIND[row.kind]} of **{amount}**", width="content")
                     status_badge(row.status, RETURN_STATUS)
                 how = received(row.method, row.on_date, row.reference)
-                st.caption(plain(f"{how} · by {row.created_by} · {row.reason}"))
+                st.caption(escaped(f"{how} · by {row.created_by} · {row.reason}"))
                 if row.error:
-                    st.markdown(f":red[{plain(row.error)}]")
+                    st.markdown(f":red[{escaped(row.error)}]")
                 _offer_retry(row, principal)
 
 

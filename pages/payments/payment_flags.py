@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared.form_ids import form_done
-from pages.shared.format import moment, plain
+from pages.shared.format import escaped, moment
 from pages.shared.money_format import FLAG
 from pages.shared.session import now, services, zone
 from services.database.errors import IllegalChange, NotFound
@@ -19,11 +19,11 @@ def ask_resolution(payment: Payment, principal: Principal) -> None:
     for flag in services().database.payment_flags(payment_id=payment.id):
         with st.container(border=True, gap="small"):
             if flag.resolved_at:
-                st.caption(f"{FLAG[flag.reason]} {plain(flag.detail)}")
+                st.caption(f"{FLAG[flag.reason]} {escaped(flag.detail)}")
                 by = f"{flag.resolved_by}, {moment(flag.resolved_at, zone())}"
-                st.caption(f":material/check: {plain(f'{flag.resolution} ({by})')}")
+                st.caption(f":material/check: {escaped(f'{flag.resolution} ({by})')}")
             else:
-                st.warning(f"{FLAG[flag.reason]} {plain(flag.detail)}", icon=":material/flag:")
+                st.warning(f"{FLAG[flag.reason]} {escaped(flag.detail)}", icon=":material/flag:")
                 _ask_resolved(flag, principal)
 
 
@@ -40,7 +40,7 @@ def _ask_resolved(flag: PaymentFlag, principal: Principal) -> None:
                     now=now(),
                 )
             except ReasonMissing as error:
-                st.error(plain(error), icon=":material/edit:")
+                st.error(escaped(error), icon=":material/edit:")
             else:
                 form_done("flag", "The flag is settled.")
                 st.rerun()
@@ -61,7 +61,7 @@ def _ask_whose(payment: Payment, principal: Principal) -> None:
                     payment_id=payment.id, to=to, principal=principal, now=now()
                 )
             except (NotFound, IllegalChange) as error:
-                st.error(plain(error), icon=":material/edit:")
+                st.error(escaped(error), icon=":material/edit:")
             else:
                 form_done("whose", "The payment is in its account and has paid what is open.")
                 st.rerun()

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import PAYMENT
 from pages.shared.form_ids import form_done, form_id
-from pages.shared.format import money, plain
+from pages.shared.format import escaped, money
 from pages.shared.money_format import OFFICE_METHODS, received
 from pages.shared.session import now, services, today
 from services.database.errors import IllegalChange
@@ -54,14 +54,14 @@ def ask_payment(
         "confirmed": confirmed,
     }
     call |= {"payment_id": form, "customer_id": account.id}
-    desk = services().cash_desk
+    office = services().office_payments
     try:
         if deposit:
-            receipt = desk.take_deposit(**call)
+            receipt = office.take_deposit(**call)
         else:
-            receipt = desk.record_payment(**call, bill_id=bill.id if bill else None)
+            receipt = office.record_payment(**call, bill_id=bill.id if bill else None)
     except (InvalidEntry, IllegalChange) as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
     except LooksLikeTwice as twice:
         st.session_state[f"twice-{form}"] = [payment.id for payment in twice.alike]
         _asks_again(form)
@@ -127,7 +127,7 @@ def _asks_again(form: str) -> bool:
             )
             st.page_link(
                 PAYMENT.script,
-                label=plain(said),
+                label=escaped(said),
                 icon=":material/payments:",
                 query_params={"id": one.id},
             )
@@ -136,7 +136,7 @@ def _asks_again(form: str) -> bool:
 
 def _said(receipt: Receipt) -> str:
     payment = receipt.payment
-    amount = plain(money(payment.amount_minor, payment.currency))
+    amount = escaped(money(payment.amount_minor, payment.currency))
     what = "deposit" if payment.book == "deposit" else "payment"
     return f"The {what} of **{amount}** is recorded."
 

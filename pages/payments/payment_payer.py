@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.registry import CUSTOMER, RECORD_PAYMENT
-from pages.shared.components import facts
-from pages.shared.format import count, day, money, plain
+from pages.shared.components import description_list
+from pages.shared.format import count, day, escaped, money
 from pages.shared.session import services
 from services.database.errors import NotFound
 from services.identity.auth import Principal
@@ -29,9 +29,9 @@ def ask_payer(principal: Principal) -> None:
     if not sent:
         return
     try:
-        found = services().cash_desk.find(text, principal=principal)
+        found = services().office_payments.find(text, principal=principal)
     except (InvalidEntry, NotFound) as error:
-        st.warning(plain(error), icon=":material/search_off:")
+        st.warning(escaped(error), icon=":material/search_off:")
         return
     if found.bill:
         st.switch_page(RECORD_PAYMENT.script, query_params={"bill": found.bill.id})
@@ -43,25 +43,25 @@ def ask_payer(principal: Principal) -> None:
             with st.container(border=True, gap="xxsmall"):
                 st.page_link(
                     RECORD_PAYMENT.script,
-                    label=f"**{plain(account.name)}** · account {plain(account.account_no)}",
+                    label=f"**{escaped(account.name)}** · account {escaped(account.account_no)}",
                     icon=":material/person:",
                     query_params={"customer": account.id},
                 )
-                st.caption(f"{plain(account.address)} · {balance_words(account)}")
+                st.caption(f"{escaped(account.address)} · {balance_words(account)}")
 
 
 def show_payer(account: Account, bill: Bill | None) -> None:
     """Whose payment it will be, and what is open."""
     st.page_link(
         CUSTOMER.script,
-        label=f"**{plain(account.name)}** · account {plain(account.account_no)}",
+        label=f"**{escaped(account.name)}** · account {escaped(account.account_no)}",
         icon=":material/person:",
         query_params={"id": account.id},
     )
     of_bill = [("Bill", bill.reference), ("Left to pay", _left(bill))] if bill else []
     if bill and bill.due_date:
         of_bill.append(("Due", day(bill.due_date)))
-    facts([*of_bill, ("Account", balance_words(account))], least_width=130)
+    description_list([*of_bill, ("Account", balance_words(account))], least_width=130)
 
 
 def balance_words(account: Account) -> str:

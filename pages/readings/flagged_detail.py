@@ -8,8 +8,8 @@ from pages.bills.bill_card import show_bill
 from pages.bills.stored_reading import offer_billing
 from pages.shared.ai_cards import show_ai_on_reading
 from pages.shared.charts import daily_use
-from pages.shared.components import doubts_of, facts, status_badge
-from pages.shared.format import READING_STATUS, count, day, kwh, moment, money, period, plain
+from pages.shared.components import description_list, doubts_of, status_badge
+from pages.shared.format import READING_STATUS, count, day, escaped, kwh, moment, money, period
 from pages.shared.registers import ask_registers, registers_shown
 from pages.shared.session import now, services, zone
 from services.billing.chain_retry import MeterTooBusy
@@ -21,7 +21,7 @@ from services.metering.registers import WrongRegisters
 from services.metering.validation import UnableToCompareReads
 from services.quantities.energy import InvalidEnergy, format_kwh
 from services.rating import UnableToPriceBill
-from services.readings.assessment import Decision
+from services.readings.assessment import ReadingAssessment
 from services.readings.submission import InvalidReading
 from services.records.readings import Meter, Reading
 from services.records.submissions import ReadingContext, StoredReading
@@ -64,10 +64,10 @@ def show_flagged(reading_id: str, principal: Principal) -> None:
 
 def _show_reading(reading: Reading, context: ReadingContext, principal: Principal) -> None:
     with st.container(border=True):
-        st.subheader(f"{kwh(reading.register_wh)} · {plain(reading.meter_serial)}", anchor=False)
-        st.caption(f"{plain(reading.customer_name)} · {plain(reading.address)}")
+        st.subheader(f"{kwh(reading.register_wh)} · {escaped(reading.meter_serial)}", anchor=False)
+        st.caption(f"{escaped(reading.customer_name)} · {escaped(reading.address)}")
         last = context.last_read
-        facts(
+        description_list(
             [
                 ("Read", moment(reading.read_at, zone())),
                 ("By", reading.submitted_by),
@@ -77,7 +77,7 @@ def _show_reading(reading: Reading, context: ReadingContext, principal: Principa
             least_width=130,
         )
         for doubt in doubts_of(reading.validation):
-            st.warning(plain(doubt), icon=":material/flag:")
+            st.warning(escaped(doubt), icon=":material/flag:")
         show_ai_on_reading(reading, principal)
     with st.container(border=True):
         st.markdown("**Daily use between reads**")
@@ -93,7 +93,7 @@ def _is_below_last(reading: Reading) -> bool:
 
 def _ask_decision(reading: Reading, meter: Meter, principal: Principal) -> None:
     choice = st.segmented_control(
-        "Decision",
+        "ReadingAssessment",
         _DECISIONS,
         # A meter hardly ever runs backwards; a digit is easily mistyped.
         default="Correct" if _is_below_last(reading) else "Accept",
@@ -115,8 +115,8 @@ def _ask_accept(reading: Reading, principal: Principal) -> None:
     rolled_over = _is_below_last(reading) and st.checkbox(
         _ROLLED_OVER, help=_ROLLED_OVER_HELP, key=f"rolled-over-{reading.id}"
     )
-    decision = _show_preview(reading, None, rolled_over=rolled_over)
-    label = "Accept and bill" if decision and decision.bill else "Accept"
+    assessment = _show_preview(reading, None, rolled_over=rolled_over)
+    label = "Accept and bill" if assessment and assessment.bill else "Accept"
     with st.form(f"accept-{reading.id}", border=False):
         reason = st.text_input("Reason", placeholder="Such as: photo of the meter seen")
         if st.form_submit_button(label, type="primary", width="stretch"):
@@ -182,9 +182,9 @@ def _show_preview(
     registers: Mapping[str, str] | None = None,
     *,
     rolled_over: bool,
-) -> Decision | None:
+) -> ReadingAssessment | None:
     try:
-        decision = services().reading_review.preview(
+        assessment = services().reading_review.preview(
             reading_id=reading.id,
             reading_kwh=value,
             registers=registers,
@@ -192,31 +192,33 @@ def _show_preview(
             now=now(),
         )
     except _WRONG as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
         return None
-    st.info(_what_it_bills(decision), icon=":material/receipt_long:")
-    return decision
+    st.info(_what_it_bills(assessment), icon=":material/receipt_long:")
+    return assessment
 
 
-def _what_it_bills(decision: Decision) -> str:
-    bill = decision.bill
+def _what_it_bills(assessment: ReadingAssessment) -> str:
+    bill = assessment.bill
     if bill is None:
-        return plain(decision.explanation or "It would not be billed now.")
+        return escaped(assessment.explanation or "It would not be billed now.")
     total = money(bill.rated.total_minor, bill.rated.currency)
     spans = period(bill.opening.read_on, bill.closing.read_on)
-    billed = f"Bills **{plain(total)}** for {kwh(bill.consumption_wh)}, {spans}."
-    if decision.earlier:
-        billed += f" Before that {count(len(decision.earlier), 'earlier month')}, each on its own."
-    return f"{billed} {plain(decision.explanation)}".strip()
+    billed = f"Bills **{escaped(total)}** for {kwh(bill.consumption_wh)}, {spans}."
+    if assessment.earlier:
+        billed += (
+            f" Before that {count(len(assessment.earlier), 'earlier month')}, each on its own."
+        )
+    return f"{billed} {escaped(assessment.explanation)}".strip()
 
 
 def _decide(decide: Callable[[], StoredReading]) -> None:
     try:
         decide()
     except _WRONG as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
     except IllegalChange as error:
-        st.warning(f"{plain(error)} Your decision was not needed and changed nothing.")
+        st.warning(f"{escaped(error)} Your decision was not needed and changed nothing.")
         st.button("See what was decided", icon=":material/refresh:")
     else:
         st.toast("Your decision is stored.", icon=":material/check_circle:")
@@ -227,16 +229,16 @@ def _show_decided(reading: Reading) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(
-                f"{kwh(reading.register_wh)} · {plain(reading.meter_serial)}",
+                f"{kwh(reading.register_wh)} · {escaped(reading.meter_serial)}",
                 anchor=False,
                 width="content",
             )
             status_badge(reading.status, READING_STATUS)
-        st.caption(plain(reading.customer_name))
+        st.caption(escaped(reading.customer_name))
         if reading.decided_by and reading.decided_at:
             st.markdown(
-                f"Decided by {plain(reading.decided_by)} on {moment(reading.decided_at, zone())}: "
-                f"{plain(reading.decision_reason or '')}"
+                f"Decided by {escaped(reading.decided_by)} "
+                f"on {moment(reading.decided_at, zone())}: {escaped(reading.decision_reason or '')}"
             )
     if reading.bill_id:
         show_bill(services().database.bill(reading.bill_id))

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.registry import FLAGGED_READING
 from pages.shared.components import chosen_page, doubts_of, page_number
-from pages.shared.format import READING_SOURCE, count, kwh, moment, plain
+from pages.shared.format import READING_SOURCE, count, escaped, kwh, moment
 from pages.shared.session import require_role, services, zone
 from services.identity.auth import Role
 from services.records.readings import Reading
@@ -17,15 +17,15 @@ def show_row(reading: Reading) -> None:
     with st.container(border=True, gap="xxsmall"):
         st.page_link(
             FLAGGED_READING.script,
-            label=f"**{kwh(reading.register_wh)}** · {plain(reading.meter_serial)}",
+            label=f"**{kwh(reading.register_wh)}** · {escaped(reading.meter_serial)}",
             icon=":material/flag:",
             query_params={"id": reading.id},
         )
         for doubt in doubts_of(reading.validation)[:1]:
-            st.markdown(plain(doubt))
+            st.markdown(escaped(doubt))
         st.caption(
-            f"**{plain(reading.customer_name)}** · read {moment(reading.read_at, zone())} "
-            f"by {plain(reading.submitted_by)} · {READING_SOURCE[reading.source]}"
+            f"**{escaped(reading.customer_name)}** · read {moment(reading.read_at, zone())} "
+            f"by {escaped(reading.submitted_by)} · {READING_SOURCE[reading.source]}"
         )
 
 

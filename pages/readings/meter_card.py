@@ -4,8 +4,8 @@ from datetime import date
 
 import streamlit as st
 
-from pages.shared.components import facts
-from pages.shared.format import count, day, kwh, plain, times
+from pages.shared.components import description_list
+from pages.shared.format import count, day, escaped, kwh, times
 from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, today
 from services.database.errors import NotFound
@@ -42,8 +42,8 @@ def _result(meter: Meter) -> None:
         st.container(horizontal=True, vertical_alignment="center", wrap=False),
     ):
         with st.container(gap=None):
-            st.markdown(f"**{plain(meter.serial)}** · {plain(meter.customer_name)}")
-            st.caption(plain(meter.address or meter.account_no))
+            st.markdown(f"**{escaped(meter.serial)}** · {escaped(meter.customer_name)}")
+            st.caption(escaped(meter.address or meter.account_no))
         if st.button("Read", key=f"meter-{meter.id}", icon=":material/speed:"):
             st.query_params["meter"] = meter.serial
             st.rerun()
@@ -56,7 +56,7 @@ def meter_context(serial: str) -> ReadingContext | None:
             meter_serial=serial, read_at=now(), read_on=today()
         )
     except NotFound as error:
-        st.warning(plain(error))
+        st.warning(escaped(error))
         return None
 
 
@@ -64,8 +64,8 @@ def show_meter(context: ReadingContext) -> None:
     """The customer, the last read, and what the register is expected to show today."""
     meter, last = context.meter, context.last_read
     with st.container(border=True):
-        st.subheader(plain(meter.customer_name), anchor=False)
-        st.caption(f"{plain(meter.address)} · account {plain(meter.account_no)}")
+        st.subheader(escaped(meter.customer_name), anchor=False)
+        st.caption(f"{escaped(meter.address)} · account {escaped(meter.account_no)}")
         shown = [("Meter", meter.serial), ("Tariff", meter.tariff_name)]
         if last is not None:
             shown.append(("Last read", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
@@ -73,7 +73,7 @@ def show_meter(context: ReadingContext) -> None:
             shown += registers_shown(last.registers)
         if meter.multiplier_milli != 1000:
             shown.append(("Multiplier", times(meter.multiplier_milli)))
-        facts(shown, least_width=135)
+        description_list(shown, least_width=135)
         if last is not None:
             _explain(context, last)
 

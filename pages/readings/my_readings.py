@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.registry import BILL, SUBMIT_READING
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import READING_STATUS, kwh, moment, money, plain
+from pages.shared.format import READING_STATUS, escaped, kwh, moment, money
 from pages.shared.session import require_role, services, zone
 from services.identity.auth import Role
 from services.records.readings import Reading
@@ -19,17 +19,19 @@ def show_reading(reading: Reading) -> None:
         st.container(horizontal=True, wrap=False, vertical_alignment="center"),
     ):
         with st.container(gap=None):
-            st.markdown(f"**{kwh(reading.register_wh)}** · {plain(reading.meter_serial)}")
-            st.caption(f"{plain(reading.customer_name)}  \nread {moment(reading.read_at, zone())}")
+            st.markdown(f"**{kwh(reading.register_wh)}** · {escaped(reading.meter_serial)}")
+            st.caption(
+                f"{escaped(reading.customer_name)}  \nread {moment(reading.read_at, zone())}"
+            )
             if reading.decision_reason:
-                st.caption(f"Office: {plain(reading.decision_reason)}")
+                st.caption(f"Office: {escaped(reading.decision_reason)}")
         with st.container(width="content", gap="xsmall", horizontal_alignment="right"):
             status_badge(reading.status, READING_STATUS)
             if reading.bill_id and reading.bill_total_minor is not None:
                 total = money(reading.bill_total_minor, str(reading.bill_currency))
                 st.page_link(
                     BILL.script,
-                    label=f"Bill {plain(total)}",
+                    label=f"Bill {escaped(total)}",
                     icon=":material/receipt_long:",
                     query_params={"id": reading.bill_id},
                 )

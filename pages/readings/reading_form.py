@@ -11,7 +11,7 @@ from uuid import uuid4
 import streamlit as st
 
 from pages.shared.components import LiveSteps
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services, zone
 from services.billing.chain_retry import MeterTooBusy
@@ -20,7 +20,7 @@ from services.database.transport import DiskFull, TemporaryDatabaseError
 from services.identity.auth import Principal
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.validation import UnableToCompareReads
-from services.readings.assessment import Decision
+from services.readings.assessment import ReadingAssessment
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import InvalidReading, Submission, parse_submission
 from services.records.readings import Meter
@@ -87,14 +87,14 @@ def _check(form: dict[str, Any], problem: Any) -> None:
     """Say what is wrong beside the field, ask "really?", or go on to submit."""
     try:
         submission = _submission(form)
-        decision = services().reading_to_bill.preview(
+        assessment = services().reading_to_bill.preview(
             submission=submission, source="field", now=now()
         )
     except _WRONG_INPUT as error:
-        problem.error(plain(error), icon=":material/edit:")
+        problem.error(escaped(error), icon=":material/edit:")
         return
-    if decision.status == "needs_review":
-        st.session_state[_DOUBT] = _doubts(decision)
+    if assessment.status == "needs_review":
+        st.session_state[_DOUBT] = _doubts(assessment)
     else:
         st.session_state[_ACCEPTED_FORM] = True
     st.rerun()
@@ -115,16 +115,16 @@ def _submission(form: dict[str, Any]) -> Submission:
     )
 
 
-def _doubts(decision: Decision) -> list[str]:
-    return [r.message for r in decision.validation.outcomes if r.outcome == "review"]
+def _doubts(assessment: ReadingAssessment) -> list[str]:
+    return [r.message for r in assessment.validation.outcomes if r.outcome == "review"]
 
 
 def _ask_really() -> None:
     typed = st.session_state[_FORM]["reading_kwh"]
     with st.container(border=True):
-        st.subheader(f"Really {plain(typed)} kWh?", anchor=False)
+        st.subheader(f"Really {escaped(typed)} kWh?", anchor=False)
         for doubt in st.session_state[_DOUBT]:
-            st.warning(plain(doubt), icon=":material/help:")
+            st.warning(escaped(doubt), icon=":material/help:")
         st.markdown("If it is what the meter shows, submit it: an administrator looks at it first.")
         with st.container(horizontal=True):
             if st.button("Correct it", type="primary", icon=":material/edit:"):
@@ -154,7 +154,7 @@ def submit_now(principal: Principal) -> None:
     except _WRONG_INPUT as error:
         _give_up(str(error))
     except DiskFull as error:
-        _offer_again(plain(error))
+        _offer_again(escaped(error))
     except (MeterTooBusy, TemporaryDatabaseError):
         _offer_again(_NO_ANSWER)
     else:
@@ -163,7 +163,7 @@ def submit_now(principal: Principal) -> None:
 
 def _give_up(sentence: str) -> None:
     """Back to the form, with what was typed; the sentence stands above."""
-    st.error(plain(sentence))
+    st.error(escaped(sentence))
     # A refused key would be refused again.
     st.session_state[_FORM]["key"] = str(uuid4())
     del st.session_state[_ACCEPTED_FORM]

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.bills.bill_card import show_bill
 from pages.bills.stored_reading import offer_billing
 from pages.shared.components import show_steps
-from pages.shared.format import count, kwh, moment, money, period, plain
+from pages.shared.format import count, escaped, kwh, moment, money, period
 from pages.shared.session import services, zone
 from services.identity.auth import Principal, Role
 from services.outbox.steps import StepOutcome
@@ -40,14 +40,14 @@ def show_result(principal: Principal) -> None:
 
 
 def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) -> None:
-    what = f"{kwh(reading.register_wh)} at meter {plain(reading.meter_serial)}"
+    what = f"{kwh(reading.register_wh)} at meter {escaped(reading.meter_serial)}"
     if outcome == "billed" and bill is not None:
-        total = plain(money(bill.total_minor, bill.currency))
-        said = f"{what} is stored and billed: **{total}**. {plain(explanation)}"
+        total = escaped(money(bill.total_minor, bill.currency))
+        said = f"{what} is stored and billed: **{total}**. {escaped(explanation)}"
         st.success(said.strip(), icon=":material/check_circle:")
     elif outcome == "needs_review":
         if bill is not None:
-            st.warning(f"{what} is stored. {plain(explanation)}", icon=":material/flag:")
+            st.warning(f"{what} is stored. {escaped(explanation)}", icon=":material/flag:")
             return
         st.warning(
             f"{what} is stored and waits for an administrator. Nothing is billed until then; "
@@ -61,7 +61,7 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
             icon=":material/content_copy:",
         )
     else:
-        st.info(f"{what} is stored without a bill. {plain(explanation)}", icon=":material/save:")
+        st.info(f"{what} is stored without a bill. {escaped(explanation)}", icon=":material/save:")
 
 
 def _show_earlier(bills: list[Bill]) -> None:
@@ -71,9 +71,9 @@ def _show_earlier(bills: list[Bill]) -> None:
     with st.container(border=True, gap="xxsmall"):
         st.markdown(f"**{count(len(bills), 'earlier month')} billed as well**")
         for bill in bills:
-            amount = plain(money(bill.total_minor, bill.currency))
+            amount = escaped(money(bill.total_minor, bill.currency))
             spans = period(bill.period_start, bill.period_end)
-            st.markdown(f"{plain(bill.reference)} · {spans} · **{amount}**")
+            st.markdown(f"{escaped(bill.reference)} · {spans} · **{amount}**")
 
 
 def _show_steps_of(result: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.reconciliation.reconciliation_cards import show_comparison, show_ledger, show_runs
 from pages.registry import STRIPE_EVENTS
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from pages.shared.session import now, require_role, services, today
 from services.identity.auth import Principal, Role
 from services.integrations.failures import FinalFailure, TemporaryFailure
@@ -60,10 +60,10 @@ def run(
                 ask = reconciliation.apply_missed if what == "apply" else reconciliation.look
                 done = ask(first=dates[0], last=dates[1], principal=principal, now=now())
     except (RangeTooLong, TemporaryFailure, FinalFailure) as error:
-        st.error(plain(error))
+        st.error(escaped(error))
         return
     if done.error:
-        st.error(plain(done.error))
+        st.error(escaped(done.error))
         return
     if what != "compare":
         taken = f"{done.applied} taken up." if done.applied else "Nothing was missed."

@@ -1,12 +1,12 @@
-"""What a look at Stripe found, the looks before it, and the ledger added up anew."""
+"""What a look at Stripe found, the looks before it, and the ledger added up again."""
 
 from datetime import timedelta
 from typing import Any, Final
 
 import streamlit as st
 
-from pages.shared.components import facts, status_badge
-from pages.shared.format import Color, count, day, moment, money, plain
+from pages.shared.components import description_list, status_badge
+from pages.shared.format import Color, count, day, escaped, moment, money
 from pages.shared.session import services, zone
 from services.quantities.money import Money
 from services.records.reconciliation import Difference, ReconciliationRun
@@ -36,9 +36,9 @@ def show_comparison() -> None:
     st.subheader(
         count(len(run.found), "difference") if run.found else "No difference", anchor=False
     )
-    st.caption(f"{_span(run)} · compared {moment(run.at, zone())} by {plain(run.actor)}")
+    st.caption(f"{_span(run)} · compared {moment(run.at, zone())} by {escaped(run.actor)}")
     if run.detail:
-        st.warning(plain(run.detail))
+        st.warning(escaped(run.detail))
     with st.container(gap="xsmall"):
         for difference in run.found[:_MOST]:
             _show_difference(difference)
@@ -59,12 +59,12 @@ def show_runs() -> None:
     with st.container(gap="xsmall"):
         for run in runs:
             with st.container(border=True, gap="xxsmall"):
-                st.markdown(f"**{_title(run)}** · {moment(run.at, zone())} · {plain(run.actor)}")
+                st.markdown(f"**{_title(run)}** · {moment(run.at, zone())} · {escaped(run.actor)}")
                 st.caption(_span(run))
                 if run.error:
-                    st.markdown(f":red[{plain(run.error)}]")
+                    st.markdown(f":red[{escaped(run.error)}]")
                 if run.detail:
-                    st.caption(plain(run.detail))
+                    st.caption(escaped(run.detail))
 
 
 def show_ledger() -> None:
@@ -84,7 +84,7 @@ def show_ledger() -> None:
         )
         st.dataframe(found["problems"], hide_index=True)
     if found["balances"]:
-        facts((_account(row), _owed(row)) for row in found["balances"])
+        description_list((_account(row), _balance_of(row)) for row in found["balances"])
 
 
 @st.cache_data(ttl=60, max_entries=1, show_spinner="Adding the ledger up…")
@@ -97,7 +97,7 @@ def _account(row: dict[str, Any]) -> str:
     return f"{name} in {row['currency']}"
 
 
-def _owed(row: dict[str, Any]) -> str:
+def _balance_of(row: dict[str, Any]) -> str:
     minor = row["balance_minor"]
     amount = money(abs(minor), row["currency"])
     if row["book"] == "deposit":
@@ -110,16 +110,16 @@ def _show_difference(one: Difference) -> None:
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             known = [one.bill_reference or "no bill"]
             known += [f"account {one.account_no}"] if one.account_no else []
-            st.markdown(f"**{plain(' · '.join(known))}**")
+            st.markdown(f"**{escaped(' · '.join(known))}**")
             status_badge(one.kind, KIND)
-        facts(
+        description_list(
             [
                 ("At Stripe", _amount(one.there, one.there_refunded_minor)),
                 ("Here", _amount(one.here, one.here_refunded_minor)),
                 ("When", moment(one.at, zone())),
             ]
         )
-        st.caption(f"{_WHAT_TO_DO[one.kind]}  \n:small[{plain(one.payment_intent)}]")
+        st.caption(f"{_WHAT_TO_DO[one.kind]}  \n:small[{escaped(one.payment_intent)}]")
 
 
 def _amount(paid: Money | None, refunded_minor: int) -> str:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import Color, count, moment, money, plain
+from pages.shared.format import Color, count, escaped, moment, money
 from pages.shared.session import services, zone
 from services.records.bills import invoice_reference
 from services.records.stripe_events import EventOutcome, StripeEvent
@@ -38,20 +38,20 @@ def show_events(text: str, outcome: EventOutcome | None) -> None:
 def _show_event(event: StripeEvent) -> None:
     with st.container(border=True, gap="xxsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(event.type)}**", width="content")
+            st.markdown(f"**{escaped(event.type)}**", width="content")
             status_badge(event.outcome, OUTCOME)
         if event.detail:
-            st.markdown(plain(event.detail))
+            st.markdown(escaped(event.detail))
         if event.payment_id:
             st.page_link(
                 PAYMENT.script,
-                label=plain(_payment(event)),
+                label=escaped(_payment(event)),
                 icon=":material/payments:",
                 query_params={"id": event.payment_id},
             )
         came = f"{moment(event.created_at, zone())} · came {_BY[event.arrived_by]}"
         of = [event.id, event.object_id, event.payment_intent or ""]
-        st.caption(f"{came}  \n:small[{plain(' · '.join(filter(None, of)))}]")
+        st.caption(f"{came}  \n:small[{escaped(' · '.join(filter(None, of)))}]")
 
 
 def _payment(event: StripeEvent) -> str:

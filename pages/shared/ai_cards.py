@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared.components import ai_opinion, facts
-from pages.shared.format import count, day, moment, money, month, plain
+from pages.shared.components import ai_opinion, description_list
+from pages.shared.format import count, day, escaped, moment, money, month
 from pages.shared.session import now, services, today, zone
 from services.ai.answers import NoAiAnswer
 from services.ai.asking import MICRO, month_began
@@ -36,7 +36,7 @@ _CANNOT_ASK = (
 
 def show_second_opinion(bill: Bill) -> None:
     """What AI computed of the same bill, if it was asked; the bill is the rating engine's."""
-    opinion = services().database.ai_books.second_opinion(bill_id=bill.id)
+    opinion = services().database.ai_call_log.second_opinion(bill_id=bill.id)
     if opinion is None:
         return
     with st.container(border=True, gap="xsmall"):
@@ -45,15 +45,15 @@ def show_second_opinion(bill: Bill) -> None:
             agrees = opinion["agrees"]
             st.badge("Agrees" if agrees else "Differs", color="green" if agrees else "orange")
         total = Money.parse(opinion["total"], currency=opinion["currency"])
-        facts(
+        description_list(
             [("AI's total", total.display()), ("Difference", _difference(bill, total))],
             least_width=110,
         )
         for line in _other_lines(bill, opinion):
-            st.caption(plain(line))
+            st.caption(escaped(line))
         if opinion["held"]:
             st.markdown("It is too far apart, so the bill was held as a draft.")
-        st.caption(f"By {plain(opinion['model'])}, {moment(bill.created_at, zone())}")
+        st.caption(f"By {escaped(opinion['model'])}, {moment(bill.created_at, zone())}")
 
 
 def show_ai_on_reading(reading: Reading, principal: Principal) -> None:
@@ -62,11 +62,11 @@ def show_ai_on_reading(reading: Reading, principal: Principal) -> None:
     asked = st.session_state.get(key) or {}
     said = asked or reading.validation.get("ai") or {}
     if "verdict" in asked and asked["verdict"] == "suspicious":
-        st.warning(plain(ai_opinion(asked)), icon=":material/flag:")
+        st.warning(escaped(ai_opinion(asked)), icon=":material/flag:")
     elif said.get("verdict") == "plausible":
-        st.info(plain(ai_opinion(said)), icon=":material/psychology:")
+        st.info(escaped(ai_opinion(said)), icon=":material/psychology:")
     elif "remark" in said:
-        st.caption(plain(said["remark"]))
+        st.caption(escaped(said["remark"]))
     if "verdict" in said or services().assessor.ai is None:
         return
     if st.button("Ask AI about this reading", icon=":material/psychology:", key=f"ask-{key}"):
@@ -80,7 +80,7 @@ def show_ai_month() -> None:
     ai = services().assessor.ai
     if ai is None:
         return
-    since, books = month_began(now(), zone()), services().database.ai_books
+    since, books = month_began(now(), zone()), services().database.ai_call_log
     with st.container(border=True):
         st.markdown(f"**AI in {month(today())}**")
         try:
@@ -88,17 +88,17 @@ def show_ai_month() -> None:
         except DatabaseError:
             st.caption("What AI did and cost cannot be read just now.")
             return
-        purse = ai.asker.purse
-        facts(
+        budget = ai.asker.budget
+        description_list(
             [
                 ("Questions", _questions(spent)),
                 ("Second opinions on bills", _opinions(opinions)),
                 ("Tokens", f"{spent['prompt_tokens']:,} in, {spent['completion_tokens']:,} out"),
-                ("Cost", _cost(spent, purse.monthly_budget)),
+                ("Cost", _cost(spent, budget.monthly_budget)),
             ],
             least_width=170,
         )
-        if purse.is_spent(spent["cost_micro"]):
+        if budget.is_spent(spent["cost_micro"]):
             again = first_of_month(first_of_month(today()) + timedelta(days=31))
             st.warning(
                 f"This month's budget is spent: AI is not asked again before {day(again)}. "

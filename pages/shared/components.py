@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared.format import Color, plain
+from pages.shared.format import Color, escaped
 from services.outbox.steps import STEP_NAMES, StepOutcome
 from services.records.outbox import StepStatus
 
@@ -92,17 +92,17 @@ def ai_opinion(ai: Mapping[str, Any]) -> str:
     return f"{sure}: {' '.join(ai['reasons'])}" if ai["reasons"] else f"{sure}."
 
 
-def facts(pairs: Iterable[tuple[str, str]], *, least_width: int = 150) -> None:
+def description_list(pairs: Iterable[tuple[str, str]], *, least_width: int = 150) -> None:
     """Labels with their values, side by side where there is room; values are shown as they are."""
     with st.grid("auto", min_column_width=least_width, gap=("small", "medium")) as grid:
         for label, value in pairs:
             with grid.cell(), st.container(gap=None):
                 st.caption(label)
-                st.markdown(plain(value) if value else "–")
+                st.markdown(escaped(value) if value else "–")
 
 
 class LiveSteps:
-    """The thirteen steps as a list that is written anew as each one begins and ends."""
+    """The thirteen steps as a list that is written again as each one begins and ends."""
 
     def __init__(self) -> None:
         self._places: dict[int, DeltaGenerator] = {}
@@ -127,6 +127,6 @@ def show_steps(outcomes: Sequence[StepOutcome]) -> None:
 
 
 def _step_line(outcome: StepOutcome) -> str:
-    said = ": ".join(filter(None, (_IN_WORDS[outcome.status], plain(outcome.detail))))
+    said = ": ".join(filter(None, (_IN_WORDS[outcome.status], escaped(outcome.detail))))
     detail = f" — :gray[:small[{said}]]" if said else ""
     return f"{_STEP_ICONS[outcome.status]} {STEP_NAMES[outcome.step]}{detail}"

@@ -66,7 +66,7 @@ OCCASION: Final = {
 }
 
 
-def plain(text: object) -> str:
+def escaped(text: object) -> str:
     """`text` so that Markdown shows it as it is: names may hold *, [, <, $, :red[ or www."""
     marked = _ADDRESS.sub(rf"\g<0>{_NOTHING_WIDE}", " ".join(str(text).split()))
     marked = _DIRECTIVE.sub(f":{_NOTHING_WIDE}", marked)

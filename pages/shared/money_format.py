@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Final
 
-from pages.shared.format import Color, day, period, plain
+from pages.shared.format import Color, day, escaped, period
 from services.records.bills import invoice_reference
 from services.records.ledger import FlagReason, LedgerEntry, PaymentMethod, TimelineEvent
 
@@ -111,7 +111,7 @@ def entry_more(entry: LedgerEntry) -> str:
         more.append(entry.reference)
     if entry.note and entry.note != entry.reference:
         more.append(entry.note)
-    return plain(" · ".join(more))
+    return escaped(" · ".join(more))
 
 
 def received(method: PaymentMethod, on: date, reference: str = "") -> str:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 
@@ -51,7 +51,7 @@ def _used_row(name: str, of: Mapping[str, int]) -> str:
     else:
         reads = f"{_number(of['opening'])} to {_number(of['closing'])}"
         used = _value(name, of["used"])
-    return f"| {plain(measure_of(name).label)} | :small[{plain(reads)}] | {plain(used)} |"
+    return f"| {escaped(measure_of(name).label)} | :small[{escaped(reads)}] | {escaped(used)} |"
 
 
 def _in_order(registers: Mapping[str, Of]) -> list[tuple[str, Of]]:

@@ -1,4 +1,4 @@
-"""What every page stands in: who is signed in, which role it needs, and calm words for failures."""
+"""What every page stands in: who is signed in, which role it needs, and words for failures."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.registry import HOME
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from services import bootstrap
 from services.container import Services
 from services.database.errors import IllegalChange, NotFound
@@ -163,10 +163,10 @@ def require_role(role: Role) -> Principal:
     try:
         principal = who_is_signed_in()
     except NotSignedIn as error:
-        st.warning(plain(error) or "Sign in first.")
+        st.warning(escaped(error) or "Sign in first.")
         st.stop()
     except (NotAllowed, SignInUnavailable) as error:
-        st.warning(plain(error))
+        st.warning(escaped(error))
         st.stop()
     try:
         return require(principal, *_ROLES_FOR[role])
@@ -186,14 +186,14 @@ def note_denied(principal: Principal, reason: str) -> None:
 
 
 @contextmanager
-def calm() -> Iterator[None]:
+def error_boundary() -> Iterator[None]:
     """Turn a failure that nobody on the page expected into a sentence and "try again"."""
     try:
         yield
     except NotFound as error:
-        st.warning(f"{plain(error)} Look for it in the list.")
+        st.warning(f"{escaped(error)} Look for it in the list.")
     except IllegalChange as error:
-        st.warning(f"{plain(error)} Nothing was changed.")
+        st.warning(f"{escaped(error)} Nothing was changed.")
         _try_again("Show it as it is now")
     except DatabaseRefused as error:
         log.warning("the database refused (%s): %s", error.code, error)

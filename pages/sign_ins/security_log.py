@@ -5,7 +5,7 @@ from typing import Final, get_args
 import streamlit as st
 
 from pages.registry import SECURITY_LOG
-from pages.shared.format import moment, plain
+from pages.shared.format import escaped, moment
 from pages.shared.session import require_role, services, zone
 from services.identity.auth import Role
 from services.identity.security_log import Event
@@ -31,10 +31,10 @@ _NAMES: Final[dict[str, str]] = {
 def show_event(event: SecurityEvent) -> None:
     """One row: when, what, who, from where, and the detail."""
     with st.container(border=True, gap="xxsmall"):
-        who = f" · {plain(event.who)}" if event.who else ""
-        st.markdown(f"**{plain(_NAMES.get(event.event, event.event))}**{who}")
-        where = f" · from {plain(event.address)}" if event.address else ""
-        detail = f" · {plain(event.detail)}" if event.detail else ""
+        who = f" · {escaped(event.who)}" if event.who else ""
+        st.markdown(f"**{escaped(_NAMES.get(event.event, event.event))}**{who}")
+        where = f" · from {escaped(event.address)}" if event.address else ""
+        detail = f" · {escaped(event.detail)}" if event.detail else ""
         st.caption(f"{moment(event.at, zone())}{where}{detail}")
 
 

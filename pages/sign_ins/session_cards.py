@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.shared.format import moment, plain
+from pages.shared.format import escaped, moment
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
 from services.records.sessions import Session
@@ -19,14 +19,14 @@ def show_session(session: Session, principal: Principal, now: datetime) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
-                f"**{plain(session.user_id or 'A browser on this machine')}**", width="content"
+                f"**{escaped(session.user_id or 'A browser on this machine')}**", width="content"
             )
             st.badge(_ROLES[session.role], color="blue")
             if session.id == principal.session:
                 st.badge("This browser", color="green")
             if session.dismissed_at:
                 st.badge("May not sign in", color="red")
-        from_where = f" from {plain(session.address)}" if session.address else ""
+        from_where = f" from {escaped(session.address)}" if session.address else ""
         st.caption(
             f"First used {moment(session.first_used_at, zone())}{from_where}, "
             f"{_HOW[session.via]} · "
@@ -34,7 +34,7 @@ def show_session(session: Session, principal: Principal, now: datetime) -> None:
             f"made until {moment(session.expires_at, zone())}"
         )
         if session.ended_at:
-            by = plain(session.ended_by or "")
+            by = escaped(session.ended_by or "")
             st.caption(f"Ended {moment(session.ended_at, zone())} by {by}")
         elif session.expires_at > now and st.button(
             "End", icon=":material/logout:", key=f"end-{session.id}"
@@ -52,7 +52,9 @@ def offer_for_person(user: str, principal: Principal) -> None:
     """End all sign-ins of a person, dismiss them, or let them sign in again."""
     latest = services().database.sessions(limit=1, user=user)
     if latest and latest[0].dismissed_at:
-        st.warning(f"{plain(user)} may not sign in since {moment(latest[0].dismissed_at, zone())}.")
+        st.warning(
+            f"{escaped(user)} may not sign in since {moment(latest[0].dismissed_at, zone())}."
+        )
         if st.button("Let them sign in again", icon=":material/login:", key="readmit"):
             services().sessions.readmit(user, actor=principal.user)
             st.rerun()
@@ -69,7 +71,7 @@ def _ask_end_all(user: str, principal: Principal, *, dismiss: bool) -> None:
     with st.popover(what, icon=":material/person_off:" if dismiss else ":material/logout:"):
         later = "and new ones are refused" if dismiss else "a new one can be made"
         st.markdown(
-            f"Every sign-in and token of **{plain(user)}** ends now, also those that were never "
+            f"Every sign-in and token of **{escaped(user)}** ends now, also those that were never "
             f"used here, {later}."
         )
         if dismiss:
@@ -92,4 +94,4 @@ def _name_their_keys(user: str) -> None:
         if key.created_by == user and not key.revoked_at
     ]
     if made:
-        st.markdown(f"Keys that they made stay good: {plain(', '.join(made))}. See *API keys*.")
+        st.markdown(f"Keys that they made stay good: {escaped(', '.join(made))}. See *API keys*.")

@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from pages.shared.session import (
     address,
     address_with,
@@ -41,7 +41,7 @@ def show_sign_in(reason: str) -> None:
     reason = _PROBLEMS.get(st.query_params.get(PROBLEM, ""), reason)
     with _at_the_door():
         if reason:
-            st.warning(plain(reason), icon=":material/schedule:")
+            st.warning(escaped(reason), icon=":material/schedule:")
             _offer_to_load_again()
         _roles_or_the_way_to_them()
         _auth0_button()
@@ -51,7 +51,7 @@ def show_sign_in(reason: str) -> None:
 def show_no_role(reason: str) -> None:
     """Tell somebody who is known but has no role here, and let them sign in as somebody else."""
     with _at_the_door():
-        st.error(f"Not allowed: {plain(reason)}", icon=":material/lock:")
+        st.error(f"Not allowed: {escaped(reason)}", icon=":material/lock:")
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
             sign_out()
 
@@ -59,14 +59,14 @@ def show_no_role(reason: str) -> None:
 def show_unavailable(reason: str) -> None:
     """Tell somebody whose sign-in cannot be verified just now; it is kept for the next try."""
     with _at_the_door():
-        st.warning(plain(reason), icon=":material/cloud_off:")
+        st.warning(escaped(reason), icon=":material/cloud_off:")
         st.button("Try again", icon=":material/refresh:", width="stretch", key="try-again")
 
 
 @contextmanager
 def _at_the_door() -> Iterator[None]:
     with st.container(width="stretch", horizontal_alignment="center"), st.container(width=440):
-        st.title(plain(services().settings.utility_name), anchor=False)
+        st.title(escaped(services().settings.utility_name), anchor=False)
         st.caption("Meter readings, bills and payments.")
         yield
 
@@ -118,10 +118,10 @@ def _sign_in(user: str, token: str) -> None:
             raise NotSignedIn("This token belongs to another user id.")
     except (NotSignedIn, NotAllowed) as error:
         services().security_log.note("refused", who=user, address=address(), detail=str(error))
-        st.error(plain(error))
+        st.error(escaped(error))
         return
     except SignInUnavailable as error:
-        st.error(plain(error))
+        st.error(escaped(error))
         return
     _enter(token)
 
@@ -163,7 +163,7 @@ def _enter(token: str) -> None:
     try:
         services().who(token, now(), address=address())
     except (NotSignedIn, NotAllowed) as error:
-        st.error(plain(error))
+        st.error(escaped(error))
         return
     keep_sign_in(token)
     ticket = services().tickets.issue(token, now())

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.shared.components import facts, status_badge
-from pages.shared.format import RUN_STATUS, count, cron_in_words, day, moment, plain
+from pages.shared.components import description_list, status_badge
+from pages.shared.format import RUN_STATUS, count, cron_in_words, day, escaped, moment
 from pages.shared.session import now, scheduler, zone
 from scheduler import DateToCome, JobAlreadyRunning, SchedulerNotRunning
 from services.identity.auth import Principal
@@ -32,12 +32,12 @@ def show_job(job: dict[str, Any], principal: Principal) -> None:
     """One job of the scheduler's status."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{NAMES.get(job['id'], plain(job['id']))}**", width="content")
+            st.markdown(f"**{NAMES.get(job['id'], escaped(job['id']))}**", width="content")
             if job["last_run"]:
                 status_badge(job["last_run"]["status"], RUN_STATUS)
         st.caption(_WHAT.get(job["id"], ""))
         due = moment(datetime.fromisoformat(job["next_run_at"]), zone())
-        facts([("When", cron_in_words(job["cron"])), ("Next run", due)], least_width=120)
+        description_list([("When", cron_in_words(job["cron"])), ("Next run", due)], least_width=120)
         st.caption(_last_run(job["last_run"]))
         _offer_run(job["id"], principal)
 
@@ -46,13 +46,13 @@ def show_doubt(doubt: Doubt | None, principal: Principal) -> None:
     """Why no job runs while the clock is in doubt, and the question whether it is right."""
     if doubt is None:
         return
-    st.error(f"No job runs now. {plain(doubt.why)}", icon=":material/schedule:")
+    st.error(f"No job runs now. {escaped(doubt.why)}", icon=":material/schedule:")
     if not doubt.confirmable:
         return
     with st.popover("The clock is right", icon=":material/check:"):
         shown = moment(now(), zone())
         st.markdown(
-            f"It is {plain(shown)}. If so, the jobs go on and make up for what they missed; "
+            f"It is {escaped(shown)}. If so, the jobs go on and make up for what they missed; "
             "runs of a later date do not count. If not, set the clock right: the jobs then go on "
             "by themselves."
         )
@@ -64,7 +64,7 @@ def _confirm_clock(principal: Principal) -> None:
     try:
         scheduler().confirm_clock(by=principal.user)
     except ClockInDoubt as error:
-        st.warning(plain(error))
+        st.warning(escaped(error))
         return
     st.toast("The jobs go on.", icon=":material/check:")
     st.rerun()
@@ -80,7 +80,7 @@ def start(job_id: str, principal: Principal, on: date | None = None) -> None:
     try:
         scheduler().run_now(job_id, by=principal.user, now=now(), on=on)
     except (JobAlreadyRunning, SchedulerNotRunning, DateToCome, ClockInDoubt) as error:
-        st.warning(plain(error))
+        st.warning(escaped(error))
         return
     st.session_state[_STARTS] = st.session_state.get(_STARTS, 0) + 1
     st.toast(f"{NAMES.get(job_id, job_id)} started.", icon=":material/play_arrow:")
@@ -105,5 +105,5 @@ def _last_run(run: dict[str, Any] | None) -> str:
         counts += f", {run['set_aside']:,} set aside"
     on = day(date.fromisoformat(run["scheduled_on"]))
     again = f" ({count(run['attempt'], 'attempt')})" if run["attempt"] > 1 else ""
-    said = f" {plain(run['detail'])}" if run["detail"] else ""
+    said = f" {escaped(run['detail'])}" if run["detail"] else ""
     return f"Last run for {on}, started {began}{again}: {counts}.{said}"

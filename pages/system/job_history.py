@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import RUN_STATUS, count, day, moment, plain
+from pages.shared.format import RUN_STATUS, count, day, escaped, moment
 from pages.shared.session import services, zone
 from pages.system.job_cards import NAMES, start
 from pages.system.job_set_aside import show_set_aside
@@ -31,7 +31,9 @@ def _show_run(run: JobRun, principal: Principal) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             with st.container(gap=None):
-                st.markdown(f"**{NAMES.get(run.job, plain(run.job))}** for {day(run.scheduled_on)}")
+                st.markdown(
+                    f"**{NAMES.get(run.job, escaped(run.job))}** for {day(run.scheduled_on)}"
+                )
                 st.caption(_in_words(run))
             status_badge(run.status, RUN_STATUS)
         if run.failed_count:
@@ -59,9 +61,9 @@ def _show_set_aside(run: JobRun) -> None:
 
 
 def _in_words(run: JobRun) -> str:
-    began = f"started {moment(run.started_at, zone())} by {plain(run.started_by)}"
+    began = f"started {moment(run.started_at, zone())} by {escaped(run.started_by)}"
     ended = ""
     if run.finished_at:
         seconds = round((run.finished_at - run.started_at).total_seconds())
         ended = f", took {count(seconds, 'second') if seconds else 'less than a second'}"
-    return f"{began}{ended} · {run.done_count:,} done. {plain(run.detail)}"
+    return f"{began}{ended} · {run.done_count:,} done. {escaped(run.detail)}"

@@ -14,7 +14,7 @@ from pages.registry import (
     SUBMIT_READING,
     TARIFFS,
 )
-from pages.shared.format import plain
+from pages.shared.format import escaped
 
 # By the kind of reason: the page, what its link says, and the name under which it takes the
 # subject or what the reason is about.
@@ -38,7 +38,7 @@ _WITHOUT_REF: Final[dict[str, _Place]] = {
 
 def show_set_aside(row: Mapping[str, Any]) -> None:
     """One thing that a run could not do: {subject, reason, code, ref}."""
-    st.markdown(f"**{plain(row['subject'])}** {plain(row['reason'])}")
+    st.markdown(f"**{escaped(row['subject'])}** {escaped(row['reason'])}")
     place = _MENDED.get(row["code"])
     if place is not None and row["ref"] is None:
         place = _WITHOUT_REF.get(row["code"], place)

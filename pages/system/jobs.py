@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared.session import calm, now, require_role, scheduler
+from pages.shared.session import error_boundary, now, require_role, scheduler
 from pages.system.job_cards import is_any_running, show_doubt, show_job
 from pages.system.job_history import show_history
 from services.identity.auth import Role
@@ -10,7 +10,7 @@ from services.identity.auth import Role
 
 def refreshed() -> None:
     """The part that is drawn again while a job runs; asks for the role itself, as a page does."""
-    with calm():
+    with error_boundary():
         principal = require_role(Role.ADMIN)
         jobs = scheduler().status(now())["jobs"]
         with st.grid(2, min_column_width=300):

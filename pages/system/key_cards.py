@@ -5,7 +5,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.shared.format import moment, plain
+from pages.shared.format import escaped, moment
 from pages.shared.session import now, services, zone
 from services.database.errors import IllegalChange
 from services.identity.api_keys import UnusableName, make_api_key
@@ -57,10 +57,10 @@ def _make(name: str, role: Role, principal: Principal, *, scope: Scope, days: in
             scope=scope,
         )
     except (UnusableName, IllegalChange) as error:
-        st.error(plain(error))
+        st.error(escaped(error))
         return
     # Never kept in the session: the next click of any kind takes it off the page for good.
-    st.success(f"The key of {plain(name.strip())}. Copy it now: it is shown this once.")
+    st.success(f"The key of {escaped(name.strip())}. Copy it now: it is shown this once.")
     st.code(key, language=None)
 
 
@@ -68,7 +68,7 @@ def show_key(key: ApiKey, principal: Principal) -> None:
     """One key: its name, its role, who made it when, and whether it still opens anything."""
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(key.name)}**", width="content")
+            st.markdown(f"**{escaped(key.name)}**", width="content")
             st.badge(_ROLES[Role(key.role)], color="blue")
             if key.scope != "all":
                 st.badge(f"{_SCOPES[key.scope]} only", color="gray")
@@ -79,10 +79,10 @@ def show_key(key: ApiKey, principal: Principal) -> None:
         used = f"last used {moment(key.last_used_at, zone())}" if key.last_used_at else "never used"
         ends = f"until {moment(key.expires_at, zone())}" if key.expires_at else "without an end"
         st.caption(
-            f"Made {moment(key.created_at, zone())} by {plain(key.created_by)} · {ends} · {used}"
+            f"Made {moment(key.created_at, zone())} by {escaped(key.created_by)} · {ends} · {used}"
         )
         if key.revoked_at:
-            by = plain(key.revoked_by or "")
+            by = escaped(key.revoked_by or "")
             st.caption(f"Revoked {moment(key.revoked_at, zone())} by {by}")
         else:
             _offer_revoke(key, principal)
@@ -96,5 +96,5 @@ def _offer_revoke(key: ApiKey, principal: Principal) -> None:
             services().security_log.note(
                 "key_revoked", who=f"key:{key.name}", detail=f"By {principal.user}."
             )
-            st.toast(f"{plain(key.name)} is revoked.", icon=":material/key_off:")
+            st.toast(f"{escaped(key.name)} is revoked.", icon=":material/key_off:")
             st.rerun()

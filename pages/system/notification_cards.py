@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import OCCASION, Color, count, moment, plain
+from pages.shared.format import OCCASION, Color, count, escaped, moment
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
 from services.outbox.steps import STEP_NAMES
@@ -32,7 +32,7 @@ _PAGE_SIZE = 12
 
 
 def show_failed_work(principal: Principal) -> None:
-    """Owed work that needs a person, if there is any, each with its reason and a way on."""
+    """Outbox entries that need a person, if there is any, each with its reason and a way on."""
     found = services().database.failed_work(
         page=chosen_page(_FAILED_KEY), page_size=_FAILED_AT_ONCE
     )
@@ -64,7 +64,7 @@ def _show_work(work: FailedWork, principal: Principal) -> None:
         _title(work.bill_id, work.bill_number, work.account_no, work.kind)
         for step, state in sorted(work.steps.items()):
             if state.status == "failed":
-                st.markdown(f":red[{STEP_NAMES[step]}]: {plain(state.detail)}")
+                st.markdown(f":red[{STEP_NAMES[step]}]: {escaped(state.detail)}")
         st.caption(f"Ended {moment(work.finished_at, zone())}, {count(work.attempts, 'attempt')}")
         _offer_retry(work.id, f"work-{work.id}", principal)
 
@@ -77,13 +77,17 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
             status_badge(sent.status, STATUS)
         st.caption(_in_words(sent))
         if sent.error:
-            st.markdown(plain(sent.error))
+            st.markdown(escaped(sent.error))
         if sent.body:
             unsent = sent.status == "not_configured"
             with st.expander("What would be sent" if unsent else "Text", type="compact"):
                 st.text(sent.body)
-        if sent.status in ("failed", "given_up") and sent.owed_id and sent.owed_status != "open":
-            _offer_retry(sent.owed_id, sent.id, principal)
+        if (
+            sent.status in ("failed", "given_up")
+            and sent.outbox_id
+            and sent.outbox_status != "open"
+        ):
+            _offer_retry(sent.outbox_id, sent.id, principal)
 
 
 def _title(bill_id: str | None, number: int | None, account_no: str | None, kind: str) -> None:
@@ -91,17 +95,17 @@ def _title(bill_id: str | None, number: int | None, account_no: str | None, kind
     if bill_id:
         st.page_link(
             BILL.script,
-            label=f"**{name}** · account {plain(account_no or '')}",
+            label=f"**{name}** · account {escaped(account_no or '')}",
             icon=":material/receipt_long:",
             query_params={"id": bill_id},
         )
-    st.caption(OCCASION.get(kind, plain(kind)))
+    st.caption(OCCASION.get(kind, escaped(kind)))
 
 
 def _in_words(sent: Notification) -> str:
-    parts = [CHANNELS.get(sent.channel, plain(sent.channel))]
+    parts = [CHANNELS.get(sent.channel, escaped(sent.channel))]
     if sent.recipient:
-        parts.append(f"to {plain(sent.recipient)}")
+        parts.append(f"to {escaped(sent.recipient)}")
     parts.append(moment(sent.updated_at, zone()))
     if sent.attempts:
         parts.append(count(sent.attempts, "attempt"))
@@ -110,6 +114,6 @@ def _in_words(sent: Notification) -> str:
 
 def _offer_retry(work_id: str, key: str, principal: Principal) -> None:
     if st.button("Try again", icon=":material/refresh:", key=f"retry-{key}"):
-        services().database.retry_owed_work(actor=principal.user, work_id=work_id)
+        services().database.retry_outbox(actor=principal.user, work_id=work_id)
         st.toast("It is tried again within a minute.", icon=":material/schedule:")
         st.rerun()

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.registry import BILLS, DRAFTS, FLAGGED_READINGS, JOBS, PAYMENTS
 from pages.shared.charts import billed_and_collected
-from pages.shared.format import count, day, money, month, plain
+from pages.shared.format import count, day, escaped, money, month
 from pages.shared.session import now, require_role, scheduler, services, today
 from services.identity.auth import Role
 
@@ -90,6 +90,6 @@ for figures_of_currency in shown:
     show_currency(figures_of_currency, several=len(shown) > 1, as_of=as_of)
 if not shown:
     st.info(
-        f"Nothing is billed yet. {plain(count(overview['meters'], 'active meter'))} "
+        f"Nothing is billed yet. {escaped(count(overview['meters'], 'active meter'))} "
         f"{'is' if overview['meters'] == 1 else 'are'} connected."
     )

@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.shared.format import Color, moment, plain
+from pages.shared.format import Color, escaped, moment
 from pages.shared.session import checks, now, zone
 from services.health.checks import SystemState
 
@@ -31,17 +31,17 @@ def show_system(state: SystemState) -> None:
 def _show(state: SystemState) -> None:
     label, color = _badge(state)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{plain(state.name)}**", width="content")
+        st.markdown(f"**{escaped(state.name)}**", width="content")
         st.badge(label, color=color)
     if not state.configured:
         st.caption("Not used: its settings are empty.")
         return
     if state.last_test:
-        st.markdown(plain(state.last_test.sentence))
+        st.markdown(escaped(state.last_test.sentence))
         st.caption(f"Tested {moment(state.last_test.at, zone())}")
     error = state.last_error
     if error and error != state.last_test:
-        st.caption(f"Last error, {moment(error.at, zone())}: {plain(error.sentence)}")
+        st.caption(f"Last error, {moment(error.at, zone())}: {escaped(error.sentence)}")
 
 
 def _badge(state: SystemState) -> tuple[str, Color]:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
-from pages.shared.format import count, moment, plain
+from pages.shared.format import count, escaped, moment
 from pages.shared.session import services, zone
 from services.records.bills import invoice_reference
 from services.records.messages import UnprintedBill
@@ -30,9 +30,9 @@ def _show(bill: UnprintedBill) -> None:
     with st.container(border=True, gap="xsmall"):
         st.page_link(
             BILL.script,
-            label=f"**{invoice_reference(bill.bill_number)}** · account {plain(bill.account_no)}",
+            label=f"**{invoice_reference(bill.bill_number)}** · account {escaped(bill.account_no)}",
             icon=":material/receipt_long:",
             query_params={"id": bill.bill_id},
         )
-        st.markdown(plain(bill.reason))
+        st.markdown(escaped(bill.reason))
         st.caption(f"Since {moment(bill.since, zone())}, tried {moment(bill.tried_at, zone())}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pages.shared.components import status_badge
-from pages.shared.format import Color, count, day, money, plain
+from pages.shared.format import Color, count, day, escaped, money
 from services.tariffs import Charge, Tariff
 from services.tariffs.describe import Fact, charge_facts
 from services.tariffs.version_diff import (
@@ -43,7 +43,7 @@ def show_version(tariff: Tariff) -> None:
     with st.grid("auto", min_column_width=300):
         for charge in tariff.charges:
             with st.container(border=True, gap="xsmall"):
-                st.markdown(f"**{plain(charge.description)}**")
+                st.markdown(f"**{escaped(charge.description)}**")
                 st.markdown(_facts_table(_beyond_the_title(charge)), width="stretch")
     with st.container(border=True, gap="xsmall"):
         st.markdown("**The whole tariff**")
@@ -91,7 +91,7 @@ def _summary(found: TariffChanges) -> str:
 def _show_charge(charge: ChargeChange, titles: tuple[str, str]) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(charge.title)}**", width="content")
+            st.markdown(f"**{escaped(charge.title)}**", width="content")
             status_badge(charge.status, _STATUS)
         if charge.status in ("changed", "same"):
             shown = [f for f in charge.facts if f.status != "same" or f.label not in _KNOWN]
@@ -107,7 +107,7 @@ def _beyond_the_title(charge: Charge) -> list[Fact]:
 
 def _facts_table(facts: Sequence[Fact]) -> str:
     """Labels and values; the first fact is the head of the table."""
-    rows = [f"| :gray[{plain(fact.label)}] | {plain(fact.text)} |" for fact in facts]
+    rows = [f"| :gray[{escaped(fact.label)}] | {escaped(fact.text)} |" for fact in facts]
     return "\n".join([*rows[:1], "|:---|:---|", *rows[1:]])
 
 
@@ -117,11 +117,11 @@ def _changes_table(facts: Sequence[FactChange], titles: tuple[str, str]) -> str:
 
 
 def _change_row(change: FactChange) -> str:
-    before, after = (plain(fact.text) if fact else "–" for fact in (change.before, change.after))
-    label = f":gray[{plain(change.label)}]"
+    before, after = (escaped(fact.text) if fact else "–" for fact in (change.before, change.after))
+    label = f":gray[{escaped(change.label)}]"
     if change.status == "same":
         return f"| {label} | {before} | {after} |"
-    by = f" :orange-badge[{plain(change.difference)}]" if change.difference else ""
+    by = f" :orange-badge[{escaped(change.difference)}]" if change.difference else ""
     if change.before:
         before = f":gray[{before}]"
     after = f"**{after}**" if change.after else "– :red-badge[removed]"

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from pages.registry import TARIFF_CORRECTION
-from pages.shared.format import count, day, plain
+from pages.shared.format import count, day, escaped
 from pages.shared.session import now, services
 from pages.tariffs.tariff_compare import show_changes
 from pages.tariffs.tariff_draft import Start, WrittenDraft, draft_of
 from pages.tariffs.tariff_rebilling import ask_warning, meters_table, show_left
 from pages.tariffs.tariff_writing import show_problems, show_writing
 from services.corrections.affected_bills import CannotRebill
-from services.corrections.tariff_correction import supposed_version
+from services.corrections.tariff_correction import replacement_version
 from services.database.errors import IllegalChange, NotFound
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
@@ -21,7 +21,7 @@ _PREVIEWED = 10
 
 
 def show_tariff_correction(*, code: str, begins: str, principal: Principal) -> None:
-    """First the bills that an earlier correction left to be made anew, then a new correction."""
+    """First the bills that an earlier correction left to reissue, then a new correction."""
     versions = services().database.published_versions(code=code)
     if not versions:
         raise NotFound("EB404", "No such tariff.")
@@ -33,8 +33,9 @@ def show_tariff_correction(*, code: str, begins: str, principal: Principal) -> N
     if version is None:
         raise NotFound("EB404", "No such version of this tariff.")
     st.caption(
-        f"**{plain(version.name)}**, from {day(version.effective_from)}. Write here what it should "
-        "have said from the beginning. What changes from a later date on is a new version instead."
+        f"**{escaped(version.name)}**, from {day(version.effective_from)}. Write here what it "
+        "should have said from the beginning. What changes from a later date on is a new "
+        "version instead."
     )
     written = draft_of(Start(version, None, corrects=True))
     left, right = st.columns(2, gap="medium")
@@ -51,9 +52,9 @@ def _ask(
     version: PublishedVersion, tariff: Tariff, written: WrittenDraft, principal: Principal
 ) -> None:
     try:
-        supposed = supposed_version(version, tariff)
+        replacement = replacement_version(version, tariff)
     except CannotRebill as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
         return
     found = services().database.bills_to_correct(version_id=version.id, limit=_PREVIEWED)
     with st.container(border=True):
@@ -63,7 +64,7 @@ def _ask(
         )
         if found.meters:
             previews = services().tariff_correction.preview(
-                found.meters, now=now(), supposed=supposed, instead_of=version.id
+                found.meters, now=now(), replacement=replacement, instead_of=version.id
             )
             meters_table(previews, version.currency)
             if found.meters_in_all > len(found.meters):
@@ -88,9 +89,9 @@ def _correct(
             version=version, tariff=tariff, reason=reason, principal=principal
         )
     except (ReasonMissing, IllegalChange) as error:
-        st.error(f"{plain(error)} Nothing was changed; what you wrote is kept.")
+        st.error(f"{escaped(error)} Nothing was changed; what you wrote is kept.")
         return
     written.start_over()
-    st.toast(f"{plain(version.code)} is corrected.", icon=":material/check_circle:")
-    # Without a version: there the bills wait to be made anew.
+    st.toast(f"{escaped(version.code)} is corrected.", icon=":material/check_circle:")
+    # Without a version: there the bills wait to be reissued.
     st.switch_page(TARIFF_CORRECTION.script, query_params={"code": version.code})

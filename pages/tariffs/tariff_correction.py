@@ -1,4 +1,4 @@
-"""Correcting a published version: /tariff-correction?code=…&from=… and making its bills anew."""
+"""Correcting a published version: /tariff-correction?code=…&from=… and reissuing its bills."""
 
 import streamlit as st
 

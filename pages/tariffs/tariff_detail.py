@@ -7,12 +7,12 @@ from functools import partial
 import streamlit as st
 
 from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
-from pages.shared.components import facts
-from pages.shared.format import count, day, file_name, moment, plain
-from pages.shared.session import calm, require_role, services, today, zone
+from pages.shared.components import description_list
+from pages.shared.format import count, day, escaped, file_name, moment
+from pages.shared.session import error_boundary, require_role, services, today, zone
 from pages.tariffs.tariff_compare import show_changes, show_version
+from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
-from pages.tariffs.tariff_replay import show_replay
 from services.database.errors import NotFound
 from services.identity.auth import Role
 from services.records.tariffs import PublishedVersion, TariffSummary
@@ -51,7 +51,7 @@ def show_tariff(code: str) -> None:
 
 def _refreshed(shown: str, chosen: PublishedVersion, other: PublishedVersion | None) -> None:
     """What is drawn again as a slider moves; asks for the role itself, as a page does."""
-    with calm():
+    with error_boundary():
         require_role(Role.ADMIN)
         if shown == "Preview":
             against = (version_name(other.effective_from), other.tariff) if other else None
@@ -61,8 +61,8 @@ def _refreshed(shown: str, chosen: PublishedVersion, other: PublishedVersion | N
 
 
 def _show_head(tariff: TariffSummary) -> None:
-    st.title(plain(tariff.name), anchor=False)
-    facts(
+    st.title(escaped(tariff.name), anchor=False)
+    description_list(
         [
             ("Code", tariff.code),
             ("Currency", tariff.currency),
@@ -116,8 +116,8 @@ def _show_origin(version: PublishedVersion) -> None:
     if version.published_by:
         at = moment(version.published_at, zone())
         done = "Corrected" if version.replaces_id else "Published"
-        why = f": {plain(version.correction_reason)}" if version.correction_reason else ""
-        st.caption(f"{done} by {plain(version.published_by)}, {at}{why}")
+        why = f": {escaped(version.correction_reason)}" if version.correction_reason else ""
+        st.caption(f"{done} by {escaped(version.published_by)}, {at}{why}")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             TARIFF_EDITOR.script,

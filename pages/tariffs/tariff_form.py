@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared.format import plain
+from pages.shared.format import escaped
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.tariff_publishing.drafts import Draft, Field, number_fields, problems_at
 from services.tariff_publishing.json_text import Path, path_text, with_value
@@ -56,7 +56,7 @@ def _show_charge(written: WrittenDraft, draft: Draft, charge: dict[str, Any], in
     with st.container(border=True, gap="small"):
         kind = str(charge.get("kind", ""))
         kind = _KINDS.get(kind, kind).capitalize()
-        st.markdown(f"**{plain(kind)}** :gray[:small[{plain(charge.get('code', ''))}]]")
+        st.markdown(f"**{escaped(kind)}** :gray[:small[{escaped(charge.get('code', ''))}]]")
         if len(numbers) != 1:
             _text(written, draft, described)
         # A charge of one number stands on one line.
@@ -79,7 +79,7 @@ def _text(written: WrittenDraft, draft: Draft, field: Field) -> None:
         args=(written, field.path, key),
     )
     for why in problems_at(draft.problems, where):
-        st.caption(f":red[{plain(why)}]")
+        st.caption(f":red[{escaped(why)}]")
 
 
 def _date(written: WrittenDraft, draft: Draft, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""A tariff tried out: the bill of a supposed use, what explains it, and what the next kWh costs."""
+"""A tariff tried out: the bill of a scenario, what explains it, and what the next kWh costs."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -7,14 +7,14 @@ from fractions import Fraction
 import streamlit as st
 
 from pages.bills.bill_card import lines_table
-from pages.shared.format import grouped, money, plain
+from pages.shared.format import escaped, grouped, money
 from pages.tariffs import tariff_charts
 from pages.tariffs.tariff_compare import change_in_words
-from pages.tariffs.tariff_supposed import ask_use
+from pages.tariffs.tariff_scenario import ask_use
 from services.billing.explain import explain
 from services.quantities.money import round_half_up
 from services.rating import RatedBill, UnableToPriceBill
-from services.tariff_publishing.preview import Curve, Supposed, curve, next_kwh_minor, priced
+from services.tariff_publishing.preview import Curve, Scenario, curve, next_kwh_minor, priced
 from services.tariffs import Tariff
 
 THIS = "This version"
@@ -22,18 +22,18 @@ THIS = "This version"
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """A tariff under a supposed use; charts look up to `scale` kWh."""
+    """A tariff under a scenario; charts look up to `scale` kWh."""
 
     tariff: Tariff
-    supposed: Supposed
+    scenario: Scenario
     kwh: int
     scale: int
 
     def bill(self) -> RatedBill:
-        return priced(tariff=self.tariff, supposed=self.supposed, wh=self.kwh * 1000)
+        return priced(tariff=self.tariff, scenario=self.scenario, wh=self.kwh * 1000)
 
     def curve(self) -> Curve:
-        return curve(tariff=self.tariff, supposed=self.supposed, up_to_kwh=self.scale)
+        return curve(tariff=self.tariff, scenario=self.scenario, up_to_kwh=self.scale)
 
 
 def show_preview(
@@ -45,7 +45,7 @@ def show_preview(
         bill, curves = trial.bill(), {THIS: trial.curve()}
         _show_figures(trial, bill)
     except UnableToPriceBill as error:
-        st.warning(plain(error), icon=":material/calculate:")
+        st.warning(escaped(error), icon=":material/calculate:")
         return
     if against and against[1].currency == tariff.currency:
         name, other = against
@@ -66,7 +66,7 @@ def show_preview(
 def _show_figures(trial: _Trial, bill: RatedBill) -> None:
     """The total, what one kWh more costs, and what a kWh costs on average."""
     wh, currency = trial.kwh * 1000, trial.tariff.currency
-    more = next_kwh_minor(tariff=trial.tariff, supposed=trial.supposed, wh=wh)
+    more = next_kwh_minor(tariff=trial.tariff, scenario=trial.scenario, wh=wh)
     figures = [
         (f"{grouped(str(trial.kwh))} kWh cost", bill.total_minor),
         ("One kWh more costs", more),
@@ -83,9 +83,9 @@ def _beside(name: str, trial: _Trial, bill: RatedBill) -> dict[str, Curve]:
     try:
         other, its_curve = trial.bill(), trial.curve()
     except UnableToPriceBill as error:
-        st.caption(f"{plain(name)} cannot be shown beside it. {plain(error)}")
+        st.caption(f"{escaped(name)} cannot be shown beside it. {escaped(error)}")
         return {}
     total = money(other.total_minor, bill.currency)
     change = change_in_words(other.total_minor, bill.total_minor, bill.currency)
-    st.caption(f"{plain(name)}: {plain(total)} for the same use; now {plain(change)}.")
+    st.caption(f"{escaped(name)}: {escaped(total)} for the same use; now {escaped(change)}.")
     return {name: its_curve}

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.registry import TARIFF
-from pages.shared.components import facts
-from pages.shared.format import count, day, plain
+from pages.shared.components import description_list
+from pages.shared.format import count, day, escaped
 from pages.shared.session import services
 from pages.tariffs.tariff_detail import version_name
 from pages.tariffs.tariff_draft import WrittenDraft
@@ -18,7 +18,7 @@ def ask_publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> 
     """What publishing means, and a button behind a confirmation."""
     known = next((one for one in services().database.tariffs() if one.code == tariff.code), None)
     with st.container(border=True):
-        facts(
+        description_list(
             [
                 ("Tariff", tariff.code),
                 ("Effective from", day(tariff.effective_from)),
@@ -33,7 +33,8 @@ def ask_publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> 
         st.markdown("A version that is published never changes; a later one takes its place.")
         with st.popover("Publish", icon=":material/publish:", type="primary"):
             st.markdown(
-                f"From **{day(tariff.effective_from)}** on, **{plain(tariff.code)}** is charged so."
+                f"From **{day(tariff.effective_from)}** on, "
+                f"**{escaped(tariff.code)}** is charged so."
             )
             if st.button("Yes, publish it", type="primary", key="publish"):
                 _publish(tariff, written, principal)
@@ -43,10 +44,10 @@ def _publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> Non
     try:
         added = publish(services().database, tariff=tariff, principal=principal)
     except IllegalChange as error:
-        st.error(f"{plain(error)} Nothing was published; your draft is kept.")
+        st.error(f"{escaped(error)} Nothing was published; your draft is kept.")
         return
     written.start_over()
     said = "is published" if added else "was published already"
-    st.toast(f"{plain(tariff.code)} {said}.", icon=":material/check_circle:")
+    st.toast(f"{escaped(tariff.code)} {said}.", icon=":material/check_circle:")
     query = {"code": tariff.code, "version": version_name(tariff.effective_from)}
     st.switch_page(TARIFF.script, query_params=query)

@@ -1,4 +1,4 @@
-"""The bills that a corrected version of a tariff priced: what is left, and making them anew."""
+"""The bills that a corrected version of a tariff priced: what is left, and reissuing them."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,7 +6,7 @@ from datetime import date
 import streamlit as st
 
 from pages.corrections.correction_preview import more_or_less
-from pages.shared.format import count, day, money, plain
+from pages.shared.format import count, day, escaped, money
 from pages.shared.session import now, services, today
 from services.corrections.bill_changes import back_billing_limit
 from services.corrections.tariff_correction import MeterOutcome, MeterPreview
@@ -33,7 +33,7 @@ def show_left(versions: Sequence[PublishedVersion], principal: Principal) -> Non
     with st.container(border=True):
         st.markdown(
             f"**{count(left.bills, 'bill')}** of {count(left.meters_in_all, 'meter')}, together "
-            f"{plain(money(left.total_minor, currency))}, "
+            f"{escaped(money(left.total_minor, currency))}, "
             f"{'is' if left.bills == 1 else 'are'} still priced by a version that was corrected."
         )
         meters_table(services().tariff_correction.preview(left.meters, now=now()), currency)
@@ -70,14 +70,14 @@ def meters_table(previews: Sequence[MeterPreview], currency: str) -> None:
 
 
 def _row(one: MeterPreview, currency: str) -> str:
-    name = f"{plain(one.meter.account_no)} :gray[:small[{plain(one.meter.serial)}]]"
+    name = f"{escaped(one.meter.account_no)} :gray[:small[{escaped(one.meter.serial)}]]"
     if one.plan is None:
-        return f"| {name} | :orange[{plain(one.why)}] | |"
+        return f"| {name} | :orange[{escaped(one.why)}] | |"
     before = sum(change.before_minor for change in one.plan.changes)
     after = sum(change.after_minor for change in one.plan.changes)
     bills = count(len(one.plan.voided), "bill")
-    amounts = f"{plain(money(before, currency))} → {plain(money(after, currency))}"
-    change = plain(more_or_less(after - before, currency))
+    amounts = f"{escaped(money(before, currency))} → {escaped(money(after, currency))}"
+    change = escaped(more_or_less(after - before, currency))
     return f"| {name} :gray[:small[{bills}]] | {amounts} | {change} |"
 
 
@@ -108,4 +108,4 @@ def _rebill_all(tariff_id: str, left: BillsToCorrect, reason: str, principal: Pr
 def _show_failed() -> None:
     failed: list[MeterOutcome] = st.session_state.pop(_FAILED, [])
     for one in failed:
-        st.error(f"Meter {plain(one.meter.serial)}: {plain(one.why)}", icon=":material/error:")
+        st.error(f"Meter {escaped(one.meter.serial)}: {escaped(one.why)}", icon=":material/error:")

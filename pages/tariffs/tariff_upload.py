@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared.format import count, plain
+from pages.shared.format import count, escaped
 from pages.shared.session import allow_upload, today
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.importing.source import UnreadableFile
@@ -23,19 +23,19 @@ def ask_file(written: WrittenDraft) -> None:
     if written.remarks:
         label = f"{count(len(written.remarks), 'thing')} of the file not taken over"
         with st.expander(label, type="compact"):
-            st.markdown("\n".join(f"- {plain(remark)}" for remark in written.remarks))
+            st.markdown("\n".join(f"- {escaped(remark)}" for remark in written.remarks))
 
 
 def _offer(content: bytes, written: WrittenDraft) -> None:
     try:
         found = candidates(content, today=today())
     except UnreadableFile as error:
-        st.error(plain(error), icon=":material/edit:")
+        st.error(escaped(error), icon=":material/edit:")
         return
     chosen = found[0]
     if len(found) > 1:
         chosen = st.selectbox("Which one", found, format_func=lambda one: one.name)
-    st.caption(f"{plain(chosen.name)}. It takes the place of what is written below.")
+    st.caption(f"{escaped(chosen.name)}. It takes the place of what is written below.")
     st.button("Use it", on_click=_use, args=(chosen, written), key=f"use-{written.key}")
 
 

@@ -4,15 +4,15 @@ from functools import partial
 
 import streamlit as st
 
-from pages.shared.format import count, day, plain
-from pages.shared.session import calm, require_role, services, today
+from pages.shared.format import count, day, escaped
+from pages.shared.session import error_boundary, require_role, services, today
 from pages.tariffs.tariff_compare import show_changes, show_version
 from pages.tariffs.tariff_detail import version_name
 from pages.tariffs.tariff_draft import Start, WrittenDraft, draft_of
 from pages.tariffs.tariff_form import show_form, show_json
+from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
 from pages.tariffs.tariff_publish import ask_publish
-from pages.tariffs.tariff_replay import show_replay
 from pages.tariffs.tariff_upload import ask_file
 from services.database.errors import NotFound
 from services.identity.auth import Principal, Role
@@ -31,7 +31,7 @@ def show_editor(*, code: str, begins: str, principal: Principal) -> None:
     st.title("New version" if start.version else "New tariff", anchor=False)
     if start.version:
         since = day(start.version.effective_from)
-        st.caption(f"{plain(start.version.name)}: from the version of {since}.")
+        st.caption(f"{escaped(start.version.name)}: from the version of {since}.")
     ask_file(written)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -90,7 +90,7 @@ def show_problems(draft: Draft, *, begun: bool) -> None:
         st.success("This tariff can be used.", icon=":material/check_circle:")
         return
     listed = "\n".join(
-        f"- **{plain(path)}** {plain(why)}" if path else f"- {plain(why)}"
+        f"- **{escaped(path)}** {escaped(why)}" if path else f"- {escaped(why)}"
         for path, why in draft.problems
     )
     if begun:
@@ -124,7 +124,7 @@ def _show_checks(
 
 def _refreshed(shown: str, tariff: Tariff, version: PublishedVersion | None, key: str) -> None:
     """What is drawn again as a slider moves; asks for the role itself, as a page does."""
-    with calm():
+    with error_boundary():
         require_role(Role.ADMIN)
         if shown == "Last month":
             show_replay(tariff, key=f"replay-{key}")

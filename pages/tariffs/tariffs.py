@@ -5,7 +5,7 @@ from datetime import date
 import streamlit as st
 
 from pages.registry import TARIFF, TARIFF_EDITOR
-from pages.shared.format import count, day, plain
+from pages.shared.format import count, day, escaped
 from pages.shared.session import require_role, services, today
 from services.identity.auth import Role
 from services.records.tariffs import TariffSummary
@@ -27,13 +27,13 @@ def show_row(tariff: TariffSummary) -> None:
     with st.container(border=True, gap="xxsmall"):
         st.page_link(
             TARIFF.script,
-            label=f"**{plain(tariff.name)}**",
+            label=f"**{escaped(tariff.name)}**",
             icon=":material/price_change:",
             query_params={"code": tariff.code},
         )
         billed = f" · billed up to {day(tariff.billed_until)}" if tariff.billed_until else ""
         st.caption(
-            f"**{plain(tariff.code)}** · {plain(tariff.currency)} · "
+            f"**{escaped(tariff.code)}** · {escaped(tariff.currency)} · "
             f"{count(tariff.meters, 'meter')} · "
             f"{versions_in_words(tariff.begins, on=today())}{billed}"
         )

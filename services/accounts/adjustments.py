@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from services.accounts.instalments import Part, check_parts, equal_parts, typed_parts
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.payments.entry_forms import (
     AdjustmentEntry,
     InvalidEntry,
@@ -28,14 +28,14 @@ _INSTEAD = {
 
 
 @dataclass(frozen=True, slots=True)
-class AccountDesk:
+class AccountAdjustments:
     """Changes accounts. Each change is an administrator's; `now` is in UTC.
 
     Ids are the form's: the same one again changes nothing.
     """
 
     database: DatabaseService
-    owed_steps: OwedSteps
+    outbox: Outbox
     zone: ZoneInfo
     currency: str
 
@@ -68,7 +68,7 @@ class AccountDesk:
         }
         row |= {"amount_minor": amount.minor, "currency": amount.currency}
         row["on_date"] = self._today(now).isoformat()
-        self.database.add_adjustment(actor=principal.user, row=row, owed=self.owed_steps.on_money())
+        self.database.add_adjustment(actor=principal.user, row=row, outbox=self.outbox.on_money())
         self._check_it_is_this(entry_id, amount)
 
     def undo_adjustment(
@@ -81,7 +81,7 @@ class AccountDesk:
             entry_id=entry_id,
             reason=_given(reason),
             on_date=self._today(now),
-            owed=self.owed_steps.on_money(),
+            outbox=self.outbox.on_money(),
         )
 
     def apply_credit(self, *, entry_id: str, bill_id: str, principal: Principal) -> None:
@@ -96,7 +96,7 @@ class AccountDesk:
         """Let what lies open on the account pay what is open, the oldest first."""
         require(principal, Role.ADMIN)
         self.database.settle_account(
-            actor=principal.user, customer_id=customer_id, owed=self.owed_steps.on_money()
+            actor=principal.user, customer_id=customer_id, outbox=self.outbox.on_money()
         )
 
     def collect_again(self, *, bill_id: str, reason: str, principal: Principal) -> None:
@@ -109,7 +109,7 @@ class AccountDesk:
             actor=principal.user,
             bill_id=bill_id,
             reason=_given(reason),
-            owed=self.owed_steps.on_money(),
+            outbox=self.outbox.on_money(),
         )
 
     def parts(
@@ -177,7 +177,7 @@ class AccountDesk:
             actor=principal.user,
             entry_id=entry_id,
             bill_id=bill_id,
-            owed=self.owed_steps.on_money(),
+            outbox=self.outbox.on_money(),
         )
 
     def _check_it_is_this(self, entry_id: str, amount: Money) -> None:

@@ -12,7 +12,7 @@ from services.quantities.period import local_date, next_month, start_of_day
 from services.quantities.spreadsheet import csv_file
 from services.records.bills import invoice_reference
 from services.records.ledger import LedgerEntry
-from services.records.month_end import AgedCustomer, MonthBooks, Receivables
+from services.records.month_end import AgedCustomer, MonthEndReport, Receivables
 
 # Customers of one request for the whole list.
 _AT_ONCE = 5000
@@ -27,15 +27,15 @@ _AGED_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class MonthEnd:
     """The books by month (its 1st) in the utility's zone."""
 
     database: DatabaseService
     zone: ZoneInfo
 
-    def of_month(self, month: date) -> MonthBooks:
+    def of_month(self, month: date) -> MonthEndReport:
         """What the month opened and closed with and what lies between, by currency and book."""
-        return self.database.month_books(month)
+        return self.database.month_end_report(month)
 
     def receivables(self, month: date, *, page: int = 1, page_size: int = 25) -> Receivables:
         """What was open at the month's end, those customers with the most past due first."""

@@ -98,7 +98,7 @@ class Model(Protocol):
         ...
 
 
-class Books(Protocol):
+class CallLog(Protocol):
     """Where calls are recorded, and what they have cost since an instant (UTC)."""
 
     def add(self, *, call: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ class Books(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
+class Budget:
     """Prices in dollars per million tokens, and dollars a month (None: no limit)."""
 
     price_input: Decimal | None = None
@@ -134,8 +134,8 @@ class Asker:
     """Asks a model; `pause` waits between two tries, `on_fault` is told what came of the last."""
 
     model: Model
-    books: Books
-    purse: Purse
+    call_log: CallLog
+    budget: Budget
     zone: ZoneInfo
     pause: Callable[[float], object] = time.sleep
     on_fault: Callable[[str], None] = lambda _: None
@@ -186,17 +186,17 @@ class Asker:
         raise AssertionError("A question is asked at least once.")
 
     def _check_budget(self, now: datetime) -> None:
-        budget = self.purse.monthly_budget
+        budget = self.budget.monthly_budget
         if budget is None:
             return
         try:
-            spent = self.books.spent_micro(since=month_began(now, self.zone))
+            spent = self.call_log.spent_micro(since=month_began(now, self.zone))
         except DatabaseError:
             log.warning("what AI has cost this month could not be read")
             raise NoAiAnswer(
                 "AI not asked: what it has cost this month is not known now."
             ) from None
-        if self.purse.is_spent(spent):
+        if self.budget.is_spent(spent):
             raise NoAiAnswer(f"AI not asked: this month's budget of {budget} USD is spent.")
 
     def _record(
@@ -213,13 +213,13 @@ class Asker:
             "model": model or self.model.name,
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
-            "cost_micro": self.purse.cost_micro(usage),
+            "cost_micro": self.budget.cost_micro(usage),
             "outcome": outcome,
             "reading_id": question.reading_id,
             "bill_id": question.bill_id,
         }
         try:
-            self.books.add(call=call)
+            self.call_log.add(call=call)
         except DatabaseError:
             # The bill matters more than what its second opinion cost.
             log.exception("a call of AI could not be recorded: %s", call)

@@ -12,7 +12,7 @@ from services.ai.questions import locale_of
 from services.messages.facts import NO_FACTS, Correction, Received
 from services.quantities.energy import format_kwh
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 if TYPE_CHECKING:
     from services.ai.service import AiService
@@ -24,7 +24,7 @@ class Writer(Protocol[Written_co]):
     """Writes the message of an occasion about a bill, in a language (an IETF tag)."""
 
     def write(
-        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+        self, *, bill: Bill, kind: OutboxKind, language: str, facts: Mapping[str, str] = NO_FACTS
     ) -> Written_co:
         """The message; `facts` tell of the payment or the correction that it is about."""
         ...
@@ -70,7 +70,7 @@ class AiMessageWriter(Generic[Written_co]):
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def write(
-        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+        self, *, bill: Bill, kind: OutboxKind, language: str, facts: Mapping[str, str] = NO_FACTS
     ) -> Written_co:
         """AI's message, checked, or else the template's with a note on why."""
         try:
@@ -98,7 +98,7 @@ def _refuse_what_ai_does_not_know(bill: Bill, kind: str, facts: Mapping[str, str
 class Occasion:
     """What AI is told a message is for, the placeholders it may use, and those it must."""
 
-    told: str
+    name: str
     offered: tuple[str, ...]
     required: tuple[str, ...]
 
@@ -120,8 +120,8 @@ def occasion_of(kind: str, bill: Bill, facts: Mapping[str, str] = NO_FACTS) -> O
     if kind not in _TOLD:
         raise NoAiAnswer("AI not asked: it knows no message for this occasion.")
     if bill.balance_minor <= 0:
-        told = f"{_TOLD[kind]}, and there is nothing to pay"
-        return Occasion(told, (*_ALWAYS, "usage"), ("amount",))
+        name = f"{_TOLD[kind]}, and there is nothing to pay"
+        return Occasion(name, (*_ALWAYS, "usage"), ("amount",))
     offered = (*_ALWAYS, "usage", "due_date", *(["link"] if bill.payment_url else []))
     return Occasion(_TOLD[kind], offered, ("amount", "due_date", _way_to_pay(bill)))
 
@@ -161,29 +161,29 @@ def values_for(
 
 
 def _thanks(bill: Bill) -> Occasion:
-    told, offered = "thanks for a payment", ("name", "utility", "paid", "paid_on")
+    name, offered = "thanks for a payment", ("name", "utility", "paid", "paid_on")
     if bill.status == "void":
-        return Occasion(told, offered, ("paid",))
+        return Occasion(name, offered, ("paid",))
     if bill.balance_minor <= 0:
-        return Occasion(f"{told}; the bill is paid", (*offered, "reference"), ("paid",))
+        return Occasion(f"{name}; the bill is paid", (*offered, "reference"), ("paid",))
     return Occasion(
-        f"{told}; a part of the bill is left to pay",
+        f"{name}; a part of the bill is left to pay",
         (*offered, "reference", "balance", "due_date", *(["link"] if bill.payment_url else [])),
         ("paid", "balance"),
     )
 
 
 def _correction(bill: Bill, correction: Correction) -> Occasion:
-    told = "bills were wrong, and new ones take their place"
+    name = "bills were wrong, and new ones take their place"
     said: tuple[str, ...] = ("old_bills", "new_bills")
     if correction.direction:
-        told += f", which come to {correction.direction} than before, by the difference"
+        name += f", which come to {correction.direction} than before, by the difference"
         said = (*said, "difference")
     offered = ("name", "utility", *said)
     if bill.balance_minor <= 0:
-        return Occasion(f"{told}; there is nothing to pay", offered, said)
+        return Occasion(f"{name}; there is nothing to pay", offered, said)
     to_pay = ("balance", "due_date", "reference", *(["link"] if bill.payment_url else []))
-    return Occasion(told, (*offered, *to_pay), (*said, "balance", "due_date", _way_to_pay(bill)))
+    return Occasion(name, (*offered, *to_pay), (*said, "balance", "due_date", _way_to_pay(bill)))
 
 
 def _way_to_pay(bill: Bill) -> str:

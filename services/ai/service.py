@@ -15,13 +15,13 @@ from services.ai.answers import (
     ReadingAnswer,
     plain_line,
 )
-from services.ai.asking import Asker, Purse, Question
+from services.ai.asking import Asker, Budget, Question
 from services.ai.messages import Worded, occasion_of, values_for
 from services.ai.placeholders import LONGEST, UnfitText, fill_in
 from services.ai.prompt_files import Prompts
 from services.ai.questions import about_bill, about_message, about_reading
 from services.ai.second_opinion import SecondOpinion
-from services.database.queries.ai_usage import AiBooks
+from services.database.queries.ai_usage import AiCallLog
 from services.database.transport import Transport
 from services.integrations.deadline import Deadline
 from services.messages.facts import NO_FACTS
@@ -137,7 +137,7 @@ class AiService:
                 purpose="write_message",
                 prompt=self.prompts.write_message,
                 data=about_message(
-                    occasion=occasion.told,
+                    occasion=occasion.name,
                     language=language,
                     offered=values,
                     required=occasion.required,
@@ -179,9 +179,9 @@ def open_ai(
         base_url=settings.openai_base_url,
         model=settings.openai_model,
     )
-    purse = Purse(settings.ai_price_input, settings.ai_price_output, settings.ai_monthly_budget)
+    budget = Budget(settings.ai_price_input, settings.ai_price_output, settings.ai_monthly_budget)
     return AiService(
-        asker=Asker(model, AiBooks(transport), purse, settings.timezone, on_fault=on_fault),
+        asker=Asker(model, AiCallLog(transport), budget, settings.timezone, on_fault=on_fault),
         prompts=Prompts.load(),
         hold_percent=settings.ai_hold_percent,
         utility_name=settings.utility_name,

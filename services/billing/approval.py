@@ -11,7 +11,7 @@ from services.database.service import DatabaseService
 from services.database.transport import TemporaryDatabaseError
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.records.bills import Bill
 
 # Drafts that are issued in one transaction.
@@ -55,7 +55,7 @@ class BillApproval:
 
     database: DatabaseService
     issuer: BillIssuer
-    owed_steps: OwedSteps
+    outbox: Outbox
 
     def issue(self, *, bill_id: str, principal: Principal, now: datetime) -> Bill:
         """Issue a draft at `now` (UTC); a bill that was issued before is answered as it is.
@@ -67,7 +67,7 @@ class BillApproval:
         issue = self.issuer.issue(now)
         _, (bill,) = self.database.issue_bills(
             actor=principal.user,
-            bills=[self._with_owed(bill_id)],
+            bills=[self._with_outbox(bill_id)],
             issued_at=issue.at,
             issued_on=issue.on,
             due_date=issue.due_date,
@@ -106,7 +106,7 @@ class BillApproval:
         return outcome
 
     def send_back(self, *, bill_ids: Sequence[str], reason: str, principal: Principal) -> int:
-        """Void drafts, all or none: their readings stay accepted and are billed anew; how many.
+        """Void drafts, all or none: their readings stay accepted and are billed again; how many.
 
         Raises ReasonMissing, NotFound, and IllegalChange for one that was issued meanwhile.
         """
@@ -122,7 +122,7 @@ class BillApproval:
     ) -> tuple[int, int]:
         """One transaction, tried a second time where its answer was lost."""
         issue = self.issuer.issue(now)
-        bills = [self._with_owed(bill_id) for bill_id, _, _ in batch]
+        bills = [self._with_outbox(bill_id) for bill_id, _, _ in batch]
 
         def once() -> tuple[int, int]:
             return self.database.issue_expected(
@@ -137,9 +137,9 @@ class BillApproval:
         except TemporaryDatabaseError:
             return once()
 
-    def _with_owed(self, bill_id: str) -> Mapping[str, object]:
-        owed = self.owed_steps.plan(bill_id=bill_id, kind="bill_issued")
-        return {"bill_id": bill_id, "owed": owed}
+    def _with_outbox(self, bill_id: str) -> Mapping[str, object]:
+        outbox = self.outbox.plan(bill_id=bill_id, kind="bill_issued")
+        return {"bill_id": bill_id, "owed": outbox}
 
 
 def _batches(drafts: Sequence[_Draft]) -> Iterator[Sequence[_Draft]]:

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 from services.metering.bill_periods import BillLength, closing_reads, why_held
 from services.metering.billing_determinants import usage_of
 from services.metering.measured import Metering
-from services.metering.usage_snapshot import usage_json
+from services.metering.usage_snapshot import usage_snapshot
 from services.quantities.money import Money
 from services.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
-from services.records.bills import Issue, NewBill, PastBill, PricingFacts
+from services.records.bills import Issue, NewBill, PastBill, PricingInputs
 from services.records.corrections import MOST_PAST, looks_back, past_of
-from services.records.readings import Read, ReadBetween, Register
+from services.records.readings import MeterConstants, Read, ReadBetween
 from services.records.tariffs import TariffVersion, version_in_force, versions_within
 
 # Ids made from what a bill is about: a second run of the same work makes the same bill.
@@ -32,28 +32,28 @@ def bill_id(*, meter_id: str, opening_reading_id: str, reissue_no: int) -> str:
 
 def draw_up_bill(
     *,
-    register: Register,
+    constants: MeterConstants,
     opening: Read,
     closing: Read,
     tariffs: Sequence[TariffVersion],
     reissue_no: int,
     issue: Issue | None,
     zone: ZoneInfo,
-    facts: PricingFacts | None = None,
+    inputs: PricingInputs | None = None,
 ) -> NewBill:
     """Price what was used between two reads with the tariff in force.
 
     The period is [local date of the opening read, local date of the closing read). The bill names
     the tariff version of its first day; where the tariff changes within the period, each version
-    prices its part, in lines that name their days. `facts` are of meters with more than a total.
+    prices its part, in lines that name their days. `inputs` are of meters with more than a total.
     Raises UnableToPriceBill, EmptyPeriod, InvalidTariff.
     """
     version = version_in_force(tariffs, on=opening.read_on)
     metering = Metering.between(
         opening=opening,
         closing=closing,
-        register=register,
-        facts=facts or PricingFacts(),
+        constants=constants,
+        inputs=inputs or PricingInputs(),
         zone=zone,
     )
     within = versions_within(tariffs, period=metering.period)
@@ -67,9 +67,9 @@ def draw_up_bill(
     ]
     return NewBill(
         id=bill_id(
-            meter_id=register.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no
+            meter_id=constants.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no
         ),
-        register=register,
+        constants=constants,
         tariff_version_id=version.id,
         opening=opening,
         closing=closing,
@@ -77,7 +77,7 @@ def draw_up_bill(
         rated=_within_reason(_price(parts, metering)),
         reissue_no=reissue_no,
         issue=issue,
-        usage=usage_json(metering, parts),
+        usage=usage_snapshot(metering, parts),
         priced_by=tuple(of_days.id for of_days, _ in within),
         held_because=why_held([of_days.tariff for of_days, _ in within], metering.period),
     )
@@ -85,7 +85,7 @@ def draw_up_bill(
 
 def draw_up_bills(
     *,
-    register: Register,
+    constants: MeterConstants,
     opening: Read,
     between: Sequence[ReadBetween],
     closing: Read,
@@ -93,7 +93,7 @@ def draw_up_bills(
     reissue_no: int,
     issue: Issue | None,
     zone: ZoneInfo,
-    facts: PricingFacts,
+    inputs: PricingInputs,
     shortest_days: int,
     however_short: bool = False,
 ) -> list[NewBill]:
@@ -115,16 +115,16 @@ def draw_up_bills(
         start = bills[-1].closing if bills else opening
         bills.append(
             draw_up_bill(
-                register=register,
+                constants=constants,
                 opening=start,
                 closing=end,
                 tariffs=tariffs,
                 reissue_no=start.reissues if isinstance(start, ReadBetween) else reissue_no,
                 issue=issue,
                 zone=zone,
-                facts=_facts_of(facts, start, end, between=between, bills=bills, tariffs=tariffs)
+                inputs=_inputs_of(inputs, start, end, between=between, bills=bills, tariffs=tariffs)
                 if len(ends) > 1
-                else facts.model_copy(update={"rolled_over": _rolled_over(between, start, end)}),
+                else inputs.model_copy(update={"rolled_over": _rolled_over(between, start, end)}),
             )
         )
     return bills
@@ -134,25 +134,25 @@ def _rolled_over(between: Sequence[Read], start: Read, end: Read) -> bool:
     return any(r.rolled_over for r in between if start.read_at < r.read_at < end.read_at)
 
 
-def _facts_of(
-    facts: PricingFacts,
+def _inputs_of(
+    inputs: PricingInputs,
     start: Read,
     end: Read,
     *,
     between: Sequence[ReadBetween],
     bills: Sequence[NewBill],
     tariffs: Sequence[TariffVersion],
-) -> PricingFacts:
+) -> PricingInputs:
     """Of what pricing the whole time needs, what one of its bills needs."""
-    past = facts.past
+    past = inputs.past
     if any(looks_back(version.tariff) for version in tariffs):
         of_tariff = tariffs[0].tariff_id
         past = (*(past_of_new(bill, tariff_id=of_tariff) for bill in reversed(bills)), *past)
-    opening_registers = facts.opening_registers if not bills else {}
+    opening_registers = inputs.opening_registers if not bills else {}
     for read in between if bills else ():
         if (read.read_on, read.register_wh) == (start.read_on, start.register_wh):
             opening_registers |= read.registers
-    return PricingFacts(
+    return PricingInputs(
         opening_registers=opening_registers,
         between=tuple(
             read.registers
@@ -161,7 +161,7 @@ def _facts_of(
         ),
         past=past[:MOST_PAST],
         rolled_over=_rolled_over(between, start, end),
-        intervals=tuple(d for d in facts.intervals if start.read_on <= d.day < end.read_on),
+        intervals=tuple(d for d in inputs.intervals if start.read_on <= d.day < end.read_on),
     )
 
 

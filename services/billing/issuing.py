@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.billing.draw_up import draw_up_bills
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.quantities.period import local_date
 from services.records.bills import Issue, NewBill
 from services.records.outbox import TELLS_OF
@@ -22,7 +22,7 @@ class BillIssuer:
 
     zone: ZoneInfo
     due_days: int
-    owed_steps: OwedSteps
+    outbox: Outbox
     approval: bool = False
     shortest_days: int = 2
 
@@ -35,7 +35,7 @@ class BillIssuer:
         nothing. None ends at this read where that would be too short a bill.
         """
         bills = draw_up_bills(
-            register=context.meter.register,
+            constants=context.meter.constants,
             opening=context.opening,
             between=context.between,
             closing=closing,
@@ -43,28 +43,28 @@ class BillIssuer:
             reissue_no=context.reissue_no,
             issue=self.issue_of_new(now),
             zone=self.zone,
-            facts=context.pricing,
+            inputs=context.pricing,
             shortest_days=self.shortest_days,
             however_short=however_short,
         )
-        return self.with_all_owed([bill.unattended() for bill in bills], leased=True)
+        return self.with_all_outboxes([bill.unattended() for bill in bills], leased=True)
 
-    def with_all_owed(self, bills: Sequence[NewBill], *, leased: bool = False) -> list[NewBill]:
-        """Bills of one chain with what they will owe: the customer has one message, of the last."""
+    def with_all_outboxes(self, bills: Sequence[NewBill], *, leased: bool = False) -> list[NewBill]:
+        """Bills of one chain with outbox entries: the customer has one message, of the last."""
         issued = [bill for bill in bills if bill.issue]
         told_by_last = {bill.id for bill in issued[:-1]}
         found = []
         for bill in bills:
             is_last = leased and bill is bills[-1]
             if bill.id in told_by_last:
-                found.append(self.with_owed(bill, unsaid=TOLD_WITH_NEXT))
+                found.append(self.with_outbox(bill, unsaid=TOLD_WITH_NEXT))
             elif issued and bill is issued[-1]:
-                found.append(self.with_owed(bill, leased=is_last, tells_of=tuple(told_by_last)))
+                found.append(self.with_outbox(bill, leased=is_last, tells_of=tuple(told_by_last)))
             else:
                 found.append(bill)
         return found
 
-    def with_owed(
+    def with_outbox(
         self,
         bill: NewBill,
         *,
@@ -78,12 +78,10 @@ class BillIssuer:
         """
         if bill.issue is None:
             return bill
-        plan = self.owed_steps.plan(
-            bill_id=bill.id, kind="bill_issued", leased=leased, unsaid=unsaid
-        )
+        plan = self.outbox.plan(bill_id=bill.id, kind="bill_issued", leased=leased, unsaid=unsaid)
         if tells_of:
             plan["facts"] = {TELLS_OF: " ".join(tells_of)}
-        return replace(bill, owed=plan)
+        return replace(bill, outbox=plan)
 
     def issue_of_new(self, now: datetime) -> Issue | None:
         """As a new bill is issued: at this moment, or with approval not yet."""

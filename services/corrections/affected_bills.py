@@ -1,4 +1,4 @@
-"""Bills made anew: which ones a correction touches and why, and what each becomes."""
+"""Which bills a correction affects and why, and what each is reissued as."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,11 +6,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.billing.draw_up import draw_up_bill, past_of_new
-from services.corrections.bill_changes import BillChange, Touched
+from services.corrections.bill_changes import AffectedBills, BillChange
 from services.quantities.period import EmptyPeriod
 from services.rating import UnableToPriceBill
 from services.records.bills import Issue, NewBill, PastBill
-from services.records.corrections import ChainBill, MeterBook, looks_back, past_of
+from services.records.corrections import BillChain, ChainBill, looks_back, past_of
 from services.records.readings import Read, Reading
 
 _CLOSES: Final = "It closes at the corrected reading."
@@ -27,53 +27,53 @@ class CannotRebill(ValueError):
     """These bills cannot be corrected in this way; the text says why, to a person."""
 
 
-def by_reading(book: MeterBook, wrong: Reading, right: Reading | None) -> list[Touched]:
+def by_reading(chain: BillChain, wrong: Reading, right: Reading | None) -> list[AffectedBills]:
     """What a corrected read touches, or a withdrawn one (`right` None). Raises CannotRebill."""
-    closer = next((b for b in book.bills if b.closing_reading_id == wrong.id), None)
-    opener = next((b for b in book.bills if b.opening_reading_id == wrong.id), None)
+    closer = next((b for b in chain.bills if b.closing_reading_id == wrong.id), None)
+    opener = next((b for b in chain.bills if b.opening_reading_id == wrong.id), None)
     if right is None:
-        return _with_dependents(book, _withdrawn(book, closer, opener))
+        return _with_dependents(chain, _withdrawn(chain, closer, opener))
     found = []
     if closer:
-        found.append(replace(_again(book, closer, _CLOSES), closing=right))
+        found.append(replace(_again(chain, closer, _CLOSES), closing=right))
     if opener:
-        found.append(replace(_again(book, opener, _OPENS), opening=right))
+        found.append(replace(_again(chain, opener, _OPENS), opening=right))
     if not found:
         raise CannotRebill("No bill opens or closes at this reading.")
-    return _with_dependents(book, found)
+    return _with_dependents(chain, found)
 
 
-def by_versions(book: MeterBook) -> list[Touched]:
+def by_versions(chain: BillChain) -> list[AffectedBills]:
     """What corrected versions of a tariff touch; nothing where all is priced as it should be."""
-    found = [_again(book, bill, _PRICED) for bill in book.bills if bill.priced_wrongly]
-    return _with_dependents(book, found)
+    found = [_again(chain, bill, _PRICED) for bill in chain.bills if bill.priced_wrongly]
+    return _with_dependents(chain, found)
 
 
-def by_tariff(book: MeterBook, *, first: ChainBill, tariff_id: str) -> list[Touched]:
+def by_tariff(chain: BillChain, *, first: ChainBill, tariff_id: str) -> list[AffectedBills]:
     """The bill from which on a meter is on another tariff, and all after it."""
-    since = [bill for bill in book.bills if bill.period_start >= first.period_start]
-    return [replace(_again(book, bill, _OTHER_TARIFF), tariff_id=tariff_id) for bill in since]
+    since = [bill for bill in chain.bills if bill.period_start >= first.period_start]
+    return [replace(_again(chain, bill, _OTHER_TARIFF), tariff_id=tariff_id) for bill in since]
 
 
-def by_voiding(book: MeterBook, bill: ChainBill) -> list[Touched]:
+def by_voiding(chain: BillChain, bill: ChainBill) -> list[AffectedBills]:
     """The last bill of a chain, which nothing takes the place of. Raises CannotRebill."""
-    if bill.id != book.bills[-1].id:
+    if bill.id != chain.bills[-1].id:
         raise CannotRebill("A later bill begins where this one ends: void that one first.")
-    return [replace(_again(book, bill, _VOIDED), again=False)]
+    return [replace(_again(chain, bill, _VOIDED), again=False)]
 
 
-def make_again(
-    book: MeterBook, touched: Sequence[Touched], *, issue: Issue, zone: ZoneInfo
+def reissue(
+    chain: BillChain, affected: Sequence[AffectedBills], *, issue: Issue, zone: ZoneInfo
 ) -> list[BillChange]:
-    """Each of them priced anew, in order, so that a later one may look back at those before it.
+    """Each of them priced again, in order, so that a later one may look back at those before it.
 
     Raises CannotRebill, which names the bill that cannot be priced.
     """
-    voided = {bill.id for one in touched for bill in one.bills}
-    past = [_past_of_bill(bill) for bill in book.bills if bill.id not in voided]
+    voided = {bill.id for one in affected for bill in one.bills}
+    past = [_past_of_bill(bill) for bill in chain.bills if bill.id not in voided]
     changes = []
-    for one in touched:
-        made = _made(book, one, past, issue, zone) if one.again else None
+    for one in affected:
+        made = _made(chain, one, past, issue, zone) if one.again else None
         if made:
             past.append(past_of_new(made, tariff_id=one.tariff_id))
         changes.append(BillChange(one, made))
@@ -81,8 +81,8 @@ def make_again(
 
 
 def _withdrawn(
-    book: MeterBook, closer: ChainBill | None, opener: ChainBill | None
-) -> list[Touched]:
+    chain: BillChain, closer: ChainBill | None, opener: ChainBill | None
+) -> list[AffectedBills]:
     if closer is None:
         raise CannotRebill(
             "This is where the meter's billing begins: give the right value instead."
@@ -90,35 +90,35 @@ def _withdrawn(
             else "No bill opens or closes at this reading."
         )
     if opener is None:
-        return [replace(_again(book, closer, _LAST), again=False)]
+        return [replace(_again(chain, closer, _LAST), again=False)]
     if closer.tariff_id != opener.tariff_id:
         raise CannotRebill(
             f"The bills before and after this reading are under two tariffs ({closer.tariff_code} "
             f"and {opener.tariff_code}): give the right value instead."
         )
-    merged = _again(book, closer, _MERGED)
-    closing = _read(book, opener.closing_reading_id)
+    merged = _again(chain, closer, _MERGED)
+    closing = _read(chain, opener.closing_reading_id)
     return [replace(merged, bills=(closer, opener), closing=closing)]
 
 
-def _again(book: MeterBook, bill: ChainBill, why: str) -> Touched:
-    return Touched(
+def _again(chain: BillChain, bill: ChainBill, why: str) -> AffectedBills:
+    return AffectedBills(
         bills=(bill,),
-        opening=_read(book, bill.opening_reading_id),
-        closing=_read(book, bill.closing_reading_id),
+        opening=_read(chain, bill.opening_reading_id),
+        closing=_read(chain, bill.closing_reading_id),
         tariff_id=bill.tariff_id,
         why=why,
     )
 
 
-def _read(book: MeterBook, read_id: str) -> Read:
-    found = book.read(read_id)
+def _read(chain: BillChain, read_id: str) -> Read:
+    found = chain.read(read_id)
     if found is None:
         raise CannotRebill("The readings of these bills changed meanwhile: look at them again.")
     return found
 
 
-def _with_dependents(book: MeterBook, found: list[Touched]) -> list[Touched]:
+def _with_dependents(chain: BillChain, found: list[AffectedBills]) -> list[AffectedBills]:
     """With every later bill of a tariff that looks back, in the order of the chain."""
     if not found:
         return found
@@ -126,22 +126,22 @@ def _with_dependents(book: MeterBook, found: list[Touched]) -> list[Touched]:
     since = min(one.bills[0].period_start for one in found)
     backward = {
         bill.tariff_id
-        for bill in book.bills
-        if any(looks_back(version.tariff) for version in book.versions_of(bill.tariff_id))
+        for bill in chain.bills
+        if any(looks_back(version.tariff) for version in chain.versions_of(bill.tariff_id))
     }
     later = [
-        _again(book, bill, _DEPENDS)
-        for bill in book.bills
+        _again(chain, bill, _DEPENDS)
+        for bill in chain.bills
         if bill.period_start > since and bill.id not in known and bill.tariff_id in backward
     ]
     return sorted([*found, *later], key=lambda one: one.bills[0].period_start)
 
 
 def _made(
-    book: MeterBook, one: Touched, past: Sequence[PastBill], issue: Issue, zone: ZoneInfo
+    chain: BillChain, one: AffectedBills, past: Sequence[PastBill], issue: Issue, zone: ZoneInfo
 ) -> NewBill:
-    first, meter = one.bills[0], book.meter
-    tariffs = book.versions_of(one.tariff_id)
+    first, meter = one.bills[0], chain.meter
+    tariffs = chain.versions_of(one.tariff_id)
     looked_at = [bill for bill in past if bill.period_end <= one.opening.read_on]
     if not any(looks_back(version.tariff) for version in tariffs):
         looked_at = []
@@ -149,14 +149,14 @@ def _made(
     opens_anew = one.opening.id != first.opening_reading_id
     try:
         bill = draw_up_bill(
-            register=meter.register,
+            constants=meter.constants,
             opening=one.opening,
             closing=one.closing,
             tariffs=tariffs,
             reissue_no=0 if opens_anew else first.reissues + 1,
             issue=None if one.is_draft else issue,
             zone=zone,
-            facts=book.facts(opening=one.opening, closing=one.closing, past=looked_at),
+            inputs=chain.inputs(opening=one.opening, closing=one.closing, past=looked_at),
         )
     except (UnableToPriceBill, EmptyPeriod) as error:
         raise CannotRebill(f"{first.reference} cannot be made anew: {error}") from None

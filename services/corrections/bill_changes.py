@@ -15,7 +15,7 @@ _Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class AffectedBills:
     """Bills in whose place one is made between two reads, or none (`again` false); and why.
 
     Mostly it is one bill; two where the read between them is withdrawn.
@@ -53,13 +53,13 @@ class LineChange:
 class BillChange:
     """Void bills and the one that takes their place, if any does."""
 
-    touched: Touched
+    affected: AffectedBills
     new: NewBill | None
 
     @property
     def before_minor(self) -> int:
         """What the void bills came to."""
-        return sum(bill.total_minor for bill in self.touched.bills)
+        return sum(bill.total_minor for bill in self.affected.bills)
 
     @property
     def after_minor(self) -> int:
@@ -72,16 +72,16 @@ class BillChange:
         return self.after_minor - self.before_minor
 
     @property
-    def owed_minor(self) -> int:
-        """What the customer will owe more; a draft is owed by nobody."""
-        before = sum(b.total_minor for b in self.touched.bills if b.stored_status == "issued")
+    def due_minor(self) -> int:
+        """What the customer will have to pay more; nobody has to pay a draft."""
+        before = sum(b.total_minor for b in self.affected.bills if b.stored_status == "issued")
         after = self.after_minor if self.new and self.new.issue else 0
         return after - before
 
     def lines(self) -> list[LineChange]:
         """The difference line by line, in the order of the new bill, then what is no more."""
         before = _sums(
-            (x.code, x.description, x.amount_minor) for b in self.touched.bills for x in b.lines
+            (x.code, x.description, x.amount_minor) for b in self.affected.bills for x in b.lines
         )
         new = self.new.rated.lines if self.new else ()
         after = _sums((line.code, line.description, line.amount_minor) for line in new)
@@ -97,8 +97,8 @@ def back_billing_limit(*, today: date, months: int) -> date:
 
 
 def beyond(changes: Sequence[BillChange], *, limit: date) -> list[ChainBill]:
-    """The touched bills that begin before the back-billing limit."""
-    bills = (bill for change in changes for bill in change.touched.bills)
+    """The affected bills that begin before the back-billing limit."""
+    bills = (bill for change in changes for bill in change.affected.bills)
     return [bill for bill in bills if bill.period_start < limit]
 
 

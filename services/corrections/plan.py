@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 from services.corrections.bill_changes import BillChange
 from services.metering.validation import Validation
 from services.records.bills import NewBill
-from services.records.corrections import ChainBill, CorrectionKind, MeterBook
+from services.records.corrections import BillChain, ChainBill, CorrectionKind
 from services.records.readings import Reading
 from services.records.tariffs import TariffVersion
 
@@ -44,11 +44,11 @@ class WrongTariff:
 class WrongVersion:
     """Bills of a meter that a corrected version of a tariff priced.
 
-    `supposed` takes the place of the version `instead_of` before that is corrected.
+    `replacement` takes the place of the version `instead_of` before that is corrected.
     """
 
     meter_id: str
-    supposed: TariffVersion | None = None
+    replacement: TariffVersion | None = None
     instead_of: str | None = None
 
 
@@ -67,7 +67,7 @@ class Plan:
     """What a correction would do: the bills in order, before and after; nothing is stored."""
 
     kind: CorrectionKind
-    book: MeterBook
+    chain: BillChain
     changes: tuple[BillChange, ...]
     warning: str = ""
     validation: Validation | None = None
@@ -78,7 +78,7 @@ class Plan:
     @property
     def difference_minor(self) -> int:
         """What the customer will owe more; below 0, less."""
-        return sum(change.owed_minor for change in self.changes)
+        return sum(change.due_minor for change in self.changes)
 
     @property
     def paid_minor(self) -> int:
@@ -88,14 +88,14 @@ class Plan:
     @property
     def voided(self) -> list[ChainBill]:
         """The bills that become void, in order."""
-        return [bill for change in self.changes for bill in change.touched.bills]
+        return [bill for change in self.changes for bill in change.affected.bills]
 
     @property
     def fingerprint(self) -> str:
         """Two plans with the same do the same to the same bills."""
         said: list[Any] = [self.kind, self.warning, self.tariff_id]
         for change in self.changes:
-            said.append([[b.id, b.stored_status] for b in change.touched.bills])
+            said.append([[b.id, b.stored_status] for b in change.affected.bills])
             said.append(_figures(change.new))
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -103,7 +103,7 @@ class Plan:
 def correction_id_of(plan: Plan) -> str:
     """The id of correcting a meter's bills after their tariff: the same for whoever does it."""
     ids = ",".join(bill.id for bill in plan.voided)
-    return str(uuid5(CORRECTIONS, f"version/{plan.book.meter.id}/{ids}"))
+    return str(uuid5(CORRECTIONS, f"version/{plan.chain.meter.id}/{ids}"))
 
 
 def _figures(bill: NewBill | None) -> Any:

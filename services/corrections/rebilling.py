@@ -1,6 +1,6 @@
 """A bill was wrong: what correcting it touches is shown, then done in one transaction.
 
-A read, a tariff, or the bill itself may be wrong. `plan` stores nothing; `carry_out` computes the
+A read, a tariff, or the bill itself may be wrong. `plan` stores nothing; `execute` computes the
 same again, and goes on only where it comes to what was looked at.
 """
 
@@ -17,9 +17,9 @@ from services.corrections.affected_bills import (
     by_tariff,
     by_versions,
     by_voiding,
-    make_again,
+    reissue,
 )
-from services.corrections.bill_changes import BillChange, Touched, back_billing_limit, beyond
+from services.corrections.bill_changes import AffectedBills, BillChange, back_billing_limit, beyond
 from services.corrections.plan import (
     CORRECTIONS,
     Plan,
@@ -35,11 +35,11 @@ from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
 from services.metering.registers import parse_registers
 from services.metering.validation import Validation
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.quantities.energy import parse_kwh
 from services.readings.assessment import ReadingAssessor
 from services.records.bills import NewBill
-from services.records.corrections import ChainBill, Correction, MeterBook, name_of
+from services.records.corrections import BillChain, ChainBill, Correction, name_of
 from services.records.readings import Reading
 
 TOLD_WITH_CORRECTION: Final = "told with the correction"
@@ -61,7 +61,7 @@ class Rebilling:
     database: DatabaseService
     assessor: ReadingAssessor
     issuer: BillIssuer
-    owed_steps: OwedSteps
+    outbox: Outbox
     back_billing_months: int
 
     def plan(self, wrong: Wrong, *, now: datetime, correction_id: str | None = None) -> Plan:
@@ -72,18 +72,18 @@ class Rebilling:
         """
         issue = self.issuer.issue(now)
         if isinstance(wrong, WrongReading):
-            plan, touched = self._of_reading(wrong, correction_id or str(uuid4()))
+            plan, affected = self._of_reading(wrong, correction_id or str(uuid4()))
         elif isinstance(wrong, WrongTariff):
-            plan, touched = self._of_tariff(wrong)
+            plan, affected = self._of_tariff(wrong)
         elif isinstance(wrong, WrongVersion):
-            plan, touched = self._of_version(wrong)
+            plan, affected = self._of_version(wrong)
         else:
-            book = self.database.rebill_context(bill_id=wrong.bill_id)
-            plan, touched = Plan("void", book, ()), by_voiding(book, _live(book, wrong.bill_id))
-        changes = make_again(plan.book, touched, issue=issue, zone=self.issuer.zone)
+            chain = self.database.rebill_context(bill_id=wrong.bill_id)
+            plan, affected = Plan("void", chain, ()), by_voiding(chain, _live(chain, wrong.bill_id))
+        changes = reissue(plan.chain, affected, issue=issue, zone=self.issuer.zone)
         return replace(plan, changes=tuple(changes), warning=self._warning(changes, today=issue.on))
 
-    def carry_out(
+    def execute(
         self,
         wrong: Wrong,
         *,
@@ -106,7 +106,7 @@ class Rebilling:
         for _ in range(PRICING_ATTEMPTS):
             plan = self._as_previewed(wrong, previewed, correction_id, now)
             try:
-                return self.carry_out_plan(
+                return self.execute_plan(
                     plan,
                     correction_id=correction_id,
                     reason=reason,
@@ -118,7 +118,7 @@ class Rebilling:
                 continue
         raise MeterTooBusy("Other bills of this meter are being made. Try again shortly.")
 
-    def carry_out_plan(
+    def execute_plan(
         self,
         plan: Plan,
         *,
@@ -142,11 +142,11 @@ class Rebilling:
     def void(self, *, bill_id: str, reason: str, principal: Principal, now: datetime) -> Correction:
         """Void the last bill of a meter; what was paid on it stays with the account.
 
-        Raises as `carry_out` does; a bill that is void already is CannotRebill.
+        Raises as `execute` does; a bill that is void already is CannotRebill.
         """
         wrong = WrongBill(bill_id)
         plan = self.plan(wrong, now=now)
-        return self.carry_out(
+        return self.execute(
             wrong,
             previewed=plan.fingerprint,
             correction_id=str(uuid5(CORRECTIONS, f"void/{bill_id}")),
@@ -179,92 +179,92 @@ class Rebilling:
             actor=principal.user,
             correction_id=correction_id,
             kind=plan.kind,
-            meter_id=plan.book.meter.id,
+            meter_id=plan.chain.meter.id,
             reason=reason,
             warned=plan.warning,
             on=self.issuer.issue(now).on,
             chain_from=first,
             chain=[
                 f"{bill.id} {bill.stored_status}"
-                for bill in plan.book.bills
+                for bill in plan.chain.bills
                 if bill.period_start >= first
             ],
-            touched=[
+            affected=[
                 {"void": bill.id, "new": change.new.id if change.new else None}
                 for change in plan.changes
-                for bill in change.touched.bills
+                for bill in change.affected.bills
             ],
-            bills=[self._with_owed(change.new) for change in plan.changes if change.new],
+            bills=[self._with_outbox(change.new) for change in plan.changes if change.new],
             reading={"id": wrong.id, "right": _row(right, plan.validation)} if wrong else None,
             tariff_id=plan.tariff_id,
-            owed=self._owed(),
+            outbox=self._outbox_plans(),
         )
 
-    def _with_owed(self, bill: NewBill) -> dict[str, Any]:
+    def _with_outbox(self, bill: NewBill) -> dict[str, Any]:
         """The bill as it is stored: graph and link as ever, but no message of its own."""
         if bill.issue is None:
             return bill.to_json()
-        owed = self.owed_steps.plan(
-            bill_id=bill.id, kind="bill_issued", unsaid=TOLD_WITH_CORRECTION
-        )
-        return replace(bill, owed=owed).to_json()
+        outbox = self.outbox.plan(bill_id=bill.id, kind="bill_issued", unsaid=TOLD_WITH_CORRECTION)
+        return replace(bill, outbox=outbox).to_json()
 
-    def _owed(self) -> dict[str, Any]:
-        plan = self.owed_steps.plan_for_any
+    def _outbox_plans(self) -> dict[str, Any]:
+        plan = self.outbox.plan_for_any
         return {kind: plan(kind) for kind in ("balance_changed", "bill_corrected")}
 
-    def _of_reading(self, wrong: WrongReading, correction_id: str) -> tuple[Plan, list[Touched]]:
-        book = self.database.rebill_context(bill_id=wrong.bill_id)
-        bill = _live(book, wrong.bill_id)
-        read = book.read(wrong.reading_id)
+    def _of_reading(
+        self, wrong: WrongReading, correction_id: str
+    ) -> tuple[Plan, list[AffectedBills]]:
+        chain = self.database.rebill_context(bill_id=wrong.bill_id)
+        bill = _live(chain, wrong.bill_id)
+        read = chain.read(wrong.reading_id)
         if read is None or read.id not in (bill.opening_reading_id, bill.closing_reading_id):
             raise CannotRebill("This bill neither opens nor closes at that reading.")
         right = _right(wrong, read, correction_id)
-        validation = None if right is None else self._validate(book, read, right)
-        touched = by_reading(book, read, right)
+        validation = None if right is None else self._validate(chain, read, right)
+        affected = by_reading(chain, read, right)
         plan = Plan(
             "reading",
-            book.with_read(read, right),
+            chain.with_read(read, right),
             (),
             validation=validation,
             wrong_read=read,
             right_read=right,
         )
-        return plan, touched
+        return plan, affected
 
-    def _of_tariff(self, wrong: WrongTariff) -> tuple[Plan, list[Touched]]:
-        book = self.database.rebill_context(bill_id=wrong.bill_id, tariff_code=wrong.tariff_code)
-        first = _live(book, wrong.bill_id)
-        version = next((v for v in book.tariffs if v.code == wrong.tariff_code), None)
+    def _of_tariff(self, wrong: WrongTariff) -> tuple[Plan, list[AffectedBills]]:
+        chain = self.database.rebill_context(bill_id=wrong.bill_id, tariff_code=wrong.tariff_code)
+        first = _live(chain, wrong.bill_id)
+        version = next((v for v in chain.tariffs if v.code == wrong.tariff_code), None)
         if version is None:
             raise CannotRebill(f"There is no tariff {wrong.tariff_code}.")
         if version.currency != first.currency:
             raise CannotRebill(
                 f"Tariff {version.code} is in {version.currency}, the account in {first.currency}."
             )
-        touched = by_tariff(book, first=first, tariff_id=version.tariff_id)
-        if all(bill.tariff_id == version.tariff_id for one in touched for bill in one.bills):
+        affected = by_tariff(chain, first=first, tariff_id=version.tariff_id)
+        if all(bill.tariff_id == version.tariff_id for one in affected for bill in one.bills):
             raise CannotRebill(f"These bills are under tariff {version.code} already.")
-        return Plan("tariff", book, (), tariff_id=version.tariff_id), touched
+        return Plan("tariff", chain, (), tariff_id=version.tariff_id), affected
 
-    def _of_version(self, wrong: WrongVersion) -> tuple[Plan, list[Touched]]:
-        book = self.database.rebill_context(meter_id=wrong.meter_id, version_id=wrong.instead_of)
-        if wrong.supposed and wrong.instead_of:
-            book = book.with_version(wrong.supposed, instead_of=wrong.instead_of)
-        touched = by_versions(book)
-        if not touched:
+    def _of_version(self, wrong: WrongVersion) -> tuple[Plan, list[AffectedBills]]:
+        chain = self.database.rebill_context(meter_id=wrong.meter_id, version_id=wrong.instead_of)
+        if wrong.replacement and wrong.instead_of:
+            chain = chain.with_version(wrong.replacement, instead_of=wrong.instead_of)
+        affected = by_versions(chain)
+        if not affected:
             raise CannotRebill("All bills of this meter are priced by the tariff as it is now.")
-        return Plan("tariff_version", book, ()), touched
+        return Plan("tariff_version", chain, ()), affected
 
-    def _validate(self, book: MeterBook, wrong: Reading, right: Reading) -> Validation:
+    def _validate(self, chain: BillChain, wrong: Reading, right: Reading) -> Validation:
         """What the rules find about the right value, beside the reads before and after it."""
         if not wrong.is_opening:
-            closer = next((b for b in book.bills if b.closing_reading_id == wrong.id), None)
-            opening = book.read(closer.opening_reading_id) if closer else None
+            closer = next((b for b in chain.bills if b.closing_reading_id == wrong.id), None)
+            opening = chain.read(closer.opening_reading_id) if closer else None
             return self._judged(right, opening=opening)
         # Nothing came before it: the first read after it is judged by it.
-        self.assessor.check_possible(meter=book.meter, read=right)
-        closing = book.read(book.bills[0].closing_reading_id)
+        self.assessor.check_possible(meter=chain.meter, read=right)
+        closing = chain.read(chain.bills[0].closing_reading_id)
         return self._judged(closing, opening=right, instead_of=wrong) if closing else Validation(())
 
     def _judged(
@@ -295,8 +295,8 @@ class Rebilling:
         )
 
 
-def _live(book: MeterBook, bill_id: str) -> ChainBill:
-    found = next((bill for bill in book.bills if bill.id == bill_id), None)
+def _live(chain: BillChain, bill_id: str) -> ChainBill:
+    found = next((bill for bill in chain.bills if bill.id == bill_id), None)
     if found is None:
         raise CannotRebill(_VOID)
     return found

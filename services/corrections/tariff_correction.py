@@ -1,4 +1,4 @@
-"""A published version of a tariff was wrong: another takes its place, and its bills are made anew.
+"""A published version of a tariff was wrong: another takes its place, and its bills are reissued.
 
 Each meter is a transaction of its own. Whoever comes again sees what is left: a bill is on the list
 as long as a version that was corrected priced it.
@@ -64,28 +64,28 @@ class TariffCorrection:
         require(principal, Role.ADMIN)
         if not reason.strip():
             raise ReasonMissing("Say why: the reason is kept with the version.")
-        supposed = supposed_version(version, tariff)
+        replacement = replacement_version(version, tariff)
         self.database.correct_tariff(
             actor=principal.user,
-            new_id=supposed.id,
+            new_id=replacement.id,
             version_id=version.id,
             tariff=tariff,
             reason=reason.strip(),
         )
-        return supposed.id
+        return replacement.id
 
     def preview(
         self,
         meters: Sequence[MeterToCorrect],
         *,
         now: datetime,
-        supposed: TariffVersion | None = None,
+        replacement: TariffVersion | None = None,
         instead_of: str | None = None,
     ) -> list[MeterPreview]:
-        """Before and after of some meters' bills; with `supposed` before a version is corrected."""
+        """Some meters' bills before and after; with `replacement` before a version is corrected."""
         found = []
         for meter in meters:
-            wrong = WrongVersion(meter.meter_id, supposed, instead_of)
+            wrong = WrongVersion(meter.meter_id, replacement, instead_of)
             try:
                 found.append(MeterPreview(meter, self.rebilling.plan(wrong, now=now)))
             except CannotRebill as error:
@@ -93,7 +93,7 @@ class TariffCorrection:
         return found
 
     def left(self, *, tariff_id: str, after: str | None = None, limit: int) -> BillsToCorrect:
-        """What corrected versions of a tariff priced and is not made anew yet."""
+        """What corrected versions of a tariff priced and is not reissued yet."""
         return self.database.bills_to_correct(tariff_id=tariff_id, after=after, limit=limit)
 
     def rebill(
@@ -105,13 +105,13 @@ class TariffCorrection:
         principal: Principal,
         now: datetime,
     ) -> MeterOutcome:
-        """Make the bills of one meter anew; where that cannot be, it stays on the list.
+        """Reissue the bills of one meter; where that cannot be, it stays on the list.
 
         Raises NotAllowed, ReasonMissing, and TemporaryDatabaseError.
         """
         try:
             plan = self.rebilling.plan(WrongVersion(meter.meter_id), now=now)
-            done = self.rebilling.carry_out_plan(
+            done = self.rebilling.execute_plan(
                 plan,
                 correction_id=correction_id_of(plan),
                 reason=reason,
@@ -122,12 +122,12 @@ class TariffCorrection:
         except (CannotRebill, NotAcknowledged) as error:
             return MeterOutcome(meter, None, str(error))
         except DatabaseRefused as error:
-            log.warning("bills of meter %s were not made anew: %s", meter.serial, error)
+            log.warning("bills of meter %s were not reissued: %s", meter.serial, error)
             return MeterOutcome(meter, None, error.message)
         return MeterOutcome(meter, done)
 
 
-def supposed_version(version: PublishedVersion, tariff: Tariff) -> TariffVersion:
+def replacement_version(version: PublishedVersion, tariff: Tariff) -> TariffVersion:
     """The version that `tariff` would be in its place; raises CannotRebill where it cannot be."""
     same = (version.code, version.currency, version.effective_from)
     if (tariff.code, tariff.currency, tariff.effective_from) != same:

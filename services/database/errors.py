@@ -28,7 +28,7 @@ class RunTakenOver(DatabaseRefused):
 
 
 class LeaseLost(DatabaseRefused):
-    """Another process works on this owed work by now."""
+    """Another process works on this outbox entry by now."""
 
 
 BY_CODE: dict[str, type[DatabaseRefused]] = {

@@ -1,8 +1,8 @@
 """DatabaseService: every question and every write, over a transport of two methods."""
 
-from services.database.queries.account_lookups import DeskQueries
+from services.database.queries.account_lookups import AccountLookups
 from services.database.queries.accounts import AccountQueries
-from services.database.queries.ai_usage import AiBooks
+from services.database.queries.ai_usage import AiCallLog
 from services.database.queries.api_keys import KeyQueries
 from services.database.queries.bills import BillQueries
 from services.database.queries.corrections import CorrectionQueries
@@ -12,7 +12,7 @@ from services.database.queries.graph import GraphQueries
 from services.database.queries.imports import ImportQueries
 from services.database.queries.jobs import JobQueries
 from services.database.queries.month_end import BookQueries
-from services.database.queries.outbox import OwedQueries
+from services.database.queries.outbox import OutboxQueries
 from services.database.queries.readings import ReadingQueries
 from services.database.queries.reconciliation import ReconciliationQueries
 from services.database.queries.sessions import SessionQueries
@@ -26,11 +26,11 @@ class DatabaseService(
     BillQueries,
     AccountQueries,
     DocumentQueries,
-    DeskQueries,
+    AccountLookups,
     StripeQueries,
     ReconciliationQueries,
     CorrectionQueries,
-    OwedQueries,
+    OutboxQueries,
     JobQueries,
     ImportQueries,
     KeyQueries,
@@ -48,7 +48,7 @@ class DatabaseService(
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
-        self.ai_books = AiBooks(transport)
+        self.ai_call_log = AiCallLog(transport)
 
     def ping(self) -> None:
         """Ask the smallest question there is; raises DatabaseError when it is not answered."""

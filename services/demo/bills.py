@@ -13,7 +13,7 @@ from services.demo.premises import Premises
 from services.demo.profile import spread
 from services.quantities.period import next_month
 from services.records.bills import Issue, NewBill
-from services.records.readings import Read, Register
+from services.records.readings import MeterConstants, Read
 from services.records.tariffs import TariffVersion
 
 MONTHLY_JOB_AT = time(2)
@@ -46,13 +46,13 @@ class BillMaker:
     def bills_of(self, premises: Premises, meter: Mapping[str, Any]) -> MeterBills:
         """From an answer of DatabaseService.meter_reads; flagged reads are not billed."""
         reads = [Read.model_validate(r) for r in meter["reads"] if r["status"] == "accepted"]
-        register = Register(meter["id"], meter["dials"], meter["multiplier_milli"])
+        constants = MeterConstants(meter["id"], meter["dials"], meter["multiplier_milli"])
         tariffs = self.versions[premises.tariff_code]
         check = reads.pop() if premises.story == "check_read" else None
 
         def bill(opening: Read, closing: Read, issue: Issue | None, again: int = 0) -> NewBill:
             return draw_up_bill(
-                register=register,
+                constants=constants,
                 opening=opening,
                 closing=closing,
                 tariffs=tariffs,
@@ -123,7 +123,7 @@ class Cashier:
         on = self._paid_on(bill)
         minutes = spread(f"paid at {bill.id}", 120)
         at = datetime.combine(on, time(17), tzinfo=self.zone) + timedelta(minutes=minutes)
-        method = METHODS[spread(f"how {bill.register.meter_id}", len(METHODS))]
+        method = METHODS[spread(f"how {bill.constants.meter_id}", len(METHODS))]
         return {
             "id": str(uuid5(NAMESPACE_URL, f"electricity-billing/demo/payment/{bill.id}")),
             "bill_id": bill.id,

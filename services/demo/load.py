@@ -232,7 +232,7 @@ class _Loading:
     ) -> None:
         made = [bill for bill in bills if bill]
         _, moved = self.services.database.store_job_bills(actor=ACTOR, bills=made)
-        if set(moved) - {bill.register.meter_id for bill in repeated}:
+        if set(moved) - {bill.constants.meter_id for bill in repeated}:
             raise UnableToLoadDemo("Somebody billed a meter of the demo while it was being loaded.")
 
     def _mark_overdue(self) -> None:
@@ -249,8 +249,10 @@ class _Loading:
             return
         attempt = {"job": run.job, "scheduled_on": run.scheduled_on.isoformat()}
         held = attempt | {"attempt": run.attempt, "lease_seconds": 60}
-        owed = self.services.owed_steps.plan_for_any("overdue_notice")
-        database.mark_overdue(actor=ACTOR, run=held, today=self.as_of, limit=_AT_ONCE, owed=owed)
+        outbox = self.services.outbox.plan_for_any("overdue_notice")
+        database.mark_overdue(
+            actor=ACTOR, run=held, today=self.as_of, limit=_AT_ONCE, outbox=outbox
+        )
         database.finish_job_run(run=held, status="done", detail="Marked with the demo's data.")
 
 

@@ -1,11 +1,11 @@
 """The graph: the database's bills, meters and grid as a network, in Neo4j or one of our own."""
 
 from services.graph.answers import (
+    AffectedBill,
     GraphCounts,
     GraphEdge,
     GraphNode,
     Neighbourhood,
-    TouchedBill,
     TransformerBalance,
 )
 from services.graph.filling import GraphFilling
@@ -14,6 +14,7 @@ from services.graph.opening import OpenedGraph, open_graph
 from services.graph.step import GraphCheck, SaveToGraph
 
 __all__ = [
+    "AffectedBill",
     "Graph",
     "GraphCheck",
     "GraphCounts",
@@ -23,7 +24,6 @@ __all__ = [
     "Neighbourhood",
     "OpenedGraph",
     "SaveToGraph",
-    "TouchedBill",
     "TransformerBalance",
     "open_graph",
 ]

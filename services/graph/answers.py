@@ -1,4 +1,4 @@
-"""What the graph answers: energy balances, touched bills, a bill's neighbourhood, its counts."""
+"""What the graph answers: energy balances, affected bills, a bill's neighbourhood, its counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class TransformerBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class TouchedBill:
-    """A bill that would have to be made again; amounts in minor units of its currency.
+class AffectedBill:
+    """A bill that would have to be reissued; amounts in minor units of its currency.
 
     `number` is None for a draft; `status` is draft or issued; `period_end` is exclusive.
     """

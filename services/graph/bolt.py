@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from services.integrations.http import TIMEOUT_SECONDS, ServiceAway
+from services.integrations.http import TIMEOUT_SECONDS, ServiceUnavailable
 
 if TYPE_CHECKING:
     from neo4j import Driver
@@ -22,7 +22,7 @@ UNREADABLE: Final = "The graph's answer cannot be read."
 CALLS_AT_ONCE: Final = 16
 
 
-class StillStarting(ServiceAway):
+class StillStarting(ServiceUnavailable):
     """The server of our own is not ready yet."""
 
 
@@ -45,7 +45,7 @@ class Server(Protocol):
         ...
 
     def driver(self) -> "Driver":
-        """The way to it, which may wait a moment for its start; raises ServiceAway."""
+        """The way to it, which may wait a moment for its start; raises ServiceUnavailable."""
         ...
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class ConfiguredServer:
         self._lock = threading.Lock()
 
     def driver(self) -> "Driver":
-        """As in Server."""
+        """The driver to ask the graph through, made at the first call."""
         from services.graph.driver import open_driver  # noqa: PLC0415
 
         with self._lock:
@@ -75,7 +75,7 @@ class ConfiguredServer:
             return self._driver
 
     def close(self) -> None:
-        """As in Server."""
+        """Give back the connections."""
         with self._lock:
             if self._driver is not None:
                 self._driver.close()
@@ -98,7 +98,7 @@ class Bolt:
         self._free = threading.Semaphore(CALLS_AT_ONCE)
 
     def read(self, query: str, **values: Any) -> list[Json]:
-        """The rows that a question brings; raises ServiceAway or ServiceRefused."""
+        """The rows that a question brings; raises ServiceUnavailable or RequestRejected."""
         from services.graph.driver import ask  # noqa: PLC0415
 
         statement, where = Statement(query, values), self.server.database
@@ -107,7 +107,7 @@ class Bolt:
     def write(self, statements: Sequence[Statement]) -> int:
         """Carry out all statements or none; the first number in the last one's answer, or 0.
 
-        It may be repeated, also after it failed. Raises ServiceAway or ServiceRefused.
+        It may be repeated, also after it failed. Raises ServiceUnavailable or RequestRejected.
         """
         from services.graph.driver import change  # noqa: PLC0415
 
@@ -126,7 +126,7 @@ class Bolt:
         """
         driver = self.server.driver()
         if not self._free.acquire(timeout=self._seconds):
-            raise ServiceAway(SLOW)
+            raise ServiceUnavailable(SLOW)
         outcome: list[T] = []
         failure: list[Exception] = []
 
@@ -144,7 +144,7 @@ class Bolt:
         if outcome:
             return outcome[0]
         if failure:
-            from services.graph.driver import told  # noqa: PLC0415
+            from services.graph.driver import translated  # noqa: PLC0415
 
-            raise told(failure[0]) from None
-        raise ServiceAway(SLOW)
+            raise translated(failure[0]) from None
+        raise ServiceUnavailable(SLOW)

@@ -19,7 +19,7 @@ from neo4j.exceptions import (
 )
 
 from services.graph.bolt import AWAY, CALLS_AT_ONCE, SLOW, UNREADABLE, Json, Statement
-from services.integrations.http import TIMEOUT_SECONDS, ServiceAway, ServiceRefused
+from services.integrations.http import TIMEOUT_SECONDS, RequestRejected, ServiceUnavailable
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ PASSING: Final = ("TimedOut", "RateLimit", "Terminated", "DatabaseNotFound")
 
 
 def open_driver(uri: str, *, user: str, password: str) -> Driver:
-    """A driver with our limits; it connects when it is used. Raises ServiceRefused."""
+    """A driver with our limits; it connects when it is used. Raises RequestRejected."""
     try:
         return GraphDatabase.driver(
             uri,
@@ -54,7 +54,7 @@ def open_driver(uri: str, *, user: str, password: str) -> Driver:
             telemetry_disabled=True,
         )
     except (ConfigurationError, ValueError):
-        raise ServiceRefused("The graph's address is not usable.") from None
+        raise RequestRejected("The graph's address is not usable.") from None
 
 
 def ask(driver: Driver, database: str | None, statement: Statement, seconds: float) -> list[Json]:
@@ -109,33 +109,33 @@ def is_clash(error: Exception) -> bool:
 
 
 def is_ready(driver: Driver, database: str) -> bool:
-    """Whether the server answers already; raises ServiceRefused when it does not let us in."""
+    """Whether the server answers already; raises RequestRejected when it does not let us in."""
     try:
         with driver.session(database=database) as session:
             session.run("RETURN 1").consume()
     except AuthError as error:
-        raise told(error) from None
+        raise translated(error) from None
     except (DriverError, Neo4jError, OSError):
         return False
     return True
 
 
-def told(error: Exception) -> Exception:
+def translated(error: Exception) -> Exception:
     """The same in our words; the driver's own may hold an address or a row's values."""
     refusal = _refusal(error)
     if refusal is not None:
-        return ServiceRefused(refusal)
+        return RequestRejected(refusal)
     if is_clash(error):
-        return ServiceAway("The graph was being changed by others at the same time.")
+        return ServiceUnavailable("The graph was being changed by others at the same time.")
     if isinstance(error, Neo4jError):
         log.warning("the graph failed (%s)", error.code)
-        return ServiceAway(SLOW if "TimedOut" in str(error.code) else "The graph failed.")
+        return ServiceUnavailable(SLOW if "TimedOut" in str(error.code) else "The graph failed.")
     if isinstance(error, DriverError | OSError | ValueError):
         log.info("the graph cannot be reached: %s", type(error).__name__)
-        return ServiceAway(AWAY)
+        return ServiceUnavailable(AWAY)
     # The driver trips over an answer that is none.
     log.error("the graph's answer could not be read", exc_info=error)
-    return ServiceAway(UNREADABLE)
+    return ServiceUnavailable(UNREADABLE)
 
 
 def _refusal(error: Exception) -> str | None:

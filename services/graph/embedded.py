@@ -13,7 +13,7 @@ from services.database.embedded.access import HOST
 from services.database.embedded.locks import FileLock, make_data_folder
 from services.graph.bolt import StillStarting
 from services.graph.jvm import DATABASE, USER, Access, Jvm, Program, UnableToRunGraph, find_program
-from services.integrations.http import ServiceAway, ServiceRefused
+from services.integrations.http import RequestRejected, ServiceUnavailable
 
 if TYPE_CHECKING:
     from neo4j import Driver
@@ -62,11 +62,11 @@ class EmbeddedGraph:
     def driver(self) -> "Driver":
         """The way to the running server, which is started if it does not run.
 
-        Waits a moment for a start. Raises ServiceAway when it takes longer or fails.
+        Waits a moment for a start. Raises ServiceUnavailable when it takes longer or fails.
         """
         with self._lock:
             if self._closed:
-                raise ServiceAway(STOPPED)
+                raise ServiceUnavailable(STOPPED)
             if self._driver is not None and self._jvm.alive():
                 return self._driver
             starting = self._starting or self._begin()
@@ -76,7 +76,7 @@ class EmbeddedGraph:
             if self._driver is not None and self._starting is None:
                 return self._driver
             if self._trouble:
-                raise ServiceAway(self._trouble)
+                raise ServiceUnavailable(self._trouble)
             raise StillStarting(STARTING)
 
     def close(self) -> None:
@@ -177,7 +177,7 @@ class EmbeddedGraph:
         address = f"bolt://{HOST}:{access.bolt_port}"
         driver = open_driver(address, user=USER, password=access.password)
         deadline = time.monotonic() + seconds
-        with suppress(ServiceRefused):
+        with suppress(RequestRejected):
             while not self._closed and self._jvm.alive() and time.monotonic() < deadline:
                 if is_ready(driver, DATABASE):
                     return driver
@@ -186,8 +186,8 @@ class EmbeddedGraph:
         return None
 
     def _empty(self) -> None:
-        """Begin anew: what the graph holds is made again from the database."""
-        log.warning("the embedded graph begins anew over an empty folder")
+        """Start empty: what the graph holds is loaded again from the database."""
+        log.warning("the embedded graph starts again in an empty folder")
         shutil.rmtree(self._folder)
         self._folder.mkdir(mode=0o700)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from services.graph import cypher
 from services.graph.answers import (
+    AffectedBill,
     GraphCounts,
     Neighbourhood,
-    TouchedBill,
     TransformerBalance,
 )
 from services.graph.bolt import Bolt, Server, Statement, StillStarting
@@ -49,10 +49,10 @@ class GraphSource(Protocol):
 
 
 class Graph:
-    """A projection of the database, which can be made again from it at any time.
+    """A projection of the database, which can be rebuilt from it at any time.
 
-    Every method may raise ServiceAway (try again later) or ServiceRefused (a person must look),
-    and the methods that read the database what it raises.
+    Every method may raise ServiceUnavailable (try again later) or RequestRejected (a person must
+    look), and the methods that read the database what it raises.
     """
 
     def __init__(self, server: Server, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -140,14 +140,14 @@ class Graph:
         )
         return sorted(map(_balance, rows), key=_worst_first)
 
-    def touched_by(
+    def affected_by(
         self,
         *,
         tariff_version_id: str | None = None,
         meter_id: str | None = None,
         reading_id: str | None = None,
-    ) -> list[TouchedBill]:
-        """The bills that would have to be made again if the one that is given is corrected.
+    ) -> list[AffectedBill]:
+        """The bills that would have to be reissued if the one that is given is corrected.
 
         Of a reading the bills that begin or end there and all later ones of its meter; void bills
         are never among them. Oldest first; amounts in minor units. Raises ValueError unless
@@ -162,7 +162,7 @@ class Graph:
         if len(given) != 1:
             raise ValueError("Give a tariff version, a meter or a reading.")
         ((query, row_id),) = given
-        return [_touched(row) for row in self._bolt.read(query, id=row_id)]
+        return [_affected(row) for row in self._bolt.read(query, id=row_id)]
 
     def neighbourhood(self, *, bill_id: str) -> Neighbourhood:
         """The bill with its meter, customer, transformer, feeder, readings, tariff and payments,
@@ -235,6 +235,6 @@ def _worst_first(balance: TransformerBalance) -> tuple[bool, int, int, str, date
     return permille is None, worse, -balance.loss_wh, balance.code, balance.period_start
 
 
-def _touched(row: Mapping[str, Any]) -> TouchedBill:
+def _affected(row: Mapping[str, Any]) -> AffectedBill:
     dates = {name: date.fromisoformat(row[name]) for name in ("period_start", "period_end")}
-    return TouchedBill(**(dict(row) | dates))
+    return AffectedBill(**(dict(row) | dates))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from services.database.transport import TemporaryDatabaseError
 from services.graph.graph import Graph, GraphSource
 from services.graph.opening import OpenedGraph
-from services.integrations.http import ServiceAway, ServiceRefused
+from services.integrations.http import RequestRejected, ServiceUnavailable
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class SaveToGraph:
     graph: Graph
     database: GraphSource
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:  # noqa: ARG002
-        """As in StepHandler."""
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:  # noqa: ARG002
+        """Write the bill and what it stands on; raises ServiceUnavailable."""
         try:
             self.graph.project_bill(self.database, bill.id)
         except TemporaryDatabaseError:
-            raise ServiceAway("The database could not be asked for the bill.") from None
+            raise ServiceUnavailable("The database could not be asked for the bill.") from None
         return StepDone("with its meter, readings and tariff")
 
 
@@ -43,5 +43,5 @@ class GraphCheck:
     def check(self) -> str:
         """A sentence on its answer; raises TemporaryFailure or FinalFailure."""
         if self.opened.graph is None:
-            raise ServiceRefused(f"The graph is off. {self.opened.off}".strip())
+            raise RequestRejected(f"The graph is off. {self.opened.off}".strip())
         return f"{self.opened.graph.check()} ({self.opened.graph.server.kind})"

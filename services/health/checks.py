@@ -11,7 +11,7 @@ from typing import Protocol
 
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
-from services.health.last_errors import Lapses
+from services.health.last_errors import LastErrors
 from services.identity.auth import Tokens
 from services.identity.auth0 import Auth0Tokens
 from services.identity.jwks import KeysNotServed
@@ -24,7 +24,7 @@ _UNEXPECTED = "The test itself failed in a way that nobody expected; the log say
 
 
 class Check(Protocol):
-    """Tells whether one outside system works; nothing that it says holds a secret."""
+    """Says whether one provider works; nothing that it says holds a secret."""
 
     @property
     def name(self) -> str:
@@ -75,10 +75,10 @@ class SystemState:
 class Checks:
     """The checks of this process and what they found since it started; for many threads."""
 
-    def __init__(self, checks: Iterable[Check], lapses: Lapses | None = None) -> None:
+    def __init__(self, checks: Iterable[Check], last_errors: LastErrors | None = None) -> None:
         self._checks = {check.name: check for check in checks}
         self._found = {name: SystemState(name, configured=False) for name in self._checks}
-        self._lapses = lapses or Lapses()
+        self._last_errors = last_errors or LastErrors()
         self._lock = threading.Lock()
 
     def states(self) -> list[SystemState]:
@@ -104,10 +104,10 @@ class Checks:
 
     def _last_error(self, found: SystemState) -> Finding | None:
         """The later one of what a test found and what came up in use."""
-        lapse = self._lapses.last(found.name)
-        if lapse is None or (found.last_error and found.last_error.at >= lapse.at):
+        last_error = self._last_errors.last(found.name)
+        if last_error is None or (found.last_error and found.last_error.at >= last_error.at):
             return found.last_error
-        return Finding(well=False, sentence=lapse.sentence, at=lapse.at)
+        return Finding(well=False, sentence=last_error.sentence, at=last_error.at)
 
     def _remember(self, name: str, finding: Finding) -> None:
         with self._lock:
@@ -135,7 +135,7 @@ class DatabaseCheck:
     configured: bool = True
 
     def check(self) -> str:
-        """As in Check."""
+        """Ask; raises TemporaryFailure."""
         began = time.monotonic()
         try:
             self.database.ping()
@@ -154,7 +154,7 @@ class SchedulerCheck:
     configured: bool = True
 
     def check(self) -> str:
-        """As in Check."""
+        """Look at the scheduler; raises FinalFailure."""
         if self.scheduler is None or not self.scheduler.running:
             raise FinalFailure("It does not run in this process; another one may do the jobs.")
         return "It runs, and looks every minute for what is due."
@@ -162,18 +162,18 @@ class SchedulerCheck:
 
 @dataclass(frozen=True)
 class Auth0Check:
-    """Fetches the tenant's signing keys anew."""
+    """Fetches the tenant's signing keys again."""
 
     tokens: Tokens
     name: str = "Sign-in (Auth0)"
 
     @property
     def configured(self) -> bool:
-        """As in Check."""
+        """Whether tokens of Auth0 are taken."""
         return isinstance(self.tokens, Auth0Tokens)
 
     def check(self) -> str:
-        """As in Check."""
+        """Fetch the keys; raises TemporaryFailure, FinalFailure."""
         if not isinstance(self.tokens, Auth0Tokens):
             raise FinalFailure("Auth0 is not configured.")
         try:
@@ -196,11 +196,11 @@ class HeadEndCheck:
 
     @property
     def configured(self) -> bool:
-        """As in Check."""
+        """Whether an address is set."""
         return self.url is not None
 
     def check(self) -> str:
-        """As in Check."""
+        """Read one meter; raises TemporaryFailure, FinalFailure."""
         if self.url is None:
             raise FinalFailure("No head-end is configured.")
         try:

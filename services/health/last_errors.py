@@ -1,4 +1,4 @@
-"""What went wrong with each outside system while it was used, for the page that shows them."""
+"""The last error of each provider while it was used, for the page that shows them."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -8,38 +8,38 @@ from typing import Final, TypeVar
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown
-from services.messages.channels import Channel, Letter, NotSent
+from services.messages.channels import Channel, NotDeliverable, PreparedMessage
 from services.outbox.outbox import StepDone, StepHandler
 from services.records.bills import Bill
 from services.records.messages import CustomerContact
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 Answer = TypeVar("Answer")
 _FAILURES: Final = (TemporaryFailure, FinalFailure, OutcomeUnknown)
 
 
 @dataclass(frozen=True, slots=True)
-class Lapse:
+class LastError:
     """An error that came up in use, at an instant (UTC); nothing in it is secret."""
 
     sentence: str
     at: datetime
 
 
-class Lapses:
-    """The last lapse of each system in this process; for many threads."""
+class LastErrors:
+    """The last error of each provider in this process; for many threads."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
-        self._last: dict[str, Lapse] = {}
+        self._last: dict[str, LastError] = {}
         self._lock = threading.Lock()
 
     def note(self, system: str, sentence: str) -> None:
         """Keep an error of a system, by the name that its check has."""
         with self._lock:
-            self._last[system] = Lapse(sentence, self._clock())
+            self._last[system] = LastError(sentence, self._clock())
 
-    def last(self, system: str) -> Lapse | None:
+    def last(self, system: str) -> LastError | None:
         """The last error of a system in use, if there was any."""
         with self._lock:
             return self._last.get(system)
@@ -54,50 +54,54 @@ class Lapses:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedStep:
-    """A step that needs one system alone."""
+class RecordedStep:
+    """A step whose errors are kept for the one provider that it needs."""
 
     step: StepHandler
     system: str
-    lapses: Lapses
+    last_errors: LastErrors
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
-        """As in StepHandler."""
-        return self.lapses.of(self.system, lambda: self.step(bill=bill, kind=kind, facts=facts))
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
+        """Do the step; raises what it raises, after keeping it."""
+        return self.last_errors.of(
+            self.system, lambda: self.step(bill=bill, kind=kind, facts=facts)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedChannel:
-    """A channel, whose letters leave by a system."""
+class RecordedChannel:
+    """A channel whose errors are kept for its provider."""
 
     channel: Channel
     system: str
-    lapses: Lapses
+    last_errors: LastErrors
 
     @property
     def name(self) -> str:
-        """As in Channel."""
+        """The channel's name in records."""
         return self.channel.name
 
     @property
     def label(self) -> str:
-        """As in Channel."""
+        """What people call the channel."""
         return self.channel.label
 
     def prepare(
         self,
         *,
         bill: Bill,
-        kind: OwedKind,
+        kind: OutboxKind,
         text: str,
         contact: CustomerContact,
         facts: Mapping[str, str],
-    ) -> Letter | NotSent:
-        """As in Channel."""
-        letter = self.channel.prepare(bill=bill, kind=kind, text=text, contact=contact, facts=facts)
-        if isinstance(letter, NotSent):
-            return letter
-        send = letter.send
+    ) -> PreparedMessage | NotDeliverable:
+        """What the channel would send, whose sending is recorded, or why it sends nothing."""
+        prepared = self.channel.prepare(
+            bill=bill, kind=kind, text=text, contact=contact, facts=facts
+        )
+        if isinstance(prepared, NotDeliverable):
+            return prepared
+        send = prepared.send
         return replace(
-            letter, send=lambda row_id: self.lapses.of(self.system, lambda: send(row_id))
+            prepared, send=lambda row_id: self.last_errors.of(self.system, lambda: send(row_id))
         )

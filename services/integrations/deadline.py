@@ -1,4 +1,4 @@
-"""How much time the outside services of one request still have together."""
+"""How much time the providers of one request still have together."""
 
 import time
 from dataclasses import dataclass

@@ -2,8 +2,8 @@
 
 
 class TemporaryFailure(Exception):
-    """An outside service did not do it this time: trying again may help."""
+    """A provider did not do it this time: trying again may help."""
 
 
 class FinalFailure(Exception):
-    """An outside service will not do it however often it is asked: a person must look."""
+    """A provider will not do it however often it is asked: a person must look."""

@@ -23,7 +23,7 @@ _NOT_SENT: Final = (NewConnectionError, ConnectTimeoutError)
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 
-class ServiceAway(TemporaryFailure):
+class ServiceUnavailable(TemporaryFailure):
     """The service did not do it this time; `retry_after_seconds` is the pause it asked for."""
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
@@ -31,7 +31,7 @@ class ServiceAway(TemporaryFailure):
         self.retry_after_seconds = retry_after_seconds
 
 
-class ServiceRefused(FinalFailure):
+class RequestRejected(FinalFailure):
     """The service will not do it however often it is asked."""
 
 
@@ -68,8 +68,9 @@ def post_json(
 ) -> Answer:
     """Send `body` once, with `token` as a bearer token; the answer, whatever its status.
 
-    `service` is the name that people know it by. Raises ServiceAway when the request never left,
-    OutcomeUnknown when it left and no whole answer came. No message ever has the address in it.
+    `service` is the name that people know it by. Raises ServiceUnavailable when the request
+    never left, OutcomeUnknown when it left and no whole answer came. No message ever has the
+    address in it.
     """
     return _ask(url, service=service, token=token, seconds=timeout_seconds, body=dict(body))
 
@@ -81,11 +82,11 @@ def get_json(
     token: str | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Answer:
-    """Ask once, changing nothing; raises ServiceAway when no whole answer came."""
+    """Ask once, changing nothing; raises ServiceUnavailable when no whole answer came."""
     try:
         return _ask(url, service=service, token=token, seconds=timeout_seconds)
     except OutcomeUnknown as error:
-        raise ServiceAway(str(error)) from None
+        raise ServiceUnavailable(str(error)) from None
 
 
 def _ask(
@@ -116,7 +117,7 @@ def _ask(
     except (requests.Timeout, requests.ConnectionError, HTTPError) as error:
         raise _failure(error, service) from None
     except requests.RequestException:
-        raise ServiceRefused(f"{service} cannot be asked: its address is not usable.") from None
+        raise RequestRejected(f"{service} cannot be asked: its address is not usable.") from None
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -161,11 +162,11 @@ def _parsed(body: bytes) -> Any:
 def _failure(error: Exception, service: str) -> Exception:
     """Which of the two it is: nothing left this machine, or nobody knows what became of it."""
     if isinstance(error, requests.exceptions.SSLError):
-        return ServiceAway(f"{service} could not prove who it is (certificate).")
+        return ServiceUnavailable(f"{service} could not prove who it is (certificate).")
     inner = error.args[0] if error.args else None
     cause = inner.reason if isinstance(inner, MaxRetryError) else inner
     if isinstance(cause, _NOT_SENT) or isinstance(error, requests.exceptions.ProxyError):
-        return ServiceAway(f"{service} cannot be reached.")
+        return ServiceUnavailable(f"{service} cannot be reached.")
     if isinstance(error, requests.Timeout):
         return OutcomeUnknown(f"{service} did not answer in time.")
     return OutcomeUnknown(f"{service} broke the connection off.")

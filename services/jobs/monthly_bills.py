@@ -92,7 +92,7 @@ class _MonthlyBilling:
     @property
     def summary(self) -> str:
         """What the run makes, and for which month."""
-        what = "Drafts" if self.context.services.issuer.approval else "Bills"
+        what = "Drafts" if self.context.services.issuer.approval else "PricingContext"
         return f"{what} for {self.month_start:%B %Y}."
 
     def go_through(self, only: Collection[str] | None = None) -> Meters:
@@ -197,7 +197,7 @@ class _MonthlyBilling:
         services = self.context.services
         try:
             bills = draw_up_bills(
-                register=candidate.register,
+                constants=candidate.constants,
                 opening=candidate.opening,
                 between=candidate.between,
                 closing=candidate.closing,
@@ -205,7 +205,7 @@ class _MonthlyBilling:
                 reissue_no=candidate.reissue_no,
                 issue=services.issuer.issue_of_new(self.context.now),
                 zone=services.settings.timezone,
-                facts=candidate.pricing,
+                inputs=candidate.pricing,
                 shortest_days=services.issuer.shortest_days,
             )
         except RegisterFell:
@@ -215,7 +215,7 @@ class _MonthlyBilling:
         except Exception:
             log.exception("the bill of meter %s could not be computed", candidate.serial)
             return unbilled.aside(candidate, UNEXPECTED)
-        return services.issuer.with_all_owed([bill.unattended() for bill in bills])
+        return services.issuer.with_all_outboxes([bill.unattended() for bill in bills])
 
     def _store(self, bills: Sequence[NewBill], aside: Sequence[Aside], meters: Meters) -> list[str]:
         """Store a batch in one transaction; the meters to compute again."""
@@ -227,7 +227,7 @@ class _MonthlyBilling:
             log.exception("a batch of bills was refused; it is stored bill by bill")
         self.context.note(set_aside=aside)
         moved: list[str] = []
-        for _, of_meter in groupby(bills, key=lambda bill: bill.register.meter_id):
+        for _, of_meter in groupby(bills, key=lambda bill: bill.constants.meter_id):
             moved += self._store_alone(list(of_meter), meters)
         return moved
 
@@ -236,7 +236,7 @@ class _MonthlyBilling:
     ) -> list[str]:
         context = self.context
         # Of several held bills of a meter the first is named.
-        first = {b.register.meter_id: b for b in reversed(bills) if b.held_because}
+        first = {b.constants.meter_id: b for b in reversed(bills) if b.held_because}
         held = [unbilled.held(meters[meter], bill) for meter, bill in first.items()]
         _, moved = context.patiently(
             lambda: context.services.database.store_job_bills(
@@ -246,7 +246,7 @@ class _MonthlyBilling:
         return moved
 
     def _store_alone(self, bills: Sequence[NewBill], meters: Meters) -> list[str]:
-        meter = meters[bills[0].register.meter_id]
+        meter = meters[bills[0].constants.meter_id]
         try:
             return self._store_at_once(bills, [], meters)
         except (RunTakenOver, TemporaryDatabaseError):

@@ -38,8 +38,8 @@ def _batch(context: JobContext, after: Json | None) -> Json | None:
             run=context.ref,
             today=context.today,
             limit=BATCH,
-            owed=services.owed_steps.plan_for_any("overdue_notice"),
-            balance_changed=services.owed_steps.plan_for_any("balance_changed"),
+            outbox=services.outbox.plan_for_any("overdue_notice"),
+            balance_changed=services.outbox.plan_for_any("balance_changed"),
             after=after,
         )
     )

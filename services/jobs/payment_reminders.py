@@ -16,7 +16,7 @@ DAYS_AHEAD = timedelta(days=3)
 def run(context: JobContext) -> str:
     """Owe a reminder for each unpaid bill due in [today, today + 3 days] and not yet reminded.
 
-    Answers the run's summary; the reminders themselves are sent with the other owed work. What
+    Answers the run's summary; the reminders themselves are sent from the outbox. What
     was paid at Stripe is counted first, so that nobody who paid is reminded.
     """
     at_stripe = _look_at_stripe(context)
@@ -58,8 +58,8 @@ def _batch(context: JobContext, after: Json | None) -> Json | None:
             today=context.today,
             until=context.today + DAYS_AHEAD,
             limit=BATCH,
-            owed=services.owed_steps.plan_for_any("payment_reminder"),
-            balance_changed=services.owed_steps.plan_for_any("balance_changed"),
+            outbox=services.outbox.plan_for_any("payment_reminder"),
+            balance_changed=services.outbox.plan_for_any("balance_changed"),
             after=after,
         )
     )

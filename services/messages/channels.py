@@ -11,7 +11,7 @@ from services.messages.discord import Discord
 from services.messages.whatsapp import WhatsApp
 from services.records.bills import Bill
 from services.records.messages import CustomerContact
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 SHARED_DISCORD: Final = "discord"
 OWN_DISCORD: Final = "discord_customer"
@@ -21,11 +21,11 @@ NO_CHANNEL: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class PreparedMessage:
     """A message ready to leave: to whom (masked), what it says, and how it is sent.
 
-    `send` takes our id of the message and answers the other side's; it raises ServiceAway,
-    ServiceRefused or OutcomeUnknown.
+    `send` takes our id of the message and answers the other side's; it raises ServiceUnavailable,
+    RequestRejected or OutcomeUnknown.
     """
 
     recipient: str
@@ -34,7 +34,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent:
+class NotDeliverable:
     """Why nothing goes out on a channel, as a phrase, and what would have."""
 
     reason: str
@@ -58,11 +58,11 @@ class Channel(Protocol):
         self,
         *,
         bill: Bill,
-        kind: OwedKind,
+        kind: OutboxKind,
         text: str,
         contact: CustomerContact,
         facts: Mapping[str, str],
-    ) -> Letter | NotSent:
+    ) -> PreparedMessage | NotDeliverable:
         """The message for this bill, or why there is none."""
         ...
 
@@ -80,19 +80,19 @@ class SharedDiscord:
         self,
         *,
         bill: Bill,
-        kind: OwedKind,
+        kind: OutboxKind,
         text: str,
         contact: CustomerContact,
         facts: Mapping[str, str],
-    ) -> Letter | NotSent:
+    ) -> PreparedMessage | NotDeliverable:
         """The note for the channel, if the utility has one."""
         del text, contact
         message = discord.shared_note(bill=bill, kind=kind, facts=facts)
         said = discord.as_text(message)
         if self.address is None:
-            return NotSent("not configured", said)
+            return NotDeliverable("not configured", said)
         address = self.address
-        return Letter(
+        return PreparedMessage(
             "shared channel",
             said,
             lambda _: self.client.post(address, message),
@@ -114,22 +114,22 @@ class OwnDiscord:
         self,
         *,
         bill: Bill,
-        kind: OwedKind,
+        kind: OutboxKind,
         text: str,
         contact: CustomerContact,
         facts: Mapping[str, str],
-    ) -> Letter | NotSent:
+    ) -> PreparedMessage | NotDeliverable:
         """The bill for the customer, if they have a webhook."""
         message = discord.whole_bill(bill=bill, kind=kind, text=text, facts=facts)
         said = discord.as_text(message)
         address = contact.discord_webhook_url
         if address is None:
-            return NotSent("the customer has no webhook", said)
+            return NotDeliverable("the customer has no webhook", said)
         try:
             self.check(address.get_secret_value())
         except discord.NotADiscordWebhook:
-            return NotSent("the customer's webhook is not one of Discord", said)
-        return Letter(
+            return NotDeliverable("the customer's webhook is not one of Discord", said)
+        return PreparedMessage(
             discord.masked(address),
             said,
             lambda _: self.client.post(address, message),
@@ -148,24 +148,24 @@ class OwnWhatsApp:
         self,
         *,
         bill: Bill,
-        kind: OwedKind,
+        kind: OutboxKind,
         text: str,
         contact: CustomerContact,
         facts: Mapping[str, str],
-    ) -> Letter | NotSent:
+    ) -> PreparedMessage | NotDeliverable:
         """The template for this occasion, if the customer agreed and has a number."""
         del text  # WhatsApp lets nobody begin a conversation in words of their own.
         template, values = whatsapp.TEMPLATES[kind], whatsapp.parameters(bill, kind, facts)
         said, client = template.filled(values), self.client
         if client is None:
-            return NotSent("not configured", said)
+            return NotDeliverable("not configured", said)
         if contact.whatsapp_opt_in_at is None:
-            return NotSent("the customer has not agreed to it", said)
+            return NotDeliverable("the customer has not agreed to it", said)
         try:
             number = whatsapp.e164(contact.phone)
         except whatsapp.InvalidPhone as error:
-            return NotSent(f"the customer's number {str(error).rstrip('.')}", said)
-        return Letter(
+            return NotDeliverable(f"the customer's number {str(error).rstrip('.')}", said)
+        return PreparedMessage(
             whatsapp.masked(number),
             said,
             lambda row_id: client.send(

@@ -14,15 +14,15 @@ from services.integrations.http import (
     TIMEOUT_SECONDS,
     Answer,
     OutcomeUnknown,
-    ServiceAway,
-    ServiceRefused,
+    RequestRejected,
+    ServiceUnavailable,
     get_json,
     post_json,
 )
 from services.messages.facts import NO_FACTS, Correction, Received
 from services.messages.templates import HEADLINES, day
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 DISCORD_HOSTS: Final = frozenset(
     ("discord.com", "discordapp.com", "ptb.discord.com", "canary.discord.com")
@@ -39,7 +39,7 @@ PATIENCE_SECONDS: Final = 2.0
 _UNTOLD_PAUSE_SECONDS: Final = 5.0
 _PATH: Final = re.compile(r"/api/(v[0-9]+/)?webhooks/(?P<id>[0-9]+)/[A-Za-z0-9_-]+/?")
 _MARKDOWN: Final = re.compile(r"([\\*_~`|>\[\]()#<:@-])")
-_COLORS: Final[dict[OwedKind, int]] = {
+_COLORS: Final[dict[OutboxKind, int]] = {
     "bill_issued": 0x2E7D32,
     "payment_reminder": 0xF9A825,
     "overdue_notice": 0xC62828,
@@ -90,7 +90,7 @@ def escaped(text: str) -> str:
 
 
 def whole_bill(
-    *, bill: Bill, kind: OwedKind, text: str, facts: Mapping[str, str] = NO_FACTS
+    *, bill: Bill, kind: OutboxKind, text: str, facts: Mapping[str, str] = NO_FACTS
 ) -> dict[str, Any]:
     """A message for the customer's own webhook: the text, and the bill's figures with the link."""
     left = bill.money(max(bill.balance_minor, 0)).display()
@@ -110,7 +110,7 @@ def whole_bill(
 
 
 def shared_note(
-    *, bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS
+    *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str] = NO_FACTS
 ) -> dict[str, Any]:
     """A message for the channel that many read: account number and amount, no name, no link."""
     paid = ("Paid", Received.of(facts).amount) if kind == "payment_received" else None
@@ -146,8 +146,8 @@ class Discord:
     def post(self, address: SecretStr, message: Mapping[str, Any]) -> str:
         """Post a message once and answer its id.
 
-        Raises ServiceAway (429, 5xx, not reached), ServiceRefused, and OutcomeUnknown when nobody
-        knows whether it was posted: webhooks have no idempotency key.
+        Raises ServiceUnavailable (429, 5xx, not reached), RequestRejected, and OutcomeUnknown when
+        nobody knows whether it was posted: webhooks have no idempotency key.
         """
         self._keep_to_pause(address)
         answer = self._post_once(address, message)
@@ -155,7 +155,7 @@ class Discord:
             seconds = _asked_pause(answer)
             if seconds > PATIENCE_SECONDS:
                 self._note_pause(address, seconds)
-                raise ServiceAway(
+                raise ServiceUnavailable(
                     f"Discord asks to wait {seconds:.0f} seconds.", retry_after_seconds=seconds
                 )
             self.pause(seconds)
@@ -165,14 +165,14 @@ class Discord:
     def check(self, address: SecretStr) -> str:
         """Ask whether the webhook exists, posting nothing; a sentence.
 
-        Raises ServiceAway, ServiceRefused.
+        Raises ServiceUnavailable, RequestRejected.
         """
         url = urlsplit(address.get_secret_value())._replace(query="", fragment="").geturl()
         answer = get_json(url, service="Discord", timeout_seconds=self.timeout_seconds)
         try:
             _message_id(answer, wanted="the webhook")
         except OutcomeUnknown as error:
-            raise ServiceRefused(str(error)) from None
+            raise RequestRejected(str(error)) from None
         return "It answers and knows our webhook."
 
     def _post_once(self, address: SecretStr, message: Mapping[str, Any]) -> Answer:
@@ -190,7 +190,9 @@ class Discord:
         with self._lock:
             left = self._not_before.get(address.get_secret_value(), 0) - time.monotonic()
         if left > 0:
-            raise ServiceAway(f"Discord asks to wait {left:.0f} seconds.", retry_after_seconds=left)
+            raise ServiceUnavailable(
+                f"Discord asks to wait {left:.0f} seconds.", retry_after_seconds=left
+            )
 
     def _note_pause(self, address: SecretStr, seconds: float) -> None:
         now = time.monotonic()
@@ -229,9 +231,9 @@ def _length(text: str) -> int:
 
 def _asked_pause(answer: Answer) -> float:
     """Seconds, from the body or else the header; a moment when neither says."""
-    for told in (answer.field("retry_after"), answer.headers.get("Retry-After")):
+    for stated in (answer.field("retry_after"), answer.headers.get("Retry-After")):
         try:
-            seconds = float(str(told))
+            seconds = float(str(stated))
         except ValueError:
             continue
         if 0 <= seconds < float("inf"):
@@ -247,11 +249,11 @@ def _message_id(answer: Answer, *, wanted: str = "the message") -> str:
             return found
         raise OutcomeUnknown(f"Discord answered {status}, but not with {wanted}.")
     if status == 429 or status >= 500:
-        raise ServiceAway(f"Discord answered {status}.")
+        raise ServiceUnavailable(f"Discord answered {status}.")
     if status in {401, 403, 404}:
-        raise ServiceRefused(f"Discord does not know this webhook ({status}): set it anew.")
+        raise RequestRejected(f"Discord does not know this webhook ({status}): set it anew.")
     said = answer.field("message")
-    raise ServiceRefused(
+    raise RequestRejected(
         f"Discord refused the message ({status})"
         + (f": {said[:200]}" if isinstance(said, str) else ".")
     )

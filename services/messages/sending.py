@@ -13,12 +13,12 @@ from uuid import NAMESPACE_URL, uuid5
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown
-from services.messages.channels import NO_CHANNEL, Channel, Letter, NotSent
+from services.messages.channels import NO_CHANNEL, Channel, NotDeliverable, PreparedMessage
 from services.messages.templates import WriteMessage
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
 from services.records.messages import NotificationStatus
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class SendMessage:
     channels: Sequence[Channel]
     writing: WriteMessage
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """Send what is not sent yet.
 
         Raises TemporaryFailure while a channel is to be tried again, FinalFailure when every
@@ -68,20 +68,22 @@ class SendMessage:
         contact = self.database.customer_contact(bill.customer_id)
         outcomes = []
         for channel in self.channels:
-            letter = channel.prepare(bill=bill, kind=kind, text=text, contact=contact, facts=facts)
-            outcomes.append(self._send(channel, letter, bill, kind, facts.get("occasion", "")))
+            prepared = channel.prepare(
+                bill=bill, kind=kind, text=text, contact=contact, facts=facts
+            )
+            outcomes.append(self._send(channel, prepared, bill, kind, facts.get("occasion", "")))
         return _summed_up(outcomes)
 
     def _send(
         self,
         channel: Channel,
-        letter: Letter | NotSent,
+        prepared: PreparedMessage | NotDeliverable,
         bill: Bill,
-        kind: OwedKind,
+        kind: OutboxKind,
         occasion: str,
     ) -> Sent:
-        if isinstance(letter, NotSent):
-            return Sent(channel, "not_configured", letter.reason)
+        if isinstance(prepared, NotDeliverable):
+            return Sent(channel, "not_configured", prepared.reason)
         row_id = notification_id(
             bill_id=bill.id, kind=kind, channel=channel.name, occasion=occasion
         )
@@ -91,18 +93,18 @@ class SendMessage:
             kind=kind,
             occasion=occasion,
             channel=channel.name,
-            recipient=letter.recipient,
-            body=letter.text,
+            recipient=prepared.recipient,
+            body=prepared.text,
         )
         if not claim.send:
             return Sent(channel, claim.status, claim.error)
-        return self._send_now(channel, letter, row_id)
+        return self._send_now(channel, prepared, row_id)
 
-    def _send_now(self, channel: Channel, letter: Letter, row_id: str) -> Sent:
+    def _send_now(self, channel: Channel, prepared: PreparedMessage, row_id: str) -> Sent:
         status: NotificationStatus
         message_id = error = ""
         try:
-            message_id, status = letter.send(row_id), "sent"
+            message_id, status = prepared.send(row_id), "sent"
         except OutcomeUnknown as unknown:
             status, error = "unknown", f"{unknown} It may have arrived; it is not sent twice."
             log.warning("message %s over %s: %s", row_id, channel.name, error)
@@ -123,7 +125,7 @@ class LogNotification:
     database: DatabaseService
     channels: Sequence[Channel]
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """The rows that sending left, and one for each channel that it left out, with the text."""
         if facts.get("sent") == "no":
             return StepDone("nothing was sent, so nothing to log")
@@ -135,11 +137,11 @@ class LogNotification:
         contact = self.database.customer_contact(bill.customer_id)
         missing = []
         for channel in self.channels:
-            letter = channel.prepare(
+            prepared = channel.prepare(
                 bill=bill, kind=kind, text=facts.get("text", ""), contact=contact, facts=facts
             )
-            if channel.name not in logged and isinstance(letter, NotSent):
-                missing.append(_left_out(bill, kind, occasion, channel.name, letter))
+            if channel.name not in logged and isinstance(prepared, NotDeliverable):
+                missing.append(_left_out(bill, kind, occasion, channel.name, prepared))
         number = len(logged) + len(missing)
         detail = f"{number} {'entry' if number == 1 else 'entries'} in the log"
         return StepDone(detail, notifications=tuple(missing))
@@ -151,13 +153,13 @@ class KeepMessage:
 
     because: str
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """The text of step 11 and why it was not sent."""
         text = facts.get("text", "")
         if not text:
             return StepDone("nothing was written, so nothing to keep")
         occasion = facts.get("occasion", "")
-        kept = _left_out(bill, kind, occasion, NO_CHANNEL, NotSent(self.because, text))
+        kept = _left_out(bill, kind, occasion, NO_CHANNEL, NotDeliverable(self.because, text))
         return StepDone("kept in the log, not sent", notifications=(kept,))
 
 
@@ -168,15 +170,15 @@ def notification_id(*, bill_id: str, kind: str, channel: str, occasion: str = ""
 
 
 def _left_out(
-    bill: Bill, kind: OwedKind, occasion: str, channel: str, letter: NotSent
+    bill: Bill, kind: OutboxKind, occasion: str, channel: str, prepared: NotDeliverable
 ) -> dict[str, str]:
     return {
         "id": notification_id(bill_id=bill.id, kind=kind, channel=channel, occasion=occasion),
         "channel": channel,
         "status": "not_configured",
         "recipient": "",
-        "body": letter.text,
-        "error": letter.reason,
+        "body": prepared.text,
+        "error": prepared.reason,
     }
 
 

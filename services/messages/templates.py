@@ -10,12 +10,12 @@ from services.messages.facts import NO_FACTS, Correction, Received
 from services.outbox.outbox import StepDone
 from services.quantities.energy import format_kwh
 from services.records.bills import Bill
-from services.records.outbox import TELLS_OF, OwedKind
+from services.records.outbox import TELLS_OF, OutboxKind
 
 TEMPLATE: Final = "template"
 LANGUAGE: Final = "en"
 _BANK_PAYS: Final = "Your bank is paying it, so there is nothing to do."
-HEADLINES: Final[dict[OwedKind, str]] = {
+HEADLINES: Final[dict[OutboxKind, str]] = {
     "bill_issued": "Electricity bill",
     "payment_reminder": "Payment reminder",
     "overdue_notice": "Payment overdue",
@@ -37,7 +37,7 @@ class MessageWriter(Protocol):
     """Writes what a customer is told on an occasion."""
 
     def write(
-        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+        self, *, bill: Bill, kind: OutboxKind, language: str, facts: Mapping[str, str] = NO_FACTS
     ) -> Message:
         """The message in `language` (an IETF tag) or the nearest there is.
 
@@ -65,7 +65,7 @@ class TemplateWriter:
     utility_name: str
 
     def write(
-        self, *, bill: Bill, kind: OwedKind, language: str, facts: Mapping[str, str] = NO_FACTS
+        self, *, bill: Bill, kind: OutboxKind, language: str, facts: Mapping[str, str] = NO_FACTS
     ) -> Message:
         """The message of this occasion."""
         english = language.split("-", maxsplit=1)[0].lower() == LANGUAGE
@@ -81,7 +81,7 @@ class WriteMessage:
     writer: MessageWriter
     today: Callable[[], date]
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """Write it in the customer's language; where there is nothing to say, an empty text."""
         bill = self.database.bill(bill.id)
         if reason := self.why_unsaid(bill=bill, kind=kind, facts=facts):
@@ -95,7 +95,7 @@ class WriteMessage:
         written = {"text": text, "written_by": message.written_by}
         return StepDone(detail, facts=written | {"said_of": self._said_of(bill)})
 
-    def why_unsaid(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+    def why_unsaid(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
         """Why a customer is told nothing on this occasion by now, or nothing."""
         return self.database.why_unsaid(
             bill_id=bill.id, kind=kind, occasion=facts.get("occasion", ""), today=self.today()
@@ -105,7 +105,7 @@ class WriteMessage:
         """The facts, and the day on which the customer is told of them."""
         return {**facts, "today": self.today().isoformat()}
 
-    def by_now(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+    def by_now(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
         """The text that was written, or one of today's facts where those have changed since."""
         if facts.get("said_of", "") == self._said_of(bill) or not facts.get("text"):
             return facts.get("text", "")
@@ -120,16 +120,16 @@ class WriteMessage:
     def _other_bills(self, facts: Mapping[str, str]) -> str:
         """The bills of earlier months that were made together with this one."""
         others = [self.database.bill(bill_id) for bill_id in facts.get(TELLS_OF, "").split()]
-        told = [
+        billed = [
             f"{b.reference}, {day(b.period_start)} to {day(b.period_end)}: "
             f"{b.money(b.total_minor).display()}."
             for b in sorted(others, key=lambda b: b.period_start)
             if b.status != "void"
         ]
-        return "\n".join(["\nAlso billed:", *told]) if told else ""
+        return "\n".join(["\nAlso billed:", *billed]) if billed else ""
 
 
-def _text(bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+def _text(bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
     if kind == "payment_received":
         return _thanks(bill, Received.of(facts), facts)
     if kind == "bill_corrected":

@@ -16,15 +16,15 @@ from services.integrations.http import (
     TIMEOUT_SECONDS,
     Answer,
     OutcomeUnknown,
-    ServiceAway,
-    ServiceRefused,
+    RequestRejected,
+    ServiceUnavailable,
     get_json,
     post_json,
 )
 from services.messages.facts import NO_FACTS, Correction, Received
 from services.messages.templates import day, how_to_pay, is_late
 from services.records.bills import Bill
-from services.records.outbox import TELLS_OF, OwedKind
+from services.records.outbox import TELLS_OF, OutboxKind
 
 GRAPH_URL: Final = "https://graph.facebook.com"
 GRAPH_VERSION: Final = "v25.0"
@@ -58,7 +58,7 @@ class Template:
         return text
 
 
-TEMPLATES: Final[dict[OwedKind, Template]] = {
+TEMPLATES: Final[dict[OutboxKind, Template]] = {
     "bill_issued": Template(
         "electricity_bill_issued",
         "Your electricity bill {{1}} for {{2}} is ready.\n"
@@ -157,7 +157,9 @@ def masked(number: str) -> str:
     return f"{number[:3]}…{number[-4:]}"
 
 
-def parameters(bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS) -> tuple[str, ...]:
+def parameters(
+    bill: Bill, kind: OutboxKind, facts: Mapping[str, str] = NO_FACTS
+) -> tuple[str, ...]:
     """What fills the template of a kind, in its order."""
     left = bill.money(max(bill.balance_minor, 0)).display()
     due = _due(bill, kind, facts)
@@ -174,7 +176,7 @@ def parameters(bill: Bill, kind: OwedKind, facts: Mapping[str, str] = NO_FACTS) 
     return (f"{bill.reference}{also}", period, left, due, how)
 
 
-def _due(bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> str:
+def _due(bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
     if bill.due_date is None:
         return "on receipt"
     # The notice's own words already say that the day is past.
@@ -201,8 +203,8 @@ class WhatsApp:
         """Send a template to an E.164 number; WhatsApp's id of the message, which it accepted.
 
         `row_id` is our own id of the message, which its delivery reports will carry. Raises
-        ServiceAway, ServiceRefused, and OutcomeUnknown when nobody knows whether it left: the API
-        has no idempotency key.
+        ServiceUnavailable, RequestRejected, and OutcomeUnknown when nobody knows whether it left:
+        the API has no idempotency key.
         """
         answer = post_json(
             f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}/messages",
@@ -221,7 +223,10 @@ class WhatsApp:
         return _message_id(answer)
 
     def check(self) -> str:
-        """Ask for our number, sending nothing; a sentence. Raises ServiceAway, ServiceRefused."""
+        """Ask for our number, sending nothing; a sentence.
+
+        Raises ServiceUnavailable, RequestRejected.
+        """
         answer = get_json(
             f"{self.base_url}/{GRAPH_VERSION}/{self.phone_number_id}?fields=id",
             service="WhatsApp",
@@ -231,7 +236,7 @@ class WhatsApp:
         if answer.field("id") == self.phone_number_id:
             return "It answers and knows our number."
         if 200 <= answer.status < 300:
-            raise ServiceRefused("WhatsApp answered, but not with our number.")
+            raise RequestRejected("WhatsApp answered, but not with our number.")
         raise _error(answer)
 
     def _template(
@@ -261,15 +266,15 @@ def _message_id(answer: Answer) -> str:
     raise _error(answer)
 
 
-def _error(answer: Answer) -> ServiceAway | ServiceRefused:
+def _error(answer: Answer) -> ServiceUnavailable | RequestRejected:
     code = answer.field("error", "code")
     if not isinstance(code, int):
         if answer.status == 429 or answer.status >= 500:
-            return ServiceAway(f"WhatsApp answered {answer.status}.")
-        return ServiceRefused(f"WhatsApp refused ({answer.status}).")
+            return ServiceUnavailable(f"WhatsApp answered {answer.status}.")
+        return RequestRejected(f"WhatsApp refused ({answer.status}).")
     if code in TEMPORARY_CODES or (code not in _WHAT_TO_DO and answer.status in {429, 503}):
-        return ServiceAway(f"WhatsApp cannot do it just now (code {code}).")
-    return ServiceRefused(f"WhatsApp refused: {_reason(code)} (code {code}).")
+        return ServiceUnavailable(f"WhatsApp cannot do it just now (code {code}).")
+    return RequestRejected(f"WhatsApp refused: {_reason(code)} (code {code}).")
 
 
 def _reason(code: int) -> str:

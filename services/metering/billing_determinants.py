@@ -13,16 +13,16 @@ from services.metering.registers import IMPORT, measure_of, names_for
 from services.quantities.money import round_half_up
 from services.quantities.period import Period, start_of_day
 from services.rating import (
+    BillingDeterminants,
     Series,
     TimeAxis,
     UnableToPriceBill,
-    Usage,
     usage_from_series,
 )
 from services.tariffs import DemandCharge, EnergyCharge, Tariff, compiled, day_number
 
 
-def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
+def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> BillingDeterminants:
     """What these days of a bill are priced from, under the tariff in force on them.
 
     Where they are only some of the bill's days, imported energy is shared as the intervals have it;
@@ -30,7 +30,11 @@ def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
     Registers come before intervals. Raises UnableToPriceBill.
     """
     part, past, period = _Part(metering, tariff, days), metering.past, metering.period
-    usage = part.by_intervals() if metering.days and part.wants_intervals() else Usage(wh=part.wh)
+    usage = (
+        part.by_intervals()
+        if metering.days and part.wants_intervals()
+        else BillingDeterminants(wh=part.wh)
+    )
     exported, apparent = part.exported(), part.apparent()
     of_year = past.charged_minor(tariff, period.start)
     is_last = days.end == period.end
@@ -50,8 +54,8 @@ def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> Usage:
         past_peaks_w=past.peaks(tariff, "kw", period.start),
         past_peaks_va=past.peaks(tariff, "kva", period.start),
         past_peaks_var=past.peaks(tariff, "kvar", period.start),
-        connected_w=metering.register.connected_w,
-        connected_va=metering.register.connected_va,
+        connected_w=metering.constants.connected_w,
+        connected_va=metering.constants.connected_va,
         carried_minor=past.carried_minor(period.start) if days.start == period.start else 0,
         charged_this_year_minor=of_year,
         uncovered_days=past.uncovered_days(tariff, period.start),
@@ -74,10 +78,10 @@ class _Part:
         """The total of these days."""
         return self._share(self.metering.wh, by_intervals=True)
 
-    def counted(self, register: str) -> int | None:
+    def counted(self, constants: str) -> int | None:
         """What a register counted in these days, None without it."""
-        counted = self.metering.counted.get(register)
-        return None if counted is None else self._share_of(register, counted)
+        counted = self.metering.counted.get(constants)
+        return None if counted is None else self._share_of(constants, counted)
 
     def exported(self) -> int:
         """The energy exported: by its register, or by those of all periods."""
@@ -87,13 +91,13 @@ class _Part:
         """The apparent energy: by its register, or by those of all periods; None without them."""
         return self._in_all("kvah")
 
-    def _in_all(self, register: str) -> int | None:
-        all_hours = self.counted(register)
+    def _in_all(self, constants: str) -> int | None:
+        all_hours = self.counted(constants)
         if all_hours is not None:
             return all_hours
         counted = self.metering.counted.items()
         by_period = [
-            self._share_of(name, wh) for name, wh in counted if name.startswith(f"{register}:")
+            self._share_of(name, wh) for name, wh in counted if name.startswith(f"{constants}:")
         ]
         return sum(by_period) if by_period else None
 
@@ -116,11 +120,11 @@ class _Part:
         if not registers or len(lacking) > 1:
             return None
         weights: dict[str, int] = {}
-        for register in dict.fromkeys(registers.values()):
+        for constants in dict.fromkeys(registers.values()):
             # One register may count a period of every season: shared by the days of each.
-            periods = [period for period, name in registers.items() if name == register]
+            periods = [period for period, name in registers.items() if name == constants]
             days = [occurring[period] for period in periods]
-            counted = self._share_of(register, self.metering.counted[register])
+            counted = self._share_of(constants, self.metering.counted[constants])
             weights |= _by_name(counted, periods, days if any(days) else [1] * len(days))
         for period in lacking:
             weights[period] = max(total - sum(weights.values()), 0)
@@ -128,9 +132,9 @@ class _Part:
             return None
         return _by_name(total, weights, weights.values())
 
-    def _share_of(self, register: str, counted: int) -> int:
+    def _share_of(self, constants: str, counted: int) -> int:
         """The part of a register's count; the intervals are those of what was imported."""
-        return self._share(counted, by_intervals=measure_of(register).quantity == IMPORT)
+        return self._share(counted, by_intervals=measure_of(constants).quantity == IMPORT)
 
     def _share(self, quantity: int, *, by_intervals: bool) -> int:
         """The part of a quantity that falls on these days; the parts of a bill add up to it."""
@@ -192,7 +196,7 @@ class _Part:
             or self._calendars("kw") != set(self.peaks_by_period("kw"))
         )
 
-    def by_intervals(self) -> Usage:
+    def by_intervals(self) -> BillingDeterminants:
         """The intervals' peaks, and the total shared as they have it."""
         batch = usage_from_series(series=self._series(), tariff=self.tariff, periods=[self.days])
         found, _ = batch.row(0)
@@ -236,9 +240,9 @@ class _Part:
         found = {}
         for period in compiled(self.tariff, calendar).periods:
             names = names_for(period, seasons=self.tariff.seasons or ())
-            register = next((prefix + name for name in names if prefix + name in known), None)
-            if register is not None:
-                found[period] = register
+            constants = next((prefix + name for name in names if prefix + name in known), None)
+            if constants is not None:
+                found[period] = constants
         return found
 
 

@@ -14,8 +14,8 @@ from services.quantities.energy import format_kwh
 from services.quantities.money import round_half_up
 from services.quantities.period import Period
 from services.rating import UnableToPriceBill
-from services.records.bills import PricingFacts
-from services.records.readings import IntervalDay, Read, Register
+from services.records.bills import PricingInputs
+from services.records.readings import IntervalDay, MeterConstants, Read
 
 _DAY: Final = timedelta(days=1)
 
@@ -41,7 +41,7 @@ class Metering:
 
     period: Period
     wh: int
-    register: Register
+    constants: MeterConstants
     registers: Mapping[str, Mapping[str, int]]
     counted: Mapping[str, int]
     maxima: Mapping[str, int]
@@ -56,20 +56,20 @@ class Metering:
         *,
         opening: Read,
         closing: Read,
-        register: Register,
-        facts: PricingFacts,
+        constants: MeterConstants,
+        inputs: PricingInputs,
         zone: ZoneInfo,
     ) -> Self:
         """What was measured between two reads. Raises RegisterFell, EmptyPeriod."""
         period = Period(opening.read_on, closing.read_on)
-        before = {**opening.registers, **facts.opening_registers}
+        before = {**opening.registers, **inputs.opening_registers}
         counters = [name for name in closing.registers if not measure_of(name).is_maximum]
-        rolled_over = closing.rolled_over or facts.rolled_over
+        rolled_over = closing.rolled_over or inputs.rolled_over
         # Where the total began again at 0, a rollover is said of it, and of no register beside.
-        of_total = rolled_over and _began_again(register, opening, closing)
+        of_total = rolled_over and _began_again(constants, opening, closing)
         counted = {
             name: _counted(
-                register,
+                constants,
                 name,
                 before[name],
                 closing.registers[name],
@@ -79,12 +79,12 @@ class Metering:
             for name in counters
             if name in before
         }
-        maxima = _maxima(register, (*facts.between, closing.registers))
-        days, gaps = _whole_days(facts.intervals, period)
+        maxima = _maxima(constants, (*inputs.between, closing.registers))
+        days, gaps = _whole_days(inputs.intervals, period)
         return cls(
             period=period,
-            wh=_counted(register, "", opening.register_wh, closing.register_wh, rolled_over),
-            register=register,
+            wh=_counted(constants, "", opening.register_wh, closing.register_wh, rolled_over),
+            constants=constants,
             registers={
                 name: {"opening": before[name], "closing": closing.registers[name], "used": used}
                 for name, used in counted.items()
@@ -94,29 +94,29 @@ class Metering:
             maxima=maxima,
             days=days,
             zone=zone,
-            past=PastBills(facts.past),
+            past=PastBills(inputs.past),
             hints=(*(_not_at_opening(n, opening) for n in counters if n not in before), *gaps),
         )
 
 
-def _used(register: Register, opening_wh: int, closing_wh: int) -> int:
+def _used(constants: MeterConstants, opening_wh: int, closing_wh: int) -> int:
     return consumption_wh(
         opening_wh=opening_wh,
         closing_wh=closing_wh,
-        dials=register.dials,
-        multiplier_milli=register.multiplier_milli,
+        dials=constants.dials,
+        multiplier_milli=constants.multiplier_milli,
     )
 
 
-def _began_again(register: Register, opening: Read, closing: Read) -> bool:
+def _began_again(constants: MeterConstants, opening: Read, closing: Read) -> bool:
     """Whether the total rolled over as registers do: past its last digit, by less than half."""
     before, after = opening.register_wh, closing.register_wh
-    fell = is_a_fall(opening_wh=before, closing_wh=after, dials=register.dials)
+    fell = is_a_fall(opening_wh=before, closing_wh=after, dials=constants.dials)
     return after < before and not fell
 
 
 def _counted(
-    register: Register,
+    constants: MeterConstants,
     name: str,
     opening_wh: int,
     closing_wh: int,
@@ -128,8 +128,8 @@ def _counted(
 
     Raises RegisterFell.
     """
-    used = _used(register, opening_wh, closing_wh)
-    fell = is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=register.dials)
+    used = _used(constants, opening_wh, closing_wh)
+    fell = is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=constants.dials)
     if not fell or rolled_over:
         return used
     unit = measure_of(name).unit if name else "kWh"
@@ -146,13 +146,13 @@ def _counted(
     )
 
 
-def _maxima(register: Register, reads: Sequence[Mapping[str, int]]) -> dict[str, int]:
+def _maxima(constants: MeterConstants, reads: Sequence[Mapping[str, int]]) -> dict[str, int]:
     """The highest of the maxima that were read, each reset at its read."""
     highest: dict[str, int] = {}
     for registers in reads:
         for name, value in registers.items():
             if measure_of(name).is_maximum:
-                watts = round_half_up(Fraction(value * register.multiplier_milli, 1000))
+                watts = round_half_up(Fraction(value * constants.multiplier_milli, 1000))
                 highest[name] = max(highest.get(name, 0), watts)
     # What the last read does not have any more was taken off the register.
     return {name: watts for name, watts in highest.items() if name in reads[-1]}

@@ -6,19 +6,19 @@ from datetime import date
 from typing import Any, Final
 
 from services.metering.measured import Metering
-from services.rating import Part, Usage
+from services.rating import BillingDeterminants, Part
 
 _PEAKS: Final = ("peak_w", "peak_va", "peak_var")
 _PAST_PEAKS: Final = ("past_peaks_w", "past_peaks_va", "past_peaks_var")
-_NO_USE: Final = Usage(wh=0)
-_USAGE: Final = {field.name: getattr(_NO_USE, field.name) for field in fields(Usage)}
+_NO_USE: Final = BillingDeterminants(wh=0)
+_USAGE: Final = {field.name: getattr(_NO_USE, field.name) for field in fields(BillingDeterminants)}
 # What each part of a bill has of its own; the rest is the same in all of them.
 _ADDED: Final = ("wh", "export_wh", "vah", "varh", "carried_minor")
 _ADDED_BY_PERIOD: Final = ("by_period", "export_by_period", "vah_by_period")
 _HIGHEST_BY_PERIOD: Final = ("peak_w_by_period", "peak_va_by_period")
 
 
-def usage_json(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] | None:
+def usage_snapshot(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] | None:
     """What a bill is priced from, as it is kept: integers, without what there is none of.
 
     None where that was the total alone. A bill in parts has the highest peaks, and each part.
@@ -42,7 +42,7 @@ def usage_json(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] | No
     return kept if kept.keys() - {"wh"} else None
 
 
-def kept_usage(kept: Mapping[str, Any]) -> Usage:
+def usage_of_snapshot(kept: Mapping[str, Any]) -> BillingDeterminants:
     """The usage that was kept of a bill; of a bill in parts, what all its parts come to.
 
     How a total was used before a date within the bill is not known of parts together.
@@ -57,10 +57,10 @@ def kept_usage(kept: Mapping[str, Any]) -> Usage:
     merged |= {name: _if_known(max, each[name]) for name in _PEAKS}
     merged |= {name: _by_period(sum, each[name]) for name in _ADDED_BY_PERIOD}
     merged |= {name: _by_period(max, each[name]) for name in _HIGHEST_BY_PERIOD}
-    return Usage(**merged | {"wh_before": {}})
+    return BillingDeterminants(**merged | {"wh_before": {}})
 
 
-def without_defaults(usage: Usage) -> dict[str, Any]:
+def without_defaults(usage: BillingDeterminants) -> dict[str, Any]:
     """A usage as JSON, without what there is none of."""
     kept = {name: getattr(usage, name) for name in _USAGE if getattr(usage, name) != _USAGE[name]}
     if usage.wh_before:
@@ -68,13 +68,13 @@ def without_defaults(usage: Usage) -> dict[str, Any]:
     return {"wh": usage.wh} | kept
 
 
-def _read(kept: Mapping[str, Any]) -> Usage:
+def _read(kept: Mapping[str, Any]) -> BillingDeterminants:
     found = {name: kept[name] for name in _USAGE if name in kept}
     found |= {name: tuple(found[name]) for name in _PAST_PEAKS if name in found}
     if "wh_before" in found:
         before = found["wh_before"].items()
         found["wh_before"] = {date.fromisoformat(day): wh for day, wh in before}
-    return Usage(**found)
+    return BillingDeterminants(**found)
 
 
 def _if_known(combine: Any, values: Sequence[int | None]) -> int | None:

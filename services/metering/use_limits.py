@@ -42,7 +42,7 @@ class Window:
 def windows_of(
     history: Sequence[DatedRead], *, capacity_wh: int, least_days: int = WINDOW_DAYS
 ) -> list[Window]:
-    """The past in stretches of at least so many days, the first first; a fall starts anew."""
+    """The past in stretches of at least so many days, the first first; a fall starts a new one."""
     found: list[Window] = []
     used = days = 0
     reads = sorted(history, key=lambda read: read.read_on)

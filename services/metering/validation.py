@@ -78,7 +78,7 @@ class Validation:
 
     outcomes: tuple[RuleOutcome, ...]
 
-    def with_doubts_of(self, other: "Validation") -> "Validation":
+    def with_outcomes_of(self, other: "Validation") -> "Validation":
         """These outcomes, and what another comparison of the same reading finds to review."""
         doubts = (found for found in other.outcomes if found.outcome == "review")
         return self.with_outcomes(doubts)

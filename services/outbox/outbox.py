@@ -1,4 +1,4 @@
-"""Work owed after the commit (steps 8 to 13): tried at once, then in the background.
+"""What follows the commit (steps 8 to 13): tried at once, then in the background.
 
 The state of each step lives in the outbox, one row a bill and occasion, worked on under a lease by
 the database's clock. What fails for a while is tried again with growing pauses, up to a limit.
@@ -19,13 +19,13 @@ from services.outbox.steps import (
     COMES_AFTER,
     FINAL,
     MESSAGE_STEPS,
-    OWED_STEPS,
+    OUTBOX_STEPS,
     Progress,
     StepOutcome,
     unobserved,
 )
 from services.records.bills import Bill
-from services.records.outbox import OwedKind, OwedWork, StepState
+from services.records.outbox import OutboxEntry, OutboxKind, StepState
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ class StepDone:
 
 
 class StepHandler(Protocol):
-    """Does one owed step for a bill; may be repeated when a crash came before it was recorded."""
+    """Does one step for a bill; may be repeated when a crash came before it was recorded."""
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """Do the step, knowing the facts of the occasion and those that the steps before left.
 
         `facts["occasion"]` says which one, where a bill has several of a kind. Raises
@@ -60,8 +60,8 @@ class StepHandler(Protocol):
 
 
 @dataclass
-class OwedSteps:
-    """Plans the owed steps of a bill, performs them, and sweeps what was left.
+class Outbox:
+    """Plans what follows a bill's commit, performs it, and sweeps what was left.
 
     `handlers` has the steps whose service is configured; the others are skipped as such.
     """
@@ -72,9 +72,9 @@ class OwedSteps:
     owner: str = field(default_factory=lambda: f"owed-{uuid4()}")
 
     def plan(
-        self, *, bill_id: str, kind: OwedKind, leased: bool = False, unsaid: str = ""
+        self, *, bill_id: str, kind: OutboxKind, leased: bool = False, unsaid: str = ""
     ) -> dict[str, Any]:
-        """What a bill will owe, to be stored in the bill's own transaction.
+        """A bill's outbox entry, to be stored in the bill's own transaction.
 
         `leased` keeps it for this process, which is about to perform it; `unsaid` is why the bill
         has no message of its own.
@@ -89,24 +89,24 @@ class OwedSteps:
             plan |= {"lease_owner": self.owner, "lease_seconds": self.lease_seconds}
         return plan
 
-    def plan_for_any(self, kind: OwedKind) -> dict[str, Any]:
+    def plan_for_any(self, kind: OutboxKind) -> dict[str, Any]:
         """The same for every bill of a batch: {steps, status}."""
         steps = {
             str(step): {"status": "pending", "detail": ""}
             if step in self.handlers
             else {"status": "skipped", "detail": NOT_CONFIGURED}
-            for step in OWED_STEPS[kind]
+            for step in OUTBOX_STEPS[kind]
         }
         return {"steps": steps, "status": _status(steps)}
 
     def on_money(self) -> dict[str, Any]:
-        """What is owed when money comes or goes, for the writes that change accounts."""
-        kinds: tuple[OwedKind, ...] = ("payment_received", "balance_changed")
+        """What follows when money comes or goes, for the writes that change accounts."""
+        kinds: tuple[OutboxKind, ...] = ("payment_received", "balance_changed")
         return {kind: self.plan_for_any(kind) for kind in kinds}
 
     def perform(
         self,
-        work: OwedWork,
+        work: OutboxEntry,
         *,
         bill: Bill,
         seconds: float | None = None,
@@ -122,7 +122,7 @@ class OwedSteps:
             if work.status == "open":
                 self._try_pending(work, bill, steps, stop_at, progress)
         except LeaseLost:
-            log.info("owed work %s is in other hands by now", work.id)
+            log.info("outbox entry %s is in other hands by now", work.id)
         for step in sorted(steps):
             progress(outcome(step, steps[step]))
         return [outcome(step, steps[step]) for step in sorted(steps)]
@@ -133,7 +133,7 @@ class OwedSteps:
         One lease at a time: a slow service must not let the leases of the rest run out.
         """
         for taken_up in range(limit):
-            due = self.database.claim_owed_work(
+            due = self.database.claim_outbox(
                 owner=self.owner, lease_seconds=self.lease_seconds, limit=1
             )
             if not due:
@@ -145,7 +145,7 @@ class OwedSteps:
 
     def _try_pending(
         self,
-        work: OwedWork,
+        work: OutboxEntry,
         bill: Bill,
         steps: dict[int, StepState],
         stop_at: float | None,
@@ -167,7 +167,9 @@ class OwedSteps:
             self._save(work, steps, done=done, release=False)
         self._save(work, steps, done=None, release=True)
 
-    def _blocked(self, step: int, steps: dict[int, StepState], work: OwedWork) -> StepState | None:
+    def _blocked(
+        self, step: int, steps: dict[int, StepState], work: OutboxEntry
+    ) -> StepState | None:
         """The state of a step that cannot be tried now because of the one before it, or None."""
         before = self._comes_after(step)
         if step == 11 and 10 in steps and steps[10].status == "pending":
@@ -194,7 +196,7 @@ class OwedSteps:
         return before
 
     def _try(
-        self, step: int, work: OwedWork, bill: Bill, facts: Mapping[str, str]
+        self, step: int, work: OutboxEntry, bill: Bill, facts: Mapping[str, str]
     ) -> tuple[StepState, StepDone | None]:
         handler = self.handlers.get(step)
         if handler is None:
@@ -208,22 +210,27 @@ class OwedSteps:
             return self._try_later(work, str(error)), None
         except Exception:
             # A mistake of ours in a handler must not stop the other steps or the sweep.
-            log.exception("step %s of owed work %s failed unexpectedly", step, work.id)
+            log.exception("step %s of outbox entry %s failed unexpectedly", step, work.id)
             return self._try_later(work, "an unexpected error"), None
 
-    def _try_later(self, work: OwedWork, reason: str) -> StepState:
+    def _try_later(self, work: OutboxEntry, reason: str) -> StepState:
         if work.attempts + 1 >= MAX_ATTEMPTS:
             detail = f"given up after {MAX_ATTEMPTS} attempts: {reason}"
             return StepState(status="failed", detail=detail)
         return StepState(status="pending", detail=reason)
 
     def _save(
-        self, work: OwedWork, steps: dict[int, StepState], *, done: StepDone | None, release: bool
+        self,
+        work: OutboxEntry,
+        steps: dict[int, StepState],
+        *,
+        done: StepDone | None,
+        release: bool,
     ) -> None:
         is_open = any(state.status == "pending" for state in steps.values())
         gave_up = any(state.detail.startswith("given up") for state in steps.values())
         ended = "given_up" if gave_up else "finished"
-        self.database.save_owed_work(
+        self.database.save_outbox(
             actor=ACTOR,
             work={
                 "id": work.id,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.records.outbox import OwedKind, StepStatus
+from services.records.outbox import OutboxKind, StepStatus
 
 STEP_NAMES = {
     1: "Reading submitted",
@@ -21,8 +21,8 @@ STEP_NAMES = {
     13: "Notification logged",
 }
 
-# Owed after the commit at step 7, by the occasion; each step with the one that must end before it.
-OWED_STEPS: dict[OwedKind, tuple[int, ...]] = {
+# The steps after the commit at step 7, by occasion; each with the one that must end before it.
+OUTBOX_STEPS: dict[OutboxKind, tuple[int, ...]] = {
     "bill_issued": (8, 9, 10, 11, 12, 13),
     "payment_reminder": (11, 12, 13),
     "overdue_notice": (11, 12, 13),

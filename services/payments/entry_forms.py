@@ -1,4 +1,4 @@
-"""What an administrator types at the cash desk, checked before anything else looks at it."""
+"""What an administrator types in a form about money, checked before anything else looks at it."""
 
 from collections.abc import Mapping
 from datetime import date

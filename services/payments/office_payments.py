@@ -1,4 +1,4 @@
-"""The cash desk: money that customers bring to the office, and deposits."""
+"""Office payments: money that customers bring to the office, and deposits."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.payments.entry_forms import (
     AmountEntry,
     InvalidEntry,
@@ -61,14 +61,14 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class CashDesk:
+class OfficePayments:
     """Takes payments and deposits. Each change is an administrator's, under an id of the form's.
 
     The same id again is the same payment, however often it is sent. `now` is in UTC.
     """
 
     database: DatabaseService
-    owed_steps: OwedSteps
+    outbox: Outbox
     zone: ZoneInfo
     # Of an account that has no meter and no money yet.
     currency: str
@@ -155,7 +155,7 @@ class CashDesk:
         row: Json = {"id": entry_id, "customer_id": account.id, "currency": amount.currency}
         row |= {"amount_minor": amount.minor, "note": entry.note}
         row["on_date"] = local_date(now, self.zone).isoformat()
-        self.database.use_deposit(actor=principal.user, row=row, owed=self.owed_steps.on_money())
+        self.database.use_deposit(actor=principal.user, row=row, outbox=self.outbox.on_money())
 
     def _of_bill(self, number: int) -> Payers:
         bill = self.database.bill_numbered(number)
@@ -200,11 +200,11 @@ class CashDesk:
         stored = self._stored(row)
         new = 0
         if stored is None:
-            new, alike = self.database.record_desk_payment(
+            new, alike = self.database.record_office_payment(
                 actor=principal.user,
                 payment=row,
                 confirmed=confirmed,
-                owed=self.owed_steps.on_money(),
+                outbox=self.outbox.on_money(),
             )
             if alike:
                 raise LooksLikeTwice(alike)

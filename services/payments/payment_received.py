@@ -1,7 +1,7 @@
 """The second story: a payment arrives. Read `PaymentReceived.receive` from top to bottom.
 
-It ends with one transaction: the event, its payment, what it paid, and what is owed for it. The
-thanks, Discord or WhatsApp, and the notification's log are owed work of the background, so that
+It ends with one transaction: the event, its payment, what it paid, and its outbox entry. The
+thanks, Discord or WhatsApp, and the notification's log are left to the outbox, so that
 nothing outside keeps Stripe waiting, and nothing outside can lose a payment.
 """
 
@@ -18,8 +18,8 @@ import stripe
 from pydantic import SecretStr
 
 from services.database.service import DatabaseService
-from services.outbox.outbox import OwedSteps
-from services.payments.stripe.events import NotAnEvent, Told, translate
+from services.outbox.outbox import Outbox
+from services.payments.stripe.events import NotAnEvent, TranslatedEvent, translate
 from services.records.stripe_events import AppliedEvent, ArrivedBy
 from services.settings import Settings
 
@@ -37,7 +37,7 @@ class PaymentReceived:
     """Takes what Stripe tells; `live` is the mode of our key, None if it does not show."""
 
     database: DatabaseService
-    owed_steps: OwedSteps
+    outbox: Outbox
     zone: ZoneInfo
     webhook_secret: SecretStr = field(repr=False)
     live: bool | None = None
@@ -59,8 +59,8 @@ class PaymentReceived:
 
         Raises NotAnEvent, DatabaseError.
         """
-        told = self._translate(event, now)
-        return self._store_once(told, arrived_by)
+        translated = self._translate(event, now)
+        return self._store_once(translated, arrived_by)
 
     def _verify_signature(self, payload: bytes, signature: str | None, now: datetime) -> None:
         signed_at = _signed_at(signature)
@@ -87,24 +87,24 @@ class PaymentReceived:
             raise NotAnEvent("The body is not an event of Stripe.")
         return event
 
-    def _translate(self, event: Mapping[str, Any], now: datetime) -> Told:
+    def _translate(self, event: Mapping[str, Any], now: datetime) -> TranslatedEvent:
         return translate(event, zone=self.zone, live=self.live, now=now)
 
-    def _store_once(self, told: Told, arrived_by: ArrivedBy) -> AppliedEvent:
+    def _store_once(self, translated: TranslatedEvent, arrived_by: ArrivedBy) -> AppliedEvent:
         """The one transaction."""
         return self.database.apply_stripe_event(
             actor=ACTOR,
-            event=told.event,
+            event=translated.event,
             arrived_by=arrived_by,
-            effect=told.effect,
-            outcome=told.outcome,
-            detail=told.detail,
-            owed=self.owed_steps.on_money(),
+            effect=translated.effect,
+            outcome=translated.outcome,
+            detail=translated.detail,
+            outbox=self.outbox.on_money(),
         )
 
 
 def open_payments(
-    settings: Settings, database: DatabaseService, owed_steps: OwedSteps
+    settings: Settings, database: DatabaseService, outbox: Outbox
 ) -> PaymentReceived | None:
     """The story, where Stripe is configured; the demo takes no payments."""
     key, secret = settings.stripe_secret_key, settings.stripe_webhook_secret
@@ -113,7 +113,7 @@ def open_payments(
     mode = re.match(r"(?:sk|rk)_(live|test)_", key.get_secret_value())
     return PaymentReceived(
         database=database,
-        owed_steps=owed_steps,
+        outbox=outbox,
         zone=settings.timezone,
         webhook_secret=secret,
         live=mode[1] == "live" if mode else None,

@@ -91,7 +91,7 @@ class Reconciliation:
     ) -> ReconciliationRun:
         """Compare the payments of local days, both included, and keep what was found.
 
-        Raises NotAllowed, RangeTooLong, ServiceAway, ServiceRefused.
+        Raises NotAllowed, RangeTooLong, ServiceUnavailable, RequestRejected.
         """
         require(principal, Role.ADMIN)
         span = self._span(first, last, now)
@@ -137,8 +137,8 @@ class Reconciliation:
                 continue
             found.applied += 1
             if len(found.differences) < MOST_TOLD:
-                told = {"event": event["id"], "type": event["type"], "detail": applied.detail}
-                found.differences.append(told)
+                difference = {"event": event["id"], "type": event["type"], "detail": applied.detail}
+                found.differences.append(difference)
 
     def _compare(
         self,

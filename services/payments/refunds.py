@@ -76,7 +76,7 @@ class Refunds(PaymentCorrections):
         return self._ask(stored, actor=principal.user, now=now, again=return_id is not None)
 
     def retry(self, *, return_id: str, principal: Principal, now: datetime) -> PaymentReturn:
-        """Ask Stripe at once for a refund that waits, or anew for one that failed.
+        """Ask Stripe at once for a refund that waits, or again for one that failed.
 
         Raises NotAllowed, NotFound, and IllegalChange when there is nothing to try again.
         """
@@ -138,7 +138,7 @@ class Refunds(PaymentCorrections):
         return self.database.end_return(
             actor=actor,
             return_id=row.id,
-            owed=self.owed_steps.on_money(),
+            outbox=self.outbox.on_money(),
             on_date=local_date(now, self.zone).isoformat(),
             **what,
         )

@@ -11,7 +11,7 @@ from services.database.errors import IllegalChange, NotFound
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.payments.entry_forms import check_reference
 from services.quantities.money import InvalidMoney, Money
 from services.quantities.period import local_date
@@ -25,7 +25,7 @@ class PaymentCorrections:
     """Corrections of payments. Each takes an administrator and is audited; nothing is deleted."""
 
     database: DatabaseService
-    owed_steps: OwedSteps
+    outbox: Outbox
     zone: ZoneInfo
 
     def reverse(
@@ -87,7 +87,7 @@ class PaymentCorrections:
         self.database.assign_payment(
             actor=principal.user,
             payment_id=payment_id,
-            owed=self.owed_steps.on_money(),
+            outbox=self.outbox.on_money(),
             **self._whose(to.strip()),
         )
 
@@ -121,7 +121,7 @@ class PaymentCorrections:
         row |= {"id": return_id or str(uuid4()), "reason": reason}
         row["on_date"] = local_date(now, self.zone).isoformat()
         return self.database.record_return(
-            actor=principal.user, row=row, owed=self.owed_steps.on_money()
+            actor=principal.user, row=row, outbox=self.outbox.on_money()
         )
 
     def _whose(self, to: str) -> dict[str, str]:

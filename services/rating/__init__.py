@@ -5,12 +5,13 @@ from services.rating.engine import rate, rate_usage
 from services.rating.interval_usage import Series, usage_from_series
 from services.rating.rated_bill import BillLine, RatedBill, SlabPart, UnableToPriceBill, Unit
 from services.rating.time_axis import TimeAxis
-from services.rating.usage import Usage, UsageBatch
+from services.rating.usage import BillingDeterminants, UsageBatch
 from services.rating.version_split import Part, rate_parts, split_by_days
 
 __all__ = [
     "BatchLine",
     "BillLine",
+    "BillingDeterminants",
     "Part",
     "RatedBatch",
     "RatedBill",
@@ -19,7 +20,6 @@ __all__ = [
     "TimeAxis",
     "UnableToPriceBill",
     "Unit",
-    "Usage",
     "UsageBatch",
     "rate",
     "rate_many",

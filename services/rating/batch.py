@@ -10,7 +10,7 @@ import numpy as np
 from services.rating.engine import bill_lines, rate_usage
 from services.rating.exact_columns import ZERO, Column, Mask, Whole, stacked, total
 from services.rating.lines import PricedLine
-from services.rating.pricing_context import Bills
+from services.rating.pricing_context import PricingContext
 from services.rating.rated_bill import RatedBill, Unit
 from services.rating.rounding import AFTER_CHARGES, BEFORE_CHARGES
 from services.rating.usage import UsageBatch
@@ -80,7 +80,7 @@ def rate_many(*, tariff: Tariff, batch: UsageBatch) -> RatedBatch:
     """Price N bills of one tariff, some thousands at a time. Raises UnableToPriceBill."""
     starts = range(0, len(batch), CHUNK)
     chunks = [batch.rows(slice(start, start + CHUNK)) for start in starts]
-    priced = [bill_lines(Bills(tariff, chunk)) for chunk in chunks]
+    priced = [bill_lines(PricingContext(tariff, chunk)) for chunk in chunks]
     sizes = [len(chunk) for chunk in chunks]
     lines = tuple(_joined(line, sizes) for line in _aligned(tariff, priced))
     return RatedBatch(tariff=tariff, usage=batch, lines=lines)

@@ -13,7 +13,7 @@ from services.rating.exact_columns import ZERO, Column, Mask, decimal
 from services.rating.fixed_charges import fixed_lines, minimum_lines
 from services.rating.lines import LineColumns, in_words
 from services.rating.percent_charges import percent_lines, power_factor_lines, reactive_lines
-from services.rating.pricing_context import Bills
+from services.rating.pricing_context import PricingContext
 from services.tariffs import (
     Charge,
     DemandCharge,
@@ -27,59 +27,59 @@ from services.tariffs import (
 )
 
 
-def charge_lines(charge: Charge, bills: Bills) -> list[LineColumns]:
+def charge_lines(charge: Charge, context: PricingContext) -> list[LineColumns]:
     """The lines of a charge, unrounded; absent lines amount to 0.
 
     No lines where no bill has the charge: then it needs nothing of the usage either.
     """
     if charge.when is None:
-        lines = _lines(charge, bills)
+        lines = _lines(charge, context)
     else:
-        there = _is_there(charge, charge.when, bills)
-        lines = _lines(charge, bills) if there.any() else []
+        there = _is_there(charge, charge.when, context)
+        lines = _lines(charge, context) if there.any() else []
         lines = [replace(line, shown=_both(line.shown, there)) for line in lines]
     if charge.at_most is not None:
-        lines = _capped(lines, decimal(charge.at_most) * bills.of_bill)
+        lines = _capped(lines, decimal(charge.at_most) * context.of_bill)
     return [
         line if line.shown is None else replace(line, amount=line.amount.only(line.shown))
         for line in lines
     ]
 
 
-def _lines(charge: Charge, bills: Bills) -> list[LineColumns]:
+def _lines(charge: Charge, context: PricingContext) -> list[LineColumns]:
     match charge:
         case EnergyCharge():
-            lines = energy_lines(charge, bills)
+            lines = energy_lines(charge, context)
         case FixedCharge():
-            lines = fixed_lines(charge, bills)
+            lines = fixed_lines(charge, context)
         case DemandCharge():
-            lines = demand_lines(charge, bills)
+            lines = demand_lines(charge, context)
         case ReactiveCharge():
-            lines = reactive_lines(charge, bills)
+            lines = reactive_lines(charge, context)
         case PercentCharge():
-            lines = percent_lines(charge, bills)
+            lines = percent_lines(charge, context)
         case PowerFactorCharge():
-            lines = power_factor_lines(charge, bills)
+            lines = power_factor_lines(charge, context)
         case MinimumCharge():
-            lines = minimum_lines(charge, bills)
+            lines = minimum_lines(charge, context)
         case _:  # pragma: no cover
             assert_never(charge)
     return lines
 
 
-def _is_there(charge: Charge, when: When, bills: Bills) -> Mask:
+def _is_there(charge: Charge, when: When, context: PricingContext) -> Mask:
     """For which bills the use and the connected load are in the ranges of `when`."""
     there: Mask = np.array([True])
     if when.per is not None:
-        used = bills.energy("wh", charge)
+        used = context.energy("wh", charge)
         to_kwh = isinstance(charge, EnergyCharge) and charge.limits_to == "kwh"
         for kwh, is_above in ((when.kwh_above, True), (when.kwh_up_to, False)):
             if kwh is not None:
-                limit = bills.limit(kwh, per=when.per, charge=charge, to_kwh=to_kwh)
+                limit = context.limit(kwh, per=when.per, charge=charge, to_kwh=to_kwh)
                 there = there & (used.exceeds(limit) == is_above)
     for kw, is_above in ((when.load_kw_above, True), (when.load_kw_up_to, False)):
         if kw is not None:
-            load = bills.measured("connected_w", charge)
+            load = context.measured("connected_w", charge)
             there = there & (load.exceeds(decimal(kw).times(1000)) == is_above)
     return there
 

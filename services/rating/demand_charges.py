@@ -9,7 +9,7 @@ from typing import Final
 from services.quantities.money import decimal_text
 from services.rating.exact_columns import ONE, ZERO, Column, Whole, decimal
 from services.rating.lines import LineColumns, in_words, used_lines
-from services.rating.pricing_context import Bills, present
+from services.rating.pricing_context import PricingContext, present
 from services.rating.proration import counted_in_words
 from services.rating.rated_bill import Unit
 from services.rating.slabs import rated_line, slab_lines, slabs_of, telescopic
@@ -22,14 +22,14 @@ _MEASURED: Final[dict[str, tuple[str, Unit]]] = {
 }
 
 
-def demand_lines(charge: DemandCharge, bills: Bills) -> list[LineColumns]:
+def demand_lines(charge: DemandCharge, context: PricingContext) -> list[LineColumns]:
     """The lines of one charge per kW, kVA or kVAr: one, or one a period of its calendar."""
     if charge.calendar is None:
-        billed = billed_demand(charge, bills, _measured(charge, bills))
-        lines = [_line(charge, bills, billed, rate=charge.rate, slabs=charge.slabs)]
+        billed = billed_demand(charge, context, _measured(charge, context))
+        lines = [_line(charge, context, billed, rate=charge.rate, slabs=charge.slabs)]
     else:
-        lines = _lines_of_periods(charge, bills, charge.calendar)
-    return used_lines([_for_months(charge, bills, line) for line in lines])
+        lines = _lines_of_periods(charge, context, charge.calendar)
+    return used_lines([_for_months(charge, context, line) for line in lines])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +42,9 @@ class Billed:
     watts: Column
 
 
-def billed_demand(charge: DemandCharge, bills: Bills, measured: Column) -> Billed:
+def billed_demand(charge: DemandCharge, context: PricingContext, measured: Column) -> Billed:
     """The measured demand or, where they are more, the ratchet's or the least; then rounded."""
-    ratchet = _ratchet(charge.ratchet, _past(charge, bills)) if charge.ratchet else ZERO
+    ratchet = _ratchet(charge.ratchet, _past(charge, context)) if charge.ratchet else ZERO
     least = decimal(charge.at_least_kw).times(1000).rounded() if charge.at_least_kw else ZERO
     watts = measured.at_least(ratchet).at_least(least)
     if charge.demand_to:
@@ -53,26 +53,26 @@ def billed_demand(charge: DemandCharge, bills: Bills, measured: Column) -> Bille
     return Billed(measured, ratchet, least, watts)
 
 
-def billed_w(bills: Bills) -> Column:
+def billed_w(context: PricingContext) -> Column:
     """The bill's billed demand in W: of the first charge per kW at all times, else the peak."""
-    for charge in bills.tariff.charges:
+    for charge in context.tariff.charges:
         if isinstance(charge, DemandCharge) and charge.quantity == "kw" and not charge.calendar:
-            return billed_demand(charge, bills, _measured(charge, bills)).watts
-    return bills.measured("peak_w", bills.tariff.charges[0])
+            return billed_demand(charge, context, _measured(charge, context)).watts
+    return context.measured("peak_w", context.tariff.charges[0])
 
 
-def _measured(charge: DemandCharge, bills: Bills) -> Column:
+def _measured(charge: DemandCharge, context: PricingContext) -> Column:
     name, _ = _MEASURED[charge.quantity]
-    measured = bills.measured(name, charge)
+    measured = context.measured(name, charge)
     if charge.free_per_kw is None:
         return measured
-    free = (bills.measured("peak_w", charge) * decimal(charge.free_per_kw)).rounded()
+    free = (context.measured("peak_w", charge) * decimal(charge.free_per_kw)).rounded()
     return (measured - free).at_least(ZERO)
 
 
-def _past(charge: DemandCharge, bills: Bills) -> Whole | None:
+def _past(charge: DemandCharge, context: PricingContext) -> Whole | None:
     name, _ = _MEASURED[charge.quantity]
-    return bills.past_peaks(name)
+    return context.past_peaks(name)
 
 
 def _ratchet(rule: Ratchet, past: Whole | None) -> Column:
@@ -83,27 +83,29 @@ def _ratchet(rule: Ratchet, past: Whole | None) -> Column:
     return (highest * decimal(rule.percent)).times(Fraction(1, 100)).rounded()
 
 
-def _lines_of_periods(charge: DemandCharge, bills: Bills, calendar: str) -> list[LineColumns]:
+def _lines_of_periods(
+    charge: DemandCharge, context: PricingContext, calendar: str
+) -> list[LineColumns]:
     """A line for each period of the calendar that the bill's days have."""
-    periods, days_of = bills.calendar(calendar).periods, bills.occurring(calendar)
-    peaks = bills.peaks_by_period(_MEASURED[charge.quantity][0], calendar)
+    periods, days_of = context.calendar(calendar).periods, context.occurring(calendar)
+    peaks = context.peaks_by_period(_MEASURED[charge.quantity][0], calendar)
     if peaks is None:
-        peaks = bills.in_one_season(_measured(charge, bills), calendar, charge)
+        peaks = context.in_one_season(_measured(charge, context), calendar, charge)
     lines = []
     for period, peak, days in zip(periods, peaks, days_of, strict=True):
-        billed = billed_demand(charge, bills, peak)
+        billed = billed_demand(charge, context, peak)
         # A season that is not in the bill has no least demand either.
         billed = replace(billed, watts=billed.watts.only(present(days)))
         rate = charge.rates[period] if charge.rates else None
         slabs = charge.period_slabs[period] if charge.period_slabs else None
         detail = period.replace("_", " ")
-        lines.append(_line(charge, bills, billed, rate=rate, slabs=slabs, detail=detail))
+        lines.append(_line(charge, context, billed, rate=rate, slabs=slabs, detail=detail))
     return lines
 
 
 def _line(
     charge: DemandCharge,
-    bills: Bills,
+    context: PricingContext,
     billed: Billed,
     *,
     rate: str | None,
@@ -120,34 +122,34 @@ def _line(
         ]
         parts = slabs_of(telescopic(billed.watts, limits), limits, [s.rate for s in slabs])
         (line,) = slab_lines(charge, unit, slabs=parts, line_per_slab=False, detail=detail)
-    return replace(line, note=partial(_in_words, charge, bills, billed, unit))
+    return replace(line, note=partial(_in_words, charge, context, billed, unit))
 
 
-def _for_months(charge: DemandCharge, bills: Bills, line: LineColumns) -> LineColumns:
+def _for_months(charge: DemandCharge, context: PricingContext, line: LineColumns) -> LineColumns:
     """The amount of a month for the months of the bill, or for its share of the whole bill."""
-    months = bills.months(charge) if charge.proration == "days" else bills.of_bill
+    months = context.months(charge) if charge.proration == "days" else context.of_bill
     return line if months is ONE else replace(line, amount=line.amount * months)
 
 
 def _in_words(
-    charge: DemandCharge, bills: Bills, billed: Billed, unit: str, row: int
+    charge: DemandCharge, context: PricingContext, billed: Billed, unit: str, row: int
 ) -> str | None:
     """Why the billed demand is not the measured one, and for which part of a month it is."""
-    days = bills.share_in_words(row)
+    days = context.share_in_words(row)
     if charge.proration == "days":
-        months = bills.months(charge).at(row)
+        months = context.months(charge).at(row)
         whole = None if months == 1 else f"× {counted_in_words(months, 'month')}"
-        days = bills.months_in_words(charge, row) or whole
-    return in_words(_rule_in_words(charge, bills, billed, unit, row), days)
+        days = context.months_in_words(charge, row) or whole
+    return in_words(_rule_in_words(charge, context, billed, unit, row), days)
 
 
 def _rule_in_words(
-    charge: DemandCharge, bills: Bills, billed: Billed, unit: str, row: int
+    charge: DemandCharge, context: PricingContext, billed: Billed, unit: str, row: int
 ) -> str | None:
     measured, ratchet = billed.measured.at(row), billed.ratchet.at(row)
     least, watts = billed.least.at(row), billed.watts.at(row)
     was = f"measured {decimal_text(measured / 1000)} {unit}"
-    past = _past(charge, bills)
+    past = _past(charge, context)
     if ratchet > max(measured, least) and charge.ratchet and past is not None:
         rule = charge.ratchet
         highest = max(map(int, past[row][: rule.months]))

@@ -12,7 +12,7 @@ import numpy as np
 from services.quantities.money import decimal_text
 from services.rating.exact_columns import ZERO, Column
 from services.rating.lines import LineColumns, SlabColumns, used_lines
-from services.rating.pricing_context import Bills, Scale
+from services.rating.pricing_context import PricingContext, Scale
 from services.rating.rated_bill import Unit
 from services.rating.slabs import (
     Filling,
@@ -34,9 +34,9 @@ _MEASURED: Final[dict[str, tuple[str, Unit]]] = {
 _FILLING: Final[dict[str, Filling]] = {"telescopic": telescopic, "whole_use": whole_use}
 
 
-def energy_lines(charge: EnergyCharge, bills: Bills) -> list[LineColumns]:
+def energy_lines(charge: EnergyCharge, context: PricingContext) -> list[LineColumns]:
     """The lines of one charge per kWh, kVAh or kVArh."""
-    energy = _Energy.of(charge, bills)
+    energy = _Energy.of(charge, context)
     if charge.rates is not None:
         lines = energy.by_rates(charge.rates)
     elif charge.period_slabs is not None:
@@ -55,15 +55,15 @@ class _Energy:
     """One charge with the energy it is about, in Wh (VAh, varh) as billed."""
 
     charge: EnergyCharge
-    bills: Bills
+    context: PricingContext
     name: str
     unit: Unit
     used: Column
 
     @classmethod
-    def of(cls, charge: EnergyCharge, bills: Bills) -> "_Energy":
+    def of(cls, charge: EnergyCharge, context: PricingContext) -> "_Energy":
         name, unit = _MEASURED[charge.quantity]
-        return cls(charge, bills, name, unit, bills.energy(name, charge))
+        return cls(charge, context, name, unit, context.energy(name, charge))
 
     def line(self, used: Column, rate: str, detail: str | None = None) -> LineColumns:
         """Energy × one rate."""
@@ -84,7 +84,7 @@ class _Energy:
         per = cast(Scale, self.charge.slab_limits_per)
         to_kwh = self.charge.limits_to == "kwh"
         return [
-            self.bills.limit(slab.up_to_kwh, per=per, charge=self.charge, to_kwh=to_kwh)
+            self.context.limit(slab.up_to_kwh, per=per, charge=self.charge, to_kwh=to_kwh)
             if slab.up_to_kwh is not None
             else None
             for slab in slabs
@@ -102,21 +102,21 @@ class _Energy:
         """What the limits of slabs were scaled to, if they are not as the tariff has them."""
         match self.charge.slab_limits_per:
             case "day":
-                scale: str | None = f"{self.bills.days.at(row)} days"
+                scale: str | None = f"{self.context.days.at(row)} days"
             case "kw":
-                peak = self.bills.measured("peak_w", self.charge).at(row) / 1000
+                peak = self.context.measured("peak_w", self.charge).at(row) / 1000
                 scale = f"{decimal_text(peak)} kW"
             case "month":
-                scale = self.bills.months_in_words(self.charge, row)
+                scale = self.context.months_in_words(self.charge, row)
             case _:
-                scale = self.bills.share_in_words(row)
+                scale = self.context.share_in_words(row)
         return f"limits of the slabs for {scale}" if scale else None
 
     # Time of use: a line a period
 
     def by_rates(self, rates: dict[str, str]) -> list[LineColumns]:
         """Each period's energy at its own rate."""
-        shares = self.bills.shared(self.used, self._weights())
+        shares = self.context.shared(self.used, self._weights())
         return [
             self.line(used, rates[period], _period_in_words(period))
             for period, used in zip(self._periods(), shares, strict=True)
@@ -132,7 +132,7 @@ class _Energy:
         return list(chain.from_iterable(lines))
 
     def _separate(self, slabs: dict[str, tuple[Slab, ...]]) -> list[list[SlabColumns]]:
-        shares = self.bills.shared(self.used, self._weights())
+        shares = self.context.shared(self.used, self._weights())
         return [
             self._fill(used, slabs[period])
             for period, used in zip(self._periods(), shares, strict=True)
@@ -144,17 +144,17 @@ class _Energy:
         # The limits of all periods are equal; only their rates differ.
         limits = self._limits(slabs[periods[0]])
         pool = _FILLING[self.charge.slabs_apply](self.used, limits)
-        shared = [self.bills.shared(in_slab, weights) for in_slab in pool]
+        shared = [self.context.shared(in_slab, weights) for in_slab in pool]
         return [
             slabs_of([of_slab[p] for of_slab in shared], limits, [s.rate for s in slabs[period]])
             for p, period in enumerate(periods)
         ]
 
     def _periods(self) -> tuple[str, ...]:
-        return self.bills.calendar(str(self.charge.calendar)).periods
+        return self.context.calendar(str(self.charge.calendar)).periods
 
     def _weights(self) -> list[Column]:
-        return self.bills.energy_weights(self.name, str(self.charge.calendar), self.charge)
+        return self.context.energy_weights(self.name, str(self.charge.calendar), self.charge)
 
     # Rates that change within a bill: a line for the days of each
 
@@ -173,18 +173,18 @@ class _Energy:
 
     def _before(self, day: date) -> Column:
         """The energy used before a date: as intervals tell it, else by days."""
-        usage = self.bills.usage
+        usage = self.context.usage
         if self.name == "wh" and day in usage.wh_before:
             before = Column.of(usage.wh_before[day])
             after = Column.of(usage.wh) - before
         else:
             reached = np.clip(day_number(day), usage.start, usage.end)
             before, after = Column.of(reached - usage.start), Column.of(usage.end - reached)
-        return self.bills.shared(self.used, [before, after])[0]
+        return self.context.shared(self.used, [before, after])[0]
 
     def _days_in_words(self, begin: date | None, end: date | None, row: int) -> str | None:
         """Which days of a bill are at one of its rates; None where all are."""
-        period = self.bills.period(row)
+        period = self.context.period(row)
         since = begin if begin and begin > period.start else None
         until = end if end and end < period.end else None
         words = [f"from {_day(since)}"] if since else []

@@ -6,39 +6,39 @@ from services.quantities.period import Period
 from services.rating.charges import charge_lines
 from services.rating.exact_columns import total
 from services.rating.lines import PricedLine
-from services.rating.pricing_context import Bills
+from services.rating.pricing_context import PricingContext
 from services.rating.rated_bill import RatedBill
 from services.rating.rounding import closing_lines, opening_lines, priced
-from services.rating.usage import Usage, UsageBatch
+from services.rating.usage import BillingDeterminants, UsageBatch
 from services.tariffs import Charge, Tariff, dependency_order
 
 
 def rate(*, tariff: Tariff, consumption_wh: int, period: Period) -> RatedBill:
     """Price `consumption_wh` used over the local days of `period`. Raises UnableToPriceBill."""
-    return rate_usage(tariff=tariff, usage=Usage(wh=consumption_wh), period=period)
+    return rate_usage(tariff=tariff, usage=BillingDeterminants(wh=consumption_wh), period=period)
 
 
-def rate_usage(*, tariff: Tariff, usage: Usage, period: Period) -> RatedBill:
+def rate_usage(*, tariff: Tariff, usage: BillingDeterminants, period: Period) -> RatedBill:
     """Price one bill's usage over the local days of `period`. Raises UnableToPriceBill."""
-    bills = Bills(tariff, UsageBatch.of_one(usage, period))
-    lines = bill_lines(bills)
-    printed = tuple(line.printed(0, places=bills.places) for line in lines if line.is_on(0))
+    context = PricingContext(tariff, UsageBatch.of_one(usage, period))
+    lines = bill_lines(context)
+    printed = tuple(line.printed(0, places=context.places) for line in lines if line.is_on(0))
     return RatedBill(currency=tariff.currency, lines=printed)
 
 
-def bill_lines(bills: Bills) -> list[PricedLine]:
+def bill_lines(context: PricingContext) -> list[PricedLine]:
     """All lines of whole bills, in the order of printing."""
-    lines = [*opening_lines(bills), *lines_of_charges(bills)]
-    return [*lines, *closing_lines(lines, bills)]
+    lines = [*opening_lines(context), *lines_of_charges(context)]
+    return [*lines, *closing_lines(lines, context)]
 
 
-def lines_of_charges(bills: Bills) -> list[PricedLine]:
+def lines_of_charges(context: PricingContext) -> list[PricedLine]:
     """The lines of the tariff's charges: computed as they need each other, printed as written."""
     lines: dict[str, list[PricedLine]] = {}
-    for charge in _in_dependency_order(bills.tariff):
-        lines[charge.code] = [priced(line, bills) for line in charge_lines(charge, bills)]
-        bills.charged[charge.code] = total([line.amount for line in lines[charge.code]])
-    return [line for charge in bills.tariff.charges for line in lines[charge.code]]
+    for charge in _in_dependency_order(context.tariff):
+        lines[charge.code] = [priced(line, context) for line in charge_lines(charge, context)]
+        context.charged[charge.code] = total([line.amount for line in lines[charge.code]])
+    return [line for charge in context.tariff.charges for line in lines[charge.code]]
 
 
 @lru_cache(maxsize=256)

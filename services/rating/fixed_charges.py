@@ -10,7 +10,7 @@ import numpy as np
 from services.rating.demand_charges import billed_w
 from services.rating.exact_columns import ZERO, Column, Mask, decimal
 from services.rating.lines import LineColumns, Words, in_words
-from services.rating.pricing_context import Bills
+from services.rating.pricing_context import PricingContext
 from services.rating.proration import counted_in_words
 from services.rating.rated_bill import Unit
 from services.tariffs import FixedCharge, MinimumCharge
@@ -24,9 +24,9 @@ _ALL: Final[Mask] = np.array([True])
 _MONTHS_IN_YEAR: Final = Fraction(365, 12)
 
 
-def fixed_lines(charge: FixedCharge, bills: Bills) -> list[LineColumns]:
+def fixed_lines(charge: FixedCharge, context: PricingContext) -> list[LineColumns]:
     """The one line of an amount."""
-    stated = _Stated.of(charge, bills)
+    stated = _Stated.of(charge, context)
     return [
         LineColumns(
             code=charge.code,
@@ -41,18 +41,18 @@ def fixed_lines(charge: FixedCharge, bills: Bills) -> list[LineColumns]:
     ]
 
 
-def minimum_lines(charge: MinimumCharge, bills: Bills) -> list[LineColumns]:
+def minimum_lines(charge: MinimumCharge, context: PricingContext) -> list[LineColumns]:
     """The line of what other charges lack to a minimum; absent where they lack nothing.
 
     A year's minimum is asked for on the bill that closes the year, against all of the year's bills;
     where the first of them is the meter's first, for the months since then.
     """
-    others, due = bills.charged_by(charge.of), _ALL
+    others, due = context.charged_by(charge.of), _ALL
     if charge.per == "year":
-        if bills.usage.closes_year is None or not bills.usage.closes_year.any():
+        if context.usage.closes_year is None or not context.usage.closes_year.any():
             return []
-        others, due = others + _earlier_in_year(charge, bills), bills.usage.closes_year
-    stated = _Stated.of(charge, bills)
+        others, due = others + _earlier_in_year(charge, context), context.usage.closes_year
+    stated = _Stated.of(charge, context)
     missing = stated.amount - others
     return [
         LineColumns(
@@ -64,7 +64,7 @@ def minimum_lines(charge: MinimumCharge, bills: Bills) -> list[LineColumns]:
             rate=None,
             amount=missing,
             shown=missing.exceeds(ZERO) & due,
-            note=_less_others(bills, stated, others),
+            note=_less_others(context, stated, others),
         )
     ]
 
@@ -79,66 +79,68 @@ class _Stated:
     note: Words
 
     @classmethod
-    def of(cls, charge: FixedCharge | MinimumCharge, bills: Bills) -> "_Stated":
-        count = _count(charge, bills)
-        amount, note = decimal(charge.amount) * count, partial(_count_in_words, charge, bills)
+    def of(cls, charge: FixedCharge | MinimumCharge, context: PricingContext) -> "_Stated":
+        count = _count(charge, context)
+        amount, note = decimal(charge.amount) * count, partial(_count_in_words, charge, context)
         if charge.times == "one":
             return cls(count, charge.per, amount, note)
         name, unit = _LOADS[charge.times]
-        watts = billed_w(bills) if charge.times == "billed_kw" else bills.measured(name, charge)
+        watts = billed_w(context) if charge.times == "billed_kw" else context.measured(name, charge)
         load = watts.times(Fraction(1, 1000))
-        words = partial(_load_in_words, charge, bills, count)
+        words = partial(_load_in_words, charge, context, count)
         return cls(load, unit, amount * load, words)
 
 
-def _count(charge: FixedCharge | MinimumCharge, bills: Bills) -> Column:
+def _count(charge: FixedCharge | MinimumCharge, context: PricingContext) -> Column:
     """How many times the amount is due."""
     if charge.per == "year":
-        return bills.of_year
+        return context.of_year
     if isinstance(charge, FixedCharge) and charge.days_as == "average_month":
-        return bills.months(charge).times(_MONTHS_IN_YEAR)
+        return context.months(charge).times(_MONTHS_IN_YEAR)
     if charge.per == "month" and charge.proration == "none":
-        return bills.of_bill
-    return bills.count(charge.per, charge)
+        return context.of_bill
+    return context.count(charge.per, charge)
 
 
-def _count_in_words(charge: FixedCharge | MinimumCharge, bills: Bills, row: int) -> str | None:
+def _count_in_words(
+    charge: FixedCharge | MinimumCharge, context: PricingContext, row: int
+) -> str | None:
     """The days behind a count that is not whole."""
     if charge.per == "year":
-        of_year = counted_in_words(bills.of_year.at(row) * 12, "month")
-        return None if bills.of_year.at(row) == 1 else f"{of_year} of the year"
+        of_year = counted_in_words(context.of_year.at(row) * 12, "month")
+        return None if context.of_year.at(row) == 1 else f"{of_year} of the year"
     if charge.per == "day":
         if isinstance(charge, FixedCharge) and charge.days_as == "average_month":
-            months = counted_in_words(bills.months(charge).at(row), "month")
-            days = bills.months_in_words(charge, row) or f"× {months}"
+            months = counted_in_words(context.months(charge).at(row), "month")
+            days = context.months_in_words(charge, row) or f"× {months}"
             return f"{days}, a month being 365 ÷ 12 days"
         return None
     if charge.per == "month" and charge.proration == "days":
-        return bills.months_in_words(charge, row)
-    return bills.share_in_words(row)
+        return context.months_in_words(charge, row)
+    return context.share_in_words(row)
 
 
 def _load_in_words(
-    charge: FixedCharge | MinimumCharge, bills: Bills, count: Column, row: int
+    charge: FixedCharge | MinimumCharge, context: PricingContext, count: Column, row: int
 ) -> str | None:
     """How many times an amount per kW is due, if not once."""
     times = count.at(row)
     if times == 1:
         return None
-    days = _count_in_words(charge, bills, row)
+    days = _count_in_words(charge, context, row)
     return f"× {counted_in_words(times, charge.per)}{f' ({days})' if days else ''}"
 
 
-def _earlier_in_year(charge: MinimumCharge, bills: Bills) -> Column:
+def _earlier_in_year(charge: MinimumCharge, context: PricingContext) -> Column:
     """What was charged this year by earlier bills, and by earlier parts of this one."""
-    earlier = bills.measured("charged_this_year_minor", charge).times(bills.minor_unit)
-    parts = sum((bills.charged_before.get(code, Fraction(0)) for code in charge.of), Fraction(0))
+    earlier = context.measured("charged_this_year_minor", charge).times(context.minor_unit)
+    parts = sum((context.charged_before.get(code, Fraction(0)) for code in charge.of), Fraction(0))
     return earlier + Column.constant(parts)
 
 
-def _less_others(bills: Bills, stated: _Stated, others: Column) -> Words:
+def _less_others(context: PricingContext, stated: _Stated, others: Column) -> Words:
     def words(row: int) -> str | None:
-        least, charged = (bills.money_text(of.at(row)) for of in (stated.amount, others))
+        least, charged = (context.money_text(of.at(row)) for of in (stated.amount, others))
         return in_words(f"a minimum of {least} less {charged} charged", stated.note(row))
 
     return words

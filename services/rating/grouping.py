@@ -5,13 +5,15 @@ from dataclasses import fields
 from typing import Any
 
 from services.quantities.period import Period
-from services.rating.usage import Usage, UsageBatch
+from services.rating.usage import BillingDeterminants, UsageBatch
 from services.tariffs import day_number
 
-_NAMES = tuple(field.name for field in fields(Usage))
+_NAMES = tuple(field.name for field in fields(BillingDeterminants))
 
 
-def batches(bills: Sequence[tuple[Usage, Period]]) -> Iterator[tuple[list[int], UsageBatch]]:
+def batches(
+    bills: Sequence[tuple[BillingDeterminants, Period]],
+) -> Iterator[tuple[list[int], UsageBatch]]:
     """Batches of the bills, each with where its rows are among the bills."""
     alike: dict[tuple[Any, ...], list[int]] = {}
     for index, (usage, _) in enumerate(bills):
@@ -21,7 +23,7 @@ def batches(bills: Sequence[tuple[Usage, Period]]) -> Iterator[tuple[list[int], 
         yield rows, _batch([bills[row] for row in rows])
 
 
-def _batch(bills: Sequence[tuple[Usage, Period]]) -> UsageBatch:
+def _batch(bills: Sequence[tuple[BillingDeterminants, Period]]) -> UsageBatch:
     """Bills that are alike as columns."""
     columns = {name: _column([getattr(usage, name) for usage, _ in bills]) for name in _NAMES}
     return UsageBatch(

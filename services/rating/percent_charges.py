@@ -9,7 +9,7 @@ import numpy as np
 from services.quantities.money import decimal_text
 from services.rating.exact_columns import ZERO, Column, Mask, decimal, floor_quotient, quotient
 from services.rating.lines import LineColumns
-from services.rating.pricing_context import Bills, present
+from services.rating.pricing_context import PricingContext, present
 from services.rating.rated_bill import UnableToPriceBill
 from services.rating.slabs import rated_line
 from services.tariffs import PercentCharge, PowerFactorCharge, ReactiveCharge, exact
@@ -18,9 +18,9 @@ from services.tariffs import PercentCharge, PowerFactorCharge, ReactiveCharge, e
 _SQUARES: Final = np.arange(201) ** 2
 
 
-def percent_lines(charge: PercentCharge, bills: Bills) -> list[LineColumns]:
+def percent_lines(charge: PercentCharge, context: PricingContext) -> list[LineColumns]:
     """A percent of other charges, or with gross_up of an amount that contains it."""
-    base = bills.charged_by(charge.of)
+    base = context.charged_by(charge.of)
     whole = 100 - exact(charge.percent) if charge.gross_up else Fraction(100)
     return [
         LineColumns(
@@ -36,18 +36,18 @@ def percent_lines(charge: PercentCharge, bills: Bills) -> list[LineColumns]:
     ]
 
 
-def reactive_lines(charge: ReactiveCharge, bills: Bills) -> list[LineColumns]:
+def reactive_lines(charge: ReactiveCharge, context: PricingContext) -> list[LineColumns]:
     """kVArh above those that are free with each kWh, in whole varh."""
-    free = (bills.measured("wh", charge) * decimal(charge.free_kvarh_per_kwh)).rounded()
-    above = (bills.measured("varh", charge) - free).at_least(ZERO)
+    free = (context.measured("wh", charge) * decimal(charge.free_kvarh_per_kwh)).rounded()
+    above = (context.measured("varh", charge) - free).at_least(ZERO)
     return [rated_line(charge, "kVArh", used=above, rate=charge.rate)]
 
 
-def power_factor_lines(charge: PowerFactorCharge, bills: Bills) -> list[LineColumns]:
+def power_factor_lines(charge: PowerFactorCharge, context: PricingContext) -> list[LineColumns]:
     """A percent of other charges for each 0.01 of power factor; absent where it is 0."""
-    hundredths, known = _power_factor(charge, bills)
+    hundredths, known = _power_factor(charge, context)
     percent = _percent(charge, hundredths).only(known)
-    base = bills.charged_by(charge.of)
+    base = context.charged_by(charge.of)
     return [
         LineColumns(
             code=charge.code,
@@ -64,17 +64,17 @@ def power_factor_lines(charge: PowerFactorCharge, bills: Bills) -> list[LineColu
     ]
 
 
-def _power_factor(charge: PowerFactorCharge, bills: Bills) -> tuple[Column, Mask]:
+def _power_factor(charge: PowerFactorCharge, context: PricingContext) -> tuple[Column, Mask]:
     """kWh / kVAh, or kWh / √(kWh² + kVArh²), in hundredths half up; known where there is use."""
-    active = bills.measured("wh", charge)
-    if bills.usage.vah is not None:
-        apparent = bills.measured("vah", charge)
+    active = context.measured("wh", charge)
+    if context.usage.vah is not None:
+        apparent = context.measured("vah", charge)
         return quotient(active.times(100), apparent), present(apparent)
-    if bills.usage.varh is None:
+    if context.usage.varh is None:
         raise UnableToPriceBill(
             f"{charge.description} ({charge.code}) needs the kVAh or kVArh, which are not known."
         )
-    reactive = bills.measured("varh", charge)
+    reactive = context.measured("varh", charge)
     square = active * active + reactive * reactive
     # x = 100 × kWh / √square to the nearest is (⌊2x⌋ + 1) / 2, and ⌊2x⌋ is the root of ⌊4x²⌋.
     roots = np.searchsorted(

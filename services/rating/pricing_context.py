@@ -43,7 +43,7 @@ _CALLED: Final = {
 
 
 @dataclass
-class Bills:
+class PricingContext:
     """N bills of one tariff, and what their charges have come to so far.
 
     `whole` is the bill's period where this is a part of it. `charged` holds, by code, the exact

@@ -5,7 +5,7 @@ from typing import Final
 
 from services.rating.exact_columns import ONE, Column, total
 from services.rating.lines import LineColumns, PricedLine
-from services.rating.pricing_context import Bills, present
+from services.rating.pricing_context import PricingContext, present
 from services.tariffs import Rounding, RoundTo, Tariff, exact
 
 # Codes of lines that are no charges.
@@ -20,12 +20,12 @@ def line_rule(tariff: Tariff) -> RoundTo | None:
     return None if lines == "none" else lines or _HALF_UP
 
 
-def priced(line: LineColumns, bills: Bills) -> PricedLine:
+def priced(line: LineColumns, context: PricingContext) -> PricedLine:
     """A line as it is printed, and with the amount that others are computed from.
 
     This is the one place where the amount of a charge is rounded.
     """
-    rule, unit = line_rule(bills.tariff), bills.minor_unit
+    rule, unit = line_rule(context.tariff), context.minor_unit
     if rule is None:
         return PricedLine(line, line.amount, line.amount.steps(of=unit).num)
     if rule.to is None:
@@ -35,38 +35,38 @@ def priced(line: LineColumns, bills: Bills) -> PricedLine:
     return PricedLine(line, amount, amount.steps(of=unit).num)
 
 
-def opening_lines(bills: Bills) -> list[PricedLine]:
+def opening_lines(context: PricingContext) -> list[PricedLine]:
     """What the last bill carried forward, where it did."""
-    carried = bills.usage.carried_minor
+    carried = context.usage.carried_minor
     if carried is None:
         return []
-    amount = Column.of(carried).times(bills.minor_unit)
-    return [_difference("brought_forward", "Brought forward from the last bill", amount, bills)]
+    amount = Column.of(carried).times(context.minor_unit)
+    return [_difference("brought_forward", "Brought forward from the last bill", amount, context)]
 
 
-def closing_lines(lines: Sequence[PricedLine], bills: Bills) -> list[PricedLine]:
+def closing_lines(lines: Sequence[PricedLine], context: PricingContext) -> list[PricedLine]:
     """What rounding adds to the printed lines to come to the total."""
-    rounding = bills.tariff.rounding
+    rounding = context.tariff.rounding
     if not isinstance(rounding, Rounding) or (rounding.total is None and rounding.lines != "none"):
         return []
-    unit = bills.minor_unit
+    unit = context.minor_unit
     shown = total([Column.of(line.amount_minor) for line in lines]).times(unit)
     exactly = total([line.amount for line in lines])
     to_minor = exactly.rounded(to=unit)
     rule = rounding.total
     if rule is None:
-        return [_difference("rounding", "Rounding", to_minor - shown, bills)]
+        return [_difference("rounding", "Rounding", to_minor - shown, context)]
     rounded = exactly.rounded(rule.mode, exact(rule.to) if rule.to else unit)
     if not rule.carry_forward:
-        return [_difference("rounding", "Rounding", rounded - shown, bills)]
+        return [_difference("rounding", "Rounding", rounded - shown, context)]
     forward = "Carried forward to the next bill"
     return [
-        _difference("rounding", "Rounding", to_minor - shown, bills),
-        _difference("carried_forward", forward, rounded - to_minor, bills),
+        _difference("rounding", "Rounding", to_minor - shown, context),
+        _difference("carried_forward", forward, rounded - to_minor, context),
     ]
 
 
-def _difference(code: str, description: str, amount: Column, bills: Bills) -> PricedLine:
+def _difference(code: str, description: str, amount: Column, context: PricingContext) -> PricedLine:
     """A line for an amount that is no charge, where it is not 0."""
     line = LineColumns(
         code=code,
@@ -78,4 +78,4 @@ def _difference(code: str, description: str, amount: Column, bills: Bills) -> Pr
         amount=amount,
         shown=present(amount),
     )
-    return PricedLine(line, amount, amount.steps(of=bills.minor_unit).num)
+    return PricedLine(line, amount, amount.steps(of=context.minor_unit).num)

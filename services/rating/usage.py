@@ -25,7 +25,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class BillingDeterminants:
     """What one bill, or one part of a bill, is priced from.
 
     `by_period` holds Wh by calendar and period, `vah_by_period` VAh, `peak_w_by_period` W and
@@ -65,12 +65,12 @@ class Usage:
                 _check(name, number)
 
 
-_NUMBERS = tuple(f.name for f in fields(Usage) if f.name != "closes_year")
+_NUMBERS = tuple(f.name for f in fields(BillingDeterminants) if f.name != "closes_year")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UsageBatch:
-    """The usage of N bills as columns of N; the names and units are those of Usage.
+    """The usage of N bills as columns of N; the names and units are those of BillingDeterminants.
 
     `start` and `end` number the local days of each bill's period, from 1970-01-01, the end
     excluded. Past peaks have N rows and a column a month, the last month first.
@@ -114,7 +114,7 @@ class UsageBatch:
         return len(self.wh)
 
     @classmethod
-    def of_one(cls, usage: Usage, period: Period) -> Self:
+    def of_one(cls, usage: BillingDeterminants, period: Period) -> Self:
         """One bill as columns of one row."""
         own = {name: _each(getattr(usage, name), _alone) for name in _SHARED}
         for name in _PAST_PEAKS:
@@ -133,7 +133,7 @@ class UsageBatch:
             **{name: _each(getattr(self, name), lambda column: column[rows]) for name in _COLUMNS},
         )
 
-    def row(self, row: int) -> tuple[Usage, Period]:
+    def row(self, row: int) -> tuple[BillingDeterminants, Period]:
         """One of the bills as integers."""
 
         def alone(column: Whole) -> int:
@@ -145,7 +145,7 @@ class UsageBatch:
             past = getattr(self, name)
             own[name] = () if past is None else tuple(map(int, past[row]))
         closes = self.closes_year is not None and bool(self.closes_year[row])
-        return Usage(**own, closes_year=closes), self.period(row)
+        return BillingDeterminants(**own, closes_year=closes), self.period(row)
 
     def period(self, row: int) -> Period:
         """The local days of one of the bills."""

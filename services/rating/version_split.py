@@ -8,10 +8,10 @@ from services.quantities.period import Period
 from services.rating.engine import lines_of_charges
 from services.rating.exact_columns import Column, share
 from services.rating.lines import PricedLine
-from services.rating.pricing_context import Bills
+from services.rating.pricing_context import PricingContext
 from services.rating.rated_bill import RatedBill, UnableToPriceBill
 from services.rating.rounding import closing_lines, opening_lines
-from services.rating.usage import ByPeriod, Usage, UsageBatch
+from services.rating.usage import BillingDeterminants, ByPeriod, UsageBatch
 from services.tariffs import Tariff
 
 
@@ -21,7 +21,7 @@ class Part:
 
     tariff: Tariff
     period: Period
-    usage: Usage
+    usage: BillingDeterminants
 
 
 def rate_parts(*, parts: Sequence[Part], whole: Period) -> RatedBill:
@@ -33,8 +33,10 @@ def rate_parts(*, parts: Sequence[Part], whole: Period) -> RatedBill:
     """
     _check(parts, whole)
     last = parts[-1].tariff
-    carried = Usage(wh=0, carried_minor=sum(part.usage.carried_minor for part in parts))
-    bills = Bills(last, UsageBatch.of_one(carried, whole))
+    carried = BillingDeterminants(
+        wh=0, carried_minor=sum(part.usage.carried_minor for part in parts)
+    )
+    bills = PricingContext(last, UsageBatch.of_one(carried, whole))
     lines: list[tuple[PricedLine, Period | None]] = [(line, None) for line in opening_lines(bills)]
     charged: dict[str, Fraction] = {}
     for part in parts:
@@ -46,7 +48,9 @@ def rate_parts(*, parts: Sequence[Part], whole: Period) -> RatedBill:
     return RatedBill(currency=last.currency, lines=tuple(printed))
 
 
-def split_by_days(*, usage: Usage, whole: Period, periods: Sequence[Period]) -> tuple[Usage, ...]:
+def split_by_days(
+    *, usage: BillingDeterminants, whole: Period, periods: Sequence[Period]
+) -> tuple[BillingDeterminants, ...]:
     """The usage of a period in parts by their days, in whole Wh that add up.
 
     Peaks are those of each part; what was carried forward goes to the first part and the end of a
@@ -95,7 +99,7 @@ def _check(parts: Sequence[Part], whole: Period) -> None:
 def _lines_of(part: Part, whole: Period, charged: dict[str, Fraction]) -> list[PricedLine]:
     """The lines of a part; adds to what the parts so far were charged, by code."""
     usage = UsageBatch.of_one(part.usage, part.period)
-    bills = Bills(part.tariff, usage, whole=whole, charged_before=dict(charged))
+    bills = PricingContext(part.tariff, usage, whole=whole, charged_before=dict(charged))
     lines = lines_of_charges(bills)
     for code, amount in bills.charged.items():
         charged[code] = charged.get(code, Fraction(0)) + amount.at(0)

@@ -22,11 +22,11 @@ from services.quantities.money import Money
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
 from services.records.bills import NewBill
-from services.records.readings import Meter, Read, Reading, ReadingSource, ReadPoint, Register
+from services.records.readings import Meter, MeterConstants, Read, Reading, ReadingSource, ReadPoint
 from services.records.submissions import ReadingContext
 from services.records.use_limits import DEFAULT_DAILY_WH
 
-# Of the seconds that outside services have together: what AI leaves to those after it, and the
+# Of the seconds that providers have together: what AI leaves to those after it, and the
 # most that it may take for the reading, so that the bill's second opinion has its part.
 SECONDS_AFTER_AI = 4.0
 SECONDS_FOR_READING = 3.0
@@ -66,7 +66,7 @@ class ReadValue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ReadingAssessment:
     """What becomes of a read: its validation, and its bill or why there is none.
 
     Where reads of earlier months wait, there are `earlier` bills; `bill` is the last one, which
@@ -95,7 +95,7 @@ class Decision:
         return () if self.bill is None else (*self.earlier, self.bill)
 
     @property
-    def doubted_by_rules(self) -> bool:
+    def flagged_by_rules(self) -> bool:
         """True when a rule asked for a review or warned."""
         return any(r.outcome in ("review", "warn") for r in self.validation.outcomes)
 
@@ -125,14 +125,14 @@ class Decision:
             priced += f"; {count} earlier bill{'s' if count > 1 else ''}, one a month"
         return f"{priced}. {self.bill_remark}" if self.bill_remark else priced
 
-    def heeding(self, verdict: AiVerdict) -> "Decision":
+    def with_ai_verdict(self, verdict: AiVerdict) -> "ReadingAssessment":
         """With AI's verdict, which may ask for a review and never waives one."""
         heard = replace(self, ai_verdict=verdict, reading_remark=verdict.sentence)
         if not verdict.asks_for_review:
             return heard
         return replace(heard, status="needs_review", bill=None, earlier=(), explanation=_FOR_REVIEW)
 
-    def not_priced(self, *, because: str) -> "Decision":
+    def not_priced(self, *, because: str) -> "ReadingAssessment":
         """Without a bill that cannot be priced: the reading is kept for review with the reason."""
         outcome = RuleOutcome("unable_to_price", "review", because)
         return replace(
@@ -142,7 +142,7 @@ class Decision:
             explanation=f"{because} {_FOR_REVIEW}",
         )
 
-    def compared_with(self, opinion: SecondOpinion) -> "Decision":
+    def compared_with(self, opinion: SecondOpinion) -> "ReadingAssessment":
         """With AI's second opinion on the bill, which may hold it as a draft; amounts stay."""
         if self.bill is None:
             return self
@@ -153,7 +153,7 @@ class Decision:
         return replace(
             self,
             # A draft owes nothing to the outside until it is issued.
-            bill=replace(bill, issue=None, owed=None),
+            bill=replace(bill, issue=None, outbox=None),
             bill_remark=f"{remark} That is too far apart: the bill is held for review.",
             explanation=" ".join(
                 dict.fromkeys(filter(None, (remark, *_reasons(self.bills), AS_DRAFT)))
@@ -213,7 +213,7 @@ class ReadingAssessor:
         reading_id: str | None = None,
         approved: bool = False,
         rolled_over: bool = False,
-    ) -> Decision:
+    ) -> ReadingAssessment:
         """Validate a read against its meter's history and, when it is to be billed, price it.
 
         `approved` says that a person accepted it whatever the rules said, `rolled_over` that the
@@ -233,7 +233,7 @@ class ReadingAssessor:
         )
         status = "accepted" if approved else validation.verdict
         why_not = self._why_not_billed(context, closing, source, status)
-        decision = Decision(
+        assessment = ReadingAssessment(
             read=closing,
             meter_id=context.meter.id,
             status=status,
@@ -245,18 +245,20 @@ class ReadingAssessor:
         if why_not:
             if approved and why_not == _BY_THE_JOB and context.opening.bill_id is None:
                 self._measure(context, closing)
-            return decision
+            return assessment
         try:
             bills = self.issuer.bills_up_to(context=context, closing=closing, now=now)
         except UnableToPriceBill as error:
             if approved:
                 raise
-            return decision.not_priced(because=str(error))
-        return self._with_bills(decision, bills)
+            return assessment.not_priced(because=str(error))
+        return self._with_bills(assessment, bills)
 
-    def _with_bills(self, decision: Decision, bills: Sequence[NewBill]) -> Decision:
-        closing = decision.read
-        last = bills[-1].closing if bills else decision.context.opening
+    def _with_bills(
+        self, assessment: ReadingAssessment, bills: Sequence[NewBill]
+    ) -> ReadingAssessment:
+        closing = assessment.read
+        last = bills[-1].closing if bills else assessment.context.opening
         said = [*_reasons(bills)]
         if any(bill.issue is None for bill in bills):
             said.append(AS_DRAFT)
@@ -267,7 +269,7 @@ class ReadingAssessor:
                 f"{last.read_on.day} {last.read_on:%b %Y}: stored, billed with the next reading."
             )
         return replace(
-            decision,
+            assessment,
             bill=bills[-1] if bills else None,
             earlier=tuple(bills[:-1]),
             explanation=" ".join(said),
@@ -299,44 +301,44 @@ class ReadingAssessor:
             raise InvalidReading(str(error)) from None
 
     def ask_ai_about_reading(
-        self, decision: Decision, *, bulk: bool, deadline: Deadline, now: datetime
-    ) -> Decision:
+        self, assessment: ReadingAssessment, *, bulk: bool, deadline: Deadline, now: datetime
+    ) -> ReadingAssessment:
         """The decision with AI's verdict, or with why there is none; `now` in UTC.
 
         In bulk AI is asked only about what the rules doubt. Never fails.
         """
-        if self.ai is None or (bulk and not decision.doubted_by_rules):
-            return decision
+        if self.ai is None or (bulk and not assessment.flagged_by_rules):
+            return assessment
         try:
             verdict = self.ai.validate_reading(
-                context=decision.context,
-                register_wh=decision.read.register_wh,
-                read_on=decision.read.read_on,
-                validation=decision.validation,
-                reading_id=decision.read.id,
+                context=assessment.context,
+                register_wh=assessment.read.register_wh,
+                read_on=assessment.read.read_on,
+                validation=assessment.validation,
+                reading_id=assessment.read.id,
                 deadline=deadline.leaving(SECONDS_AFTER_AI).at_most(SECONDS_FOR_READING),
                 now=now,
             )
         except NoAiAnswer as why:
-            return replace(decision, reading_remark=str(why))
-        return decision.heeding(verdict)
+            return replace(assessment, reading_remark=str(why))
+        return assessment.with_ai_verdict(verdict)
 
     def ask_ai_about_bill(
-        self, decision: Decision, *, deadline: Deadline, now: datetime
-    ) -> Decision:
+        self, assessment: ReadingAssessment, *, deadline: Deadline, now: datetime
+    ) -> ReadingAssessment:
         """The decision with AI's second opinion on its bill, or with why there is none.
 
         `now` in UTC. Never fails.
         """
-        bill = decision.bill
+        bill = assessment.bill
         if self.ai is None or bill is None:
-            return decision
+            return assessment
         if any(line.part for line in bill.rated.lines):
-            return replace(decision, bill_remark=_TARIFF_CHANGES)
-        versions = {version.id: version for version in decision.context.tariffs}
+            return replace(assessment, bill_remark=_TARIFF_CHANGES)
+        versions = {version.id: version for version in assessment.context.tariffs}
         version = versions[bill.tariff_version_id]
         if not is_computed(version):
-            return replace(decision, bill_remark=_TARIFF_IS_MORE)
+            return replace(assessment, bill_remark=_TARIFF_IS_MORE)
         try:
             opinion = self.ai.calculate_bill(
                 bill=bill,
@@ -345,12 +347,12 @@ class ReadingAssessor:
                 now=now,
             )
         except NoAiAnswer as why:
-            return replace(decision, bill_remark=str(why))
-        compared = decision.compared_with(opinion)
+            return replace(assessment, bill_remark=str(why))
+        compared = assessment.compared_with(opinion)
         if not opinion.held:
             return compared
         # What the message of the last bill was to tell of has a message of its own again.
-        earlier = self.issuer.with_all_owed(compared.bills)[:-1]
+        earlier = self.issuer.with_all_outboxes(compared.bills)[:-1]
         return replace(compared, earlier=tuple(earlier))
 
     def _validate(self, context: ReadingContext, read: ReadValue, last_read: Reading) -> Validation:
@@ -385,7 +387,7 @@ class ReadingAssessor:
         found = against(last_read).with_outcomes(rules.outcomes())
         if opening.id == last_read.id or opening.read_at >= last_read.read_at:
             return found
-        return found.with_doubts_of(against(opening))
+        return found.with_outcomes_of(against(opening))
 
     def _why_not_billed(
         self, context: ReadingContext, closing: Read, source: ReadingSource, status: str
@@ -414,8 +416,8 @@ class ReadingAssessor:
         Metering.between(
             opening=context.opening,
             closing=closing,
-            register=Register(meter.id, meter.dials, meter.multiplier_milli),
-            facts=context.pricing.model_copy(
+            constants=MeterConstants(meter.id, meter.dials, meter.multiplier_milli),
+            inputs=context.pricing.model_copy(
                 update={"rolled_over": any(read.rolled_over for read in context.between)}
             ),
             zone=self.issuer.zone,

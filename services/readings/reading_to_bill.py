@@ -1,7 +1,7 @@
 """The main story: a reading becomes a bill. Read `ReadingToBill.submit` from top to bottom.
 
 Steps 1 to 7 end in one transaction; after it nothing outside can lose the bill. Steps 8 to 13 are
-owed work, tried at once and finished in the background when a service is slow or down.
+outbox entries, tried at once and finished in the background when a service is slow or down.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from services.database.errors import ChainMoved
 from services.database.service import DatabaseService
 from services.identity.auth import Principal
 from services.integrations.deadline import Deadline
-from services.outbox.outbox import OwedSteps
-from services.outbox.steps import OWED_STEPS, Progress, StepLog, StepOutcome, unobserved
+from services.outbox.outbox import Outbox
+from services.outbox.steps import OUTBOX_STEPS, Progress, StepLog, StepOutcome, unobserved
 from services.quantities.energy import format_kwh
-from services.readings.assessment import AS_DRAFT, Decision, ReadingAssessor
+from services.readings.assessment import AS_DRAFT, ReadingAssessment, ReadingAssessor
 from services.readings.submission import Submission
 from services.records.bills import Bill
 from services.records.readings import Reading, ReadingSource
@@ -59,7 +59,7 @@ class ReadingToBill:
 
     database: DatabaseService
     assessor: ReadingAssessor
-    owed_steps: OwedSteps
+    outbox: Outbox
 
     def submit(
         self,
@@ -89,19 +89,21 @@ class ReadingToBill:
             if context.replay is not None:
                 self._keep_key(handed_in, context.replay)
                 return self._replayed(log, context.replay)
-            decision = self._validate(log, handed_in, context)  # 5
-            decision = self._calculate_bill(log, handed_in, decision)  # 6
-            stored = self._store(log, handed_in, decision)  # 7
+            assessment = self._validate(log, handed_in, context)  # 5
+            assessment = self._calculate_bill(log, handed_in, assessment)  # 6
+            stored = self._store(log, handed_in, assessment)  # 7
             if stored is not None:
                 break
         else:
             raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
         if stored.outcome == "replay":
             return self._replayed(log, stored)
-        self._do_what_is_owed(log, handed_in, stored, decision)  # 8 to 13
-        return self._answer(log, stored, decision)
+        self._work_off_outbox(log, handed_in, stored, assessment)  # 8 to 13
+        return self._answer(log, stored, assessment)
 
-    def preview(self, *, submission: Submission, source: ReadingSource, now: datetime) -> Decision:
+    def preview(
+        self, *, submission: Submission, source: ReadingSource, now: datetime
+    ) -> ReadingAssessment:
         """What `submit` would decide at this moment, with nothing stored; raises as it does."""
         context = self.database.reading_context(
             meter_serial=submission.meter_serial,
@@ -141,36 +143,40 @@ class ReadingToBill:
         log.end(4, "done", f"{count} past reading{'' if count == 1 else 's'}")
         return context
 
-    def _validate(self, log: StepLog, handed_in: _HandedIn, context: ReadingContext) -> Decision:
+    def _validate(
+        self, log: StepLog, handed_in: _HandedIn, context: ReadingContext
+    ) -> ReadingAssessment:
         log.begin(5)
-        decision = self.assessor.assess(
+        assessment = self.assessor.assess(
             context=context,
             read=handed_in.submission,
             source=handed_in.source,
             now=handed_in.now,
         )
-        decision = self.assessor.ask_ai_about_reading(
-            decision,
+        assessment = self.assessor.ask_ai_about_reading(
+            assessment,
             bulk=handed_in.run is not None,
             deadline=handed_in.deadline,
             now=handed_in.now,
         )
-        log.end(5, "done", decision.validation_summary)
-        return decision
+        log.end(5, "done", assessment.validation_summary)
+        return assessment
 
-    def _calculate_bill(self, log: StepLog, handed_in: _HandedIn, decision: Decision) -> Decision:
+    def _calculate_bill(
+        self, log: StepLog, handed_in: _HandedIn, assessment: ReadingAssessment
+    ) -> ReadingAssessment:
         log.begin(6)
-        if decision.bill is None:
-            log.end(6, "skipped", decision.explanation)
-            return decision
-        decision = self.assessor.ask_ai_about_bill(
-            decision, deadline=handed_in.deadline, now=handed_in.now
+        if assessment.bill is None:
+            log.end(6, "skipped", assessment.explanation)
+            return assessment
+        assessment = self.assessor.ask_ai_about_bill(
+            assessment, deadline=handed_in.deadline, now=handed_in.now
         )
-        log.end(6, "done", decision.bill_summary)
-        return decision
+        log.end(6, "done", assessment.bill_summary)
+        return assessment
 
     def _store(
-        self, log: StepLog, handed_in: _HandedIn, decision: Decision
+        self, log: StepLog, handed_in: _HandedIn, assessment: ReadingAssessment
     ) -> StoredReading | None:
         """The one transaction; None when another bill came between and the price is stale."""
         log.begin(7)
@@ -180,10 +186,10 @@ class ReadingToBill:
                 actor=user,
                 idempotency_key=handed_in.submission.idempotency_key,
                 body_hash=handed_in.submission.body_hash,
-                reading=decision.reading_row(source=handed_in.source, submitted_by=user),
-                neighbours=decision.neighbours,
-                bill=decision.bill,
-                earlier=decision.earlier,
+                reading=assessment.reading_row(source=handed_in.source, submitted_by=user),
+                neighbours=assessment.neighbours,
+                bill=assessment.bill,
+                earlier=assessment.earlier,
                 run=handed_in.run,
             )
         except ChainMoved:
@@ -192,14 +198,18 @@ class ReadingToBill:
         log.end(7, "done", ", ".join(references) or "reading stored, no bill")
         return stored
 
-    def _do_what_is_owed(
-        self, log: StepLog, handed_in: _HandedIn, stored: StoredReading, decision: Decision
+    def _work_off_outbox(
+        self,
+        log: StepLog,
+        handed_in: _HandedIn,
+        stored: StoredReading,
+        assessment: ReadingAssessment,
     ) -> None:
-        if stored.bill is None or stored.owed is None:
-            log.skip(*OWED_STEPS["bill_issued"], because=decision.explanation or "no bill")
+        if stored.bill is None or stored.outbox is None:
+            log.skip(*OUTBOX_STEPS["bill_issued"], because=assessment.explanation or "no bill")
             return
-        outcomes = self.owed_steps.perform(
-            stored.owed,
+        outcomes = self.outbox.perform(
+            stored.outbox,
             bill=stored.bill,
             seconds=handed_in.deadline.left(),
             progress=lambda o: log.begin(o.step) if o.status == "running" else None,
@@ -207,17 +217,19 @@ class ReadingToBill:
         for o in outcomes:
             log.end(o.step, o.status, o.detail)
 
-    def _answer(self, log: StepLog, stored: StoredReading, decision: Decision) -> Submitted:
+    def _answer(
+        self, log: StepLog, stored: StoredReading, assessment: ReadingAssessment
+    ) -> Submitted:
         bill = self.database.bill(stored.bill.id) if stored.bill else None
         outcome: Outcome = "billed" if bill else "stored"
-        if stored.reading.status == "needs_review" or (bill and decision.held):
+        if stored.reading.status == "needs_review" or (bill and assessment.held):
             outcome = "needs_review"
         return Submitted(
             outcome,
             stored.reading,
             bill,
             tuple(log.outcomes),
-            decision.explanation,
+            assessment.explanation,
             stored.earlier,
         )
 
@@ -237,9 +249,9 @@ class ReadingToBill:
         explanation = "This reading was submitted before; nothing was added."
         for step in (5, 6, 7):
             log.end(step, "done", "as submitted before")
-        owed = stored.owed.steps if stored.owed else {}
-        for step in OWED_STEPS["bill_issued"]:
-            state = owed.get(step)
+        outbox = stored.outbox.steps if stored.outbox else {}
+        for step in OUTBOX_STEPS["bill_issued"]:
+            state = outbox.get(step)
             if state is None:
                 log.skip(step, because=AS_DRAFT if stored.bill else "no bill")
             else:

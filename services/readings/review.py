@@ -13,9 +13,9 @@ from services.identity.audit_reason import given_reason
 from services.identity.auth import Principal, Role, require
 from services.integrations.deadline import Deadline
 from services.metering.registers import parse_registers
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.quantities.energy import parse_kwh
-from services.readings.assessment import Decision, ReadingAssessor
+from services.readings.assessment import ReadingAssessment, ReadingAssessor
 from services.readings.reading_to_bill import OUTSIDE_SECONDS
 from services.records.bills import Bill, NewBill
 from services.records.readings import Read, Reading
@@ -32,7 +32,7 @@ class ReadingReview:
 
     database: DatabaseService
     assessor: ReadingAssessor
-    owed_steps: OwedSteps
+    outbox: Outbox
 
     def preview(
         self,
@@ -42,7 +42,7 @@ class ReadingReview:
         now: datetime,
         registers: Mapping[str, str] | None = None,
         rolled_over: bool = False,
-    ) -> Decision:
+    ) -> ReadingAssessment:
         """What accepting the reading, or correcting it to `reading_kwh`, would bill; no more.
 
         Without `registers` its further registers are kept; `rolled_over` says that the register
@@ -164,38 +164,38 @@ class ReadingReview:
         deadline = Deadline.after(OUTSIDE_SECONDS)
         for _ in range(PRICING_ATTEMPTS):
             flagged = self._flagged(reading_id)
-            decision = self._decide(flagged, right=right, now=now, rolled_over=rolled_over)
-            decision = self.assessor.ask_ai_about_bill(decision, deadline=deadline, now=now)
+            assessment = self._decide(flagged, right=right, now=now, rolled_over=rolled_over)
+            assessment = self.assessor.ask_ai_about_bill(assessment, deadline=deadline, now=now)
             try:
-                stored = self._store(flagged, decision, right, why, principal)
+                stored = self._store(flagged, assessment, right, why, principal)
             except ChainMoved:
                 continue
-            if stored.bill and stored.owed:
-                self.owed_steps.perform(stored.owed, bill=stored.bill, seconds=deadline.left())
+            if stored.bill and stored.outbox:
+                self.outbox.perform(stored.outbox, bill=stored.bill, seconds=deadline.left())
             return stored
         raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
 
     def _store(
         self,
         flagged: Reading,
-        decision: Decision,
+        assessment: ReadingAssessment,
         right: "_Right | None",
         reason: str,
         principal: Principal,
     ) -> StoredReading:
         correction = None
         if right is not None:
-            correction = decision.reading_row(source=flagged.source, submitted_by=principal.user)
+            correction = assessment.reading_row(source=flagged.source, submitted_by=principal.user)
             correction |= {"supersedes_id": flagged.id, "decision_reason": reason}
         return self.database.decide_reading(
             actor=principal.user,
             reading_id=flagged.id,
             status="superseded" if correction else "accepted",
             reason=reason,
-            rolled_over=decision.read.rolled_over,
+            rolled_over=assessment.read.rolled_over,
             correction=correction,
-            bill=decision.bill,
-            earlier=decision.earlier,
+            bill=assessment.bill,
+            earlier=assessment.earlier,
         )
 
     def _flagged(self, reading_id: str) -> Reading:
@@ -211,7 +211,7 @@ class ReadingReview:
 
     def _decide(
         self, flagged: Reading, *, right: "_Right | None", now: datetime, rolled_over: bool
-    ) -> Decision:
+    ) -> ReadingAssessment:
         read: Read = flagged if right is None else right.in_place_of(flagged)
         return self.assessor.assess(
             context=self._context(flagged),

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from services.quantities.money import Money
 from services.rating import BillLine, RatedBill
 from services.records.base import Record
-from services.records.readings import IntervalDay, Read, ReadBetween, Register
+from services.records.readings import IntervalDay, MeterConstants, Read, ReadBetween
 
 BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
 SparedBecause = Literal["bank_debit", "money_returned"]
@@ -58,7 +58,7 @@ class Bill(Record):
     created_at: datetime
     # What it was priced from beside its consumption (services/metering/billing_determinants.py).
     usage: dict[str, Any] | None = None
-    # The void bill that it was made anew for, and of a void one the bill made for it.
+    # The void bill that it replaces, and of a void one the bill that replaces it.
     replaces_id: str | None = None
     replaced_by_id: str | None = None
     # Why a person was to look at it before its issue (services/metering/bill_periods.py).
@@ -93,7 +93,7 @@ class PastBill(Record):
     tariff_id: str
 
 
-class PricingFacts(Record):
+class PricingInputs(Record):
     """What pricing a bill needs beside its two reads; nothing of it for most meters.
 
     `opening_registers` are those of the opening read, `between` those of the reads since then;
@@ -124,12 +124,12 @@ class BillCandidate(Record):
     connected_va: int | None = None
     # The accepted reads between the two, in order, where they are more than a month apart.
     between: tuple[ReadBetween, ...] = ()
-    pricing: PricingFacts = PricingFacts()
+    pricing: PricingInputs = PricingInputs()
 
     @property
-    def register(self) -> Register:
+    def constants(self) -> MeterConstants:
         """What turns its values into energy."""
-        return Register(
+        return MeterConstants(
             meter_id=self.meter_id,
             dials=self.dials,
             multiplier_milli=self.multiplier_milli,
@@ -157,7 +157,7 @@ class NewBill:
     """A bill about to be stored: priced, not numbered yet."""
 
     id: str
-    register: Register
+    constants: MeterConstants
     tariff_version_id: str
     opening: Read
     closing: Read
@@ -167,7 +167,7 @@ class NewBill:
     issue: Issue | None
     # What it was priced from beside its consumption, None where that was all.
     usage: dict[str, Any] | None = None
-    owed: dict[str, Any] | None = None
+    outbox: dict[str, Any] | None = None
     # What AI made of it, if it was asked (services/ai/second_opinion.py).
     second_opinion: dict[str, Any] | None = None
     # The versions that priced its days, in order, and the void bill that it takes the place of.
@@ -183,7 +183,7 @@ class NewBill:
 
     def unattended(self) -> "NewBill":
         """As it is stored where nobody has looked at it: a draft if something holds it."""
-        return replace(self, issue=None, owed=None) if self.held_because else self
+        return replace(self, issue=None, outbox=None) if self.held_because else self
 
     def to_json(self) -> dict[str, Any]:
         """As the database's functions take it: integers and strings only."""
@@ -191,7 +191,7 @@ class NewBill:
         return {
             "id": self.id,
             "status": self.status,
-            "meter_id": self.register.meter_id,
+            "meter_id": self.constants.meter_id,
             "tariff_version_id": self.tariff_version_id,
             "opening_reading_id": self.opening.id,
             "closing_reading_id": self.closing.id,
@@ -209,7 +209,7 @@ class NewBill:
             "issued_at": issue.at.isoformat() if issue else None,
             "issued_on": issue.on.isoformat() if issue else None,
             "due_date": issue.due_date.isoformat() if issue else None,
-            "owed": self.owed,
+            "owed": self.outbox,
             "second_opinion": self.second_opinion,
             "usage": self.usage,
             "priced_by": list(self.priced_by) or None,

@@ -1,4 +1,4 @@
-"""The bills of a meter and what they were made from, as making some of them anew needs them."""
+"""The bills of a meter and what they were made from, as reissuing some of them needs them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -8,7 +8,7 @@ from pydantic import field_validator
 
 from services.quantities.money import Money
 from services.records.base import Record
-from services.records.bills import Bill, PastBill, PricingFacts, invoice_reference
+from services.records.bills import Bill, PastBill, PricingInputs, invoice_reference
 from services.records.readings import IntervalDay, Meter, Read, Reading
 from services.records.tariffs import TariffVersion
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
@@ -37,7 +37,7 @@ class ChainBill(Bill):
         return "draft" if self.status == "draft" else "issued"
 
 
-class MeterBook(Record):
+class BillChain(Record):
     """The chain of a meter in order, and its accepted reads, intervals and tariffs.
 
     Reads and intervals reach back to the bill before the one in question. `balance_minor` is that
@@ -64,18 +64,18 @@ class MeterBook(Record):
         """The versions of a tariff that hold, each from its date."""
         return [version for version in self.tariffs if version.tariff_id == tariff_id]
 
-    def with_version(self, version: TariffVersion, *, instead_of: str) -> "MeterBook":
+    def with_version(self, version: TariffVersion, *, instead_of: str) -> "BillChain":
         """With another version in the place of one that is to be corrected."""
         others = (known for known in self.tariffs if known.id != instead_of)
         return self.model_copy(update={"tariffs": (*others, version)})
 
-    def with_read(self, wrong: Reading, right: Reading | None) -> "MeterBook":
+    def with_read(self, wrong: Reading, right: Reading | None) -> "BillChain":
         """With a read corrected, or withdrawn."""
         reads = [read for read in self.reads if read.id != wrong.id]
         reads += [right] if right else []
         return self.model_copy(update={"reads": tuple(sorted(reads, key=lambda r: r.read_at))})
 
-    def facts(self, *, opening: Read, closing: Read, past: Sequence[PastBill]) -> PricingFacts:
+    def inputs(self, *, opening: Read, closing: Read, past: Sequence[PastBill]) -> PricingInputs:
         """What pricing a bill needs beside its two reads, as the database tells of a new one."""
         same = (
             read
@@ -83,7 +83,7 @@ class MeterBook(Record):
             if (read.read_on, read.register_wh) == (opening.read_on, opening.register_wh)
         )
         between = [r for r in self.reads if opening.read_at < r.read_at < closing.read_at]
-        return PricingFacts(
+        return PricingInputs(
             opening_registers=_together(read.registers for read in same),
             between=tuple(read.registers for read in between if read.registers),
             past=tuple(sorted(past, key=lambda bill: bill.period_end, reverse=True)[:MOST_PAST]),
@@ -108,7 +108,7 @@ class CorrectedBill(Record):
 
 
 class Correction(Record):
-    """A time that bills of a meter were voided and made anew; below 0 the customer owes less."""
+    """A time that bills of a meter were voided and reissued; below 0 the customer owes less."""
 
     id: str
     kind: CorrectionKind

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from services.records.base import Record
-from services.records.outbox import OwedKind, StepState
+from services.records.outbox import OutboxKind, StepState
 
 NotificationStatus = Literal[
     "waiting", "sending", "sent", "not_configured", "failed", "unknown", "given_up"
@@ -61,18 +61,20 @@ class Notification(Record):
     message_id: str
     created_at: datetime
     updated_at: datetime
-    owed_id: str | None
-    owed_status: Literal["open", "finished", "given_up"] | None
+    outbox_id: str | None = Field(validation_alias="owed_id")
+    outbox_status: Literal["open", "finished", "given_up"] | None = Field(
+        validation_alias="owed_status"
+    )
 
 
 class FailedWork(Record):
-    """Owed work of a bill that ended with a step refused or given up."""
+    """An outbox entry that ended with a step refused or given up."""
 
     id: str
     bill_id: str
     bill_number: int | None
     account_no: str
-    kind: OwedKind
+    kind: OutboxKind
     steps: dict[int, StepState]
     status: Literal["finished", "given_up"]
     attempts: int

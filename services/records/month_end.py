@@ -45,7 +45,7 @@ class MethodSum(Amounts):
     returned_minor: Sum
 
 
-class MonthBooks(Record):
+class MonthEndReport(Record):
     """A month's books; `open_from` is the first date that entries may still have, if any."""
 
     closing: MonthClosing | None

@@ -10,7 +10,7 @@ from services.records.bills import Bill
 
 # The fact that names further bills, by their ids, which a new bill's message tells of.
 TELLS_OF: Final = "tells_of"
-OwedKind = Literal[
+OutboxKind = Literal[
     "bill_issued",
     "payment_reminder",
     "overdue_notice",
@@ -22,7 +22,7 @@ StepStatus = Literal["running", "done", "pending", "skipped", "failed"]
 
 
 class StepState(Record):
-    """Where one owed step stands."""
+    """Where one step stands."""
 
     status: StepStatus
     detail: str = ""
@@ -30,12 +30,12 @@ class StepState(Record):
     facts: dict[str, str] = Field(default_factory=dict)
 
 
-class OwedWork(Record):
-    """What is still owed for a bill after its commit, a state a step (design: steps 8 to 13)."""
+class OutboxEntry(Record):
+    """What is still to be done for a bill after its commit, a state a step (steps 8 to 13)."""
 
     id: str
     bill_id: str
-    kind: OwedKind
+    kind: OutboxKind
     steps: dict[int, StepState]
     status: Literal["open", "finished", "given_up"]
     attempts: int

@@ -47,9 +47,9 @@ class Meter(Record):
     connected_va: int | None = None
 
     @property
-    def register(self) -> "Register":
+    def constants(self) -> "MeterConstants":
         """What turns its values into energy."""
-        return Register(
+        return MeterConstants(
             meter_id=self.id,
             dials=self.dials,
             multiplier_milli=self.multiplier_milli,
@@ -111,7 +111,7 @@ class IntervalDay(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
+class MeterConstants:
     """What turns a meter's values into energy; `multiplier_milli` is in thousandths.
 
     The connected load is in W and VA, None where it is not known.

@@ -3,11 +3,11 @@
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from services.records.base import Record
-from services.records.bills import Bill, PricingFacts
-from services.records.outbox import OwedWork
+from services.records.bills import Bill, PricingInputs
+from services.records.outbox import OutboxEntry
 from services.records.readings import Meter, ReadBetween, Reading, ReadPoint
 from services.records.tariffs import TariffVersion
 from services.records.use_limits import ClassUse, UseLimits
@@ -27,7 +27,7 @@ class ReadingContext(Record):
     replay: "StoredReading | None"
     # The accepted reads after the opening one, in order.
     between: tuple[ReadBetween, ...] = ()
-    pricing: PricingFacts = PricingFacts()
+    pricing: PricingInputs = PricingInputs()
     # Asked only while the meter has no use of its own to be judged by.
     class_use: ClassUse | None = None
 
@@ -67,4 +67,4 @@ class StoredReading(Record):
     bill: Bill | None
     # Where the reading brought several bills, those before the last.
     earlier: tuple[Bill, ...] = ()
-    owed: OwedWork | None
+    outbox: OutboxEntry | None = Field(validation_alias="owed")

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from services.metering.usage_snapshot import kept_usage
+from services.metering.usage_snapshot import usage_of_snapshot
 from services.quantities.period import Period
-from services.rating import UnableToPriceBill, Usage
+from services.rating import BillingDeterminants, UnableToPriceBill
 from services.records.tariffs import BilledUse, TariffVersion, versions_within
 from services.tariffs import DemandCharge, Tariff, compiled, day_number
 
@@ -27,12 +27,16 @@ class AsBilled:
     versions: Sequence[TariffVersion]
     _known: dict[tuple[str, Period], str | None] = field(default_factory=dict)
 
-    def of(self, bill: BilledUse) -> Usage:
+    def of(self, bill: BilledUse) -> BillingDeterminants:
         """The usage of a bill; what was measured by other hours than the tariff's is left out.
 
         Raises UnableToPriceBill where a ratchet looks at more months than the bill did.
         """
-        usage = kept_usage(bill.usage) if bill.usage else Usage(wh=bill.consumption_wh)
+        usage = (
+            usage_of_snapshot(bill.usage)
+            if bill.usage
+            else BillingDeterminants(wh=bill.consumption_wh)
+        )
         self._check_past(usage)
         measured = {name: of for name in _BY_PERIOD if (of := getattr(usage, name))}
         same = dict(self._same_calendars(bill.period)) if measured else {}
@@ -44,7 +48,7 @@ class AsBilled:
         closes = bill.period_end.year > bill.period_start.year
         return replace(usage, closes_year=closes, **by_period)
 
-    def _check_past(self, usage: Usage) -> None:
+    def _check_past(self, usage: BillingDeterminants) -> None:
         ratchets = [c for c in self.tariff.charges if isinstance(c, DemandCharge) and c.ratchet]
         for charge in ratchets:
             months = charge.ratchet.months if charge.ratchet else 0

@@ -8,7 +8,7 @@ from typing import Final
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.quantities.spreadsheet import csv_file
-from services.rating import UnableToPriceBill, Usage, rate_many
+from services.rating import BillingDeterminants, UnableToPriceBill, rate_many
 from services.rating.grouping import batches
 from services.records.tariffs import BilledUse, TariffVersion
 from services.tariff_publishing.as_billed import AsBilled
@@ -22,7 +22,7 @@ _CSV_COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class ImpactedBill:
     """One bill as it was issued and as the version would have made it, in minor units."""
 
     bill: BilledUse
@@ -47,7 +47,7 @@ class Bin:
 
 
 @dataclass(slots=True)
-class Replay:
+class BillImpact:
     """The bills of a month under a version, and how many could not be priced so, by reason.
 
     `versions` are those that the bills were made with.
@@ -55,7 +55,7 @@ class Replay:
 
     tariff: Tariff
     versions: Sequence[TariffVersion] = ()
-    replayed: list[Replayed] = field(default_factory=list)
+    replayed: list[ImpactedBill] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
 
     def add(self, bills: Sequence[BilledUse]) -> None:
@@ -64,7 +64,7 @@ class Replay:
         Where the version needs more than that, they are counted in `left_out` under the reason.
         """
         uses = AsBilled(self.tariff, self.versions)
-        known: list[tuple[BilledUse, Usage]] = []
+        known: list[tuple[BilledUse, BillingDeterminants]] = []
         for bill in bills:
             try:
                 known.append((bill, uses.of(bill)))
@@ -78,7 +78,7 @@ class Replay:
                 self._leave_out(error, bills=len(rows))
             else:
                 totals |= zip(rows, rated.total_minor.tolist(), strict=True)
-        self.replayed += [Replayed(known[row][0], totals[row]) for row in sorted(totals)]
+        self.replayed += [ImpactedBill(known[row][0], totals[row]) for row in sorted(totals)]
 
     def _leave_out(self, why: UnableToPriceBill, *, bills: int) -> None:
         self.left_out[str(why)] = self.left_out.get(str(why), 0) + bills
@@ -103,12 +103,12 @@ class Replay:
         """How many would pay less."""
         return sum(one.change_minor < 0 for one in self.replayed)
 
-    def losers(self, most: int = 10) -> list[Replayed]:
+    def losers(self, most: int = 10) -> list[ImpactedBill]:
         """Those who would pay more, the largest change first."""
         found = [one for one in self.replayed if one.change_minor > 0]
         return sorted(found, key=lambda one: (-one.change_minor, one.bill.account_no))[:most]
 
-    def gainers(self, most: int = 10) -> list[Replayed]:
+    def gainers(self, most: int = 10) -> list[ImpactedBill]:
         """Those who would pay less, the largest change first."""
         found = [one for one in self.replayed if one.change_minor < 0]
         return sorted(found, key=lambda one: (one.change_minor, one.bill.account_no))[:most]
@@ -129,7 +129,7 @@ class Replay:
         """Every replayed bill as a line of CSV; amounts are decimals of the currency."""
         return csv_file(_CSV_COLUMNS, map(self._row, self.replayed))
 
-    def _row(self, one: Replayed) -> tuple[object, ...]:
+    def _row(self, one: ImpactedBill) -> tuple[object, ...]:
         currency = self.tariff.currency
         amounts = (one.bill.total_minor, one.after_minor, one.change_minor)
         return (

@@ -37,7 +37,7 @@ SCALES: Final = (500, 1000, 2000, 5000, 20_000, 100_000, 1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What must be supposed, beside kWh, so that a tariff can price it.
+    """What a scenario must have, beside kWh, so that a tariff can price it.
 
     `calendars` share the energy by period, `peak_calendars` have a peak in each.
     """
@@ -52,8 +52,8 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Supposed:
-    """A supposed month: its days, and what `Needs` names; W, Wh and hundredths of power factor.
+class Scenario:
+    """A scenario: a month's days, and what `Needs` names; W, Wh and hundredths of power factor.
 
     `shares` are weights by calendar and period, `peaks_w` the peaks in each.
     """
@@ -119,74 +119,74 @@ def scale_of(tariff: Tariff) -> int:
     return next((scale for scale in SCALES if scale >= wanted), SCALES[-1])
 
 
-def priced(*, tariff: Tariff, supposed: Supposed, wh: int) -> RatedBill:
-    """The bill of a supposed month. Raises UnableToPriceBill."""
-    return rate_many(tariff=tariff, batch=_batch(tariff, supposed, np.array([wh]))).bill(0)
+def priced(*, tariff: Tariff, scenario: Scenario, wh: int) -> RatedBill:
+    """The bill of a scenario. Raises UnableToPriceBill."""
+    return rate_many(tariff=tariff, batch=_batch(tariff, scenario, np.array([wh]))).bill(0)
 
 
-def next_kwh_minor(*, tariff: Tariff, supposed: Supposed, wh: int) -> int:
+def next_kwh_minor(*, tariff: Tariff, scenario: Scenario, wh: int) -> int:
     """What one kWh more adds to the bill, in minor units. Raises UnableToPriceBill."""
-    batch = _batch(tariff, supposed, np.array([wh, wh + 1000]))
+    batch = _batch(tariff, scenario, np.array([wh, wh + 1000]))
     now, more = rate_many(tariff=tariff, batch=batch).total_minor
     return int(more) - int(now)
 
 
-def curve(*, tariff: Tariff, supposed: Supposed, up_to_kwh: int) -> Curve:
-    """The bills from 0 to so many kWh in even steps, all else as supposed, exactly.
+def curve(*, tariff: Tariff, scenario: Scenario, up_to_kwh: int) -> Curve:
+    """The bills from 0 to so many kWh in even steps, all else as in the scenario, exactly.
 
     Raises UnableToPriceBill.
     """
     step = max(1, up_to_kwh // _POINTS)
     kwh = list(range(0, up_to_kwh + 1, step))
-    batch = _batch(tariff, supposed, np.array(kwh) * 1000)
+    batch = _batch(tariff, scenario, np.array(kwh) * 1000)
     minor = [int(total) for total in rate_many(tariff=tariff, batch=batch).total_minor]
     some = max(1, _KWH_TOGETHER // step)
     nexts = [Fraction(more - less, some * step) for less, more in pairwise(minor[::some])]
     return Curve(kwh, minor, kwh[::some][:-1], nexts)
 
 
-def _batch(tariff: Tariff, supposed: Supposed, wh: Columns) -> UsageBatch:
+def _batch(tariff: Tariff, scenario: Scenario, wh: Columns) -> UsageBatch:
     """Bills of a use each, over the same days and with the same demand."""
     wanted, bills = needs(tariff), len(wh)
 
     def each(value: int) -> Columns:
         return np.full(bills, value)
 
-    export = each(supposed.export_wh)
-    calendars = [name for name in wanted.calendars if name in supposed.shares]
-    apparent, reactive = _by_power_factor(wh, supposed.power_factor_percent)
-    peak_va, peak_var = _by_power_factor(each(supposed.peak_w), supposed.power_factor_percent)
-    past_w = each(supposed.past_peak_w)
-    past_va, past_var = _by_power_factor(past_w, supposed.power_factor_percent)
+    export = each(scenario.export_wh)
+    calendars = [name for name in wanted.calendars if name in scenario.shares]
+    apparent, reactive = _by_power_factor(wh, scenario.power_factor_percent)
+    peak_va, peak_var = _by_power_factor(each(scenario.peak_w), scenario.power_factor_percent)
+    past_w = each(scenario.past_peak_w)
+    past_va, past_var = _by_power_factor(past_w, scenario.power_factor_percent)
     return UsageBatch(
-        start=each(day_number(supposed.period.start)),
-        end=each(day_number(supposed.period.end)),
+        start=each(day_number(scenario.period.start)),
+        end=each(day_number(scenario.period.end)),
         wh=wh,
         export_wh=export,
         vah=apparent,
         varh=reactive,
-        by_period={name: _shared(wh, supposed.shares[name]) for name in calendars},
-        export_by_period={name: _shared(export, supposed.shares[name]) for name in calendars},
-        vah_by_period={name: _shared(apparent, supposed.shares[name]) for name in calendars},
-        peak_w=each(supposed.peak_w),
+        by_period={name: _shared(wh, scenario.shares[name]) for name in calendars},
+        export_by_period={name: _shared(export, scenario.shares[name]) for name in calendars},
+        vah_by_period={name: _shared(apparent, scenario.shares[name]) for name in calendars},
+        peak_w=each(scenario.peak_w),
         peak_va=peak_va,
         peak_var=peak_var,
         peak_w_by_period={
             name: {period: each(w) for period, w in peaks.items()}
-            for name, peaks in supposed.peaks_w.items()
+            for name, peaks in scenario.peaks_w.items()
         },
         peak_va_by_period={
             name: {
-                period: _by_power_factor(each(w), supposed.power_factor_percent)[0]
+                period: _by_power_factor(each(w), scenario.power_factor_percent)[0]
                 for period, w in peaks.items()
             }
-            for name, peaks in supposed.peaks_w.items()
+            for name, peaks in scenario.peaks_w.items()
         },
         past_peaks_w=past_w.reshape(-1, 1),
         past_peaks_va=past_va.reshape(-1, 1),
         past_peaks_var=past_var.reshape(-1, 1),
-        connected_w=each(supposed.connected_w),
-        connected_va=each(supposed.connected_w),
+        connected_w=each(scenario.connected_w),
+        connected_va=each(scenario.connected_w),
     )
 
 

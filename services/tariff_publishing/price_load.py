@@ -20,7 +20,7 @@ from services.quantities.money import exponent, round_half_up, scaled_text
 from services.quantities.period import Period, next_month
 from services.rating import Series, TimeAxis, UsageBatch, usage_from_series
 from services.rating.engine import bill_lines
-from services.rating.pricing_context import Bills
+from services.rating.pricing_context import PricingContext
 from services.tariffs import MinimumCharge, Tariff, parse_tariff
 
 _ANY_DATE: Final = date(1990, 1, 1)
@@ -92,7 +92,7 @@ def price_load(tariff: Tariff, load: Load) -> list[MonthPrice]:
 
 
 def _priced(tariff: Tariff, usage: UsageBatch, periods: Sequence[Period]) -> list[MonthPrice]:
-    bills = Bills(tariff, usage)
+    bills = PricingContext(tariff, usage)
     lines = bill_lines(bills)
     return [
         MonthPrice(

@@ -6,7 +6,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.importing.rows import derived_id
 from services.records.tariffs import TariffSummary
-from services.tariff_publishing.bill_impact import Replay
+from services.tariff_publishing.bill_impact import BillImpact
 from services.tariffs import Tariff
 
 BILLS_AT_ONCE = 5000
@@ -27,9 +27,11 @@ def publish(database: DatabaseService, *, tariff: Tariff, principal: Principal) 
     )
 
 
-def replay(database: DatabaseService, *, tariff: Tariff, of: TariffSummary, month: date) -> Replay:
+def bill_impact(
+    database: DatabaseService, *, tariff: Tariff, of: TariffSummary, month: date
+) -> BillImpact:
     """The issued bills of a month that the tariff `of` made, priced again under `tariff`."""
-    found = Replay(tariff, database.published_versions(code=of.code))
+    found = BillImpact(tariff, database.published_versions(code=of.code))
     bills = database.billed_uses(tariff_id=of.id, month=month, limit=BILLS_AT_ONCE)
     while bills:
         found.add(bills)

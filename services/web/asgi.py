@@ -101,7 +101,7 @@ def forget_session(response: Response, *, secure: bool) -> None:
 
 
 def utc_now() -> datetime:
-    """Return the present moment in UTC, for the places where the outside world comes in."""
+    """Return the present moment in UTC, for the places where requests come in."""
     return datetime.now(UTC)
 
 

@@ -35,7 +35,7 @@ MOST_PER_ADDRESS: Final = 256
 # From a browser to us: clicks and what is typed. Streamlit's own limit is 200 MB, for anybody.
 LARGEST_MESSAGE: Final = 2 * 1024 * 1024
 FILES_WANTED: Final = 16_384
-_FILES_FOR_THE_REST: Final = 512  # The database, the graph, files, outside services.
+_FILES_FOR_THE_REST: Final = 512  # The database, the graph, files, providers.
 _FEWEST_CONNECTIONS: Final = 64
 
 _log = logging.getLogger(__name__)

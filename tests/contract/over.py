@@ -58,7 +58,7 @@ class Over:
             register_wh=read.register_wh,
         )
         bill = services.issuer.bills_up_to(context=context, closing=closing, now=now)[-1]
-        return replace(bill, issue=None, owed=None)
+        return replace(bill, issue=None, outbox=None)
 
     def pay(self, bill: Bill, minor: int, *, payment_id: str | None = None) -> int:
         """Record a payment at the office; how many were new."""

@@ -26,8 +26,8 @@ def receive(over: Over, minor: int, **what: Any) -> str:
     """Record a payment; its id."""
     row: Json = {"id": str(uuid4()), "amount_minor": minor, "currency": "INR", "method": "bank"}
     row |= {"received_at": over.utility.now, "received_on": over.utility.today}
-    owed = over.utility.services.owed_steps.on_money()
-    recorded = over.here.record_payments(actor=ADMIN.user, payments=[row | what], owed=owed)
+    outbox = over.utility.services.outbox.on_money()
+    recorded = over.here.record_payments(actor=ADMIN.user, payments=[row | what], outbox=outbox)
     assert recorded == 1
     return str(row["id"])
 
@@ -180,11 +180,11 @@ def test_a_closed_month_takes_no_more_entries(over: Over) -> None:
     with pytest.raises(IllegalChange, match="over"):
         over.here.close_month(**close, month=this_month)
     over.here.close_month(**close, month=last_month)
-    assert over.same("month_books", last_month).closing.closed_by == ADMIN.user
+    assert over.same("month_end_report", last_month).closing.closed_by == ADMIN.user
     receive(over, 100, bill_id=bill.id, received_on=last_month)
     newest = over.same("ledger", customer_id=bill.customer_id).items[0]
     assert newest.on_date == this_month
-    (book,) = over.same("month_books", this_month).books
+    (book,) = over.same("month_end_report", this_month).books
     assert book.closing_minor == 54_035 - 100
 
 

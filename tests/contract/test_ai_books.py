@@ -22,10 +22,10 @@ def test_what_ai_said_and_cost_reads_the_same(over: Over) -> None:
     assert over.here.store_job_bills(actor=ACTOR, bills=[bill]) == (1, [])
     call: dict[str, Any] = {"id": str(uuid4()), "purpose": "calculate_bill", "model": "m"}
     call |= {"outcome": "answered", "reading_id": None, "bill_id": bill.id, "cost_micro": None}
-    over.here.ai_books.add(call=call | {"prompt_tokens": 7, "completion_tokens": 3})
-    assert over.here.ai_books.second_opinion(bill_id=bill.id) == OPINION
+    over.here.ai_call_log.add(call=call | {"prompt_tokens": 7, "completion_tokens": 3})
+    assert over.here.ai_call_log.second_opinion(bill_id=bill.id) == OPINION
     since = over.utility.now - timedelta(hours=1)
-    for books in (over.here.ai_books, over.direct.ai_books):
+    for books in (over.here.ai_call_log, over.direct.ai_call_log):
         assert books.second_opinion_counts(since=since) == {
             "asked": 1, "agreed": 0, "differed": 1, "held": 1,
         }  # fmt: skip

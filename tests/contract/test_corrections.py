@@ -24,8 +24,8 @@ def test_a_correction_is_planned_done_once_and_found_from_both_its_bills(over: O
     how |= {"previewed": rebilling.plan(wrong, now=over.utility.now).fingerprint}
     how |= {"principal": ADMIN, "now": over.utility.now}
     assert over.same("correction", how["correction_id"]) is None
-    done = rebilling.carry_out(wrong, **how)
-    assert rebilling.carry_out(wrong, **how) == done
+    done = rebilling.execute(wrong, **how)
+    assert rebilling.execute(wrong, **how) == done
     assert over.same("correction", done.id) == done
     (one,) = done.bills
     for bill_id in (one.void_bill_id, one.new_bill_id):
@@ -44,7 +44,7 @@ def test_bills_that_are_not_as_they_were_seen_are_not_touched(over: Over) -> Non
         over.here.rebill(
             actor=ADMIN.user, correction_id=str(uuid4()), kind="void", meter_id=bill.meter_id,
             reason="r", warned="", on=over.utility.today, chain_from=bill.period_start,
-            chain=[f"{bill.id} draft"], touched=[{"void": bill.id, "new": None}], bills=[],
+            chain=[f"{bill.id} draft"], affected=[{"void": bill.id, "new": None}], bills=[],
         )  # fmt: skip
     assert over.same("bill", bill.id).status == "issued"
 

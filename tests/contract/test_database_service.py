@@ -84,8 +84,8 @@ def test_a_reading_becomes_a_bill_and_is_read_back(over: Over) -> None:
     assert over.same("customer_bills", customer="A-M1", limit=5) == ([bill], None)
     with pytest.raises(NotFound):
         over.here.customer_bills(customer="nobody", limit=5)
-    (owed,) = over.same("owed_work_of", bill.id)
-    assert owed["kind"] == "bill_issued"
+    (outbox,) = over.same("outbox_of", bill.id)
+    assert outbox["kind"] == "bill_issued"
     (read,) = over.same("meter_reads", serials=["M1"])
     assert [r["register_wh"] for r in read["reads"]] == [1_000_000, 1_117_000]
     since = over.utility.today
@@ -166,8 +166,8 @@ def test_a_draft_is_stored_issued_paid_and_never_voided_out_of_turn(over: Over) 
     assert over.here.store_job_bills(actor=ACTOR, bills=[draft])[0] in {0, 1}
     assert over.same("bills", status="draft").total == 1
     today = over.utility.today
-    owed = over.utility.services.owed_steps.plan(bill_id=draft.id, kind="bill_issued")
-    issue: Json = {"actor": ADMIN.user, "bills": [{"bill_id": draft.id, "owed": owed}]}
+    outbox = over.utility.services.outbox.plan(bill_id=draft.id, kind="bill_issued")
+    issue: Json = {"actor": ADMIN.user, "bills": [{"bill_id": draft.id, "owed": outbox}]}
     issue |= {"issued_at": over.utility.now, "issued_on": today}
     issue["due_date"] = today + timedelta(days=15)
     issued, (bill,) = over.here.issue_bills(**issue)
@@ -206,28 +206,28 @@ def test_amounts_beyond_two_to_the_53rd_stay_exact(over: Over) -> None:
     assert (bill.total_minor, bill.lines[0].amount_minor) == (huge, huge)
 
 
-def test_owed_work_is_leased_saved_and_lost(over: Over) -> None:
+def test_outbox_is_leased_saved_and_lost(over: Over) -> None:
     over.utility.add_meter("M1")
 
     def away(**_: Any) -> Any:
         raise TemporaryFailure("away")
 
-    handlers = over.utility.services.owed_steps.handlers
+    handlers = over.utility.services.outbox.handlers
     assert isinstance(handlers, dict)
     handlers[8] = away
     bill = over.utility.submit("M1", 1117).bill
     assert bill is not None
     with psycopg.connect(dsn_of(over)) as connection:
         connection.execute("update public.outbox set next_attempt_at = now(), lease_until = null")
-    (work,) = over.here.claim_owed_work(owner="here", lease_seconds=60, limit=5)
+    (work,) = over.here.claim_outbox(owner="here", lease_seconds=60, limit=5)
     assert work.bill_id == bill.id
-    assert over.here.claim_owed_work(owner="there", lease_seconds=60, limit=5) == []
+    assert over.here.claim_outbox(owner="there", lease_seconds=60, limit=5) == []
     saved: Json = {"id": work.id, "steps": {}, "status": "finished", "attempts": 2}
     saved |= {"retry_in_seconds": 0, "release": True, "lease_seconds": 60, "payment_url": None}
     with pytest.raises(LeaseLost):
-        over.here.save_owed_work(actor=ACTOR, work=saved | {"owner": "there", "notifications": []})
-    over.here.save_owed_work(actor=ACTOR, work=saved | {"owner": "here", "notifications": []})
-    (row,) = over.same("owed_work_of", bill.id)
+        over.here.save_outbox(actor=ACTOR, work=saved | {"owner": "there", "notifications": []})
+    over.here.save_outbox(actor=ACTOR, work=saved | {"owner": "here", "notifications": []})
+    (row,) = over.same("outbox_of", bill.id)
     assert row["status"] == "finished"
 
 
@@ -237,17 +237,17 @@ def test_refused_work_is_listed_and_taken_up_again(over: Over) -> None:
     def refused(**_: Any) -> Any:
         raise FinalFailure("the account is closed")
 
-    handlers = over.utility.services.owed_steps.handlers
+    handlers = over.utility.services.outbox.handlers
     assert isinstance(handlers, dict)
     handlers[8] = refused
     bill = over.utility.submit("M1", 1117).bill
     assert bill is not None
     (work,) = over.same("failed_work").items
     assert work.bill_id == bill.id
-    over.here.retry_owed_work(actor=ADMIN.user, work_id=work.id)
+    over.here.retry_outbox(actor=ADMIN.user, work_id=work.id)
     assert over.same("failed_work").total == 0
     with pytest.raises(NotFound):
-        over.here.retry_owed_work(actor=ADMIN.user, work_id=str(uuid4()))
+        over.here.retry_outbox(actor=ADMIN.user, work_id=str(uuid4()))
 
 
 def test_a_payment_link_is_kept_for_the_balance_and_closed(over: Over) -> None:
@@ -382,7 +382,7 @@ def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     _, run = over.here.claim_job_run(job="payment_reminders", scheduled_on=today, **claim)
     ref: Json = {"job": run.job, "scheduled_on": today.isoformat(), "attempt": run.attempt}
     ref |= {"owner": "a", "lease_seconds": 60}
-    steps = over.utility.services.owed_steps
+    steps = over.utility.services.outbox
     reminder = steps.plan_for_any("payment_reminder")
     due: Json = {"today": bill.due_date, "until": bill.due_date, "limit": 10, "owed": reminder}
     key = {"due_date": bill.due_date.isoformat(), "id": bill.id}
@@ -395,7 +395,7 @@ def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     late["owed"] = steps.plan_for_any("overdue_notice")
     assert over.here.mark_overdue(actor=ACTOR, run=ref, **late) == (1, None)
     assert over.same("bill", bill.id).status == "overdue"
-    assert len(over.same("owed_work_of", bill.id)) == 3
+    assert len(over.same("outbox_of", bill.id)) == 3
 
 
 def test_an_import_says_what_is_wrong_and_writes_what_is_right(over: Over) -> None:

@@ -37,8 +37,8 @@ def test_drafts_are_listed_added_up_and_issued_only_as_expected(over: Over) -> N
     assert chosen == [(draft.id, "INR", 54_035)]
     assert mark != totals.mark
 
-    owed = over.utility.services.owed_steps.plan(bill_id=draft.id, kind="bill_issued")
-    issue: Json = {"actor": ADMIN.user, "bills": [{"bill_id": draft.id, "owed": owed}]}
+    outbox = over.utility.services.outbox.plan(bill_id=draft.id, kind="bill_issued")
+    issue: Json = {"actor": ADMIN.user, "bills": [{"bill_id": draft.id, "owed": outbox}]}
     issue["issue"] = Issue(at=over.utility.now, on=over.utility.today, due_days=15)
     with pytest.raises(IllegalChange, match="meanwhile"):
         over.here.issue_expected(**issue, expected={"INR": {"number": 1, "total_minor": 1}})
@@ -72,7 +72,7 @@ def test_receivables_and_entries_of_a_month_are_those_of_its_books(over: Over) -
     until = start_of_day(next_month(month), over.utility.services.settings.timezone)
     aged = over.same("aged_receivables", month, until=until, limit=10)
     assert over.same("aged_receivables", month, until=until, limit=10, offset=1).customers == ()
-    (book,) = over.same("month_books", month).books
+    (book,) = over.same("month_end_report", month).books
     assert [t.balance_minor for t in aged.totals] == [book.closing_minor] == [14_035]
     assert [c.account_no for c in aged.customers] == ["A-M1"]
     entries = over.same("entries_of_month", month)

@@ -12,16 +12,16 @@ from werkzeug.test import TestResponse
 
 from app import create_app
 from services.bootstrap import wire
-from services.bootstrap_providers import Outside
+from services.bootstrap_providers import Providers
 from services.database.service import DatabaseService
 from services.database.transports import supabase as rest
 from services.database.transports.supabase import RestTransport
 from services.identity.auth import Role
-from services.outbox.outbox import OwedSteps, StepDone
+from services.outbox.outbox import Outbox, StepDone
 from tests.contract.supabase_project import supabase_project
 from tests.integration.api.talk import READING, answer_of, bearer, error_of
 from tests.integration.configured.servers import in_front_of
-from tests.integration.outside.stand_in import Reply, Seen, StandIn, running
+from tests.integration.providers.stand_in import Reply, Seen, StandIn, running
 from tests.integration.utility import Utility, make_utility
 from tests.servers import NewDatabase
 
@@ -76,7 +76,7 @@ class Office:
     front: StandIn
     api: FlaskClient
     direct: Utility
-    owed_steps: OwedSteps
+    outbox: Outbox
 
     def submit(self) -> TestResponse:
         """Hand in the one reading, the same each time."""
@@ -108,11 +108,11 @@ def office(
         services = wire(
             direct.services.settings,
             database,
-            outside=Outside(step_handlers={8: lambda **_: done}),
+            providers=Providers(step_handlers={8: lambda **_: done}),
             lease_seconds=1,
         )
         api = create_app(services, clock=lambda: direct.now).test_client()
-        yield Office(weak, front, api, direct, services.owed_steps)
+        yield Office(weak, front, api, direct, services.outbox)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -173,8 +173,8 @@ def _in_the_end(office: Office, bill_id: str) -> tuple[str, str]:
     """How the owed work stands once the lease is over: its status, and that of step 8."""
     deadline = time.monotonic() + 10
     while True:
-        office.owed_steps.sweep()
-        (owed,) = office.direct.services.database.owed_work_of(bill_id)
-        if owed["status"] != "open" or time.monotonic() > deadline:
-            return owed["status"], owed["steps"]["8"]["status"]
+        office.outbox.sweep()
+        (outbox,) = office.direct.services.database.outbox_of(bill_id)
+        if outbox["status"] != "open" or time.monotonic() > deadline:
+            return outbox["status"], outbox["steps"]["8"]["status"]
         time.sleep(0.1)

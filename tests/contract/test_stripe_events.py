@@ -3,7 +3,7 @@
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from services.payments.stripe.events import Told, translate
+from services.payments.stripe.events import TranslatedEvent, translate
 from services.records.bills import Bill
 from services.records.stripe_events import AppliedEvent
 from tests.contract.over import Json, Over
@@ -18,13 +18,13 @@ def bill_of(over: Over) -> Bill:
     return bill
 
 
-def told(raw: Json) -> Told:
+def told(raw: Json) -> TranslatedEvent:
     return translate(raw, zone=ZoneInfo("Asia/Kolkata"), live=False, now=AT + timedelta(days=1))
 
 
 def take(over: Over, raw: Json) -> AppliedEvent:
     it = told(raw)
-    owed = over.utility.services.owed_steps.on_money()
+    outbox = over.utility.services.outbox.on_money()
     return over.here.apply_stripe_event(
         actor="system:stripe",
         event=it.event,
@@ -32,7 +32,7 @@ def take(over: Over, raw: Json) -> AppliedEvent:
         effect=it.effect,
         outcome=it.outcome,
         detail=it.detail,
-        owed=owed,
+        outbox=outbox,
     )
 
 

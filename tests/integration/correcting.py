@@ -50,15 +50,15 @@ class Correcting:
         """What it would do."""
         return self.rebilling.plan(wrong, now=self.utility.now)
 
-    def carry_out(self, wrong: Wrong, *, check: bool = True, **how: Any) -> Correction:
+    def execute(self, wrong: Wrong, *, check: bool = True, **how: Any) -> Correction:
         """Plan and do it, and see that every kWh, day and cent is still counted once."""
         plan = self.plan(wrong)
         given: dict[str, Any] = {"correction_id": str(uuid4()), "reason": "misread"}
         given |= {"acknowledged": True, "principal": ADMIN, "now": self.utility.now}
-        done = self.rebilling.carry_out(wrong, previewed=plan.fingerprint, **given | how)
+        done = self.rebilling.execute(wrong, previewed=plan.fingerprint, **given | how)
         if check:
             assert done.difference_minor == plan.difference_minor
-            self.check(plan.book.meter.serial)
+            self.check(plan.chain.meter.serial)
         return done
 
     def check(self, serial: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from services.outbox.outbox import StepDone, StepHandler
 from services.outbox.steps import StepOutcome
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 from tests.integration.utility import make_utility
 
 LEASE_SECONDS = 2
@@ -35,7 +35,7 @@ def handlers_that_note(notes: Path) -> dict[int, StepHandler]:
         def note(
             *,
             bill: Bill,
-            kind: OwedKind,
+            kind: OutboxKind,
             facts: Mapping[str, str],  # noqa: ARG001 - what the protocol gives
         ) -> StepDone:
             with notes.open("a") as file:

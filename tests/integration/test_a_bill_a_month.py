@@ -16,7 +16,7 @@ from services.outbox.outbox import StepDone
 from services.readings.reading_to_bill import Submitted
 from services.readings.review import CannotBillReading
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 from tests.integration.api.talk import READING, answer_of, bearer
 from tests.integration.job_tools import AFTER_TWO, at_once, installed, tick_and_wait
 from tests.integration.utility import (
@@ -39,7 +39,7 @@ class Sent:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         self.texts.append(facts["text"])
         return StepDone(f"{kind} of {bill.reference}")
 
@@ -56,7 +56,7 @@ def utility(database: str, tmp_path: Path, sent: Sent) -> Iterator[Utility]:
     handlers[11] = WriteMessage(
         made.services.database, TemplateWriter("The Utility"), lambda: made.today
     )
-    made.services.owed_steps.handlers = handlers
+    made.services.outbox.handlers = handlers
     with_slabs(made)
     yield made
     made.services.close()
@@ -119,8 +119,8 @@ def test_an_engineer_s_reading_bills_the_waiting_months_one_by_one(
     assert [b.id for b in (*submitted.earlier, submitted.bill) if b] == [b.id for b in bills]
     assert_one_chain(utility, "M1")
     # Each owes what a bill owes, and the customer has one message about all of them.
-    assert all(utility.services.database.owed_work_of(b.id) for b in bills)
-    utility.services.owed_steps.sweep()
+    assert all(utility.services.database.outbox_of(b.id) for b in bills)
+    utility.services.outbox.sweep()
     (text,) = sent.texts
     assert "INV-000004" in text
     for told in ("INV-000001", "INV-000002", "INV-000003, 1 Oct 2026 to 1 Nov 2026: ₹100.00."):

@@ -12,7 +12,7 @@ from services.identity.auth import Role
 from services.outbox.outbox import StepDone
 from services.readings.assessment import AS_DRAFT
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 from tests.integration.api.talk import READING, bearer
 from tests.integration.utility import ADMIN, Utility, assert_one_chain, make_utility
 
@@ -23,9 +23,9 @@ class Sent:
     """Every owed step that is done, as (kind, step's bill)."""
 
     def __init__(self) -> None:
-        self.done: list[tuple[OwedKind, str]] = []
+        self.done: list[tuple[OutboxKind, str]] = []
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         self.done.append((kind, bill.reference))
         return StepDone(f"{len(facts)} facts")
 
@@ -48,12 +48,12 @@ def local(utility: Utility, text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=utility.services.settings.timezone)
 
 
-def assert_nothing_is_owed_for(utility: Utility, bill: Bill | None) -> None:
+def assert_outbox_is_empty_for(utility: Utility, bill: Bill | None) -> None:
     """Of a draft nobody has heard: no number, no due date, no entry, no message, no reminder."""
     assert bill is not None
     database = utility.services.database
     assert (bill.status, bill.number, bill.due_date, bill.issued_on) == ("draft", None, None, None)
-    assert database.owed_work_of(bill.id) == []
+    assert database.outbox_of(bill.id) == []
     assert database.ledger(customer_id=bill.customer_id).total == 0
     assert database.check_ledger()["problems"] == []
 
@@ -62,12 +62,12 @@ def test_the_story_keeps_a_draft_and_says_so(utility: Utility, sent: Sent) -> No
     utility.add_meter("M1")
     submitted = utility.submit("M1", 1117)
     assert (submitted.outcome, submitted.explanation) == ("billed", AS_DRAFT)
-    assert_nothing_is_owed_for(utility, submitted.bill)
+    assert_outbox_is_empty_for(utility, submitted.bill)
     later = [(s.status, s.detail) for s in submitted.steps if s.step >= 8]
     assert later == [("skipped", AS_DRAFT)] * 6
     again = utility.submit("M1", 1117)
     assert (again.outcome, again.steps[-1].detail) == ("replay", AS_DRAFT)
-    assert utility.services.owed_steps.sweep() == 0
+    assert utility.services.outbox.sweep() == 0
     assert sent.done == []
 
 
@@ -90,7 +90,7 @@ def test_a_review_keeps_a_draft(utility: Utility) -> None:
         principal=ADMIN,
         now=utility.now,
     )
-    assert_nothing_is_owed_for(utility, stored.bill)
+    assert_outbox_is_empty_for(utility, stored.bill)
 
 
 def test_the_monthly_job_keeps_drafts_which_nobody_reminds_of(utility: Utility, sent: Sent) -> None:
@@ -100,7 +100,7 @@ def test_the_monthly_job_keeps_drafts_which_nobody_reminds_of(utility: Utility, 
     run = run_job(utility.services, "monthly_bills", local(utility, "2026-11-01T02:00"), "test")
     assert (run.done_count, run.detail) == (1, "Drafts for October 2026.")
     (draft,) = utility.bills_of("M1")
-    assert_nothing_is_owed_for(utility, draft)
+    assert_outbox_is_empty_for(utility, draft)
     assert utility.services.books.open_drafts(OCT_1) == 1
     for job, when in (("payment_reminders", "10:00"), ("overdue_marking", "11:00")):
         late = run_job(utility.services, job, local(utility, f"2026-12-20T{when}"), "test")
@@ -135,7 +135,7 @@ def test_an_issued_draft_is_sent_owed_and_due(utility: Utility, sent: Sent) -> N
     assert draft is not None
     bill = utility.services.bill_approval.issue(bill_id=draft.id, principal=ADMIN, now=utility.now)
     assert (bill.number, bill.due_date) == (1, utility.today + timedelta(days=15))
-    assert utility.services.owed_steps.sweep() == 1
+    assert utility.services.outbox.sweep() == 1
     assert sent.done == [("bill_issued", "INV-000001")]
     account = utility.services.database.account(bill.customer_id)
     assert account.balance_minor == bill.total_minor

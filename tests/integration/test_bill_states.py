@@ -43,7 +43,7 @@ def draft_of(utility: Utility, serial: str, kwh: int) -> str:
         register_wh=read.register_wh,
     )
     bill = services.issuer.bills_up_to(context=context, closing=closing, now=utility.now)[-1]
-    services.database.store_job_bills(actor="test", bills=[replace(bill, issue=None, owed=None)])
+    services.database.store_job_bills(actor="test", bills=[replace(bill, issue=None, outbox=None)])
     return bill.id
 
 

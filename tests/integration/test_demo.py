@@ -253,7 +253,7 @@ def test_some_meters_wait_for_this_months_reading(loaded: Services) -> None:
 
 def test_the_demo_sends_nothing(loaded: Services) -> None:
     assert loaded.database._transport.select("notifications", limit=1).rows == []
-    assert not {9, 10, 12} & set(loaded.owed_steps.handlers), "no links, and nothing is sent"
+    assert not {9, 10, 12} & set(loaded.outbox.handlers), "no links, and nothing is sent"
 
 
 def test_the_readmes_first_reading_gives_540_35(copied: Services) -> None:

@@ -18,7 +18,7 @@ from services.database.transports.postgres import as_database_error
 from services.health import disk
 from services.health.disk import DiskCheck, DiskWarnings, DiskWatch, Room
 from services.integrations.failures import TemporaryFailure
-from services.integrations.http import ServiceAway
+from services.integrations.http import ServiceUnavailable
 from services.messages.discord import Discord
 from services.web.errors import problem_of
 
@@ -95,7 +95,7 @@ class Posts(Discord):
 
     def post(self, address: SecretStr, message: Any) -> str:  # noqa: ARG002
         if self.away:
-            raise ServiceAway("Discord is away.")
+            raise ServiceUnavailable("Discord is away.")
         self.posted.append(message["content"])
         return "1"
 

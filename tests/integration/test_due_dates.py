@@ -42,17 +42,17 @@ def pay(utility: Utility, serial: str) -> None:
     assert utility.services.database.record_payments(actor="test", payments=[payment]) == 1
 
 
-def kinds_owed(utility: Utility, serial: str) -> list[str]:
+def outbox_kinds(utility: Utility, serial: str) -> list[str]:
     [bill] = utility.bills_of(serial)
-    return sorted(owed["kind"] for owed in utility.services.database.owed_work_of(bill.id))
+    return sorted(outbox["kind"] for outbox in utility.services.database.outbox_of(bill.id))
 
 
 def test_bills_due_within_three_days_are_reminded_of_once(utility: Utility) -> None:
     serials = billed_meters(utility, 2)
     pay(utility, serials[1])
     assert [run_on(utility, "payment_reminders", day) for day in (12, 13, 14, 17)] == [0, 1, 0, 0]
-    assert kinds_owed(utility, serials[0]) == ["bill_issued", "payment_reminder"]
-    assert kinds_owed(utility, serials[1]) == ["bill_issued"]
+    assert outbox_kinds(utility, serials[0]) == ["bill_issued", "payment_reminder"]
+    assert outbox_kinds(utility, serials[1]) == ["bill_issued"]
 
 
 def test_bills_past_their_due_date_become_overdue_and_owe_the_notice_once(
@@ -64,5 +64,5 @@ def test_bills_past_their_due_date_become_overdue_and_owe_the_notice_once(
     assert [run_on(utility, "overdue_marking", day) for day in (16, 17, 18)] == [0, 3, 0]
     [bill] = utility.bills_of(serials[0])
     assert (bill.status, bill.overdue_since) == ("overdue", date(2026, 11, 17))
-    assert kinds_owed(utility, serials[0]) == ["bill_issued", "overdue_notice"]
+    assert outbox_kinds(utility, serials[0]) == ["bill_issued", "overdue_notice"]
     assert utility.bills_of(serials[3])[0].status == "paid"

@@ -36,7 +36,7 @@ def assert_held(utility: Utility, serial: str, why: str = WHY) -> None:
     """The last bill is a draft that owes nothing, and Drafts says why."""
     bill = utility.bills_of(serial)[-1]
     assert (bill.status, bill.number, bill.held_because) == ("draft", None, why)
-    assert utility.services.database.owed_work_of(bill.id) == []
+    assert utility.services.database.outbox_of(bill.id) == []
     drafts = utility.services.database.drafts(DraftFilter()).items
     (draft,) = [d for d in drafts if d.id == bill.id]
     assert draft.outlier
@@ -86,7 +86,7 @@ def test_an_administrator_issues_it_as_it_stands(utility: Utility) -> None:
     assert draft is not None
     bill = utility.services.bill_approval.issue(bill_id=draft.id, principal=ADMIN, now=utility.now)
     assert (bill.status, bill.number, bill.total_minor) == ("issued", 1, 115_949)
-    assert len(utility.services.database.owed_work_of(bill.id)) == 1
+    assert len(utility.services.database.outbox_of(bill.id)) == 1
 
 
 def test_an_accepted_flagged_reading_shows_why_and_makes_a_draft(utility: Utility) -> None:
@@ -117,7 +117,7 @@ def test_a_correction_says_it_and_stays_issued_since_a_person_is_at_work(
     (change,) = desk.plan(wrong).changes
     assert change.new is not None
     assert change.new.held_because == WHY
-    desk.carry_out(wrong)
+    desk.execute(wrong)
     (again,) = utility.bills_of("M1")
     assert (again.status, again.held_because) == ("issued", None)
     assert_one_chain(utility, "M1")

@@ -75,8 +75,8 @@ def test_all_that_fit_are_issued_batch_by_batch_without_gaps(utility: Utility) -
     found = utility.services.database.bills(status="issued").items
     assert sum(bill.total_minor for bill in found) == sums.total_minor
     assert utility.services.database.drafts(DraftFilter()).items[0].id == ids[0]
-    owed = utility.services.database.owed_work_of(ids[1])
-    assert [work["kind"] for work in owed] == ["bill_issued"]
+    outbox = utility.services.database.outbox_of(ids[1])
+    assert [work["kind"] for work in outbox] == ["bill_issued"]
 
 
 def test_only_what_was_chosen_is_issued(utility: Utility) -> None:

@@ -19,7 +19,7 @@ from services.container import Services
 from services.database.errors import RunTakenOver
 from services.jobs import monthly_bills
 from services.jobs.runs import JobContext, claim, perform
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.settings import PROJECT_FOLDER
 from tests.integration.job_tools import (
     AFTER_TWO,
@@ -117,10 +117,10 @@ def test_what_an_attempt_writes_after_it_was_taken_over_is_refused(
         lambda: context.note(done=1),
         lambda: beside.database.store_job_bills(actor="a", bills=[], run=context.ref),
         lambda: beside.database.queue_reminders(
-            run=context.ref, today=NOV_1, until=NOV_1, limit=1, owed={}
+            run=context.ref, today=NOV_1, until=NOV_1, limit=1, outbox={}
         ),
         lambda: beside.database.mark_overdue(
-            actor="a", run=context.ref, today=NOV_1, limit=1, owed={}
+            actor="a", run=context.ref, today=NOV_1, limit=1, outbox={}
         ),
         lambda: beside.database.finish_job_run(run=context.ref, status="failed", detail=""),
         lambda: beside.database.release_job_run(run=context.ref),
@@ -276,11 +276,11 @@ def test_a_started_scheduler_ticks_and_sweeps_at_once(
 ) -> None:
     swept = threading.Event()
 
-    def sweep(_: OwedSteps, **__: Any) -> int:
+    def sweep(_: Outbox, **__: Any) -> int:
         swept.set()
         return 0
 
-    monkeypatch.setattr(OwedSteps, "sweep", sweep)
+    monkeypatch.setattr(Outbox, "sweep", sweep)
     scheduler = at_once(utility.services)
     scheduler.start()
     try:

@@ -48,7 +48,7 @@ def test_a_killed_story_left_nothing_or_is_finished_after_the_restart(
     notes_before = (tmp_path / "notes").read_text().split("\n")
 
     time.sleep(LEASE_SECONDS + 0.5)
-    while utility.services.owed_steps.sweep(limit=50):
+    while utility.services.outbox.sweep(limit=50):
         pass
 
     notes = (tmp_path / "notes").read_text().split("\n")
@@ -56,9 +56,9 @@ def test_a_killed_story_left_nothing_or_is_finished_after_the_restart(
         (bill,) = utility.bills_of(serial_of(step, moment))
         assert bill.money(bill.total_minor).text == "540.35"
         assert bill.payment_url == PAYMENT_LINK
-        (owed,) = utility.services.database.owed_work_of(bill.id)
-        assert owed["status"] == "finished"
-        assert {s["status"] for s in owed["steps"].values()} == {"done"}
+        (outbox,) = utility.services.database.outbox_of(bill.id)
+        assert outbox["status"] == "finished"
+        assert {s["status"] for s in outbox["steps"].values()} == {"done"}
         for done in range(8, 14):
             line = f"{bill.id} bill_issued {done}"
             # Only the step that was under way may run again; what was recorded never does.

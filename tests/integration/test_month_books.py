@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from services.accounts.month_end import Books
+from services.accounts.month_end import MonthEnd
 from services.database.errors import IllegalChange
 from services.identity.auth import NotAllowed
 from services.records.bills import Bill
@@ -49,12 +49,12 @@ def receive(utility: Utility, on: date, minor: int, **what: Any) -> str:
     return str(row["id"])
 
 
-def book_of(books: Books, month: date) -> MonthBook:
+def book_of(books: MonthEnd, month: date) -> MonthBook:
     (found,) = [b for b in books.of_month(month).books if b.book == "account"]
     return found
 
 
-def aged(books: Books, month: date) -> AgedTotal:
+def aged(books: MonthEnd, month: date) -> AgedTotal:
     (total,) = books.receivables(month).totals
     return total
 

@@ -169,8 +169,8 @@ def test_the_bills_are_numbered_without_gaps_and_owe_what_a_bill_owes(utility: U
     assert sorted(b.number or 0 for b in bills) == [1, 2, 3]
     assert {b.total_minor for b in bills} == {54035}
     assert {(b.issued_on, b.due_date) for b in bills} == {(date(2026, 11, 1), date(2026, 11, 16))}
-    owed = [utility.services.database.owed_work_of(b.id) for b in bills]
-    assert [[o["kind"] for o in one] for one in owed] == [["bill_issued"]] * 3
+    outbox = [utility.services.database.outbox_of(b.id) for b in bills]
+    assert [[o["kind"] for o in one] for one in outbox] == [["bill_issued"]] * 3
 
 
 def test_a_bill_that_the_database_refuses_does_not_sink_its_batch(

@@ -18,7 +18,7 @@ from services.records.bills import Bill
 from services.records.ledger import InstalmentPlan
 from tests.integration.correcting import Correcting
 from tests.integration.test_bill_states import draft_of
-from tests.integration.test_cash_desk import TOTAL, Office, office
+from tests.integration.test_office_payments import TOTAL, Office, office
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 FIRST = 18_013  # of three instalments of TOTAL: it takes the paise that are left
@@ -27,7 +27,7 @@ __all__ = ["office"]
 
 
 def agree(utility: Utility, bills: list[Bill], **how: Any) -> None:
-    desk, now = utility.services.account_desk, utility.now
+    desk, now = utility.services.account_adjustments, utility.now
     parts = desk.parts(bills=bills, now=now, **how)
     desk.agree_plan(
         plan_id=str(uuid4()), bills=bills, parts=parts, note="asked", principal=ADMIN, now=now
@@ -80,7 +80,7 @@ def test_a_plan_must_fit_its_bills(office: Office) -> None:
     with pytest.raises(IllegalChange, match="in a plan already"):
         agree(office.utility, [office.bill], equal=3)
     (plan,) = office.utility.services.database.plans()
-    desk = office.utility.services.account_desk
+    desk = office.utility.services.account_adjustments
     desk.cancel_plan(plan_id=plan.id, reason="paid at once", principal=ADMIN)
     agree(office.utility, [office.bill], equal=3)
     stale = office.now_of(office.bill)
@@ -109,7 +109,7 @@ class TestOfACorrectedBill:
         return bill
 
     def corrected(self, at: Correcting, bill: Bill, kwh: str) -> Bill:
-        at.carry_out(at.closed_at(bill, kwh))
+        at.execute(at.closed_at(bill, kwh))
         anew: Bill = at.utility.bills_of("M1")[0]
         return anew
 
@@ -168,7 +168,7 @@ class TestOfACorrectedBill:
         first, second = at.chain("M1", 2)
         agreed = first.total_minor + second.total_minor
         agree(at.utility, [first, second], equal=2, first_on=at.utility.today)
-        at.carry_out(WrongReading(first.id, first.opening_reading_id, "900"))
+        at.execute(WrongReading(first.id, first.opening_reading_id, "900"))
         assert self.plan(at).paid_minor == 0
         # It takes all the instalments, being the older one.
         at.pay(at.utility.bills_of("M1")[0], agreed)
@@ -179,7 +179,7 @@ class TestOfACorrectedBill:
     def test_bills_made_anew_as_one_end_the_plan(self, at: Correcting, in_plan: slice) -> None:
         first, second = bills = at.chain("M1", 2)
         agree(at.utility, bills[in_plan], equal=3)
-        at.carry_out(at.closed_at(first, None))
+        at.execute(at.closed_at(first, None))
         (anew,) = at.utility.bills_of("M1")
         assert anew.period_end == second.period_end
         plan = self.plan(at)
@@ -192,7 +192,7 @@ class TestOfACorrectedBill:
         at.utility.now += timedelta(days=30)
         draft_of(at.utility, "M1", 1200)
         agree(at.utility, [first], equal=3)
-        at.carry_out(at.closed_at(first, None))
+        at.execute(at.closed_at(first, None))
         (anew,) = at.utility.bills_of("M1")
         assert (anew.status, anew.replaces_id) == ("draft", first.id)
         plan = self.plan(at)

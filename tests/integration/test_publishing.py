@@ -19,7 +19,7 @@ from services.quantities.period import Period
 from services.rating import rate
 from services.records.bills import NewBill
 from services.records.readings import Read
-from services.tariff_publishing.publishing import publish, replay
+from services.tariff_publishing.publishing import bill_impact, publish
 from services.tariffs import Tariff, parse_tariff
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, KSEB, Utility, make_utility
 
@@ -180,7 +180,7 @@ def test_a_replay_prices_the_issued_bills_of_the_month_each_as_alone(utility: Ut
     (kseb,) = database.tariffs()
     (bill, *_) = utility.bills_of("M1")
     last_day = bill.period_end - timedelta(days=1)
-    found = replay(database, tariff=tariff, of=kseb, month=last_day.replace(day=1))
+    found = bill_impact(database, tariff=tariff, of=kseb, month=last_day.replace(day=1))
     assert (len(found.replayed), found.lose, found.gain) == (3, 3, 0)
     for one in found.replayed:
         period = Period(one.bill.period_start, one.bill.period_end)

@@ -41,8 +41,8 @@ def at(database: str, tmp_path: Path) -> Iterator[Correcting]:
     made.services.close()
 
 
-def owed(at: Correcting, bill_id: str) -> dict[str, dict[str, Any]]:
-    return {work["kind"]: work for work in at.database.owed_work_of(bill_id)}
+def outbox(at: Correcting, bill_id: str) -> dict[str, dict[str, Any]]:
+    return {work["kind"]: work for work in at.database.outbox_of(bill_id)}
 
 
 class TestReading:
@@ -51,7 +51,7 @@ class TestReading:
         plan = at.plan(at.closed_at(bills[2], "1350"))
         assert ids(list(plan.voided)) == ids(bills[2:4])
         assert ids(at.utility.bills_of("M1")) == ids(bills)  # nothing is stored by looking
-        at.carry_out(at.closed_at(bills[2], "1350"))
+        at.execute(at.closed_at(bills[2], "1350"))
         now = at.utility.bills_of("M1")
         assert [bill.consumption_wh // 1000 for bill in now] == [100, 100, 150, 50, 100]
         assert [now[n].id for n in (0, 1, 4)] == [bills[n].id for n in (0, 1, 4)]
@@ -70,7 +70,7 @@ class TestReading:
 
     def test_the_last_read_touches_the_last_bill_alone(self, at: Correcting) -> None:
         bills = at.chain("M1", 3)
-        done = at.carry_out(at.closed_at(bills[2], "1310"))
+        done = at.execute(at.closed_at(bills[2], "1310"))
         assert [one.void_bill_id for one in done.bills] == [bills[2].id]
         assert at.utility.bills_of("M1")[2].consumption_wh == 110_000
 
@@ -78,7 +78,7 @@ class TestReading:
         bills = at.chain("M1", 2)
         wrong = WrongReading(bills[0].id, bills[0].opening_reading_id, "1010")
         assert at.plan(wrong).validation is not None
-        at.carry_out(wrong)
+        at.execute(wrong)
         first, second = at.utility.bills_of("M1")
         assert (first.consumption_wh, second.id) == (90_000, bills[1].id)
         assert at.database.reading(first.opening_reading_id).is_opening
@@ -89,7 +89,7 @@ class TestReading:
     def test_a_withdrawn_read_makes_one_bill_of_two(self, at: Correcting) -> None:
         bills = at.chain("M1", 4)
         at.pay(bills[1], bills[1].total_minor)
-        done = at.carry_out(at.closed_at(bills[1], None))
+        done = at.execute(at.closed_at(bills[1], None))
         now = at.utility.bills_of("M1")
         assert [bill.consumption_wh // 1000 for bill in now] == [100, 200, 100]
         assert {one.new_bill_id for one in done.bills} == {now[1].id}
@@ -98,7 +98,7 @@ class TestReading:
 
     def test_a_withdrawn_last_read_ends_the_chain_earlier(self, at: Correcting) -> None:
         bills = at.chain("M1", 2)
-        done = at.carry_out(at.closed_at(bills[1], None))
+        done = at.execute(at.closed_at(bills[1], None))
         assert [one.new_bill_id for one in done.bills] == [None]
         assert ids(at.utility.bills_of("M1")) == [bills[0].id]
         again = at.utility.submit("M1", 1230).bill
@@ -114,7 +114,7 @@ class TestReading:
         plan = at.plan(wrong)
         assert plan.validation is not None
         assert plan.validation.verdict == "needs_review"
-        at.carry_out(wrong)
+        at.execute(wrong)
 
     @pytest.mark.parametrize("kwh", ["1300", "123456789", "-4", "x"])
     def test_a_value_that_cannot_be_is_refused_and_changes_nothing(
@@ -128,10 +128,10 @@ class TestReading:
     def test_drafts_become_drafts_and_nobody_is_told(self, at: Correcting) -> None:
         at.utility.add_meter("M1")
         draft = at.database.bill(draft_of(at.utility, "M1", 1117))
-        done = at.carry_out(at.closed_at(draft, "1110"))
+        done = at.execute(at.closed_at(draft, "1110"))
         (now,) = at.utility.bills_of("M1")
         assert (now.status, now.number, done.difference_minor) == ("draft", None, 0)
-        assert "bill_corrected" not in owed(at, now.id)
+        assert "bill_corrected" not in outbox(at, now.id)
 
 
 class TestMoney:
@@ -139,7 +139,7 @@ class TestMoney:
         bills = at.chain("M1", 2)
         for bill in bills:
             at.pay(bill, bill.total_minor)
-        done = at.carry_out(at.closed_at(bills[1], "1150"))
+        done = at.execute(at.closed_at(bills[1], "1150"))
         assert done.difference_minor < 0
         now = at.utility.bills_of("M1")
         assert [bill.status for bill in now] == ["paid", "paid"]
@@ -152,7 +152,7 @@ class TestMoney:
     def test_a_payment_stays_with_the_bill_that_it_was_for(self, at: Correcting) -> None:
         bills = at.chain("M1", 3)  # the first two are not paid
         at.pay(bills[2], bills[2].total_minor)
-        at.carry_out(at.closed_at(bills[2], "1310"))
+        at.execute(at.closed_at(bills[2], "1310"))
         now = at.utility.bills_of("M1")
         assert [bill.amount_paid_minor for bill in now] == [0, 0, bills[2].total_minor]
         assert now[2].status == "partially_paid"
@@ -161,17 +161,17 @@ class TestMoney:
 class TestWhoIsTold:
     def test_the_customer_is_told_once(self, at: Correcting) -> None:
         bills = at.chain("M1", 3)
-        done = at.carry_out(at.closed_at(bills[1], "1250"))
+        done = at.execute(at.closed_at(bills[1], "1250"))
         now = at.utility.bills_of("M1")
-        told = owed(at, now[2].id)
+        told = outbox(at, now[2].id)
         assert set(told) == {"bill_issued", "bill_corrected"}
         issued = told["bill_issued"]["steps"]
         assert {issued[n]["status"] for n in ("8", "9", "10")} == {"pending"}
         assert {issued[n]["detail"] for n in ("11", "12", "13")} == {"told with the correction"}
         assert told["bill_corrected"]["occasion"] == done.id
-        assert set(owed(at, now[1].id)) == {"bill_issued"}
-        assert set(owed(at, bills[1].id)) == {"bill_issued", "balance_changed"}
-        due = at.database.claim_owed_work(owner="t", lease_seconds=60, limit=50)
+        assert set(outbox(at, now[1].id)) == {"bill_issued"}
+        assert set(outbox(at, bills[1].id)) == {"bill_issued", "balance_changed"}
+        due = at.database.claim_outbox(owner="t", lease_seconds=60, limit=50)
         (corrected,) = [work for work in due if work.kind == "bill_corrected"]
         assert corrected.facts == {
             "voided": "INV-000002, INV-000003",
@@ -186,7 +186,7 @@ class TestWhoIsTold:
             bill_id=bills[1].id, reason="moved out", principal=ADMIN, now=at.utility.now
         )
         assert (done.kind, done.difference_minor) == ("void", -bills[1].total_minor)
-        assert owed(at, bills[1].id)["bill_corrected"]["occasion"] == done.id
+        assert outbox(at, bills[1].id)["bill_corrected"]["occasion"] == done.id
         at.check("M1")
         with pytest.raises(CannotRebill, match="void already"):
             at.plan(WrongBill(bills[1].id))
@@ -203,21 +203,21 @@ class TestTogether:
         how: dict[str, Any] = {"correction_id": str(uuid4())}
         wrong = at.closed_at(bills[1], "1250")
         plan = at.plan(wrong)
-        first = at.carry_out(wrong, **how)
+        first = at.execute(wrong, **how)
         given: dict[str, Any] = {"reason": "misread", "acknowledged": True, "principal": ADMIN}
         given |= {"previewed": plan.fingerprint, "now": at.utility.now}
-        assert at.rebilling.carry_out(wrong, **given, **how) == first
+        assert at.rebilling.execute(wrong, **given, **how) == first
         assert at.database.corrections_of_bill(bills[1].id) == [first]
 
     def test_of_two_at_once_the_second_is_told_and_nothing_is_lost(self, at: Correcting) -> None:
         bills = at.chain("M1", 3)
         one, other = at.closed_at(bills[1], "1250"), at.closed_at(bills[2], "1310")
         seen = at.plan(other)
-        at.carry_out(one)
+        at.execute(one)
         given: dict[str, Any] = {"reason": "r", "acknowledged": True, "principal": ADMIN}
         given |= {"now": at.utility.now, "correction_id": str(uuid4())}
         with pytest.raises(FiguresChanged, match="Nothing was changed"):
-            at.rebilling.carry_out(other, previewed=seen.fingerprint, **given)
+            at.rebilling.execute(other, previewed=seen.fingerprint, **given)
         at.check("M1")
 
     def test_of_two_at_the_same_moment_one_does_it_and_the_other_is_told(
@@ -231,7 +231,7 @@ class TestTogether:
         def go(number: int) -> str:
             meet.wait()
             try:
-                at.rebilling.carry_out(
+                at.rebilling.execute(
                     wrongs[number],
                     previewed=seen[number],
                     correction_id=str(uuid4()),
@@ -255,7 +255,7 @@ class TestTogether:
         plan = at.plan(wrong)
         later = replace(at.utility, now=at.utility.now + STEP)
         assert later.submit("M1", 1400).bill is not None
-        at.rebilling.carry_out(
+        at.rebilling.execute(
             wrong,
             previewed=plan.fingerprint,
             correction_id=str(uuid4()),
@@ -272,7 +272,7 @@ class TestTogether:
         with psycopg.connect(database, autocommit=True) as owner:
             owner.execute("alter table public.corrected_bills add constraint broken check (false)")
             with pytest.raises(DatabaseRefused, match="broken"):
-                at.carry_out(at.closed_at(bills[1], "1250"))
+                at.execute(at.closed_at(bills[1], "1250"))
         assert ids(at.utility.bills_of("M1")) == ids(bills)
         assert at.database.bill(bills[1].id).status == "paid"
         assert at.database.reading(bills[1].closing_reading_id).status == "accepted"
@@ -290,9 +290,9 @@ class TestTogether:
             (NotAcknowledged, {"acknowledged": False}),
         ):
             with pytest.raises(error):
-                at.carry_out(wrong, **how)
+                at.execute(wrong, **how)
         assert ids(at.utility.bills_of("M1")) == ids(bills)
-        assert at.carry_out(wrong).warned.startswith("Back-billing: INV-000001")
+        assert at.execute(wrong).warned.startswith("Back-billing: INV-000001")
         assert at.plan(at.closed_at(bills[11], "2210")).warning == ""
 
 
@@ -308,7 +308,7 @@ class TestTariff:
         add_tariff(at, flat)
         add_tariff(at, flat | {"code": "DOLLARS", "currency": "USD"})
         bills = at.chain("M1", 4)
-        at.carry_out(WrongTariff(bills[2].id, "FLAT"))
+        at.execute(WrongTariff(bills[2].id, "FLAT"))
         now = at.utility.bills_of("M1")
         assert [bill.tariff_code for bill in now[1:]] == ["KSEB-LT1A", "FLAT", "FLAT"]
         assert now[3].total_minor == 20_000
@@ -316,7 +316,7 @@ class TestTariff:
         assert later is not None
         assert later.tariff_code == "FLAT"
         # A bill of the time before keeps its own.
-        at.carry_out(at.closed_at(now[0], "1110"))
+        at.execute(at.closed_at(now[0], "1110"))
         assert at.utility.bills_of("M1")[0].tariff_code == "KSEB-LT1A"
         for code, why in (("FLAT", "already"), ("DOLLARS", "USD"), ("NONE", "no tariff")):
             with pytest.raises(CannotRebill, match=why):
@@ -342,8 +342,8 @@ class TestLookingBack:
         wrong = at.closed_at(bills[1], "1200", max_kw="12")
         plan = at.plan(wrong)
         assert ids(list(plan.voided)) == ids(bills[1:])
-        assert plan.changes[3].touched.why == "Its tariff looks back at the bills before it."
-        at.carry_out(wrong)
+        assert plan.changes[3].affected.why == "Its tariff looks back at the bills before it."
+        at.execute(wrong)
         now = at.utility.bills_of("R1")
         # 80 % of 20 kW were billed for each month after; now it is the 10 kW that were read.
         before, after = (sum(b.total_minor for b in x[2:4]) for x in (bills, now))
@@ -360,7 +360,7 @@ def test_raw_sql_refuses_a_correction_of_the_wrong_chain(at: Correcting) -> None
             actor="x", correction_id=str(uuid4()), kind="reading", meter_id=bills[0].meter_id,
             reason="r", warned="", on=at.utility.today, chain_from=bills[0].period_start,
             chain=[f"{b.id} issued" for b in bills],
-            touched=[{"void": b.id, "new": None} for b in bills], bills=[],
+            affected=[{"void": b.id, "new": None} for b in bills], bills=[],
             reading={"id": bills[0].opening_reading_id, "right": None},
         )  # fmt: skip
     at.check("M1")

@@ -15,7 +15,7 @@ from services.importing import Importer, WhatToImport
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading, parse_submission
 from services.settings import PROJECT_FOLDER
-from services.tariff_publishing.publishing import replay
+from services.tariff_publishing.publishing import bill_impact
 from services.tariffs import parse_tariff
 from tests.integration.metered import METERS, TOU, Metered
 from tests.integration.utility import ADMIN, ENGINEER, make_utility
@@ -369,7 +369,7 @@ def test_a_month_of_time_of_use_is_replayed_from_what_was_measured(metered: Mete
     dearer["charges"][0]["rates"]["peak"] = "10"
     (tou,) = (one for one in metered.database.tariffs() if one.code == "TOU")
     last_day = metered.utility.today - timedelta(days=1)
-    found = replay(
+    found = bill_impact(
         metered.database,
         tariff=parse_tariff(dearer),
         of=tou,

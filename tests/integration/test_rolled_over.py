@@ -85,7 +85,7 @@ def test_a_correction_of_a_bill_bills_no_whole_turn(utility: Utility) -> None:
     new = at.plan(rolled).changes[-1].new
     assert new is not None
     assert new.consumption_wh == 99_950_000
-    at.carry_out(rolled)
+    at.execute(rolled)
     # Made anew once more, the choice holds.
     now = utility.bills_of("M1")[-1]
     assert utility.services.database.reading(now.closing_reading_id).rolled_over

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.corrections.affected_bills import CannotRebill
-from services.corrections.tariff_correction import TariffCorrection, supposed_version
+from services.corrections.tariff_correction import TariffCorrection, replacement_version
 from services.database.errors import ChainMoved, IllegalChange
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed
@@ -74,11 +74,11 @@ def test_the_bills_that_it_priced_are_made_anew_meter_by_meter(
     for number in range(3):
         at.chain(f"M{number}", 2)
     (wrong,) = versions(at)
-    supposed = supposed_version(wrong, rent(wrong.effective_from, "8.00"))
+    replacement = replacement_version(wrong, rent(wrong.effective_from, "8.00"))
     before = at.database.bills_to_correct(version_id=wrong.id, limit=10)
     assert (before.bills, before.meters_in_all, len(before.meters)) == (6, 3, 3)
     previews = corrections.preview(
-        before.meters, now=at.utility.now, supposed=supposed, instead_of=wrong.id
+        before.meters, now=at.utility.now, replacement=replacement, instead_of=wrong.id
     )
     assert [one.plan.difference_minor for one in previews if one.plan] == [2 * RENT] * 3
     assert corrections.left(tariff_id=wrong.tariff_id, limit=10).bills == 0
@@ -201,6 +201,6 @@ def test_a_correction_of_a_reading_meanwhile_uses_the_version_as_it_is_now(
     bills = at.chain("M1", 2)
     (wrong,) = versions(at)
     correct(at, wrong, "8.00")
-    at.carry_out(at.closed_at(bills[1], "1210"))
+    at.execute(at.closed_at(bills[1], "1210"))
     left = corrections.left(tariff_id=wrong.tariff_id, limit=10)
     assert [(m.serial, m.bills) for m in left.meters] == [("M1", 1)]

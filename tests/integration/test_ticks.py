@@ -165,7 +165,7 @@ def test_a_tick_survives_an_outage_and_says_so_in_one_line(
     scheduler = at_once(utility.services)
     with monkeypatch.context() as outage, caplog.at_level(logging.WARNING):
         outage.setattr(DatabaseService, "job_history", away)
-        outage.setattr(DatabaseService, "claim_owed_work", away)
+        outage.setattr(DatabaseService, "claim_outbox", away)
         for _ in range(3):
             scheduler.tick()
             scheduler.sweep()

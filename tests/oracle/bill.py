@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from services.quantities.period import Period
-from services.rating.usage import Usage
+from services.rating.usage import BillingDeterminants
 from tests.oracle.amounts import Amounts, fixed, minimum, percent, power_factor
 from tests.oracle.arithmetic import CURRENCY_PLACES, Json, half_up, to_multiple
 from tests.oracle.demand import demand, reactive
@@ -34,7 +34,7 @@ class Line:
     exact: Fraction
 
 
-def price(tariff: Json, usage: Usage, period: Period) -> list[Line]:
+def price(tariff: Json, usage: BillingDeterminants, period: Period) -> list[Line]:
     """The lines of a bill under one tariff."""
     return price_parts([Part(tariff, usage, period, period)])
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from fractions import Fraction
 
 from services.quantities.period import Period
-from services.rating import RatedBatch, RatedBill, Usage
+from services.rating import BillingDeterminants, RatedBatch, RatedBill
 from services.tariffs import InvalidTariff, Tariff, parse_tariff
 from tests.oracle.arithmetic import Json, to_multiple
 from tests.oracle.bill import Line
@@ -116,8 +116,8 @@ def _at(tariff: Json, place: tuple[str | int, ...]) -> dict[str, object]:
     return found
 
 
-def as_text(tariff: Json, usage: Usage, period: Period) -> str:
+def as_text(tariff: Json, usage: BillingDeterminants, period: Period) -> str:
     """What repeats a failure: the tariff's JSON, the usage without its defaults, the days."""
-    plain = asdict(Usage(wh=0))
+    plain = asdict(BillingDeterminants(wh=0))
     used = {k: v for k, v in asdict(usage).items() if v != plain[k]}
     return f"{period.start} to {period.end}\n{json.dumps(tariff)}\n{used}"

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from services.quantities.period import Period
-from services.rating.usage import Usage
+from services.rating.usage import BillingDeterminants
 from tests.oracle.arithmetic import Json, half_up, is_one_month, month_count
 from tests.oracle.calendars import days_of_seasons, is_seasonal
 
@@ -30,7 +30,7 @@ class Part:
     """A bill, or the part of one under one tariff; `whole` is the period of the whole bill."""
 
     tariff: Json
-    usage: Usage
+    usage: BillingDeterminants
     period: Period
     whole: Period
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from services.quantities.period import Period
-from services.rating.usage import Usage, UsageBatch
+from services.rating.usage import BillingDeterminants, UsageBatch
 from services.tariffs import day_number
 from tests.oracle.arithmetic import Json, half_up
 from tests.oracle.calendars import occurs, period_at
@@ -27,16 +27,18 @@ class Measured:
     by_change: bool
 
 
-def random_bills(random: Random, tariff: Json, count: int) -> list[tuple[Usage, Period]]:
+def random_bills(
+    random: Random, tariff: Json, count: int
+) -> list[tuple[BillingDeterminants, Period]]:
     """Bills whose meters measure the same things, so that they can be one batch."""
     measured = _random_meters(random)
     periods = [random_period(random, tariff) for _ in range(count)]
     return [(_random_usage(random, tariff, measured, period), period) for period in periods]
 
 
-def random_parts(random: Random, tariffs: list[Json]) -> list[tuple[Usage, Period]]:
+def random_parts(random: Random, tariffs: list[Json]) -> list[tuple[BillingDeterminants, Period]]:
     """Parts of one bill, each under its tariff, whose days follow each other."""
-    parts: list[tuple[Usage, Period]] = []
+    parts: list[tuple[BillingDeterminants, Period]] = []
     for tariff in tariffs:
         start = parts[-1][1].end if parts else None
         period = random_period(random, tariff, start=start)
@@ -48,14 +50,14 @@ def _random_meters(random: Random) -> Measured:
     return Measured(random.random() < 0.5, random.random() < 0.5, random.random() < 0.4)
 
 
-def batch_of(bills: list[tuple[Usage, Period]]) -> UsageBatch:
+def batch_of(bills: list[tuple[BillingDeterminants, Period]]) -> UsageBatch:
     """The bills as columns: what the first has not measured, none has."""
     first, _ = bills[0]
     columns: dict[str, Any] = {
         "start": [day_number(period.start) for _, period in bills],
         "end": [day_number(period.end) for _, period in bills],
     }
-    for field in fields(Usage):
+    for field in fields(BillingDeterminants):
         values = [getattr(usage, field.name) for usage, _ in bills]
         if getattr(first, field.name) is not None:
             columns[field.name] = _columns(values)
@@ -97,7 +99,9 @@ def _seasons_of_demand(tariff: Json) -> list[str]:
     ]
 
 
-def _random_usage(random: Random, tariff: Json, measured: Measured, period: Period) -> Usage:
+def _random_usage(
+    random: Random, tariff: Json, measured: Measured, period: Period
+) -> BillingDeterminants:
     wh = _random_wh(random, tariff, period)
     export_wh = _random_wh(random, tariff, period)
     watts = random.choice((0, 1, 999, 4000, 2500, random.randrange(60_000)))
@@ -138,7 +142,7 @@ def _random_usage(random: Random, tariff: Json, measured: Measured, period: Peri
     }
     if measured.by_change:
         fields["wh_before"] = _wh_before(random, tariff, wh, period)
-    return Usage(**fields)
+    return BillingDeterminants(**fields)
 
 
 def _peaks(random: Random, watts: int, found: dict[str, bool]) -> dict[str, int]:
@@ -211,5 +215,5 @@ def _wh_before(random: Random, tariff: Json, wh: int, period: Period) -> dict[da
     )
     within = [day for day in days if period.start < day < period.end]
     used = sorted(random.randrange(wh + 1) for _ in within)
-    outside = {day: 0 if day <= period.start else wh for day in days}
-    return outside | dict(zip(within, used, strict=True))
+    providers = {day: 0 if day <= period.start else wh for day in days}
+    return providers | dict(zip(within, used, strict=True))

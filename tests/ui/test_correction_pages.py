@@ -74,8 +74,8 @@ def test_a_corrected_read_shows_before_and_after_then_both_bills_lead_to_each_ot
     app = visit(BILL, id=bills[1].id)
     write(app, "It was (kWh)", "1250")
     press(app, "Show what it changes")
-    touched = [box.label.replace("\\", "").split("**")[1] for box in app.expander]
-    assert touched == [bill.reference for bill in bills[1:]]
+    affected = [box.label.replace("\\", "").split("**")[1] for box in app.expander]
+    assert affected == [bill.reference for bill in bills[1:]]
     assert "It opens at the corrected reading" in words(app)
     press(app, "Void and make anew")
     assert "Say why" in words(app)
@@ -97,7 +97,7 @@ def test_figures_that_changed_are_shown_anew_and_nothing_is_done(
     app = visit(BILL, id=bills[0].id)
     write(app, "It was (kWh)", "1150")
     press(app, "Show what it changes")
-    at.carry_out(at.closed_at(bills[1], "1210"))
+    at.execute(at.closed_at(bills[1], "1210"))
     write(app, "Reason", "r")
     press(app, "Void and make anew")
     assert "changed since you looked" in words(app)
@@ -147,7 +147,7 @@ def test_a_corrected_version_lists_its_bills_until_they_are_made_anew(
     ids = {"version_id": str(uuid4()), "tariff_id": str(uuid4())}
     at.database.publish_tariff(actor="test", tariff=parse_tariff(data), **ids)
     (bill,) = at.chain("P5", 1)
-    at.carry_out(WrongTariff(bill.id, "OTHER"))
+    at.execute(WrongTariff(bill.id, "OTHER"))
     app = visit(TARIFF, code="OTHER", **{"from": KSEB["effective_from"]})
     text = json.loads(json.dumps(data))
     text["charges"][2]["amount"] = "16.00"

@@ -19,7 +19,7 @@ from tests.servers import NewDatabase
 pytestmark = pytest.mark.postgres
 ENTRY = """
 import streamlit as st
-from pages.shared.session import calm
+from pages.shared.session import error_boundary
 page = st.navigation(
     [
         st.Page("drafts/drafts.py", default=DRAFTS),
@@ -29,7 +29,7 @@ page = st.navigation(
     ],
     position="hidden",
 )
-with calm():
+with error_boundary():
     page.run()
 """
 

@@ -36,7 +36,7 @@ def asked(utility: Utility) -> Asked:
     bill = utility.submit("M1", 1117).bill
     flagged = utility.submit("M2", 900).reading
     assert bill is not None
-    receipt = utility.services.cash_desk.record_payment(
+    receipt = utility.services.office_payments.record_payment(
         payment_id=str(uuid4()),
         bill_id=bill.id,
         body={"amount": "100", "method": "cash", "received_on": utility.today},

@@ -66,7 +66,7 @@ class Office:
     def pay(self, bill: Bill, amount: str, **what: Any) -> Payment:
         """A payment of cash for a bill, recorded as another administrator would have."""
         body = {"amount": amount, "method": "cash", "received_on": self.utility.today} | what
-        receipt = self.utility.services.cash_desk.record_payment(
+        receipt = self.utility.services.office_payments.record_payment(
             payment_id=str(uuid4()),
             bill_id=bill.id,
             body=body,

@@ -20,7 +20,7 @@ from services.identity.auth import Role
 from services.integrations.failures import FinalFailure
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 from tests.integration.utility import Utility, make_utility
 from tests.servers import NewDatabase
 
@@ -44,7 +44,7 @@ class Refusing:
 
     repaired: bool = False
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """Refuse, or do it."""
         if not self.repaired:
             raise FinalFailure("Stripe does not let us in (401): check [STRIPE_SECRET_KEY].")
@@ -135,9 +135,9 @@ def test_refused_work_shows_its_reason_and_is_taken_up_again(shown: Shown) -> No
     work = next(b for b in app.button if (b.key or "").startswith("retry-work-"))
     work.click().run()
     assert "Needs a look" not in [header.value for header in app.subheader]
-    assert shown.utility.services.owed_steps.sweep() == 1
-    (owed,) = shown.utility.services.database.owed_work_of(shown.utility.bills_of("M1")[0].id)
-    assert owed["steps"]["9"]["status"] == "done"
+    assert shown.utility.services.outbox.sweep() == 1
+    (outbox,) = shown.utility.services.database.outbox_of(shown.utility.bills_of("M1")[0].id)
+    assert outbox["steps"]["9"]["status"] == "done"
 
 
 def test_the_bill_then_shows_its_link_and_a_code_to_scan(

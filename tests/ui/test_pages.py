@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.shared.format import cron_in_words, period, plain
+from pages.shared.format import cron_in_words, escaped, period
 from scheduler import Scheduler, run_job
 from services.bootstrap import build_services, run_with
 from services.container import Services
@@ -413,8 +413,8 @@ class TestSubmitReading:
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         app = on_meter(services, new_meter("*Star* [x](http://e) <b>"))
-        assert app.subheader[0].value == plain("*Star* [x](http://e) <b>")
-        assert plain("*Star* [x]<b>") == r"\*Star\* \[x\]\<b\>"
+        assert app.subheader[0].value == escaped("*Star* [x](http://e) <b>")
+        assert escaped("*Star* [x]<b>") == r"\*Star\* \[x\]\<b\>"
 
 
 class TestMyReadings:
@@ -669,18 +669,18 @@ def draft_bill(services: Services, serial: str) -> Bill:
         actor="test",
         reading=decision.reading_row(source="field", submitted_by=user_of(Role.ENGINEER)),
         neighbours=decision.neighbours,
-        bill=replace(decision.bill, issue=None, owed=None),
+        bill=replace(decision.bill, issue=None, outbox=None),
     )
     assert stored.bill is not None
     return stored.bill
 
 
 def test_plain_takes_the_meaning_out_of_markdown() -> None:
-    assert plain("a*b") == r"a\*b"
-    assert plain("$5 and $6") == r"\$5 and \$6"
-    assert plain("two\nlines") == "two lines"
+    assert escaped("a*b") == r"a\*b"
+    assert escaped("$5 and $6") == r"\$5 and \$6"
+    assert escaped("two\nlines") == "two lines"
     # Streamlit looks for :name: after Markdown has taken the backslashes away.
-    assert ":material" not in plain(":material/home:").replace("\\", "")
+    assert ":material" not in escaped(":material/home:").replace("\\", "")
 
 
 @pytest.mark.parametrize(

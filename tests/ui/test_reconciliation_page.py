@@ -16,8 +16,8 @@ from services.bootstrap import run_with
 from services.identity.auth import Role
 from tests.integration.at_stripe.shop import Shop, open_shop
 from tests.integration.at_stripe.stripe_server import Stripe
-from tests.integration.outside.published import Links
-from tests.integration.outside.stand_in import running
+from tests.integration.providers.published import Links
+from tests.integration.providers.stand_in import running
 from tests.servers import NewDatabase
 
 pytestmark = pytest.mark.postgres

@@ -21,8 +21,8 @@ from services.records.bills import Bill
 from services.settings import PROJECT_FOLDER
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import SECRET, Stripe
-from tests.integration.outside.published import STRIPE_KEY, Links
-from tests.integration.outside.stand_in import running
+from tests.integration.providers.published import STRIPE_KEY, Links
+from tests.integration.providers.stand_in import running
 from tests.integration.utility import make_utility
 from tests.ui.app_process import AppProcess, settled
 
@@ -47,12 +47,12 @@ class Running:
             timeout=10,
         ).status_code
 
-    def finish_what_is_owed(self, bill: Bill) -> None:
+    def finish_outbox(self, bill: Bill) -> None:
         """Here or in the app, whoever has it."""
         until = time.monotonic() + 30
-        while any(w["status"] == "open" for w in self.shop.database.owed_work_of(bill.id)):
+        while any(w["status"] == "open" for w in self.shop.database.outbox_of(bill.id)):
             assert time.monotonic() < until, "the owed work is not done"
-            self.shop.services.owed_steps.sweep()
+            self.shop.services.outbox.sweep()
             time.sleep(0.1)
 
     def token(self) -> str:
@@ -114,7 +114,7 @@ def it_is_paid_and_thanked_for(office: Running, page: Page, bill: Bill) -> None:
     expect(link).to_have_attribute("href", bill.payment_url or "")
     office.shop.stripe.pay(bill.payment_url or "")
     assert office.shop.stripe.deliver(office.webhook) == [200]
-    office.finish_what_is_owed(bill)
+    office.finish_outbox(bill)
     see_bill(page, office, bill)
     expect(page.get_by_text("Paid", exact=True).first).to_be_visible()
     expect(page.get_by_text("Thanks for a payment")).to_be_visible()
@@ -132,7 +132,7 @@ def half_goes_back(office: Running, page: Page, bill: Bill) -> None:
     expect(page.get_by_text("The refund is stored.")).to_be_visible()
     expect(page.get_by_text("Refund of ₹270.17")).to_be_visible()
     assert office.shop.stripe.deliver(office.webhook) == [200]
-    office.finish_what_is_owed(bill)
+    office.finish_outbox(bill)
     the_refund_is_kept(office)
     page.reload()
     expect(page.get_by_text("Went back", exact=True)).to_be_visible()
@@ -148,7 +148,7 @@ def half_goes_back(office: Running, page: Page, bill: Bill) -> None:
     settled(page)
     page.get_by_role("button", name="Collect this bill again").click()
     expect(page.get_by_role("button", name="Collect again")).to_have_count(0)
-    office.finish_what_is_owed(bill)
+    office.finish_outbox(bill)
     see_bill(page, office, bill)
     expect(link).to_have_attribute("href", office.shop.database.bill(bill.id).payment_url or "")
 

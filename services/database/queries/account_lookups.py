@@ -1,4 +1,4 @@
-"""What the cash desk looks up: whose a reference is, what is open, what looks alike."""
+"""What the office looks up: whose a reference is, what is open, what looks alike."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from services.records.bills import Bill
 from services.records.ledger import Account, LedgerEntry, TimelineEvent
 
 
-class DeskQueries(Queries):
+class AccountLookups(Queries):
     """Look-ups around one customer's money."""
 
     def timeline(

@@ -1,7 +1,8 @@
 """Customers' accounts: payments, what goes back, credits, fees, deposits, plans, the month's books.
 
 Every write takes the actor, and an id made by its caller where it adds something: repeated, it
-changes nothing. `owed` says what bills owe when their balance changes (services/outbox/outbox.py).
+changes nothing. `outbox` has the entries that follow when a bill's balance changes, by their kind
+(services/outbox/outbox.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from services.records.ledger import (
     ReturnedBill,
 )
 
-Owed = Mapping[str, Any]
+OutboxPlans = Mapping[str, Any]
 
 
 class AccountQueries(Queries):
@@ -113,13 +114,13 @@ class AccountQueries(Queries):
         )
         return Page(items=tuple(Payment.model_validate(row) for row in rows), total=total)
 
-    def record_desk_payment(
+    def record_office_payment(
         self,
         *,
         actor: str,
         payment: Mapping[str, Any],
         confirmed: bool,
-        owed: Owed | None = None,
+        outbox: OutboxPlans | None = None,
     ) -> tuple[int, tuple[Payment, ...]]:
         """Record a payment that a person enters; how many were new, and those it may repeat.
 
@@ -131,13 +132,15 @@ class AccountQueries(Queries):
             actor=actor,
             payment=dict(payment),
             confirmed=confirmed,
-            owed=owed,
+            outbox=outbox,
         )
         return int(answer["recorded"]), tuple(self.payment(found) for found in answer["alike"])
 
-    def collect_again(self, *, actor: str, bill_id: str, reason: str, owed: Owed | None) -> None:
+    def collect_again(
+        self, *, actor: str, bill_id: str, reason: str, outbox: OutboxPlans | None
+    ) -> None:
         """A bill whose money went back is collected all the same; raises NotFound."""
-        self._call("collect_again", actor=actor, bill_id=bill_id, reason=reason, owed=owed)
+        self._call("collect_again", actor=actor, bill_id=bill_id, reason=reason, outbox=outbox)
 
     def returned_bills(self, *, page: int = 1, page_size: int = 10) -> Page[ReturnedBill]:
         """Bills opened again by money that went back, undecided, the oldest first."""
@@ -151,7 +154,11 @@ class AccountQueries(Queries):
         return Page(items=tuple(ReturnedBill.model_validate(row) for row in rows), total=total)
 
     def record_payments(
-        self, *, actor: str, payments: Sequence[Mapping[str, Any]], owed: Owed | None = None
+        self,
+        *,
+        actor: str,
+        payments: Sequence[Mapping[str, Any]],
+        outbox: OutboxPlans | None = None,
     ) -> int:
         """Store payments and let each pay its bill, then the oldest that is open, all or none.
 
@@ -160,7 +167,7 @@ class AccountQueries(Queries):
         Raises NotFound, IllegalChange.
         """
         answer = self._call(
-            "record_payments", actor=actor, payments=[dict(p) for p in payments], owed=owed
+            "record_payments", actor=actor, payments=[dict(p) for p in payments], outbox=outbox
         )
         return int(answer["recorded"])
 
@@ -171,7 +178,7 @@ class AccountQueries(Queries):
         payment_id: str,
         customer_id: str | None = None,
         bill_id: str | None = None,
-        owed: Owed | None = None,
+        outbox: OutboxPlans | None = None,
     ) -> None:
         """Say whose a payment is that nobody knew; raises NotFound, IllegalChange."""
         self._call(
@@ -180,7 +187,7 @@ class AccountQueries(Queries):
             payment_id=payment_id,
             customer_id=customer_id,
             bill_id=bill_id,
-            owed=owed,
+            outbox=outbox,
         )
 
     def payment_flags(self, *, payment_id: str) -> list[PaymentFlag]:
@@ -217,25 +224,25 @@ class AccountQueries(Queries):
         )
 
     def record_return(
-        self, *, actor: str, row: Mapping[str, Any], owed: Owed | None = None
+        self, *, actor: str, row: Mapping[str, Any], outbox: OutboxPlans | None = None
     ) -> PaymentReturn:
         """Money goes back, or is asked back of Stripe (status "pending").
 
         `row` is {id, payment_id or customer_id and currency, kind, amount_minor?, method,
         reference?, reason, on_date, status?, provider_id?}. Raises NotFound, IllegalChange.
         """
-        answer = self._call("record_return", **row, actor=actor, owed=owed)
+        answer = self._call("record_return", **row, actor=actor, outbox=outbox)
         return PaymentReturn.model_validate(answer)
 
     def end_return(
-        self, *, actor: str, return_id: str, owed: Owed | None = None, **what: Any
+        self, *, actor: str, return_id: str, outbox: OutboxPlans | None = None, **what: Any
     ) -> PaymentReturn:
         """What became of a refund asked of Stripe.
 
         `what` is {status: done|failed|pending, provider_id?, error?, on_date?, retry_in_seconds?}.
         One that is over stays as it is. Raises NotFound.
         """
-        answer = self._call("end_return", actor=actor, id=return_id, owed=owed, **what)
+        answer = self._call("end_return", actor=actor, id=return_id, outbox=outbox, **what)
         return PaymentReturn.model_validate(answer)
 
     def returns(
@@ -257,16 +264,22 @@ class AccountQueries(Queries):
         return [PaymentReturn.model_validate(row) for row in rows]
 
     def add_adjustment(
-        self, *, actor: str, row: Mapping[str, Any], owed: Owed | None = None
+        self, *, actor: str, row: Mapping[str, Any], outbox: OutboxPlans | None = None
     ) -> None:
         """Give a credit or charge a fee; raises NotFound, IllegalChange.
 
         `row` is {id, customer_id, kind: credit|fee, amount_minor, currency, note, on_date}.
         """
-        self._call("add_adjustment", **row, actor=actor, owed=owed)
+        self._call("add_adjustment", **row, actor=actor, outbox=outbox)
 
     def undo_adjustment(
-        self, *, actor: str, entry_id: str, reason: str, on_date: date, owed: Owed | None = None
+        self,
+        *,
+        actor: str,
+        entry_id: str,
+        reason: str,
+        on_date: date,
+        outbox: OutboxPlans | None = None,
     ) -> None:
         """Take a credit or a fee back; repeated, it changes nothing. Raises NotFound."""
         self._call(
@@ -275,28 +288,34 @@ class AccountQueries(Queries):
             entry_id=entry_id,
             reason=reason,
             on_date=on_date.isoformat(),
-            owed=owed,
+            outbox=outbox,
         )
 
-    def use_deposit(self, *, actor: str, row: Mapping[str, Any], owed: Owed | None = None) -> None:
+    def use_deposit(
+        self, *, actor: str, row: Mapping[str, Any], outbox: OutboxPlans | None = None
+    ) -> None:
         """Let a deposit pay what is open; raises IllegalChange when less is held.
 
         `row` is {id, customer_id, currency, amount_minor, note, on_date}.
         """
-        self._call("use_deposit", **row, actor=actor, owed=owed)
+        self._call("use_deposit", **row, actor=actor, outbox=outbox)
 
     def allocate_credit(
-        self, *, actor: str, entry_id: str, bill_id: str | None, owed: Owed | None = None
+        self, *, actor: str, entry_id: str, bill_id: str | None, outbox: OutboxPlans | None = None
     ) -> None:
         """Let what is left of a credit pay a bill; without a bill take back what it paid.
 
         Raises NotFound, IllegalChange.
         """
-        self._call("allocate_credit", actor=actor, entry_id=entry_id, bill_id=bill_id, owed=owed)
+        self._call(
+            "allocate_credit", actor=actor, entry_id=entry_id, bill_id=bill_id, outbox=outbox
+        )
 
-    def settle_account(self, *, actor: str, customer_id: str, owed: Owed | None = None) -> None:
+    def settle_account(
+        self, *, actor: str, customer_id: str, outbox: OutboxPlans | None = None
+    ) -> None:
         """Let open credits of a customer pay what is open, the oldest first."""
-        self._call("settle_account", actor=actor, customer_id=customer_id, owed=owed)
+        self._call("settle_account", actor=actor, customer_id=customer_id, outbox=outbox)
 
     def agree_plan(self, *, actor: str, plan: Mapping[str, Any]) -> None:
         """Agree an instalment plan; raises IllegalChange when it does not fit its bills.
@@ -326,6 +345,6 @@ class AccountQueries(Queries):
         return [InstalmentPlan.model_validate(row) for row in rows]
 
     def check_ledger(self) -> Json:
-        """Everything added up anew: {problems, entries, balances}; no problems is as it should."""
+        """All entries added up: {problems, entries, balances}; a sound ledger has no problems."""
         answer: Json = self._call("check_ledger")
         return answer

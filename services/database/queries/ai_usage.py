@@ -9,7 +9,7 @@ from services.database.transport import Filter, Transport
 Json = dict[str, Any]
 
 
-class AiBooks:
+class AiCallLog:
     """The books of AI over the database's transport; each method raises DatabaseError."""
 
     def __init__(self, transport: Transport) -> None:

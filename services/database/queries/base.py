@@ -24,6 +24,9 @@ class Queries:
         self._transport.close()
 
     def _call(self, function: str, **params: Any) -> Any:
+        if "outbox" in params:
+            # What the functions call the plan of an outbox entry, or of several by their kind.
+            params["owed"] = params.pop("outbox")
         try:
             return self._transport.call(function, params)
         except DatabaseRefused as error:

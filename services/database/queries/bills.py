@@ -69,7 +69,8 @@ class BillQueries(Queries):
     ) -> tuple[int, list[Bill]]:
         """Approve drafts together, all or none: each gets its number; how many, and the bills.
 
-        `bills` are {bill_id, owed}. Raises NotFound, and IllegalChange for a void bill.
+        `bills` are {bill_id, owed: the plan of its outbox entry}. Raises NotFound, and
+        IllegalChange for a void bill.
         """
         answer = self._call(
             "issue_bills",
@@ -91,9 +92,9 @@ class BillQueries(Queries):
     ) -> tuple[int, int]:
         """Issue drafts that add up to what is expected, or none; their first and last number.
 
-        `bills` are {bill_id, owed}, `expected` is {currency: {number, total_minor}}. A repeat at
-        the same instant is answered alike. Raises NotFound, and IllegalChange when some are drafts
-        no longer.
+        `bills` are {bill_id, owed: the plan of its outbox entry}, `expected` is {currency: {number,
+        total_minor}}. A repeat at the same instant is answered alike. Raises NotFound, and
+        IllegalChange when some are drafts no longer.
         """
         answer = self._call(
             "issue_bills",
@@ -113,7 +114,7 @@ class BillQueries(Queries):
         bill_id: str,
         reason: str,
         on: date | None = None,
-        owed: Mapping[str, Any] | None = None,
+        outbox: Mapping[str, Any] | None = None,
     ) -> Bill:
         """Void the last bill of a meter's chain; what was paid on it stays with the account.
 
@@ -126,7 +127,7 @@ class BillQueries(Queries):
                 bill_id=bill_id,
                 reason=reason,
                 on=on.isoformat() if on else None,
-                owed=owed,
+                outbox=outbox,
             )
         )
 

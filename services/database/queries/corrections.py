@@ -1,4 +1,4 @@
-"""Corrections: what making bills anew needs, making them, and tariffs that were wrong."""
+"""Corrections: what reissuing bills needs, reissuing them, and tariffs that were wrong."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -6,7 +6,7 @@ from typing import Any
 
 from services.database.queries.base import Queries
 from services.database.transport import Filter
-from services.records.corrections import BillsToCorrect, Correction, CorrectionKind, MeterBook
+from services.records.corrections import BillChain, BillsToCorrect, Correction, CorrectionKind
 from services.tariffs import Tariff
 
 
@@ -20,7 +20,7 @@ class CorrectionQueries(Queries):
         meter_id: str | None = None,
         version_id: str | None = None,
         tariff_code: str | None = None,
-    ) -> MeterBook:
+    ) -> BillChain:
         """The meter of a bill, or of `meter_id`, with its bills and what they are made from.
 
         With `version_id` the bills that this version priced count as priced wrongly; else those
@@ -29,7 +29,7 @@ class CorrectionQueries(Queries):
         asked = {"bill_id": bill_id, "meter_id": meter_id, "version_id": version_id}
         asked["tariff_code"] = tariff_code
         given = {name: value for name, value in asked.items() if value is not None}
-        return MeterBook.model_validate(self._call("rebill_context", **given))
+        return BillChain.model_validate(self._call("rebill_context", **given))
 
     def rebill(
         self,
@@ -43,37 +43,36 @@ class CorrectionQueries(Queries):
         on: date,
         chain_from: date,
         chain: Sequence[str],
-        touched: Sequence[Mapping[str, str | None]],
+        affected: Sequence[Mapping[str, str | None]],
         bills: Sequence[Mapping[str, Any]],
         reading: Mapping[str, Any] | None = None,
         tariff_id: str | None = None,
-        owed: Mapping[str, Any] | None = None,
+        outbox: Mapping[str, Any] | None = None,
     ) -> Correction:
-        """Void the touched bills and store those in their place, all or none.
+        """Void the affected bills and store those in their place, all or none.
 
-        `chain` are the meter's bills from the local date `chain_from` on, as "id status"; `touched`
-        are {void, new} in order; `reading` is {id, right}. A repeat answers the first result.
-        Raises ChainMoved when the bills are not as they were seen, IllegalChange, NotFound.
+        `chain` are the meter's bills from the local date `chain_from` on, as "id status";
+        `affected` are {void, new} in order; `reading` is {id, right}. A repeat answers the first
+        result. Raises ChainMoved when the bills are not as they were seen, IllegalChange, NotFound.
         """
-        return Correction.model_validate(
-            self._call(
-                "rebill",
-                actor=actor,
-                id=correction_id,
-                kind=kind,
-                meter_id=meter_id,
-                reason=reason,
-                warned=warned,
-                on=on.isoformat(),
-                chain_from=chain_from.isoformat(),
-                chain=list(chain),
-                touched=[dict(one) for one in touched],
-                bills=[dict(bill) for bill in bills],
-                reading=dict(reading) if reading else None,
-                tariff_id=tariff_id,
-                owed=owed,
-            )
+        answer = self._call(
+            "rebill",
+            actor=actor,
+            id=correction_id,
+            kind=kind,
+            meter_id=meter_id,
+            reason=reason,
+            warned=warned,
+            on=on.isoformat(),
+            chain_from=chain_from.isoformat(),
+            chain=list(chain),
+            touched=[dict(one) for one in affected],
+            bills=[dict(bill) for bill in bills],
+            reading=dict(reading) if reading else None,
+            tariff_id=tariff_id,
+            outbox=outbox,
         )
+        return Correction.model_validate(answer)
 
     def correction(self, correction_id: str) -> Correction | None:
         """One correction, None where there is none yet."""
@@ -113,7 +112,7 @@ class CorrectionQueries(Queries):
     ) -> BillsToCorrect:
         """The bills that a version priced, or of a tariff those that corrected versions did.
 
-        Bills that were made anew are not among them. `limit` meters by serial, after `after`.
+        Bills that were reissued are not among them. `limit` meters by serial, after `after`.
         """
         return BillsToCorrect.model_validate(
             self._call(

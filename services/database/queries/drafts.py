@@ -91,7 +91,7 @@ class DraftQueries(Queries):
         return answer["mark"], [(i, currency, total) for i, currency, total in answer["drafts"]]
 
     def send_back_drafts(self, *, actor: str, bill_ids: Sequence[str], reason: str) -> int:
-        """Void drafts, all or none, so that their readings are billed anew; how many.
+        """Void drafts, all or none, so that their readings are billed again; how many.
 
         Raises NotFound, and IllegalChange for one that was issued or that a later bill follows.
         """

@@ -211,7 +211,7 @@ class JobQueries(Queries):
         today: date,
         until: date,
         limit: int,
-        owed: Json,
+        outbox: Json,
         balance_changed: Json | None = None,
         after: Json | None = None,
     ) -> tuple[int, Json | None]:
@@ -226,7 +226,7 @@ class JobQueries(Queries):
             today=today.isoformat(),
             until=until.isoformat(),
             limit=limit,
-            owed=owed,
+            outbox=outbox,
             balance_changed=balance_changed,
             after=after,
         )
@@ -239,7 +239,7 @@ class JobQueries(Queries):
         run: Mapping[str, Any],
         today: date,
         limit: int,
-        owed: Json,
+        outbox: Json,
         balance_changed: Json | None = None,
         after: Json | None = None,
     ) -> tuple[int, Json | None]:
@@ -254,7 +254,7 @@ class JobQueries(Queries):
             run=dict(run),
             today=today.isoformat(),
             limit=limit,
-            owed=owed,
+            outbox=outbox,
             balance_changed=balance_changed,
             after=after,
         )

@@ -6,15 +6,15 @@ from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.quantities.period import next_month
 from services.records.ledger import LedgerEntry
-from services.records.month_end import MonthBooks, MonthClosing, Receivables
+from services.records.month_end import MonthClosing, MonthEndReport, Receivables
 
 
 class BookQueries(Queries):
     """What an accountant reads and closes; a month is given by its 1st."""
 
-    def month_books(self, month: date) -> MonthBooks:
+    def month_end_report(self, month: date) -> MonthEndReport:
         """A month's ledger by currency and book, and money by method."""
-        return MonthBooks.model_validate(self._call("month_books", month=month.isoformat()))
+        return MonthEndReport.model_validate(self._call("month_books", month=month.isoformat()))
 
     def close_month(self, *, actor: str, month: date, today: date) -> None:
         """Close the books of a month that is over, and of all before it; raises IllegalChange."""

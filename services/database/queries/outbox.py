@@ -1,4 +1,4 @@
-"""What a bill owes after its commit: open work, payment links, messages to customers."""
+"""What follows a bill's commit: outbox entries, payment links, messages to customers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -15,32 +15,32 @@ from services.records.messages import (
     NotificationStatus,
     StoredLink,
 )
-from services.records.outbox import OwedWork
+from services.records.outbox import OutboxEntry
 
 
-class OwedQueries(Queries):
-    """Owed work, payment links, how customers are reached, notifications."""
+class OutboxQueries(Queries):
+    """Outbox entries, payment links, how customers are reached, notifications."""
 
-    def claim_owed_work(self, *, owner: str, lease_seconds: int, limit: int) -> list[OwedWork]:
+    def claim_outbox(self, *, owner: str, lease_seconds: int, limit: int) -> list[OutboxEntry]:
         """Lease what is due to `owner`, each with its bill."""
         answer = self._call(
             "claim_owed_work", owner=owner, lease_seconds=lease_seconds, limit=limit
         )
-        return [OwedWork.model_validate(row) for row in answer["owed"]]
+        return [OutboxEntry.model_validate(row) for row in answer["owed"]]
 
-    def save_owed_work(self, *, actor: str, work: Mapping[str, Any]) -> None:
+    def save_outbox(self, *, actor: str, work: Mapping[str, Any]) -> None:
         """Keep the state of the steps; raises LeaseLost when another process has the work."""
         self._call("save_owed_work", actor=actor, **work)
 
     def why_unsaid(self, *, bill_id: str, kind: str, occasion: str, today: date) -> str:
-        """Why a message that was owed is no longer sent, or nothing."""
+        """Why a planned message is no longer sent, or nothing."""
         answer = self._call(
             "why_unsaid", bill_id=bill_id, kind=kind, occasion=occasion, today=today.isoformat()
         )
         return str(answer["reason"])
 
-    def owed_work_of(self, bill_id: str) -> list[Json]:
-        """The state of what is owed for a bill, by occasion, oldest first."""
+    def outbox_of(self, bill_id: str) -> list[Json]:
+        """A bill's outbox entries with the state of their steps, oldest first."""
         return self._transport.select(
             "owed_work_list",
             filters=[Filter("bill_id", "eq", bill_id)],
@@ -49,7 +49,7 @@ class OwedQueries(Queries):
         ).rows
 
     def failed_work(self, *, page: int = 1, page_size: int = 10) -> Page[FailedWork]:
-        """Owed work that ended with a step refused or given up, newest first."""
+        """Outbox entries that ended with a step refused or given up, newest first."""
         rows, total = self._page(
             "failed_work_list",
             filters=[],
@@ -59,7 +59,7 @@ class OwedQueries(Queries):
         )
         return Page(items=tuple(FailedWork.model_validate(row) for row in rows), total=total)
 
-    def retry_owed_work(self, *, actor: str, work_id: str) -> None:
+    def retry_outbox(self, *, actor: str, work_id: str) -> None:
         """Take up again what was refused or given up; what is under way is left alone.
 
         Raises IllegalChange when nothing of it can be tried again, NotFound.

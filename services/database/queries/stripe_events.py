@@ -22,7 +22,7 @@ class StripeQueries(Queries):
         effect: Mapping[str, Any] | None = None,
         outcome: EventOutcome | None = None,
         detail: str = "",
-        owed: Mapping[str, Any] | None = None,
+        outbox: Mapping[str, Any] | None = None,
     ) -> AppliedEvent:
         """Store an event and what it means; repeated, it changes nothing.
 
@@ -37,7 +37,7 @@ class StripeQueries(Queries):
             effect=effect,
             outcome=outcome,
             detail=detail,
-            owed=owed,
+            outbox=outbox,
         )
         return AppliedEvent.model_validate(answer)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import requests
 import stripe
 
-from services.integrations.http import TIMEOUT_SECONDS, ServiceAway, ServiceRefused
+from services.integrations.http import TIMEOUT_SECONDS, RequestRejected, ServiceUnavailable
 from services.quantities.money import exponent
 from services.records.bills import Bill
 
@@ -36,7 +36,7 @@ _WORDS_FOR_INACTIVE: Final = (
 )
 
 
-class UnchargeableAmount(ServiceRefused):
+class UnchargeableAmount(RequestRejected):
     """Stripe cannot charge exactly this amount, or not in this currency."""
 
 
@@ -93,7 +93,7 @@ def from_stripe_amount(*, amount: int, currency: str) -> int:
 class StripePayments:
     """Links and refunds over the official client; its methods may be called by many threads.
 
-    It never tries again by itself: the owed work does, with growing pauses. `base_url` is where
+    It never tries again by itself: the outbox does, with growing pauses. `base_url` is where
     tests have their own Stripe. `client` is for those who only read there.
     """
 
@@ -115,7 +115,8 @@ class StripePayments:
         """A link for the bill's balance; repeated, it answers the same link.
 
         `after` is the id of the link it follows: a balance that returns to an earlier amount must
-        not be answered with that amount's old, closed link. Raises ServiceAway, ServiceRefused.
+        not be answered with that amount's old, closed link. Raises ServiceUnavailable,
+        RequestRejected.
         """
         amount = to_stripe_amount(minor=bill.balance_minor, currency=bill.currency)
         key = f"payment-link/{bill.id}/{amount}-{bill.currency}" + (f"/{after}" if after else "")
@@ -128,7 +129,10 @@ class StripePayments:
         return _checked(link, bill)
 
     def deactivate_link(self, link_id: str) -> None:
-        """Close a link, so that nobody can pay by it; raises ServiceAway, ServiceRefused."""
+        """Close a link, so that nobody can pay by it.
+
+        Raises ServiceUnavailable, RequestRejected.
+        """
         try:
             self.client.v1.payment_links.update(link_id, {"active": False})
         except stripe.InvalidRequestError as error:
@@ -144,7 +148,7 @@ class StripePayments:
         """Send a part of a payment back; asked again for the same return it is the same refund.
 
         Stripe forgets idempotency keys after a day: look at `refund_of` before a later attempt.
-        Raises ServiceAway, ServiceRefused.
+        Raises ServiceUnavailable, RequestRejected.
         """
         amount = to_stripe_amount(minor=amount_minor, currency=currency)
         try:
@@ -173,7 +177,10 @@ class StripePayments:
         return None
 
     def check(self) -> str:
-        """Ask for one link, changing nothing; a sentence. Raises ServiceAway, ServiceRefused."""
+        """Ask for one link, changing nothing; a sentence.
+
+        Raises ServiceUnavailable, RequestRejected.
+        """
         try:
             self.client.v1.payment_links.list({"limit": 1})
         except stripe.StripeError as error:
@@ -219,14 +226,14 @@ def _checked(link: object, bill: Bill) -> PaymentLink:
     # The client passes on whatever JSON comes.
     found = link.to_dict() if isinstance(link, stripe.StripeObject) else {}
     if not all(isinstance(found.get(name), str) and found[name] for name in ("id", "url")):
-        raise ServiceAway("Stripe's answer has no link in it.")
+        raise ServiceUnavailable("Stripe's answer has no link in it.")
     return PaymentLink(found["id"], found["url"], bill.balance_minor, bill.currency)
 
 
 def _refund(made: object) -> StripeRefund:
     found = made.to_dict() if isinstance(made, stripe.StripeObject) else made
     if not isinstance(found, dict) or not isinstance(found.get("id"), str):
-        raise ServiceAway("Stripe's answer has no refund in it.")
+        raise ServiceUnavailable("Stripe's answer has no refund in it.")
     if found.get("status") not in {"failed", "canceled"}:
         return StripeRefund(found["id"], "")
     why = str(found.get("failure_reason") or found["status"]).replace("_", " ")
@@ -236,23 +243,25 @@ def _refund(made: object) -> StripeRefund:
 def as_ours(error: Exception, what: str) -> NoReturn:
     """The error as ours. Repeating is safe, so everything that may pass is temporary.
 
-    `what` was refused, if it was. Raises ServiceAway, ServiceRefused.
+    `what` was refused, if it was. Raises ServiceUnavailable, RequestRejected.
     """
     if not isinstance(error, stripe.StripeError):
-        raise ServiceAway("Stripe's answer cannot be read.") from None
+        raise ServiceUnavailable("Stripe's answer cannot be read.") from None
     status = error.http_status
     if isinstance(error, stripe.APIConnectionError):
         late = isinstance(error.__cause__, requests.ReadTimeout)
         how = "did not answer in time" if late else "cannot be reached"
-        raise ServiceAway(f"Stripe {how}.") from None
+        raise ServiceUnavailable(f"Stripe {how}.") from None
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         # Stripe's own words may show a part of the key.
-        raise ServiceRefused(
+        raise RequestRejected(
             f"Stripe does not let us in ({status}): check STRIPE_SECRET_KEY."
         ) from None
     if isinstance(error, stripe.RateLimitError) or status == 409 or (status and status >= 500):
-        raise ServiceAway(f"Stripe answered {status}.") from None
+        raise ServiceUnavailable(f"Stripe answered {status}.") from None
     if status is None or status < 400:
-        raise ServiceAway("Stripe's answer cannot be read.") from None
+        raise ServiceUnavailable("Stripe's answer cannot be read.") from None
     said = (error.user_message or "").strip()[:300]
-    raise ServiceRefused(f"Stripe refused {what} ({status}){f': {said}' if said else ''}") from None
+    raise RequestRejected(
+        f"Stripe refused {what} ({status}){f': {said}' if said else ''}"
+    ) from None

@@ -36,7 +36,7 @@ class _Unreadable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TranslatedEvent:
     """An event as the database takes it: with an `effect`, or with an `outcome` without any."""
 
     event: Json
@@ -56,11 +56,11 @@ _Amount = Annotated[int, Field(strict=True, gt=0, lt=_MOST)]
 _AmountOrNone = Annotated[int, Field(strict=True, ge=0, lt=_MOST)]
 
 
-class _Told(BaseModel):
+class _StripeObject(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
-class _Event(_Told):
+class _Event(_StripeObject):
     object: Literal["event"]
     id: _Text
     type: Annotated[str, Field(pattern=r"^[a-z0-9_.]{1,255}$")]
@@ -70,7 +70,7 @@ class _Event(_Told):
     data: Any = None
 
 
-class _Session(_Told):
+class _Session(_StripeObject):
     id: _Id
     mode: str = "payment"
     payment_status: Literal["paid", "unpaid", "no_payment_required"]
@@ -81,14 +81,14 @@ class _Session(_Told):
     metadata: Any = None
 
 
-class _Charge(_Told):
+class _Charge(_StripeObject):
     id: _Id
     payment_intent: _Id
     amount_refunded: _AmountOrNone
     currency: str
 
 
-class _Refund(_Told):
+class _Refund(_StripeObject):
     id: _Id
     payment_intent: _Id
     amount: _Amount
@@ -96,7 +96,7 @@ class _Refund(_Told):
     status: str = ""
 
 
-class _Dispute(_Told):
+class _Dispute(_StripeObject):
     id: _Id
     payment_intent: _Id
     amount: _Amount
@@ -123,7 +123,7 @@ class _Meaning:
     outcome: EventOutcome | None = field(default=None)
 
 
-def translate(raw: object, *, zone: ZoneInfo, live: bool | None, now: datetime) -> Told:
+def translate(raw: object, *, zone: ZoneInfo, live: bool | None, now: datetime) -> TranslatedEvent:
     """What the database is to be told of an event, as parsed from Stripe's JSON.
 
     `live` is the mode of our key, None when its form does not show it. Raises NotAnEvent.
@@ -136,14 +136,14 @@ def translate(raw: object, *, zone: ZoneInfo, live: bool | None, now: datetime) 
     header |= {"livemode": event.livemode, "object_id": _plain(thing.get("id")) or ""}
     header["payment_intent"] = _plain(_id_of(thing.get("payment_intent")))
     if event.account is not None:
-        return Told(header, outcome="ignored", detail=_NOT_US)
+        return TranslatedEvent(header, outcome="ignored", detail=_NOT_US)
     if live is not None and live != event.livemode:
         mode = "live" if event.livemode else "test"
-        return Told(header, outcome="ignored", detail=_WRONG_MODE.format(mode))
+        return TranslatedEvent(header, outcome="ignored", detail=_WRONG_MODE.format(mode))
     when = _When(min(at, now), local_date(min(at, now), zone).isoformat())
     meaning = _meaning(event.type, thing, when)
     header["payment_intent"] = meaning.payment_intent or header["payment_intent"]
-    return Told(header, meaning.effect, meaning.outcome, meaning.detail)
+    return TranslatedEvent(header, meaning.effect, meaning.outcome, meaning.detail)
 
 
 def _event(raw: object) -> _Event:

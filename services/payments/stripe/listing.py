@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import stripe
 
-from services.integrations.http import ServiceAway
+from services.integrations.http import ServiceUnavailable
 from services.payments.stripe.client import UnchargeableAmount, as_ours, from_stripe_amount
 from services.payments.stripe.events import KNOWN_TYPES
 from services.quantities.money import UnknownCurrency
@@ -28,7 +28,7 @@ def _untold() -> None:
 
 @dataclass(frozen=True, slots=True)
 class StripeReading:
-    """Reads at Stripe; every method raises ServiceAway or ServiceRefused.
+    """Reads at Stripe; every method raises ServiceUnavailable or RequestRejected.
 
     `pulse` of a method is called before each request, for those who hold a lease meanwhile.
     """
@@ -116,7 +116,7 @@ class StripeReading:
         except (stripe.StripeError, AttributeError) as error:
             as_ours(error, "to show a list")
         if not all(isinstance(row.get("id"), str) for row in rows):
-            raise ServiceAway("Stripe's answer cannot be read.")
+            raise ServiceUnavailable("Stripe's answer cannot be read.")
         return rows, more
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.database.service import DatabaseService
-from services.integrations.http import ServiceAway
+from services.integrations.http import ServiceUnavailable
 from services.outbox.outbox import StepDone
 from services.payments.stripe.client import PaymentLink, StripePayments
 from services.records.bills import Bill, BillStatus
 from services.records.messages import StoredLink
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 ACTOR: Final = "system:payment-links"
 _PAYABLE: Final[frozenset[BillStatus]] = frozenset(("issued", "partially_paid", "overdue"))
@@ -26,8 +26,8 @@ class PaymentLinks:
     def bring_up_to_date(self, bill: Bill) -> str | None:
         """The address of the bill's link as it should be by now, made or closed as needed.
 
-        None when nothing is to be paid. Repeating it changes nothing. Raises ServiceAway,
-        ServiceRefused, DatabaseError.
+        None when nothing is to be paid. Repeating it changes nothing. Raises ServiceUnavailable,
+        RequestRejected, DatabaseError.
         """
         links = self.database.payment_links(bill_id=bill.id)
         current = next((link for link in links if link.active), None)
@@ -58,7 +58,7 @@ class PaymentLinks:
         )
         if not kept:
             self.stripe.deactivate_link(link.id)
-            raise ServiceAway("The bill's balance changed while its link was made.")
+            raise ServiceUnavailable("The bill's balance changed while its link was made.")
 
     def _close(self, current: StoredLink | None) -> None:
         if current:
@@ -81,8 +81,11 @@ class CreateLink:
 
     links: PaymentLinks
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
-        """Make the link, or find it made before a crash; raises ServiceAway, ServiceRefused."""
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
+        """Make the link, or find it made before a crash.
+
+        Raises ServiceUnavailable, RequestRejected.
+        """
         del kind, facts
         bill = self.links.database.bill(bill.id)
         url = self.links.bring_up_to_date(bill)
@@ -98,7 +101,7 @@ class LinkOnBill:
 
     links: PaymentLinks
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         """Look at the stored bill; paid in part or void meanwhile, its link is set right."""
         del kind, facts
         bill = self.links.database.bill(bill.id)

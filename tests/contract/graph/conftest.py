@@ -27,13 +27,13 @@ def sweep_now(utility: Utility) -> None:
     with transport._pool.connection() as connection:
         connection.execute("set role postgres")
         connection.execute("update public.outbox set next_attempt_at = now() - interval '1 second'")
-    utility.services.owed_steps.sweep()
+    utility.services.outbox.sweep()
 
 
 def step_8(utility: Utility, bill_id: str) -> tuple[str, str]:
     """How step 8 of a bill stands: its state and what is said of it."""
-    (owed,) = utility.services.database.owed_work_of(bill_id)
-    return owed["steps"]["8"]["status"], owed["steps"]["8"]["detail"]
+    (outbox,) = utility.services.database.outbox_of(bill_id)
+    return outbox["steps"]["8"]["status"], outbox["steps"]["8"]["detail"]
 
 
 @pytest.fixture(scope="session")

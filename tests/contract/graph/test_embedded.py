@@ -17,7 +17,7 @@ from services.graph import jvm as jvm_module
 from services.graph.bolt import StillStarting
 from services.graph.embedded import EmbeddedGraph
 from services.graph.jvm import Program
-from services.integrations.http import ServiceAway, ServiceRefused
+from services.integrations.http import RequestRejected, ServiceUnavailable
 from tests.contract.graph.conftest import NewStory, step_8, sweep_now
 from tests.contract.graph.network import network, whole
 from tests.contract.graph.servers import PATIENT_SECONDS, START_SECONDS, Elsewhere
@@ -109,7 +109,7 @@ def test_it_is_for_us_alone(new_graph: NewGraph, folder: Path) -> None:
     for port in (access.bolt_port, access.http_port):
         socket.create_connection(("127.0.0.1", port), 5).close()
     stranger = Elsewhere(server, password="arcadedb")
-    with pytest.raises(ServiceRefused, match="user name and password"):
+    with pytest.raises(RequestRejected, match="user name and password"):
         Graph(stranger).check()
     stranger.close()
     shown = subprocess.run(
@@ -171,7 +171,7 @@ def test_a_server_is_shared_and_the_last_who_needs_it_stops_it(
     assert [node["id"] for node in whole(beside)[0]] == ["f1"]
     beside.close()
     assert runs(pid)
-    with pytest.raises(ServiceAway, match="has been stopped"):
+    with pytest.raises(ServiceUnavailable, match="has been stopped"):
         beside.check()
     # The app is killed: nothing stops its server, and whoever comes next works with it.
     end(app, signal.SIGKILL)

@@ -7,7 +7,7 @@ import pytest
 from services.graph import Graph
 from services.graph.bolt import ConfiguredServer
 from services.graph.driver import TRIES_AT_A_CLASH
-from services.integrations.http import ServiceAway, ServiceRefused
+from services.integrations.http import RequestRejected, ServiceUnavailable
 from services.outbox.outbox import MAX_ATTEMPTS
 from tests.contract.graph.bolt_server import FailingBolt, Fault, failing_bolt
 from tests.contract.graph.conftest import NewStory, step_8, sweep_now
@@ -69,7 +69,7 @@ def test_a_clash_that_does_not_end_is_left_for_later_and_is_nobodys_fault(
     failing: Graph, server: FailingBolt, code: str
 ) -> None:
     server.faults += [code] * 99
-    with pytest.raises(ServiceAway) as away:
+    with pytest.raises(ServiceUnavailable) as away:
         failing.was_rebuilt()
     assert str(away.value) == BY_OTHERS
     assert len(server.faults) == 99 - TRIES_AT_A_CLASH
@@ -120,7 +120,7 @@ def test_a_graph_that_stays_broken_is_given_up_with_its_reason(
     given_up = f"given up after {MAX_ATTEMPTS} attempts: The graph failed."
     assert step_8(utility, answer.bill.id) == ("failed", given_up)
     (work,) = utility.services.database.failed_work().items
-    utility.services.database.retry_owed_work(actor="test", work_id=work.id)
+    utility.services.database.retry_outbox(actor="test", work_id=work.id)
     sweep_now(utility)
     assert step_8(utility, answer.bill.id) == DONE
 
@@ -142,7 +142,7 @@ def test_a_refusal_is_final_and_shows_nothing_of_a_row(
     failing: Graph, server: FailingBolt, code: str, said: str
 ) -> None:
     server.faults += [code]
-    with pytest.raises(ServiceRefused) as refused:
+    with pytest.raises(RequestRejected) as refused:
         failing.was_rebuilt()
     assert str(refused.value) == said
     assert server.faults == []

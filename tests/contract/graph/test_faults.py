@@ -10,7 +10,7 @@ import pytest
 from services.database.embedded.access import free_port
 from services.graph import Graph
 from services.graph.bolt import CALLS_AT_ONCE, ConfiguredServer
-from services.integrations.http import ServiceAway, ServiceRefused
+from services.integrations.http import RequestRejected, ServiceUnavailable
 from tests.contract.graph.conftest import NewStory, step_8, sweep_now
 from tests.contract.graph.network import bill, meter, network, whole
 from tests.contract.graph.servers import PATIENT_SECONDS, Elsewhere, Line, silent_server
@@ -76,7 +76,7 @@ def test_a_line_cut_in_the_middle_leaves_no_half_of_a_bill(
     rows["bills"] = [bill("b1", "m1", "2026-01-01", "2026-02-01", 1)]
     afar.project({"feeders": rows["feeders"]})
     line.cut(after_bytes=2_500)
-    with pytest.raises(ServiceAway, match="cannot be reached"):
+    with pytest.raises(ServiceUnavailable, match="cannot be reached"):
         afar.project(rows)
     assert {node["label"] for node in whole(graph)[0]} == {"Feeder"}
     line.mend()
@@ -86,7 +86,7 @@ def test_a_line_cut_in_the_middle_leaves_no_half_of_a_bill(
 
 def test_a_wrong_password_is_for_a_person_to_mend(graph: Graph, new_story: NewStory) -> None:
     stranger = Graph(Elsewhere(graph.server, password=SECRET))
-    with pytest.raises(ServiceRefused) as refused:
+    with pytest.raises(RequestRejected) as refused:
         stranger.check()
     assert str(refused.value) == "The graph does not accept the user name and password."
     utility = new_story(stranger)
@@ -100,7 +100,7 @@ def test_a_wrong_password_is_for_a_person_to_mend(graph: Graph, new_story: NewSt
 @pytest.mark.parametrize("scheme", ["bolt", "neo4j"])
 def test_a_server_that_is_not_there_is_told_soon(new_client: NewClient, scheme: str) -> None:
     began = time.monotonic()
-    with pytest.raises(ServiceAway) as away:
+    with pytest.raises(ServiceUnavailable) as away:
         new_client(f"{scheme}://127.0.0.1:{free_port(0)}").check()
     assert time.monotonic() - began < 8
     assert str(away.value) == "The graph cannot be reached."
@@ -112,7 +112,7 @@ def test_a_server_that_never_answers_is_not_waited_for_long(
 ) -> None:
     with silent_server() as port:
         began = time.monotonic()
-        with pytest.raises(ServiceAway) as away:
+        with pytest.raises(ServiceUnavailable) as away:
             new_client(f"{scheme}://127.0.0.1:{port}", timeout_seconds=1).check()
         assert time.monotonic() - began < 3
         assert str(away.value) == "The graph did not answer in time."
@@ -123,7 +123,7 @@ def test_many_calls_to_a_silent_server_do_not_pile_up(new_client: NewClient) -> 
         graph = new_client(f"bolt://127.0.0.1:{port}", timeout_seconds=0.05)
         before = threading.active_count()
         for _ in range(3 * CALLS_AT_ONCE):
-            with pytest.raises(ServiceAway):
+            with pytest.raises(ServiceUnavailable):
                 graph.check()
         assert threading.active_count() <= before + CALLS_AT_ONCE
 
@@ -133,14 +133,14 @@ def test_a_question_that_takes_too_long_is_broken_off(graph: Graph) -> None:
     endless = "UNWIND range(1, 30000) AS a UNWIND range(1, 30000) AS b WITH a * b AS c "
     endless += "WHERE c % 7 = 3 RETURN count(c) AS found"
     began = time.monotonic()
-    with pytest.raises(ServiceAway, match="in time"):
+    with pytest.raises(ServiceUnavailable, match="in time"):
         hasty._bolt.read(endless)
     assert time.monotonic() - began < 6
 
 
 def test_a_mistake_in_a_question_is_final_and_shows_no_values(graph: Graph) -> None:
     for wrong in ("THIS IS NOT CYPHER", "RETURN 1 / 0 AS x"):
-        with pytest.raises(ServiceRefused) as refused:
+        with pytest.raises(RequestRejected) as refused:
             graph._bolt.read(wrong, secret=SECRET)
         assert str(refused.value).startswith("The graph refused what it was asked (Neo.ClientError")
         assert SECRET not in str(refused.value)
@@ -148,7 +148,7 @@ def test_a_mistake_in_a_question_is_final_and_shows_no_values(graph: Graph) -> N
 
 @pytest.mark.parametrize("uri", ["bolt://no.such.host.invalid:7687", "bolt://[broken"])
 def test_an_address_that_leads_nowhere_is_told_without_it(new_client: NewClient, uri: str) -> None:
-    with pytest.raises((ServiceAway, ServiceRefused)) as failure:
+    with pytest.raises((ServiceUnavailable, RequestRejected)) as failure:
         new_client(uri).check()
     assert "invalid" not in str(failure.value)
     assert SECRET not in str(failure.value)

@@ -9,7 +9,7 @@ from services.__main__ import main
 from services.graph import Graph, GraphFilling
 from services.graph.bolt import Server, Statement
 from services.graph.graph import GraphSource
-from services.integrations.http import ServiceAway
+from services.integrations.http import ServiceUnavailable
 from tests.contract.graph.conftest import NewServer, NewStory
 from tests.contract.graph.network import Kept, bill, clear, meter, network, whole
 from tests.contract.graph.servers import PASSWORD, USER, Neo4j
@@ -74,7 +74,7 @@ class Away:
         """As in Server."""
         self.asked += 1
         if self.asked < 3:
-            raise ServiceAway("The graph cannot be reached.")
+            raise ServiceUnavailable("The graph cannot be reached.")
         return self._server.driver()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from services.graph import Graph, GraphCheck, OpenedGraph, open_graph
 from services.graph import jvm as jvm_module
 from services.graph.embedded import EmbeddedGraph
 from services.graph.jvm import UnableToRunGraph
-from services.integrations.http import ServiceRefused
+from services.integrations.http import RequestRejected
 from services.settings import Settings, load_settings
 from services.web.health import health_of
 from tests.servers import NewDatabase
@@ -78,7 +78,7 @@ def test_it_is_off_where_it_is_switched_off_or_cannot_run(
         check = GraphCheck(opened)
         assert check.configured
         assert opened.state == f"off: {opened.off}"
-        with pytest.raises(ServiceRefused, match="The graph is off"):
+        with pytest.raises(RequestRejected, match="The graph is off"):
             check.check()
     assert not GraphCheck(OpenedGraph()).configured
 
@@ -88,7 +88,7 @@ def test_services_in_tests_have_no_graph_unless_they_ask(
 ) -> None:
     services = build_services(settings(tmp_path, DATABASE_URL=fresh_database()))
     assert services.graph == OpenedGraph()
-    assert 8 not in services.owed_steps.handlers
+    assert 8 not in services.outbox.handlers
     health, _ = health_of(services, scheduler_running=False)
     assert health["services"]["graph"] == "not configured"
     services.close()
@@ -101,7 +101,7 @@ def test_the_app_has_one_and_starts_none_before_it_is_needed(
     dsn = fresh_database()
     services = open_services(settings(tmp_path, DATABASE_URL=dsn, **given), now=datetime.now(UTC))
     assert isinstance(services.graph.graph, Graph)
-    assert 8 in services.owed_steps.handlers
+    assert 8 in services.outbox.handlers
     assert [c.name for c in services.checks if c.configured] == ["Disk", "Graph"]
     health, well = health_of(services, scheduler_running=False)
     assert (health["services"]["graph"], well) == (state, True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.graph import Graph, GraphEdge, TouchedBill, TransformerBalance
+from services.graph import AffectedBill, Graph, GraphEdge, TransformerBalance
 from tests.contract.graph.network import (
     Rows,
     bill,
@@ -193,9 +193,9 @@ def a_chain(graph: Graph) -> None:
 
 def test_a_meter_touches_all_its_bills_that_are_not_void(graph: Graph) -> None:
     a_chain(graph)
-    touched = graph.touched_by(meter_id="m1")
-    assert [b.bill_id for b in touched] == ["jan", "feb", "mar"]
-    assert touched[0] == TouchedBill(
+    affected = graph.affected_by(meter_id="m1")
+    assert [b.bill_id for b in affected] == ["jan", "feb", "mar"]
+    assert affected[0] == AffectedBill(
         bill_id="jan",
         number=8,
         status="issued",
@@ -207,11 +207,11 @@ def test_a_meter_touches_all_its_bills_that_are_not_void(graph: Graph) -> None:
         total_minor=54_035,
         paid_minor=150,
     )
-    assert (touched[2].number, touched[2].status, touched[2].paid_minor) == (None, "draft", 0)
+    assert (affected[2].number, affected[2].status, affected[2].paid_minor) == (None, "draft", 0)
 
 
 @pytest.mark.parametrize(
-    ("reading_id", "touched"),
+    ("reading_id", "affected"),
     [
         ("r0", ["jan", "feb", "mar"]),
         ("r1", ["jan", "feb", "mar"]),
@@ -222,22 +222,22 @@ def test_a_meter_touches_all_its_bills_that_are_not_void(graph: Graph) -> None:
     ],
 )
 def test_a_reading_touches_its_bills_and_all_later_ones(
-    graph: Graph, reading_id: str, touched: list[str]
+    graph: Graph, reading_id: str, affected: list[str]
 ) -> None:
     a_chain(graph)
-    assert [b.bill_id for b in graph.touched_by(reading_id=reading_id)] == touched
+    assert [b.bill_id for b in graph.affected_by(reading_id=reading_id)] == affected
 
 
 def test_a_tariff_version_touches_the_bills_that_it_priced(graph: Graph) -> None:
     a_chain(graph)
-    assert [b.bill_id for b in graph.touched_by(tariff_version_id="v1")] == ["jan", "other", "feb"]
-    assert [b.bill_id for b in graph.touched_by(tariff_version_id="v2")] == ["mar"]
+    assert [b.bill_id for b in graph.affected_by(tariff_version_id="v1")] == ["jan", "other", "feb"]
+    assert [b.bill_id for b in graph.affected_by(tariff_version_id="v2")] == ["mar"]
 
 
 def test_just_one_thing_can_be_corrected_at_a_time(graph: Graph) -> None:
     for asked in ({}, {"meter_id": "m1", "reading_id": "r1"}):
         with pytest.raises(ValueError, match="Give a tariff version, a meter or a reading"):
-            graph.touched_by(**asked)
+            graph.affected_by(**asked)
 
 
 # A bill's neighbourhood

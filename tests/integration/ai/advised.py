@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from services.ai.service import AiService, open_ai
-from services.database.queries.ai_usage import AiBooks
+from services.database.queries.ai_usage import AiCallLog
 from services.database.transports.postgres import DirectTransport
 from services.settings import load_settings
 from tests.integration.utility import Utility, make_utility
@@ -38,7 +38,7 @@ class Advised:
     def __init__(self, dsn: str, folder: Path, url: str, **settings: str) -> None:
         made = make_utility(dsn, folder)
         self.transport = DirectTransport(dsn)
-        self.books = AiBooks(self.transport)
+        self.books = AiCallLog(self.transport)
         given = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url} | settings
         ai = open_ai(load_settings(given), self.transport)
         assert ai is not None

@@ -9,7 +9,7 @@ import pytest
 from llmock.pytest_plugin import LLMock
 
 from services.metering.validation import usual_daily_use
-from services.outbox.steps import OWED_STEPS
+from services.outbox.steps import OUTBOX_STEPS
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import parse_submission
 from tests.integration.ai.advised import Advised, bill, verdict
@@ -122,16 +122,16 @@ def test_a_large_difference_holds_the_bill_as_a_draft_until_a_person_issues_it(
         54035,
     )
     assert "held for review" in detail(answer, 6)
-    assert {detail(answer, step) for step in OWED_STEPS["bill_issued"]} == {answer.explanation}
+    assert {detail(answer, step) for step in OUTBOX_STEPS["bill_issued"]} == {answer.explanation}
     assert "draft until an administrator issues it" in answer.explanation
-    assert advised.utility.services.database.owed_work_of(answer.bill.id) == []
+    assert advised.utility.services.database.outbox_of(answer.bill.id) == []
     counts = advised.books.second_opinion_counts(since=advised.utility.now - timedelta(hours=1))
     assert counts["held"] == 1
     issued = advised.utility.services.bill_approval.issue(
         bill_id=answer.bill.id, principal=ADMIN, now=advised.utility.now
     )
     assert (issued.status, issued.reference, issued.total_minor) == ("issued", "INV-000001", 54035)
-    assert len(advised.utility.services.database.owed_work_of(answer.bill.id)) == 1
+    assert len(advised.utility.services.database.outbox_of(answer.bill.id)) == 1
     assert advised.books.second_opinion(bill_id=answer.bill.id) is not None
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.integration.at_stripe.shop import Shop, open_shop
 from tests.integration.at_stripe.stripe_server import Stripe
-from tests.integration.outside.conftest import links
-from tests.integration.outside.published import Links
-from tests.integration.outside.stand_in import running
+from tests.integration.providers.conftest import links
+from tests.integration.providers.published import Links
+from tests.integration.providers.stand_in import running
 
 __all__ = ["links"]
 

@@ -14,8 +14,8 @@ from services.payments.reconciliation import Reconciliation
 from services.records.bills import Bill
 from services.records.ledger import Payment, PaymentReturn
 from tests.integration.at_stripe.stripe_server import SECRET, Stripe
-from tests.integration.outside.published import STRIPE_KEY
-from tests.integration.outside.stand_in import StandIn
+from tests.integration.providers.published import STRIPE_KEY
+from tests.integration.providers.stand_in import StandIn
 from tests.integration.utility import ADMIN, Utility, make_utility
 
 

@@ -1,7 +1,7 @@
 """A Stripe on loopback that keeps what happens to it: links, payments, refunds, signed events.
 
 Strict where Stripe is: keys, form bodies, idempotency, no refund beyond its payment. Payment links
-are as in tests/integration/outside/published.py.
+are as in tests/integration/providers/published.py.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.integration.outside.published import STRIPE_KEY, Links, stripe_error
-from tests.integration.outside.stand_in import Reply, Seen, StandIn, must, reply
+from tests.integration.providers.published import STRIPE_KEY, Links, stripe_error
+from tests.integration.providers.stand_in import Reply, Seen, StandIn, must, reply
 
 Json = dict[str, Any]
 Deliver = Callable[[bytes, str], int]

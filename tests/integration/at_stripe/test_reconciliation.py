@@ -7,12 +7,12 @@ import pytest
 
 from scheduler import Scheduler, run_job
 from services.identity.auth import NotAllowed
-from services.integrations.http import ServiceAway
+from services.integrations.http import ServiceUnavailable
 from services.payments.reconciliation import RangeTooLong
 from services.records.reconciliation import ReconciliationRun
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import Stripe
-from tests.integration.outside.published import stripe_error
+from tests.integration.providers.published import stripe_error
 from tests.integration.utility import ADMIN, ENGINEER
 
 DAY = 86_400
@@ -184,7 +184,7 @@ def test_only_an_administrator_looks_and_stripe_may_be_away(shop: Shop) -> None:
     today = shop.utility.today
     with pytest.raises(NotAllowed):
         shop.reconciliation.look(first=today, last=today, principal=ENGINEER, now=datetime.now(UTC))
-    with shop.server.away(), pytest.raises(ServiceAway):
+    with shop.server.away(), pytest.raises(ServiceUnavailable):
         look(shop)
 
 
@@ -195,7 +195,7 @@ def test_who_paid_is_counted_before_anybody_is_reminded(shop: Shop, stripe: Stri
     assert run.status == "done"
     assert run.detail.endswith("Stripe: 1 missed.")
     bill_id = shop.payment_of(intent).bill_id
-    kinds = {work["kind"] for work in shop.database.owed_work_of(bill_id or "")}
+    kinds = {work["kind"] for work in shop.database.outbox_of(bill_id or "")}
     assert "payment_reminder" not in kinds
 
 
@@ -206,7 +206,7 @@ def test_reminders_go_out_though_stripe_refuses(shop: Shop) -> None:
     run = run_job(shop.services, "payment_reminders", at, "test")
     assert run.status == "done"
     assert "Stripe was not looked at: Stripe does not let us in (401)" in run.detail
-    kinds = {work["kind"] for work in shop.database.owed_work_of(bill.id)}
+    kinds = {work["kind"] for work in shop.database.outbox_of(bill.id)}
     assert "payment_reminder" in kinds
 
 

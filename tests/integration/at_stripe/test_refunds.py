@@ -13,8 +13,8 @@ from services.outbox.outbox import MAX_ATTEMPTS
 from services.quantities.money import InvalidMoney
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import Stripe
-from tests.integration.outside.published import stripe_error
-from tests.integration.outside.stand_in import Reply
+from tests.integration.providers.published import stripe_error
+from tests.integration.providers.stand_in import Reply
 from tests.integration.utility import ADMIN, ENGINEER
 
 

@@ -76,7 +76,7 @@ def the_customer_pays_and_the_webhook_tells(
 
 
 def the_customer_is_thanked(shop: Shop, bill: Bill, payment: Payment) -> None:
-    shop.services.owed_steps.sweep()
+    shop.services.outbox.sweep()
     (thanks,) = shop.database.notifications(bill_id=bill.id, kind="payment_received").items
     assert thanks.occasion == payment.id
     assert "received your payment of ₹540.35" in thanks.body
@@ -94,12 +94,12 @@ def half_of_it_goes_back(
     assert stripe.deliver(webhook) == [200]
     part = shop.database.bill(bill.id)
     assert (part.status, part.balance_minor) == ("partially_paid", 27_017)
-    shop.services.owed_steps.sweep()
+    shop.services.outbox.sweep()
     assert stripe.links.active == [], "nobody has said yet that it is collected again"
-    shop.services.account_desk.collect_again(
+    shop.services.account_adjustments.collect_again(
         bill_id=bill.id, reason="half of it was right", principal=ADMIN
     )
-    shop.services.owed_steps.sweep()
+    shop.services.outbox.sweep()
     (link,) = stripe.links.active
     assert link["url"] == shop.database.bill(bill.id).payment_url
     assert link["form"]["line_items[0][price_data][unit_amount]"] == "27017"
@@ -113,7 +113,7 @@ def a_lost_webhook_is_found(shop: Shop, stripe: Stripe, bill: Bill) -> None:
     run = shop.reconciliation.catch_up(actor="test", now=datetime.now(UTC) + timedelta(seconds=2))
     assert (run.applied, run.error) == (1, "")
     assert shop.database.bill(bill.id).status == "paid"
-    shop.services.owed_steps.sweep()
+    shop.services.outbox.sweep()
     today = shop.utility.today
     look = shop.reconciliation.look(first=today, last=today, principal=ADMIN, now=datetime.now(UTC))
     assert look.found == ()

@@ -24,9 +24,9 @@ from tests.integration.configured.servers import (
     Supabase,
     in_front_of,
 )
-from tests.integration.outside import published
-from tests.integration.outside.conftest import Outside
-from tests.integration.outside.stand_in import running
+from tests.integration.providers import published
+from tests.integration.providers.conftest import Providers
+from tests.integration.providers.stand_in import running
 from tests.oidc.tenant import Tenant, running_tenant
 from tests.servers import NewDatabase
 
@@ -66,13 +66,13 @@ def supabase(postgrest: Path, fresh_database: NewDatabase) -> Iterator[Supabase]
 
 
 @pytest.fixture(scope="module")
-def outside(stripe: str) -> Iterator[Outside]:
+def providers(stripe: str) -> Iterator[Providers]:
     with (
         running(in_front_of(stripe)) as recorded,
         running(published.discord()) as discord,
         running(published.whatsapp()) as whatsapp,
     ):
-        yield Outside(recorded, discord, whatsapp)
+        yield Providers(recorded, discord, whatsapp)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def all_servers(
     supabase: Supabase,
     neo4j: GraphServer,
     llmock_server: LLMockServer,
-    outside: Outside,
+    providers: Providers,
     tenant: Tenant,
 ) -> Servers:
     """All servers, and nobody served yet."""
@@ -89,15 +89,15 @@ def all_servers(
     # Its first answer takes seconds, which no later one does.
     greeting = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
     requests.post(f"{ai_url}/chat/completions", json=greeting, timeout=60).raise_for_status()
-    return Servers(supabase, neo4j, ai_url, outside, tenant)
+    return Servers(supabase, neo4j, ai_url, providers, tenant)
 
 
 @pytest.fixture
 def servers(all_servers: Servers, llmock: LLMock) -> Servers:
     """All servers, with nothing received yet; the replies of AI are scripted by `llmock`."""
     assert llmock.base_url() == all_servers.ai_url
-    outside = all_servers.outside
-    for server in (outside.stripe, outside.discord, outside.whatsapp):
+    providers = all_servers.providers
+    for server in (providers.stripe, providers.discord, providers.whatsapp):
         for memory in (server.seen, server.answered, server.faults):
             memory.clear()
     return all_servers

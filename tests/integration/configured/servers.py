@@ -22,9 +22,9 @@ from services.quantities.period import local_date
 from services.settings import PROJECT_FOLDER, load_settings
 from tests.contract.supabase_project import SupabaseProject
 from tests.integration.api.serving import serving
-from tests.integration.outside import published
-from tests.integration.outside.conftest import Outside
-from tests.integration.outside.stand_in import Reply, Seen, StandIn, reply
+from tests.integration.providers import published
+from tests.integration.providers.conftest import Providers
+from tests.integration.providers.stand_in import Reply, Seen, StandIn, reply
 from tests.oidc.tenant import AUDIENCE, CLIENT_ID, CLIENT_SECRET, Tenant
 
 Json = dict[str, Any]
@@ -84,7 +84,7 @@ class Servers:
     supabase: Supabase
     graph: GraphServer
     ai_url: str
-    outside: Outside
+    providers: Providers
     tenant: Tenant
 
     @property
@@ -102,7 +102,7 @@ class Servers:
             "AI_PRICE_OUTPUT": "1.60",
             "STRIPE_SECRET_KEY": STRIPE_KEY,
             "STRIPE_WEBHOOK_SECRET": "whsec_x",
-            "DISCORD_WEBHOOK_URL": f"{self.outside.discord.url}{published.SHARED_PATH}",
+            "DISCORD_WEBHOOK_URL": f"{self.providers.discord.url}{published.SHARED_PATH}",
             "WHATSAPP_TOKEN": published.WHATSAPP_TOKEN,
             "WHATSAPP_PHONE_NUMBER_ID": published.PHONE_ID,
             "UTILITY_NAME": UTILITY,
@@ -112,13 +112,13 @@ class Servers:
     def addresses(self) -> Addresses:
         """Where the services are that have one address for all the world."""
         return Addresses(
-            stripe=self.outside.stripe.url,
-            whatsapp=self.outside.whatsapp.url,
+            stripe=self.providers.stripe.url,
+            whatsapp=self.providers.whatsapp.url,
             check_webhook=self._check_webhook,
         )
 
     def _check_webhook(self, address: str) -> str:
-        discord.check_webhook(address.replace(self.outside.discord.url, "https://discord.com"))
+        discord.check_webhook(address.replace(self.providers.discord.url, "https://discord.com"))
         return address
 
     @contextmanager
@@ -177,7 +177,7 @@ class App:
             "serial,account_no,tariff_code,kind,dials,multiplier,opening_kwh,opened_on,"
             f"transformer_code\n{serial},{account},KSEB-LT1A,manual,5,1,1000,{opened},T-MILL",
         )
-        own_webhook = f"{self.servers.outside.discord.url}{published.OWN_PATH}"
+        own_webhook = f"{self.servers.providers.discord.url}{published.OWN_PATH}"
         self.services.database.set_customer_channels(
             actor="test", rows=[{"account_no": account, "discord_webhook_url": own_webhook}]
         )
@@ -205,7 +205,7 @@ class App:
         with psycopg.connect(self.servers.supabase.dsn) as connection:
             connection.execute("select set_config('billing.actor', 'test', true)")
             connection.execute("update public.outbox set next_attempt_at = now()")
-        self.services.owed_steps.sweep()
+        self.services.outbox.sweep()
 
     def _import(self, what: WhatToImport, text: str) -> None:
         importer = Importer(self.services.database, self.services.settings.timezone)

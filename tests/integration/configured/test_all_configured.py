@@ -20,7 +20,7 @@ from tests.integration.configured.servers import (
     Json,
     Servers,
 )
-from tests.integration.outside.published import OWN_PATH, PHONE_ID, SHARED_PATH
+from tests.integration.providers.published import OWN_PATH, PHONE_ID, SHARED_PATH
 
 SERIAL, ACCOUNT = "MTR-4711", "A-MTR-4711"
 WORDS = "Namaste {name}! {amount} for {usage}, please pay by {due_date}: {link}"
@@ -49,8 +49,12 @@ def test_a_reading_becomes_a_bill_that_stands_in_every_system(
         ai_was_asked_three_times_and_told_nothing_personal(llmock, answer)
         status, again = app.submit(reading, token)
     assert (status, again["bill"], statuses(again)) == (200, answer["bill"], ALL_DONE)
-    outside = servers.outside
-    assert [len(s.seen) for s in (outside.stripe, outside.discord, outside.whatsapp)] == [1, 2, 1]
+    providers = servers.providers
+    assert [len(s.seen) for s in (providers.stripe, providers.discord, providers.whatsapp)] == [
+        1,
+        2,
+        1,
+    ]
     assert len(llmock.requests) == 3, "a repeat asks nobody anything"
 
 
@@ -100,9 +104,9 @@ def the_rows_are_there_over_rest(servers: Servers, answer: Json) -> None:
     (link,) = servers.supabase.rows("payment_links", **of_bill)
     assert (link["amount_minor"], link["currency"], link["active"]) == (54_035, "INR", True)
     assert link["url"] == row["payment_url"] == answer["bill"]["payment_url"]
-    (owed,) = servers.supabase.rows("outbox", **of_bill)
-    assert (owed["status"], owed["attempts"]) == ("finished", 1)
-    assert {int(n): step["status"] for n, step in owed["steps"].items()} == dict.fromkeys(
+    (outbox,) = servers.supabase.rows("outbox", **of_bill)
+    assert (outbox["status"], outbox["attempts"]) == ("finished", 1)
+    assert {int(n): step["status"] for n, step in outbox["steps"].items()} == dict.fromkeys(
         range(8, 14), "done"
     )
     sent = {row["channel"]: row for row in servers.supabase.rows("notifications", **of_bill)}
@@ -122,9 +126,9 @@ def the_rows_are_there_over_rest(servers: Servers, answer: Json) -> None:
 
 def message_ids(servers: Servers) -> set[str]:
     """The ids that Discord and WhatsApp gave in their answers."""
-    discord = {json.loads(reply.body)["id"] for _, reply in servers.outside.discord.answered}
+    discord = {json.loads(reply.body)["id"] for _, reply in servers.providers.discord.answered}
     whatsapp = {
-        json.loads(r.body)["messages"][0]["id"] for _, r in servers.outside.whatsapp.answered
+        json.loads(r.body)["messages"][0]["id"] for _, r in servers.providers.whatsapp.answered
     }
     return discord | whatsapp
 
@@ -164,7 +168,7 @@ def the_graph_has_the_bill_and_what_it_hangs_on(servers: Servers, answer: Json) 
 
 
 def stripe_was_asked_for_exactly_this_bill(servers: Servers, answer: Json) -> None:
-    ((asked, given),) = servers.outside.stripe.answered
+    ((asked, given),) = servers.providers.stripe.answered
     assert (asked.method, asked.path, given.status) == ("POST", "/v1/payment_links", 200)
     assert json.loads(given.body)["url"] == answer["bill"]["payment_url"]
     bill_id = answer["bill"]["id"]
@@ -180,7 +184,7 @@ def stripe_was_asked_for_exactly_this_bill(servers: Servers, answer: Json) -> No
 
 
 def discord_got_the_whole_bill_and_the_shared_note(servers: Servers, answer: Json) -> None:
-    posts = {seen.path: seen.json for seen in servers.outside.discord.accepted()}
+    posts = {seen.path: seen.json for seen in servers.providers.discord.accepted()}
     assert set(posts) == {SHARED_PATH, OWN_PATH}
     shared, own = posts[SHARED_PATH], posts[OWN_PATH]
     assert "content" not in shared
@@ -199,7 +203,7 @@ def fields_of(post: Json) -> dict[str, str]:
 
 
 def whatsapp_got_the_approved_template(servers: Servers, answer: Json) -> None:
-    (sent,) = servers.outside.whatsapp.accepted()
+    (sent,) = servers.providers.whatsapp.accepted()
     assert sent.path.endswith(f"/{PHONE_ID}/messages")
     assert sent.json["to"] == PHONE
     template = sent.json["template"]

@@ -12,7 +12,7 @@ from services.health.checks import SystemState
 from services.outbox.outbox import MAX_ATTEMPTS
 from tests.integration.ai.advised import bill, verdict
 from tests.integration.configured.servers import App, Json, Servers
-from tests.integration.outside.stand_in import Reply, reply
+from tests.integration.providers.stand_in import Reply, reply
 
 WORDS = "Namaste {name}! {amount} by {due_date}: "
 WAIT = dict.fromkeys((10, 11, 12, 13), ("pending", "waits for"))
@@ -34,7 +34,7 @@ class Fault:
     settings: Mapping[str, str] = field(default_factory=dict)
     rounds: int = 1
     in_the_end: Steps = field(default_factory=dict)
-    owed: str = "finished"
+    outbox: str = "finished"
 
 
 def ai_answers(_: Servers, llmock: LLMock, *, way_to_pay: str = "{link}") -> None:
@@ -48,18 +48,18 @@ def ai_talks_nonsense(_: Servers, llmock: LLMock) -> None:
 
 def stripe_fails_three_times(servers: Servers, llmock: LLMock) -> None:
     ai_answers(servers, llmock)
-    servers.outside.stripe.faults += [Reply(500, b"{}")] * 3
+    servers.providers.stripe.faults += [Reply(500, b"{}")] * 3
 
 
 def stripe_fails_for_good(servers: Servers, llmock: LLMock) -> None:
     ai_answers(servers, llmock, way_to_pay="{reference}")
-    servers.outside.stripe.faults += [Reply(500, b"{}")] * MAX_ATTEMPTS
+    servers.providers.stripe.faults += [Reply(500, b"{}")] * MAX_ATTEMPTS
 
 
 def discord_is_asked_too_often(servers: Servers, llmock: LLMock) -> None:
     ai_answers(servers, llmock)
     # The first pause is short, so that it is asked a second time at once.
-    servers.outside.discord.faults += [reply(429, {"retry_after": 0.01, "global": False})] * 2
+    servers.providers.discord.faults += [reply(429, {"retry_after": 0.01, "global": False})] * 2
 
 
 FAULTS = (
@@ -89,7 +89,7 @@ FAULTS = (
             10: ("skipped", "step 9 failed"),
             11: ("done", "written by AI"),
         },
-        owed="given_up",
+        outbox="given_up",
     ),
     Fault(
         "Discord is asked too often",
@@ -128,11 +128,14 @@ def test_the_bill_is_kept_and_its_work_comes_to_an_end(
         with servers.app() as another_process:
             for _ in range(fault.rounds):
                 another_process.later()
-    (owed,) = servers.supabase.rows("outbox", bill_id=f"eq.{answer['bill']['id']}")
-    assert owed["status"] == fault.owed
-    came_out({int(step): state for step, state in owed["steps"].items()}, fault.in_the_end)
-    assert len(servers.outside.stripe.accepted()) == (0 if 9 in fault.in_the_end else 1)
-    assert [len(servers.outside.discord.accepted()), len(servers.outside.whatsapp.accepted())] == [
+    (outbox,) = servers.supabase.rows("outbox", bill_id=f"eq.{answer['bill']['id']}")
+    assert outbox["status"] == fault.outbox
+    came_out({int(step): state for step, state in outbox["steps"].items()}, fault.in_the_end)
+    assert len(servers.providers.stripe.accepted()) == (0 if 9 in fault.in_the_end else 1)
+    assert [
+        len(servers.providers.discord.accepted()),
+        len(servers.providers.whatsapp.accepted()),
+    ] == [
         2,
         1,
     ]

@@ -51,8 +51,8 @@ class Book:
 
     def settle(self) -> None:
         """The oldest credit pays the oldest debit, until one of the two runs out."""
-        while (given := self._open(-1)) and (owed := self._open(1)):
-            credit, debit = given[0], owed[0]
+        while (given := self._open(-1)) and (outbox := self._open(1)):
+            credit, debit = given[0], outbox[0]
             self.allocate(credit.name, debit.name, min(-credit.open, debit.open))
 
     def pay_from_credit(self, debit: str) -> None:

@@ -11,7 +11,7 @@ from services.billing.draw_up import draw_up_bill
 from services.database.transport import DatabaseRefused
 from services.rating import BillLine, RatedBill
 from services.records.bills import Issue
-from services.records.readings import Read, Register
+from services.records.readings import MeterConstants, Read
 from tests.integration.money.model import Book
 from tests.integration.utility import ADMIN, Utility
 
@@ -89,7 +89,7 @@ class Walk:
         closing = self._read(customer, opening)
         line = BillLine("energy", "Energy", False, "1", "kWh", None, total)
         bill = draw_up_bill(
-            register=Register(customer.meter_id, 6, 1000),
+            constants=MeterConstants(customer.meter_id, 6, 1000),
             opening=opening,
             closing=closing,
             tariffs=self.tariffs,

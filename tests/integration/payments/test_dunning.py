@@ -15,7 +15,7 @@ from services.messages.templates import how_to_pay
 from services.payments.entry_forms import InvalidEntry
 from services.payments.stripe.payment_links import is_payable
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 from tests.integration.correcting import Correcting
 from tests.integration.payments import told
 from tests.integration.payments.office import Office, open_office
@@ -90,7 +90,7 @@ def test_a_bill_whose_money_went_back_waits_for_somebody_to_say_so(
         office.tell(told.dispute("funds_withdrawn", "pi_1", TOTAL, at=11))
     assert office.now(bill).balance_minor == TOTAL
     assert not overdue_after(office, bill)
-    database, desk = office.utility.services.database, office.utility.services.account_desk
+    database, desk = office.utility.services.database, office.utility.services.account_adjustments
     (waits,) = database.returned_bills().items
     assert (waits.bill_id, waits.open_minor) == (bill.id, TOTAL)
     with pytest.raises(NotAllowed):
@@ -100,14 +100,14 @@ def test_a_bill_whose_money_went_back_waits_for_somebody_to_say_so(
     desk.collect_again(bill_id=bill.id, reason="asked the customer", principal=ADMIN)
     assert database.returned_bills().total == 0
     assert overdue_after(office, bill, timedelta(days=1))
-    notices = [w for w in database.owed_work_of(bill.id) if w["kind"] == "overdue_notice"]
+    notices = [w for w in database.outbox_of(bill.id) if w["kind"] == "overdue_notice"]
     assert len(notices) == 1
 
 
 def corrected(office: Office, bill: Bill, kwh: str = "1110") -> Bill:
     """The bill that takes the place of one whose closing read was another."""
     correcting = Correcting(office.utility)
-    correcting.carry_out(correcting.closed_at(bill, kwh), check=False)
+    correcting.execute(correcting.closed_at(bill, kwh), check=False)
     new: Bill = office.utility.bills_of(bill.meter_serial)[-1]
     return new
 
@@ -161,14 +161,14 @@ def test_an_account_at_nothing_is_not_dunned_its_credit_pays(office: Office) -> 
     assert office.balance(bill.customer_id) == 0
     assert not overdue_after(office, bill)
     assert office.now(bill).status == "paid"
-    assert all(w["kind"] != "overdue_notice" for w in database.owed_work_of(bill.id))
+    assert all(w["kind"] != "overdue_notice" for w in database.outbox_of(bill.id))
 
 
 def test_month_books_overview_and_account_name_one_overdue_figure(office: Office) -> None:
     late, planned, fresh = office.bill(), office.bill(), office.bill()
     utility, services = office.utility, office.utility.services
     assert overdue_after(office, late)
-    desk = services.account_desk
+    desk = services.account_adjustments
     parts = desk.parts(bills=[planned], now=utility.now, equal=2, first_on=utility.today + LONG)
     assert office.now(planned).status == "overdue"
     desk.agree_plan(
@@ -215,10 +215,10 @@ def test_what_falls_due_later_this_month_is_not_past_due(office: Office) -> None
     assert (total.past_due_minor, total.not_due_minor) == (0, TOTAL)
 
 
-def owed_link(office: Office, bill: Bill) -> list[str]:
+def open_link(office: Office, bill: Bill) -> list[str]:
     """When the bill's link was last to be looked at, by the outbox."""
-    owed = office.utility.services.database.owed_work_of(bill.id)
-    return [work["created_at"] for work in owed if work["kind"] == "balance_changed"]
+    outbox = office.utility.services.database.outbox_of(bill.id)
+    return [work["created_at"] for work in outbox if work["kind"] == "balance_changed"]
 
 
 def test_no_link_invites_to_pay_twice_while_a_bank_is_paying(office: Office) -> None:
@@ -226,7 +226,7 @@ def test_no_link_invites_to_pay_twice_while_a_bank_is_paying(office: Office) -> 
     assert is_payable(office.now(bill))
     office.tell(told.completed(bill, "pi_1", payment_status="unpaid"))
     assert not is_payable(office.now(bill))
-    assert owed_link(office, bill)
+    assert open_link(office, bill)
     assert how_to_pay(office.now(bill)) == "nothing now: your bank is paying it"
     failed = "checkout.session.async_payment_failed"
     office.tell(told.event(failed, told.session(bill, "pi_1", payment_status="unpaid"), at=9))
@@ -240,7 +240,7 @@ def test_an_account_at_nothing_is_not_dunned_while_its_credit_is_going_back(
     database = office.utility.services.database
     office.tell(told.completed(bill, "pi_1"))
     (paid,) = database.payments().items
-    desk = office.utility.services.account_desk
+    desk = office.utility.services.account_adjustments
     desk.leave_unapplied(entry_id=str(paid.entry_id), principal=ADMIN)
     back: dict[str, Any] = {"id": str(uuid4()), "payment_id": paid.id, "kind": "refund"}
     back |= {"method": "stripe", "reason": "asked for it", "status": "pending"}
@@ -256,8 +256,8 @@ def test_an_account_at_nothing_is_not_dunned_while_its_credit_is_going_back(
 def test_what_is_true_of_a_bill_no_more_is_not_said(office: Office) -> None:
     bill = office.bill()
     database = office.utility.services.database
-    kinds: tuple[OwedKind, ...] = ("bill_issued", "payment_reminder", "overdue_notice")
-    corrected: tuple[OwedKind, ...] = ("payment_received", "bill_corrected")
+    kinds: tuple[OutboxKind, ...] = ("bill_issued", "payment_reminder", "overdue_notice")
+    corrected: tuple[OutboxKind, ...] = ("payment_received", "bill_corrected")
     assert [why_unsaid(office, bill, kind) for kind in kinds] == ["", "", ""]
     pay = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": TOTAL, "currency": "INR"}
     pay |= {"method": "cash", "reference": "", "received_at": office.utility.now}
@@ -272,7 +272,7 @@ def test_what_is_true_of_a_bill_no_more_is_not_said(office: Office) -> None:
     assert [why_unsaid(office, bill, kind) for kind in corrected] == ["", unsaid]
 
 
-def why_unsaid(office: Office, bill: Bill, kind: OwedKind = "payment_reminder") -> str:
+def why_unsaid(office: Office, bill: Bill, kind: OutboxKind = "payment_reminder") -> str:
     """Why a message of a bill is not sent today, or nothing."""
     today = office.now(bill).due_date
     assert today is not None

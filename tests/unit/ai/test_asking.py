@@ -18,19 +18,19 @@ from services.ai.answers import (
     ReadingAnswer,
     Usage,
 )
-from services.ai.asking import Answer, Answered, Asker, ModelFault, Purse, Question
+from services.ai.asking import Answer, Answered, Asker, Budget, ModelFault, Question
 from services.database.transport import TemporaryDatabaseError
 from services.integrations.deadline import Deadline
 
 NOW = datetime(2026, 11, 30, 20, 0, tzinfo=UTC)  # 1 December in India
 INDIA = ZoneInfo("Asia/Kolkata")
-PRICED = Purse(Decimal("0.40"), Decimal("1.60"))
+PRICED = Budget(Decimal("0.40"), Decimal("1.60"))
 QUESTION = Question(
     purpose="write_message", prompt="Write.", data={}, answer=MessageAnswer, bill_id="b"
 )
 
 
-class Books:
+class CallLog:
     """Books in memory, which can be away."""
 
     def __init__(self, spent: int = 0, *, away: bool = False) -> None:
@@ -81,21 +81,21 @@ def away(**how: Any) -> ModelFault:
 
 def ask(
     model: Model,
-    books: Books,
+    books: CallLog,
     *,
-    purse: Purse = PRICED,
+    budget: Budget = PRICED,
     seconds: float = 10,
     tries: int = 1,
     pauses: list[float] | None = None,
 ) -> str:
     waited = [] if pauses is None else pauses
-    asker = Asker(model, books, purse, INDIA, pause=waited.append)
+    asker = Asker(model, books, budget, INDIA, pause=waited.append)
     answered = asker.ask(QUESTION, deadline=Deadline.after(seconds), now=NOW, tries=tries)
     return answered.answer.text
 
 
 def test_a_call_is_recorded_with_its_tokens_and_price() -> None:
-    books = Books()
+    books = CallLog()
     assert ask(Model(), books) == "Write.{}"
     (call,) = books.calls
     assert {name: call[name] for name in call if name != "id"} == {
@@ -112,13 +112,13 @@ def test_a_call_is_recorded_with_its_tokens_and_price() -> None:
 
 def test_a_part_of_a_millionth_counts_whole_and_unknown_prices_are_not_zero() -> None:
     usage = Usage(1, 1)
-    assert Purse(Decimal("0.1"), Decimal("0.05")).cost_micro(usage) == 1
-    assert Purse(Decimal(0), Decimal(0)).cost_micro(usage) == 0
-    assert Purse().cost_micro(usage) is None
+    assert Budget(Decimal("0.1"), Decimal("0.05")).cost_micro(usage) == 1
+    assert Budget(Decimal(0), Decimal(0)).cost_micro(usage) == 0
+    assert Budget().cost_micro(usage) is None
 
 
 def test_a_fault_is_recorded_with_what_it_cost_all_the_same() -> None:
-    books = Books()
+    books = CallLog()
     cut = ModelFault("cut", "was cut off", usage=Usage(1000, 4000), model="model-2")
     with pytest.raises(NoAiAnswer, match=r"^AI gave no answer: it was cut off\.$"):
         ask(Model(cut), books)
@@ -127,7 +127,7 @@ def test_a_fault_is_recorded_with_what_it_cost_all_the_same() -> None:
 
 
 def test_what_may_pass_is_tried_again_under_the_same_key() -> None:
-    model, books, pauses = Model(away(), away()), Books(), list[float]()
+    model, books, pauses = Model(away(), away()), CallLog(), list[float]()
     ask(model, books, tries=3, pauses=pauses)
     assert len(model.keys) == 3
     assert len(set(model.keys)) == 1
@@ -150,49 +150,49 @@ def test_it_is_not_tried_again_without_hope_or_time(
 ) -> None:
     model, pauses = Model(fault), list[float]()
     with pytest.raises(NoAiAnswer, match="gave no answer"):
-        ask(model, Books(), tries=tries, seconds=seconds, pauses=pauses)
+        ask(model, CallLog(), tries=tries, seconds=seconds, pauses=pauses)
     assert (len(model.keys), pauses) == (1, [])
 
 
 def test_a_wait_that_the_service_asks_for_is_kept_to() -> None:
     pauses = list[float]()
-    ask(Model(away(retry_after=4)), Books(), tries=2, pauses=pauses)
+    ask(Model(away(retry_after=4)), CallLog(), tries=2, pauses=pauses)
     assert pauses == [4]
 
 
 def test_without_time_it_is_not_asked() -> None:
-    model, books = Model(), Books()
+    model, books = Model(), CallLog()
     with pytest.raises(NoAiAnswer, match="AI not asked: no time was left"):
         ask(model, books, seconds=0.1)
     assert (model.keys, books.calls) == ([], [])
 
 
 @pytest.mark.parametrize(
-    ("budget", "spent", "asked"),
+    ("dollars", "spent", "asked"),
     [("20", 19_999_999, True), ("20", 20_000_000, False), ("0", 0, False), ("0.5", 499_999, True)],
 )
-def test_a_spent_budget_stops_ai(budget: str, spent: int, asked: bool) -> None:
-    model, books = Model(), Books(spent)
-    purse = Purse(Decimal(1), Decimal(1), monthly_budget=Decimal(budget))
+def test_a_spent_budget_stops_ai(dollars: str, spent: int, asked: bool) -> None:
+    model, books = Model(), CallLog(spent)
+    budget = Budget(Decimal(1), Decimal(1), monthly_budget=Decimal(dollars))
     if asked:
-        ask(model, books, purse=purse)
+        ask(model, books, budget=budget)
     else:
-        with pytest.raises(NoAiAnswer, match=f"AI not asked: this month's budget of {budget} USD"):
-            ask(model, books, purse=purse)
+        with pytest.raises(NoAiAnswer, match=f"AI not asked: this month's budget of {dollars} USD"):
+            ask(model, books, budget=budget)
     assert len(model.keys) == asked
     assert books.since == datetime(2026, 11, 30, 18, 30, tzinfo=UTC), "the utility's 1 December"
 
 
 def test_a_budget_that_cannot_be_looked_up_stops_ai_and_nothing_else() -> None:
     model = Model()
-    purse = Purse(Decimal(1), Decimal(1), monthly_budget=Decimal(20))
+    budget = Budget(Decimal(1), Decimal(1), monthly_budget=Decimal(20))
     with pytest.raises(NoAiAnswer, match="AI not asked: what it has cost"):
-        ask(model, Books(away=True), purse=purse)
+        ask(model, CallLog(away=True), budget=budget)
     assert not model.keys
 
 
 def test_an_answer_is_worth_having_when_it_cannot_be_recorded() -> None:
-    assert ask(Model(), Books(away=True)) == "Write.{}"
+    assert ask(Model(), CallLog(away=True)) == "Write.{}"
 
 
 def test_a_verdict_is_made_fit_to_be_stored_and_shown() -> None:

@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.ai.answers import NoAiAnswer, Usage
-from services.ai.asking import Answer, Answered, Asker, ModelFault, Purse
+from services.ai.asking import Answer, Answered, Asker, Budget, ModelFault
 from services.ai.messages import AiMessageWriter, occasion_of, values_for
 from services.ai.placeholders import PLACEHOLDERS
 from services.ai.prompt_files import Prompts
 from services.ai.questions import language_name
 from services.ai.service import AiService
 from services.messages.templates import Message, MessageWriter, TemplateWriter
-from services.outbox.steps import OWED_STEPS
+from services.outbox.steps import OUTBOX_STEPS
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 LINK = "https://pay.example/abc"
@@ -40,7 +40,7 @@ def bill(**how: Any) -> Bill:
     return Bill.model_validate(row | how)
 
 
-class Books:
+class CallLog:
     """Books that nobody reads here."""
 
     def add(self, *, call: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ class Model:
 
 
 def ai(model: Model) -> AiService:
-    asker = Asker(model, Books(), Purse(), ZoneInfo("Asia/Kolkata"), pause=lambda _: None)
+    asker = Asker(model, CallLog(), Budget(), ZoneInfo("Asia/Kolkata"), pause=lambda _: None)
     return AiService(asker, Prompts.load(), Decimal(5), "The Utility")
 
 
@@ -113,7 +113,7 @@ def test_dates_are_written_as_the_language_has_them() -> None:
     assert "15 दिसंबर 2026" in message.text
 
 
-TOLD = [kind for kind in get_args(OwedKind) if 11 in OWED_STEPS[kind]]
+TOLD = [kind for kind in get_args(OutboxKind) if 11 in OUTBOX_STEPS[kind]]
 WORDS: dict[str, str] = {
     "payment_received": "Thank you, {paid} has arrived, {balance} is left.",
     "bill_corrected": "Not {old_bills} but {new_bills}, {difference} more: "
@@ -122,7 +122,7 @@ WORDS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("kind", TOLD)
-def test_every_occasion_that_owes_a_message_is_known(kind: OwedKind) -> None:
+def test_every_occasion_that_owes_a_message_is_known(kind: OutboxKind) -> None:
     model = Model(WORDS.get(kind, GOOD + " {link}"))
     message = writer(model).write(bill=bill(), kind=kind, language="en", facts=PAID | CORRECTED)
     assert message.written_by == "AI (model-1)", message.note
@@ -177,7 +177,7 @@ def test_without_a_link_the_reference_must_be_there_and_no_link_is_offered() -> 
 def test_where_there_is_nothing_to_pay_nobody_is_asked_to(balance: int) -> None:
     paid = bill(balance_minor=balance, total_minor=balance)
     occasion = occasion_of("bill_issued", paid)
-    assert "nothing to pay" in occasion.told
+    assert "nothing to pay" in occasion.name
     assert not {"due_date", "link"} & set(occasion.offered)
 
 
@@ -212,7 +212,7 @@ def test_thanks_without_the_amount_are_the_templates() -> None:
 def test_a_correction_is_told_with_its_direction_and_our_amount(minor: str, direction: str) -> None:
     facts = CORRECTED | {"difference_minor": minor}
     occasion = occasion_of("bill_corrected", bill(), facts)
-    assert f"come to {direction} than before" in occasion.told
+    assert f"come to {direction} than before" in occasion.name
     assert {"old_bills", "new_bills", "difference"} <= set(occasion.required)
     values = values_for(bill(), occasion, "en", utility_name="U", facts=facts)
     assert values["difference"] == "₹12.00"

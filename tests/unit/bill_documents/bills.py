@@ -13,7 +13,7 @@ from services.bill_documents import (
     Utility,
 )
 from services.quantities.period import Period
-from services.rating import BillLine, SlabPart, Usage, rate_usage
+from services.rating import BillingDeterminants, BillLine, SlabPart, rate_usage
 from services.settings import PROJECT_FOLDER
 from services.tariffs import parse_tariff
 
@@ -44,7 +44,7 @@ def hindi() -> BillDocument:
     """Rupees, slabs, an estimated read, arrears, a payment, a link."""
     tariff = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_text())
     rated = rate_usage(
-        tariff=parse_tariff(tariff), usage=Usage(wh=187_000), period=Period(OCT, NOV)
+        tariff=parse_tariff(tariff), usage=BillingDeterminants(wh=187_000), period=Period(OCT, NOV)
     )
     return BillDocument(
         utility=Utility(

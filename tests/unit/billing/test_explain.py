@@ -11,7 +11,7 @@ import pytest
 
 from services.billing.explain import explain
 from services.quantities.period import Period
-from services.rating import Part, Usage, rate, rate_parts, split_by_days
+from services.rating import BillingDeterminants, Part, rate, rate_parts, split_by_days
 from services.tariffs import parse_tariff
 from tests.unit.rating.pricing import HALF_JUNE, JUNE, fixed, flat, price, slabs, steps_of, tariff
 
@@ -68,7 +68,7 @@ def test_a_ratchet_and_the_days_of_a_demand_charge() -> None:
 def test_parts_are_under_their_days() -> None:
     one = tariff(flat(rate="2"), fixed("30"))
     days = [Period(JUNE.start, date(2025, 6, 11)), Period(date(2025, 6, 11), JUNE.end)]
-    shares = split_by_days(usage=Usage(wh=90_000), whole=JUNE, periods=days)
+    shares = split_by_days(usage=BillingDeterminants(wh=90_000), whole=JUNE, periods=days)
     parts = [Part(one, period, share) for period, share in zip(days, shares, strict=True)]
     assert explain(rate_parts(parts=parts, whole=JUNE)).splitlines()[:9] == [
         "1 June 2025 to 10 June 2025 (10 days)",

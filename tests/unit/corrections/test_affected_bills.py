@@ -13,17 +13,17 @@ from services.corrections.affected_bills import (
     by_tariff,
     by_versions,
     by_voiding,
-    make_again,
+    reissue,
 )
 from services.corrections.bill_changes import (
+    AffectedBills,
     BillChange,
     LineChange,
-    Touched,
     back_billing_limit,
     beyond,
 )
 from services.records.bills import Issue
-from services.records.corrections import ChainBill, MeterBook
+from services.records.corrections import BillChain, ChainBill
 from services.records.readings import Meter, Reading
 from services.records.tariffs import TariffVersion
 
@@ -83,35 +83,35 @@ def bill(place: int, **how: Any) -> ChainBill:
     )
 
 
-def book(*bills: ChainBill, tariffs: tuple[TariffVersion, ...] = (version(),)) -> MeterBook:
+def book(*bills: ChainBill, tariffs: tuple[TariffVersion, ...] = (version(),)) -> BillChain:
     reads = tuple(read(n, 1000 + 100 * n) for n in range(len(bills) + 1))
-    return MeterBook(
+    return BillChain(
         meter=METER, balance_minor=0, bills=bills, reads=reads, tariffs=tariffs, intervals=()
     )
 
 
-def five(**how: Any) -> MeterBook:
+def five(**how: Any) -> BillChain:
     return book(*(bill(n) for n in range(1, 6)), **how)
 
 
-def corrected(of: MeterBook, number: int, kwh: int | None) -> list[BillChange]:
+def corrected(of: BillChain, number: int, kwh: int | None) -> list[BillChange]:
     """The bills made anew where the `number`-th read was another, or none."""
     wrong = of.reads[number]
     right = None
     if kwh is not None:
         right = wrong.model_copy(update={"id": "new", "register_wh": kwh * 1000})
-    touched = by_reading(of, wrong, right)
-    return make_again(of.with_read(wrong, right), touched, issue=ISSUE, zone=ZoneInfo("UTC"))
+    affected = by_reading(of, wrong, right)
+    return reissue(of.with_read(wrong, right), affected, issue=ISSUE, zone=ZoneInfo("UTC"))
 
 
-def names(touched: list[Touched]) -> list[list[str]]:
-    return [[bill.id for bill in one.bills] for one in touched]
+def names(affected: list[AffectedBills]) -> list[list[str]]:
+    return [[bill.id for bill in one.bills] for one in affected]
 
 
 class TestTouched:
     def test_a_read_touches_the_bill_that_closes_and_the_one_that_opens_at_it(self) -> None:
         changes = corrected(five(), 2, 1230)
-        assert names([c.touched for c in changes]) == [["b2"], ["b3"]]
+        assert names([c.affected for c in changes]) == [["b2"], ["b3"]]
         made = [change.new for change in changes if change.new]
         assert [new.consumption_wh for new in made] == [130_000, 70_000]
         assert [new.replaces_id for new in made] == ["b2", "b3"]
@@ -122,7 +122,7 @@ class TestTouched:
     def test_where_the_tariff_looks_back_every_later_bill_too(self) -> None:
         rounding = {"total": {"mode": "down", "to": "10", "carry_forward": True}}
         changes = corrected(five(tariffs=(version(rounding=rounding),)), 2, 1233)
-        assert names([c.touched for c in changes]) == [["b2"], ["b3"], ["b4"], ["b5"]]
+        assert names([c.affected for c in changes]) == [["b2"], ["b3"], ["b4"], ["b5"]]
         totals = [change.after_minor for change in changes]
         # 133, then 67 with the 3 that were carried, and nothing is carried from there.
         assert totals == [13_000, 7_000, 10_000, 10_000]
@@ -133,7 +133,7 @@ class TestTouched:
         assert (merged.new.opening.id, merged.new.closing.id) == ("r1", "r3")
         assert (merged.new.consumption_wh, merged.difference_minor) == (200_000, 0)
         (ended,) = corrected(five(), 5, None)
-        assert (ended.new, ended.owed_minor) == (None, -10_000)
+        assert (ended.new, ended.due_minor) == (None, -10_000)
 
     def test_an_opening_read_is_corrected_and_never_withdrawn(self) -> None:
         (first,) = corrected(five(), 0, 1010)
@@ -154,8 +154,8 @@ class TestTouched:
     def test_another_tariff_touches_all_from_a_bill_on(self) -> None:
         other = version(ENERGY | {"rate": "2"}, tariff_id="u")
         chain = five(tariffs=(version(), other))
-        touched = by_tariff(chain, first=chain.bills[3], tariff_id="u")
-        changes = make_again(chain, touched, issue=ISSUE, zone=ZoneInfo("UTC"))
+        affected = by_tariff(chain, first=chain.bills[3], tariff_id="u")
+        changes = reissue(chain, affected, issue=ISSUE, zone=ZoneInfo("UTC"))
         assert [change.after_minor for change in changes] == [20_000, 20_000]
 
     def test_only_the_last_bill_is_voided_alone(self) -> None:
@@ -167,7 +167,7 @@ class TestTouched:
     def test_a_draft_becomes_a_draft_and_is_owed_by_nobody(self) -> None:
         (change,) = corrected(book(bill(1, status="draft", number=None)), 1, 1130)
         assert change.new is not None
-        assert (change.new.status, change.difference_minor, change.owed_minor) == ("draft", 3000, 0)
+        assert (change.new.status, change.difference_minor, change.due_minor) == ("draft", 3000, 0)
 
     def test_what_cannot_be_priced_names_the_bill(self) -> None:
         demand = {"code": "d", "description": "D", "kind": "demand", "quantity": "kw", "rate": "1"}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.health.checks import Auth0Check, Checks, Finding, SchedulerCheck
-from services.health.last_errors import Lapse, Lapses
+from services.health.last_errors import LastError, LastErrors
 from services.identity.auth import LocalTokens
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown
@@ -51,20 +51,20 @@ def test_the_last_error_stays_after_a_test_that_went_well() -> None:
 
 
 def test_an_error_that_came_up_in_use_is_remembered_too() -> None:
-    lapses = Lapses(clock=lambda: LATER)
-    checks = Checks([Scripted("Graph", [TemporaryFailure("It is away.")])], lapses)
+    last_errors = LastErrors(clock=lambda: LATER)
+    checks = Checks([Scripted("Graph", [TemporaryFailure("It is away.")])], last_errors)
     checks.test("Graph", now=NOW)
-    lapses.note("Graph", "It refused.")
-    lapses.note("Another", "It is away.")
+    last_errors.note("Graph", "It refused.")
+    last_errors.note("Another", "It is away.")
     (state,) = checks.states()
     assert state.last_test == Finding(well=False, sentence="It is away.", at=NOW)
     assert state.last_error == Finding(well=False, sentence="It refused.", at=LATER)
 
 
 def test_a_later_error_of_a_test_is_the_last() -> None:
-    lapses = Lapses(clock=lambda: NOW)
-    lapses.note("Graph", "It refused.")
-    checks = Checks([Scripted("Graph", [TemporaryFailure("It is away.")])], lapses)
+    last_errors = LastErrors(clock=lambda: NOW)
+    last_errors.note("Graph", "It refused.")
+    checks = Checks([Scripted("Graph", [TemporaryFailure("It is away.")])], last_errors)
     checks.test("Graph", now=LATER)
     (state,) = checks.states()
     assert state.last_error == state.last_test
@@ -74,15 +74,15 @@ def test_a_later_error_of_a_test_is_the_last() -> None:
     "failure", [TemporaryFailure("Away."), FinalFailure("Away."), OutcomeUnknown("Away.")]
 )
 def test_a_call_in_use_that_fails_is_kept_and_fails(failure: Exception) -> None:
-    lapses = Lapses(clock=lambda: NOW)
+    last_errors = LastErrors(clock=lambda: NOW)
 
     def fail() -> str:
         raise failure
 
     with pytest.raises(type(failure)):
-        lapses.of("Graph", fail)
-    assert lapses.last("Graph") == Lapse("Away.", NOW)
-    assert lapses.of("Graph", lambda: "fine") == "fine"
+        last_errors.of("Graph", fail)
+    assert last_errors.last("Graph") == LastError("Away.", NOW)
+    assert last_errors.of("Graph", lambda: "fine") == "fine"
 
 
 @pytest.mark.parametrize("error", [TemporaryFailure("Away."), FinalFailure("Away.")])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pages.shared.format import file_name, plain
+from pages.shared.format import escaped, file_name
 from services.database.embedded.access import ServerAccess, load_access, new_access
 from services.importing.report import ImportProblem
 from services.importing.source import UnreadableFile
@@ -86,9 +86,9 @@ def test_a_download_is_named_without_a_path(name: str, expected: str) -> None:
     ["sign in at www.evil.example", "WWW.evil.example", "http://evil.example", "HTTPS://e.x"],
 )
 def test_text_of_a_request_becomes_no_link(text: str) -> None:
-    shown = plain(text).replace("\\", "").lower()
+    shown = escaped(text).replace("\\", "").lower()
     assert not any(address in shown for address in ("www.", "http://", "https://"))
-    assert plain(text).replace("\\", "").replace("\u200b", "") == text
+    assert escaped(text).replace("\\", "").replace("\u200b", "") == text
 
 
 @pytest.mark.parametrize("damage", ["", '{"port": 1', "[]", "{}", '{"port": "x"}'])

@@ -16,14 +16,14 @@ from services.messages.discord import (
 from services.messages.templates import TemplateWriter
 from services.messages.whatsapp import TEMPLATES, InvalidPhone, e164
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 
 LINK = "https://buy.stripe.com/test_1"
-KINDS: tuple[OwedKind, ...] = ("bill_issued", "payment_reminder", "overdue_notice")
+KINDS: tuple[OutboxKind, ...] = ("bill_issued", "payment_reminder", "overdue_notice")
 PAID = {"amount_minor": "40000", "currency": "INR", "received_on": "2026-11-20"}
 CORRECTED = {"voided": "INV-000003, INV-000004", "issued": "INV-000007, INV-000042"}
 CORRECTED |= {"difference_minor": "1200", "currency": "INR"}
-FACTS: dict[OwedKind, dict[str, str]] = {kind: {} for kind in KINDS}
+FACTS: dict[OutboxKind, dict[str, str]] = {kind: {} for kind in KINDS}
 FACTS |= {"payment_received": PAID, "bill_corrected": CORRECTED}
 
 
@@ -45,7 +45,7 @@ def bill(**changes: Any) -> Bill:
     return Bill.model_validate(fields | changes)
 
 
-def text(kind: OwedKind, **changes: Any) -> str:
+def text(kind: OutboxKind, **changes: Any) -> str:
     """The template's text for a bill; `facts` tell of a payment or a correction."""
     facts = changes.pop("facts", FACTS[kind])
     writer = TemplateWriter("Hill Power")
@@ -53,7 +53,7 @@ def text(kind: OwedKind, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_message_has_the_amount_the_date_the_link_and_no_name(kind: OwedKind) -> None:
+def test_a_message_has_the_amount_the_date_the_link_and_no_name(kind: OutboxKind) -> None:
     said = text(kind)
     assert all(part in said for part in ("₹540.35", "INV-000042", "27 Nov 2026", "Hill Power"))
     assert f"Pay here: {LINK}" in said.splitlines()
@@ -61,7 +61,7 @@ def test_a_message_has_the_amount_the_date_the_link_and_no_name(kind: OwedKind) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_a_link_it_names_the_office_and_the_reference(kind: OwedKind) -> None:
+def test_without_a_link_it_names_the_office_and_the_reference(kind: OutboxKind) -> None:
     assert "Pay at our office with the reference INV-000042" in text(kind, payment_url=None)
 
 
@@ -225,7 +225,7 @@ def test_any_other_number_is_refused(written: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FACTS)
-def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OwedKind) -> None:
+def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OutboxKind) -> None:
     template = TEMPLATES[kind]
     assert not template.body.startswith("{{")
     assert not template.body.endswith("}}")
@@ -260,7 +260,7 @@ def test_what_is_said_after_the_due_date_does_not_ask_to_pay_by_it() -> None:
 
 def test_what_a_bank_is_paying_nobody_is_asked_to_pay() -> None:
     paying = {"spared_because": "bank_debit", "payment_url": None}
-    kinds: tuple[OwedKind, ...] = ("bill_issued", "payment_received", "bill_corrected")
+    kinds: tuple[OutboxKind, ...] = ("bill_issued", "payment_received", "bill_corrected")
     for kind in kinds:
         said = text(kind, **paying)
         assert "Your bank is paying it, so there is nothing to do." in said

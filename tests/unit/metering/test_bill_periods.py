@@ -10,7 +10,7 @@ import pytest
 from services.billing.explain import explain
 from services.metering.bill_periods import BillLength, closing_reads, why_held
 from services.quantities.period import Period
-from services.rating import RatedBill, Usage, rate, rate_usage
+from services.rating import BillingDeterminants, RatedBill, rate, rate_usage
 from services.rating.version_split import Part, rate_parts
 from services.settings import PROJECT_FOLDER
 from services.tariffs import InvalidTariff, Tariff, parse_tariff
@@ -123,11 +123,11 @@ def test_parts_of_a_scaled_bill_add_up_to_it() -> None:
     version = tariff(SLABS, RENT, period=SCALED)
     first, second = Period(date(2026, 9, 1), date(2026, 9, 21)), days(40, "2026-09-21")
     parts = [
-        Part(version, first, Usage(wh=100_000)),
-        Part(version, second, Usage(wh=200_000)),
+        Part(version, first, BillingDeterminants(wh=100_000)),
+        Part(version, second, BillingDeterminants(wh=200_000)),
     ]
     made = rate_parts(parts=parts, whole=days(60))
-    whole = rate_usage(tariff=version, usage=Usage(wh=300_000), period=days(60))
+    whole = rate_usage(tariff=version, usage=BillingDeterminants(wh=300_000), period=days(60))
     assert made.total_minor == whole.total_minor == 71_200
     assert [x.note for x in made.lines if x.code == "rent"] == [
         "20 of 30 days that a bill is for",

@@ -9,8 +9,8 @@ import pytest
 
 from services.billing.draw_up import draw_up_bill
 from services.rating import UnableToPriceBill
-from services.records.bills import NewBill, PastBill, PricingFacts
-from services.records.readings import IntervalDay, Read, Register
+from services.records.bills import NewBill, PastBill, PricingInputs
+from services.records.readings import IntervalDay, MeterConstants, Read
 from services.records.tariffs import TariffVersion
 
 ZONE = ZoneInfo("America/New_York")
@@ -76,14 +76,14 @@ def bill(
     **facts: Any,
 ) -> NewBill:
     return draw_up_bill(
-        register=Register("m", 5, multiplier_milli, connected_w),
+        constants=MeterConstants("m", 5, multiplier_milli, connected_w),
         opening=opening,
         closing=closing,
         tariffs=tariffs,
         reissue_no=0,
         issue=None,
         zone=ZONE,
-        facts=PricingFacts(**facts),
+        inputs=PricingInputs(**facts),
     )
 
 
@@ -333,9 +333,9 @@ EXPORT |= {"quantity": "export_kwh"}
 ON_16TH = "2026-06-16"
 
 
-def exporting(register: str, used_wh: Sequence[int], before: str, after: str) -> NewBill:
+def exporting(constants: str, used_wh: Sequence[int], before: str, after: str) -> NewBill:
     """300 kWh of a register in June under a tariff that changes on the 16th."""
-    quantity = {"export": "export_kwh"}.get(register, register)
+    quantity = {"export": "export_kwh"}.get(constants, constants)
     charge = EXPORT | {"quantity": quantity}
     versions = (tariff(charge | {"rate": before}), tariff(charge | {"rate": after}, since=ON_16TH))
     days = [
@@ -344,8 +344,8 @@ def exporting(register: str, used_wh: Sequence[int], before: str, after: str) ->
     ]
     imported = sum(used_wh) * 24 / 1000
     opening, closing = (
-        read("2026-06-01", 0, **{register: 0}),
-        read("2026-07-01", imported, **{register: 300}),
+        read("2026-06-01", 0, **{constants: 0}),
+        read("2026-07-01", imported, **{constants: 300}),
     )
     return bill(opening, closing, *versions, intervals=days)
 

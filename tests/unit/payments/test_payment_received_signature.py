@@ -9,7 +9,7 @@ import stripe
 from pydantic import SecretStr
 
 from services.database.service import DatabaseService
-from services.outbox.outbox import OwedSteps
+from services.outbox.outbox import Outbox
 from services.payments.payment_received import PaymentReceived, SignatureRefused
 from services.payments.stripe.events import NotAnEvent
 from services.records.stripe_events import AppliedEvent
@@ -20,7 +20,7 @@ PAYLOAD = json.dumps(completed(None, "pi_1", 100)).encode()
 NOW = int(AT.timestamp())
 
 
-class Books:
+class MonthEnd:
     """Stands where the database is, and notes what it is told."""
 
     def __init__(self) -> None:
@@ -32,16 +32,16 @@ class Books:
 
 
 @pytest.fixture
-def books() -> Books:
-    return Books()
+def books() -> MonthEnd:
+    return MonthEnd()
 
 
 @pytest.fixture
-def story(books: Books) -> PaymentReceived:
+def story(books: MonthEnd) -> PaymentReceived:
     database = cast(DatabaseService, books)
     return PaymentReceived(
         database=database,
-        owed_steps=OwedSteps(database=database),
+        outbox=Outbox(database=database),
         zone=ZoneInfo("Asia/Kolkata"),
         webhook_secret=SecretStr(SECRET),
     )
@@ -56,14 +56,16 @@ OURS = signed().split("v1=")[1]
 
 
 @pytest.mark.parametrize("seconds", [0, -300, 300])
-def test_a_fresh_signature_is_taken(story: PaymentReceived, books: Books, seconds: int) -> None:
+def test_a_fresh_signature_is_taken(story: PaymentReceived, books: MonthEnd, seconds: int) -> None:
     story.receive(payload=PAYLOAD, signature=signed(at=NOW + seconds), now=AT)
     (told,) = books.told
     assert told["effect"]["amount_minor"] == 100
     assert told["arrived_by"] == "webhook"
 
 
-def test_one_good_signature_among_several_is_enough(story: PaymentReceived, books: Books) -> None:
+def test_one_good_signature_among_several_is_enough(
+    story: PaymentReceived, books: MonthEnd
+) -> None:
     rolled = signed(secret="whsec_old").split("v1=")[1]
     both = f"t={NOW},v1={rolled},v1={OURS},v0=abc"
     story.receive(payload=PAYLOAD, signature=both, now=AT)
@@ -71,7 +73,7 @@ def test_one_good_signature_among_several_is_enough(story: PaymentReceived, book
 
 
 def test_a_years_old_event_with_a_fresh_signature_is_taken(
-    story: PaymentReceived, books: Books
+    story: PaymentReceived, books: MonthEnd
 ) -> None:
     old = json.dumps(completed(None, "pi_1", 100, at=-5 * 365 * 86400)).encode()
     story.receive(payload=old, signature=signed(old), now=AT)
@@ -105,7 +107,7 @@ def test_a_years_old_event_with_a_fresh_signature_is_taken(
     ],
 )
 def test_any_other_signature_is_refused_and_nothing_is_stored(
-    story: PaymentReceived, books: Books, signature: str | None
+    story: PaymentReceived, books: MonthEnd, signature: str | None
 ) -> None:
     with pytest.raises(SignatureRefused) as refused:
         story.receive(payload=PAYLOAD, signature=signature, now=AT)
@@ -115,7 +117,7 @@ def test_any_other_signature_is_refused_and_nothing_is_stored(
 
 @pytest.mark.parametrize("payload", [PAYLOAD[:-1], PAYLOAD + b" ", b"", b"{}", PAYLOAD + b"\xff"])
 def test_another_body_than_the_signed_one_is_refused(
-    story: PaymentReceived, books: Books, payload: bytes
+    story: PaymentReceived, books: MonthEnd, payload: bytes
 ) -> None:
     with pytest.raises(SignatureRefused):
         story.receive(payload=payload, signature=signed(), now=AT)
@@ -126,7 +128,7 @@ def test_another_body_than_the_signed_one_is_refused(
     "payload", [b"", b"no json", b"[]", b"null", b'"evt"', b"{}", b'{"a": NaN}', b"[" * 100_000]
 )
 def test_a_signed_body_that_is_no_event_is_refused(
-    story: PaymentReceived, books: Books, payload: bytes
+    story: PaymentReceived, books: MonthEnd, payload: bytes
 ) -> None:
     with pytest.raises(NotAnEvent):
         story.receive(payload=payload, signature=signed(payload), now=AT)

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.quantities.money import exponent, scaled_text
 from services.quantities.period import Period
-from services.rating import RatedBill, Usage, rate_usage
+from services.rating import BillingDeterminants, RatedBill, rate_usage
 from services.tariffs import Tariff, parse_tariff
 
 Json = dict[str, Any]
@@ -64,7 +64,7 @@ def steps_of(*steps: tuple[str | None, str], bound: str = "up_to_kwh") -> list[J
 def price(of: Tariff, period: Period = JUNE, /, **usage: Any) -> RatedBill:
     """A bill of this usage; `kwh` is short for `wh`."""
     wh = int(usage.pop("kwh", 0) * 1000)
-    return rate_usage(tariff=of, usage=Usage(**{"wh": wh, **usage}), period=period)
+    return rate_usage(tariff=of, usage=BillingDeterminants(**{"wh": wh, **usage}), period=period)
 
 
 def amounts(bill: RatedBill) -> list[str]:

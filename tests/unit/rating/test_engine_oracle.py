@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.quantities.period import Period
-from services.rating import UnableToPriceBill, Usage, batch, rate_many, rate_usage
+from services.rating import BillingDeterminants, UnableToPriceBill, batch, rate_many, rate_usage
 from services.rating.version_split import Part as EnginePart
 from services.rating.version_split import rate_parts
 from services.tariffs import Tariff, parse_tariff
@@ -25,10 +25,10 @@ from tests.oracle.usages import batch_of, random_bills, random_parts
 PARTS = 4
 TARIFFS_OF_A_PART = 2_500 if os.environ.get("CI") == "true" else 250
 BILLS_OF_A_TARIFF = 2
-Bills = list[tuple[Usage, Period]]
+PricingContext = list[tuple[BillingDeterminants, Period]]
 
 
-def _cases(count: int, *, bills: int, first: int = 0) -> Iterator[tuple[int, Json, Bills]]:
+def _cases(count: int, *, bills: int, first: int = 0) -> Iterator[tuple[int, Json, PricingContext]]:
     """Each from a seed of its own, so that a failure can be repeated alone."""
     for seed in range(first, first + count):
         random = Random(seed)  # noqa: S311
@@ -36,7 +36,7 @@ def _cases(count: int, *, bills: int, first: int = 0) -> Iterator[tuple[int, Jso
         yield seed, tariff, random_bills(random, tariff, bills)
 
 
-def _fail(seed: int, tariff: Json, usage: Usage, period: Period, why: str) -> None:
+def _fail(seed: int, tariff: Json, usage: BillingDeterminants, period: Period, why: str) -> None:
     """Fail with the smallest tariff that still differs."""
 
     def found(data: Json, parsed: Tariff) -> str | None:

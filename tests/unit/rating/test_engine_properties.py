@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 from services.quantities.period import Period
-from services.rating import RatedBill, Usage, rate_many, rate_usage
+from services.rating import BillingDeterminants, RatedBill, rate_many, rate_usage
 from services.rating.version_split import Part, rate_parts, split_by_days
 from services.tariffs import parse_tariff
 from tests.oracle.arithmetic import Json
@@ -24,14 +24,16 @@ FLAT: Json = {
 }
 
 
-def _with_more(random: Random, usage: Usage, most: int = 500_000) -> Usage:
+def _with_more(
+    random: Random, usage: BillingDeterminants, most: int = 500_000
+) -> BillingDeterminants:
     """The same with some more Wh, in one period of each calendar."""
     more = random.choice((1, 999, random.randrange(1, most)))
     by_period = {}
     for name, periods in usage.by_period.items():
         grown = random.choice(list(periods))
         by_period[name] = {**periods, grown: periods[grown] + more}
-    return Usage(
+    return BillingDeterminants(
         wh=usage.wh + more,
         by_period=by_period,
         peak_w=usage.peak_w,
@@ -65,7 +67,9 @@ def _cut(random: Random, period: Period) -> list[Period]:
     return [Period(start, end) for start, end in pairwise(ends)]
 
 
-def _in_parts(tariff: Json, usage: Usage, whole: Period, periods: list[Period]) -> RatedBill:
+def _in_parts(
+    tariff: Json, usage: BillingDeterminants, whole: Period, periods: list[Period]
+) -> RatedBill:
     parsed = parse_tariff(tariff)
     usages = split_by_days(usage=usage, whole=whole, periods=periods)
     parts = [

@@ -18,7 +18,7 @@ import pytest
 from services.metering.register_arithmetic import consumption_wh
 from services.quantities.money import exponent, scaled_text
 from services.quantities.period import Period
-from services.rating import Part, RatedBill, Usage, rate_parts, rate_usage
+from services.rating import BillingDeterminants, Part, RatedBill, rate_parts, rate_usage
 from services.tariffs import Tariff, parse_tariff
 
 DATA: Final = Path(__file__).parents[2] / "data"
@@ -98,7 +98,7 @@ def slab(index: int, part: str = "quantity") -> Printed:
 class Case:
     """An entry's use, and where its printed lines are on our bill (else: the line of that name)."""
 
-    usage: Usage
+    usage: BillingDeterminants
     period: Period = JUNE
     prints: Mapping[str, Printed] = field(default_factory=dict)
     file: str | None = None
@@ -108,27 +108,27 @@ class Case:
 
 CASES: Final = {
     "seymour-winter-1200": Case(
-        Usage(wh=wh(1200)),
+        BillingDeterminants(wh=wh(1200)),
         prints={f"block{n + 1}": line("block", n) for n in range(3)}
         | {"subtotal": of("block", "power_cost", "customer_charge")},
     ),
-    "jcpb-residential-1110": Case(Usage(wh=wh(9975 - 8865)), elsewhere=("kwh",)),
-    "goodland-res-1000": Case(Usage(wh=wh(1000))),
+    "jcpb-residential-1110": Case(BillingDeterminants(wh=wh(9975 - 8865)), elsewhere=("kwh",)),
+    "goodland-res-1000": Case(BillingDeterminants(wh=wh(1000))),
     "goodland-largecom-1000": Case(
-        Usage(wh=wh(1000), peak_w=10_000),
+        BillingDeterminants(wh=wh(1000), peak_w=10_000),
         prints={"energy_subtotal": of("energy", "meter_charge")},
     ),
     "peco-rate-r-1244": Case(
-        Usage(wh=wh(1244)), period=Period(date(2026, 4, 28), date(2026, 5, 28))
+        BillingDeterminants(wh=wh(1244)), period=Period(date(2026, 4, 28), date(2026, 5, 28))
     ),
-    "fpl-1000-2011-janfeb": Case(Usage(wh=wh(1000))),
-    "fpl-1000-2011-jundec": Case(Usage(wh=wh(1000))),
-    "fpl-1000-undated": Case(Usage(wh=wh(1000))),
+    "fpl-1000-2011-janfeb": Case(BillingDeterminants(wh=wh(1000))),
+    "fpl-1000-2011-jundec": Case(BillingDeterminants(wh=wh(1000))),
+    "fpl-1000-undated": Case(BillingDeterminants(wh=wh(1000))),
     "kseb-117-month": Case(
-        Usage(wh=wh(117)), prints={"fixed": lambda b: lines(b, "fixed")[0][:-3]}
+        BillingDeterminants(wh=wh(117)), prints={"fixed": lambda b: lines(b, "fixed")[0][:-3]}
     ),
     "bses-2022-545units-30d": Case(
-        Usage(wh=wh(13673 - 13128), connected_w=3000),
+        BillingDeterminants(wh=wh(13673 - 13128), connected_w=3000),
         period=Period(date(2022, 6, 25), date(2022, 7, 25)),
         prints={
             "e1_195@3.00": line("energy", 0),
@@ -138,45 +138,49 @@ CASES: Final = {
         },
     ),
     "tpddl-14d-fixed-6kw": Case(
-        Usage(wh=0, connected_w=6000),
+        BillingDeterminants(wh=0, connected_w=6000),
         period=Period(date(2014, 7, 24), date(2014, 8, 7)),
         elsewhere=("months",),
     ),
-    "cesc-2015-06-257": Case(Usage(wh=wh(48652 - 48395)), prints={"rebate": credit("rebate")}),
+    "cesc-2015-06-257": Case(
+        BillingDeterminants(wh=wh(48652 - 48395)), prints={"rebate": credit("rebate")}
+    ),
     "oracle-step-proration": Case(
-        Usage(wh=wh(1000)),
+        BillingDeterminants(wh=wh(1000)),
         period=Period(date(2026, 4, 1), date(2026, 5, 16)),
         prints={"step1": slab(0), "step2": slab(1)},
     ),
-    "current-movein-19d": Case(Usage(wh=0), period=Period(date(2026, 6, 12), date(2026, 7, 1))),
+    "current-movein-19d": Case(
+        BillingDeterminants(wh=0), period=Period(date(2026, 6, 12), date(2026, 7, 1))
+    ),
     "hq-rate-d-threshold": Case(
-        Usage(wh=wh(5000)),
+        BillingDeterminants(wh=wh(5000)),
         period=Period(date(2026, 5, 1), date(2026, 7, 2)),
         prints={"threshold": slab(0)},
     ),
     "riverfalls-tod-noshift": Case(
-        Usage(
+        BillingDeterminants(
             wh=wh("675.54"),
             by_period={"tod": {"on_peak": wh("303.993"), "off_peak": wh("371.547")}},
         ),
         elsewhere=("standard_total",),
     ),
     "oru-reactive-750kvar": Case(
-        Usage(wh=0, peak_w=1_000_000, peak_var=750_000),
+        BillingDeterminants(wh=0, peak_w=1_000_000, peak_var=750_000),
         prints={"billable_kvar": lambda bill: bill.lines[0].quantity},
         elsewhere=("kva", "pf"),
     ),
     "tnb-350": Case(
-        Usage(wh=wh(350)),
+        BillingDeterminants(wh=wh(350)),
         prints={"units": lambda bill: "/".join(slab(n)(bill) for n in range(3))},
     ),
     "tnb-450-discount": Case(
-        Usage(wh=wh(450)),
+        BillingDeterminants(wh=wh(450)),
         prints={"energy_as_printed": line("energy"), "net_as_printed": of()},
     ),
-    "ghana-lifeline-8.38": Case(Usage(wh=wh("8.38")), elsewhere=("old_total",)),
+    "ghana-lifeline-8.38": Case(BillingDeterminants(wh=wh("8.38")), elsewhere=("old_total",)),
     "msedcl-31d-slabs": Case(
-        Usage(wh=wh(1000)),
+        BillingDeterminants(wh=wh(1000)),
         period=Period(date(2020, 1, 21), date(2020, 2, 21)),
         prints={"slab1": slab(0), "slab2": slab(1)},
         elsewhere=("months", "kwh"),
@@ -258,7 +262,7 @@ def test_bc_hydros_daily_threshold_over_a_period(days: int, limit: str) -> None:
     end = date.fromordinal(JUNE.start.toordinal() + days)
     bill = rate_usage(
         tariff=tariff("bchydro-threshold"),
-        usage=Usage(wh=wh(3000)),
+        usage=BillingDeterminants(wh=wh(3000)),
         period=Period(JUNE.start, end),
     )
     assert [f"{days}d", limit] in PUBLISHED["bchydro-threshold"]["expected_lines"]
@@ -282,8 +286,8 @@ def test_a_rate_change_within_a_bill_shares_whole_kwh_that_add_up() -> None:
     whole = Period(date(2026, 4, 1), date(2026, 5, 16))
     bill = rate_parts(
         parts=[
-            Part(first, Period(whole.start, second.effective_from), Usage(wh=wh(33))),
-            Part(second, Period(second.effective_from, whole.end), Usage(wh=wh(67))),
+            Part(first, Period(whole.start, second.effective_from), BillingDeterminants(wh=wh(33))),
+            Part(second, Period(second.effective_from, whole.end), BillingDeterminants(wh=wh(67))),
         ],
         whole=whole,
     )
@@ -292,13 +296,17 @@ def test_a_rate_change_within_a_bill_shares_whole_kwh_that_add_up() -> None:
 
 def test_river_falls_standard_bill_for_the_same_use() -> None:
     bill = rate_usage(
-        tariff=tariff("riverfalls-standard"), usage=Usage(wh=wh("675.54")), period=JUNE
+        tariff=tariff("riverfalls-standard"),
+        usage=BillingDeterminants(wh=wh("675.54")),
+        period=JUNE,
     )
     assert ["standard_total", total(bill)] in PUBLISHED["riverfalls-tod-noshift"]["expected_lines"]
 
 
 def test_ghanas_lifeline_bill_is_printed_unrounded() -> None:
-    bill = rate_usage(tariff=tariff("ghana-lifeline-30"), usage=Usage(wh=wh(30)), period=JUNE)
+    bill = rate_usage(
+        tariff=tariff("ghana-lifeline-30"), usage=BillingDeterminants(wh=wh(30)), period=JUNE
+    )
     amounts = [Decimal(line.quantity) * Decimal(line.rate or 0) for line in bill.lines]
     exact = sum(amounts, Decimal(0))
     assert str(exact.normalize()) == PUBLISHED["ghana-lifeline-30"]["expected_total"]
@@ -307,7 +315,9 @@ def test_ghanas_lifeline_bill_is_printed_unrounded() -> None:
 
 def test_ghanas_lifeline_bill_before_the_change() -> None:
     bill = rate_usage(
-        tariff=tariff("ghana-lifeline-8.38-old"), usage=Usage(wh=wh("8.38")), period=JUNE
+        tariff=tariff("ghana-lifeline-8.38-old"),
+        usage=BillingDeterminants(wh=wh("8.38")),
+        period=JUNE,
     )
     # Printed as 5: 2.73 + 0.14 + 2.13.
     assert total(bill) == "5.00"
@@ -321,7 +331,7 @@ def test_pysams_ratchet_of_80_percent_over_11_months() -> None:
         start = date(2026, month + 1, 1)
         end = date(2026 + month // 11, month % 12 + 2 if month < 11 else 1, 1)
         past = tuple(reversed(peaks[month : month + 11]))
-        usage = Usage(wh=0, peak_w=peaks[month + 11], past_peaks_w=past)
+        usage = BillingDeterminants(wh=0, peak_w=peaks[month + 11], past_peaks_w=past)
         bills.append(
             rate_usage(tariff=tariff("pysam-ratchet-80-11"), usage=usage, period=Period(start, end))
         )
@@ -332,7 +342,9 @@ def test_pysams_ratchet_of_80_percent_over_11_months() -> None:
 def test_pysams_minimum_is_topped_up_every_month() -> None:
     entry = PUBLISHED["pysam-min-12"]
     bills = [
-        rate_usage(tariff=tariff("pysam-min-12"), usage=Usage(wh=wh(kwh)), period=JUNE)
+        rate_usage(
+            tariff=tariff("pysam-min-12"), usage=BillingDeterminants(wh=wh(kwh)), period=JUNE
+        )
         for kwh in entry["inputs"]["months_kwh"]
     ]
     january = {line.code: total(bills[0], line.code) for line in bills[0].lines}
@@ -357,7 +369,9 @@ def test_pysams_minimum_is_topped_up_every_month() -> None:
 )
 def test_clps_rules_of_rebate_and_minimum(days: int, kwh: int, amount: str) -> None:
     period = Period(JUNE.start, date.fromordinal(JUNE.start.toordinal() + days))
-    bill = rate_usage(tariff=tariff("clp-nonres-rules"), usage=Usage(wh=wh(kwh)), period=period)
+    bill = rate_usage(
+        tariff=tariff("clp-nonres-rules"), usage=BillingDeterminants(wh=wh(kwh)), period=period
+    )
     assert total(bill) == amount
 
 
@@ -367,7 +381,9 @@ def test_clps_rules_of_rebate_and_minimum(days: int, kwh: int, amount: str) -> N
     [("200", "0.00"), ("200.001", "600.00"), ("201", "604.50")],
 )
 def test_delhis_subsidy_ends_with_a_cliff(kwh: str, amount: str) -> None:
-    bill = rate_usage(tariff=tariff("delhi-subsidy-cliff"), usage=Usage(wh=wh(kwh)), period=JUNE)
+    bill = rate_usage(
+        tariff=tariff("delhi-subsidy-cliff"), usage=BillingDeterminants(wh=wh(kwh)), period=JUNE
+    )
     assert total(bill) == amount
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from services.quantities.period import Period
 from services.rating import (
+    BillingDeterminants,
     UnableToPriceBill,
-    Usage,
     UsageBatch,
 )
 
@@ -30,7 +30,7 @@ DAYS = {"start": np.array([20_000, 20_000]), "end": np.array([20_030, 20_031])}
 )
 def test_what_is_no_usage_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(UnableToPriceBill):
-        Usage(**fields)
+        BillingDeterminants(**fields)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_columns_that_are_no_usage_are_refused(fields: dict[str, Any]) -> None:
 
 
 def test_a_row_of_a_batch_is_the_usage_it_was_made_of() -> None:
-    usage = Usage(
+    usage = BillingDeterminants(
         wh=5000,
         export_wh=3,
         by_period={"hours": {"day": 2000, "night": 3000}},

@@ -9,28 +9,31 @@ import pytest
 from services.billing.draw_up import draw_up_bill
 from services.quantities.period import Period
 from services.rating import (
+    BillingDeterminants,
     BillLine,
     Part,
     UnableToPriceBill,
-    Usage,
     rate_parts,
     split_by_days,
 )
-from services.records.readings import Read, Register
+from services.records.readings import MeterConstants, Read
 from services.records.tariffs import TariffVersion
 from tests.unit.rating.pricing import JUNE, amounts, fixed, flat, slabs, tariff
 
 FIRST, SECOND = Period(date(2025, 6, 1), date(2025, 6, 11)), Period(date(2025, 6, 11), JUNE.end)
 
 
-def _parts(old: Any, new: Any, usage: Usage) -> list[Part]:
+def _parts(old: Any, new: Any, usage: BillingDeterminants) -> list[Part]:
     shares = split_by_days(usage=usage, whole=JUNE, periods=[FIRST, SECOND])
     return [Part(old, FIRST, shares[0]), Part(new, SECOND, shares[1])]
 
 
 def test_energy_is_shared_by_days_and_each_line_names_them() -> None:
     bill = rate_parts(
-        parts=_parts(tariff(flat(rate="1")), tariff(flat(rate="2")), Usage(wh=100_000)), whole=JUNE
+        parts=_parts(
+            tariff(flat(rate="1")), tariff(flat(rate="2")), BillingDeterminants(wh=100_000)
+        ),
+        whole=JUNE,
     )
     assert [(line.quantity, line.rate, line.part) for line in bill.lines] == [
         ("33.333", "1", FIRST),
@@ -42,7 +45,7 @@ def test_energy_is_shared_by_days_and_each_line_names_them() -> None:
 
 def test_a_meter_exchanged_within_a_bill_has_lines_of_its_own() -> None:
     one = tariff(flat(rate="1"), fixed("30", "month", proration="days"))
-    old, new = Usage(wh=40_000), Usage(wh=50_000)
+    old, new = BillingDeterminants(wh=40_000), BillingDeterminants(wh=50_000)
     bill = rate_parts(parts=[Part(one, FIRST, old), Part(one, SECOND, new)], whole=JUNE)
     assert [(line.code, line.quantity, line.part) for line in bill.lines if line.unit == "kWh"] == [
         ("energy", "40", FIRST),
@@ -67,13 +70,15 @@ def test_what_is_due_once_a_bill_is_shared_by_days(
     charge: dict[str, Any], expected: list[str]
 ) -> None:
     one = tariff(charge)
-    usage = Usage(wh=58_000) if charge["kind"] == "energy" else Usage(wh=0)
+    usage = (
+        BillingDeterminants(wh=58_000) if charge["kind"] == "energy" else BillingDeterminants(wh=0)
+    )
     assert amounts(rate_parts(parts=_parts(one, one, usage), whole=JUNE)) == expected
 
 
 def test_a_share_of_a_bill_says_which_days() -> None:
     one = tariff(fixed("30"))
-    lines = rate_parts(parts=_parts(one, one, Usage(wh=0)), whole=JUNE).lines
+    lines = rate_parts(parts=_parts(one, one, BillingDeterminants(wh=0)), whole=JUNE).lines
     assert [line.note for line in lines] == [
         "10 of 30 days of the bill",
         "20 of 30 days of the bill",
@@ -83,7 +88,7 @@ def test_a_share_of_a_bill_says_which_days() -> None:
 def test_the_total_is_rounded_once_by_the_last_tariff() -> None:
     old = tariff(flat(rate="1"), rounding={"total": {"to": "1"}})
     new = tariff(flat(rate="2"), rounding={"total": {"to": "10", "carry_forward": True}})
-    usage = Usage(wh=100_000, carried_minor=125)
+    usage = BillingDeterminants(wh=100_000, carried_minor=125)
     bill = rate_parts(parts=_parts(old, new, usage), whole=JUNE)
     assert [(line.code, line.amount_minor, line.part) for line in bill.lines] == [
         ("brought_forward", 125, None),
@@ -97,23 +102,28 @@ def test_the_total_is_rounded_once_by_the_last_tariff() -> None:
 def test_a_years_minimum_counts_the_earlier_part() -> None:
     least = {"code": "least", "kind": "minimum", "amount": "200", "per": "year", "of": ["energy"]}
     one = tariff(flat(rate="1"), least)
-    usage = Usage(wh=100_000, closes_year=True, charged_this_year_minor=5000)
+    usage = BillingDeterminants(wh=100_000, closes_year=True, charged_this_year_minor=5000)
     # 200 − 50 − 33.33 − 66.67
     assert amounts(rate_parts(parts=_parts(one, one, usage), whole=JUNE))[-1] == "50.00"
 
 
 def test_parts_must_fill_the_bill_in_one_currency() -> None:
     one, yen = tariff(flat()), tariff(flat(), currency="JPY")
-    first, second = _parts(one, one, Usage(wh=9))
-    for parts in ([], [first], [second, first], [first, Part(yen, SECOND, Usage(wh=1))]):
+    first, second = _parts(one, one, BillingDeterminants(wh=9))
+    for parts in (
+        [],
+        [first],
+        [second, first],
+        [first, Part(yen, SECOND, BillingDeterminants(wh=1))],
+    ):
         with pytest.raises(UnableToPriceBill):
             rate_parts(parts=parts, whole=JUNE)
     with pytest.raises(UnableToPriceBill, match="all its days"):
-        split_by_days(usage=Usage(wh=9), whole=JUNE, periods=[FIRST])
+        split_by_days(usage=BillingDeterminants(wh=9), whole=JUNE, periods=[FIRST])
 
 
 def test_registers_of_periods_are_split_so_that_all_adds_up() -> None:
-    usage = Usage(
+    usage = BillingDeterminants(
         wh=101,
         export_wh=10,
         vah=7,
@@ -153,7 +163,7 @@ def _read(day: date, kwh: int) -> Read:
 def test_a_version_that_begins_within_a_bill_splits_it() -> None:
     versions = [_version(n, day, rate) for n, day, rate in VERSIONS]
     bill = draw_up_bill(
-        register=Register("m", 5, 1000),
+        constants=MeterConstants("m", 5, 1000),
         opening=_read(JUNE.start, 1000),
         closing=_read(JUNE.end, 1100),
         tariffs=versions,

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from services.metering.usage_snapshot import kept_usage, without_defaults
+from services.metering.usage_snapshot import usage_of_snapshot, without_defaults
 from services.quantities.period import Period
-from services.rating import Usage, rate, rate_usage
+from services.rating import BillingDeterminants, rate, rate_usage
 from services.records.tariffs import BilledUse, TariffVersion
 from services.settings import PROJECT_FOLDER
-from services.tariff_publishing.bill_impact import Replay
+from services.tariff_publishing.bill_impact import BillImpact
 from services.tariffs import Tariff, parse_tariff
 from tests.oracle.generator import random_tariff
 from tests.oracle.usages import random_bills
@@ -51,7 +51,7 @@ def used(number: int, *, wh: int, days: int = 30, total_minor: int | None = None
 def test_each_replayed_bill_is_what_the_engine_makes_of_it_alone(name: str) -> None:
     random, tariff = Random(1), example(name)  # noqa: S311
     bills = [used(n, wh=random.randrange(900_000), days=random.randrange(1, 70)) for n in range(60)]
-    found = Replay(tariff)
+    found = BillImpact(tariff)
     found.add(bills[:40])
     found.add(bills[40:])
     assert [one.bill for one in found.replayed] == bills
@@ -62,7 +62,7 @@ def test_each_replayed_bill_is_what_the_engine_makes_of_it_alone(name: str) -> N
 
 
 def test_who_pays_more_and_who_pays_less() -> None:
-    found = Replay(KSEB)
+    found = BillImpact(KSEB)
     found.add([used(n, wh=117_000, total_minor=54035 + n) for n in (-300, -2, 0, 0, 7)])
     assert (found.lose, found.gain, len(found.replayed)) == (2, 1, 5)
     assert [one.change_minor for one in found.losers()] == [300, 2]
@@ -75,7 +75,7 @@ def test_who_pays_more_and_who_pays_less() -> None:
 
 def test_every_change_lies_in_its_bin() -> None:
     random = Random(2)  # noqa: S311
-    found = Replay(KSEB)
+    found = BillImpact(KSEB)
     changes = [random.randrange(-50_000, 400_000) for _ in range(300)]
     found.add([used(0, wh=117_000, total_minor=54035 - change) for change in changes])
     bins = found.distribution()
@@ -85,13 +85,13 @@ def test_every_change_lies_in_its_bin() -> None:
 
 
 def test_the_ten_who_lose_most_come_in_order() -> None:
-    found = Replay(KSEB)
+    found = BillImpact(KSEB)
     found.add([used(n, wh=117_000, total_minor=54035 - n) for n in range(1, 30)])
     assert [one.change_minor for one in found.losers()] == list(range(29, 19, -1))
 
 
 def test_the_csv_has_every_bill_with_exact_amounts() -> None:
-    found = Replay(KSEB)
+    found = BillImpact(KSEB)
     found.add([used(1, wh=117_500, total_minor=54000)])
     (row,) = csv.DictReader(found.csv().decode("utf-8-sig").splitlines())
     expected = {"account_no": "A1", "meter_serial": "M1", "kwh": "117.5", "currency": "INR"}
@@ -99,7 +99,7 @@ def test_the_csv_has_every_bill_with_exact_amounts() -> None:
     assert row == expected | {"before": "540.00", "after": "543.04", "change": "3.04"}
 
 
-def _json(usage: Usage) -> dict[str, Any]:
+def _json(usage: BillingDeterminants) -> dict[str, Any]:
     """A usage as it is kept with a bill and comes back from the database."""
     kept: dict[str, Any] = json.loads(json.dumps(without_defaults(usage), sort_keys=True))
     return kept
@@ -118,7 +118,7 @@ def test_bills_under_the_tariff_that_made_them_stay_the_same() -> None:
             bill = used(n, wh=one.wh, total_minor=total)
             days = {"period_start": period.start, "period_end": period.end}
             bills.append(bill.model_copy(update={**days, "usage": _json(one)}))
-        found = Replay(tariff, [a_version(data)])
+        found = BillImpact(tariff, [a_version(data)])
         found.add(bills)
         assert found.left_out == {}, seed
         assert [one.change_minor for one in found.replayed] == [0] * 5, seed
@@ -153,20 +153,20 @@ BY_HOURS = {"wh": 3000, "by_period": {"tou": {"peak": 1000, "off_peak": 2000}}}
 def test_hours_are_priced_again_by_any_calendar_that_has_them(
     new: dict[str, Any], total: int
 ) -> None:
-    found = Replay(parse_tariff(new), [a_version(hours("18:00"))])
+    found = BillImpact(parse_tariff(new), [a_version(hours("18:00"))])
     found.add([used(1, wh=3000).model_copy(update={"usage": BY_HOURS})])
     assert found.after_minor == total
 
 
 def test_hours_that_were_measured_otherwise_are_left_out() -> None:
     bill = used(1, wh=3000).model_copy(update={"usage": BY_HOURS})
-    found = Replay(parse_tariff(hours("17:00")), [a_version(hours("18:00"))])
+    found = BillImpact(parse_tariff(hours("17:00")), [a_version(hours("18:00"))])
     found.add([bill, used(2, wh=1)])
     assert (found.replayed, list(found.left_out.values())) == ([], [2])
     # Nor are those of a bill in whose second part the peak began earlier.
     changed = a_version(hours("17:00"), since=(bill.period_start + timedelta(days=3)).isoformat())
     parts = {"wh": 3000, "parts": [{**BY_HOURS, "start": "", "end": ""}] * 2}
-    found = Replay(parse_tariff(hours("18:00")), [a_version(hours("18:00")), changed])
+    found = BillImpact(parse_tariff(hours("18:00")), [a_version(hours("18:00")), changed])
     found.add([bill.model_copy(update={"usage": parts})])
     assert not found.replayed
 
@@ -177,7 +177,7 @@ def test_a_bill_in_parts_is_replayed_whole() -> None:
         | {"by_period": {"tou": {"peak": wh}}, "peak_w_by_period": {"tou": {"peak": peak}}}
         for wh, peak in ((1000, 7), (2000, 5))
     ]
-    assert kept_usage({"wh": 3000, "peak_w": 7, "parts": parts}) == Usage(
+    assert usage_of_snapshot({"wh": 3000, "peak_w": 7, "parts": parts}) == BillingDeterminants(
         wh=3000,
         peak_w=7,
         connected_w=2000,
@@ -190,7 +190,7 @@ def test_a_ratchet_is_not_guessed_for_bills_that_knew_of_no_past_peaks() -> None
     demand = {"code": "d", "description": "Demand", "kind": "demand", "quantity": "kw", "rate": "1"}
     ratchet = {"ratchet": {"percent": "80", "months": 11}}
     data = KSEB.to_json() | {"charges": [demand | ratchet]}
-    found = Replay(parse_tariff(data), [a_version(data)])
+    found = BillImpact(parse_tariff(data), [a_version(data)])
     known = {"wh": 1, "peak_w": 10_000, "past_peaks_w": [20_000, *[0] * 10]}
     found.add(
         [
@@ -208,13 +208,13 @@ def test_one_bill_that_cannot_be_priced_does_not_leave_out_the_others() -> None:
     load = {"wh": 100_000, "connected_w": 3000}
     tariff = KSEB.to_json()
     tariff["charges"][0] |= {"when": {"load_kw_above": "1"}}
-    found = Replay(parse_tariff(tariff))
+    found = BillImpact(parse_tariff(tariff))
     found.add([used(1, wh=100_000), used(2, wh=100_000).model_copy(update={"usage": load})])
     assert ([one.bill.id for one in found.replayed], sum(found.left_out.values())) == (["2"], 1)
 
 
 def test_bills_that_need_more_than_their_kwh_are_counted_with_the_reason() -> None:
-    found = Replay(example("xcel-colorado-re-tou.json"))
+    found = BillImpact(example("xcel-colorado-re-tou.json"))
     found.add([used(1, wh=1), used(2, wh=2)])
     found.add([used(3, wh=3)])
     assert not found.replayed

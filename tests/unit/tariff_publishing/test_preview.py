@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from services.quantities.period import Period
-from services.rating import Usage, rate, rate_usage
+from services.rating import BillingDeterminants, rate, rate_usage
 from services.settings import PROJECT_FOLDER
 from services.tariff_publishing.preview import (
-    Supposed,
+    Scenario,
     curve,
     flat_shares,
     needs,
@@ -22,7 +22,7 @@ from services.tariff_publishing.preview import (
 from services.tariffs import Tariff, parse_tariff
 
 JUNE = Period(date(2026, 6, 1), date(2026, 7, 1))
-ALONE = Supposed(JUNE)
+ALONE = Scenario(JUNE)
 EXAMPLES = sorted((PROJECT_FOLDER / "examples/tariffs").glob("*.json"))
 
 
@@ -32,7 +32,7 @@ def example(name: str) -> Tariff:
 
 def test_each_point_of_the_curve_is_the_bill_of_its_kwh() -> None:
     tariff = example("kseb-lt1a.json")
-    found = curve(tariff=tariff, supposed=ALONE, up_to_kwh=500)
+    found = curve(tariff=tariff, scenario=ALONE, up_to_kwh=500)
     assert (found.kwh[0], found.kwh[-1]) == (0, 500)
     for kwh, minor in list(zip(found.kwh, found.total_minor, strict=True))[::25]:
         bill = rate(tariff=tariff, consumption_wh=kwh * 1000, period=JUNE)
@@ -41,8 +41,8 @@ def test_each_point_of_the_curve_is_the_bill_of_its_kwh() -> None:
 
 def test_the_next_kwh_costs_what_the_bill_grows_by() -> None:
     tariff = example("kseb-lt1a.json")
-    assert next_kwh_minor(tariff=tariff, supposed=ALONE, wh=117_000) == 538
-    found = curve(tariff=tariff, supposed=ALONE, up_to_kwh=500)
+    assert next_kwh_minor(tariff=tariff, scenario=ALONE, wh=117_000) == 538
+    found = curve(tariff=tariff, scenario=ALONE, up_to_kwh=500)
     # 4.80 and 10% duty and 0.10 for fuel.
     assert found.nexts[found.nexts_kwh.index(110)] == Fraction(538)
 
@@ -52,8 +52,8 @@ def test_a_jump_of_the_whole_use_is_seen() -> None:
     charge = {"code": "e", "description": "E", "kind": "energy", "slabs": slabs}
     charge |= {"slab_limits_per": "bill", "slabs_apply": "whole_use"}
     tariff = tariff_of(charge)
-    assert next_kwh_minor(tariff=tariff, supposed=ALONE, wh=300_000) == 30_100 * 7.25 - 30_000 * 6.4
-    found = curve(tariff=tariff, supposed=ALONE, up_to_kwh=500)
+    assert next_kwh_minor(tariff=tariff, scenario=ALONE, wh=300_000) == 30_100 * 7.25 - 30_000 * 6.4
+    found = curve(tariff=tariff, scenario=ALONE, up_to_kwh=500)
     assert max(found.nexts) == found.nexts[found.nexts_kwh.index(300)]
 
 
@@ -61,15 +61,15 @@ def test_a_jump_of_the_whole_use_is_seen() -> None:
 def test_every_example_can_be_tried_with_what_it_is_said_to_need(file: Any) -> None:
     tariff = parse_tariff(json.loads(file.read_text()))
     wanted = needs(tariff)
-    supposed = Supposed(
+    scenario = Scenario(
         JUNE,
         shares={c: flat_shares(tariff, calendar=c, period=JUNE) for c in wanted.calendars},
         peak_w=100_000 if wanted.peak else 0,
         power_factor_percent=90,
         connected_w=5000 if wanted.connected else 0,
     )
-    assert priced(tariff=tariff, supposed=supposed, wh=117_000).total_minor > 0
-    assert len(curve(tariff=tariff, supposed=supposed, up_to_kwh=scale_of(tariff)).kwh) > 100
+    assert priced(tariff=tariff, scenario=scenario, wh=117_000).total_minor > 0
+    assert len(curve(tariff=tariff, scenario=scenario, up_to_kwh=scale_of(tariff)).kwh) > 100
 
 
 def test_shares_peaks_and_power_factor_reach_the_engine() -> None:
@@ -90,14 +90,14 @@ def test_shares_peaks_and_power_factor_reach_the_engine() -> None:
     )
     assert (needs(tariff).calendars, needs(tariff).peak_calendars) == (("tou",), ("tou",))
     assert flat_shares(tariff, calendar="tou", period=JUNE) == {"peak": 240, "off_peak": 1200}
-    supposed = Supposed(
+    scenario = Scenario(
         JUNE,
         shares={"tou": {"peak": 25, "off_peak": 75}},
         peak_w=10_000,
         peaks_w={"tou": {"peak": 10_000, "off_peak": 10_000}},
         power_factor_percent=80,
     )
-    usage = Usage(
+    usage = BillingDeterminants(
         wh=100_000,
         by_period={"tou": {"peak": 25_000, "off_peak": 75_000}},
         peak_w=10_000,
@@ -105,7 +105,7 @@ def test_shares_peaks_and_power_factor_reach_the_engine() -> None:
         peak_va=12_500,
     )
     expected = rate_usage(tariff=tariff, usage=usage, period=JUNE)
-    assert priced(tariff=tariff, supposed=supposed, wh=100_000) == expected
+    assert priced(tariff=tariff, scenario=scenario, wh=100_000) == expected
 
 
 def tariff_of(*charges: dict[str, Any], **fields: Any) -> Tariff:

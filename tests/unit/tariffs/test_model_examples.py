@@ -12,7 +12,7 @@ import pytest
 
 from services.quantities.money import scaled_text
 from services.quantities.period import Period
-from services.rating import BillLine, RatedBill, Usage, rate_usage
+from services.rating import BillingDeterminants, BillLine, RatedBill, rate_usage
 from services.tariffs import Tariff, parse_tariff
 
 ROOT = Path(__file__).parents[3]
@@ -62,7 +62,7 @@ def _thousandths(number: str) -> int:
     return int(Fraction(number) * 1000)
 
 
-def _usage(tariff: Tariff, items: list[str]) -> Usage:
+def _usage(tariff: Tariff, items: list[str]) -> BillingDeterminants:
     fields: dict[str, Any] = {"wh": 0}
     for item in items:
         number, what = item.split(" ", 1)
@@ -83,7 +83,7 @@ def _usage(tariff: Tariff, items: list[str]) -> Usage:
                 fields[total] = fields.get(total, 0) + _thousandths(number)
         else:
             fields[UNITS[what]] = _thousandths(number)
-    return Usage(**fields)
+    return BillingDeterminants(**fields)
 
 
 def _priced(written: str, bill: str) -> RatedBill:

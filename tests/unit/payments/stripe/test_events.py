@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.payments.stripe.events import NotAnEvent, Told, payment_id_of, translate
+from services.payments.stripe.events import NotAnEvent, TranslatedEvent, payment_id_of, translate
 from tests.integration.payments.told import (
     AT,
     Json,
@@ -25,7 +25,7 @@ BILL_ID = str(uuid4())
 KNOWN = {"bill_id": BILL_ID, "amount_minor": "54035", "currency": "INR"}
 
 
-def told(raw: object, *, live: bool | None = False) -> Told:
+def told(raw: object, *, live: bool | None = False) -> TranslatedEvent:
     return translate(raw, zone=KOLKATA, live=live, now=AT + timedelta(days=1))
 
 

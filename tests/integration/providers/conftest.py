@@ -19,9 +19,9 @@ from services.database.transports.postgres import DirectTransport
 from services.messages.templates import TemplateWriter
 from services.payments.stripe.payment_links import PaymentLinks
 from services.settings import load_settings
-from tests.integration.outside import published
-from tests.integration.outside.published import Links
-from tests.integration.outside.stand_in import StandIn, running
+from tests.integration.providers import published
+from tests.integration.providers.published import Links
+from tests.integration.providers.stand_in import StandIn, running
 from tests.integration.utility import ACTOR, Utility, make_utility
 
 SHORT_TIMEOUT = 0.6
@@ -34,7 +34,7 @@ def links(stripe_mock: str | None) -> Links:
 
 
 @dataclass
-class Outside:
+class Providers:
     """The three services."""
 
     stripe: StandIn
@@ -43,14 +43,14 @@ class Outside:
 
 
 @pytest.fixture
-def outside(links: Links) -> Iterator[Outside]:
+def providers(links: Links) -> Iterator[Providers]:
     """All three, up and checking what they are asked."""
     with (
         running(published.stripe(links)) as stripe,
         running(published.discord()) as discord,
         running(published.whatsapp()) as whatsapp,
     ):
-        yield Outside(stripe, discord, whatsapp)
+        yield Providers(stripe, discord, whatsapp)
 
 
 @dataclass
@@ -80,11 +80,11 @@ class Office:
     def later(self) -> None:
         """Let the pause of all open work be over, and take it up."""
         self.sql("update public.outbox set next_attempt_at = now() - interval '1 second'")
-        self.utility.services.owed_steps.sweep()
+        self.utility.services.outbox.sweep()
 
-    def owed(self, bill_id: str) -> tuple[str, dict[int, tuple[str, str]]]:
+    def outbox(self, bill_id: str) -> tuple[str, dict[int, tuple[str, str]]]:
         """How a bill's owed work stands: its status, and each step's with its detail."""
-        (work,) = self.database.owed_work_of(bill_id)
+        (work,) = self.database.outbox_of(bill_id)
         steps = {int(n): (s["status"], s["detail"]) for n, s in work["steps"].items()}
         return work["status"], steps
 
@@ -98,7 +98,7 @@ MakeOffice = Callable[..., Office]
 
 
 @pytest.fixture
-def make_office(outside: Outside, database: str, tmp_path: Path) -> Iterator[MakeOffice]:
+def make_office(providers: Providers, database: str, tmp_path: Path) -> Iterator[MakeOffice]:
     """Call it for an office; `without` names settings to leave empty."""
     made: list[Office] = []
 
@@ -108,14 +108,14 @@ def make_office(outside: Outside, database: str, tmp_path: Path) -> Iterator[Mak
             "DATA_DIR": str(tmp_path),
             "STRIPE_SECRET_KEY": published.STRIPE_KEY,
             "STRIPE_WEBHOOK_SECRET": "whsec_x",
-            "DISCORD_WEBHOOK_URL": f"{outside.discord.url}{published.SHARED_PATH}",
+            "DISCORD_WEBHOOK_URL": f"{providers.discord.url}{published.SHARED_PATH}",
             "WHATSAPP_TOKEN": published.WHATSAPP_TOKEN,
             "WHATSAPP_PHONE_NUMBER_ID": published.PHONE_ID,
         }
         settings = load_settings({n: v for n, v in environ.items() if n not in without})
         addresses = Addresses(
-            stripe=outside.stripe.url,
-            whatsapp=outside.whatsapp.url,
+            stripe=providers.stripe.url,
+            whatsapp=providers.whatsapp.url,
             timeout_seconds=SHORT_TIMEOUT,
             check_webhook=str,
         )
@@ -139,6 +139,6 @@ def make_office(outside: Outside, database: str, tmp_path: Path) -> Iterator[Mak
 
 
 @pytest.fixture
-def own_webhook(outside: Outside) -> str:
+def own_webhook(providers: Providers) -> str:
     """The address of a customer's webhook."""
-    return f"{outside.discord.url}{published.OWN_PATH}"
+    return f"{providers.discord.url}{published.OWN_PATH}"

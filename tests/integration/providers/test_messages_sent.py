@@ -11,17 +11,17 @@ from pydantic import SecretStr
 
 from services.ai.messages import AiMessageWriter
 from services.ai.service import open_ai
-from services.bootstrap_providers import Addresses, message_steps, open_outside, outside_checks
+from services.bootstrap_providers import Addresses, message_steps, open_providers, outside_checks
 from services.database.errors import NotFound
 from services.database.transports.postgres import DirectTransport
 from services.importing.importer import Importer
-from services.integrations.http import ServiceRefused
+from services.integrations.http import RequestRejected
 from services.messages.templates import Message, TemplateWriter, WriteMessage
 from services.outbox.outbox import MAX_ATTEMPTS, StepHandler
 from services.quantities.period import local_date
 from services.settings import load_settings
-from tests.integration.outside.conftest import MakeOffice, Office, Outside
-from tests.integration.outside.published import (
+from tests.integration.providers.conftest import MakeOffice, Office, Providers
+from tests.integration.providers.published import (
     OWN_PATH,
     PHONE_ID,
     SHARED_PATH,
@@ -29,7 +29,7 @@ from tests.integration.outside.published import (
     TOKEN,
     WHATSAPP_TOKEN,
 )
-from tests.integration.outside.stand_in import Reply
+from tests.integration.providers.stand_in import Reply
 from tests.integration.utility import ACTOR
 
 AGREED = "2026-01-01T00:00:00+00:00"
@@ -53,10 +53,10 @@ def submit(office: Office) -> str:
 
 
 def test_the_shared_channel_gets_account_and_amount_and_nothing_else(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
     submit(office)
-    (post,) = [s.json for s in outside.discord.accepted() if s.path == SHARED_PATH]
+    (post,) = [s.json for s in providers.discord.accepted() if s.path == SHARED_PATH]
     (embed,) = post["embeds"]
     assert [(f["name"], f["value"]) for f in embed["fields"]] == [
         ("Account", r"A\-M1"),
@@ -66,9 +66,9 @@ def test_the_shared_channel_gets_account_and_amount_and_nothing_else(
     assert not any(secret in said for secret in ("House", "Hill", "http", "INV-"))
 
 
-def test_a_customers_own_webhook_gets_the_whole_bill(office: Office, outside: Outside) -> None:
+def test_a_customers_own_webhook_gets_the_whole_bill(office: Office, providers: Providers) -> None:
     bill = office.database.bill(submit(office))
-    (post,) = [s.json for s in outside.discord.accepted() if s.path == OWN_PATH]
+    (post,) = [s.json for s in providers.discord.accepted() if s.path == OWN_PATH]
     fields = {f["name"]: f["value"] for f in post["embeds"][0]["fields"]}
     assert fields["To pay"] == "₹540.35"
     assert fields["Pay online"] == bill.payment_url
@@ -78,10 +78,10 @@ def test_a_customers_own_webhook_gets_the_whole_bill(office: Office, outside: Ou
 
 
 def test_whatsapp_gets_the_approved_template_filled_by_code(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
     bill = office.database.bill(submit(office))
-    (sent,) = outside.whatsapp.accepted()
+    (sent,) = providers.whatsapp.accepted()
     body = sent.json
     assert body["to"] == "+919876543210"
     assert body["template"]["name"] == "electricity_bill_issued"
@@ -102,7 +102,7 @@ def test_the_log_has_each_message_with_its_recipient_masked(office: Office) -> N
 
 
 def test_a_channel_that_is_left_out_is_logged_with_why_and_what_would_go_out(
-    make_office: MakeOffice, outside: Outside
+    make_office: MakeOffice, providers: Providers
 ) -> None:
     office = make_office(without=("DISCORD_WEBHOOK_URL",))
     office.add_customer()
@@ -115,7 +115,7 @@ def test_a_channel_that_is_left_out_is_logged_with_why_and_what_would_go_out(
     assert log["discord"].body == "Electricity bill\nAccount: A\\-M1\nAmount: ₹540.35"
     assert "you used 117 kWh" in log["discord_customer"].body
     assert "To pay: ₹540.35" in log["whatsapp"].body
-    assert outside.discord.seen == outside.whatsapp.seen == []
+    assert providers.discord.seen == providers.whatsapp.seen == []
 
 
 WITHOUT_CHANNEL = {"DEMO": "off"}
@@ -137,17 +137,17 @@ IN_DEMO = {
     [(WITHOUT_CHANNEL, "neither Discord nor WhatsApp has settings"), (IN_DEMO, "the demo sends")],
 )
 def test_without_a_channel_and_in_the_demo_the_message_is_kept_and_nobody_gets_it(
-    make_office: MakeOffice, outside: Outside, own_webhook: str, given: dict[str, str], why: str
+    make_office: MakeOffice, providers: Providers, own_webhook: str, given: dict[str, str], why: str
 ) -> None:
     office = make_office()
     office.add_customer(discord_webhook_url=own_webhook, whatsapp_opt_in_at=AGREED)
     settings = load_settings({"DATABASE_URL": office.dsn} | given)
     transport = DirectTransport(office.dsn)
-    wired = open_outside(settings, transport)
-    office.utility.services.owed_steps.handlers = wired.step_handlers
+    wired = open_providers(settings, transport)
+    office.utility.services.outbox.handlers = wired.step_handlers
     bill = office.utility.submit("M1", 1117).bill
     assert bill is not None
-    assert office.owed(bill.id) == (
+    assert office.outbox(bill.id) == (
         "finished",
         {
             8: ("skipped", "not configured"),
@@ -162,14 +162,14 @@ def test_without_a_channel_and_in_the_demo_the_message_is_kept_and_nobody_gets_i
     assert (row.channel, row.status, row.attempts) == ("none", "not_configured", 0)
     assert why in row.error
     assert "Your electricity bill INV-000001 is ready." in row.body
-    assert outside.discord.seen == outside.whatsapp.seen == outside.stripe.seen == []
+    assert providers.discord.seen == providers.whatsapp.seen == providers.stripe.seen == []
     assert office.database.failed_work().total == 0
     wired.close()
     transport.close()
 
 
 def test_what_ai_wrote_never_goes_to_the_shared_channel(
-    make_office: MakeOffice, outside: Outside, own_webhook: str, llmock: LLMock
+    make_office: MakeOffice, providers: Providers, own_webhook: str, llmock: LLMock
 ) -> None:
     llmock.reply(json.dumps({"text": "Namaste {name}! {amount} by {due_date}: {link}"}))
     office = make_office()
@@ -180,10 +180,10 @@ def test_what_ai_wrote_never_goes_to_the_shared_channel(
     )
     assert ai is not None
     writer = AiMessageWriter(ai, TemplateWriter("Utility"), Message)
-    steps = office.utility.services.owed_steps
+    steps = office.utility.services.outbox
     steps.handlers = {**steps.handlers, 11: WriteMessage(office.database, writer, date.today)}
     log = office.log(submit(office))
-    posts = {s.path: json.dumps(s.json) for s in outside.discord.accepted()}
+    posts = {s.path: json.dumps(s.json) for s in providers.discord.accepted()}
     assert "Namaste House M1! " in posts[OWN_PATH]
     assert not any(word in posts[SHARED_PATH] for word in ("Namaste", "House", "http"))
     assert "Namaste" not in log["discord"].body
@@ -192,63 +192,63 @@ def test_what_ai_wrote_never_goes_to_the_shared_channel(
 
 
 def test_nobody_who_did_not_agree_is_written_to_on_whatsapp(
-    make_office: MakeOffice, outside: Outside
+    make_office: MakeOffice, providers: Providers
 ) -> None:
     office = make_office()
     office.add_customer()
     log = office.log(submit(office))
     assert log["whatsapp"].error == "the customer has not agreed to it"
-    assert outside.whatsapp.seen == []
+    assert providers.whatsapp.seen == []
 
 
 def test_without_a_country_code_nobody_is_guessed_at(
-    make_office: MakeOffice, outside: Outside
+    make_office: MakeOffice, providers: Providers
 ) -> None:
     office = make_office()
     office.add_customer(whatsapp_opt_in_at=AGREED)
     office.sql("update public.customers set phone = '098765 43210'")
     assert "country code" in office.log(submit(office))["whatsapp"].error
-    assert outside.whatsapp.seen == []
+    assert providers.whatsapp.seen == []
 
 
 def test_a_webhook_that_is_not_discords_is_never_called(
-    make_office: MakeOffice, outside: Outside
+    make_office: MakeOffice, providers: Providers
 ) -> None:
     office = make_office()
     office.add_customer(discord_webhook_url="https://169.254.169.254/api/webhooks/1/x")
-    strict = steps_with_the_real_check(office, outside)
-    office.utility.services.owed_steps.handlers = strict
+    strict = steps_with_the_real_check(office, providers)
+    office.utility.services.outbox.handlers = strict
     bill = office.utility.submit("M1", 1117).bill
     assert bill is not None
     assert "not one of Discord" in office.log(bill.id)["discord_customer"].error
 
 
-def steps_with_the_real_check(office: Office, outside: Outside) -> dict[int, StepHandler]:
+def steps_with_the_real_check(office: Office, providers: Providers) -> dict[int, StepHandler]:
     """Steps 11 to 13 as they are outside of tests."""
     settings = load_settings(
-        {"DISCORD_WEBHOOK_URL": f"{outside.discord.url}{SHARED_PATH}", "DATABASE_URL": office.dsn}
+        {"DISCORD_WEBHOOK_URL": f"{providers.discord.url}{SHARED_PATH}", "DATABASE_URL": office.dsn}
     )
     writer = TemplateWriter("Utility")
     return message_steps(settings=settings, database=office.database, writer=writer)
 
 
 def test_without_a_link_the_customer_is_told_the_office_reference(
-    make_office: MakeOffice, outside: Outside, own_webhook: str
+    make_office: MakeOffice, providers: Providers, own_webhook: str
 ) -> None:
     office = make_office(without=("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"))
     office.add_customer(discord_webhook_url=own_webhook, whatsapp_opt_in_at=AGREED)
     answer = office.utility.submit("M1", 1117)
     assert answer.steps[8].detail == "not configured"
-    (sent,) = outside.whatsapp.accepted()
+    (sent,) = providers.whatsapp.accepted()
     texts = [p["text"] for p in sent.json["template"]["components"][0]["parameters"]]
     assert texts[4] == "at our office with the reference INV-000001"
-    (post,) = [s.json for s in outside.discord.accepted() if s.path == OWN_PATH]
+    (post,) = [s.json for s in providers.discord.accepted() if s.path == OWN_PATH]
     assert "Pay at our office with the reference INV-000001" in post["content"]
 
 
 def owe_reminder(office: Office) -> None:
     """As the job does: remind of what is due within three days."""
-    owed = office.utility.services.owed_steps.plan_for_any("payment_reminder")
+    outbox = office.utility.services.outbox.plan_for_any("payment_reminder")
     today = local_date(datetime.now(UTC), office.utility.services.settings.timezone)
     claimed, run = office.database.claim_job_run(
         job="payment_reminders",
@@ -262,33 +262,33 @@ def owe_reminder(office: Office) -> None:
     key |= {"owner": run.owner, "attempt": run.attempt, "lease_seconds": 60}  # type: ignore[dict-item]
     until = today + timedelta(days=30)
     count, after = office.database.queue_reminders(
-        run=key, today=today, until=until, limit=10, owed=owed
+        run=key, today=today, until=until, limit=10, outbox=outbox
     )
     assert after is None
     assert count == 1
 
 
 def test_a_reminder_is_sent_once_and_not_at_all_when_the_bill_is_paid_by_then(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
     bill = office.database.bill(submit(office))
     owe_reminder(office)
     paid = {"id": bill.id, "bill_id": bill.id, "amount_minor": bill.balance_minor}
     paid |= {"currency": "INR", "method": "cash", "reference": "", "received_at": AGREED}
-    before = len(outside.whatsapp.seen)
+    before = len(providers.whatsapp.seen)
     office.database.record_payments(actor=ACTOR, payments=[paid | {"received_on": "2026-01-01"}])
     office.later()
-    work = office.database.owed_work_of(bill.id)[1]
+    work = office.database.outbox_of(bill.id)[1]
     assert work["status"] == "finished"
     assert work["steps"]["12"]["detail"] == "nothing sent: the bill is paid by now"
-    assert len(outside.whatsapp.seen) == before
+    assert len(providers.whatsapp.seen) == before
 
 
-def test_a_reminder_goes_out_in_its_own_template(office: Office, outside: Outside) -> None:
+def test_a_reminder_goes_out_in_its_own_template(office: Office, providers: Providers) -> None:
     submit(office)
     owe_reminder(office)
     office.later()
-    names = [s.json["template"]["name"] for s in outside.whatsapp.accepted()]
+    names = [s.json["template"]["name"] for s in providers.whatsapp.accepted()]
     assert names == ["electricity_bill_issued", "electricity_payment_reminder"]
 
 
@@ -299,59 +299,59 @@ def billed(office: Office) -> str:
     return bill.id
 
 
-def sent_names(outside: Outside) -> list[str]:
+def sent_names(providers: Providers) -> list[str]:
     """The templates that WhatsApp took, in turn."""
-    return [sent.json["template"]["name"] for sent in outside.whatsapp.accepted()]
+    return [sent.json["template"]["name"] for sent in providers.whatsapp.accepted()]
 
 
 def test_of_a_bills_messages_the_latest_that_is_true_goes_out_after_an_outage(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
-    with outside.whatsapp.away():
+    with providers.whatsapp.away():
         bill_id = billed(office)
         owe_reminder(office)
         office.later()
-    first, reminder = office.database.owed_work_of(bill_id)
+    first, reminder = office.database.outbox_of(bill_id)
     # The bill's message was overtaken before the reminder was tried.
     assert (first["status"], reminder["attempts"]) == ("finished", 1)
-    assert sent_names(outside) == []
+    assert sent_names(providers) == []
     for _ in range(2):
         office.later()
-    assert sent_names(outside) == ["electricity_payment_reminder"]
-    first, reminder = office.database.owed_work_of(bill_id)
+    assert sent_names(providers) == ["electricity_payment_reminder"]
+    first, reminder = office.database.outbox_of(bill_id)
     assert "the payment reminder overtook it" in first["steps"]["12"]["detail"]
 
 
 def test_thanks_wait_for_their_bills_message_and_waiting_is_no_attempt(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
-    with outside.whatsapp.away():
+    with providers.whatsapp.away():
         bill_id = billed(office)
         pay = {"id": str(uuid4()), "bill_id": bill_id, "amount_minor": 100, "currency": "INR"}
         pay |= {"method": "cash", "reference": "", "received_at": AGREED}
-        owed = office.utility.services.owed_steps.on_money()
+        outbox = office.utility.services.outbox.on_money()
         pay |= {"received_on": "2026-01-01"}
-        office.database.record_payments(actor=ACTOR, payments=[pay], owed=owed)
+        office.database.record_payments(actor=ACTOR, payments=[pay], outbox=outbox)
         office.later()
     assert attempts(office, bill_id) == {"bill_issued": 2, "payment_received": 0}
     # The bill's own pause is not over, the thanks are due.
-    office.utility.services.owed_steps.sweep()
-    assert sent_names(outside) == []
+    office.utility.services.outbox.sweep()
+    assert sent_names(providers) == []
     for _ in range(2):
         office.later()
-    assert sent_names(outside) == ["electricity_bill_issued", "electricity_payment_received"]
+    assert sent_names(providers) == ["electricity_bill_issued", "electricity_payment_received"]
 
 
 def attempts(office: Office, bill_id: str) -> dict[str, int]:
     """How often each message of a bill was tried."""
-    work = office.database.owed_work_of(bill_id)
+    work = office.database.outbox_of(bill_id)
     return {w["kind"]: w["attempts"] for w in work if w["kind"] != "balance_changed"}
 
 
 def test_after_an_outage_past_the_due_date_only_the_notice_goes_out(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
-    with outside.whatsapp.away():
+    with providers.whatsapp.away():
         bill_id = billed(office)
         owe_reminder(office)
         office.sql(
@@ -364,16 +364,16 @@ def test_after_an_outage_past_the_due_date_only_the_notice_goes_out(
         due_in_the_past(office, bill_id)
     for _ in range(3):
         office.later()
-    assert sent_names(outside) == ["electricity_payment_overdue"]
-    issued, reminder, _ = office.database.owed_work_of(bill_id)
+    assert sent_names(providers) == ["electricity_payment_overdue"]
+    issued, reminder, _ = office.database.outbox_of(bill_id)
     assert "the overdue notice overtook it" in issued["steps"]["12"]["detail"]
     assert "its due date has passed" in reminder["steps"]["11"]["detail"]
 
 
 def test_a_text_that_waited_past_the_due_date_is_written_again(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
-    with outside.discord.away(), outside.whatsapp.away():
+    with providers.discord.away(), providers.whatsapp.away():
         bill_id = billed(office)
         due_in_the_past(office, bill_id)
     office.later()
@@ -390,22 +390,24 @@ def due_in_the_past(office: Office, bill_id: str) -> None:
 
 
 def test_a_message_that_was_given_up_does_not_keep_back_the_next(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
-    outside.whatsapp.faults += [Reply(500, b"{}")] * MAX_ATTEMPTS
+    providers.whatsapp.faults += [Reply(500, b"{}")] * MAX_ATTEMPTS
     bill_id = billed(office)
     for _ in range(MAX_ATTEMPTS):
         office.later()
     owe_reminder(office)
     office.later()
-    assert [work["status"] for work in office.database.owed_work_of(bill_id)] == [
+    assert [work["status"] for work in office.database.outbox_of(bill_id)] == [
         "given_up",
         "finished",
     ]
-    assert sent_names(outside) == ["electricity_payment_reminder"]
+    assert sent_names(providers) == ["electricity_payment_reminder"]
 
 
-def test_a_bill_whose_graph_is_away_keeps_back_no_message(office: Office, outside: Outside) -> None:
+def test_a_bill_whose_graph_is_away_keeps_back_no_message(
+    office: Office, providers: Providers
+) -> None:
     bill_id = submit(office)
     office.sql(
         "update public.outbox set status = 'open', finished_at = null,"
@@ -414,8 +416,8 @@ def test_a_bill_whose_graph_is_away_keeps_back_no_message(office: Office, outsid
         bill_id,
     )
     owe_reminder(office)
-    office.utility.services.owed_steps.sweep()
-    assert sent_names(outside) == ["electricity_bill_issued", "electricity_payment_reminder"]
+    office.utility.services.outbox.sweep()
+    assert sent_names(providers) == ["electricity_bill_issued", "electricity_payment_reminder"]
 
 
 def pay(office: Office, bill_id: str, *amounts: int) -> list[str]:
@@ -429,17 +431,17 @@ def pay(office: Office, bill_id: str, *amounts: int) -> list[str]:
             {"id": i, "amount_minor": amount, **fields}
             for i, amount in zip(ids, amounts, strict=True)
         ],
-        owed=office.utility.services.owed_steps.on_money(),
+        outbox=office.utility.services.outbox.on_money(),
     )
     return ids
 
 
-def test_each_payment_of_a_bill_is_thanked_for_once(office: Office, outside: Outside) -> None:
+def test_each_payment_of_a_bill_is_thanked_for_once(office: Office, providers: Providers) -> None:
     bill_id = submit(office)
     first, second = pay(office, bill_id, 20000, 34035)
     office.later()
     office.later()
-    told = [s.json for s in outside.whatsapp.accepted()][1:]
+    told = [s.json for s in providers.whatsapp.accepted()][1:]
     assert {t["template"]["name"] for t in told} == {"electricity_payment_received"}
     texts = [[p["text"] for p in t["template"]["components"][0]["parameters"]] for t in told]
     assert sorted((text[0], *text[2:]) for text in texts) == [
@@ -461,13 +463,13 @@ def test_each_payment_of_a_bill_is_thanked_for_once(office: Office, outside: Out
 
 
 def test_thanks_say_what_is_left_and_the_shared_channel_only_what_was_paid(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
     bill_id = submit(office)
     pay(office, bill_id, 20000)
     office.later()
     link = office.database.bill(bill_id).payment_url
-    posts = {s.path: s.json for s in outside.discord.accepted()}
+    posts = {s.path: s.json for s in providers.discord.accepted()}
     assert [(f["name"], f["value"]) for f in posts[SHARED_PATH]["embeds"][0]["fields"]] == [
         ("Account", r"A\-M1"),
         ("Paid", "₹200.00"),
@@ -478,18 +480,18 @@ def test_thanks_say_what_is_left_and_the_shared_channel_only_what_was_paid(
 
 
 def test_thanks_that_could_not_go_out_go_out_when_tried_again(
-    office: Office, outside: Outside
+    office: Office, providers: Providers
 ) -> None:
     bill_id = submit(office)
     (payment,) = pay(office, bill_id, 20000)
-    for service in (outside.discord, outside.whatsapp):
+    for service in (providers.discord, providers.whatsapp):
         service.stop()
     for _ in range(MAX_ATTEMPTS):
         office.later()
     (work,) = [w for w in office.database.failed_work().items if w.kind == "payment_received"]
-    for service in (outside.discord, outside.whatsapp):
+    for service in (providers.discord, providers.whatsapp):
         service.start()
-    office.database.retry_owed_work(actor=ACTOR, work_id=work.id)
+    office.database.retry_outbox(actor=ACTOR, work_id=work.id)
     office.later()
     rows = office.database.notifications(bill_id=bill_id, occasion=payment).items
     assert {row.channel: row.status for row in rows} == dict.fromkeys(
@@ -497,12 +499,12 @@ def test_thanks_that_could_not_go_out_go_out_when_tried_again(
     )
 
 
-def test_a_correction_is_told_of_once(office: Office, outside: Outside) -> None:
+def test_a_correction_is_told_of_once(office: Office, providers: Providers) -> None:
     bill_id = submit(office)
     owe_correction(office, bill_id)
     office.later()
     office.later()
-    (told,) = [s.json for s in outside.whatsapp.accepted()][1:]
+    (told,) = [s.json for s in providers.whatsapp.accepted()][1:]
     assert told["template"]["name"] == "electricity_bill_corrected"
     texts = [p["text"] for p in told["template"]["components"][0]["parameters"]]
     assert texts[:4] == ["INV-000003", "INV-000007", "₹12.00 more than before", "₹540.35"]
@@ -512,7 +514,7 @@ def test_a_correction_is_told_of_once(office: Office, outside: Outside) -> None:
 
 def owe_correction(office: Office, bill_id: str) -> None:
     """As voiding and rebilling does."""
-    steps = office.utility.services.owed_steps.plan_for_any("bill_corrected")["steps"]
+    steps = office.utility.services.outbox.plan_for_any("bill_corrected")["steps"]
     facts = {"voided": "INV-000003", "issued": "INV-000007", "difference_minor": "1200"}
     office.sql(
         "insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status)"
@@ -524,12 +526,12 @@ def owe_correction(office: Office, bill_id: str) -> None:
 
 
 def test_a_webhooks_address_stands_in_no_audit_row_no_log_and_no_list(
-    office: Office, outside: Outside, caplog: pytest.LogCaptureFixture, own_webhook: str
+    office: Office, providers: Providers, caplog: pytest.LogCaptureFixture, own_webhook: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    outside.discord.stop()
+    providers.discord.stop()
     bill = office.utility.submit("M1", 1117).bill
-    outside.discord.start()
+    providers.discord.start()
     assert bill is not None
     office.later()
     rows = [{"account_no": "A-M1", "discord_webhook_url": f"{own_webhook}2"}]
@@ -583,19 +585,19 @@ def test_an_import_may_say_how_customers_are_reached(office: Office) -> None:
     ]
 
 
-def test_each_service_is_tested_without_sending_anything(outside: Outside) -> None:
+def test_each_service_is_tested_without_sending_anything(providers: Providers) -> None:
     environ = {
-        "DISCORD_WEBHOOK_URL": f"{outside.discord.url}{SHARED_PATH}",
+        "DISCORD_WEBHOOK_URL": f"{providers.discord.url}{SHARED_PATH}",
         "WHATSAPP_TOKEN": WHATSAPP_TOKEN,
         "WHATSAPP_PHONE_NUMBER_ID": PHONE_ID,
     }
-    at = Addresses(whatsapp=outside.whatsapp.url, timeout_seconds=1)
+    at = Addresses(whatsapp=providers.whatsapp.url, timeout_seconds=1)
     settings = load_settings(environ)
     stripe, discord, whatsapp = outside_checks(settings=settings, links=None, addresses=at)
     assert not stripe.configured
     assert "knows our webhook" in discord.check()
     assert "knows our number" in whatsapp.check()
-    assert {s.method for s in (*outside.discord.seen, *outside.whatsapp.seen)} == {"GET"}
+    assert {s.method for s in (*providers.discord.seen, *providers.whatsapp.seen)} == {"GET"}
     wrong = load_settings(environ | {"WHATSAPP_TOKEN": "x"})
-    with pytest.raises(ServiceRefused, match="WHATSAPP_TOKEN"):
+    with pytest.raises(RequestRejected, match="WHATSAPP_TOKEN"):
         outside_checks(settings=wrong, links=None, addresses=at)[2].check()

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 import requests
 
 from services.messages.whatsapp import TEMPLATES
-from tests.integration.outside.stand_in import Reply, Seen, StandIn, must, reply
+from tests.integration.providers.stand_in import Reply, Seen, StandIn, must, reply
 
 TOKEN = "a-webhook-token_0123456789"
 SHARED_PATH = f"/api/webhooks/111122223333444455/{TOKEN}"

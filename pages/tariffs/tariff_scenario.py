@@ -9,7 +9,7 @@ from services.quantities.period import Period, next_month
 from services.tariff_publishing.preview import (
     SCALES,
     Needs,
-    Supposed,
+    Scenario,
     flat_shares,
     needs,
     scale_of,
@@ -24,8 +24,8 @@ _CONNECTED_KW = 5
 _FINE_KWH, _STEPS = 5000, 1000
 
 
-def ask_use(tariff: Tariff, *, today: date, key: str) -> tuple[Supposed, int, int]:
-    """A supposed month, its kWh, and up to how many kWh to look."""
+def ask_use(tariff: Tariff, *, today: date, key: str) -> tuple[Scenario, int, int]:
+    """A scenario's month, its kWh, and up to how many kWh to look."""
     with st.grid(2, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell():
             period = _ask_month(tariff, today, key)
@@ -57,7 +57,7 @@ def _ask_month(tariff: Tariff, today: date, key: str) -> Period:
     return Period(chosen, next_month(chosen))
 
 
-def _ask_needs(tariff: Tariff, period: Period, scale: int, key: str) -> Supposed:
+def _ask_needs(tariff: Tariff, period: Period, scale: int, key: str) -> Scenario:
     wanted = needs(tariff)
     shares = {calendar: _ask_shares(tariff, calendar, period, key) for calendar in wanted.calendars}
     with st.grid("auto", min_column_width=150, vertical_alignment="bottom") as grid:
@@ -77,7 +77,7 @@ def _ask_needs(tariff: Tariff, period: Period, scale: int, key: str) -> Supposed
         peaks = {
             calendar: _peaks(tariff, calendar, period, peak_w) for calendar in wanted.peak_calendars
         }
-    return Supposed(
+    return Scenario(
         period=period,
         shares=shares,
         peak_w=peak_w,

@@ -6,13 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from services.integrations.http import ServiceAway, ServiceRefused
+from services.integrations.http import RequestRejected, ServiceUnavailable
 from services.messages.templates import how_to_pay
 from services.payments.stripe.client import StripePayments
 from services.records.bills import Bill
-from tests.integration.outside.conftest import MakeOffice, Office, Outside
-from tests.integration.outside.published import STRIPE_KEY, Links
-from tests.integration.outside.stand_in import Reply, Seen
+from tests.integration.providers.conftest import MakeOffice, Office, Providers
+from tests.integration.providers.published import STRIPE_KEY, Links
+from tests.integration.providers.stand_in import Reply, Seen
 from tests.integration.utility import ACTOR
 
 
@@ -42,8 +42,8 @@ def pay(office: Office, bill: Bill, minor: int) -> Bill:
     return office.database.bill(bill.id)
 
 
-def stripe_at(outside: Outside) -> StripePayments:
-    return StripePayments(secret_key=STRIPE_KEY, base_url=outside.stripe.url)
+def stripe_at(providers: Providers) -> StripePayments:
+    return StripePayments(secret_key=STRIPE_KEY, base_url=providers.stripe.url)
 
 
 def test_the_request_is_one_that_stripes_own_description_takes(
@@ -94,9 +94,9 @@ def test_a_void_bill_has_no_link(bill: Bill, links: Links, office: Office) -> No
 
 
 def test_a_balance_that_comes_back_is_not_answered_with_its_old_closed_link(
-    bill: Bill, links: Links, outside: Outside
+    bill: Bill, links: Links, providers: Providers
 ) -> None:
-    stripe = stripe_at(outside)
+    stripe = stripe_at(providers)
     lower = bill.model_copy(update={"balance_minor": 100})
     first = stripe.create_link(bill=bill, after="x")
     stripe.deactivate_link(first.id)
@@ -109,10 +109,12 @@ def test_a_balance_that_comes_back_is_not_answered_with_its_old_closed_link(
 
 
 def test_the_same_balance_asked_for_twice_is_one_link(
-    bill: Bill, links: Links, outside: Outside
+    bill: Bill, links: Links, providers: Providers
 ) -> None:
     before = len(links.by_id)
-    assert stripe_at(outside).create_link(bill=bill) == stripe_at(outside).create_link(bill=bill)
+    assert stripe_at(providers).create_link(bill=bill) == stripe_at(providers).create_link(
+        bill=bill
+    )
     assert len(links.by_id) == before
 
 
@@ -121,7 +123,7 @@ def test_a_payment_that_comes_while_the_link_is_made_leaves_no_link_for_the_old_
 ) -> None:
     pay(office, bill, 4035)
     stale = bill.model_copy(update={"balance_minor": 53000})
-    with pytest.raises(ServiceAway, match="balance changed"):
+    with pytest.raises(ServiceUnavailable, match="balance changed"):
         office.links.bring_up_to_date(stale)
     assert [link["id"] for link in links.active] == []
     office.links.bring_up_to_date(office.database.bill(bill.id))
@@ -129,9 +131,11 @@ def test_a_payment_that_comes_while_the_link_is_made_leaves_no_link_for_the_old_
     assert link["form"]["line_items[0][price_data][unit_amount]"] == "50000"
 
 
-def test_a_link_of_another_stripe_account_counts_as_closed(bill: Bill, outside: Outside) -> None:
+def test_a_link_of_another_stripe_account_counts_as_closed(
+    bill: Bill, providers: Providers
+) -> None:
     assert bill.payment_url
-    stripe_at(outside).deactivate_link("plink_of_test_mode")
+    stripe_at(providers).deactivate_link("plink_of_test_mode")
 
 
 @pytest.mark.parametrize(
@@ -139,20 +143,20 @@ def test_a_link_of_another_stripe_account_counts_as_closed(bill: Bill, outside: 
     [("JPY", 500, "500"), ("KWD", 5120, "5120"), ("ISK", 5, "500"), ("USD", 1099, "1099")],
 )
 def test_each_currency_goes_out_in_the_units_stripe_counts_in(
-    bill: Bill, links: Links, outside: Outside, *, currency: str, minor: int, sent: str
+    bill: Bill, links: Links, providers: Providers, *, currency: str, minor: int, sent: str
 ) -> None:
     other = bill.model_copy(update={"currency": currency, "balance_minor": minor})
-    link = stripe_at(outside).create_link(bill=other)
+    link = stripe_at(providers).create_link(bill=other)
     form = links.by_id[link.id]["form"]
     assert form["line_items[0][price_data][unit_amount]"] == sent
     assert form["line_items[0][price_data][currency]"] == currency.lower()
 
 
-def test_stripe_says_that_it_can_be_reached(bill: Bill, outside: Outside) -> None:
+def test_stripe_says_that_it_can_be_reached(bill: Bill, providers: Providers) -> None:
     assert bill.status == "issued"
-    assert "takes our key" in stripe_at(outside).check()
-    with pytest.raises(ServiceRefused, match="STRIPE_SECRET_KEY"):
-        StripePayments(secret_key="sk_wrong", base_url=outside.stripe.url).check()
+    assert "takes our key" in stripe_at(providers).check()
+    with pytest.raises(RequestRejected, match="STRIPE_SECRET_KEY"):
+        StripePayments(secret_key="sk_wrong", base_url=providers.stripe.url).check()
 
 
 def test_links_are_audited_and_never_change(bill: Bill, office: Office) -> None:
@@ -182,18 +186,18 @@ def test_a_bill_that_a_bank_is_paying_has_no_open_link(
 
 
 def test_a_rest_that_stripe_takes_no_link_for_leaves_no_dead_link_on_the_bill(
-    office: Office, bill: Bill, links: Links, outside: Outside
+    office: Office, bill: Bill, links: Links, providers: Providers
 ) -> None:
     rest = pay(office, bill, bill.balance_minor - 1)
-    behave = outside.stripe.behave
+    behave = providers.stripe.behave
 
     def refuse_new(seen: Seen) -> Reply:
         if seen.path == "/v1/payment_links":
-            return outside.stripe.refusal("The amount is too small.")
+            return providers.stripe.refusal("The amount is too small.")
         return behave(seen)
 
-    outside.stripe.behave = refuse_new
-    with pytest.raises(ServiceRefused):
+    providers.stripe.behave = refuse_new
+    with pytest.raises(RequestRejected):
         office.links.bring_up_to_date(rest)
     assert links.active == []
     now = office.database.bill(bill.id)

@@ -12,13 +12,13 @@ from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.outbox.outbox import (
     LONGEST_PAUSE_SECONDS,
     MAX_ATTEMPTS,
-    OwedSteps,
+    Outbox,
     StepDone,
     StepHandler,
     pause_seconds,
 )
 from services.records.bills import Bill
-from services.records.outbox import OwedKind
+from services.records.outbox import OutboxKind
 from tests.integration.utility import Utility, make_utility
 
 
@@ -31,7 +31,7 @@ class Recorder:
         self._does = does or (lambda _: StepDone("done"))
         self._lock = threading.Lock()
 
-    def __call__(self, *, bill: Bill, kind: OwedKind, facts: Mapping[str, str]) -> StepDone:
+    def __call__(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> StepDone:
         with self._lock:
             self.calls.append(f"{bill.id}/{kind}")
             self.facts = dict(facts)
@@ -72,8 +72,8 @@ def make_due(database: str) -> None:
 
 
 def state_of(utility: Utility, bill_id: str) -> tuple[str, dict[int, str]]:
-    (owed,) = utility.services.database.owed_work_of(bill_id)
-    return owed["status"], {int(step): state["status"] for step, state in owed["steps"].items()}
+    (outbox,) = utility.services.database.outbox_of(bill_id)
+    return outbox["status"], {int(step): state["status"] for step, state in outbox["steps"].items()}
 
 
 def test_what_fails_for_a_while_is_tried_again_and_nothing_else_is(
@@ -87,10 +87,10 @@ def test_what_fails_for_a_while_is_tried_again_and_nothing_else_is(
     assert [s.status for s in answer.steps[7:10]] == ["done", "pending", "pending"]
     assert answer.steps[8].detail == "the service is down"
     assert answer.steps[9].detail == "waits for step 9"
-    assert utility.services.owed_steps.sweep() == 0, "its pause is not over"
+    assert utility.services.outbox.sweep() == 0, "its pause is not over"
     for _ in range(2):
         make_due(database)
-        assert utility.services.owed_steps.sweep() == 1
+        assert utility.services.outbox.sweep() == 1
     status, steps = state_of(utility, answer.bill.id)
     assert status == "finished"
     assert steps == {8: "done", 9: "done", 10: "done", 11: "skipped", 12: "skipped", 13: "skipped"}
@@ -109,7 +109,7 @@ def test_a_final_failure_is_not_tried_again(utility_with: MakeUtility, database:
         ("skipped", "step 9 failed"),
     ]
     make_due(database)
-    assert utility.services.owed_steps.sweep() == 0
+    assert utility.services.outbox.sweep() == 0
     assert len(link.calls) == 1
     utility.services.close()
 
@@ -125,7 +125,7 @@ def test_it_is_given_up_after_ten_attempts(
     assert answer.bill is not None
     for _ in range(MAX_ATTEMPTS + 2):
         make_due(database)
-        utility.services.owed_steps.sweep()
+        utility.services.outbox.sweep()
     assert len(graph.calls) == MAX_ATTEMPTS
     assert state_of(utility, answer.bill.id)[0] == "given_up"
     utility.services.close()
@@ -143,7 +143,7 @@ def test_the_message_waits_for_the_link_but_not_for_ever(
     with psycopg.connect(database) as connection:
         connection.execute("update public.outbox set created_at = now() - interval '6 minutes'")
     make_due(database)
-    utility.services.owed_steps.sweep()
+    utility.services.outbox.sweep()
     assert len(message.calls) == 1
     assert answer.bill is not None
     assert state_of(utility, answer.bill.id)[1][13] == "done"
@@ -159,7 +159,7 @@ def test_a_step_knows_what_the_steps_before_left_behind_also_after_a_pause(
     utility.add_meter("M1")
     utility.submit("M1", 1117)
     make_due(database)
-    utility.services.owed_steps.sweep()
+    utility.services.outbox.sweep()
     assert send.facts == {"text": "Your bill is ready.", "occasion": ""}
     assert (len(message.calls), len(send.calls)) == (1, 2)
     utility.services.close()
@@ -173,7 +173,7 @@ def test_two_processes_never_do_the_same_work(utility_with: MakeUtility, databas
         failing.submit(f"M{i}", 1117)
     make_due(database)
     graph = Recorder()
-    workers = [OwedSteps(database=failing.services.database, handlers={8: graph}) for _ in range(4)]
+    workers = [Outbox(database=failing.services.database, handlers={8: graph}) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         taken = list(pool.map(lambda worker: worker.sweep(limit=20), workers))
     assert sum(taken) == 20

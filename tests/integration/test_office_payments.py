@@ -14,7 +14,7 @@ import pytest
 from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import NotAllowed
 from services.payments.entry_forms import InvalidEntry
-from services.payments.office_payments import CashDesk, LooksLikeTwice, Receipt
+from services.payments.office_payments import LooksLikeTwice, OfficePayments, Receipt
 from services.records.bills import Bill
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
@@ -29,9 +29,9 @@ class Office:
     bill: Bill
 
     @property
-    def desk(self) -> CashDesk:
+    def desk(self) -> OfficePayments:
         """The cash desk."""
-        return self.utility.services.cash_desk
+        return self.utility.services.office_payments
 
     def now_of(self, bill: Bill) -> Bill:
         """A bill as it stands now."""
@@ -82,7 +82,7 @@ def test_what_is_more_than_the_bill_pays_the_oldest_or_lies_open_as_asked(office
     for_it_alone = office.pay("640.35", bill=office.bill, apply="bill")
     assert for_it_alone.payment.open_minor == 10_000
     assert office.now_of(later).amount_paid_minor == 0
-    office.utility.services.account_desk.settle(
+    office.utility.services.account_adjustments.settle(
         customer_id=office.bill.customer_id, principal=ADMIN
     )
     assert office.now_of(later).amount_paid_minor == 10_000
@@ -288,7 +288,7 @@ def test_an_engineer_takes_no_money(office: Office) -> None:
         office.pay("5", principal=ENGINEER)
     with pytest.raises(NotAllowed):
         office.desk.find("INV-000001", principal=ENGINEER)
-    desk = office.utility.services.account_desk
+    desk = office.utility.services.account_adjustments
     with pytest.raises(NotAllowed):
         desk.settle(customer_id=office.bill.customer_id, principal=ENGINEER)
     with pytest.raises(NotAllowed):
@@ -368,7 +368,7 @@ def test_a_customer_without_a_meter_leaves_a_deposit(office: Office) -> None:
 
 
 def test_a_fee_and_a_credit_are_given_once_and_taken_back(office: Office) -> None:
-    desk, customer = office.utility.services.account_desk, office.bill.customer_id
+    desk, customer = office.utility.services.account_adjustments, office.bill.customer_id
     who: dict[str, Any] = {"customer_id": customer, "principal": ADMIN, "now": office.utility.now}
     fee: dict[str, Any] = {"entry_id": str(uuid4())}
     fee["body"] = {"kind": "fee", "amount": "50", "note": "Cheque bounced"}
@@ -396,7 +396,7 @@ def test_a_fee_and_a_credit_are_given_once_and_taken_back(office: Office) -> Non
 
 def test_what_a_payment_paid_is_taken_off_and_put_on_another_bill(office: Office) -> None:
     later = office.another_bill()
-    desk = office.utility.services.account_desk
+    desk = office.utility.services.account_adjustments
     entry = office.pay("100", bill=office.bill).payment.entry_id
     assert entry is not None
     desk.leave_unapplied(entry_id=entry, principal=ADMIN)

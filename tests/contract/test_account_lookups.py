@@ -42,10 +42,10 @@ def test_a_desks_payment_is_stored_once_or_those_it_may_repeat_are_named(over: O
     row |= {"received_at": over.utility.now.isoformat()}
     row |= {"received_on": over.utility.today.isoformat()}
     given: dict[str, Any] = {"actor": ADMIN.user, "payment": row}
-    recorded, alike = over.here.record_desk_payment(**given, confirmed=False)
+    recorded, alike = over.here.record_office_payment(**given, confirmed=False)
     assert (recorded, [one.id for one in alike]) == (0, [there])
-    assert over.here.record_desk_payment(**given, confirmed=True) == (1, ())
-    assert over.here.record_desk_payment(**given, confirmed=True) == (0, ())
+    assert over.here.record_office_payment(**given, confirmed=True) == (1, ())
+    assert over.here.record_office_payment(**given, confirmed=True) == (0, ())
 
 
 def test_bills_whose_money_went_back_are_listed_until_they_are_collected(over: Over) -> None:
@@ -57,10 +57,10 @@ def test_bills_whose_money_went_back_are_listed_until_they_are_collected(over: O
     assert over.same("bill", bill.id).spared_because == "money_returned"
     given: dict[str, Any] = {"actor": ADMIN.user, "bill_id": bill.id, "reason": "a mistake"}
     for _ in range(2):
-        over.here.collect_again(**given, owed=None)
+        over.here.collect_again(**given, outbox=None)
     assert over.same("returned_bills").total == 0
     with pytest.raises(NotFound):
-        over.here.collect_again(**given | {"bill_id": str(uuid4())}, owed=None)
+        over.here.collect_again(**given | {"bill_id": str(uuid4())}, outbox=None)
 
 
 def test_why_a_message_is_not_sent_and_as_of_when_bills_are_overdue(over: Over) -> None:

@@ -5,14 +5,14 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from pages.shared.format import count, file_name, money, month, plain
+from pages.shared.format import count, escaped, file_name, money, month
 from pages.shared.session import services, today
 from pages.tariffs import tariff_charts
 from pages.tariffs.tariff_compare import change_in_words
 from services.quantities.period import first_of_month
 from services.records.tariffs import TariffSummary
-from services.tariff_publishing.bill_impact import Replay, Replayed
-from services.tariff_publishing.publishing import replay
+from services.tariff_publishing.bill_impact import BillImpact, ImpactedBill
+from services.tariff_publishing.publishing import bill_impact
 from services.tariffs import Tariff
 
 _MONTHS_BACK = 12
@@ -23,20 +23,20 @@ def show_replay(tariff: Tariff, *, key: str) -> None:
     known = services().database.tariffs()
     others = [one for one in known if one.currency == tariff.currency]
     if not others:
-        st.info(f"No tariff in {plain(tariff.currency)} has been billed with yet.")
+        st.info(f"No tariff in {escaped(tariff.currency)} has been billed with yet.")
         return
     chosen, in_month = _ask(others, tariff.code, key)
-    found = replay(services().database, tariff=tariff, of=chosen, month=in_month)
+    found = bill_impact(services().database, tariff=tariff, of=chosen, month=in_month)
     for why, bills in found.left_out.items():
         st.warning(
             f"{count(bills, 'bill')} left out: this version needs more than was kept of them. "
-            f"{plain(why)}",
+            f"{escaped(why)}",
             icon=":material/calculate:",
         )
     if found.replayed:
         _show(found, name=f"{tariff.code}-{in_month:%Y-%m}.csv", key=key)
     elif not found.left_out:
-        st.info(f"No bill of {plain(chosen.code)} was issued for {month(in_month)}.")
+        st.info(f"No bill of {escaped(chosen.code)} was issued for {month(in_month)}.")
 
 
 def _ask(others: Sequence[TariffSummary], code: str, key: str) -> tuple[TariffSummary, date]:
@@ -64,7 +64,7 @@ def _ask(others: Sequence[TariffSummary], code: str, key: str) -> tuple[TariffSu
     return chosen, in_month
 
 
-def _show(found: Replay, *, name: str, key: str) -> None:
+def _show(found: BillImpact, *, name: str, key: str) -> None:
     currency, bills = found.tariff.currency, len(found.replayed)
     same = bills - found.lose - found.gain
     change = change_in_words(found.before_minor, found.after_minor, currency)
@@ -74,7 +74,7 @@ def _show(found: Replay, *, name: str, key: str) -> None:
         st.metric("Pay more", f"{found.lose:,}")
         st.metric("Pay less", f"{found.gain:,}")
     st.markdown(
-        f"{count(bills, 'bill')}, together **{plain(change)}**. "
+        f"{count(bills, 'bill')}, together **{escaped(change)}**. "
         f"{f'{same:,}' if same else 'None'} would stay the same."
     )
     if same < bills:
@@ -97,14 +97,14 @@ def _show(found: Replay, *, name: str, key: str) -> None:
     )
 
 
-def _table(ones: Sequence[Replayed], currency: str) -> str:
+def _table(ones: Sequence[ImpactedBill], currency: str) -> str:
     rows = ["| Account, meter | Before → after | Change |", "|:---|---:|---:|"]
     for one in ones:
         before, after = one.bill.total_minor, one.after_minor
         cells = [
-            f"{plain(one.bill.account_no)} :gray[:small[{plain(one.bill.meter_serial)}]]",
-            f"{plain(money(before, currency))} → {plain(money(after, currency))}",
-            plain(change_in_words(before, after, currency)),
+            f"{escaped(one.bill.account_no)} :gray[:small[{escaped(one.bill.meter_serial)}]]",
+            f"{escaped(money(before, currency))} → {escaped(money(after, currency))}",
+            escaped(change_in_words(before, after, currency)),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
