@@ -24,7 +24,7 @@ FLAGGED_READINGS: Final = PageEntry(
     "readings/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"
 )
 DRAFTS: Final = PageEntry("drafts/drafts.py", "drafts", "Drafts", "fact_check")
-BILLS: Final = PageEntry("bills/bills.py", "bills", "PricingContext", "receipt_long")
+BILLS: Final = PageEntry("bills/bills.py", "bills", "Bills", "receipt_long")
 CUSTOMERS: Final = PageEntry("customers/customers.py", "customers", "Customers", "group")
 PAYMENTS: Final = PageEntry("payments/payments.py", "payments", "Payments", "payments")
 RECONCILIATION: Final = PageEntry(

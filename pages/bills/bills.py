@@ -107,5 +107,5 @@ def show_list() -> None:
 require_role(Role.ADMIN)
 if "bill" in st.query_params:
     st.switch_page(BILL.script, query_params={"id": st.query_params["bill"]})
-st.title("PricingContext", anchor=False)
+st.title("Bills", anchor=False)
 show_list()

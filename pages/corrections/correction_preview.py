@@ -19,7 +19,7 @@ def show_plan(plan: Plan) -> None:
     with st.container(border=True):
         description_list(
             [
-                ("PricingContext", count(len(plan.voided), "bill")),
+                ("Bills", count(len(plan.voided), "bill")),
                 ("The customer owes", more_or_less(plan.difference_minor, currency)),
                 ("Paid on them", _paid(plan.paid_minor, currency)),
                 ("Account now", due_or_credit(balance, currency)),

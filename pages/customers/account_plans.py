@@ -51,7 +51,7 @@ def _ask_plan(account: Account, bills: list[Bill], principal: Principal) -> None
     )
     with st.form(f"form-{form}", border=False):
         chosen = st.multiselect(
-            "PricingContext",
+            "Bills",
             list(by_id),
             default=list(by_id),
             format_func=lambda i: _named(by_id[i]),

@@ -144,7 +144,7 @@ def _show_sums(bills: Sequence[AffectedBill]) -> None:
         paid[bill.currency] += bill.paid_minor
     issued = sum(bill.status == "issued" for bill in bills)
     pairs = [
-        ("PricingContext", f"{len(bills):,}"),
+        ("Bills", f"{len(bills):,}"),
         ("Issued", f"{issued:,}"),
         ("Customers", f"{len({bill.account_no for bill in bills}):,}"),
     ]

@@ -93,7 +93,7 @@ def _is_below_last(reading: Reading) -> bool:
 
 def _ask_decision(reading: Reading, meter: Meter, principal: Principal) -> None:
     choice = st.segmented_control(
-        "ReadingAssessment",
+        "Decision",
         _DECISIONS,
         # A meter hardly ever runs backwards; a digit is easily mistyped.
         default="Correct" if _is_below_last(reading) else "Accept",

@@ -63,7 +63,7 @@ def distribution(bins: Sequence[Bin], *, currency: str) -> None:
                 title=None,
                 axis=alt.Axis(labelAngle=-45, labelLimit=110),
             ),
-            y=alt.Y("bills:Q", title="PricingContext", axis=alt.Axis(tickCount=4, tickMinStep=1)),
+            y=alt.Y("bills:Q", title="Bills", axis=alt.Axis(tickCount=4, tickMinStep=1)),
             color=alt.Color(
                 "which:N",
                 sort=names,

@@ -92,7 +92,7 @@ class _MonthlyBilling:
     @property
     def summary(self) -> str:
         """What the run makes, and for which month."""
-        what = "Drafts" if self.context.services.issuer.approval else "PricingContext"
+        what = "Drafts" if self.context.services.issuer.approval else "Bills"
         return f"{what} for {self.month_start:%B %Y}."
 
     def go_through(self, only: Collection[str] | None = None) -> Meters:

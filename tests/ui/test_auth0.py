@@ -92,7 +92,7 @@ def test_a_sign_in_that_expires_leads_back_to_the_sign_in_page_and_on_again(
     ends_at = time.monotonic() + 26
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
     page.wait_for_timeout(max(0, ends_at - time.monotonic()) * 1000)
-    page.get_by_role("link", name="PricingContext").first.click()
+    page.get_by_role("link", name="Bills").first.click()
     expect(page.get_by_text("This sign-in has expired. Sign in again.")).to_be_visible()
     tenant.next_person("auth0|boss", roles=["admin"])
     sign_in(page)

@@ -83,7 +83,7 @@ def test_a_reading_becomes_a_bill_and_the_office_finds_it(app: AppProcess, page:
     page.get_by_role("button", name="Administrator").wait_for()
     settled(page)
     sign_in(page, "Administrator")
-    page.get_by_role("link", name="PricingContext").first.click()
+    page.get_by_role("link", name="Bills").first.click()
     settled(page)
     page.get_by_placeholder("Number, customer, account or meter").fill(number.group())
     expect(page.get_by_text("1 bill", exact=True)).to_be_visible()
