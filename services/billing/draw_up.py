@@ -13,7 +13,7 @@ from services.metering.usage_snapshot import usage_snapshot
 from services.quantities.money import Money
 from services.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
 from services.records.bills import Issue, NewBill, PastBill, PricingInputs
-from services.records.corrections import MOST_PAST, looks_back, past_of
+from services.records.corrections import looks_back, past_of
 from services.records.readings import MeterConstants, Read, ReadBetween
 from services.records.tariffs import TariffVersion, version_in_force, versions_within
 
@@ -159,7 +159,7 @@ def _inputs_of(
             for read in between
             if read.registers and start.read_at < read.read_at < end.read_at
         ),
-        past=past[:MOST_PAST],
+        past=past,
         rolled_over=_rolled_over(between, start, end),
         intervals=tuple(d for d in inputs.intervals if start.read_on <= d.day < end.read_on),
     )

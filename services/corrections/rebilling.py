@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import uuid4, uuid5
 
-from services.billing.chain_retry import PRICING_ATTEMPTS, MeterTooBusy
+from services.billing.chain_retry import BILLS_MADE, price_until_stored
 from services.billing.issuing import BillIssuer
 from services.corrections.affected_bills import (
     CannotRebill,
@@ -29,7 +29,6 @@ from services.corrections.plan import (
     WrongTariff,
     WrongVersion,
 )
-from services.database.errors import ChainMoved
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
@@ -103,20 +102,17 @@ class Rebilling:
         done = self.database.correction(correction_id)
         if done is not None:
             return done
-        for _ in range(PRICING_ATTEMPTS):
-            plan = self._as_previewed(wrong, previewed, correction_id, now)
-            try:
-                return self.execute_plan(
-                    plan,
-                    correction_id=correction_id,
-                    reason=reason,
-                    acknowledged=acknowledged,
-                    principal=principal,
-                    now=now,
-                )
-            except ChainMoved:
-                continue
-        raise MeterTooBusy("Other bills of this meter are being made. Try again shortly.")
+        return price_until_stored(
+            lambda: self.execute_plan(
+                self._as_previewed(wrong, previewed, correction_id, now),
+                correction_id=correction_id,
+                reason=reason,
+                acknowledged=acknowledged,
+                principal=principal,
+                now=now,
+            ),
+            otherwise=BILLS_MADE,
+        )
 
     def execute_plan(
         self,

@@ -1,6 +1,5 @@
 """Office payments: money that customers bring to the office, and deposits."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -22,13 +21,12 @@ from services.payments.entry_forms import (
 )
 from services.quantities.money import Money
 from services.quantities.period import local_date
-from services.records.bills import Bill
+from services.records.bills import Bill, number_of_reference
 from services.records.ledger import Account, Allocation, Book, Payment
 
 Json = dict[str, Any]
 
 AT_MOST_FOUND = 8
-_BILL_NUMBER: Final = re.compile(r"INV[-\s]*0*([0-9]{1,15})", re.IGNORECASE)
 _INSTEAD: Final = "To give money back, refund or reverse the payment it came with."
 
 
@@ -82,8 +80,9 @@ class OfficePayments:
         text = " ".join(text.split())
         if not text:
             raise InvalidEntry("Type a bill's number, an account number or a name.")
-        if named := _BILL_NUMBER.fullmatch(text):
-            return self._of_bill(int(named[1]))
+        number = number_of_reference(text)
+        if number is not None:
+            return self._of_bill(number)
         try:
             return Payers((self.database.account_numbered(text),))
         except NotFound:

@@ -1,9 +1,8 @@
 """What an administrator sets right about payments: money that goes back by hand, whose it is."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -15,9 +14,8 @@ from services.outbox.outbox import Outbox
 from services.payments.entry_forms import check_reference
 from services.quantities.money import InvalidMoney, Money
 from services.quantities.period import local_date
+from services.records.bills import number_of_reference
 from services.records.ledger import Book, FlagReason, PaymentMethod, PaymentReturn
-
-_BILL_REFERENCE: Final = re.compile(r"INV-0*([0-9]{1,18})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +123,12 @@ class PaymentCorrections:
         )
 
     def _whose(self, to: str) -> dict[str, str]:
-        if number := _BILL_REFERENCE.fullmatch(to):
-            for bill in self.database.bills(text=f"INV-{int(number[1]):06}", page_size=100).items:
-                if bill.number == int(number[1]):
-                    return {"bill_id": bill.id}
-            raise NotFound("EB404", f"There is no bill {to[:40]}.")
+        number = number_of_reference(to)
+        if number is not None:
+            try:
+                return {"bill_id": self.database.bill_numbered(number).id}
+            except NotFound:
+                raise NotFound("EB404", f"There is no bill {to[:40]}.") from None
         for account in self.database.accounts(text=to, page_size=100).items if to else ():
             if account.account_no == to:
                 return {"customer_id": account.id}

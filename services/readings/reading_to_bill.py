@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from services.billing.chain_retry import PRICING_ATTEMPTS, MeterTooBusy
-from services.database.errors import ChainMoved
+from services.billing.chain_retry import price_until_stored
 from services.database.service import DatabaseService
 from services.identity.auth import Principal
 from services.integrations.deadline import Deadline
@@ -84,19 +83,8 @@ class ReadingToBill:
         self._submitted(log, handed_in)  # 1
         self._received(log, arrived_by)  # 2
         self._sign_in_verified(log, principal)  # 3
-        for _ in range(PRICING_ATTEMPTS):
-            context = self._look_up_past_readings(log, handed_in)  # 4
-            if context.replay is not None:
-                self._keep_key(handed_in, context.replay)
-                return self._replayed(log, context.replay)
-            assessment = self._validate(log, handed_in, context)  # 5
-            assessment = self._calculate_bill(log, handed_in, assessment)  # 6
-            stored = self._store(log, handed_in, assessment)  # 7
-            if stored is not None:
-                break
-        else:
-            raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
-        if stored.outcome == "replay":
+        stored, assessment = price_until_stored(lambda: self._price_and_store(log, handed_in))
+        if assessment is None:
             return self._replayed(log, stored)
         self._work_off_outbox(log, handed_in, stored, assessment)  # 8 to 13
         return self._answer(log, stored, assessment)
@@ -111,6 +99,19 @@ class ReadingToBill:
             read_on=submission.read_on,
         )
         return self.assessor.assess(context=context, read=submission, source=source, now=now)
+
+    def _price_and_store(
+        self, log: StepLog, handed_in: _HandedIn
+    ) -> tuple[StoredReading, ReadingAssessment | None]:
+        """Steps 4 to 7; no assessment for a replay. Raises ChainMoved when the price is stale."""
+        context = self._look_up_past_readings(log, handed_in)  # 4
+        if context.replay is not None:
+            self._keep_key(handed_in, context.replay)
+            return context.replay, None
+        assessment = self._validate(log, handed_in, context)  # 5
+        assessment = self._calculate_bill(log, handed_in, assessment)  # 6
+        stored = self._store(log, handed_in, assessment)  # 7
+        return stored, None if stored.outcome == "replay" else assessment
 
     def _submitted(self, log: StepLog, handed_in: _HandedIn) -> None:
         log.begin(1)
@@ -177,23 +178,20 @@ class ReadingToBill:
 
     def _store(
         self, log: StepLog, handed_in: _HandedIn, assessment: ReadingAssessment
-    ) -> StoredReading | None:
-        """The one transaction; None when another bill came between and the price is stale."""
+    ) -> StoredReading:
+        """The one transaction; raises ChainMoved when another bill came between."""
         log.begin(7)
         user = handed_in.principal.user
-        try:
-            stored = self.database.commit_reading(
-                actor=user,
-                idempotency_key=handed_in.submission.idempotency_key,
-                body_hash=handed_in.submission.body_hash,
-                reading=assessment.reading_row(source=handed_in.source, submitted_by=user),
-                neighbours=assessment.neighbours,
-                bill=assessment.bill,
-                earlier=assessment.earlier,
-                run=handed_in.run,
-            )
-        except ChainMoved:
-            return None
+        stored = self.database.commit_reading(
+            actor=user,
+            idempotency_key=handed_in.submission.idempotency_key,
+            body_hash=handed_in.submission.body_hash,
+            reading=assessment.reading_row(source=handed_in.source, submitted_by=user),
+            neighbours=assessment.neighbours,
+            bill=assessment.bill,
+            earlier=assessment.earlier,
+            run=handed_in.run,
+        )
         references = [bill.reference for bill in _bills(stored)]
         log.end(7, "done", ", ".join(references) or "reading stored, no bill")
         return stored

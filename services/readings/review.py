@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ai.answers import AiVerdict, NoAiAnswer
-from services.billing.chain_retry import PRICING_ATTEMPTS, MeterTooBusy
+from services.billing.chain_retry import price_until_stored
 from services.database.errors import ChainMoved, IllegalChange
 from services.database.service import DatabaseService
 from services.identity.audit_reason import given_reason
@@ -142,12 +142,15 @@ class ReadingReview:
         Raises as `bills_of_stored` does, and NotAllowed, MeterTooBusy.
         """
         require(principal, Role.ADMIN)
-        for _ in range(PRICING_ATTEMPTS):
+
+        def price_and_store() -> Bill:
             bills = self.bills_of_stored(reading_id=reading_id, now=now)
             _, moved = self.database.store_job_bills(actor=principal.user, bills=bills)
-            if not moved:
-                return self.database.bill(bills[-1].id)
-        raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
+            if moved:
+                raise ChainMoved("EB001", "Another bill of the meter came between.")
+            return self.database.bill(bills[-1].id)
+
+        return price_until_stored(price_and_store)
 
     def _settle(
         self,
@@ -162,18 +165,17 @@ class ReadingReview:
         require(principal, Role.ADMIN)
         why = given_reason(reason)
         deadline = Deadline.after(OUTSIDE_SECONDS)
-        for _ in range(PRICING_ATTEMPTS):
+
+        def price_and_store() -> StoredReading:
             flagged = self._flagged(reading_id)
             assessment = self._decide(flagged, right=right, now=now, rolled_over=rolled_over)
             assessment = self.assessor.ask_ai_about_bill(assessment, deadline=deadline, now=now)
-            try:
-                stored = self._store(flagged, assessment, right, why, principal)
-            except ChainMoved:
-                continue
-            if stored.bill and stored.outbox:
-                self.outbox.perform(stored.outbox, bill=stored.bill, seconds=deadline.left())
-            return stored
-        raise MeterTooBusy("Other readings of this meter are being billed. Try again shortly.")
+            return self._store(flagged, assessment, right, why, principal)
+
+        stored = price_until_stored(price_and_store)
+        if stored.bill and stored.outbox:
+            self.outbox.perform(stored.outbox, bill=stored.bill, seconds=deadline.left())
+        return stored
 
     def _store(
         self,

@@ -1,8 +1,9 @@
 """Bills: as they are stored, about to be stored, and as later bills look back at them."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -13,11 +14,18 @@ from services.records.readings import IntervalDay, MeterConstants, Read, ReadBet
 
 BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
 SparedBecause = Literal["bank_debit", "money_returned"]
+_REFERENCE: Final = re.compile(r"INV[-\s]*0*([0-9]{1,15})", re.IGNORECASE)
 
 
 def invoice_reference(number: int) -> str:
     """A bill's number as people write it, and pay by it at the office: INV-000117."""
     return f"INV-{number:06d}"
+
+
+def number_of_reference(text: str) -> int | None:
+    """The bill's number in a reference such as INV-000117 or inv-117; None for any other text."""
+    found = _REFERENCE.fullmatch(text)
+    return int(found[1]) if found else None
 
 
 class Bill(Record):

@@ -13,9 +13,6 @@ from services.records.readings import IntervalDay, Meter, Read, Reading
 from services.records.tariffs import TariffVersion
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
 
-# So many bills before it are what a bill may look back to, as the database gives them elsewhere.
-MOST_PAST = 60
-
 CorrectionKind = Literal["reading", "tariff_version", "tariff", "void"]
 
 
@@ -86,7 +83,7 @@ class BillChain(Record):
         return PricingInputs(
             opening_registers=_together(read.registers for read in same),
             between=tuple(read.registers for read in between if read.registers),
-            past=tuple(sorted(past, key=lambda bill: bill.period_end, reverse=True)[:MOST_PAST]),
+            past=tuple(sorted(past, key=lambda bill: bill.period_end, reverse=True)),
             intervals=tuple(
                 day for day in self.intervals if opening.read_on <= day.day < closing.read_on
             ),

@@ -486,6 +486,23 @@ COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the or
 REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
 
+CREATE FUNCTION private.check_chain_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.bills later
+               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
+       and not exists (select 1 from public.bills again
+                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
+        raise exception using errcode = 'EB005', message = 'A later bill of the meter would begin where no bill ends.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
+
 CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -525,23 +542,6 @@ COMMENT ON COLUMN public.tariff_list.billed_until IS 'The end of the last bill m
 COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its versions hold, in order.';
 
 GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.tariff_list TO service_role;
-
-CREATE FUNCTION private.check_chain_whole() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.bills later
-               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
-       and not exists (select 1 from public.bills again
-                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
-        raise exception using errcode = 'EB005', message = 'A later bill begins where this one ends: void that one first.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
 
 CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
     LANGUAGE plpgsql
@@ -592,6 +592,84 @@ $$;
 
 REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
+
+CREATE FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_facts jsonb := '{}';
+    o public.readings;
+begin
+    if p_registers <> '[]' then
+        select * into o from public.readings where id = p_opening_id;
+        v_facts := jsonb_build_object(
+            -- A register that came later, or was set anew, has its start in a read of that day and total.
+            'opening_registers', (
+                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
+                from public.readings r cross join lateral jsonb_each(r.registers) v
+                where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_on = o.read_on
+                  and r.register_wh = o.register_wh),
+            'between', (
+                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
+                where r.meter_id = p_meter_id and r.status = 'accepted' and r.registers <> '{}'
+                  and r.read_at > o.read_at and r.read_at < p_until));
+    end if;
+    if p_looks_back then
+        v_facts := v_facts || jsonb_build_object('past', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
+                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
+                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
+                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
+                                         from jsonb_array_elements(b.lines) x group by 1) l))
+                       order by b.period_end desc), '[]')
+            from public.bills b where b.meter_id = p_meter_id and b.status <> 'void'));
+    end if;
+    if exists (select 1 from public.intervals where meter_id = p_meter_id) then
+        select * into o from public.readings where id = p_opening_id;
+        v_facts := v_facts || jsonb_build_object('intervals', (
+            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
+            from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
+                  where d.meter_id = p_meter_id and d.day >= o.read_on and d.day < p_until_on
+                  order by d.day, d.id desc) i));
+    end if;
+    return v_facts;
+end $$;
+
+COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill needs beside its two reads, {} for most meters: {opening_registers, between: registers of the reads in between; past: up to 60 bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where the meter has any}.';
+
+REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
+
+CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bill public.bills;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform 1 from public.meters where id = v_bill.meter_id for update;
+    perform private.lock_customers(array[v_bill.customer_id]);
+    select * into v_bill from public.bills where id = v_bill.id for update;
+    if v_bill.status <> 'void' then
+        perform private.void_one(v_bill.id, p ->> 'reason', coalesce((p ->> 'on')::date, current_date));
+        set constraints public.bills_chain_whole immediate;
+        perform private.settle(array[v_bill.customer_id]);
+    end if;
+    return private.bill_json(v_bill.id);
+end $$;
+
+COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter''s chain; what was paid on it stays with the account and pays what else is open: {actor, bill_id, reason, on?, owed?}.';
+
+REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
 
 CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -791,38 +869,6 @@ COMMENT ON FUNCTION public.commit_reading(p jsonb) IS 'Step 7: {actor, caller, i
 
 REVOKE ALL ON FUNCTION public.commit_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.commit_reading(p jsonb) TO service_role;
-
-CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_bill public.bills;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    perform 1 from public.meters where id = v_bill.meter_id for update;
-    perform private.lock_customers(array[v_bill.customer_id]);
-    select * into v_bill from public.bills where id = v_bill.id for update;
-    if v_bill.status <> 'void' then
-        if exists (select 1 from public.bills later
-                   where later.opening_reading_id = v_bill.closing_reading_id and later.status <> 'void') then
-            perform private.refuse('EB005', 'A later bill begins where this one ends: void that one first.');
-        end if;
-        perform private.void_one(v_bill.id, p ->> 'reason', coalesce((p ->> 'on')::date, current_date));
-        perform private.settle(array[v_bill.customer_id]);
-    end if;
-    return private.bill_json(v_bill.id);
-end $$;
-
-COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter''s chain; what was paid on it stays with the account and pays what else is open: {actor, bill_id, reason, on?, owed?}.';
-
-REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
 
 CREATE FUNCTION public.issue_bills(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1189,56 +1235,6 @@ COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last
 
 REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
-
-CREATE FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_facts jsonb := '{}';
-    o public.readings;
-begin
-    if p_registers <> '[]' then
-        select * into o from public.readings where id = p_opening_id;
-        v_facts := jsonb_build_object(
-            -- A register that came later, or was set anew, has its start in a read of that day and total.
-            'opening_registers', (
-                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
-                from public.readings r cross join lateral jsonb_each(r.registers) v
-                where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_on = o.read_on
-                  and r.register_wh = o.register_wh),
-            'between', (
-                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
-                where r.meter_id = p_meter_id and r.status = 'accepted' and r.registers <> '{}'
-                  and r.read_at > o.read_at and r.read_at < p_until));
-    end if;
-    if p_looks_back then
-        v_facts := v_facts || jsonb_build_object('past', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
-                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
-                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
-                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
-                                         from jsonb_array_elements(b.lines) x group by 1) l))
-                       order by b.period_end desc), '[]')
-            from (select * from public.bills where meter_id = p_meter_id and status <> 'void'
-                  order by period_end desc limit 60) b));
-    end if;
-    if exists (select 1 from public.intervals where meter_id = p_meter_id) then
-        select * into o from public.readings where id = p_opening_id;
-        v_facts := v_facts || jsonb_build_object('intervals', (
-            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-            from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
-                  where d.meter_id = p_meter_id and d.day >= o.read_on and d.day < p_until_on
-                  order by d.day, d.id desc) i));
-    end if;
-    return v_facts;
-end $$;
-
-COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill needs beside its two reads, {} for most meters: {opening_registers, between: registers of the reads in between; past: up to 60 bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where the meter has any}.';
-
-REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 
