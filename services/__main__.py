@@ -258,13 +258,8 @@ def _demo(_: argparse.Namespace, settings: Settings) -> int:
 
 def _run_job(given: argparse.Namespace, settings: Settings) -> int:
     # Imported here: the scheduler's own imports are for nothing in the other commands.
-    from scheduler import (  # noqa: PLC0415
-        DateToCome,
-        JobAlreadyRunning,
-        UnknownJob,
-        job_of,
-        run_job,
-    )
+    from services.jobs.by_hand import DateToCome, JobAlreadyRunning, run_job  # noqa: PLC0415
+    from services.jobs.jobs import UnknownJob, job_of  # noqa: PLC0415
 
     try:
         job_of(given.id)

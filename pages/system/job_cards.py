@@ -9,8 +9,9 @@ import streamlit as st
 from pages.shared.components import description_list, status_badge
 from pages.shared.format import RUN_STATUS, count, cron_in_words, day, escaped, moment
 from pages.shared.session import now, scheduler, zone
-from scheduler import DateToCome, JobAlreadyRunning, SchedulerNotRunning
+from scheduler import SchedulerNotRunning
 from services.identity.auth import Principal
+from services.jobs.by_hand import DateToCome, JobAlreadyRunning
 from services.jobs.clock import ClockInDoubt, Doubt
 
 NAMES: Final = {

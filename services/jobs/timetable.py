@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
-RunStatus = Literal["running", "done", "failed", "interrupted", "disregarded"]
+from services.records.jobs import RunStatus
 
 _SECOND = timedelta(seconds=1)
 # What clocks that are kept in time are put back by now and then.

@@ -5,6 +5,8 @@ from typing import Literal
 
 from services.records.base import Record
 
+RunStatus = Literal["running", "done", "failed", "interrupted", "disregarded"]
+
 
 class JobRun(Record):
     """One run of a job for its scheduled local date."""
@@ -14,12 +16,33 @@ class JobRun(Record):
     attempt: int
     owner: str
     started_by: str
-    status: Literal["running", "done", "failed", "interrupted", "disregarded"]
+    status: RunStatus
     done_count: int
     failed_count: int
     detail: str
     started_at: datetime
     finished_at: datetime | None
+
+
+class RunSeen(Record):
+    """What a tick must know of a run; `over` says that nobody tries it again by itself."""
+
+    job: str
+    scheduled_on: date
+    status: RunStatus
+    over: bool
+    attempt: int
+    clock_at: datetime | None
+
+
+class JobHistory(Record):
+    """What jobs ran since the installation (UTC); `late_reads` wait for the monthly bills."""
+
+    late_reads: bool
+    installed_at: datetime
+    # By job.
+    last_runs: dict[str, JobRun]
+    runs: tuple[RunSeen, ...]
 
 
 class KeptBack(Record):

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 
-import scheduler as scheduler_module
 from scheduler import Scheduler
 from services.container import Services
+from services.jobs import jobs
 from services.jobs.runs import Work
 from tests.integration.utility import Utility
 
@@ -44,7 +44,7 @@ def at_once(services: Services, now: datetime = AFTER_TWO) -> Scheduler:
 
 def tick_and_wait(scheduler: Scheduler) -> None:
     scheduler.tick()
-    while threads := scheduler._alive():
+    while threads := scheduler.threads.alive():
         threads[0].join(20)
         assert not threads[0].is_alive()
 
@@ -80,5 +80,5 @@ def bills_of(utility: Utility, serials: list[str]) -> list[int]:
 
 def with_work(monkeypatch: pytest.MonkeyPatch, work: Work, job_id: str) -> None:
     """Give one job other work, and leave only that job."""
-    job = replace(scheduler_module.job_of(job_id), work=work)
-    monkeypatch.setattr(scheduler_module, "JOBS", (job,))
+    job = replace(jobs.job_of(job_id), work=work)
+    monkeypatch.setattr(jobs, "JOBS", (job,))

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from scheduler import run_job
 from services.jobs import monthly_bills
+from services.jobs.by_hand import run_job
 from tests.integration.utility import make_utility
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from scheduler import run_job
 from services.identity.auth import Role
+from services.jobs.by_hand import run_job
 from services.outbox.outbox import StepDone
 from services.readings.assessment import AS_DRAFT
 from services.records.bills import Bill

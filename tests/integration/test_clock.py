@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from app import create_app
-from scheduler import DateToCome, Scheduler, run_job
+from scheduler import Scheduler
 from services.identity.auth import Role
+from services.jobs.by_hand import DateToCome, run_job
 from services.jobs.clock import ClockInDoubt, ClockWatch, Uptime
 from tests.integration.job_tools import (
     AFTER_TWO,

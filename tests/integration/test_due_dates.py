@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from scheduler import run_job
 from services.jobs import overdue_marking
+from services.jobs.by_hand import run_job
 from tests.integration.utility import Utility, make_utility
 
 

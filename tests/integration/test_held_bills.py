@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from scheduler import run_job
 from services.billing.draft_signs import signs_of
 from services.database.queries.drafts import DraftFilter
 from services.identity.auth import Role
+from services.jobs.by_hand import run_job
 from services.quantities.money import Money
 from services.readings.assessment import AS_DRAFT
 from services.readings.review import ReadingReview

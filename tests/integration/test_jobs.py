@@ -13,11 +13,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from scheduler import JobAlreadyRunning, Scheduler, SchedulerNotRunning, run_job
+from scheduler import Scheduler, SchedulerNotRunning
 from services.bootstrap import build_services
 from services.container import Services
 from services.database.errors import RunTakenOver
 from services.jobs import monthly_bills
+from services.jobs.by_hand import JobAlreadyRunning, run_job
 from services.jobs.runs import JobContext, claim, perform
 from services.outbox.outbox import Outbox
 from services.settings import PROJECT_FOLDER
@@ -178,7 +179,7 @@ def test_a_stopped_run_gives_its_lease_back_and_the_next_start_goes_on_at_once(
     assert first_stored.wait(20)
     threading.Timer(0.3, go_on.set).start()
     running.stop()
-    assert running._alive() == []
+    assert running.threads.alive() == []
     assert sum(bills_of(utility, serials)) == 1
     assert runs_of(beside, "monthly_bills") == {"2026-11-01": ("interrupted", 1)}
 

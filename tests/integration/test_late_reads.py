@@ -10,10 +10,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from scheduler import run_job
 from services.container import Services
 from services.importing import Importer
 from services.jobs import monthly_bills
+from services.jobs.by_hand import run_job
 from tests.integration.job_tools import (
     AFTER_TWO,
     NOV_1,

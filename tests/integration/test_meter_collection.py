@@ -16,11 +16,11 @@ from urllib.parse import unquote
 import psycopg
 import pytest
 
-from scheduler import run_job
 from services.container import Services
 from services.database.errors import RunTakenOver
 from services.integrations.head_end import HeadEnd, HeadEndAway, HeadEndRefused
 from services.jobs import meter_collection
+from services.jobs.by_hand import run_job
 from services.jobs.runs import claim, perform
 from services.records.jobs import JobRun
 from tests.integration.metered import Metered

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from scheduler import run_job
 from services.jobs import monthly_bills
+from services.jobs.by_hand import run_job
 from services.readings.reading_to_bill import Submitted
 from services.records.bills import NewBill
 from services.records.jobs import JobRun

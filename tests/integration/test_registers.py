@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from scheduler import run_job
 from services.database.errors import IdempotencyKeyReused, ReadingConflict
 from services.importing import Importer, WhatToImport
+from services.jobs.by_hand import run_job
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading, parse_submission
 from services.settings import PROJECT_FOLDER

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from scheduler import run_job
 from services.database.service import DatabaseService
 from services.database.transport import TemporaryDatabaseError
 from services.jobs import runs
+from services.jobs.by_hand import run_job
 from services.jobs.runs import JobContext, JobFailed, claim
 from services.records.jobs import JobRun
 from tests.integration.job_tools import (

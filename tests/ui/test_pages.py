@@ -13,12 +13,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.shared.format import cron_in_words, escaped, period
-from scheduler import Scheduler, run_job
+from scheduler import Scheduler
 from services.bootstrap import build_services, run_with
 from services.container import Services
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError, Selection, TemporaryDatabaseError
 from services.identity.auth import Principal, Role
+from services.jobs.by_hand import run_job
 from services.quantities.period import local_date, start_of_day
 from services.readings.submission import parse_submission
 from services.records.bills import Bill

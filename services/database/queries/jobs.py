@@ -8,7 +8,7 @@ from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.bills import BillCandidate, NewBill
-from services.records.jobs import ClockState, JobRun, UnbilledFacts
+from services.records.jobs import ClockState, JobHistory, JobRun, UnbilledFacts
 
 
 class JobQueries(Queries):
@@ -80,15 +80,15 @@ class JobQueries(Queries):
         """Give the lease of an unfinished run back; raises RunTakenOver."""
         return JobRun.model_validate(self._call("release_job_run", run=dict(run)))
 
-    def job_history(self, *, since: Mapping[str, date] | None = None) -> Json:
-        """`installed_at`, the last run of each job, and its runs scheduled from a date on.
+    def job_history(self, *, since: Mapping[str, date] | None = None) -> JobHistory:
+        """When the system was installed, each job's last run, and its runs from a date on.
 
         A job that `since` does not name gives all its runs; runs that did not end well always come.
         """
-        answer: Json = self._call(
+        answer = self._call(
             "job_history", since={job: on.isoformat() for job, on in (since or {}).items()}
         )
-        return answer
+        return JobHistory.model_validate(answer)
 
     def clock_state(self, *, machine: str) -> ClockState:
         """The database's time, and what is known of its clock."""

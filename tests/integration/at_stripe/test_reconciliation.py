@@ -5,9 +5,10 @@ from unittest.mock import patch
 
 import pytest
 
-from scheduler import Scheduler, run_job
+from scheduler import Scheduler
 from services.identity.auth import NotAllowed
 from services.integrations.http import ServiceUnavailable
+from services.jobs.by_hand import run_job
 from services.payments.reconciliation import RangeTooLong
 from services.records.reconciliation import ReconciliationRun
 from tests.integration.at_stripe.shop import Shop

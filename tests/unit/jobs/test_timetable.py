@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler import JOBS, UnknownJob, job_of
+from services.jobs.jobs import JOBS, UnknownJob, job_of
 from services.jobs.timetable import (
     PastRun,
     Timetable,
