@@ -17,9 +17,9 @@ from services.corrections.plan import Plan, Wrong, WrongBill, WrongReading, Wron
 from services.corrections.rebilling import FiguresChanged, NotAcknowledged
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
+from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.registers import WrongRegisters
-from services.metering.validation import UnableToCompareReads
 from services.quantities.energy import InvalidEnergy, format_kwh
 from services.readings.submission import InvalidReading
 from services.records.bills import Bill

@@ -16,9 +16,9 @@ from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import IllegalChange
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
+from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.registers import WrongRegisters
-from services.metering.validation import UnableToCompareReads
 from services.quantities.energy import InvalidEnergy, format_kwh
 from services.rating import UnableToPriceBill
 from services.readings.assessment import ReadingAssessment

@@ -9,8 +9,9 @@ from pages.shared.format import count, day, escaped, kwh, times
 from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, today
 from services.database.errors import NotFound
+from services.metering.recent_use import usual_daily_use
 from services.metering.register_arithmetic import consumption_wh
-from services.metering.validation import ExpectedRange, expected_range, usual_daily_use
+from services.metering.validation import ExpectedRange, expected_range
 from services.records.readings import Meter, Reading, ReadPoint
 from services.records.submissions import ReadingContext
 

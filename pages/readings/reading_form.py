@@ -18,8 +18,8 @@ from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import IdempotencyKeyReused, NotFound, ReadingConflict
 from services.database.transport import DiskFull, TemporaryDatabaseError
 from services.identity.auth import Principal
+from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
-from services.metering.validation import UnableToCompareReads
 from services.readings.assessment import ReadingAssessment
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import InvalidReading, Submission, parse_submission

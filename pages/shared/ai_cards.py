@@ -14,8 +14,8 @@ from services.ai.answers import NoAiAnswer
 from services.ai.asking import MICRO, month_began
 from services.database.transport import DatabaseError
 from services.identity.auth import Principal
+from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
-from services.metering.validation import UnableToCompareReads
 from services.quantities.energy import InvalidEnergy
 from services.quantities.money import Money
 from services.quantities.period import first_of_month

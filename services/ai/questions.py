@@ -11,8 +11,8 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 
 from services.ai.placeholders import PLACEHOLDERS
+from services.metering.outcomes import Validation
 from services.metering.register_arithmetic import consumption_wh
-from services.metering.validation import Validation
 from services.quantities.energy import format_kwh
 from services.quantities.money import exponent, scaled_text
 from services.quantities.period import Period

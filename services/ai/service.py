@@ -25,7 +25,7 @@ from services.database.queries.ai_usage import AiCallLog
 from services.database.transport import Transport
 from services.integrations.deadline import Deadline
 from services.messages.facts import NO_FACTS
-from services.metering.validation import Validation
+from services.metering.outcomes import Validation
 from services.records.bills import Bill, NewBill
 from services.records.submissions import ReadingContext
 from services.records.tariffs import TariffVersion

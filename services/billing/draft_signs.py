@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from services.metering.validation import LOW_USE_FACTOR
+from services.metering.validation_rules import LOW_USE_FACTOR
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.records.drafts import Draft, PastUse

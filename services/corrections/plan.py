@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from services.corrections.bill_changes import BillChange
-from services.metering.validation import Validation
+from services.metering.outcomes import Validation
 from services.records.bills import NewBill
 from services.records.corrections import BillChain, ChainBill, CorrectionKind
 from services.records.readings import Reading

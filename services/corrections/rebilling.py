@@ -32,8 +32,8 @@ from services.corrections.plan import (
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
+from services.metering.outcomes import Validation
 from services.metering.registers import parse_registers
-from services.metering.validation import Validation
 from services.outbox.outbox import Outbox
 from services.quantities.energy import parse_kwh
 from services.readings.assessment import ReadingAssessor

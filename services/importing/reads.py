@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id
 from services.importing.table import Cells
+from services.metering.outcomes import Validation
+from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
 from services.metering.register_validation import RegisterRules, calendars_in_force
 from services.metering.registers import WrongRegisters, check_registers
-from services.metering.validation import UnableToCompareReads, Validation, validate_reading
+from services.metering.validation import validate_reading
 from services.readings.submission import InvalidReading, parse_submission
 from services.records.readings import ReadingSource, ReadPoint
 from services.records.tariffs import TariffVersion

@@ -11,7 +11,7 @@ from datetime import date
 from operator import add
 from typing import Final, Protocol, Self, TypeVar
 
-from services.metering.validation import LONGEST_USUAL_PERIOD_DAYS
+from services.metering.validation_rules import LONGEST_USUAL_PERIOD_DAYS
 from services.quantities.period import Period, next_month
 from services.tariffs import (
     Charge,

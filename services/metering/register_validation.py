@@ -7,9 +7,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from services.metering.outcomes import RuleOutcome
+from services.metering.recent_use import HIGH_USE_FACTOR
 from services.metering.register_arithmetic import consumption_wh
 from services.metering.registers import IMPORT, Measure, measure_of, names_for
-from services.metering.validation import HIGH_USE_FACTOR, RuleOutcome, validate_reading
+from services.metering.validation import validate_reading
 from services.quantities.energy import format_kwh
 from services.quantities.money import round_half_up
 from services.rating import UnableToPriceBill

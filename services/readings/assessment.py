@@ -13,10 +13,11 @@ from services.ai.service import AiService
 from services.billing.issuing import BillIssuer
 from services.integrations.deadline import Deadline
 from services.metering.measured import Metering
+from services.metering.outcomes import RuleOutcome, Validation
 from services.metering.register_arithmetic import check_fits_dials
 from services.metering.register_validation import RegisterRules, calendars_in_force
 from services.metering.registers import WrongRegisters, check_registers
-from services.metering.validation import RuleOutcome, Validation, validate_reading
+from services.metering.validation import validate_reading
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.rating import UnableToPriceBill

@@ -15,8 +15,8 @@ from services.database.errors import (
 )
 from services.database.transport import DatabaseRefused, DiskFull, TemporaryDatabaseError
 from services.identity.auth import NotAllowed, NotSignedIn, SignInUnavailable
+from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
-from services.metering.validation import UnableToCompareReads
 from services.payments.payment_received import SignatureRefused
 from services.payments.stripe.events import NotAnEvent
 from services.quantities.energy import InvalidEnergy

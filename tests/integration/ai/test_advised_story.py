@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from llmock.pytest_plugin import LLMock
 
-from services.metering.validation import usual_daily_use
+from services.metering.recent_use import usual_daily_use
 from services.outbox.steps import OUTBOX_STEPS
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import parse_submission

@@ -4,8 +4,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from services.metering.outcomes import Validation
 from services.metering.use_limits import standing_days, windows_of
-from services.metering.validation import Validation, expected_range, validate_reading
+from services.metering.validation import expected_range, validate_reading
 from services.records.readings import ReadPoint
 from services.records.use_limits import ClassUse, UseLimits
 

@@ -10,16 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from services.metering.outcomes import RuleOutcome, Validation
+from services.metering.recent_use import UnableToCompareReads, usual_daily_use
 from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials, consumption_wh
-from services.metering.validation import (
-    ExpectedRange,
-    RuleOutcome,
-    UnableToCompareReads,
-    Validation,
-    expected_range,
-    usual_daily_use,
-    validate_reading,
-)
+from services.metering.validation import ExpectedRange, expected_range, validate_reading
 from services.records.readings import ReadPoint
 
 DATA = Path(__file__).parents[2] / "data" / "published_bills.json"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import services.__main__ as command_line
+from services.commands import working
 from services.importing.load_file import Load
 from services.importing.source import UnreadableFile
 from services.settings import PROJECT_FOLDER
@@ -144,7 +145,7 @@ def test_a_tariff_of_ones_own_is_rounded_as_it_says() -> None:
 @pytest.fixture
 def price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Price:
     """Call the command; by keyword what differs from a good rate and a good load."""
-    monkeypatch.setattr(command_line, "open_services", None)  # No database is opened.
+    monkeypatch.setattr(working, "open_services", None)  # No database is opened.
     monkeypatch.setattr(command_line, "load_settings", lambda: None)
 
     def run(*more: str, rate: object = RATE, load: str = "kwh\n" + "1\n" * HOURS) -> int:

@@ -1,0 +1,117 @@
+"""Commands that bring data in or make the graph again: demo, import, graph."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Final, get_args
+
+from services.bootstrap import build_services
+from services.commands.arguments import Commands, add_decimal, local_date_of
+from services.commands.working import actor, say, utc_now, working
+from services.demo import load_demo_if_empty
+from services.importing import Importer, WhatToImport
+from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.settings import Settings
+
+MOST_PROBLEMS_SHOWN: Final = 100
+GRAPH_START_SECONDS: Final = 90
+
+
+def add_demo(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """The command demo."""
+    command = commands.add_parser("demo", help="load the demo utility into an empty database")
+    command.set_defaults(run=_demo)
+
+
+def add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """The command import."""
+    command = commands.add_parser(
+        "import",
+        help="bring in customers, meters, readings … from a file",
+        description="Checks the whole file first: if anything in it is wrong, nothing is written.",
+    )
+    command.add_argument("what", choices=get_args(WhatToImport))
+    command.add_argument(
+        "file", metavar="FILE", type=Path, help="CSV; for tariffs JSON, also OpenEI's URDB"
+    )
+    command.add_argument(
+        "--effective-from",
+        type=local_date_of,
+        metavar="DATE",
+        help="from when URDB rates hold here; without it from their own start date",
+    )
+    add_decimal(command)
+    command.add_argument(
+        "--allow-similar",
+        action="store_true",
+        help="add customers or meters that look like known ones, such as 123 beside 00123",
+    )
+    command.set_defaults(run=_import)
+
+
+def add_graph(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """The command graph."""
+    command = commands.add_parser("graph", help="make the graph again from the database")
+    command.add_argument("what", choices=["rebuild"])
+    command.set_defaults(run=_graph_rebuild)
+
+
+def _demo(_: argparse.Namespace, settings: Settings) -> int:
+    services = build_services(settings)
+    try:
+        loaded = load_demo_if_empty(services, utc_now())
+        print(loaded or "The demo utility is loaded already; nothing was added.")
+    finally:
+        services.close()
+    return 0
+
+
+def _import(given: argparse.Namespace, settings: Settings) -> int:
+    with working(settings) as services:
+        importer = Importer(
+            services.database,
+            settings.timezone,
+            decimal=given.decimal,
+            allow_similar=given.allow_similar,
+            unknown_daily_wh=settings.unknown_daily_wh,
+        )
+        report = importer.run(
+            given.what,
+            given.file,
+            actor=actor(),
+            now=utc_now(),
+            effective_from=given.effective_from,
+        )
+    for remark in report.remarks:
+        say(f"note, {remark}")
+    if report.ignored_columns:
+        say(f"Columns that were ignored: {', '.join(report.ignored_columns)}.")
+    for problem in report.errors[:MOST_PROBLEMS_SHOWN]:
+        say(str(problem))
+    if len(report.errors) > MOST_PROBLEMS_SHOWN:
+        say(f"… and {len(report.errors) - MOST_PROBLEMS_SHOWN} more.")
+    if report.ok:
+        print(f"{given.what}: {report.summary}")
+        return 0
+    say(f"{given.what}: {report.summary}")
+    return 1
+
+
+def _graph_rebuild(_: argparse.Namespace, settings: Settings) -> int:
+    with working(settings) as services:
+        graph = services.graph.graph
+        if graph is None:
+            say(f"There is no graph. {services.graph.off}".strip())
+            return 1
+        began = time.monotonic()
+        try:
+            graph.await_start(seconds=GRAPH_START_SECONDS)
+            counts = graph.rebuild(services.database)
+        except (TemporaryFailure, FinalFailure) as failure:
+            say(f"The graph was not rebuilt: {failure}")
+            return 1
+    for what, found in (("nodes", counts.nodes), ("relationships", counts.relationships)):
+        print(f"{sum(found.values()):,} {what}: ", end="")
+        print(", ".join(f"{number:,} {name}" for name, number in found.items()))
+    print(f"The graph was made again in {time.monotonic() - began:.1f} seconds.")
+    return 0

@@ -1,0 +1,134 @@
+"""The use since the last read, and what is usual of the meter: what the rules compare.
+
+Registers are Wh as the meter shows them, before the multiplier; uses are Wh after it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final, Self
+
+from services.metering.register_arithmetic import capacity_wh, is_a_fall
+from services.metering.use_limits import windows_of
+from services.quantities.energy import format_kwh
+from services.quantities.money import round_half_up, scaled_text
+from services.records.readings import ReadPoint
+from services.records.use_limits import UseLimits
+
+HIGH_USE_FACTOR: Final = 3
+
+
+class UnableToCompareReads(ValueError):
+    """A read cannot be judged by a last read that was taken on a later day."""
+
+
+def usual_daily_use(
+    history: Sequence[ReadPoint], dials: int, multiplier_milli: int
+) -> Fraction | None:
+    """Average Wh a day between the reads given, or None without two reads on two days.
+
+    A fall of the register that would be more than half a turn is no rollover but a correction that
+    a person accepted: the days and the use around it are left out.
+    """
+    reads = sorted(history, key=lambda read: read.read_on)
+    used = days = 0
+    for before, after in pairwise(reads):
+        opening, closing = before.register_wh, after.register_wh
+        if is_a_fall(opening_wh=opening, closing_wh=closing, dials=dials):
+            continue
+        used += (closing - opening) % capacity_wh(dials)
+        days += (after.read_on - before.read_on).days
+    return Fraction(used * multiplier_milli, 1000 * days) if days else None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The days since the last read, and what is usual a day in Wh (None: not known)."""
+
+    days: int
+    usual_wh: Fraction | None
+    # The past in stretches of about a month, in Wh a day, and what limits the use beside it.
+    windows_wh: tuple[Fraction, ...] = ()
+    limits: UseLimits | None = None
+    multiplier_milli: int = 1000
+
+    @classmethod
+    def of(
+        cls,
+        read_on: date,
+        last_read: ReadPoint,
+        history: Sequence[ReadPoint],
+        dials: int,
+        multiplier_milli: int,
+        *,
+        limits: UseLimits | None = None,
+    ) -> Self:
+        """Raises UnableToCompareReads when the last read is of a later day."""
+        days = (read_on - last_read.read_on).days
+        if days < 0:
+            read, last = day_text(read_on), day_text(last_read.read_on)
+            raise UnableToCompareReads(f"A reading of {read} cannot be judged by one of {last}.")
+        return cls(
+            days,
+            usual_daily_use(history, dials, multiplier_milli),
+            tuple(
+                window.daily_wh * multiplier_milli / 1000
+                for window in windows_of(history, capacity_wh=capacity_wh(dials))
+            ),
+            limits,
+            multiplier_milli,
+        )
+
+    @property
+    def limit_wh(self) -> Fraction | None:
+        """The most that is not yet high; two reads on one date may be nearly a day apart."""
+        if self.usual_wh is None:
+            return None
+        return HIGH_USE_FACTOR * self.usual_wh * max(self.days, 1)
+
+    @property
+    def first_wh(self) -> Fraction | None:
+        """The most that is not yet high of a first reading; None where it is none."""
+        if self.usual_wh is not None or self.limits is None:
+            return None
+        daily = self.limits.first_daily_wh(self.multiplier_milli)
+        return None if daily is None else daily * max(self.days, 1)
+
+    @property
+    def load_wh(self) -> int | None:
+        """The most that the connected load can use; two dates may be nearly a day further apart."""
+        daily = self.limits.load_daily_wh if self.limits else None
+        return None if daily is None else daily * max(self.days, 1)
+
+    @property
+    def most_wh(self) -> Fraction | None:
+        """The most that passes every rule."""
+        known = [
+            Fraction(wh) for wh in (self.limit_wh, self.first_wh, self.load_wh) if wh is not None
+        ]
+        return min(known, default=None)
+
+    @property
+    def when(self) -> str:
+        """The days in words."""
+        if not self.days:
+            return "on the day of the last read"
+        return f"in {self.days} day{'s' if self.days > 1 else ''}"
+
+
+def day_text(day: date) -> str:
+    """Such as: 1 Jun 2026."""
+    return f"{day.day} {day:%b %Y}"
+
+
+def kwh_text(wh: int) -> str:
+    """Wh as kWh, such as: 1,400."""
+    return f"{Decimal(format_kwh(wh)):,f}"
+
+
+def tenths_text(value: Fraction) -> str:
+    """With one decimal, such as: 3.4."""
+    return f"{Decimal(scaled_text(round_half_up(value * 10), places=1)):,f}"

@@ -1,0 +1,191 @@
+"""The rules that a reading is judged by, each with the source that it was taken from.
+
+"Usual" is the average daily use over the reads given, as in Oracle's D2-HILO-CHK, which compares
+average daily use with that of earlier windows.
+"""
+
+from datetime import date
+from fractions import Fraction
+from typing import Final
+
+from services.metering.outcomes import Outcome, Rule, RuleOutcome
+from services.metering.recent_use import HIGH_USE_FACTOR, Use, day_text, kwh_text, tenths_text
+from services.metering.register_arithmetic import capacity_wh, is_a_fall
+from services.metering.use_limits import SETTLED_WINDOWS, WINDOW_DAYS
+from services.records.readings import ReadPoint
+from services.records.use_limits import CLASS_LOW_FACTOR, UseLimits
+
+# Below a third of the usual a use is low; below a fifth, and half the lowest so far, it is for
+# review.
+LOW_USE_FACTOR: Final = 3
+VERY_LOW_USE_FACTOR: Final = 5
+LONGEST_USUAL_PERIOD_DAYS: Final = 62
+# A register that stands still is looked at after two periods, until it is known to be unused.
+STANDING_DAYS: Final = range(55, 181)
+_NO_HISTORY: Final = "there are not yet two reads on different days to know the usual use from"
+
+
+def below_last_read(
+    register_wh: int, last_read: ReadPoint, used_wh: int, use: Use, dials: int
+) -> RuleOutcome:
+    """Negative use as in Oracle's D2-NCON-CHK and Elexon's CP0789; a rollover explains it."""
+    rule: Rule = "below_last_read"
+    now, last = kwh_text(register_wh), kwh_text(last_read.register_wh)
+    if register_wh >= last_read.register_wh:
+        return RuleOutcome(rule, "pass", f"{now} kWh is not below the last read of {last} kWh.")
+    fact = f"{now} kWh is below the last read of {last} kWh of {day_text(last_read.read_on)}."
+    rolled = f"a rollover from {kwh_text(capacity_wh(dials) - 1000)} to 0"
+    would_be = _used(used_wh, use)
+    if use.limit_wh is None:
+        why = f"{rolled} would mean {would_be}, but {_NO_HISTORY}"
+    elif used_wh > use.limit_wh:
+        why = f"{rolled} is not plausible: it would mean {would_be}, {_compared(used_wh, use)}"
+    elif is_a_fall(opening_wh=last_read.register_wh, closing_wh=register_wh, dials=dials):
+        why = f"{rolled} would mean {would_be}, more than half of all that it can show"
+    else:
+        why = f"{rolled} explains it: {would_be}, {_compared(used_wh, use)}"
+        return RuleOutcome(rule, "warn", f"{fact} {_sentence(why)}")
+    return RuleOutcome(rule, "review", f"{fact} {_sentence(why)}")
+
+
+def above_next_read(
+    register_wh: int, next_read: ReadPoint, turned_wh: int | None, use: Use
+) -> RuleOutcome:
+    """Negative use seen from the other side: a read that comes in late must fit below the next."""
+    rule: Rule = "above_next_read"
+    now, after = kwh_text(register_wh), kwh_text(next_read.register_wh)
+    if register_wh <= next_read.register_wh:
+        return RuleOutcome(rule, "pass", f"{now} kWh is not above the next read of {after} kWh.")
+    fact = f"{now} kWh is above the next read of {after} kWh of {day_text(next_read.read_on)}."
+    if turned_wh is None or use.limit_wh is None or turned_wh > use.limit_wh:
+        return RuleOutcome(rule, "review", f"{fact} A rollover between the two is not plausible.")
+    return RuleOutcome(rule, "warn", f"{fact} A rollover between the two explains it.")
+
+
+def long_period(read_on: date, opening_on: date) -> RuleOutcome:
+    """Period length as eemeter's, for bills of one month or two: slabs made for a month mislead."""
+    days = (read_on - opening_on).days
+    since = f"since the last billed read of {day_text(opening_on)}"
+    message = f"A bill up to this read covers {days} days, {since}."
+    return RuleOutcome("long_period", "warn", message)
+
+
+def high_use(used_wh: int, use: Use) -> RuleOutcome:
+    """Elexon's CP0789 flags more than 2 × the expected use; here it is 3 × the usual."""
+    if use.limit_wh is None:
+        return not_applicable("high_use", _sentence(_NO_HISTORY))
+    outcome: Outcome = "review" if used_wh > use.limit_wh else "pass"
+    return RuleOutcome("high_use", outcome, f"{_used(used_wh, use)} is {_compared(used_wh, use)}.")
+
+
+def zero_use(used_wh: int, use: Use, standing: int) -> RuleOutcome:
+    """A total of 0, as in Oracle's D2-ZEROCNCHK: it warns, since homes do stand empty.
+
+    A meter that was used and stands still over two periods may be stuck: somebody looks, and after
+    each two periods more, however often it is read.
+    """
+    if used_wh:
+        return RuleOutcome("zero_use", "pass", f"{kwh_text(used_wh)} kWh were used.")
+    asked = (standing - use.days) // STANDING_DAYS.start
+    asks = standing in STANDING_DAYS and standing // STANDING_DAYS.start > asked
+    if use.usual_wh and standing > use.days and asks:
+        return RuleOutcome(
+            "zero_use",
+            "review",
+            f"Nothing was used for {standing} days, by a meter that used "
+            f"{tenths_text(use.usual_wh / 1000)} kWh a day before: it may be stuck.",
+        )
+    return RuleOutcome("zero_use", "warn", f"Nothing was used {use.when}.")
+
+
+def low_use(used_wh: int, use: Use) -> RuleOutcome:
+    """The low side of Oracle's D2-HILO-CHK: a lost digit, a slow meter, theft.
+
+    It is reviewed only beside a settled past, whose lowest months it stays far below: a home that
+    is empty for some weeks is not.
+    """
+    rule: Rule = "low_use"
+    if not use.usual_wh:
+        return not_applicable(rule, _sentence(_NO_HISTORY))
+    if not used_wh or use.days < WINDOW_DAYS:
+        return not_applicable(rule, f"Judged of a use in {WINDOW_DAYS} days or more.")
+    daily = Fraction(used_wh, use.days)
+    message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}."
+    if daily * LOW_USE_FACTOR >= use.usual_wh:
+        return RuleOutcome(rule, "pass", message)
+    settled = len(use.windows_wh) >= SETTLED_WINDOWS
+    if settled and daily * VERY_LOW_USE_FACTOR < use.usual_wh and 2 * daily < min(use.windows_wh):
+        lowest = tenths_text(min(use.windows_wh) / 1000)
+        return RuleOutcome(rule, "review", f"Low use: {message} The lowest so far is {lowest}.")
+    return RuleOutcome(rule, "warn", f"Low use: {message}")
+
+
+def beyond_limits(used_wh: int, use: Use) -> tuple[RuleOutcome, ...]:
+    """The rules that need no history of the meter, where anything is known beside it."""
+    if use.limits is None:
+        return ()
+    found = [_above_connected_load(used_wh, use, use.limits)]
+    if use.usual_wh is None:
+        found.append(_first_reading(used_wh, use, use.limits))
+    return tuple(found)
+
+
+def _above_connected_load(used_wh: int, use: Use, limits: UseLimits) -> RuleOutcome:
+    """Nobody uses more than all that is connected, at all hours."""
+    rule: Rule = "above_connected_load"
+    if use.load_wh is None or limits.load_w is None:
+        return not_applicable(rule, "The connected load of this meter is not known.")
+    load = f"{kwh_text(limits.load_w)} {'kW' if limits.connected_w is not None else 'kVA'}"
+    most = f"the {kwh_text(use.load_wh)} kWh that {load} of connected load can use"
+    if used_wh > use.load_wh:
+        return RuleOutcome(rule, "review", f"{_used(used_wh, use)} is more than {most}.")
+    return RuleOutcome(rule, "pass", f"{_used(used_wh, use)} is not more than {most}.")
+
+
+def _first_reading(used_wh: int, use: Use, limits: UseLimits) -> RuleOutcome:
+    """Without a usual use of its own, a meter is compared with others of its tariff."""
+    rule: Rule = "first_reading"
+    used, most = f"A first reading: {_used(used_wh, use)}", use.first_wh
+    if most is None:
+        return not_applicable(rule, "Nothing but its connected load limits a first reading.")
+    if limits.known_class:
+        low, high = limits.known_class.low_wh, limits.known_class.high_wh
+        usual = f"most meters on its tariff use {_daily(low)} to {_daily(high)} kWh a day"
+    else:
+        low = 0
+        usual = f"up to {_daily(most / max(use.days, 1))} kWh a day is expected of a new meter"
+    if used_wh > most:
+        return RuleOutcome(rule, "review", f"{used}, while {usual}.")
+    if used_wh * CLASS_LOW_FACTOR < low * use.days:
+        return RuleOutcome(rule, "warn", f"{used}, while {usual}.")
+    return RuleOutcome(rule, "pass", f"{used}; {usual}.")
+
+
+def not_applicable(rule: Rule, message: str) -> RuleOutcome:
+    """The rule says nothing of this reading, and why."""
+    return RuleOutcome(rule, "not_applicable", message)
+
+
+def _used(used_wh: int, use: Use) -> str:
+    """Such as: 1,400 kWh in 31 days."""
+    return f"{kwh_text(used_wh)} kWh {use.when}"
+
+
+def _compared(used_wh: int, use: Use) -> str:
+    """Such as: 3.4 times the usual 13.3 kWh a day."""
+    if not use.usual_wh:
+        return f"{'more than ' if used_wh else ''}the usual 0 kWh a day"
+    ratio = Fraction(used_wh) / (use.usual_wh * max(use.days, 1))
+    times = tenths_text(ratio)
+    # 3.01 times would be written as the 3.0 that still passes.
+    if ratio > HIGH_USE_FACTOR and times == tenths_text(Fraction(HIGH_USE_FACTOR)):
+        times = f"more than {HIGH_USE_FACTOR}"
+    return f"{times} times the usual {tenths_text(use.usual_wh / 1000)} kWh a day"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _daily(wh: int | Fraction) -> str:
+    return tenths_text(Fraction(wh) / 1000)
