@@ -49,6 +49,7 @@ from services.payments.refunds import Refunds
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.listing import StripeReading
 from services.readings.assessment import ReadingAssessor
+from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
@@ -237,6 +238,7 @@ def wire(
         assessor=assessor,
         issuer=issuer,
         reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
+        readings=ReadingLookups(database, settings.timezone),
         reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
         bill_archive=BillArchive(
             database, Utility(settings.utility_name, settings.utility_contact), settings.timezone

@@ -35,6 +35,7 @@ from services.payments.payment_received import PaymentReceived
 from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
 from services.readings.assessment import ReadingAssessor
+from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.settings import Settings
@@ -54,6 +55,7 @@ class Services:
     assessor: ReadingAssessor
     issuer: BillIssuer
     reading_to_bill: ReadingToBill
+    readings: ReadingLookups
     reading_review: ReadingReview
     bill_approval: BillApproval
     bill_archive: BillArchive

@@ -23,6 +23,7 @@ from services.quantities.energy import InvalidEnergy, format_kwh
 from services.rating import UnableToPriceBill
 from services.readings.assessment import ReadingAssessment
 from services.readings.submission import InvalidReading
+from services.records.bills import Bill
 from services.records.readings import Meter, Reading
 from services.records.submissions import ReadingContext, StoredReading
 
@@ -46,14 +47,12 @@ _DECISIONS = ("Accept", "Correct", "Reject")
 
 def show_flagged(reading_id: str, principal: Principal) -> None:
     """The reading as it stands now; once somebody decided, what became of it."""
-    reading = services().database.reading(reading_id)
-    if reading.status != "needs_review":
-        _show_decided(reading)
+    found = services().readings.under_review(reading_id=reading_id, principal=principal)
+    reading, context = found.reading, found.context
+    if context is None:
+        _show_decided(reading, found.bill)
         offer_billing(reading, principal)
         return
-    context = services().database.reading_context(
-        meter_serial=reading.meter_serial, read_at=reading.read_at, read_on=reading.read_on
-    )
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _show_reading(reading, context, principal)
@@ -225,7 +224,7 @@ def _decide(decide: Callable[[], StoredReading]) -> None:
         st.rerun()
 
 
-def _show_decided(reading: Reading) -> None:
+def _show_decided(reading: Reading, bill: Bill | None) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(
@@ -240,5 +239,5 @@ def _show_decided(reading: Reading) -> None:
                 f"Decided by {escaped(reading.decided_by)} "
                 f"on {moment(reading.decided_at, zone())}: {escaped(reading.decision_reason or '')}"
             )
-    if reading.bill_id:
-        show_bill(services().database.bill(reading.bill_id))
+    if bill:
+        show_bill(bill)

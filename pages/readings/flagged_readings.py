@@ -6,7 +6,7 @@ from pages.registry import FLAGGED_READING
 from pages.shared.components import chosen_page, doubts_of, page_number
 from pages.shared.format import READING_SOURCE, count, escaped, kwh, moment
 from pages.shared.session import require_role, services, zone
-from services.identity.auth import Role
+from services.identity.auth import Principal, Role
 from services.records.readings import Reading
 
 PAGE_SIZE = 10
@@ -29,10 +29,10 @@ def show_row(reading: Reading) -> None:
         )
 
 
-def show_list() -> None:
+def show_list(principal: Principal) -> None:
     """A page of what waits for a decision, newest first."""
-    found = services().database.readings(
-        status="needs_review", page=chosen_page("flagged-page"), page_size=PAGE_SIZE
+    found = services().readings.flagged(
+        principal=principal, page=chosen_page("flagged-page"), page_size=PAGE_SIZE
     )
     if found.total:
         waits = "waits" if found.total == 1 else "wait"
@@ -45,6 +45,6 @@ def show_list() -> None:
     page_number(total=found.total, page_size=PAGE_SIZE, key="flagged-page")
 
 
-require_role(Role.ADMIN)
+admin = require_role(Role.ADMIN)
 st.title("Flagged readings", anchor=False)
-show_list()
+show_list(admin)

@@ -9,6 +9,7 @@ from pages.shared.format import count, day, escaped, kwh, times
 from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, today
 from services.database.errors import NotFound
+from services.identity.auth import Principal
 from services.metering.recent_use import usual_daily_use
 from services.metering.register_arithmetic import consumption_wh
 from services.metering.validation import ExpectedRange, expected_range
@@ -18,7 +19,7 @@ from services.records.submissions import ReadingContext
 _SHOWN = 8
 
 
-def search_meter() -> None:
+def search_meter(principal: Principal) -> None:
     """A search box and what it finds; choosing a meter puts its serial into the address."""
     text = st.text_input(
         "Find the meter",
@@ -27,7 +28,7 @@ def search_meter() -> None:
         placeholder="Serial, customer, account or address",
         live=True,
     )
-    found = services().database.find_meters(text=text or "", limit=_SHOWN + 1)
+    found = services().readings.find_meters(text=text or "", limit=_SHOWN + 1, principal=principal)
     if not found:
         st.info("No active meter fits. Try fewer letters, or another part of the name or address.")
     with st.container(gap="xsmall"):
@@ -50,12 +51,10 @@ def _result(meter: Meter) -> None:
             st.rerun()
 
 
-def meter_context(serial: str) -> ReadingContext | None:
+def meter_context(serial: str, principal: Principal) -> ReadingContext | None:
     """What is known of a meter now; None, after a sentence, when there is no such meter."""
     try:
-        return services().database.reading_context(
-            meter_serial=serial, read_at=now(), read_on=today()
-        )
+        return services().readings.meter_now(serial=serial, principal=principal, now=now())
     except NotFound as error:
         st.warning(escaped(error))
         return None

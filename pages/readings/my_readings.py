@@ -6,7 +6,7 @@ from pages.registry import BILL, SUBMIT_READING
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import READING_STATUS, escaped, kwh, moment, money
 from pages.shared.session import require_role, services, zone
-from services.identity.auth import Role
+from services.identity.auth import Principal, Role
 from services.records.readings import Reading
 
 PAGE_SIZE = 10
@@ -37,10 +37,10 @@ def show_reading(reading: Reading) -> None:
                 )
 
 
-def show_list(user: str) -> None:
+def show_list(principal: Principal) -> None:
     """A page of the list; the database counts and cuts it."""
-    found = services().database.readings(
-        submitted_by=user, page=chosen_page("my-page"), page_size=PAGE_SIZE
+    found = services().readings.of_principal(
+        principal=principal, page=chosen_page("my-page"), page_size=PAGE_SIZE
     )
     if not found.total:
         st.info("You have not submitted a reading yet.")
@@ -53,4 +53,4 @@ def show_list(user: str) -> None:
 
 principal = require_role(Role.ENGINEER)
 st.title("My readings", anchor=False)
-show_list(principal.user)
+show_list(principal)

@@ -1,5 +1,6 @@
 """What became of a submitted reading: the bill, or why there is none, and what happens next."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -18,23 +19,26 @@ from services.records.readings import Reading
 def show_result(principal: Principal) -> None:
     """The outcome in a sentence, the bill as a card, and how each step came out."""
     result: dict[str, Any] = st.session_state["reading-result"]
-    database = services().database
-    reading = database.reading(result["reading_id"])
-    bill = database.bill(result["bill_id"]) if result["bill_id"] else None
-    _say(result["outcome"], reading, bill, result["explanation"])
+    found = services().readings.submitted(
+        reading_id=result["reading_id"],
+        bill_id=result["bill_id"],
+        earlier=result["earlier"],
+        principal=principal,
+    )
+    _say(result["outcome"], found.reading, found.bill, result["explanation"])
     if principal.role is Role.ADMIN:
-        offer_billing(reading, principal)
+        offer_billing(found.reading, principal)
     if st.button("Read the next meter", type="primary", icon=":material/arrow_forward:"):
         del st.session_state["reading-result"]
         st.query_params.clear()
         st.rerun()
-    if bill is None:
+    if found.bill is None:
         _show_steps_of(result)
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _show_earlier([database.bill(bill_id) for bill_id in result["earlier"]])
-        show_bill(bill)
+        _show_earlier(found.earlier)
+        show_bill(found.bill)
     with right:
         _show_steps_of(result)
 
@@ -64,7 +68,7 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
         st.info(f"{what} is stored without a bill. {escaped(explanation)}", icon=":material/save:")
 
 
-def _show_earlier(bills: list[Bill]) -> None:
+def _show_earlier(bills: Sequence[Bill]) -> None:
     """The bills of the months before, whose reads had waited."""
     if not bills:
         return

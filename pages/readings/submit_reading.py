@@ -16,11 +16,11 @@ state = st.session_state
 if "reading-result" in state:
     show_result(principal)
 elif serial is None:
-    search_meter()
+    search_meter(principal)
 elif "reading-accepted-form" in state:
     submit_now(principal)
 else:
-    context = meter_context(serial)
+    context = meter_context(serial, principal)
     if context is not None:
         card, form = st.columns([3, 2], gap="medium")
         with card:

@@ -68,3 +68,19 @@ class StoredReading(Record):
     # Where the reading brought several bills, those before the last.
     earlier: tuple[Bill, ...] = ()
     outbox: OutboxEntry | None = Field(validation_alias="owed")
+
+
+class SubmittedReading(Record):
+    """What became of a submission, as its page shows it; `earlier` were billed before `bill`."""
+
+    reading: Reading
+    bill: Bill | None
+    earlier: tuple[Bill, ...] = ()
+
+
+class ReadingUnderReview(Record):
+    """A flagged reading with what it is judged by while it waits; then, if billed, its bill."""
+
+    reading: Reading
+    context: ReadingContext | None = None
+    bill: Bill | None = None

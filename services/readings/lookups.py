@@ -1,0 +1,75 @@
+"""What pages look up about meters and readings, each by somebody who may see it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+from services.quantities.period import local_date
+from services.records.base import Page
+from services.records.readings import Meter, Reading
+from services.records.submissions import ReadingContext, ReadingUnderReview, SubmittedReading
+
+# Who reads meters: administrators may do it too.
+_READERS: Final = (Role.ENGINEER, Role.ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLookups:
+    """Meters and readings. Each method raises NotAllowed for a principal who may not ask it."""
+
+    database: DatabaseService
+    zone: ZoneInfo
+
+    def find_meters(self, *, text: str, limit: int, principal: Principal) -> list[Meter]:
+        """Active meters whose serial, account, customer or address has each word of `text`."""
+        require(principal, *_READERS)
+        return self.database.find_meters(text=text, limit=limit)
+
+    def meter_now(self, *, serial: str, principal: Principal, now: datetime) -> ReadingContext:
+        """What a reading of the meter at `now` (UTC) is judged by; raises NotFound."""
+        require(principal, *_READERS)
+        return self.database.reading_context(
+            meter_serial=serial, read_at=now, read_on=local_date(now, self.zone)
+        )
+
+    def submitted(
+        self, *, reading_id: str, bill_id: str | None, earlier: Sequence[str], principal: Principal
+    ) -> SubmittedReading:
+        """A reading just submitted, its bill, and those billed before it; raises NotFound."""
+        require(principal, *_READERS)
+        return SubmittedReading(
+            reading=self.database.reading(reading_id),
+            bill=self.database.bill(bill_id) if bill_id else None,
+            earlier=tuple(self.database.bill(one) for one in earlier),
+        )
+
+    def of_principal(self, *, principal: Principal, page: int, page_size: int) -> Page[Reading]:
+        """What the principal submitted, the newest first."""
+        require(principal, *_READERS)
+        return self.database.readings(submitted_by=principal.user, page=page, page_size=page_size)
+
+    def of_meter(self, *, meter_id: str, limit: int, principal: Principal) -> tuple[Reading, ...]:
+        """The newest readings of a meter, `limit` at most."""
+        require(principal, Role.ADMIN)
+        return self.database.readings(meter_id=meter_id, page_size=limit).items
+
+    def flagged(self, *, principal: Principal, page: int, page_size: int) -> Page[Reading]:
+        """The readings that wait for a decision, the newest first."""
+        require(principal, Role.ADMIN)
+        return self.database.readings(status="needs_review", page=page, page_size=page_size)
+
+    def under_review(self, *, reading_id: str, principal: Principal) -> ReadingUnderReview:
+        """A reading with what to decide on it by, or what was decided; raises NotFound."""
+        require(principal, Role.ADMIN)
+        reading = self.database.reading(reading_id)
+        if reading.status == "needs_review":
+            context = self.database.reading_context(
+                meter_serial=reading.meter_serial, read_at=reading.read_at, read_on=reading.read_on
+            )
+            return ReadingUnderReview(reading=reading, context=context)
+        bill = self.database.bill(reading.bill_id) if reading.bill_id else None
+        return ReadingUnderReview(reading=reading, bill=bill)
