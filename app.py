@@ -13,7 +13,6 @@ from flask import Flask, Response, g, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 
 from scheduler import Scheduler
-from services.billing.bill_access import readable_bill, readable_bills
 from services.bootstrap import build_services
 from services.container import Services
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, require
@@ -122,14 +121,13 @@ class _Api:
     def bill(self, bill_id: str) -> Response:
         """GET /api/bills/<id>."""
         principal = self._principal(self.clock())
-        bill = readable_bill(self.services.database, principal=principal, bill_id=bill_id)
+        bill = self.services.bills.readable(bill_id=bill_id, principal=principal)
         as_of = self.services.database.overdue_as_of()
         return jsonify(bill_answer_json(bill, overdue_as_of=as_of))
 
     def bills_of_customer(self, customer: str) -> Response:
         """GET /api/bills/customer/<id or account number>?limit&after."""
-        bills, after = readable_bills(
-            self.services.database,
+        bills, after = self.services.bills.of_customer(
             principal=self._principal(self.clock()),
             customer=customer,
             limit=_limit(),

@@ -11,8 +11,10 @@ from services.bill_documents import Utility
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
 from services.billing.issuing import BillIssuer
+from services.billing.lookups import BillLookups
 from services.bootstrap_providers import Addresses, Providers, open_providers
 from services.container import Services
+from services.corrections.lookups import CorrectionLookups
 from services.corrections.rebilling import Rebilling
 from services.corrections.tariff_correction import TariffCorrection
 from services.database.embedded import EmbeddedPostgres
@@ -53,6 +55,7 @@ from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
+from services.tariff_publishing.publishing import TariffPublishing
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -243,6 +246,7 @@ def wire(
         bill_archive=BillArchive(
             database, Utility(settings.utility_name, settings.utility_contact), settings.timezone
         ),
+        bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
         books=MonthEnd(database=database, zone=settings.timezone),
         office_payments=OfficePayments(database, outbox, settings.timezone, settings.currency),
@@ -254,7 +258,9 @@ def wire(
         refunds=Refunds(database, outbox, settings.timezone, stripe=providers.stripe),
         reconciliation=_reconciliation(settings, database, payments, providers.stripe),
         rebilling=rebilling,
+        corrections=CorrectionLookups(database),
         tariff_correction=TariffCorrection(database=database, rebilling=rebilling),
+        tariff_publishing=TariffPublishing(database),
         headend_url=settings.meter_headend_url,
         checks=providers.checks,
         last_errors=providers.last_errors,

@@ -10,6 +10,8 @@ from services.accounts.month_end import MonthEnd
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
 from services.billing.issuing import BillIssuer
+from services.billing.lookups import BillLookups
+from services.corrections.lookups import CorrectionLookups
 from services.corrections.rebilling import Rebilling
 from services.corrections.tariff_correction import TariffCorrection
 from services.database.service import DatabaseService
@@ -39,6 +41,7 @@ from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.settings import Settings
+from services.tariff_publishing.publishing import TariffPublishing
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Services:
     reading_to_bill: ReadingToBill
     readings: ReadingLookups
     reading_review: ReadingReview
+    bills: BillLookups
     bill_approval: BillApproval
     bill_archive: BillArchive
     books: MonthEnd
@@ -64,7 +68,9 @@ class Services:
     account_adjustments: AccountAdjustments
     refunds: Refunds
     rebilling: Rebilling
+    corrections: CorrectionLookups
     tariff_correction: TariffCorrection
+    tariff_publishing: TariffPublishing
     # Sign-in without a password, where no Auth0 is set.
     passwordless: Passwordless | None = None
     # Takes what Stripe tells, where Stripe is configured.

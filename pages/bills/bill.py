@@ -7,7 +7,6 @@ from pages.bills.bill_detail import show_bill_detail
 from pages.registry import BILLS, MY_READINGS
 from pages.shared.format import escaped
 from pages.shared.session import note_denied, require_role, services
-from services.billing.bill_access import readable_bill
 from services.identity.auth import NotAllowed, Role
 
 principal = require_role(Role.ENGINEER)
@@ -18,7 +17,7 @@ if principal.role is Role.ADMIN:
 else:
     st.page_link(MY_READINGS.script, label="My readings", icon=":material/arrow_back:")
     try:
-        bill = readable_bill(services().database, principal=principal, bill_id=bill_id)
+        bill = services().bills.readable(bill_id=bill_id, principal=principal)
     except NotAllowed as error:
         note_denied(principal, str(error))
         st.error(f"Not allowed: {escaped(error)}", icon=":material/lock:")

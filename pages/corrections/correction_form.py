@@ -1,5 +1,6 @@
 """Correcting a bill: what is wrong, what that touches, and the confirmation with its reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -23,6 +24,9 @@ from services.metering.registers import WrongRegisters
 from services.quantities.energy import InvalidEnergy, format_kwh
 from services.readings.submission import InvalidReading
 from services.records.bills import Bill
+from services.records.corrections import BillToCorrect
+from services.records.readings import Reading
+from services.records.tariffs import TariffSummary
 
 _WRONG_INPUT = (
     CannotRebill,
@@ -47,7 +51,8 @@ class _Asked:
 
 def show_correction(bill_id: str, principal: Principal) -> None:
     """What is wrong with this bill; and once that is said, what correcting it would do."""
-    bill = services().database.bill(bill_id)
+    found = services().corrections.bill_to_correct(bill_id=bill_id, principal=principal)
+    bill = found.bill
     st.title(f"Correct {bill.reference}", anchor=False)
     st.caption(
         f"**{escaped(bill.customer_name)}** · {period(bill.period_start, bill.period_end)} · "
@@ -59,7 +64,7 @@ def show_correction(bill_id: str, principal: Principal) -> None:
             link_to_bill(bill.replaced_by_id, "The bill that took its place")
         return
     with st.container(border=True):
-        _ask(bill)
+        _ask(found)
     asked = st.session_state.get(_key(bill))
     if isinstance(asked, _Asked):
         _show_asked(bill, asked, principal)
@@ -69,7 +74,8 @@ def _key(bill: Bill) -> str:
     return f"correction-{bill.id}"
 
 
-def _ask(bill: Bill) -> None:
+def _ask(found: BillToCorrect) -> None:
+    bill = found.bill
     st.markdown("**What is wrong?**")
     what = st.segmented_control(
         "What is wrong?",
@@ -80,23 +86,21 @@ def _ask(bill: Bill) -> None:
         key=f"wrong-{bill.id}",
     )
     if what == _TARIFF:
-        _ask_tariff(bill)
+        _ask_tariff(bill, found.other_tariffs)
     elif what == _BILL:
         _ask_void(bill)
     else:
-        closing = what == _CLOSING
-        _ask_reading(bill, bill.closing_reading_id if closing else bill.opening_reading_id)
+        _ask_reading(bill, found.closing if what == _CLOSING else found.opening)
 
 
-def _ask_reading(bill: Bill, reading_id: str) -> None:
-    reading = services().database.reading(reading_id)
+def _ask_reading(bill: Bill, reading: Reading) -> None:
     st.caption(f"Stored: **{kwh(reading.register_wh)}** on {day(reading.read_on)}.")
     stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
-    with st.form(f"reading-{reading_id}", border=False):
+    with st.form(f"reading-{reading.id}", border=False):
         value = st.text_input(
             "It was (kWh)", value=format_kwh(reading.register_wh), autocomplete="off"
         )
-        registers = ask_registers(list(stored), stored, key=reading_id)
+        registers = ask_registers(list(stored), stored, key=reading.id)
         rolled_over = st.checkbox(
             "The register rolled over before it",
             value=reading.rolled_over,
@@ -110,20 +114,15 @@ def _ask_reading(bill: Bill, reading_id: str) -> None:
         )
         if st.form_submit_button("Show what it changes", type="primary"):
             right = None if withdrawn else value.strip()
-            _keep(bill, WrongReading(bill.id, reading_id, right, registers or None, rolled_over))
+            _keep(bill, WrongReading(bill.id, reading.id, right, registers or None, rolled_over))
 
 
-def _ask_tariff(bill: Bill) -> None:
+def _ask_tariff(bill: Bill, others: Sequence[TariffSummary]) -> None:
     st.caption(
         f"This meter was never on **{escaped(bill.tariff_name)}**: this bill and all after it are "
         "made anew under another tariff, and the meter stays on that. If the tariff itself is "
         "wrong, correct its version on the tariff's page."
     )
-    others = [
-        one
-        for one in services().database.tariffs()
-        if one.currency == bill.currency and one.code != bill.tariff_code
-    ]
     if not others:
         st.info(f"There is no other tariff in {escaped(bill.currency)}.")
         return

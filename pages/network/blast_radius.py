@@ -10,6 +10,7 @@ from pages.shared.components import chosen_page, description_list, page_number
 from pages.shared.format import BILL_STATUS, escaped, kwh, moment, money, period
 from pages.shared.session import services, zone
 from services.graph import AffectedBill, Graph
+from services.identity.auth import Principal
 from services.quantities.money import Money
 from services.quantities.spreadsheet import csv_file
 from services.records.bills import invoice_reference
@@ -32,7 +33,7 @@ _COLUMNS = (
 _TARIFF, _METER, _READING = "A tariff version", "A meter", "A reading"
 
 
-def show_affected(graph: Graph) -> None:
+def show_affected(graph: Graph, principal: Principal) -> None:
     """Choose what is wrong; see every bill that a correction would have to reissue."""
     st.caption(
         "Before you correct something: the bills that were made from it, and for a reading also "
@@ -43,13 +44,13 @@ def show_affected(graph: Graph) -> None:
     first = 2 if "reading" in asked else 1 if "meter" in asked else 0
     kind = st.selectbox("What is wrong?", kinds, index=first, key="touched-kind")
     if kind == _TARIFF:
-        version = _ask_version()
+        version = _ask_version(principal)
         bills = graph.affected_by(tariff_version_id=version.id) if version else None
     else:
-        meter = _ask_meter()
+        meter = _ask_meter(principal)
         if meter is None:
             return
-        reading = _ask_reading(meter) if kind == _READING else None
+        reading = _ask_reading(meter, principal) if kind == _READING else None
         if kind == _READING and reading is None:
             return
         bills = (
@@ -61,11 +62,8 @@ def show_affected(graph: Graph) -> None:
         _show_bills(bills)
 
 
-def _ask_version() -> TariffVersion | None:
-    versions = sorted(
-        services().database.tariff_versions(),
-        key=lambda v: (v.code, -v.effective_from.toordinal()),
-    )
+def _ask_version(principal: Principal) -> TariffVersion | None:
+    versions = services().tariff_publishing.versions(principal=principal)
     return st.selectbox(
         "Tariff version",
         versions,
@@ -75,7 +73,7 @@ def _ask_version() -> TariffVersion | None:
     )
 
 
-def _ask_meter() -> Meter | None:
+def _ask_meter(principal: Principal) -> Meter | None:
     text = st.text_input(
         "Meter",
         value=st.query_params.get("meter", ""),
@@ -85,7 +83,7 @@ def _ask_meter() -> Meter | None:
     )
     if not text:
         return None
-    found = services().database.find_meters(text=text, limit=20)
+    found = services().readings.find_meters(text=text, limit=20, principal=principal)
     if not found:
         st.info("No active meter fits.")
         return None
@@ -100,9 +98,9 @@ def _ask_meter() -> Meter | None:
     )
 
 
-def _ask_reading(meter: Meter) -> Reading | None:
+def _ask_reading(meter: Meter, principal: Principal) -> Reading | None:
     asked = st.query_params.get("reading")
-    readings = services().database.readings(meter_id=meter.id, page_size=_READINGS).items
+    readings = services().readings.of_meter(meter_id=meter.id, limit=_READINGS, principal=principal)
     if not readings:
         st.info("This meter has no reading.")
         return None

@@ -8,6 +8,7 @@ from pages.registry import BILL
 from pages.shared.format import escaped
 from pages.shared.session import services
 from services.graph import Graph, GraphEdge, GraphNode, Neighbourhood
+from services.identity.auth import Principal
 
 # A colour for each kind that reads on white and on dark.
 _COLORS: Final = {
@@ -34,12 +35,12 @@ _IN_WORDS: Final = {
 }
 
 
-def show_neighbourhood(graph: Graph) -> None:
+def show_neighbourhood(graph: Graph, principal: Principal) -> None:
     """Find a bill by its number, customer or meter, and see what it hangs together with."""
-    bill_id = st.query_params.get("bill") or _ask_bill()
+    bill_id = st.query_params.get("bill") or _ask_bill(principal)
     if bill_id is None:
         return
-    bill = services().database.bill(bill_id)
+    bill = services().bills.readable(bill_id=bill_id, principal=principal)
     around = graph.neighbourhood(bill_id=bill_id)
     if not around.nodes:
         st.info(
@@ -59,14 +60,14 @@ def show_neighbourhood(graph: Graph) -> None:
     )
 
 
-def _ask_bill() -> str | None:
+def _ask_bill(principal: Principal) -> str | None:
     text = st.text_input(
         "Bill",
         key="picture-bill",
         type="search",
         placeholder="Number, customer, account or meter",
     )
-    found = services().database.bills(text=text or "", page_size=20).items
+    found = services().bills.search(text=text or "", limit=20, principal=principal)
     if not found:
         st.info("No bill fits.")
         return None

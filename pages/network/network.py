@@ -8,23 +8,23 @@ from pages.network.neighbourhood import show_neighbourhood
 from pages.shared.format import escaped
 from pages.shared.session import require_role, services
 from services.graph import Graph
-from services.identity.auth import Role
+from services.identity.auth import Principal, Role
 from services.integrations.http import RequestRejected, ServiceUnavailable
 
 LOSSES, AFFECTED, AROUND = "Energy losses", "What a correction touches", "Around a bill"
-_SHOW = {LOSSES: show_losses, AFFECTED: show_affected, AROUND: show_neighbourhood}
+VIEWS = (LOSSES, AFFECTED, AROUND)
 
 
-def show_network(graph: Graph) -> None:
+def show_network(graph: Graph, principal: Principal) -> None:
     """The view that was chosen; the graph may be away for a while, which loses nothing."""
     # A link from another page says what it is about, and with it which view is wanted.
     asked = st.query_params
     first = AROUND if "bill" in asked else AFFECTED if {"meter", "reading"} & {*asked} else LOSSES
     view = st.segmented_control(
-        "View", list(_SHOW), default=first, label_visibility="collapsed", key="network-view"
+        "View", VIEWS, default=first, label_visibility="collapsed", key="network-view"
     )
     try:
-        _SHOW[view or first](graph)
+        _show(view or first, graph, principal)
     except ServiceUnavailable as error:
         st.info(
             f"{escaped(error)} The graph is only a picture of the database: nothing is lost "
@@ -36,7 +36,16 @@ def show_network(graph: Graph) -> None:
         st.error(f"The graph refused the question: {escaped(error)}")
 
 
-require_role(Role.ADMIN)
+def _show(view: str, graph: Graph, principal: Principal) -> None:
+    if view == LOSSES:
+        show_losses(graph)
+    elif view == AFFECTED:
+        show_affected(graph, principal)
+    else:
+        show_neighbourhood(graph, principal)
+
+
+principal = require_role(Role.ADMIN)
 st.title("Network", anchor=False)
 opened = services().graph
 if opened.graph is None:
@@ -47,4 +56,4 @@ if opened.graph is None:
         icon=":material/hub:",
     )
 else:
-    show_network(opened.graph)
+    show_network(opened.graph, principal)

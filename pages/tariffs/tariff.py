@@ -7,6 +7,6 @@ from pages.shared.session import require_role
 from pages.tariffs.tariff_detail import show_tariff
 from services.identity.auth import Role
 
-require_role(Role.ADMIN)
+principal = require_role(Role.ADMIN)
 st.page_link(TARIFFS.script, label="All tariffs", icon=":material/arrow_back:")
-show_tariff(st.query_params.get("code", ""))
+show_tariff(st.query_params.get("code", ""), principal)

@@ -11,7 +11,7 @@ from pages.tariffs.tariff_rebilling import ask_warning, meters_table, show_left
 from pages.tariffs.tariff_writing import show_problems, show_writing
 from services.corrections.affected_bills import CannotRebill
 from services.corrections.tariff_correction import replacement_version
-from services.database.errors import IllegalChange, NotFound
+from services.database.errors import IllegalChange
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
 from services.records.tariffs import PublishedVersion
@@ -22,16 +22,12 @@ _PREVIEWED = 10
 
 def show_tariff_correction(*, code: str, begins: str, principal: Principal) -> None:
     """First the bills that an earlier correction left to reissue, then a new correction."""
-    versions = services().database.published_versions(code=code)
-    if not versions:
-        raise NotFound("EB404", "No such tariff.")
+    versions = services().tariff_publishing.tariff(code=code, principal=principal).versions
     st.title("Correct a version", anchor=False)
     show_left(versions, principal)
     if not begins:
         return
-    version = next((v for v in versions if v.effective_from.isoformat() == begins), None)
-    if version is None:
-        raise NotFound("EB404", "No such version of this tariff.")
+    _, version = services().tariff_publishing.version(code=code, begins=begins, principal=principal)
     st.caption(
         f"**{escaped(version.name)}**, from {day(version.effective_from)}. Write here what it "
         "should have said from the beginning. What changes from a later date on is a new "
@@ -56,7 +52,9 @@ def _ask(
     except CannotRebill as error:
         st.error(escaped(error), icon=":material/edit:")
         return
-    found = services().database.bills_to_correct(version_id=version.id, limit=_PREVIEWED)
+    found = services().tariff_correction.priced_by(
+        version_id=version.id, limit=_PREVIEWED, principal=principal
+    )
     with st.container(border=True):
         st.markdown(
             f"**{count(found.bills, 'bill')}** of {count(found.meters_in_all, 'meter')} "

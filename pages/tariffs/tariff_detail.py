@@ -13,8 +13,7 @@ from pages.shared.session import error_boundary, require_role, services, today, 
 from pages.tariffs.tariff_compare import show_changes, show_version
 from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
-from services.database.errors import NotFound
-from services.identity.auth import Role
+from services.identity.auth import Principal, Role
 from services.records.tariffs import PublishedVersion, TariffSummary
 from services.tariff_publishing.json_text import pretty
 
@@ -22,15 +21,12 @@ SHOWN = ("Charges", "Preview", "Last month")
 _NOTHING = "Nothing"
 
 
-def show_tariff(code: str) -> None:
+def show_tariff(code: str, principal: Principal) -> None:
     """The tariff with this code; raises NotFound."""
-    versions = services().database.published_versions(code=code)
-    known = [one for one in services().database.tariffs() if one.code == code]
-    if not versions or not known:
-        raise NotFound("EB404", "No such tariff.")
-    _show_head(known[0])
-    _show_left(known[0])
-    chosen, other = _ask_versions(versions)
+    found = services().tariff_publishing.tariff(code=code, principal=principal)
+    _show_head(found.tariff)
+    _show_left(found.tariff, principal)
+    chosen, other = _ask_versions(found.versions)
     _show_origin(chosen)
     shown = st.segmented_control(
         "Show",
@@ -52,12 +48,12 @@ def show_tariff(code: str) -> None:
 def _refreshed(shown: str, chosen: PublishedVersion, other: PublishedVersion | None) -> None:
     """What is drawn again as a slider moves; asks for the role itself, as a page does."""
     with error_boundary():
-        require_role(Role.ADMIN)
+        principal = require_role(Role.ADMIN)
         if shown == "Preview":
             against = (version_name(other.effective_from), other.tariff) if other else None
             show_preview(chosen.tariff, today=today(), key=f"try-{chosen.id}", against=against)
         else:
-            show_replay(chosen.tariff, key=f"replay-{chosen.id}")
+            show_replay(chosen.tariff, principal, key=f"replay-{chosen.id}")
 
 
 def _show_head(tariff: TariffSummary) -> None:
@@ -73,8 +69,8 @@ def _show_head(tariff: TariffSummary) -> None:
     )
 
 
-def _show_left(tariff: TariffSummary) -> None:
-    left = services().tariff_correction.left(tariff_id=tariff.id, limit=1)
+def _show_left(tariff: TariffSummary, principal: Principal) -> None:
+    left = services().tariff_correction.left(tariff_id=tariff.id, limit=1, principal=principal)
     if left.bills:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(

@@ -9,24 +9,26 @@ from pages.shared.format import count, escaped, file_name, money, month
 from pages.shared.session import services, today
 from pages.tariffs import tariff_charts
 from pages.tariffs.tariff_compare import change_in_words
+from services.identity.auth import Principal
 from services.quantities.period import first_of_month
 from services.records.tariffs import TariffSummary
 from services.tariff_publishing.bill_impact import BillImpact, ImpactedBill
-from services.tariff_publishing.publishing import bill_impact
 from services.tariffs import Tariff
 
 _MONTHS_BACK = 12
 
 
-def show_replay(tariff: Tariff, *, key: str) -> None:
+def show_replay(tariff: Tariff, principal: Principal, *, key: str) -> None:
     """What a month's issued bills would have been under `tariff`."""
-    known = services().database.tariffs()
+    known = services().tariff_publishing.tariffs(principal=principal)
     others = [one for one in known if one.currency == tariff.currency]
     if not others:
         st.info(f"No tariff in {escaped(tariff.currency)} has been billed with yet.")
         return
     chosen, in_month = _ask(others, tariff.code, key)
-    found = bill_impact(services().database, tariff=tariff, of=chosen, month=in_month)
+    found = services().tariff_publishing.impact(
+        tariff=tariff, of=chosen, month=in_month, principal=principal
+    )
     for why, bills in found.left_out.items():
         st.warning(
             f"{count(bills, 'bill')} left out: this version needs more than was kept of them. "

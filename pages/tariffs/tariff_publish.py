@@ -10,13 +10,13 @@ from pages.tariffs.tariff_detail import version_name
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
-from services.tariff_publishing.publishing import publish
 from services.tariffs import Tariff
 
 
 def ask_publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> None:
     """What publishing means, and a button behind a confirmation."""
-    known = next((one for one in services().database.tariffs() if one.code == tariff.code), None)
+    tariffs = services().tariff_publishing.tariffs(principal=principal)
+    known = next((one for one in tariffs if one.code == tariff.code), None)
     with st.container(border=True):
         description_list(
             [
@@ -42,7 +42,7 @@ def ask_publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> 
 
 def _publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> None:
     try:
-        added = publish(services().database, tariff=tariff, principal=principal)
+        added = services().tariff_publishing.publish(tariff=tariff, principal=principal)
     except IllegalChange as error:
         st.error(f"{escaped(error)} Nothing was published; your draft is kept.")
         return

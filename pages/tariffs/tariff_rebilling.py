@@ -22,7 +22,9 @@ _FAILED = "tariff-rebilling-failed"
 def show_left(versions: Sequence[PublishedVersion], principal: Principal) -> None:
     """What earlier corrections of a tariff left, with before and after, and the way to do it."""
     tariff_id, currency = versions[0].tariff_id, versions[0].currency
-    left = services().tariff_correction.left(tariff_id=tariff_id, limit=_PREVIEWED)
+    left = services().tariff_correction.left(
+        tariff_id=tariff_id, limit=_PREVIEWED, principal=principal
+    )
     _show_failed()
     if not left.bills:
         if any(version.replaces_id for version in versions):
@@ -91,7 +93,9 @@ def _rebill_all(tariff_id: str, left: BillsToCorrect, reason: str, principal: Pr
     bar, done, failed, after = st.progress(0.0), 0, [], None
     in_all = max(left.meters_in_all, 1)
     corrections = services().tariff_correction
-    while meters := corrections.left(tariff_id=tariff_id, after=after, limit=_AT_ONCE).meters:
+    while meters := corrections.left(
+        tariff_id=tariff_id, after=after, limit=_AT_ONCE, principal=principal
+    ).meters:
         for meter in meters:
             bar.progress(min(done / in_all, 1.0), text=f"{done:,} of {count(in_all, 'meter')}")
             found = corrections.rebill(

@@ -14,7 +14,6 @@ from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
 from pages.tariffs.tariff_publish import ask_publish
 from pages.tariffs.tariff_upload import ask_file
-from services.database.errors import NotFound
 from services.identity.auth import Principal, Role
 from services.records.tariffs import PublishedVersion
 from services.tariff_publishing.drafts import Draft, read_draft
@@ -26,7 +25,7 @@ _CHECKS = ("Preview", "Changes", "Last month", "Publish")
 
 def show_editor(*, code: str, begins: str, principal: Principal) -> None:
     """The draft that starts from a version (or from nothing), and what can be done with it."""
-    start = _start(code, begins)
+    start = _start(code, begins, principal)
     written = draft_of(start)
     st.title("New version" if start.version else "New tariff", anchor=False)
     if start.version:
@@ -42,14 +41,13 @@ def show_editor(*, code: str, begins: str, principal: Principal) -> None:
             _show_checks(draft.tariff, start.version, written, principal)
 
 
-def _start(code: str, begins: str) -> Start:
+def _start(code: str, begins: str, principal: Principal) -> Start:
     if not code:
         return Start(None, None)
-    for version in services().database.published_versions(code=code):
-        if version.effective_from.isoformat() == begins or not begins:
-            (tariff,) = [one for one in services().database.tariffs() if one.code == code]
-            return Start(version, tariff)
-    raise NotFound("EB404", "No such version of this tariff.")
+    tariff, version = services().tariff_publishing.version(
+        code=code, begins=begins, principal=principal
+    )
+    return Start(version, tariff)
 
 
 def show_writing(written: WrittenDraft) -> Draft:
@@ -125,9 +123,9 @@ def _show_checks(
 def _refreshed(shown: str, tariff: Tariff, version: PublishedVersion | None, key: str) -> None:
     """What is drawn again as a slider moves; asks for the role itself, as a page does."""
     with error_boundary():
-        require_role(Role.ADMIN)
+        principal = require_role(Role.ADMIN)
         if shown == "Last month":
-            show_replay(tariff, key=f"replay-{key}")
+            show_replay(tariff, principal, key=f"replay-{key}")
             return
         against = None
         if version:

@@ -39,14 +39,14 @@ def show_row(tariff: TariffSummary) -> None:
         )
 
 
-require_role(Role.ADMIN)
+principal = require_role(Role.ADMIN)
 st.title("Tariffs", anchor=False)
 st.caption(
     "What was billed keeps its version: to change a tariff, write a new version of it and publish "
     "it with the date from which it holds."
 )
 st.page_link(TARIFF_EDITOR.script, label="Write a new tariff", icon=":material/add:")
-tariffs = services().database.tariffs()
+tariffs = services().tariff_publishing.tariffs(principal=principal)
 if not tariffs:
     st.info("There is no tariff yet. Write one, or bring in a file.")
 with st.container(gap="xsmall"):

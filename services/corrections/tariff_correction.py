@@ -92,8 +92,16 @@ class TariffCorrection:
                 found.append(MeterPreview(meter, None, str(error)))
         return found
 
-    def left(self, *, tariff_id: str, after: str | None = None, limit: int) -> BillsToCorrect:
-        """What corrected versions of a tariff priced and is not reissued yet."""
+    def priced_by(self, *, version_id: str, limit: int, principal: Principal) -> BillsToCorrect:
+        """The bills that a version priced, with `limit` of their meters; raises NotAllowed."""
+        require(principal, Role.ADMIN)
+        return self.database.bills_to_correct(version_id=version_id, limit=limit)
+
+    def left(
+        self, *, tariff_id: str, after: str | None = None, limit: int, principal: Principal
+    ) -> BillsToCorrect:
+        """What corrected versions of a tariff priced and is not reissued yet; raises NotAllowed."""
+        require(principal, Role.ADMIN)
         return self.database.bills_to_correct(tariff_id=tariff_id, after=after, limit=limit)
 
     def rebill(

@@ -10,7 +10,7 @@ from services.quantities.money import Money
 from services.records.base import Record
 from services.records.bills import Bill, PastBill, PricingInputs, invoice_reference
 from services.records.readings import IntervalDay, Meter, Read, Reading
-from services.records.tariffs import TariffVersion
+from services.records.tariffs import TariffSummary, TariffVersion
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
 
 CorrectionKind = Literal["reading", "tariff_version", "tariff", "void"]
@@ -102,6 +102,15 @@ class CorrectedBill(Record):
     new_bill_id: str | None
     new_number: int | None
     new_total_minor: int | None
+
+
+class BillToCorrect(Record):
+    """A bill with its readings; `other_tariffs` are those in its currency that it was not on."""
+
+    bill: Bill
+    opening: Reading
+    closing: Reading
+    other_tariffs: tuple[TariffSummary, ...]
 
 
 class Correction(Record):

@@ -57,6 +57,13 @@ class PublishedVersion(TariffVersion):
     correction_reason: str = ""
 
 
+class TariffWithVersions(Record):
+    """A tariff and its versions, the latest first."""
+
+    tariff: TariffSummary
+    versions: tuple[PublishedVersion, ...]
+
+
 class BilledUse(Record):
     """What an issued bill was made of: local dates (the end excluded), Wh, minor units.
 

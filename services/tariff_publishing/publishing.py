@@ -1,43 +1,91 @@
-"""A person publishes a version of a tariff, and asks first what it would have changed."""
+"""Tariffs as people look at them and publish versions of them, and what a version would change."""
 
+from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
+from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.importing.rows import derived_id
-from services.records.tariffs import TariffSummary
+from services.records.tariffs import (
+    PublishedVersion,
+    TariffSummary,
+    TariffVersion,
+    TariffWithVersions,
+)
 from services.tariff_publishing.bill_impact import BillImpact
 from services.tariffs import Tariff
 
-BILLS_AT_ONCE = 5000
+BILLS_AT_ONCE: Final = 5000
 
 
-def publish(database: DatabaseService, *, tariff: Tariff, principal: Principal) -> bool:
-    """Make a version of a tariff hold from its effective date; False when it does already.
+@dataclass(frozen=True, slots=True)
+class TariffPublishing:
+    """Tariffs and their versions, for administrators: each method raises NotAllowed for others."""
 
-    Its ids are those that an import of it would have. Raises NotAllowed, and IllegalChange with
-    the reason why the version may not be added.
-    """
-    require(principal, Role.ADMIN)
-    return database.publish_tariff(
-        actor=principal.user,
-        version_id=derived_id("tariff", tariff.code, tariff.effective_from.isoformat()),
-        tariff_id=derived_id("tariff", tariff.code),
-        tariff=tariff,
-    )
+    database: DatabaseService
 
+    def tariffs(self, *, principal: Principal) -> list[TariffSummary]:
+        """The tariffs there are (at most 1,000), by code."""
+        require(principal, Role.ADMIN)
+        return self.database.tariffs()
 
-def bill_impact(
-    database: DatabaseService, *, tariff: Tariff, of: TariffSummary, month: date
-) -> BillImpact:
-    """The issued bills of a month that the tariff `of` made, priced again under `tariff`."""
-    found = BillImpact(tariff, database.published_versions(code=of.code))
-    bills = database.billed_uses(tariff_id=of.id, month=month, limit=BILLS_AT_ONCE)
-    while bills:
-        found.add(bills)
-        if len(bills) < BILLS_AT_ONCE:
-            break
-        bills = database.billed_uses(
-            tariff_id=of.id, month=month, after=bills[-1], limit=BILLS_AT_ONCE
+    def tariff(self, *, code: str, principal: Principal) -> TariffWithVersions:
+        """One tariff with its versions, the latest first; raises NotFound."""
+        for one in self.tariffs(principal=principal):
+            versions = self.database.published_versions(code=code) if one.code == code else []
+            if versions:
+                return TariffWithVersions(tariff=one, versions=tuple(versions))
+        raise NotFound("EB404", "No such tariff.")
+
+    def version(
+        self, *, code: str, begins: str, principal: Principal
+    ) -> tuple[TariffSummary, PublishedVersion]:
+        """A tariff and its version from a date (ISO), or the latest where `begins` is empty.
+
+        Raises NotFound.
+        """
+        for one in self.tariffs(principal=principal):
+            for version in self.database.published_versions(code=code) if one.code == code else ():
+                if version.effective_from.isoformat() == begins or not begins:
+                    return one, version
+        raise NotFound("EB404", "No such version of this tariff.")
+
+    def versions(self, *, principal: Principal) -> list[TariffVersion]:
+        """Every version of every tariff: by code, and of each tariff the latest first."""
+        require(principal, Role.ADMIN)
+        return sorted(
+            self.database.tariff_versions(),
+            key=lambda version: (version.code, -version.effective_from.toordinal()),
         )
-    return found
+
+    def publish(self, *, tariff: Tariff, principal: Principal) -> bool:
+        """Make a version of a tariff hold from its effective date; False when it does already.
+
+        Its ids are those that an import of it would have. Raises IllegalChange with the reason
+        why the version may not be added.
+        """
+        require(principal, Role.ADMIN)
+        return self.database.publish_tariff(
+            actor=principal.user,
+            version_id=derived_id("tariff", tariff.code, tariff.effective_from.isoformat()),
+            tariff_id=derived_id("tariff", tariff.code),
+            tariff=tariff,
+        )
+
+    def impact(
+        self, *, tariff: Tariff, of: TariffSummary, month: date, principal: Principal
+    ) -> BillImpact:
+        """The issued bills of a month that the tariff `of` made, priced again under `tariff`."""
+        require(principal, Role.ADMIN)
+        found = BillImpact(tariff, self.database.published_versions(code=of.code))
+        bills = self.database.billed_uses(tariff_id=of.id, month=month, limit=BILLS_AT_ONCE)
+        while bills:
+            found.add(bills)
+            if len(bills) < BILLS_AT_ONCE:
+                break
+            bills = self.database.billed_uses(
+                tariff_id=of.id, month=month, after=bills[-1], limit=BILLS_AT_ONCE
+            )
+        return found

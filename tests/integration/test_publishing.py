@@ -19,7 +19,6 @@ from services.quantities.period import Period
 from services.rating import rate
 from services.records.bills import NewBill
 from services.records.readings import Read
-from services.tariff_publishing.publishing import bill_impact, publish
 from services.tariffs import Tariff, parse_tariff
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, KSEB, Utility, make_utility
 
@@ -39,7 +38,7 @@ def version(begins: date, *, rent: str = "7.00", **fields: Any) -> Tariff:
 
 
 def published(utility: Utility, tariff: Tariff) -> bool:
-    return publish(utility.services.database, tariff=tariff, principal=ADMIN)
+    return utility.services.tariff_publishing.publish(tariff=tariff, principal=ADMIN)
 
 
 def begins_of(utility: Utility) -> list[date]:
@@ -81,7 +80,9 @@ class TestRules:
     ) -> None:
         database = utility.services.database
         with pytest.raises(NotAllowed):
-            publish(database, tariff=version(utility.today), principal=ENGINEER)
+            utility.services.tariff_publishing.publish(
+                tariff=version(utility.today), principal=ENGINEER
+            )
         assert published(utility, version(utility.today))
         newest = database.published_versions(code=str(KSEB["code"]))[0]
         assert newest.published_by == ADMIN.user
@@ -180,7 +181,9 @@ def test_a_replay_prices_the_issued_bills_of_the_month_each_as_alone(utility: Ut
     (kseb,) = database.tariffs()
     (bill, *_) = utility.bills_of("M1")
     last_day = bill.period_end - timedelta(days=1)
-    found = bill_impact(database, tariff=tariff, of=kseb, month=last_day.replace(day=1))
+    found = utility.services.tariff_publishing.impact(
+        tariff=tariff, of=kseb, month=last_day.replace(day=1), principal=ADMIN
+    )
     assert (len(found.replayed), found.lose, found.gain) == (3, 3, 0)
     for one in found.replayed:
         period = Period(one.bill.period_start, one.bill.period_end)

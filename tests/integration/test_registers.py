@@ -15,7 +15,6 @@ from services.jobs.by_hand import run_job
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading, parse_submission
 from services.settings import PROJECT_FOLDER
-from services.tariff_publishing.publishing import bill_impact
 from services.tariffs import parse_tariff
 from tests.integration.metered import METERS, TOU, Metered
 from tests.integration.utility import ADMIN, ENGINEER, make_utility
@@ -369,10 +368,10 @@ def test_a_month_of_time_of_use_is_replayed_from_what_was_measured(metered: Mete
     dearer["charges"][0]["rates"]["peak"] = "10"
     (tou,) = (one for one in metered.database.tariffs() if one.code == "TOU")
     last_day = metered.utility.today - timedelta(days=1)
-    found = bill_impact(
-        metered.database,
+    found = metered.utility.services.tariff_publishing.impact(
         tariff=parse_tariff(dearer),
         of=tou,
+        principal=ADMIN,
         month=last_day.replace(day=1),
     )
     changes = {one.bill.meter_serial: one.change_minor for one in found.replayed}

@@ -15,7 +15,6 @@ from services.database.errors import ChainMoved, IllegalChange
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed
 from services.records.tariffs import PublishedVersion
-from services.tariff_publishing.publishing import publish
 from services.tariffs import Tariff, parse_tariff
 from tests.integration.correcting import STEP, Correcting, ids
 from tests.integration.utility import ADMIN, ENGINEER, KSEB, make_utility
@@ -58,7 +57,9 @@ def correct(at: Correcting, version: PublishedVersion, amount: str) -> None:
 def rebill_all(at: Correcting, tariff_id: str) -> list[str]:
     """Every meter on the list; the reasons of those that stay on it."""
     corrections, after, failed = at.utility.services.tariff_correction, None, []
-    while meters := corrections.left(tariff_id=tariff_id, after=after, limit=2).meters:
+    while meters := corrections.left(
+        principal=ADMIN, tariff_id=tariff_id, after=after, limit=2
+    ).meters:
         for meter in meters:
             found = corrections.rebill(
                 meter, reason="r", acknowledged=True, principal=ADMIN, now=at.utility.now
@@ -81,9 +82,9 @@ def test_the_bills_that_it_priced_are_made_anew_meter_by_meter(
         before.meters, now=at.utility.now, replacement=replacement, instead_of=wrong.id
     )
     assert [one.plan.difference_minor for one in previews if one.plan] == [2 * RENT] * 3
-    assert corrections.left(tariff_id=wrong.tariff_id, limit=10).bills == 0
+    assert corrections.left(tariff_id=wrong.tariff_id, limit=10, principal=ADMIN).bills == 0
     correct(at, wrong, "8.00")
-    left = corrections.left(tariff_id=wrong.tariff_id, limit=2)
+    left = corrections.left(tariff_id=wrong.tariff_id, limit=2, principal=ADMIN)
     assert (left.bills, len(left.meters)) == (6, 2)
     first = corrections.rebill(
         left.meters[0], reason="r", acknowledged=True, principal=ADMIN, now=at.utility.now
@@ -91,12 +92,16 @@ def test_the_bills_that_it_priced_are_made_anew_meter_by_meter(
     assert first.correction is not None
     assert first.correction.difference_minor == 2 * RENT
     # Whoever comes again sees what is left.
-    assert corrections.left(tariff_id=wrong.tariff_id, limit=10).bills == 4
+    assert corrections.left(tariff_id=wrong.tariff_id, limit=10, principal=ADMIN).bills == 4
     assert rebill_all(at, wrong.tariff_id) == []
-    assert corrections.left(tariff_id=wrong.tariff_id, limit=10).bills == 0
+    assert corrections.left(tariff_id=wrong.tariff_id, limit=10, principal=ADMIN).bills == 0
     for number in range(3):
         at.check(f"M{number}")
         assert all(bill.replaces_id for bill in at.utility.bills_of(f"M{number}"))
+
+
+def publish(at: Correcting, tariff: Tariff) -> bool:
+    return at.utility.services.tariff_publishing.publish(tariff=tariff, principal=ADMIN)
 
 
 def test_one_version_holds_on_a_date_and_the_same_date_still_refuses_another(
@@ -111,10 +116,10 @@ def test_one_version_holds_on_a_date_and_the_same_date_still_refuses_another(
     assert at.database.tariffs()[0].begins == (wrong.effective_from,)
     for amount in ("9.00", str(KSEB["charges"][2]["amount"])):
         with pytest.raises(IllegalChange, match="already has another version"):
-            publish(at.database, tariff=rent(wrong.effective_from, amount), principal=ADMIN)
+            publish(at, rent(wrong.effective_from, amount))
     # What holds already may be said again.
     same = rent(wrong.effective_from, "8.00")
-    assert not publish(at.database, tariff=same, principal=ADMIN)
+    assert not publish(at, same)
     correct(at, wrong, "8.00")  # repeated, it changes nothing
     with pytest.raises(IllegalChange, match="corrected already"):
         correct(at, wrong, "9.00")
@@ -143,18 +148,18 @@ def test_a_bill_of_which_it_priced_some_days_is_made_anew_too(
     at: Correcting, corrections: TariffCorrection
 ) -> None:
     later = at.utility.today - timedelta(days=15)
-    publish(at.database, tariff=rent(later, "70.00"), principal=ADMIN)
+    publish(at, rent(later, "70.00"))
     bills = at.chain("M1", 3)  # the last one has days of both versions
     at.chain("M2", 1)
     newest, oldest = versions(at)
     correct(at, newest, "80.00")
-    left = corrections.left(tariff_id=newest.tariff_id, limit=10)
+    left = corrections.left(tariff_id=newest.tariff_id, limit=10, principal=ADMIN)
     assert [(m.serial, m.bills) for m in left.meters] == [("M1", 1), ("M2", 1)]
     assert rebill_all(at, newest.tariff_id) == []
     assert ids(at.utility.bills_of("M1"))[:2] == ids(bills)[:2]
     at.check("M1")
     correct(at, oldest, "7.00")
-    assert corrections.left(tariff_id=newest.tariff_id, limit=10).bills == 4
+    assert corrections.left(tariff_id=newest.tariff_id, limit=10, principal=ADMIN).bills == 4
     assert rebill_all(at, newest.tariff_id) == []
     at.check("M1")
 
@@ -163,7 +168,7 @@ def test_a_bill_priced_before_a_correction_is_priced_again(at: Correcting) -> No
     at.chain("M1", 1)
     later = replace(at.utility, now=at.utility.now + STEP)
     begins = at.utility.today + timedelta(days=9)
-    publish(at.database, tariff=rent(begins, "70.00"), principal=ADMIN)
+    publish(at, rent(begins, "70.00"))
     services = at.utility.services
     context = at.database.reading_context(meter_serial="M1", read_at=later.now, read_on=later.today)
     # A read of 30 days on, whose bill two versions price.
@@ -191,7 +196,7 @@ def test_a_meter_that_cannot_be_priced_so_stays_on_the_list_with_the_reason(
     corrections.correct(version=wrong, tariff=tariff, reason="r", principal=ADMIN)
     (why,) = rebill_all(at, wrong.tariff_id)
     assert why.startswith("INV-000001 cannot be made anew:")
-    assert corrections.left(tariff_id=wrong.tariff_id, limit=10).bills == 1
+    assert corrections.left(tariff_id=wrong.tariff_id, limit=10, principal=ADMIN).bills == 1
     at.check("M1")
 
 
@@ -202,5 +207,5 @@ def test_a_correction_of_a_reading_meanwhile_uses_the_version_as_it_is_now(
     (wrong,) = versions(at)
     correct(at, wrong, "8.00")
     at.execute(at.closed_at(bills[1], "1210"))
-    left = corrections.left(tariff_id=wrong.tariff_id, limit=10)
+    left = corrections.left(tariff_id=wrong.tariff_id, limit=10, principal=ADMIN)
     assert [(m.serial, m.bills) for m in left.meters] == [("M1", 1)]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,8 +10,6 @@ from streamlit.testing.v1 import AppTest
 from scheduler import Scheduler
 from services.bootstrap import build_services, run_with
 from services.container import Services
-from services.database.service import DatabaseService
-from services.database.transport import Selection, TemporaryDatabaseError
 from services.identity.auth import Role, hash_api_key
 from services.identity.auth0 import Auth0Tokens
 from services.integrations.failures import TemporaryFailure
@@ -28,6 +25,7 @@ from tests.oidc.keys import (
     key_server,
     published,
 )
+from tests.ui.test_pages import without_database
 
 pytestmark = pytest.mark.postgres
 
@@ -228,8 +226,9 @@ class TestApiKeys:
     def test_without_a_database_it_says_so_calmly(
         self, services: Services, run: Callable[[Services], None]
     ) -> None:
-        run(replace(services, database=DatabaseService(Away())))
-        said = words(signed_in(services, Role.ADMIN, self.PAGE))
+        with without_database(services) as away:
+            run(away)
+            said = words(signed_in(services, Role.ADMIN, self.PAGE))
         assert "The database cannot be reached just now" in said
         assert "10.0.0.7" not in said
 
@@ -246,19 +245,6 @@ class Graph:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-
-class Away:
-    """A database that does not answer."""
-
-    def select(self, *_: object, **__: object) -> Selection:
-        raise TemporaryDatabaseError("08006", "connection refused by 10.0.0.7")
-
-    def call(self, *_: object, **__: object) -> Any:
-        raise TemporaryDatabaseError("08006", "connection refused by 10.0.0.7")
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class TestServices:
@@ -306,8 +292,9 @@ class TestServices:
     def test_without_a_database_it_still_opens(
         self, services: Services, run: Callable[[Services], None]
     ) -> None:
-        run(replace(services, database=DatabaseService(Away())))
-        said = words(signed_in(services, Role.ADMIN, self.PAGE))
+        with without_database(services) as away:
+            run(away)
+            said = words(signed_in(services, Role.ADMIN, self.PAGE))
         assert "The database cannot be reached." in said
         assert "10.0.0.7" not in said
 

@@ -3,7 +3,8 @@
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -14,10 +15,11 @@ from streamlit.testing.v1 import AppTest
 
 from pages.shared.format import cron_in_words, escaped, period
 from scheduler import Scheduler
-from services.bootstrap import build_services, run_with
+from services.bootstrap import build_services, run_with, wire
 from services.container import Services
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError, Selection, TemporaryDatabaseError
+from services.database.transports.postgres import DirectTransport
 from services.identity.auth import Principal, Role
 from services.jobs.by_hand import run_job
 from services.quantities.period import local_date, start_of_day
@@ -624,19 +626,27 @@ class TestJobs:
         assert "by some.admin" in words(app.run())
 
 
-class Away:
-    """A database that does not answer."""
+class Away(DirectTransport):
+    """A database that does not answer, but says who is signed in."""
 
-    def select(self, *_: object, **__: object) -> Selection:
+    def select(self, *_: Any, **__: Any) -> Selection:
         """Fail for a while."""
         raise TemporaryDatabaseError("08006", "connection refused by 10.0.0.7")
 
-    def call(self, *_: object, **__: object) -> object:
+    def call(self, function: str, params: Mapping[str, Any]) -> Any:
         """Fail for good."""
+        if function == "use_session":
+            return super().call(function, params)
         raise DatabaseError("XX000", "internal error at 0x00")
 
-    def close(self) -> None:
-        """Nothing is open."""
+
+@contextmanager
+def without_database(services: Services) -> Iterator[Services]:
+    """The same services over a database that does not answer."""
+    assert services.settings.database_url is not None
+    away = DatabaseService(Away(services.settings.database_url.get_secret_value()))
+    yield wire(services.settings, away)
+    away.close()
 
 
 @pytest.mark.parametrize(
@@ -644,10 +654,10 @@ class Away:
     [*ENGINEER_PAGES, *(page for page in ADMIN_PAGES if page != "readings/flagged_reading.py")],
 )
 def test_without_a_database_every_page_says_so_calmly(services: Services, page: str) -> None:
-    away = replace(services, database=DatabaseService(Away()))
-    run_with(away, Scheduler(away))
     query = {"id": str(uuid4())} if page == "bills/bill.py" else {}
-    app = signed_in(services, Role.ADMIN, page, **query)
+    with without_database(services) as away:
+        run_with(away, Scheduler(away))
+        app = signed_in(services, Role.ADMIN, page, **query)
     said = words(app)
     assert "The database cannot be reached just now" in said
     assert "10.0.0.7" not in said

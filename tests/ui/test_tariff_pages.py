@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,14 +12,13 @@ from streamlit.testing.v1 import AppTest
 from scheduler import Scheduler
 from services.bootstrap import build_services, run_with
 from services.container import Services
-from services.database.service import DatabaseService
 from services.identity.auth import Role
 from services.quantities.period import first_of_month, local_date, next_month, start_of_day
 from services.readings.submission import parse_submission
 from services.settings import PROJECT_FOLDER, load_settings
 from services.tariffs import parse_tariff
 from tests.integration.utility import ADMIN
-from tests.ui.test_pages import Away, now, press, put, signed_in, words
+from tests.ui.test_pages import now, press, put, signed_in, without_database, words
 
 pytestmark = pytest.mark.postgres
 
@@ -118,8 +116,9 @@ class TestWhoSeesThem:
 
     @pytest.mark.parametrize("page", [LIST, DETAIL, EDITOR])
     def test_without_a_database_it_is_said_calmly(self, services: Services, page: str) -> None:
-        run_with(replace(services, database=DatabaseService(Away())), Scheduler(services))
-        app = opened(services, page, code=CODE)
+        with without_database(services) as away:
+            run_with(away, Scheduler(away))
+            app = opened(services, page, code=CODE)
         assert "The database cannot be reached just now" in words(app)
         assert not app.exception
 

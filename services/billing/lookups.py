@@ -1,0 +1,56 @@
+"""Bills looked up by people and programs: engineers see those of meters that they read."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from services.database.service import DatabaseService
+from services.identity.auth import NotAllowed, Principal, Role, require
+from services.records.base import Page
+from services.records.bills import Bill
+from services.records.messages import UnprintedBill
+
+_NOT_THEIRS: Final = "You may read the bills of meters whose readings are yours."
+
+
+@dataclass(frozen=True, slots=True)
+class BillLookups:
+    """Bills. Each method raises NotAllowed for a principal who may not ask it."""
+
+    database: DatabaseService
+
+    def readable(self, *, bill_id: str, principal: Principal) -> Bill:
+        """One bill with its lines, if `principal` may read it; raises NotFound."""
+        reader = _only_reader(principal)
+        bill = self.database.bill(bill_id)
+        meter_id = bill.meter_id
+        if reader is not None and not self.database.has_read_meter(user=reader, meter_id=meter_id):
+            raise NotAllowed(_NOT_THEIRS)
+        return bill
+
+    def of_customer(
+        self, *, customer: str, limit: int, after: str | None, principal: Principal
+    ) -> tuple[list[Bill], str | None]:
+        """A page of a customer's bills that `principal` may read, and the id to go on after.
+
+        `customer` is an id or an account number. Raises NotFound, also for an unknown `after`.
+        """
+        return self.database.customer_bills(
+            customer=customer, limit=limit, after=after, reader=_only_reader(principal)
+        )
+
+    def search(self, *, text: str, limit: int, principal: Principal) -> tuple[Bill, ...]:
+        """Bills whose number, customer, account or meter has each word of `text`."""
+        require(principal, Role.ADMIN)
+        return self.database.bills(text=text, page_size=limit).items
+
+    def unprinted(self, *, principal: Principal, page: int, page_size: int) -> Page[UnprintedBill]:
+        """The bills whose PDF could not be made, the oldest trouble first."""
+        require(principal, Role.ADMIN)
+        return self.database.unprinted_bills(page=page, page_size=page_size)
+
+
+def _only_reader(principal: Principal) -> str | None:
+    """The user whose meters alone count; None for somebody who may read every bill."""
+    require(principal, scope="read_bills")
+    may_read_all = principal.role is Role.ADMIN or principal.scope == "read_bills"
+    return None if may_read_all else principal.user
