@@ -11,6 +11,7 @@ from services.database.queries.drafts import DraftQueries
 from services.database.queries.graph import GraphQueries
 from services.database.queries.imports import ImportQueries
 from services.database.queries.jobs import JobQueries
+from services.database.queries.lists import ListQueries
 from services.database.queries.month_end import BookQueries
 from services.database.queries.outbox import OutboxQueries
 from services.database.queries.readings import ReadingQueries
@@ -27,6 +28,7 @@ class DatabaseService(
     AccountQueries,
     DocumentQueries,
     AccountLookups,
+    ListQueries,
     StripeQueries,
     ReconciliationQueries,
     CorrectionQueries,

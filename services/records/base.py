@@ -1,10 +1,16 @@
 """What every record has: frozen, made from a row as the database answered it; and pages of them."""
 
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 Item = TypeVar("Item")
+# The value that a row is ordered by, as JSON has it, and the row's id.
+Key = tuple[str | int, str]
+
+# How far a list is counted: beyond that, counting would cost more than all else of a page.
+COUNTED_TO: Final = 10_000
 
 
 class Record(BaseModel):
@@ -20,3 +26,39 @@ class Page(BaseModel, Generic[Item]):
 
     items: tuple[Item, ...]
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which rows of an ordered list: those after a key, or those before it when `backwards`.
+
+    Without a key the first rows, or the last when `backwards`.
+    """
+
+    sort: str
+    descending: bool = False
+    after: Key | None = None
+    backwards: bool = False
+    limit: int = 25
+    counted_to: int = COUNTED_TO
+
+    def following(self, key: Key) -> "PageRequest":
+        """The request for the rows that follow a key, of which nobody asks the number."""
+        return replace(self, after=key, backwards=False, counted_to=0)
+
+
+class KeyPage(BaseModel, Generic[Item]):
+    """The rows of a list between two keys, and whether others come before and after them.
+
+    `total` is the length of the whole list, one more than it was counted to where it is longer,
+    and None where nobody asked.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    items: tuple[Item, ...]
+    first: Key | None
+    last: Key | None
+    has_before: bool
+    has_after: bool
+    total: int | None

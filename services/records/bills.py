@@ -28,39 +28,49 @@ def number_of_reference(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
-class Bill(Record):
-    """A bill with its lines; `status` is the one that people see."""
+class BillSummary(Record):
+    """A bill as a list shows it, without its lines; `status` is the one that people see."""
 
     id: str
     number: int | None
-    meter_id: str
     meter_serial: str
     customer_id: str
     account_no: str
     customer_name: str
-    address: str
-    tariff_code: str
     tariff_name: str
-    opening_reading_id: str
-    closing_reading_id: str
     period_start: date
     period_end: date
-    opening_wh: int
-    closing_wh: int
     consumption_wh: int
-    multiplier_milli: int
     currency: str
-    lines: tuple[BillLine, ...]
-    subtotal_minor: int
-    tax_minor: int
     total_minor: int
     amount_paid_minor: int
     balance_minor: int
     status: BillStatus
-    issued_at: datetime | None
     issued_on: date | None
     due_date: date | None
     overdue_since: date | None
+
+    @property
+    def reference(self) -> str:
+        """The number as people write it, which is also the reference for paying at the office."""
+        return invoice_reference(self.number) if self.number is not None else "draft"
+
+
+class Bill(BillSummary):
+    """A bill with its lines."""
+
+    meter_id: str
+    address: str
+    tariff_code: str
+    opening_reading_id: str
+    closing_reading_id: str
+    opening_wh: int
+    closing_wh: int
+    multiplier_milli: int
+    lines: tuple[BillLine, ...]
+    subtotal_minor: int
+    tax_minor: int
+    issued_at: datetime | None
     payment_url: str | None
     void_reason: str | None
     created_at: datetime
@@ -80,11 +90,6 @@ class Bill(Record):
         return tuple(
             line if isinstance(line, BillLine) else BillLine.from_json(line) for line in lines
         )
-
-    @property
-    def reference(self) -> str:
-        """The number as people write it, which is also the reference for paying at the office."""
-        return invoice_reference(self.number) if self.number is not None else "draft"
 
     def money(self, minor: int) -> Money:
         """An amount of minor units in this bill's currency."""

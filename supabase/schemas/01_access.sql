@@ -129,6 +129,17 @@ COMMENT ON FUNCTION public.schema_version(p jsonb) IS 'The versions of the migra
 REVOKE ALL ON FUNCTION public.schema_version(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.schema_version(p jsonb) TO service_role;
 
+CREATE FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('errors', coalesce(p_errors, '[]'), 'added', p_added, 'changed', p_changed,
+                              'unchanged', p_unchanged)
+$$;
+
+REVOKE ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) TO service_role;
+
 CREATE FUNCTION private.refuse(p_code text, p_message text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -139,6 +150,21 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.refuse(p_code text, p_message text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse(p_code text, p_message text) TO service_role;
+
+CREATE FUNCTION private.identifier_key(p_identifier text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    SET search_path TO ''
+    AS $_$
+    select case when k.key = '' and p_identifier <> '' then '0' else k.key end
+    from (select ltrim(regexp_replace(upper(regexp_replace(translate(normalize(p_identifier, NFKC), U&'\2010\2012\2013\2014\2015\2212', '------'),
+                                                           '\s', '', 'g')),
+                                      '^([0-9]+)\.0+$', '\1'), '0') as key) k
+$_$;
+
+COMMENT ON FUNCTION private.identifier_key(p_identifier text) IS 'What two identifiers have in common that differ only by what a spreadsheet or a hurried hand changes: leading zeros, case, spaces, dashes, wide letters, a .0 at the end.';
+
+REVOKE ALL ON FUNCTION private.identifier_key(p_identifier text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.identifier_key(p_identifier text) TO service_role;
 
 CREATE FUNCTION private.keep_rows(p_table regclass) RETURNS void
     LANGUAGE plpgsql
@@ -155,6 +181,89 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.keep_rows(p_table regclass) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.keep_rows(p_table regclass) TO service_role;
+
+CREATE FUNCTION public.identifier_keys(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_found jsonb;
+begin
+    case p ->> 'kind'
+        when 'customers' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(c.account_no order by c.account_no = i desc, c.account_no))[1] as known
+                from public.customers c
+                where private.identifier_key(c.account_no) = private.identifier_key(i)) k on true;
+        when 'meters' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(m.serial order by m.serial = i desc, m.serial))[1] as known
+                from public.meters m
+                where private.identifier_key(m.serial) = private.identifier_key(i)) k on true;
+        when 'transformers' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(t.code order by t.code = i desc, t.code))[1] as known
+                from public.transformers t
+                where private.identifier_key(t.code) = private.identifier_key(i)) k on true;
+    end case;
+    return jsonb_build_object('found', coalesce(v_found, '[]'));
+end $$;
+
+COMMENT ON FUNCTION public.identifier_keys(p jsonb) IS 'Of each identifier its key, and what is stored with the same key (the identifier itself first, else null): {kind: customers|meters|transformers, identifiers: [...]} gives {found: [{identifier, key, known}]}.';
+
+REVOKE ALL ON FUNCTION public.identifier_keys(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.identifier_keys(p jsonb) TO service_role;
+
+CREATE FUNCTION private.audit_table(p_table regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    execute format(
+        'create trigger audit_insert after insert on %s
+         referencing new table as new_rows
+         for each statement execute function private.audit()', p_table);
+    execute format(
+        'create trigger audit_update after update on %s
+         referencing old table as old_rows new table as new_rows
+         for each statement execute function private.audit()', p_table);
+end $$;
+
+REVOKE ALL ON FUNCTION private.audit_table(p_table regclass) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_table(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(n.key, n.value), '{}'::jsonb)
+    from jsonb_each(p_new) n
+    where p_old -> n.key is distinct from n.value
+$$;
+
+REVOKE ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) TO service_role;
+
+CREATE FUNCTION private.refuse_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = 'EB005',
+        message = format('Rows of %s are never deleted: a correction is a new row.', tg_table_name);
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_delete() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_delete() TO service_role;
 
 CREATE FUNCTION private.set_actor(p jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -207,62 +316,6 @@ COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables
 REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.audit() TO service_role;
 
-CREATE FUNCTION private.identifier_key(p_identifier text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT
-    SET search_path TO ''
-    AS $_$
-    select case when k.key = '' and p_identifier <> '' then '0' else k.key end
-    from (select ltrim(regexp_replace(upper(regexp_replace(translate(normalize(p_identifier, NFKC), U&'\2010\2012\2013\2014\2015\2212', '------'),
-                                                           '\s', '', 'g')),
-                                      '^([0-9]+)\.0+$', '\1'), '0') as key) k
-$_$;
-
-COMMENT ON FUNCTION private.identifier_key(p_identifier text) IS 'What two identifiers have in common that differ only by what a spreadsheet or a hurried hand changes: leading zeros, case, spaces, dashes, wide letters, a .0 at the end.';
-
-REVOKE ALL ON FUNCTION private.identifier_key(p_identifier text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.identifier_key(p_identifier text) TO service_role;
-
-CREATE FUNCTION public.identifier_keys(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_found jsonb;
-begin
-    case p ->> 'kind'
-        when 'customers' then
-            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
-            into v_found
-            from jsonb_array_elements_text(p -> 'identifiers') i
-            left join lateral (
-                select (array_agg(c.account_no order by c.account_no = i desc, c.account_no))[1] as known
-                from public.customers c
-                where private.identifier_key(c.account_no) = private.identifier_key(i)) k on true;
-        when 'meters' then
-            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
-            into v_found
-            from jsonb_array_elements_text(p -> 'identifiers') i
-            left join lateral (
-                select (array_agg(m.serial order by m.serial = i desc, m.serial))[1] as known
-                from public.meters m
-                where private.identifier_key(m.serial) = private.identifier_key(i)) k on true;
-        when 'transformers' then
-            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
-            into v_found
-            from jsonb_array_elements_text(p -> 'identifiers') i
-            left join lateral (
-                select (array_agg(t.code order by t.code = i desc, t.code))[1] as known
-                from public.transformers t
-                where private.identifier_key(t.code) = private.identifier_key(i)) k on true;
-    end case;
-    return jsonb_build_object('found', coalesce(v_found, '[]'));
-end $$;
-
-COMMENT ON FUNCTION public.identifier_keys(p jsonb) IS 'Of each identifier its key, and what is stored with the same key (the identifier itself first, else null): {kind: customers|meters|transformers, identifiers: [...]} gives {found: [{identifier, key, known}]}.';
-
-REVOKE ALL ON FUNCTION public.identifier_keys(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.identifier_keys(p jsonb) TO service_role;
-
 CREATE FUNCTION private.audit_reopened_work() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -305,35 +358,6 @@ COMMENT ON FUNCTION private.refuse_audit_by_hand() IS 'Holds for the owner of th
 REVOKE ALL ON FUNCTION private.refuse_audit_by_hand() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse_audit_by_hand() TO service_role;
 
-CREATE FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('errors', coalesce(p_errors, '[]'), 'added', p_added, 'changed', p_changed,
-                              'unchanged', p_unchanged)
-$$;
-
-REVOKE ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.import_answer(p_errors jsonb, p_added integer, p_changed integer, p_unchanged integer) TO service_role;
-
-CREATE FUNCTION private.audit_table(p_table regclass) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    execute format(
-        'create trigger audit_insert after insert on %s
-         referencing new table as new_rows
-         for each statement execute function private.audit()', p_table);
-    execute format(
-        'create trigger audit_update after update on %s
-         referencing old table as old_rows new table as new_rows
-         for each statement execute function private.audit()', p_table);
-end $$;
-
-REVOKE ALL ON FUNCTION private.audit_table(p_table regclass) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit_table(p_table regclass) TO service_role;
-
 CREATE FUNCTION private.never_changed(p_table regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -345,30 +369,6 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
-
-CREATE FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_object_agg(n.key, n.value), '{}'::jsonb)
-    from jsonb_each(p_new) n
-    where p_old -> n.key is distinct from n.value
-$$;
-
-REVOKE ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) TO service_role;
-
-CREATE FUNCTION private.refuse_delete() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    raise exception using errcode = 'EB005',
-        message = format('Rows of %s are never deleted: a correction is a new row.', tg_table_name);
-end $$;
-
-REVOKE ALL ON FUNCTION private.refuse_delete() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_delete() TO service_role;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 

@@ -26,6 +26,8 @@ ALTER TABLE ONLY public.customers
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
 
+CREATE INDEX customers_by_name ON public.customers USING btree (lower(name), id);
+
 CREATE INDEX customers_like ON public.customers USING btree (private.identifier_key(account_no));
 
 ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;

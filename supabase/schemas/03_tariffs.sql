@@ -131,19 +131,6 @@ COMMENT ON FUNCTION private.lock_tariffs(p_codes text[]) IS 'One publication of 
 REVOKE ALL ON FUNCTION private.lock_tariffs(p_codes text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.lock_tariffs(p_codes text[]) TO service_role;
 
-CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select v.* from public.tariff_versions v
-    where v.tariff_id = p_tariff_id and not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
-$$;
-
-COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions of a tariff without those that were corrected.';
-
-REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
-
 CREATE FUNCTION public.publish_tariff(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -210,6 +197,19 @@ COMMENT ON FUNCTION public.import_tariffs(p jsonb) IS 'Adds tariff versions: {ac
 
 REVOKE ALL ON FUNCTION public.import_tariffs(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_tariffs(p jsonb) TO service_role;
+
+CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select v.* from public.tariff_versions v
+    where v.tariff_id = p_tariff_id and not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
+$$;
+
+COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions of a tariff without those that were corrected.';
+
+REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
 
 CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
     LANGUAGE plpgsql

@@ -142,22 +142,54 @@ COMMENT ON FUNCTION public.keep_idempotency_key(p jsonb) IS 'Binds a key to the 
 REVOKE ALL ON FUNCTION public.keep_idempotency_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_idempotency_key(p jsonb) TO service_role;
 
-CREATE FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
+CREATE FUNCTION private.find_replay(p jsonb, p_meter_id uuid) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_key public.idempotency_keys;
+    v_reading uuid;
+begin
+    if p ->> 'idempotency_key' is not null then
+        select * into v_key from public.idempotency_keys
+        where caller = p ->> 'caller' and key = p ->> 'idempotency_key';
+        if found then
+            if v_key.body_hash <> p ->> 'body_hash' then
+                perform private.refuse('EB002', 'This idempotency key was used for another reading.');
+            end if;
+            return v_key.reading_id;
+        end if;
+    end if;
+    select id into v_reading from public.readings
+    where meter_id = p_meter_id and read_on = (p ->> 'read_on')::date
+      and register_wh = (p ->> 'register_wh')::bigint and registers = coalesce(p -> 'registers', '{}')
+      and status in ('accepted', 'needs_review')
+    order by created_at limit 1;
+    if found then
+        return v_reading;
+    end if;
+    if exists (select 1 from public.readings
+               where meter_id = p_meter_id and read_at = (p ->> 'read_at')::timestamptz
+                 and status in ('accepted', 'needs_review')) then
+        perform private.refuse('EB003', 'Another value was already submitted for this meter at this very time.');
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) IS 'The reading that this submission repeats, or null. Refuses a reused key (EB002) and a second value at one instant (EB003).';
+
+REVOKE ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) TO service_role;
+
+CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-               'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on, 'register_wh', r.register_wh,
-               'registers', r.registers, 'rolled_over', r.rolled_over, 'reissues', private.reissues(r.id)) order by r.read_at), '[]')
-    from public.readings r
-    where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at < p_until
-      and r.read_at > (select o.read_at from public.readings o where o.id = p_opening_id)
+    select to_jsonb(r) from public.reading_list r where r.id = p_id
 $$;
 
-COMMENT ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) IS 'The accepted reads of a meter after an opening read and before an instant, each with how many void bills opened there.';
-
-REVOKE ALL ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) TO service_role;
+REVOKE ALL ON FUNCTION private.reading_json(p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reading_json(p_id uuid) TO service_role;
 
 CREATE FUNCTION private.rolled_over(p_meter_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
@@ -172,42 +204,6 @@ COMMENT ON FUNCTION private.rolled_over(p_meter_id uuid, p_after timestamp with 
 
 REVOKE ALL ON FUNCTION private.rolled_over(p_meter_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rolled_over(p_meter_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) TO service_role;
-
-CREATE FUNCTION public.import_readings(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_added integer;
-begin
-    perform private.set_actor(p);
-    perform 1 from public.meters where id in (select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x)
-    order by id for update;
-    -- Stored in order of time: lists of readings are ordered by created_at.
-    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by,
-                                 validation, created_at, registers)
-    select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, coalesce(x.source, 'imported'), x.status,
-           p ->> 'actor', coalesce(x.validation, '{}'), clock_timestamp(), coalesce(x.registers, '{}')
-    from jsonb_to_recordset(p -> 'rows') as x(
-        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
-        status text, validation jsonb, registers jsonb)
-    where not exists (
-        select 1 from public.readings r
-        where r.meter_id = x.meter_id and r.read_on = x.read_on and r.register_wh = x.register_wh
-          and r.registers = coalesce(x.registers, '{}')
-          -- A read that a person rejected does not come back with the next import of its file.
-          and (r.status in ('accepted', 'needs_review') or r.id = x.id))
-    order by x.read_at;
-    get diagnostics v_added = row_count;
-    return private.import_answer(null, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
-exception when unique_violation then
-    raise exception using errcode = 'EB003', message = 'Another value was stored for one of these meters at the very same time.';
-end $$;
-
-COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, unbilled; same meter, local date and values is left as it is: {actor, rows: [{id, meter_id, read_at, read_on, register_wh, registers?, status, validation, source?}]}.';
-
-REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
 
 CREATE FUNCTION public.import_intervals(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -254,23 +250,54 @@ COMMENT ON FUNCTION public.import_intervals(p jsonb) IS 'Keeps days of interval 
 REVOKE ALL ON FUNCTION public.import_intervals(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_intervals(p jsonb) TO service_role;
 
-CREATE FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) RETURNS jsonb
-    LANGUAGE sql STABLE
+CREATE FUNCTION public.import_readings(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-    select jsonb_build_array(
-        (select r.id from public.readings r
-         where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at < p_at
-         order by r.read_at desc limit 1),
-        (select r.id from public.readings r
-         where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at > p_at
-         order by r.read_at limit 1))
+declare
+    v_added integer;
+begin
+    perform private.set_actor(p);
+    perform 1 from public.meters where id in (select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x)
+    order by id for update;
+    -- Stored in order of time: lists of readings are ordered by created_at.
+    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by,
+                                 validation, created_at, registers)
+    select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, coalesce(x.source, 'imported'), x.status,
+           p ->> 'actor', coalesce(x.validation, '{}'), clock_timestamp(), coalesce(x.registers, '{}')
+    from jsonb_to_recordset(p -> 'rows') as x(
+        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
+        status text, validation jsonb, registers jsonb)
+    where not exists (
+        select 1 from public.readings r
+        where r.meter_id = x.meter_id and r.read_on = x.read_on and r.register_wh = x.register_wh
+          and r.registers = coalesce(x.registers, '{}')
+          -- A read that a person rejected does not come back with the next import of its file.
+          and (r.status in ('accepted', 'needs_review') or r.id = x.id))
+    order by x.read_at;
+    get diagnostics v_added = row_count;
+    return private.import_answer(null, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
+exception when unique_violation then
+    raise exception using errcode = 'EB003', message = 'Another value was stored for one of these meters at the very same time.';
+end $$;
+
+COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, unbilled; same meter, local date and values is left as it is: {actor, rows: [{id, meter_id, read_at, read_on, register_wh, registers?, status, validation, source?}]}.';
+
+REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
+
+CREATE FUNCTION private.keep_key(p jsonb, p_reading_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.idempotency_keys (caller, key, body_hash, reading_id)
+    select p ->> 'caller', p ->> 'idempotency_key', p ->> 'body_hash', p_reading_id
+    where p ->> 'idempotency_key' is not null
+    on conflict do nothing
 $$;
 
-COMMENT ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) IS 'The accepted reads before and after an instant, or null.';
-
-REVOKE ALL ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) TO service_role;
+REVOKE ALL ON FUNCTION private.keep_key(p jsonb, p_reading_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_key(p jsonb, p_reading_id uuid) TO service_role;
 
 CREATE FUNCTION private.insert_reading(p_reading jsonb) RETURNS void
     LANGUAGE sql
@@ -292,67 +319,40 @@ $$;
 REVOKE ALL ON FUNCTION private.insert_reading(p_reading jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.insert_reading(p_reading jsonb) TO service_role;
 
-CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
+CREATE FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select to_jsonb(r) from public.reading_list r where r.id = p_id
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on, 'register_wh', r.register_wh,
+               'registers', r.registers, 'rolled_over', r.rolled_over, 'reissues', private.reissues(r.id)) order by r.read_at), '[]')
+    from public.readings r
+    where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at < p_until
+      and r.read_at > (select o.read_at from public.readings o where o.id = p_opening_id)
 $$;
 
-REVOKE ALL ON FUNCTION private.reading_json(p_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reading_json(p_id uuid) TO service_role;
+COMMENT ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) IS 'The accepted reads of a meter after an opening read and before an instant, each with how many void bills opened there.';
 
-CREATE FUNCTION private.keep_key(p jsonb, p_reading_id uuid) RETURNS void
-    LANGUAGE sql
+REVOKE ALL ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) TO service_role;
+
+CREATE FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    insert into public.idempotency_keys (caller, key, body_hash, reading_id)
-    select p ->> 'caller', p ->> 'idempotency_key', p ->> 'body_hash', p_reading_id
-    where p ->> 'idempotency_key' is not null
-    on conflict do nothing
+    select jsonb_build_array(
+        (select r.id from public.readings r
+         where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at < p_at
+         order by r.read_at desc limit 1),
+        (select r.id from public.readings r
+         where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at > p_at
+         order by r.read_at limit 1))
 $$;
 
-REVOKE ALL ON FUNCTION private.keep_key(p jsonb, p_reading_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_key(p jsonb, p_reading_id uuid) TO service_role;
+COMMENT ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) IS 'The accepted reads before and after an instant, or null.';
 
-CREATE FUNCTION private.find_replay(p jsonb, p_meter_id uuid) RETURNS uuid
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_key public.idempotency_keys;
-    v_reading uuid;
-begin
-    if p ->> 'idempotency_key' is not null then
-        select * into v_key from public.idempotency_keys
-        where caller = p ->> 'caller' and key = p ->> 'idempotency_key';
-        if found then
-            if v_key.body_hash <> p ->> 'body_hash' then
-                perform private.refuse('EB002', 'This idempotency key was used for another reading.');
-            end if;
-            return v_key.reading_id;
-        end if;
-    end if;
-    select id into v_reading from public.readings
-    where meter_id = p_meter_id and read_on = (p ->> 'read_on')::date
-      and register_wh = (p ->> 'register_wh')::bigint and registers = coalesce(p -> 'registers', '{}')
-      and status in ('accepted', 'needs_review')
-    order by created_at limit 1;
-    if found then
-        return v_reading;
-    end if;
-    if exists (select 1 from public.readings
-               where meter_id = p_meter_id and read_at = (p ->> 'read_at')::timestamptz
-                 and status in ('accepted', 'needs_review')) then
-        perform private.refuse('EB003', 'Another value was already submitted for this meter at this very time.');
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) IS 'The reading that this submission repeats, or null. Refuses a reused key (EB002) and a second value at one instant (EB003).';
-
-REVOKE ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) TO service_role;
+REVOKE ALL ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) TO service_role;
 
 CREATE FUNCTION private.guard_reading() RETURNS trigger
     LANGUAGE plpgsql

@@ -163,6 +163,12 @@ ALTER TABLE ONLY public.bills
 ALTER TABLE ONLY public.bills
     ADD CONSTRAINT bills_replaces_id_key UNIQUE (replaces_id);
 
+CREATE INDEX bills_by_due_date ON public.bills USING btree (COALESCE(due_date, 'infinity'::date), id);
+
+CREATE INDEX bills_by_number ON public.bills USING btree (COALESCE(number, '9223372036854775807'::bigint), id);
+
+CREATE INDEX bills_by_total ON public.bills USING btree (total_minor, id);
+
 CREATE INDEX bills_by_version ON public.bills USING btree (tariff_version_id, period_end, id) WHERE (status <> 'void'::text);
 
 CREATE INDEX bills_chain ON public.bills USING btree (meter_id, period_end DESC) WHERE (status <> 'void'::text);
@@ -177,9 +183,11 @@ CREATE UNIQUE INDEX bills_one_closing ON public.bills USING btree (closing_readi
 
 CREATE UNIQUE INDEX bills_one_opening ON public.bills USING btree (opening_reading_id) WHERE (status <> 'void'::text);
 
+CREATE INDEX bills_overdue ON public.bills USING btree (customer_id) INCLUDE (total_minor, amount_paid_minor) WHERE ((status = 'issued'::text) AND (overdue_since IS NOT NULL));
+
 CREATE INDEX bills_past_use ON public.bills USING btree (meter_id, period_end DESC) INCLUDE (period_start, consumption_wh) WHERE (status = 'issued'::text);
 
-CREATE INDEX bills_recent ON public.bills USING btree (period_end DESC, id DESC);
+CREATE INDEX bills_recent ON public.bills USING btree (period_end DESC, id DESC) INCLUDE (customer_id, meter_id, number, status, total_minor, amount_paid_minor, overdue_since);
 
 CREATE INDEX bills_second_opinion ON public.bills USING btree (created_at) WHERE (second_opinion IS NOT NULL);
 
@@ -326,6 +334,78 @@ $$;
 
 REVOKE ALL ON FUNCTION private.bill_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bill_json(p_id uuid) TO service_role;
+
+CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select md5(coalesce(string_agg(i::text, ' ' order by i), '')) from unnest(p_ids) i
+$$;
+
+COMMENT ON FUNCTION private.drafts_mark(p_ids uuid[]) IS 'The same for the same drafts: a draft''s figures never change, so what was previewed is what is issued.';
+
+REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
+
+CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
+    from public.draft_list d
+    where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
+                                     and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
+      and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')
+      and (p ->> 'currency' is null or d.currency = p ->> 'currency')
+      and (p ->> 'search' is null or d.search ilike all (array(select jsonb_array_elements_text(p -> 'search'))))
+      and (p ->> 'only' is null or d.id in (select i::uuid from jsonb_array_elements_text(p -> 'only') i))
+      and (p ->> 'except' is null or d.id not in (select i::uuid from jsonb_array_elements_text(p -> 'except') i))
+      and (not coalesce((p ->> 'outliers')::boolean, false) or d.outlier)
+$$;
+
+COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, only?: [ids], except?: [ids]}.';
+
+REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
+
+CREATE FUNCTION private.check_new_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1
+        from new_rows b
+        join public.meters m on m.id = b.meter_id
+        join public.readings o on o.id = b.opening_reading_id
+        join public.readings c on c.id = b.closing_reading_id
+        where o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
+           or o.status <> 'accepted' or c.status <> 'accepted'
+           or c.read_at <= o.read_at
+           or b.period_start <> o.read_on or b.period_end <> c.read_on
+           or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
+           or b.customer_id <> m.customer_id
+           or b.consumption_wh <> (
+                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
+                    % private.register_span_wh(m.dials) * m.multiplier_milli + 500) / 1000
+    ) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
+    end if;
+    -- Continuity: a bill opens at the meter's opening read or where a live bill closed.
+    if exists (
+        select 1 from new_rows b join public.readings o on o.id = b.opening_reading_id
+        where not o.is_opening and not exists (
+            select 1 from public.bills prior
+            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void')
+    ) then
+        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
 
 CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -486,161 +566,33 @@ COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the or
 REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
 
-CREATE FUNCTION private.check_chain_whole() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.bills later
-               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
-       and not exists (select 1 from public.bills again
-                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
-        raise exception using errcode = 'EB005', message = 'A later bill of the meter would begin where no bill ends.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
-
-CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
+CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select b.id
-    from public.tariff_versions v
-    cross join lateral (
-        select id, period_end from public.bills
-        where tariff_version_id = v.id and status <> 'void'
-        order by period_end desc, id desc limit 1) b
-    where v.tariff_id = p_tariff
-    order by b.period_end desc, b.id desc limit 1
-$$;
-
-COMMENT ON FUNCTION private.last_bill_with(p_tariff uuid) IS 'The bill that ends last of those, drafts too, that were made with any version of a tariff.';
-
-REVOKE ALL ON FUNCTION private.last_bill_with(p_tariff uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.last_bill_with(p_tariff uuid) TO service_role;
-
-CREATE VIEW public.tariff_list WITH (security_invoker='true') AS
- SELECT id,
-    code,
-    name,
-    currency,
-    ( SELECT count(*) AS count
-           FROM public.meters m
-          WHERE ((m.tariff_id = t.id) AND (m.status = 'active'::text))) AS meters,
-    ( SELECT b.period_end
-           FROM public.bills b
-          WHERE (b.id = private.last_bill_with(t.id))) AS billed_until,
-    ( SELECT jsonb_agg(v.effective_from ORDER BY v.effective_from) AS jsonb_agg
-           FROM private.versions_in_force(t.id) v(id, tariff_id, effective_from, definition, created_at, replaces_id, correction_reason)) AS begins
-   FROM public.tariffs t;
-
-COMMENT ON COLUMN public.tariff_list.billed_until IS 'The end of the last bill made with it, draft or issued: a new version begins then or later. Null without bills.';
-
-COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its versions hold, in order.';
-
-GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.tariff_list TO service_role;
-
-CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_entry uuid := (select id from public.ledger_entries where bill_id = p_bill_id and kind = 'bill');
-begin
-    if v_entry is not null then
-        perform private.take_back(v_entry, 9000000000000000000, null);
-    end if;
-    update public.bills set status = 'void', void_reason = p_reason where id = p_bill_id;
-    if v_entry is not null then
-        perform private.undo_entry(v_entry, 'bill_void', p_on, p_reason);
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) IS 'Voids a bill that is not void; what was paid on it returns to the account. The caller has locked meter, customer and bill.';
-
-REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
-
-CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with made as (
-        -- Of one transaction, which gives all its rows the same time.
-        select b.id, b.period_end
-        from public.readings r
-        join public.bills b on b.meter_id = r.meter_id and b.status <> 'void' and b.period_end <= r.read_on
-                           and b.created_at in (r.created_at, r.decided_at)
-        where r.id = p_reading_id
-    ), last as (
-        select coalesce(
-            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
-            (select m.id from made m order by m.period_end desc limit 1)) as id
+    with wanted as (
+        select b.id, b.period_start, b.period_end, b.consumption_wh, b.total_minor, b.usage, b.customer_id, b.meter_id
+        from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
+        where v.tariff_id = (p ->> 'tariff_id')::uuid and b.status = 'issued'
+          and b.period_end > (p ->> 'after_day')::date and b.period_end <= (p ->> 'until_day')::date
+          and (p -> 'after' = 'null'
+               or (b.period_end, b.id) > ((p -> 'after' ->> 'period_end')::date, (p -> 'after' ->> 'id')::uuid))
+        order by b.period_end, b.id
+        limit (p ->> 'limit')::integer
     )
-    select jsonb_build_object(
-        'outcome', p_outcome,
-        'reading', private.reading_json(p_reading_id),
-        'bill', private.bill_json(l.id),
-        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
-                    from made m where m.id <> l.id),
-        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
-    from last l
+    select jsonb_build_object('bills', coalesce(jsonb_agg(jsonb_build_object(
+        'id', w.id, 'account_no', c.account_no, 'meter_serial', m.serial,
+        'period_start', w.period_start, 'period_end', w.period_end, 'consumption_wh', w.consumption_wh,
+        'total_minor', w.total_minor, 'usage', w.usage - 'registers') order by w.period_end, w.id), '[]'))
+    from wanted w
+    join public.customers c on c.id = w.customer_id
+    join public.meters m on m.id = w.meter_id
 $$;
 
-REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
+COMMENT ON FUNCTION public.billed_uses(p jsonb) IS 'What issued bills of a tariff were made of, by period_end in (after_day, until_day] and id: {tariff_id, after_day, until_day, after: {period_end, id} or null, limit}. usage is null where that was the kWh and days alone.';
 
-CREATE FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_facts jsonb := '{}';
-    o public.readings;
-begin
-    if p_registers <> '[]' then
-        select * into o from public.readings where id = p_opening_id;
-        v_facts := jsonb_build_object(
-            -- A register that came later, or was set anew, has its start in a read of that day and total.
-            'opening_registers', (
-                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
-                from public.readings r cross join lateral jsonb_each(r.registers) v
-                where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_on = o.read_on
-                  and r.register_wh = o.register_wh),
-            'between', (
-                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
-                where r.meter_id = p_meter_id and r.status = 'accepted' and r.registers <> '{}'
-                  and r.read_at > o.read_at and r.read_at < p_until));
-    end if;
-    if p_looks_back then
-        v_facts := v_facts || jsonb_build_object('past', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
-                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
-                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
-                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
-                                         from jsonb_array_elements(b.lines) x group by 1) l))
-                       order by b.period_end desc), '[]')
-            from public.bills b where b.meter_id = p_meter_id and b.status <> 'void'));
-    end if;
-    if exists (select 1 from public.intervals where meter_id = p_meter_id) then
-        select * into o from public.readings where id = p_opening_id;
-        v_facts := v_facts || jsonb_build_object('intervals', (
-            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-            from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
-                  where d.meter_id = p_meter_id and d.day >= o.read_on and d.day < p_until_on
-                  order by d.day, d.id desc) i));
-    end if;
-    return v_facts;
-end $$;
-
-COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill needs beside its two reads, {} for most meters: {opening_registers, between: registers of the reads in between; past: up to 60 bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where the meter has any}.';
-
-REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
+REVOKE ALL ON FUNCTION public.billed_uses(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.billed_uses(p jsonb) TO service_role;
 
 CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -670,6 +622,41 @@ COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter
 
 REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
+
+CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with chosen as materialized (select * from private.drafts_chosen(p)),
+    months as (select m::date as first, (m::date + interval '1 month')::date as next
+               from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
+    select jsonb_build_object(
+        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
+        'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
+                   from (select currency, count(*) as number, count(*) filter (where outlier) as outliers,
+                                sum(consumption_wh)::bigint as consumption_wh, sum(subtotal_minor)::bigint as subtotal_minor,
+                                sum(tax_minor)::bigint as tax_minor, sum(total_minor)::bigint as total_minor
+                         from chosen group by 1) z),
+        'issued', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.month), '[]')
+                   from (select s.first as month, b.currency, count(*) as number,
+                                sum(b.consumption_wh)::bigint as consumption_wh, sum(b.subtotal_minor)::bigint as subtotal_minor,
+                                sum(b.tax_minor)::bigint as tax_minor, sum(b.total_minor)::bigint as total_minor
+                         from months s
+                         join public.bills b on b.period_end > s.first and b.period_end <= s.next and b.status = 'issued'
+                         group by 1, 2) z),
+        'waiting', (select coalesce(jsonb_agg(to_jsonb(z) order by z.month desc, z.tariff_code, z.currency), '[]')
+                    from (select date_trunc('month', (b.period_end - 1)::timestamp)::date as month, t.code as tariff_code, b.currency,
+                                 count(*) as number
+                          from public.bills b
+                          join public.tariff_versions v on v.id = b.tariff_version_id
+                          join public.tariffs t on t.id = v.tariff_id
+                          where b.status = 'draft' group by 1, 2, 3) z))
+$$;
+
+COMMENT ON FUNCTION public.draft_totals(p jsonb) IS 'What issuing the chosen drafts would bill, by currency: {… as private.drafts_chosen, compare?: [months]} -> {mark, totals, issued: the same of bills issued for those months, waiting: all drafts by month, tariff and currency}.';
+
+REVOKE ALL ON FUNCTION public.draft_totals(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.draft_totals(p jsonb) TO service_role;
 
 CREATE FUNCTION public.customer_bills(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -710,69 +697,6 @@ COMMENT ON FUNCTION public.customer_bills(p jsonb) IS 'Bills of a customer (id o
 
 REVOKE ALL ON FUNCTION public.customer_bills(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.customer_bills(p jsonb) TO service_role;
-
-CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with chosen as materialized (select * from private.drafts_chosen(p)),
-    months as (select m::date as first, (m::date + interval '1 month')::date as next
-               from jsonb_array_elements_text(coalesce(p -> 'compare', '[]')) m)
-    select jsonb_build_object(
-        'mark', (select private.drafts_mark(array_agg(id)) from chosen),
-        'totals', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency), '[]')
-                   from (select currency, count(*) as number, count(*) filter (where outlier) as outliers,
-                                sum(consumption_wh)::bigint as consumption_wh, sum(subtotal_minor)::bigint as subtotal_minor,
-                                sum(tax_minor)::bigint as tax_minor, sum(total_minor)::bigint as total_minor
-                         from chosen group by 1) z),
-        'issued', (select coalesce(jsonb_agg(to_jsonb(z) order by z.currency, z.month), '[]')
-                   from (select s.first as month, b.currency, count(*) as number,
-                                sum(b.consumption_wh)::bigint as consumption_wh, sum(b.subtotal_minor)::bigint as subtotal_minor,
-                                sum(b.tax_minor)::bigint as tax_minor, sum(b.total_minor)::bigint as total_minor
-                         from months s
-                         join public.bills b on b.period_end > s.first and b.period_end <= s.next and b.status = 'issued'
-                         group by 1, 2) z),
-        'waiting', (select coalesce(jsonb_agg(to_jsonb(z) order by z.month desc, z.tariff_code, z.currency), '[]')
-                    from (select date_trunc('month', (b.period_end - 1)::timestamp)::date as month, t.code as tariff_code, b.currency,
-                                 count(*) as number
-                          from public.bills b
-                          join public.tariff_versions v on v.id = b.tariff_version_id
-                          join public.tariffs t on t.id = v.tariff_id
-                          where b.status = 'draft' group by 1, 2, 3) z))
-$$;
-
-COMMENT ON FUNCTION public.draft_totals(p jsonb) IS 'What issuing the chosen drafts would bill, by currency: {… as private.drafts_chosen, compare?: [months]} -> {mark, totals, issued: the same of bills issued for those months, waiting: all drafts by month, tariff and currency}.';
-
-REVOKE ALL ON FUNCTION public.draft_totals(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.draft_totals(p jsonb) TO service_role;
-
-CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with wanted as (
-        select b.id, b.period_start, b.period_end, b.consumption_wh, b.total_minor, b.usage, b.customer_id, b.meter_id
-        from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
-        where v.tariff_id = (p ->> 'tariff_id')::uuid and b.status = 'issued'
-          and b.period_end > (p ->> 'after_day')::date and b.period_end <= (p ->> 'until_day')::date
-          and (p -> 'after' = 'null'
-               or (b.period_end, b.id) > ((p -> 'after' ->> 'period_end')::date, (p -> 'after' ->> 'id')::uuid))
-        order by b.period_end, b.id
-        limit (p ->> 'limit')::integer
-    )
-    select jsonb_build_object('bills', coalesce(jsonb_agg(jsonb_build_object(
-        'id', w.id, 'account_no', c.account_no, 'meter_serial', m.serial,
-        'period_start', w.period_start, 'period_end', w.period_end, 'consumption_wh', w.consumption_wh,
-        'total_minor', w.total_minor, 'usage', w.usage - 'registers') order by w.period_end, w.id), '[]'))
-    from wanted w
-    join public.customers c on c.id = w.customer_id
-    join public.meters m on m.id = w.meter_id
-$$;
-
-COMMENT ON FUNCTION public.billed_uses(p jsonb) IS 'What issued bills of a tariff were made of, by period_end in (after_day, until_day] and id: {tariff_id, after_day, until_day, after: {period_end, id} or null, limit}. usage is null where that was the kWh and days alone.';
-
-REVOKE ALL ON FUNCTION public.billed_uses(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.billed_uses(p jsonb) TO service_role;
 
 CREATE FUNCTION public.reading_context(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1014,6 +938,23 @@ COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a fla
 REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
 
+CREATE FUNCTION private.check_chain_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.bills later
+               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
+       and not exists (select 1 from public.bills again
+                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
+        raise exception using errcode = 'EB005', message = 'A later bill of the meter would begin where no bill ends.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
+
 CREATE FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1027,77 +968,200 @@ COMMENT ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) IS 'T
 REVOKE ALL ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) TO service_role;
 
-CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select md5(coalesce(string_agg(i::text, ' ' order by i), '')) from unnest(p_ids) i
-$$;
-
-COMMENT ON FUNCTION private.drafts_mark(p_ids uuid[]) IS 'The same for the same drafts: a draft''s figures never change, so what was previewed is what is issued.';
-
-REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
-
-CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
-    from public.draft_list d
-    where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
-                                     and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
-      and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')
-      and (p ->> 'currency' is null or d.currency = p ->> 'currency')
-      and (p ->> 'search' is null or d.search ilike all (array(select jsonb_array_elements_text(p -> 'search'))))
-      and (p ->> 'only' is null or d.id in (select i::uuid from jsonb_array_elements_text(p -> 'only') i))
-      and (p ->> 'except' is null or d.id not in (select i::uuid from jsonb_array_elements_text(p -> 'except') i))
-      and (not coalesce((p ->> 'outliers')::boolean, false) or d.outlier)
-$$;
-
-COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, only?: [ids], except?: [ids]}.';
-
-REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
-
-CREATE FUNCTION private.check_new_bills() RETURNS trigger
+CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_issued integer;
+    v_base bigint;
 begin
-    if exists (
-        select 1
-        from new_rows b
-        join public.meters m on m.id = b.meter_id
-        join public.readings o on o.id = b.opening_reading_id
-        join public.readings c on c.id = b.closing_reading_id
-        where o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
-           or o.status <> 'accepted' or c.status <> 'accepted'
-           or c.read_at <= o.read_at
-           or b.period_start <> o.read_on or b.period_end <> c.read_on
-           or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
-           or b.customer_id <> m.customer_id
-           or b.consumption_wh <> (
-                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
-                    % private.register_span_wh(m.dials) * m.multiplier_milli + 500) / 1000
-    ) then
-        raise exception using errcode = 'EB005',
-            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
+    perform private.lock_customers(array(
+        select m.customer_id from public.meters m
+        where m.id in (select (b ->> 'meter_id')::uuid from jsonb_array_elements(p_bills) b)));
+    select count(*) into v_issued from jsonb_array_elements(p_bills) b where b ->> 'status' = 'issued';
+    if v_issued > 0 then
+        update public.counters set last_number = last_number + v_issued where name = 'bill'
+        returning last_number - v_issued into v_base;
     end if;
-    -- Continuity: a bill opens at the meter's opening read or where a live bill closed.
-    if exists (
-        select 1 from new_rows b join public.readings o on o.id = b.opening_reading_id
-        where not o.is_opening and not exists (
-            select 1 from public.bills prior
-            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void')
-    ) then
-        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
-    end if;
-    return null;
+    insert into public.bills (
+        id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
+        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
+        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
+        replaces_id, priced_by, held_because)
+    select b.id,
+           case when b.status = 'issued'
+                then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
+           b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
+           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
+           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
+           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by,
+           b.held_because
+    from rows from (jsonb_to_recordset(p_bills) as (
+             id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
+             closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
+             consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
+             total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
+             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[],
+             held_because text)
+         ) with ordinality as b(
+             id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
+             period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
+             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
+             held_because, position)
+    join public.meters m on m.id = b.meter_id;
+    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
+    select o.id, b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
+           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
+    from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
+    cross join lateral jsonb_to_record(b.owed) as o(
+        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
+    where b.owed is not null and b.owed <> 'null'::jsonb;
 end $$;
 
-REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
+COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the meters.';
+
+REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
+
+CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.id
+    from public.tariff_versions v
+    cross join lateral (
+        select id, period_end from public.bills
+        where tariff_version_id = v.id and status <> 'void'
+        order by period_end desc, id desc limit 1) b
+    where v.tariff_id = p_tariff
+    order by b.period_end desc, b.id desc limit 1
+$$;
+
+COMMENT ON FUNCTION private.last_bill_with(p_tariff uuid) IS 'The bill that ends last of those, drafts too, that were made with any version of a tariff.';
+
+REVOKE ALL ON FUNCTION private.last_bill_with(p_tariff uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.last_bill_with(p_tariff uuid) TO service_role;
+
+CREATE VIEW public.tariff_list WITH (security_invoker='true') AS
+ SELECT id,
+    code,
+    name,
+    currency,
+    ( SELECT count(*) AS count
+           FROM public.meters m
+          WHERE ((m.tariff_id = t.id) AND (m.status = 'active'::text))) AS meters,
+    ( SELECT b.period_end
+           FROM public.bills b
+          WHERE (b.id = private.last_bill_with(t.id))) AS billed_until,
+    ( SELECT jsonb_agg(v.effective_from ORDER BY v.effective_from) AS jsonb_agg
+           FROM private.versions_in_force(t.id) v(id, tariff_id, effective_from, definition, created_at, replaces_id, correction_reason)) AS begins
+   FROM public.tariffs t;
+
+COMMENT ON COLUMN public.tariff_list.billed_until IS 'The end of the last bill made with it, draft or issued: a new version begins then or later. Null without bills.';
+
+COMMENT ON COLUMN public.tariff_list.begins IS 'The dates from which its versions hold, in order.';
+
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRUNCATE,MAINTAIN,UPDATE ON TABLE public.tariff_list TO service_role;
+
+CREATE FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_entry uuid := (select id from public.ledger_entries where bill_id = p_bill_id and kind = 'bill');
+begin
+    if v_entry is not null then
+        perform private.take_back(v_entry, 9000000000000000000, null);
+    end if;
+    update public.bills set status = 'void', void_reason = p_reason where id = p_bill_id;
+    if v_entry is not null then
+        perform private.undo_entry(v_entry, 'bill_void', p_on, p_reason);
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) IS 'Voids a bill that is not void; what was paid on it returns to the account. The caller has locked meter, customer and bill.';
+
+REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
+
+CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with made as (
+        -- Of one transaction, which gives all its rows the same time.
+        select b.id, b.period_end
+        from public.readings r
+        join public.bills b on b.meter_id = r.meter_id and b.status <> 'void' and b.period_end <= r.read_on
+                           and b.created_at in (r.created_at, r.decided_at)
+        where r.id = p_reading_id
+    ), last as (
+        select coalesce(
+            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
+            (select m.id from made m order by m.period_end desc limit 1)) as id
+    )
+    select jsonb_build_object(
+        'outcome', p_outcome,
+        'reading', private.reading_json(p_reading_id),
+        'bill', private.bill_json(l.id),
+        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
+                    from made m where m.id <> l.id),
+        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
+    from last l
+$$;
+
+REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
+
+CREATE FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_facts jsonb := '{}';
+    o public.readings;
+begin
+    if p_registers <> '[]' then
+        select * into o from public.readings where id = p_opening_id;
+        v_facts := jsonb_build_object(
+            -- A register that came later, or was set anew, has its start in a read of that day and total.
+            'opening_registers', (
+                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
+                from public.readings r cross join lateral jsonb_each(r.registers) v
+                where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_on = o.read_on
+                  and r.register_wh = o.register_wh),
+            'between', (
+                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
+                where r.meter_id = p_meter_id and r.status = 'accepted' and r.registers <> '{}'
+                  and r.read_at > o.read_at and r.read_at < p_until));
+    end if;
+    if p_looks_back then
+        v_facts := v_facts || jsonb_build_object('past', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
+                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
+                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
+                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
+                                         from jsonb_array_elements(b.lines) x group by 1) l))
+                       order by b.period_end desc), '[]')
+            from public.bills b where b.meter_id = p_meter_id and b.status <> 'void'));
+    end if;
+    if exists (select 1 from public.intervals where meter_id = p_meter_id) then
+        select * into o from public.readings where id = p_opening_id;
+        v_facts := v_facts || jsonb_build_object('intervals', (
+            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
+            from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
+                  where d.meter_id = p_meter_id and d.day >= o.read_on and d.day < p_until_on
+                  order by d.day, d.id desc) i));
+    end if;
+    return v_facts;
+end $$;
+
+COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill needs beside its two reads, {} for most meters: {opening_registers, between: registers of the reads in between; past: up to 60 bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where the meter has any}.';
+
+REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
 
 CREATE FUNCTION private.guard_bill() RETURNS trigger
     LANGUAGE plpgsql
@@ -1158,62 +1222,6 @@ COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one me
 
 REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
-
-CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_issued integer;
-    v_base bigint;
-begin
-    perform private.lock_customers(array(
-        select m.customer_id from public.meters m
-        where m.id in (select (b ->> 'meter_id')::uuid from jsonb_array_elements(p_bills) b)));
-    select count(*) into v_issued from jsonb_array_elements(p_bills) b where b ->> 'status' = 'issued';
-    if v_issued > 0 then
-        update public.counters set last_number = last_number + v_issued where name = 'bill'
-        returning last_number - v_issued into v_base;
-    end if;
-    insert into public.bills (
-        id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
-        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
-        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
-        replaces_id, priced_by, held_because)
-    select b.id,
-           case when b.status = 'issued'
-                then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
-           b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
-           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
-           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
-           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by,
-           b.held_because
-    from rows from (jsonb_to_recordset(p_bills) as (
-             id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
-             closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
-             consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
-             total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
-             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[],
-             held_because text)
-         ) with ordinality as b(
-             id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
-             period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
-             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
-             held_because, position)
-    join public.meters m on m.id = b.meter_id;
-    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
-    select o.id, b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
-           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
-    from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
-    cross join lateral jsonb_to_record(b.owed) as o(
-        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
-    where b.owed is not null and b.owed <> 'null'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the meters.';
-
-REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
 
 CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE

@@ -191,54 +191,6 @@ COMMENT ON FUNCTION public.end_notification(p jsonb) IS 'Says what became of a m
 REVOKE ALL ON FUNCTION public.end_notification(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_notification(p jsonb) TO service_role;
 
-CREATE FUNCTION private.owe_on_balance() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.owe_for_balance(array(
-        select n.id from new_rows n join old_rows o on o.id = n.id
-        where n.amount_paid_minor <> o.amount_paid_minor or (n.status = 'void' and o.status <> 'void')));
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.owe_on_balance() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_on_balance() TO service_role;
-
-CREATE FUNCTION private.audit_customer_channels() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-    v_after jsonb := to_jsonb(new) - 'updated_at'
-        || jsonb_build_object('discord_webhook_url', private.fingerprint(new.discord_webhook_url));
-    v_before jsonb;
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    if tg_op = 'INSERT' then
-        insert into public.audit_log (actor, action, table_name, row_id, after)
-        values (v_actor, 'insert', tg_table_name, new.customer_id::text, v_after);
-        return null;
-    end if;
-    v_before := to_jsonb(old) - 'updated_at'
-        || jsonb_build_object('discord_webhook_url', private.fingerprint(old.discord_webhook_url));
-    if v_before <> v_after then
-        insert into public.audit_log (actor, action, table_name, row_id, before, after)
-        values (v_actor, 'update', tg_table_name, new.customer_id::text,
-                private.changed_columns(v_after, v_before), private.changed_columns(v_before, v_after));
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
-
 CREATE FUNCTION public.set_customer_channels(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -433,6 +385,54 @@ COMMENT ON FUNCTION public.claim_owed_work(p jsonb) IS 'Leases what is due, of a
 
 REVOKE ALL ON FUNCTION public.claim_owed_work(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_owed_work(p jsonb) TO service_role;
+
+CREATE FUNCTION private.owe_on_balance() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.owe_for_balance(array(
+        select n.id from new_rows n join old_rows o on o.id = n.id
+        where n.amount_paid_minor <> o.amount_paid_minor or (n.status = 'void' and o.status <> 'void')));
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.owe_on_balance() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_on_balance() TO service_role;
+
+CREATE FUNCTION private.audit_customer_channels() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+    v_after jsonb := to_jsonb(new) - 'updated_at'
+        || jsonb_build_object('discord_webhook_url', private.fingerprint(new.discord_webhook_url));
+    v_before jsonb;
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if tg_op = 'INSERT' then
+        insert into public.audit_log (actor, action, table_name, row_id, after)
+        values (v_actor, 'insert', tg_table_name, new.customer_id::text, v_after);
+        return null;
+    end if;
+    v_before := to_jsonb(old) - 'updated_at'
+        || jsonb_build_object('discord_webhook_url', private.fingerprint(old.discord_webhook_url));
+    if v_before <> v_after then
+        insert into public.audit_log (actor, action, table_name, row_id, before, after)
+        values (v_actor, 'update', tg_table_name, new.customer_id::text,
+                private.changed_columns(v_after, v_before), private.changed_columns(v_before, v_after));
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
 
 CREATE FUNCTION private.owe_for_balance(p_bills uuid[]) RETURNS void
     LANGUAGE plpgsql

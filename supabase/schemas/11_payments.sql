@@ -37,9 +37,15 @@ ALTER TABLE ONLY public.payments
 
 CREATE INDEX payments_bill ON public.payments USING btree (bill_id);
 
+CREATE INDEX payments_by_amount ON public.payments USING btree (amount_minor, id);
+
 CREATE INDEX payments_by_stripe ON public.payments USING btree (received_at) WHERE (method = 'stripe'::text);
 
 CREATE INDEX payments_customer ON public.payments USING btree (customer_id, received_on DESC);
+
+CREATE INDEX payments_of_deposits ON public.payments USING btree (received_on DESC, id DESC) WHERE (book = 'deposit'::text);
+
+CREATE INDEX payments_of_nobody ON public.payments USING btree (received_on DESC, id DESC) WHERE (customer_id IS NULL);
 
 CREATE INDEX payments_received_on ON public.payments USING btree (received_on);
 
@@ -377,6 +383,85 @@ end $$;
 REVOKE ALL ON FUNCTION private.guard_return() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_return() TO service_role;
 
+CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
+        else -o.open_minor + coalesce((
+            select sum(a.amount_minor) from public.allocations a
+            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
+            where a.credit_entry_id = e.id), 0)::bigint end
+    from public.payments y
+    join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
+    join public.open_items o on o.entry_id = e.id
+    where y.id = p_payment_id
+$$;
+
+COMMENT ON FUNCTION private.left_of_payment(p_payment_id uuid) IS 'What of a payment is open or pays bills and fees: not what was paid out or, of a deposit, used. Null of a payment in no account.';
+
+REVOKE ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) TO service_role;
+
+CREATE FUNCTION private.post_payments(p_ids uuid[], p_apply text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    v_ids uuid[] := array(
+        select y.id from unnest(p_ids) with ordinality as i(id, place)
+        join public.payments y on y.id = i.id
+        where y.customer_id is not null order by i.place);
+begin
+    perform private.post_entries((
+        select jsonb_agg(jsonb_build_object(
+            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
+            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
+            order by i.place)
+        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
+    if p_apply = 'none' then
+        return;
+    end if;
+    perform private.allocate((
+        with credits as (
+            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
+                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
+            from unnest(v_ids) with ordinality as i(id, place)
+            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
+            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
+        )
+        select jsonb_agg(jsonb_build_object(
+                   'credit', c.id, 'debit', o.entry_id,
+                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
+        from credits c
+        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
+        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
+    if p_apply = 'oldest' then
+        perform private.settle(array(
+            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
+
+REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
+
+CREATE FUNCTION private.refuse_payment_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if old.customer_id is null and to_jsonb(new) - array['customer_id', 'bill_id'] = to_jsonb(old) - array['customer_id', 'bill_id'] then
+        return new;
+    end if;
+    raise exception using errcode = 'EB005', message = 'A payment is never overwritten.';
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_payment_change() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_payment_change() TO service_role;
+
 CREATE FUNCTION private.flag_repeated(p_payments uuid[]) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -410,113 +495,64 @@ CREATE INDEX payments_reference ON public.payments USING btree (private.referenc
 REVOKE ALL ON FUNCTION private.reference_key(p_reference text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reference_key(p_reference text) TO service_role;
 
-CREATE FUNCTION private.returnable(p_payment_id uuid) RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select y.amount_minor - coalesce((select sum(r.amount_minor) from public.payment_returns r
-                                      where r.payment_id = y.id and r.status in ('pending', 'done')), 0)::bigint
-    from public.payments y where y.id = p_payment_id
-$$;
-
-COMMENT ON FUNCTION private.returnable(p_payment_id uuid) IS 'What of a payment can still go back, in minor units.';
-
-REVOKE ALL ON FUNCTION private.returnable(p_payment_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.returnable(p_payment_id uuid) TO service_role;
-
-CREATE FUNCTION private.refuse_payment_change() RETURNS trigger
+CREATE FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    if old.customer_id is null and to_jsonb(new) - array['customer_id', 'bill_id'] = to_jsonb(old) - array['customer_id', 'bill_id'] then
-        return new;
+    update public.payment_returns set status = 'undone', error = p_note where id = r.id;
+    perform private.release_spared('return ' || r.id, p_note);
+    if r.customer_id is not null then
+        perform private.undo_entry(e.id, 'return_undone', p_on, p_note)
+        from public.ledger_entries e where e.return_id = r.id and e.kind = r.kind;
+        perform private.settle(array[r.customer_id]);
     end if;
-    raise exception using errcode = 'EB005', message = 'A payment is never overwritten.';
 end $$;
 
-REVOKE ALL ON FUNCTION private.refuse_payment_change() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_payment_change() TO service_role;
+COMMENT ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) IS 'Money that had gone back came again: a refund that failed later, a dispute that was won.';
 
-CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
-    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
-           jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency,
-                              'received_on', y.received_on),
-           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
-    from public.payments y
-    cross join lateral (
-        select x.id from public.bills x where x.id = y.bill_id
-        union all
-        (select x.id from public.ledger_entries e
-         join public.allocations a on a.credit_entry_id = e.id
-         join public.ledger_entries d on d.id = a.debit_entry_id
-         join public.bills x on x.id = d.bill_id
-         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
-        union all
-        (select x.id from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
-         order by x.period_end desc limit 1)
-        limit 1) b
-    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
-    on conflict (bill_id, kind, occasion) do nothing
-$$;
+REVOKE ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) TO service_role;
 
-COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest.';
-
-REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
-
-CREATE FUNCTION private.check_payment(p_row jsonb) RETURNS void
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION public.assign_payment(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 declare
+    y public.payments;
     b public.bills;
-    c public.customers;
+    v_customer uuid;
 begin
-    select * into b from public.bills where id = (p_row ->> 'bill_id')::uuid;
-    if not found and p_row ->> 'bill_id' is not null then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    select * into c from public.customers where id = coalesce((p_row ->> 'customer_id')::uuid, b.customer_id);
-    if not found then
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into b from public.bills where id = (p ->> 'bill_id')::uuid;
+    v_customer := coalesce((p ->> 'customer_id')::uuid, b.customer_id);
+    if v_customer is null or not exists (select 1 from public.customers where id = v_customer) then
         perform private.refuse('EB404', 'No such customer.');
     end if;
-    perform private.refuse('EB005', q.why)
-    from (select case
-              when b.id is not null and b.customer_id <> c.id then 'The bill is another customer''s.'
-              when b.status in ('draft', 'void') then 'Only an issued bill takes payments.'
-              when b.currency <> p_row ->> 'currency' then format('The bill is in %s.', b.currency)
-              when c.currency <> p_row ->> 'currency' then format('The account is in %s.', c.currency)
-              when b.id is not null and p_row ->> 'book' = 'deposit' then 'A deposit pays no bill until it is used.'
-              end as why) q
-    where q.why is not null;
+    perform private.lock_customers(array[v_customer]);
+    select * into y from public.payments where id = (p ->> 'payment_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such payment.');
+    elsif y.customer_id = v_customer then
+        return '{}'::jsonb;
+    elsif y.customer_id is not null then
+        perform private.refuse('EB005', 'This payment is in an account already: reverse it there and enter it here.');
+    elsif exists (select 1 from public.payment_returns where payment_id = y.id and status in ('pending', 'done')) then
+        perform private.refuse('EB005', 'This payment went back already.');
+    end if;
+    update public.payments set customer_id = v_customer, bill_id = b.id where id = y.id returning * into y;
+    perform private.post_payments(array[y.id], 'oldest');
+    perform private.owe_thanks(y.id, p #> '{owed,payment_received}');
+    perform private.resolve_flag(y.id, 'unknown_bill', format('Assigned to account %s.',
+        (select account_no from public.customers where id = v_customer)));
+    return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION private.check_payment(p_row jsonb) IS 'What somebody enters must fit: the bill, its customer, their currency.';
+COMMENT ON FUNCTION public.assign_payment(p jsonb) IS 'Says whose a payment of nobody known is: {actor, payment_id, customer_id or bill_id, owed?}.';
 
-REVOKE ALL ON FUNCTION private.check_payment(p_row jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_payment(p_row jsonb) TO service_role;
-
-CREATE FUNCTION private.repeats(y public.payments) RETURNS public.payments
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select s from public.payments s
-    where y.reference <> '' and y.method <> 'cash' and private.reference_key(y.reference) <> ''
-      and s.reference <> '' and private.reference_key(s.reference) = private.reference_key(y.reference)
-      and private.one_reference(s.method, y.method) and s.id <> y.id
-      and (select l.status from public.payment_list l where l.id = s.id) <> 'returned'
-    order by s.received_on desc, s.id limit 1
-$$;
-
-COMMENT ON FUNCTION private.repeats(y public.payments) IS 'Another payment that may be this one, by its reference, that did not go back whole; or nothing.';
-
-REVOKE ALL ON FUNCTION private.repeats(y public.payments) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.repeats(y public.payments) TO service_role;
+REVOKE ALL ON FUNCTION public.assign_payment(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.assign_payment(p jsonb) TO service_role;
 
 CREATE FUNCTION public.record_desk_payment(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -562,19 +598,6 @@ COMMENT ON FUNCTION public.record_desk_payment(p jsonb) IS 'Records a payment th
 REVOKE ALL ON FUNCTION public.record_desk_payment(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_desk_payment(p jsonb) TO service_role;
 
-CREATE FUNCTION private.one_reference(p_method text, p_other text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select case when p_method = p_other then p_method <> 'cash'
-                else p_method not in ('cash', 'cheque') and p_other not in ('cash', 'cheque') end
-$$;
-
-COMMENT ON FUNCTION private.one_reference(p_method text, p_other text) IS 'Whether the same reference by these two methods may be one payment. A cheque''s number is its bank''s alone, a receipt''s the desk''s.';
-
-REVOKE ALL ON FUNCTION private.one_reference(p_method text, p_other text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.one_reference(p_method text, p_other text) TO service_role;
-
 CREATE FUNCTION public.record_payments(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -616,46 +639,6 @@ COMMENT ON FUNCTION public.record_payments(p jsonb) IS 'Stores payments and lets
 
 REVOKE ALL ON FUNCTION public.record_payments(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_payments(p jsonb) TO service_role;
-
-CREATE FUNCTION public.assign_payment(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    y public.payments;
-    b public.bills;
-    v_customer uuid;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into b from public.bills where id = (p ->> 'bill_id')::uuid;
-    v_customer := coalesce((p ->> 'customer_id')::uuid, b.customer_id);
-    if v_customer is null or not exists (select 1 from public.customers where id = v_customer) then
-        perform private.refuse('EB404', 'No such customer.');
-    end if;
-    perform private.lock_customers(array[v_customer]);
-    select * into y from public.payments where id = (p ->> 'payment_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such payment.');
-    elsif y.customer_id = v_customer then
-        return '{}'::jsonb;
-    elsif y.customer_id is not null then
-        perform private.refuse('EB005', 'This payment is in an account already: reverse it there and enter it here.');
-    elsif exists (select 1 from public.payment_returns where payment_id = y.id and status in ('pending', 'done')) then
-        perform private.refuse('EB005', 'This payment went back already.');
-    end if;
-    update public.payments set customer_id = v_customer, bill_id = b.id where id = y.id returning * into y;
-    perform private.post_payments(array[y.id], 'oldest');
-    perform private.owe_thanks(y.id, p #> '{owed,payment_received}');
-    perform private.resolve_flag(y.id, 'unknown_bill', format('Assigned to account %s.',
-        (select account_no from public.customers where id = v_customer)));
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.assign_payment(p jsonb) IS 'Says whose a payment of nobody known is: {actor, payment_id, customer_id or bill_id, owed?}.';
-
-REVOKE ALL ON FUNCTION public.assign_payment(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.assign_payment(p jsonb) TO service_role;
 
 CREATE FUNCTION public.record_return(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -741,22 +724,6 @@ COMMENT ON FUNCTION public.use_deposit(p jsonb) IS 'Lets a deposit that is held 
 REVOKE ALL ON FUNCTION public.use_deposit(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_deposit(p jsonb) TO service_role;
 
-CREATE FUNCTION private.take_payment(p_row jsonb) RETURNS boolean
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_new uuid[] := private.store_payments(jsonb_build_array(p_row));
-begin
-    perform private.post_payments(v_new, coalesce(p_row ->> 'apply', 'oldest')) where v_new <> '{}';
-    return v_new <> '{}';
-end $$;
-
-COMMENT ON FUNCTION private.take_payment(p_row jsonb) IS 'Stores a payment and counts it, unless it is there already (by id or by the provider''s id); whether it was new.';
-
-REVOKE ALL ON FUNCTION private.take_payment(p_row jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.take_payment(p_row jsonb) TO service_role;
-
 CREATE FUNCTION public.end_return(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -792,24 +759,140 @@ COMMENT ON FUNCTION public.end_return(p jsonb) IS 'What became of a refund asked
 REVOKE ALL ON FUNCTION public.end_return(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_return(p jsonb) TO service_role;
 
-CREATE FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) RETURNS void
+CREATE FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    update public.payment_flags
+    set resolved_at = now(), resolved_by = current_setting('billing.actor'), resolution = p_resolution
+    where payment_id = p_payment_id and resolved_at is null and (p_reason is null or reason = p_reason)
+$$;
+
+REVOKE ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) TO service_role;
+
+CREATE FUNCTION private.returnable(p_payment_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select y.amount_minor - coalesce((select sum(r.amount_minor) from public.payment_returns r
+                                      where r.payment_id = y.id and r.status in ('pending', 'done')), 0)::bigint
+    from public.payments y where y.id = p_payment_id
+$$;
+
+COMMENT ON FUNCTION private.returnable(p_payment_id uuid) IS 'What of a payment can still go back, in minor units.';
+
+REVOKE ALL ON FUNCTION private.returnable(p_payment_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.returnable(p_payment_id uuid) TO service_role;
+
+CREATE FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.outbox (id, bill_id, kind, occasion, facts, steps, status, finished_at)
+    select gen_random_uuid(), b.id, 'payment_received', y.id::text,
+           jsonb_build_object('payment_id', y.id, 'amount_minor', y.amount_minor::text, 'currency', y.currency,
+                              'received_on', y.received_on),
+           p_owed -> 'steps', p_owed ->> 'status', case when p_owed ->> 'status' <> 'open' then now() end
+    from public.payments y
+    cross join lateral (
+        select x.id from public.bills x where x.id = y.bill_id
+        union all
+        (select x.id from public.ledger_entries e
+         join public.allocations a on a.credit_entry_id = e.id
+         join public.ledger_entries d on d.id = a.debit_entry_id
+         join public.bills x on x.id = d.bill_id
+         where e.payment_id = y.id and e.kind = 'payment' order by a.id limit 1)
+        union all
+        (select x.id from public.bills x where x.customer_id = y.customer_id and x.status = 'issued'
+         order by x.period_end desc limit 1)
+        limit 1) b
+    where y.id = p_payment_id and p_owed is not null and p_owed <> 'null'::jsonb
+    on conflict (bill_id, kind, occasion) do nothing
+$$;
+
+COMMENT ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) IS 'Owes the thanks for a payment, with the bill that it is told by: the one named, else the first it paid, else the latest.';
+
+REVOKE ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_thanks(p_payment_id uuid, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.check_payment(p_row jsonb) RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    b public.bills;
+    c public.customers;
+begin
+    select * into b from public.bills where id = (p_row ->> 'bill_id')::uuid;
+    if not found and p_row ->> 'bill_id' is not null then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    select * into c from public.customers where id = coalesce((p_row ->> 'customer_id')::uuid, b.customer_id);
+    if not found then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    perform private.refuse('EB005', q.why)
+    from (select case
+              when b.id is not null and b.customer_id <> c.id then 'The bill is another customer''s.'
+              when b.status in ('draft', 'void') then 'Only an issued bill takes payments.'
+              when b.currency <> p_row ->> 'currency' then format('The bill is in %s.', b.currency)
+              when c.currency <> p_row ->> 'currency' then format('The account is in %s.', c.currency)
+              when b.id is not null and p_row ->> 'book' = 'deposit' then 'A deposit pays no bill until it is used.'
+              end as why) q
+    where q.why is not null;
+end $$;
+
+COMMENT ON FUNCTION private.check_payment(p_row jsonb) IS 'What somebody enters must fit: the bill, its customer, their currency.';
+
+REVOKE ALL ON FUNCTION private.check_payment(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_payment(p_row jsonb) TO service_role;
+
+CREATE FUNCTION private.repeats(y public.payments) RETURNS public.payments
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select s from public.payments s
+    where y.reference <> '' and y.method <> 'cash' and private.reference_key(y.reference) <> ''
+      and s.reference <> '' and private.reference_key(s.reference) = private.reference_key(y.reference)
+      and private.one_reference(s.method, y.method) and s.id <> y.id
+      and (select l.status from public.payment_list l where l.id = s.id) <> 'returned'
+    order by s.received_on desc, s.id limit 1
+$$;
+
+COMMENT ON FUNCTION private.repeats(y public.payments) IS 'Another payment that may be this one, by its reference, that did not go back whole; or nothing.';
+
+REVOKE ALL ON FUNCTION private.repeats(y public.payments) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.repeats(y public.payments) TO service_role;
+
+CREATE FUNCTION private.one_reference(p_method text, p_other text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select case when p_method = p_other then p_method <> 'cash'
+                else p_method not in ('cash', 'cheque') and p_other not in ('cash', 'cheque') end
+$$;
+
+COMMENT ON FUNCTION private.one_reference(p_method text, p_other text) IS 'Whether the same reference by these two methods may be one payment. A cheque''s number is its bank''s alone, a receipt''s the desk''s.';
+
+REVOKE ALL ON FUNCTION private.one_reference(p_method text, p_other text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.one_reference(p_method text, p_other text) TO service_role;
+
+CREATE FUNCTION private.take_payment(p_row jsonb) RETURNS boolean
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_new uuid[] := private.store_payments(jsonb_build_array(p_row));
 begin
-    update public.payment_returns set status = 'undone', error = p_note where id = r.id;
-    perform private.release_spared('return ' || r.id, p_note);
-    if r.customer_id is not null then
-        perform private.undo_entry(e.id, 'return_undone', p_on, p_note)
-        from public.ledger_entries e where e.return_id = r.id and e.kind = r.kind;
-        perform private.settle(array[r.customer_id]);
-    end if;
+    perform private.post_payments(v_new, coalesce(p_row ->> 'apply', 'oldest')) where v_new <> '{}';
+    return v_new <> '{}';
 end $$;
 
-COMMENT ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) IS 'Money that had gone back came again: a refund that failed later, a dispute that was won.';
+COMMENT ON FUNCTION private.take_payment(p_row jsonb) IS 'Stores a payment and counts it, unless it is there already (by id or by the provider''s id); whether it was new.';
 
-REVOKE ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_return(r public.payment_returns, p_on date, p_note text) TO service_role;
+REVOKE ALL ON FUNCTION private.take_payment(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_payment(p_row jsonb) TO service_role;
 
 CREATE FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) RETURNS boolean
     LANGUAGE sql STABLE
@@ -855,83 +938,6 @@ COMMENT ON FUNCTION private.store_payments(p_rows jsonb) IS 'Stores those paymen
 
 REVOKE ALL ON FUNCTION private.store_payments(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.store_payments(p_rows jsonb) TO service_role;
-
-CREATE FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    update public.payment_flags
-    set resolved_at = now(), resolved_by = current_setting('billing.actor'), resolution = p_resolution
-    where payment_id = p_payment_id and resolved_at is null and (p_reason is null or reason = p_reason)
-$$;
-
-REVOKE ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) TO service_role;
-
-CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
-        else -o.open_minor + coalesce((
-            select sum(a.amount_minor) from public.allocations a
-            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
-            where a.credit_entry_id = e.id), 0)::bigint end
-    from public.payments y
-    join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
-    join public.open_items o on o.entry_id = e.id
-    where y.id = p_payment_id
-$$;
-
-COMMENT ON FUNCTION private.left_of_payment(p_payment_id uuid) IS 'What of a payment is open or pays bills and fees: not what was paid out or, of a deposit, used. Null of a payment in no account.';
-
-REVOKE ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) TO service_role;
-
-CREATE FUNCTION private.post_payments(p_ids uuid[], p_apply text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_generic_plan'
-    AS $$
-declare
-    v_ids uuid[] := array(
-        select y.id from unnest(p_ids) with ordinality as i(id, place)
-        join public.payments y on y.id = i.id
-        where y.customer_id is not null order by i.place);
-begin
-    perform private.post_entries((
-        select jsonb_agg(jsonb_build_object(
-            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
-            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
-            order by i.place)
-        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
-    if p_apply = 'none' then
-        return;
-    end if;
-    perform private.allocate((
-        with credits as (
-            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
-                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
-            from unnest(v_ids) with ordinality as i(id, place)
-            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
-            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
-        )
-        select jsonb_agg(jsonb_build_object(
-                   'credit', c.id, 'debit', o.entry_id,
-                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
-        from credits c
-        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
-        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
-    if p_apply = 'oldest' then
-        perform private.settle(array(
-            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
-
-REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
 
 CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
     LANGUAGE plpgsql

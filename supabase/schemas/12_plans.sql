@@ -281,24 +281,6 @@ COMMENT ON FUNCTION public.agree_plan(p jsonb) IS 'Agrees an instalment plan: {a
 REVOKE ALL ON FUNCTION public.agree_plan(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agree_plan(p jsonb) TO service_role;
 
-CREATE FUNCTION private.in_plan(p_bill_id uuid) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (
-        select 1 from public.bills b
-        join public.instalment_plans i on i.customer_id = b.customer_id and i.status = 'active'
-        join public.plan_bills p on p.plan_id = i.id
-        where b.id = p_bill_id and (private.bill_now(p.bill_id)).id = b.id
-          -- What a correction added is due as any bill, once all that was agreed is paid.
-          and private.plan_paid(i.id) < private.plan_total(i.id))
-$$;
-
-COMMENT ON FUNCTION private.in_plan(p_bill_id uuid) IS 'Whether a bill, or one that it replaces, is in a plan that is kept and not yet paid.';
-
-REVOKE ALL ON FUNCTION private.in_plan(p_bill_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.in_plan(p_bill_id uuid) TO service_role;
-
 CREATE FUNCTION private.end_plans_of_merged_bills() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -324,6 +306,24 @@ COMMENT ON FUNCTION private.end_plans_of_merged_bills() IS 'Of a bill that holds
 
 REVOKE ALL ON FUNCTION private.end_plans_of_merged_bills() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.end_plans_of_merged_bills() TO service_role;
+
+CREATE FUNCTION private.in_plan(p_bill_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (
+        select 1 from public.bills b
+        join public.instalment_plans i on i.customer_id = b.customer_id and i.status = 'active'
+        join public.plan_bills p on p.plan_id = i.id
+        where b.id = p_bill_id and (private.bill_now(p.bill_id)).id = b.id
+          -- What a correction added is due as any bill, once all that was agreed is paid.
+          and private.plan_paid(i.id) < private.plan_total(i.id))
+$$;
+
+COMMENT ON FUNCTION private.in_plan(p_bill_id uuid) IS 'Whether a bill, or one that it replaces, is in a plan that is kept and not yet paid.';
+
+REVOKE ALL ON FUNCTION private.in_plan(p_bill_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.in_plan(p_bill_id uuid) TO service_role;
 
 CREATE FUNCTION private.plan_paid(p_plan_id uuid) RETURNS bigint
     LANGUAGE sql STABLE

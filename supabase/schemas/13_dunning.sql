@@ -130,6 +130,31 @@ COMMENT ON VIEW public.returned_bill_list IS 'Bills opened again by money that w
 
 GRANT SELECT ON TABLE public.returned_bill_list TO service_role;
 
+CREATE FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(sum(o.open_minor), 0) <= 0 from public.open_items o
+    where o.customer_id = p_customer_id and o.book = 'account' and o.currency = p_currency
+$$;
+
+COMMENT ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) IS 'Whether credit that lies open on an account covers all that is open on it.';
+
+REVOKE ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) TO service_role;
+
+CREATE FUNCTION private.owe_where_spared() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.owe_for_balance(array(select bill_id from new_rows));
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.owe_where_spared() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_where_spared() TO service_role;
+
 CREATE FUNCTION private.overdue_as_of() RETURNS date
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -181,101 +206,60 @@ COMMENT ON FUNCTION public.overdue_day(p jsonb) IS 'The day that every figure of
 REVOKE ALL ON FUNCTION public.overdue_day(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.overdue_day(p jsonb) TO service_role;
 
-CREATE FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) RETURNS void
+CREATE FUNCTION private.is_spared(p_bill_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.spared_bills s where s.bill_id = p_bill_id and s.released_at is null
+                   and (s.until is null or s.until > now()))
+$$;
+
+REVOKE ALL ON FUNCTION private.is_spared(p_bill_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_spared(p_bill_id uuid) TO service_role;
+
+CREATE FUNCTION private.release_spared(p_source text, p_because text) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
     AS $$
-    -- After a sparing the notice is one of its own: the customer hears again that the bill is to be paid.
-    insert into public.outbox (id, bill_id, kind, occasion, steps, status, finished_at)
-    select gen_random_uuid(), b, p_kind,
-           coalesce((select s.id::text from public.spared_bills s where s.bill_id = b
-                     order by coalesce(s.released_at, s.until) desc limit 1), ''),
-           p_steps -> 'steps', p_steps ->> 'status', case when p_steps ->> 'status' <> 'open' then now() end
-    from unnest(p_bills) b
-    on conflict (bill_id, kind, occasion) do nothing
+    update public.spared_bills
+    set released_at = now(), released_by = current_setting('billing.actor'), released_because = p_because
+    where source = p_source and released_at is null
 $$;
 
-REVOKE ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.release_spared(p_source text, p_because text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.release_spared(p_source text, p_because text) TO service_role;
 
-CREATE FUNCTION private.owe_where_spared() RETURNS trigger
+CREATE FUNCTION public.queue_reminders(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_found uuid[];
+    v_bills uuid[];
+    v_after constant date := coalesce((p #>> '{after,due_date}')::date, '-infinity');
+    v_after_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
 begin
-    perform private.owe_for_balance(array(select bill_id from new_rows));
-    return null;
+    perform private.set_actor(jsonb_build_object('actor', coalesce(p ->> 'actor', 'system:reminders')));
+    perform private.check_run(p -> 'run');
+    perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
+    perform private.release_unanswered();
+    v_found := array(
+        select b.id from public.bills b
+        where b.status = 'issued' and b.amount_paid_minor < b.total_minor
+          and b.due_date >= (p ->> 'today')::date and b.due_date <= (p ->> 'until')::date
+          and not exists (select 1 from public.outbox o where o.bill_id = b.id and o.kind = 'payment_reminder')
+          and (b.due_date, b.id) > (v_after, v_after_id)
+        order by b.due_date, b.id limit (p ->> 'limit')::integer);
+    v_bills := private.pay_from_credit_of(private.dunned_of(v_found));
+    perform private.owe_notices(v_bills, 'payment_reminder', p -> 'owed');
+    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
+    return jsonb_build_object('count', cardinality(v_bills), 'after', private.where_it_ends(v_found, (p ->> 'limit')::integer));
 end $$;
 
-REVOKE ALL ON FUNCTION private.owe_where_spared() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owe_where_spared() TO service_role;
+COMMENT ON FUNCTION public.queue_reminders(p jsonb) IS 'Owes a reminder for each bill due in [today, until] that is dunned and was not reminded of: {actor?, run, today, until, limit, after?, owed, balance_changed?} -> {count, after: where the next batch begins, null when none is left}.';
 
-CREATE FUNCTION private.spare_in_its_place() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    with moved as (
-        update public.spared_bills s
-        set released_at = now(), released_by = current_setting('billing.actor'), released_because = 'It holds for the bill made anew.'
-        from new_rows r
-        where s.bill_id = r.void_bill_id and s.released_at is null and r.new_bill_id is not null
-        returning r.new_bill_id as bill_id, s.reason, s.source, s.detail, s.since, s.until
-    )
-    insert into public.spared_bills (bill_id, reason, source, detail, since, until)
-    select m.bill_id, m.reason, m.source, m.detail, m.since, m.until from moved m order by m.since
-    on conflict (bill_id, source) do nothing;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.spare_in_its_place() IS 'The bill made anew in the place of spared ones is spared for the same reasons, until the same ends them.';
-
-REVOKE ALL ON FUNCTION private.spare_in_its_place() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.spare_in_its_place() TO service_role;
-
-CREATE FUNCTION private.is_dunned(b public.bills) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select b.status = 'issued' and b.amount_paid_minor < b.total_minor and not private.is_spared(b.id)
-       and not private.in_plan(b.id) and not private.awaits_return(b.customer_id, b.currency)
-$$;
-
-COMMENT ON FUNCTION private.is_dunned(b public.bills) IS 'Whether a customer may be pressed for a bill: something is open of it, it is in no plan that is kept, not spared, and not covered by credit about to go back.';
-
-REVOKE ALL ON FUNCTION private.is_dunned(b public.bills) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_dunned(b public.bills) TO service_role;
-
-CREATE FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from public.spared_bills s where s.bill_id = p_bill_id and s.since < p_at
-                   and least(s.released_at, s.until, 'infinity') >= p_at)
-        or exists (select 1 from public.plan_bills p join public.instalment_plans i on i.id = p.plan_id
-                   where p.bill_id in (with recursive back as (
-                             select p_bill_id as id union all
-                             select b.replaces_id from back join public.bills b on b.id = back.id where b.replaces_id is not null)
-                         select id from back)
-                     and i.created_at < p_at and coalesce(i.ended_at, 'infinity') >= p_at)
-$$;
-
-COMMENT ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) IS 'Whether a bill, or one it replaces, was in a plan or spared at a moment; for months that are over.';
-
-REVOKE ALL ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) TO service_role;
-
-CREATE FUNCTION private.dunned_of(p_bills uuid[]) RETURNS uuid[]
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select array(select b.id from public.bills b where b.id = any (p_bills) and private.is_dunned(b) order by b.id)
-$$;
-
-COMMENT ON FUNCTION private.dunned_of(p_bills uuid[]) IS 'Those of some bills for which a customer may be pressed.';
-
-REVOKE ALL ON FUNCTION private.dunned_of(p_bills uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.dunned_of(p_bills uuid[]) TO service_role;
+REVOKE ALL ON FUNCTION public.queue_reminders(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.queue_reminders(p jsonb) TO service_role;
 
 CREATE FUNCTION public.why_unsaid(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -339,38 +323,6 @@ COMMENT ON FUNCTION public.collect_again(p jsonb) IS 'An administrator says that
 REVOKE ALL ON FUNCTION public.collect_again(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.collect_again(p jsonb) TO service_role;
 
-CREATE FUNCTION public.queue_reminders(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_found uuid[];
-    v_bills uuid[];
-    v_after constant date := coalesce((p #>> '{after,due_date}')::date, '-infinity');
-    v_after_id constant uuid := coalesce(p #>> '{after,id}', '00000000-0000-0000-0000-000000000000')::uuid;
-begin
-    perform private.set_actor(jsonb_build_object('actor', coalesce(p ->> 'actor', 'system:reminders')));
-    perform private.check_run(p -> 'run');
-    perform private.set_owed(jsonb_build_object('owed', jsonb_build_object('balance_changed', p -> 'balance_changed')));
-    perform private.release_unanswered();
-    v_found := array(
-        select b.id from public.bills b
-        where b.status = 'issued' and b.amount_paid_minor < b.total_minor
-          and b.due_date >= (p ->> 'today')::date and b.due_date <= (p ->> 'until')::date
-          and not exists (select 1 from public.outbox o where o.bill_id = b.id and o.kind = 'payment_reminder')
-          and (b.due_date, b.id) > (v_after, v_after_id)
-        order by b.due_date, b.id limit (p ->> 'limit')::integer);
-    v_bills := private.pay_from_credit_of(private.dunned_of(v_found));
-    perform private.owe_notices(v_bills, 'payment_reminder', p -> 'owed');
-    perform private.note_progress(p || jsonb_build_object('done', cardinality(v_bills)));
-    return jsonb_build_object('count', cardinality(v_bills), 'after', private.where_it_ends(v_found, (p ->> 'limit')::integer));
-end $$;
-
-COMMENT ON FUNCTION public.queue_reminders(p jsonb) IS 'Owes a reminder for each bill due in [today, until] that is dunned and was not reminded of: {actor?, run, today, until, limit, after?, owed, balance_changed?} -> {count, after: where the next batch begins, null when none is left}.';
-
-REVOKE ALL ON FUNCTION public.queue_reminders(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.queue_reminders(p jsonb) TO service_role;
-
 CREATE FUNCTION public.mark_overdue(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -403,41 +355,28 @@ COMMENT ON FUNCTION public.mark_overdue(p jsonb) IS 'Marks the bills due before 
 REVOKE ALL ON FUNCTION public.mark_overdue(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.mark_overdue(p jsonb) TO service_role;
 
-CREATE FUNCTION private.is_spared(p_bill_id uuid) RETURNS boolean
-    LANGUAGE sql STABLE
+CREATE FUNCTION private.spare_in_its_place() RETURNS trigger
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-    select exists (select 1 from public.spared_bills s where s.bill_id = p_bill_id and s.released_at is null
-                   and (s.until is null or s.until > now()))
-$$;
+begin
+    with moved as (
+        update public.spared_bills s
+        set released_at = now(), released_by = current_setting('billing.actor'), released_because = 'It holds for the bill made anew.'
+        from new_rows r
+        where s.bill_id = r.void_bill_id and s.released_at is null and r.new_bill_id is not null
+        returning r.new_bill_id as bill_id, s.reason, s.source, s.detail, s.since, s.until
+    )
+    insert into public.spared_bills (bill_id, reason, source, detail, since, until)
+    select m.bill_id, m.reason, m.source, m.detail, m.since, m.until from moved m order by m.since
+    on conflict (bill_id, source) do nothing;
+    return null;
+end $$;
 
-REVOKE ALL ON FUNCTION private.is_spared(p_bill_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_spared(p_bill_id uuid) TO service_role;
+COMMENT ON FUNCTION private.spare_in_its_place() IS 'The bill made anew in the place of spared ones is spared for the same reasons, until the same ends them.';
 
-CREATE FUNCTION private.release_spared(p_source text, p_because text) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    update public.spared_bills
-    set released_at = now(), released_by = current_setting('billing.actor'), released_because = p_because
-    where source = p_source and released_at is null
-$$;
-
-REVOKE ALL ON FUNCTION private.release_spared(p_source text, p_because text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.release_spared(p_source text, p_because text) TO service_role;
-
-CREATE FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(sum(o.open_minor), 0) <= 0 from public.open_items o
-    where o.customer_id = p_customer_id and o.book = 'account' and o.currency = p_currency
-$$;
-
-COMMENT ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) IS 'Whether credit that lies open on an account covers all that is open on it.';
-
-REVOKE ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) TO service_role;
+REVOKE ALL ON FUNCTION private.spare_in_its_place() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.spare_in_its_place() TO service_role;
 
 CREATE FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) RETURNS void
     LANGUAGE sql
@@ -458,6 +397,67 @@ COMMENT ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id 
 
 REVOKE ALL ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.spare_reopened(r public.payment_returns, p_entry_id uuid) TO service_role;
+
+CREATE FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.spared_bills s where s.bill_id = p_bill_id and s.since < p_at
+                   and least(s.released_at, s.until, 'infinity') >= p_at)
+        or exists (select 1 from public.plan_bills p join public.instalment_plans i on i.id = p.plan_id
+                   where p.bill_id in (with recursive back as (
+                             select p_bill_id as id union all
+                             select b.replaces_id from back join public.bills b on b.id = back.id where b.replaces_id is not null)
+                         select id from back)
+                     and i.created_at < p_at and coalesce(i.ended_at, 'infinity') >= p_at)
+$$;
+
+COMMENT ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) IS 'Whether a bill, or one it replaces, was in a plan or spared at a moment; for months that are over.';
+
+REVOKE ALL ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.spared_at(p_bill_id uuid, p_at timestamp with time zone) TO service_role;
+
+CREATE FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    -- After a sparing the notice is one of its own: the customer hears again that the bill is to be paid.
+    insert into public.outbox (id, bill_id, kind, occasion, steps, status, finished_at)
+    select gen_random_uuid(), b, p_kind,
+           coalesce((select s.id::text from public.spared_bills s where s.bill_id = b
+                     order by coalesce(s.released_at, s.until) desc limit 1), ''),
+           p_steps -> 'steps', p_steps ->> 'status', case when p_steps ->> 'status' <> 'open' then now() end
+    from unnest(p_bills) b
+    on conflict (bill_id, kind, occasion) do nothing
+$$;
+
+REVOKE ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owe_notices(p_bills uuid[], p_kind text, p_steps jsonb) TO service_role;
+
+CREATE FUNCTION private.is_dunned(b public.bills) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.status = 'issued' and b.amount_paid_minor < b.total_minor and not private.is_spared(b.id)
+       and not private.in_plan(b.id) and not private.awaits_return(b.customer_id, b.currency)
+$$;
+
+COMMENT ON FUNCTION private.is_dunned(b public.bills) IS 'Whether a customer may be pressed for a bill: something is open of it, it is in no plan that is kept, not spared, and not covered by credit about to go back.';
+
+REVOKE ALL ON FUNCTION private.is_dunned(b public.bills) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_dunned(b public.bills) TO service_role;
+
+CREATE FUNCTION private.dunned_of(p_bills uuid[]) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select array(select b.id from public.bills b where b.id = any (p_bills) and private.is_dunned(b) order by b.id)
+$$;
+
+COMMENT ON FUNCTION private.dunned_of(p_bills uuid[]) IS 'Those of some bills for which a customer may be pressed.';
+
+REVOKE ALL ON FUNCTION private.dunned_of(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.dunned_of(p_bills uuid[]) TO service_role;
 
 CREATE TRIGGER not_overdue AFTER INSERT ON public.plan_bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.take_mark_away();
 

@@ -259,26 +259,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reinstate_dispute(y public.payments, e public.stripe_events) TO service_role;
 
-CREATE FUNCTION private.spare_while_debited(e public.stripe_events) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.spared_bills (bill_id, reason, source, detail, until)
-    select (private.bill_now(b.id)).id, 'bank_debit', 'session ' || e.object_id, 'The customer''s bank is paying it.', now() + interval '21 days'
-    from public.bills b
-    where b.id = coalesce((select x.id from public.bills x where x.id = (e.effect ->> 'bill_id')::uuid),
-                          (select l.bill_id from public.payment_links l where l.id = e.effect ->> 'link_id'))
-      -- The bank's answer may have come before.
-      and not exists (select 1 from public.stripe_events x where x.object_id = e.object_id and x.id <> e.id
-                      and x.outcome = 'applied' and x.effect ->> 'kind' in ('payment', 'payment_failed', 'expired'))
-    on conflict (bill_id, source) do nothing
-$$;
-
-COMMENT ON FUNCTION private.spare_while_debited(e public.stripe_events) IS 'A bank debit is under way, which takes days: nobody is pressed for the bill meanwhile, three weeks at most.';
-
-REVOKE ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) TO service_role;
-
 CREATE FUNCTION public.record_reconciliation(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -298,6 +278,39 @@ COMMENT ON FUNCTION public.record_reconciliation(p jsonb) IS 'Keeps what a look 
 
 REVOKE ALL ON FUNCTION public.record_reconciliation(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_reconciliation(p jsonb) TO service_role;
+
+CREATE FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.payment_flags (payment_id, reason, detail)
+    select p_payment_id, f.reason, f.detail
+    from (select (p_effect ->> 'amount_minor')::bigint as amount, p_effect ->> 'currency' as currency,
+                 b.total_minor - b.amount_paid_minor as open,
+                 b.status = 'issued' and b.currency = p_effect ->> 'currency' as payable,
+                 private.invoice_reference(b.number) as reference) x
+    cross join lateral (values
+        ('unknown_bill', b.id is null, case when p_effect ->> 'bill_id' is null then 'It names no bill.'
+            else format('It names a bill that is not here: %s.', p_effect ->> 'bill_id') end),
+        ('currency_differs', b.currency <> x.currency,
+            format('The bill is in %s; the money is on an account in %s and pays no bill.', b.currency, x.currency)),
+        ('bill_void', b.status = 'void',
+            format('%s was void; the money pays what else is open, and the rest is credit.', coalesce(x.reference, 'The bill'))),
+        ('bill_not_issued', b.status = 'draft', 'The bill was a draft; the money pays what else is open, and the rest is credit.'),
+        ('already_paid', x.payable and x.open <= 0,
+            format('Nothing was left to pay of %s; the money pays what else is open, and the rest is credit.', x.reference)),
+        ('amount_differs', x.payable and x.open > 0 and x.amount <> x.open,
+            format(case when x.amount < x.open then 'Less came than was open of %s.'
+                   else 'More came than was open of %s; the rest pays what else is open, or is credit.' end, x.reference)
+            || case when x.amount = (p_effect ->> 'expected_minor')::bigint then ' It is what the link asked for.' else '' end)
+    ) f(reason, raised, detail)
+    where f.raised
+$$;
+
+COMMENT ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) IS 'Says what is odd about a payment, by its bill as it was just before.';
+
+REVOKE ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) TO service_role;
 
 CREATE FUNCTION public.save_payment_link(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -368,6 +381,98 @@ COMMENT ON FUNCTION public.apply_stripe_event(p jsonb) IS 'Stores an event of St
 
 REVOKE ALL ON FUNCTION public.apply_stripe_event(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.apply_stripe_event(p jsonb) TO service_role;
+
+CREATE FUNCTION private.fail_refund(y public.payments, e public.stripe_events) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_detail text := private.undo_failed_refund(y, e);
+    v_later public.stripe_events;
+begin
+    if v_detail is not null then
+        -- A later total may have seemed reached by what has just been undone.
+        select * into v_later from public.stripe_events
+        where payment_intent = e.payment_intent and effect ->> 'kind' = 'refunded' and outcome = 'applied'
+          and created_at > e.created_at
+        order by created_at desc, id limit 1;
+        if found then
+            perform private.match_refunded(y, v_later);
+        end if;
+    end if;
+    return v_detail;
+end $$;
+
+REVOKE ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) TO service_role;
+
+CREATE FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.payment_returns;
+begin
+    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method, reason,
+                                        status, provider_id, on_date, created_by)
+    values (gen_random_uuid(), y.id, y.customer_id, y.book, p_kind, p_amount, y.currency, 'stripe', p_reason,
+            'done', p_provider_id, p_on, current_setting('billing.actor'))
+    returning * into r;
+    perform private.post_return(r);
+    -- The money left, whatever we think of it: it is counted, and somebody looks.
+    if (select sum(x.amount_minor) from public.payment_returns x where x.payment_id = y.id and x.status = 'done') > y.amount_minor then
+        perform private.raise_flag(y.id, 'amount_differs', 'More went back than came.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) IS 'Money went back at Stripe: it is stored and counted.';
+
+REVOKE ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) TO service_role;
+
+CREATE FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) RETURNS public.stripe_events
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if e.effect ->> 'kind' = 'payment' then
+        e := private.take_stripe_payment(e, p_owed);
+        perform private.release_spared('session ' || e.object_id, 'The money came.');
+    elsif e.effect ->> 'kind' = 'payment_awaited' then
+        perform private.spare_while_debited(e);
+        e.outcome := 'applied';
+    elsif e.effect ->> 'kind' in ('payment_failed', 'expired') then
+        perform private.release_spared('session ' || e.object_id, e.detail);
+        e.outcome := 'applied';
+    else
+        e := private.take_stripe_aftermath(e);
+    end if;
+    update public.stripe_events set outcome = e.outcome, detail = e.detail, payment_id = e.payment_id where id = e.id;
+    return e;
+end $$;
+
+REVOKE ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.spare_while_debited(e public.stripe_events) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.spared_bills (bill_id, reason, source, detail, until)
+    select (private.bill_now(b.id)).id, 'bank_debit', 'session ' || e.object_id, 'The customer''s bank is paying it.', now() + interval '21 days'
+    from public.bills b
+    where b.id = coalesce((select x.id from public.bills x where x.id = (e.effect ->> 'bill_id')::uuid),
+                          (select l.bill_id from public.payment_links l where l.id = e.effect ->> 'link_id'))
+      -- The bank's answer may have come before.
+      and not exists (select 1 from public.stripe_events x where x.object_id = e.object_id and x.id <> e.id
+                      and x.outcome = 'applied' and x.effect ->> 'kind' in ('payment', 'payment_failed', 'expired'))
+    on conflict (bill_id, source) do nothing
+$$;
+
+COMMENT ON FUNCTION private.spare_while_debited(e public.stripe_events) IS 'A bank debit is under way, which takes days: nobody is pressed for the bill meanwhile, three weeks at most.';
+
+REVOKE ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.spare_while_debited(e public.stripe_events) TO service_role;
 
 CREATE FUNCTION private.match_refunded(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql
@@ -484,111 +589,6 @@ COMMENT ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jso
 
 REVOKE ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_waiting_stripe_events(p_intent text, p_owed jsonb) TO service_role;
-
-CREATE FUNCTION private.fail_refund(y public.payments, e public.stripe_events) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_detail text := private.undo_failed_refund(y, e);
-    v_later public.stripe_events;
-begin
-    if v_detail is not null then
-        -- A later total may have seemed reached by what has just been undone.
-        select * into v_later from public.stripe_events
-        where payment_intent = e.payment_intent and effect ->> 'kind' = 'refunded' and outcome = 'applied'
-          and created_at > e.created_at
-        order by created_at desc, id limit 1;
-        if found then
-            perform private.match_refunded(y, v_later);
-        end if;
-    end if;
-    return v_detail;
-end $$;
-
-REVOKE ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) TO service_role;
-
-CREATE FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    r public.payment_returns;
-begin
-    insert into public.payment_returns (id, payment_id, customer_id, book, kind, amount_minor, currency, method, reason,
-                                        status, provider_id, on_date, created_by)
-    values (gen_random_uuid(), y.id, y.customer_id, y.book, p_kind, p_amount, y.currency, 'stripe', p_reason,
-            'done', p_provider_id, p_on, current_setting('billing.actor'))
-    returning * into r;
-    perform private.post_return(r);
-    -- The money left, whatever we think of it: it is counted, and somebody looks.
-    if (select sum(x.amount_minor) from public.payment_returns x where x.payment_id = y.id and x.status = 'done') > y.amount_minor then
-        perform private.raise_flag(y.id, 'amount_differs', 'More went back than came.');
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) IS 'Money went back at Stripe: it is stored and counted.';
-
-REVOKE ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) TO service_role;
-
-CREATE FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) RETURNS public.stripe_events
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if e.effect ->> 'kind' = 'payment' then
-        e := private.take_stripe_payment(e, p_owed);
-        perform private.release_spared('session ' || e.object_id, 'The money came.');
-    elsif e.effect ->> 'kind' = 'payment_awaited' then
-        perform private.spare_while_debited(e);
-        e.outcome := 'applied';
-    elsif e.effect ->> 'kind' in ('payment_failed', 'expired') then
-        perform private.release_spared('session ' || e.object_id, e.detail);
-        e.outcome := 'applied';
-    else
-        e := private.take_stripe_aftermath(e);
-    end if;
-    update public.stripe_events set outcome = e.outcome, detail = e.detail, payment_id = e.payment_id where id = e.id;
-    return e;
-end $$;
-
-REVOKE ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) TO service_role;
-
-CREATE FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.payment_flags (payment_id, reason, detail)
-    select p_payment_id, f.reason, f.detail
-    from (select (p_effect ->> 'amount_minor')::bigint as amount, p_effect ->> 'currency' as currency,
-                 b.total_minor - b.amount_paid_minor as open,
-                 b.status = 'issued' and b.currency = p_effect ->> 'currency' as payable,
-                 private.invoice_reference(b.number) as reference) x
-    cross join lateral (values
-        ('unknown_bill', b.id is null, case when p_effect ->> 'bill_id' is null then 'It names no bill.'
-            else format('It names a bill that is not here: %s.', p_effect ->> 'bill_id') end),
-        ('currency_differs', b.currency <> x.currency,
-            format('The bill is in %s; the money is on an account in %s and pays no bill.', b.currency, x.currency)),
-        ('bill_void', b.status = 'void',
-            format('%s was void; the money pays what else is open, and the rest is credit.', coalesce(x.reference, 'The bill'))),
-        ('bill_not_issued', b.status = 'draft', 'The bill was a draft; the money pays what else is open, and the rest is credit.'),
-        ('already_paid', x.payable and x.open <= 0,
-            format('Nothing was left to pay of %s; the money pays what else is open, and the rest is credit.', x.reference)),
-        ('amount_differs', x.payable and x.open > 0 and x.amount <> x.open,
-            format(case when x.amount < x.open then 'Less came than was open of %s.'
-                   else 'More came than was open of %s; the rest pays what else is open, or is credit.' end, x.reference)
-            || case when x.amount = (p_effect ->> 'expected_minor')::bigint then ' It is what the link asked for.' else '' end)
-    ) f(reason, raised, detail)
-    where f.raised
-$$;
-
-COMMENT ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) IS 'Says what is odd about a payment, by its bill as it was just before.';
-
-REVOKE ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) TO service_role;
 
 CREATE FUNCTION private.undo_failed_refund(y public.payments, e public.stripe_events) RETURNS text
     LANGUAGE plpgsql

@@ -230,6 +230,57 @@ $$;
 REVOKE ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) TO service_role;
 
+CREATE FUNCTION private.bills_priced_by(p_versions uuid[]) RETURNS SETOF public.bills
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select b.* from public.bills b where b.tariff_version_id = any (p_versions) and b.status <> 'void'
+    union all
+    select b.* from public.bills b
+    where b.status <> 'void' and b.tariff_version_id <> all (p_versions) and private.is_priced_by(b, p_versions)
+      and b.id in (
+          -- Of those that another version opens only the few that reach over a date of these.
+          select x.id from public.tariff_versions v
+          join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
+          join public.bills x on x.tariff_version_id = u.id and x.status <> 'void' and x.period_end > v.effective_from
+          where v.id = any (p_versions))
+$$;
+
+COMMENT ON FUNCTION private.bills_priced_by(p_versions uuid[]) IS 'The bills, not void, of which one of these versions priced at least a part.';
+
+REVOKE ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) TO service_role;
+
+CREATE FUNCTION public.correct_tariff(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_old public.tariff_versions;
+begin
+    perform private.set_actor(p);
+    select * into v_old from public.tariff_versions where id = (p ->> 'version_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such version of a tariff.');
+    end if;
+    perform private.lock_tariffs(array[(select code from public.tariffs where id = v_old.tariff_id)]);
+    if exists (select 1 from public.tariff_versions where id = (p ->> 'id')::uuid) then
+        return '{}'::jsonb;
+    elsif exists (select 1 from public.tariff_versions where replaces_id = v_old.id) then
+        perform private.refuse('EB005', 'This version was corrected already: look at what it says now.');
+    elsif v_old.definition = p -> 'definition' then
+        perform private.refuse('EB005', 'This says the same as the version that it would correct.');
+    end if;
+    insert into public.tariff_versions (id, tariff_id, effective_from, definition, replaces_id, correction_reason)
+    values ((p ->> 'id')::uuid, v_old.tariff_id, v_old.effective_from, p -> 'definition', v_old.id, p ->> 'reason');
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.correct_tariff(p jsonb) IS 'Replaces a version of a tariff on its own date; the bills made with it are then made anew: {actor, id, version_id, definition, reason}.';
+
+REVOKE ALL ON FUNCTION public.correct_tariff(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.correct_tariff(p jsonb) TO service_role;
+
 CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -262,36 +313,6 @@ COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a versio
 
 REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
-
-CREATE FUNCTION public.correct_tariff(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_old public.tariff_versions;
-begin
-    perform private.set_actor(p);
-    select * into v_old from public.tariff_versions where id = (p ->> 'version_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such version of a tariff.');
-    end if;
-    perform private.lock_tariffs(array[(select code from public.tariffs where id = v_old.tariff_id)]);
-    if exists (select 1 from public.tariff_versions where id = (p ->> 'id')::uuid) then
-        return '{}'::jsonb;
-    elsif exists (select 1 from public.tariff_versions where replaces_id = v_old.id) then
-        perform private.refuse('EB005', 'This version was corrected already: look at what it says now.');
-    elsif v_old.definition = p -> 'definition' then
-        perform private.refuse('EB005', 'This says the same as the version that it would correct.');
-    end if;
-    insert into public.tariff_versions (id, tariff_id, effective_from, definition, replaces_id, correction_reason)
-    values ((p ->> 'id')::uuid, v_old.tariff_id, v_old.effective_from, p -> 'definition', v_old.id, p ->> 'reason');
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.correct_tariff(p jsonb) IS 'Replaces a version of a tariff on its own date; the bills made with it are then made anew: {actor, id, version_id, definition, reason}.';
-
-REVOKE ALL ON FUNCTION public.correct_tariff(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.correct_tariff(p jsonb) TO service_role;
 
 CREATE FUNCTION public.rebill(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -363,27 +384,6 @@ COMMENT ON FUNCTION public.rebill(p jsonb) IS 'Voids bills of a meter and makes 
 
 REVOKE ALL ON FUNCTION public.rebill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.rebill(p jsonb) TO service_role;
-
-CREATE FUNCTION private.bills_priced_by(p_versions uuid[]) RETURNS SETOF public.bills
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select b.* from public.bills b where b.tariff_version_id = any (p_versions) and b.status <> 'void'
-    union all
-    select b.* from public.bills b
-    where b.status <> 'void' and b.tariff_version_id <> all (p_versions) and private.is_priced_by(b, p_versions)
-      and b.id in (
-          -- Of those that another version opens only the few that reach over a date of these.
-          select x.id from public.tariff_versions v
-          join public.tariff_versions u on u.tariff_id = v.tariff_id and u.effective_from < v.effective_from
-          join public.bills x on x.tariff_version_id = u.id and x.status <> 'void' and x.period_end > v.effective_from
-          where v.id = any (p_versions))
-$$;
-
-COMMENT ON FUNCTION private.bills_priced_by(p_versions uuid[]) IS 'The bills, not void, of which one of these versions priced at least a part.';
-
-REVOKE ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.bills_priced_by(p_versions uuid[]) TO service_role;
 
 CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
     LANGUAGE sql

@@ -39,6 +39,19 @@ COMMENT ON FUNCTION public.keep_bill_document(p jsonb) IS 'Keeps the PDF of a bi
 REVOKE ALL ON FUNCTION public.keep_bill_document(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_bill_document(p jsonb) TO service_role;
 
+CREATE FUNCTION public.bill_document(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select jsonb_build_object('sha256', d.sha256, 'pdf', encode(d.pdf, 'base64'), 'created_at', d.created_at)
+            from public.bill_documents d where d.bill_id = (p ->> 'bill_id')::uuid)
+$$;
+
+COMMENT ON FUNCTION public.bill_document(p jsonb) IS 'The kept PDF of a bill, in base64, or null: {bill_id} -> {sha256, pdf, created_at}.';
+
+REVOKE ALL ON FUNCTION public.bill_document(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.bill_document(p jsonb) TO service_role;
+
 CREATE FUNCTION public.bills_to_print(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -66,19 +79,6 @@ COMMENT ON FUNCTION public.bills_to_print(p jsonb) IS 'Issued bills without a ke
 
 REVOKE ALL ON FUNCTION public.bills_to_print(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bills_to_print(p jsonb) TO service_role;
-
-CREATE FUNCTION public.bill_document(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select (select jsonb_build_object('sha256', d.sha256, 'pdf', encode(d.pdf, 'base64'), 'created_at', d.created_at)
-            from public.bill_documents d where d.bill_id = (p ->> 'bill_id')::uuid)
-$$;
-
-COMMENT ON FUNCTION public.bill_document(p jsonb) IS 'The kept PDF of a bill, in base64, or null: {bill_id} -> {sha256, pdf, created_at}.';
-
-REVOKE ALL ON FUNCTION public.bill_document(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.bill_document(p jsonb) TO service_role;
 
 CREATE FUNCTION public.bill_document_facts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE

@@ -244,24 +244,6 @@ COMMENT ON FUNCTION public.readmit_user(p jsonb) IS 'Lets a dismissed user sign 
 REVOKE ALL ON FUNCTION public.readmit_user(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.readmit_user(p jsonb) TO service_role;
 
-CREATE FUNCTION public.use_api_key(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_first boolean;
-begin
-    insert into public.api_key_uses as u (key_id) values ((p ->> 'id')::uuid)
-    on conflict (key_id) do update set last_used_at = now()
-    returning u.first_used_at = now() into v_first;
-    return jsonb_build_object('first', v_first);
-end $$;
-
-COMMENT ON FUNCTION public.use_api_key(p jsonb) IS 'Notes that a key is used: {id} -> {first: whether it was never used before}.';
-
-REVOKE ALL ON FUNCTION public.use_api_key(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_api_key(p jsonb) TO service_role;
-
 CREATE FUNCTION public.note_security_event(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -314,6 +296,49 @@ COMMENT ON FUNCTION public.end_session(p jsonb) IS 'Ends a sign-in for good: {ac
 REVOKE ALL ON FUNCTION public.end_session(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_session(p jsonb) TO service_role;
 
+CREATE FUNCTION public.end_sessions_of(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ended integer;
+begin
+    perform private.set_actor(p);
+    insert into public.user_access as a (id, sessions_end_before, dismissed_at)
+    values (p ->> 'user', (p ->> 'at')::timestamptz,
+            case when (p ->> 'dismiss')::boolean then (p ->> 'at')::timestamptz end)
+    on conflict (id) do update
+    set sessions_end_before = greatest(a.sessions_end_before, excluded.sessions_end_before),
+        dismissed_at = coalesce(a.dismissed_at, excluded.dismissed_at);
+    update public.sessions set ended_at = now(), ended_by = p ->> 'actor'
+    where user_id = p ->> 'user' and ended_at is null and expires_at > now();
+    get diagnostics v_ended = row_count;
+    return jsonb_build_object('ended', v_ended);
+end $$;
+
+COMMENT ON FUNCTION public.end_sessions_of(p jsonb) IS 'Ends every sign-in of a user, also those that were never used here, and with dismiss refuses new ones: {actor, user, at, dismiss} -> {ended}.';
+
+REVOKE ALL ON FUNCTION public.end_sessions_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_sessions_of(p jsonb) TO service_role;
+
+CREATE FUNCTION public.use_api_key(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_first boolean;
+begin
+    insert into public.api_key_uses as u (key_id) values ((p ->> 'id')::uuid)
+    on conflict (key_id) do update set last_used_at = now()
+    returning u.first_used_at = now() into v_first;
+    return jsonb_build_object('first', v_first);
+end $$;
+
+COMMENT ON FUNCTION public.use_api_key(p jsonb) IS 'Notes that a key is used: {id} -> {first: whether it was never used before}.';
+
+REVOKE ALL ON FUNCTION public.use_api_key(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_api_key(p jsonb) TO service_role;
+
 CREATE FUNCTION public.use_session(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -349,31 +374,6 @@ COMMENT ON FUNCTION public.use_session(p jsonb) IS 'Notes that a verified token 
 
 REVOKE ALL ON FUNCTION public.use_session(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_session(p jsonb) TO service_role;
-
-CREATE FUNCTION public.end_sessions_of(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_ended integer;
-begin
-    perform private.set_actor(p);
-    insert into public.user_access as a (id, sessions_end_before, dismissed_at)
-    values (p ->> 'user', (p ->> 'at')::timestamptz,
-            case when (p ->> 'dismiss')::boolean then (p ->> 'at')::timestamptz end)
-    on conflict (id) do update
-    set sessions_end_before = greatest(a.sessions_end_before, excluded.sessions_end_before),
-        dismissed_at = coalesce(a.dismissed_at, excluded.dismissed_at);
-    update public.sessions set ended_at = now(), ended_by = p ->> 'actor'
-    where user_id = p ->> 'user' and ended_at is null and expires_at > now();
-    get diagnostics v_ended = row_count;
-    return jsonb_build_object('ended', v_ended);
-end $$;
-
-COMMENT ON FUNCTION public.end_sessions_of(p jsonb) IS 'Ends every sign-in of a user, also those that were never used here, and with dismiss refuses new ones: {actor, user, at, dismiss} -> {ended}.';
-
-REVOKE ALL ON FUNCTION public.end_sessions_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.end_sessions_of(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.api_keys REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

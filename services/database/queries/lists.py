@@ -1,0 +1,99 @@
+"""The lists that people look through: filtered and ordered by the database, paged by key."""
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Literal, TypeVar
+
+from services.database.queries.base import Json, Queries
+from services.records.base import KeyPage, PageRequest, Record
+from services.records.bills import BillStatus, BillSummary
+from services.records.ledger import Account, Payment, PaymentStatus
+
+BillSort = Literal["period", "number", "customer", "total", "due"]
+AccountSort = Literal["account", "name", "balance", "overdue"]
+PaymentSort = Literal["received", "amount", "customer"]
+
+Row = TypeVar("Row", bound=Record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillFilter:
+    """Bills whose period ended in (`ended_after`, `ended_by`], issued in the days given.
+
+    Each word of `text` is part of the account number, the name or the meter's serial, or the whole
+    number of the bill. With `ids` no others.
+    """
+
+    text: str = ""
+    status: BillStatus | None = None
+    ended_after: date | None = None
+    ended_by: date | None = None
+    issued_from: date | None = None
+    issued_to: date | None = None
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFilter:
+    """Customers; each word of `text` is part of the account number, name, address or phone."""
+
+    text: str = ""
+    owing_only: bool = False
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFilter:
+    """Payments received in the days given.
+
+    Each word of `text` is part of the account number, the name or a reference, or the whole number
+    of the bill.
+    """
+
+    text: str = ""
+    status: PaymentStatus | None = None
+    received_from: date | None = None
+    received_to: date | None = None
+    ids: tuple[str, ...] | None = None
+
+
+ListFilter = BillFilter | AccountFilter | PaymentFilter
+
+
+class ListQueries(Queries):
+    """Pages of bills, customers and payments."""
+
+    def list_bills(self, *, wanted: BillFilter, page: PageRequest) -> KeyPage[BillSummary]:
+        """A page of the bills; `page.sort` is a BillSort."""
+        return self._list("list_bills", BillSummary, wanted, page)
+
+    def list_accounts(self, *, wanted: AccountFilter, page: PageRequest) -> KeyPage[Account]:
+        """A page of the customers with what they owe; `page.sort` is an AccountSort."""
+        return self._list("list_accounts", Account, wanted, page)
+
+    def list_payments(self, *, wanted: PaymentFilter, page: PageRequest) -> KeyPage[Payment]:
+        """A page of the payments; `page.sort` is a PaymentSort."""
+        return self._list("list_payments", Payment, wanted, page)
+
+    def _list(
+        self, function: str, row: type[Row], wanted: ListFilter, page: PageRequest
+    ) -> KeyPage[Row]:
+        answer: Json = self._call(
+            function,
+            **asdict(wanted),
+            sort=page.sort,
+            descending=page.descending,
+            backwards=page.backwards,
+            after=page.after,
+            limit=page.limit,
+            count_to=page.counted_to,
+        )
+        keys, more, walked_here = answer["keys"], answer["more"], page.after is not None
+        return KeyPage[row](  # type: ignore[valid-type]
+            items=tuple(row.model_validate(found) for found in answer["rows"]),
+            first=keys[0] if keys else None,
+            last=keys[-1] if keys else None,
+            has_before=more if page.backwards else walked_here,
+            has_after=walked_here if page.backwards else more,
+            total=answer["total"],
+        )
