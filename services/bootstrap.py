@@ -281,7 +281,7 @@ def _reconciliation(
 
 
 def tokens_for(settings: Settings) -> Tokens:
-    """Whose tokens people sign in with: the Auth0 tenant's, or without one our own.
+    """The tokens that people sign in with: the Auth0 tenant's, or without one our own.
 
     Raises UnableToUseSigningKey.
     """

@@ -73,7 +73,7 @@ class Services:
     tariff_publishing: TariffPublishing
     # Sign-in without a password, where no Auth0 is set.
     passwordless: Passwordless | None = None
-    # Takes what Stripe tells, where Stripe is configured.
+    # Handles Stripe's events, where Stripe is configured.
     payment_received: PaymentReceived | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.
     reconciliation: Reconciliation | None = None
@@ -96,7 +96,7 @@ class Services:
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
 
     def who(self, token: object, now: datetime, *, address: str = "") -> Principal:
-        """Whom a token stands for at `now`, if it was not ended; `address` is noted.
+        """The principal of a token at `now`, if it was not ended; `address` is recorded.
 
         Raises NotSignedIn, NotAllowed, SignInUnavailable; TemporaryDatabaseError when the database
         cannot say whether it was ended.

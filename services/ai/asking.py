@@ -131,7 +131,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks a model; `pause` waits between two tries, `on_fault` is told what came of the last."""
+    """Asks a model; `pause` waits between two tries, `on_fault` gets the last outcome."""
 
     model: Model
     call_log: CallLog

@@ -26,7 +26,7 @@ class Writer(Protocol[Written_co]):
     def write(
         self, *, bill: Bill, kind: OutboxKind, language: str, facts: Mapping[str, str] = NO_FACTS
     ) -> Written_co:
-        """The message; `facts` tell of the payment or the correction that it is about."""
+        """The message; `facts` describe the payment or the correction that it is about."""
         ...
 
 
@@ -86,7 +86,7 @@ class AiMessageWriter(Generic[Written_co]):
 
 
 def _refuse_what_ai_does_not_know(bill: Bill, kind: str, facts: Mapping[str, str]) -> None:
-    # The occasion as AI is told it has a due date that is yet to come.
+    # AI is given occasions whose due date is still to come.
     late = bill.due_date and facts.get("today", "") > bill.due_date.isoformat()
     if bill.spared_because == "bank_debit":
         raise NoAiAnswer("AI not asked: the customer's bank is paying the bill.")
@@ -96,7 +96,7 @@ def _refuse_what_ai_does_not_know(bill: Bill, kind: str, facts: Mapping[str, str
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What AI is told a message is for, the placeholders it may use, and those it must."""
+    """What a message is for, the placeholders that AI may use, and those it must."""
 
     name: str
     offered: tuple[str, ...]
@@ -136,7 +136,7 @@ def values_for(
 ) -> dict[str, str]:
     """Our own text for each placeholder that the occasion offers, dates as the language has them.
 
-    `facts` tell of the payment or the correction that it is about.
+    `facts` describe the payment or the correction that it is about.
     """
     balance = bill.money(bill.balance_minor).display()
     values = {

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Final
 
-# Each placeholder with what AI is told that it stands for; the values are never told.
+# Each placeholder with its meaning for AI; the values are never sent.
 PLACEHOLDERS: Final = {
     "name": "the customer's name",
     "utility": "the utility's name",

@@ -165,7 +165,7 @@ class AiService:
 def open_ai(
     settings: Settings, transport: Transport, *, on_fault: Callable[[str], None] = lambda _: None
 ) -> AiService | None:
-    """The service as it is set, or None without a key; `on_fault` is told of each failure.
+    """The service as it is set, or None without a key; `on_fault` is called with each failure.
 
     Raises UnusablePrompt.
     """

@@ -29,7 +29,7 @@ class BillIssuer:
     def bills_up_to(
         self, *, context: ReadingContext, closing: Read, now: datetime, however_short: bool = False
     ) -> list[NewBill]:
-        """The bills from the meter's chain to this read, with what they will owe to the outside.
+        """The bills from the end of the meter's chain to this read, with their outbox entries.
 
         With approval, or of a length that its tariff is not made for, a bill is a draft, which owes
         nothing. None ends at this read where that would be too short a bill.
@@ -72,7 +72,7 @@ class BillIssuer:
         unsaid: str = "",
         tells_of: Sequence[str] = (),
     ) -> NewBill:
-        """The bill with what it will owe to the outside: a draft nothing until it is issued.
+        """The bill with its outbox entry; a draft has none until it is issued.
 
         `tells_of` are the ids of bills that its message names as well.
         """

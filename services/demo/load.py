@@ -210,7 +210,7 @@ class _Loading:
 
         What was paid for it comes before the next, as on the statement of a real account.
         """
-        # Where a load is repeated, a void bill is not stored again: its meter is told as moved.
+        # Where a load is repeated, a void bill is not stored again: its meter is reported as moved.
         voided = [meter.bills[-1] for meter in billed if meter.reissue]
         for bills in zip_longest(*(meter.bills for meter in billed)):
             self._store(bills, repeated=voided)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # kinds of nodes of which there are none yet.
 logging.getLogger("neo4j").setLevel(logging.CRITICAL)
 
-# A server that is away is told at once: the outbox tries again later.
+# An unreachable server is reported at once: the outbox tries again later.
 RETRY_SECONDS: Final = 2.0
 # Two change the same at once: ArcadeDB refuses the second that makes a node (by the next try it
 # exists), and one that came upon a node of a change not yet whole does not find it; both servers

@@ -121,7 +121,7 @@ def _tested(check: Check, now: datetime) -> Finding:
     except (TemporaryFailure, FinalFailure) as failure:
         return Finding(well=False, sentence=str(failure), at=now)
     except Exception:
-        # Not told on the page: an unexpected message may hold an address with a password.
+        # Not shown on the page: an unexpected message may hold an address with a password.
         log.exception("the check of %s failed unexpectedly", check.name)
         return Finding(well=False, sentence=_UNEXPECTED, at=now)
 

@@ -92,7 +92,7 @@ class DiskCheck:
 
 
 class DiskWarnings:
-    """Tells the log and the shared Discord channel when a disk gets low, full, and well again."""
+    """Reports to the log and the shared Discord channel when a disk is low, full, or well again."""
 
     def __init__(self, watch: DiskWatch, *, discord: Discord, address: SecretStr | None) -> None:
         self._watch = watch
@@ -101,7 +101,7 @@ class DiskWarnings:
         self._said = Room.OK
 
     def look(self) -> None:
-        """Tell what has changed since the last time; what could not be sent is told next time."""
+        """Report what has changed since the last time; what could not be sent is sent next time."""
         state = self._watch.state()
         if state.room == self._said:
             return

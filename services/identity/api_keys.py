@@ -13,7 +13,7 @@ DEFAULT_LIFETIME: Final = timedelta(days=365)
 
 
 class UnusableName(ValueError):
-    """A key was to be made under a name by which nobody could tell it."""
+    """The name given for a key does not identify it."""
 
 
 def make_api_key(

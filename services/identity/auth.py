@@ -77,10 +77,10 @@ class Principal:
 
 
 class TokenVerifier(Protocol):
-    """Anything that can tell who a token stands for."""
+    """Anything that verifies tokens."""
 
     def verify(self, token: object, now: datetime) -> Principal:
-        """Return whom the token stands for at `now`.
+        """Return the principal of a token at `now`.
 
         Raises NotSignedIn; NotAllowed for somebody who is known but has no role here; and
         SignInUnavailable when nobody can tell just now.
@@ -146,7 +146,7 @@ class LocalTokens:
         return jws.sign(claims, self._key, algorithm=ALGORITHM)
 
     def verify(self, token: object, now: datetime) -> Principal:
-        """Return whom `token` stands for at `now`; raise NotSignedIn for anything else at all."""
+        """Return the principal of `token` at `now`; raises NotSignedIn for anything else."""
         claims = signed_claims(token, algorithm=ALGORITHM, key_of=lambda _: self._key)
         if claims.get("iss") != ISSUER or claims.get("aud") != AUDIENCE:
             raise NotSignedIn("This token was made for another system.")

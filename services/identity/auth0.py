@@ -1,4 +1,4 @@
-"""Sign-in through an Auth0 tenant: whom its tokens stand for, and what st.login needs to know."""
+"""Sign-in through an Auth0 tenant: verifying its tokens, and the settings of st.login."""
 
 import hashlib
 import hmac
@@ -49,7 +49,7 @@ class Auth0Tokens:
         self._roles_claim = roles_claim
 
     def verify(self, token: object, now: datetime) -> Principal:
-        """Return whom `token` stands for at `now`, by the tenant's user id (the claim "sub").
+        """Return the principal of `token` at `now`, by the tenant's user id (the claim "sub").
 
         Raises NotSignedIn for anything but a good token, NotAllowed when a good one names no role
         of ours, SignInUnavailable when the tenant's keys are needed and cannot be had.

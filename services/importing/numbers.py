@@ -68,7 +68,7 @@ class NumberStyle:
 
 
 def _shown_by(text: str) -> DecimalSign | None:
-    """Which sign must be the decimal one in this number, if it tells."""
+    """Which sign must be the decimal one in this number, if it is certain."""
     joined = _SPACES.sub("", text)
     points, commas = joined.count("."), joined.count(",")
     if not _NUMBER.fullmatch(joined) or not points + commas:

@@ -14,7 +14,7 @@ DAYS_AHEAD = timedelta(days=3)
 
 
 def run(context: JobContext) -> str:
-    """Owe a reminder for each unpaid bill due in [today, today + 3 days] and not yet reminded.
+    """Queue a reminder for each unpaid bill due in [today, today + 3 days] and not yet reminded.
 
     Answers the run's summary; the reminders themselves are sent from the outbox. What
     was paid at Stripe is counted first, so that nobody who paid is reminded.

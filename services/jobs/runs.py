@@ -38,7 +38,7 @@ PAUSES_SECONDS = (1.0, 2.0, 4.0)
 
 
 class JobFailed(Exception):
-    """A run cannot go on; the message tells an administrator why."""
+    """A run cannot go on; the message says why, for an administrator."""
 
 
 class StopRequested(Exception):

@@ -7,13 +7,13 @@ from typing import Final, Self
 
 from services.quantities.money import Money
 
-# For the occasions that the bill alone tells all about.
+# For the occasions of which the bill itself says everything.
 NO_FACTS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A payment as its thanks tell it; its currency may be another than the bill's."""
+    """A payment as its receipt message states it; its currency may be another than the bill's."""
 
     amount: Money
     on: date

@@ -1,4 +1,4 @@
-"""What customers are told of a bill: templates in plain words, and who else may write them."""
+"""Messages to customers: templates in plain words, and who else may write them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,14 +34,14 @@ class Message:
 
 
 class MessageWriter(Protocol):
-    """Writes what a customer is told on an occasion."""
+    """Writes the message for an occasion."""
 
     def write(
         self, *, bill: Bill, kind: OutboxKind, language: str, facts: Mapping[str, str] = NO_FACTS
     ) -> Message:
         """The message in `language` (an IETF tag) or the nearest there is.
 
-        `facts` tell of the payment or the correction that it is about.
+        `facts` describe the payment or the correction that it is about.
         """
         ...
 
@@ -96,13 +96,13 @@ class WriteMessage:
         return StepDone(detail, facts=written | {"said_of": self._said_of(bill)})
 
     def why_unsaid(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
-        """Why a customer is told nothing on this occasion by now, or nothing."""
+        """Why this message is no longer sent, or nothing."""
         return self.database.why_unsaid(
             bill_id=bill.id, kind=kind, occasion=facts.get("occasion", ""), today=self.today()
         )
 
     def with_today(self, facts: Mapping[str, str]) -> Mapping[str, str]:
-        """The facts, and the day on which the customer is told of them."""
+        """The facts, and the day on which the message is sent."""
         return {**facts, "today": self.today().isoformat()}
 
     def by_now(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:

@@ -104,7 +104,7 @@ class _Part:
     def by_period(
         self, quantity: str, total: int, *, prefix: str = ""
     ) -> dict[str, dict[str, int]]:
-        """The total by period of the calendars of charges for it, as far as registers tell."""
+        """The total by period of the calendars of charges for it, where registers measure it."""
         calendars = self._calendars(quantity)
         found = {name: self._by_registers(name, prefix, total) for name in calendars}
         return {name: periods for name, periods in found.items() if periods is not None}
@@ -167,7 +167,7 @@ class _Part:
         return max((max(peaks.values()) for peaks in by_period), default=None)
 
     def peaks_by_period(self, quantity: str) -> dict[str, dict[str, int]]:
-        """The highest kw (kva) by period of the calendars of charges for it, if registers tell."""
+        """The highest kw (kva) by period of the calendars of charges for it, where registers do."""
         found = {name: self._maxima_of(name, quantity) for name in self._calendars(quantity)}
         return {name: peaks for name, peaks in found.items() if peaks is not None}
 
@@ -183,7 +183,7 @@ class _Part:
     # Intervals
 
     def wants_intervals(self) -> bool:
-        """Whether the tariff asks for what the registers do not tell."""
+        """Whether the tariff needs what the registers do not measure."""
         charges = self.tariff.charges
         energy = [charge for charge in charges if isinstance(charge, EnergyCharge)]
         per_kw = any(c.slab_limits_per == "kw" for c in energy) or any(

@@ -71,7 +71,7 @@ class PastBills:
         return sum(bill.charged.get(code, 0) for bill in of_year for code in codes)
 
     def uncovered_days(self, tariff: Tariff, start: date) -> int:
-        """The days of the year that owe nothing to a minimum per year; 0 without such a minimum.
+        """The days of the year that count for no minimum per year; 0 without such a minimum.
 
         They are those before the first bill under the tariff, and before the tariff had the
         minimum. `start` is that of the bill in question.

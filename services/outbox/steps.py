@@ -59,18 +59,18 @@ def unobserved(_: StepOutcome) -> None:
 
 
 class StepLog:
-    """Collects outcomes in order and tells a listener of each, as it begins and as it ends."""
+    """Collects outcomes in order and reports each to a listener, as it begins and as it ends."""
 
     def __init__(self, listener: Progress = unobserved) -> None:
         self._listener = listener
         self.outcomes: list[StepOutcome] = []
 
     def begin(self, step: int) -> None:
-        """Tell the listener that a step is under way."""
+        """Report that a step is under way."""
         self._listener(StepOutcome(step, "running"))
 
     def end(self, step: int, status: StepStatus, detail: str = "") -> None:
-        """Keep how a step came out, the newest when it ran twice, and tell the listener."""
+        """Keep a step's outcome, the newest when it ran twice, and report it."""
         outcome = StepOutcome(step, status, detail)
         self.outcomes = [o for o in self.outcomes if o.step != step] + [outcome]
         self._listener(outcome)

@@ -172,7 +172,7 @@ class _Energy:
         return lines
 
     def _before(self, day: date) -> Column:
-        """The energy used before a date: as intervals tell it, else by days."""
+        """The energy used before a date: from intervals, else by days."""
         usage = self.context.usage
         if self.name == "wh" and day in usage.wh_before:
             before = Column.of(usage.wh_before[day])

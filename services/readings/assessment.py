@@ -153,7 +153,7 @@ class ReadingAssessment:
             return replace(self, bill=bill, bill_remark=remark)
         return replace(
             self,
-            # A draft owes nothing to the outside until it is issued.
+            # A draft has no outbox entry until it is issued.
             bill=replace(bill, issue=None, outbox=None),
             bill_remark=f"{remark} That is too far apart: the bill is held for review.",
             explanation=" ".join(
@@ -352,7 +352,7 @@ class ReadingAssessor:
         compared = assessment.compared_with(opinion)
         if not opinion.held:
             return compared
-        # What the message of the last bill was to tell of has a message of its own again.
+        # The bills that the last bill's message was to mention have messages of their own again.
         earlier = self.issuer.with_all_outboxes(compared.bills)[:-1]
         return replace(compared, earlier=tuple(earlier))
 

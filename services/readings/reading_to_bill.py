@@ -71,7 +71,7 @@ class ReadingToBill:
         run: Mapping[str, Any] | None = None,
         progress: Progress = unobserved,
     ) -> Submitted:
-        """Validate, price and store one reading, then do what the bill owes to the outside.
+        """Validate, price and store one reading, then work off the bill's outbox entry.
 
         `run` is the job's run that collected it, if any. Raises InvalidReading or ReadingTooLong
         (nothing was stored), NotFound (no such meter), ReadingConflict, IdempotencyKeyReused,

@@ -19,7 +19,7 @@ EARLIEST = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
 
 
 class InvalidReading(ValueError):
-    """The submission cannot be a reading; the message tells the person at the meter why."""
+    """The submission cannot be a reading; the message says why, for the person at the meter."""
 
 
 def _text(value: Any) -> str:

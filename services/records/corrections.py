@@ -73,7 +73,7 @@ class BillChain(Record):
         return self.model_copy(update={"reads": tuple(sorted(reads, key=lambda r: r.read_at))})
 
     def inputs(self, *, opening: Read, closing: Read, past: Sequence[PastBill]) -> PricingInputs:
-        """What pricing a bill needs beside its two reads, as the database tells of a new one."""
+        """What pricing a bill needs beside its two reads, as the database gives it."""
         same = (
             read
             for read in sorted(self.reads, key=lambda read: read.created_at)

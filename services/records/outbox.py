@@ -8,7 +8,7 @@ from pydantic import Field
 from services.records.base import Record
 from services.records.bills import Bill
 
-# The fact that names further bills, by their ids, which a new bill's message tells of.
+# The fact that names further bills, by their ids, which a new bill's message mentions.
 TELLS_OF: Final = "tells_of"
 OutboxKind = Literal[
     "bill_issued",

@@ -1,4 +1,4 @@
-"""What Stripe told, as it travels from the database: each event with what became of it."""
+"""Stripe's events as the database returns them, each with its outcome: records."""
 
 from datetime import datetime
 from typing import Any, Literal

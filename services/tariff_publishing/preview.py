@@ -83,7 +83,7 @@ class Curve:
 
 
 def needs(tariff: Tariff) -> Needs:
-    """What a tariff must be told to price a bill."""
+    """What a tariff needs to price a bill."""
     charges = tariff.charges
     energy = [charge for charge in charges if isinstance(charge, EnergyCharge)]
     demand = [charge for charge in charges if isinstance(charge, DemandCharge)]

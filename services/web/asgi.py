@@ -30,7 +30,7 @@ _POLICY_VIOLATION = 1008  # The WebSocket close code for "you may not".
 
 
 class RefusedToListen(Exception):
-    """The app was told to listen where strangers could reach it without a real sign-in."""
+    """The app is set to listen where strangers could reach it without a real sign-in."""
 
 
 class SignOut(Protocol):

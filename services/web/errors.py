@@ -70,7 +70,7 @@ class Problem:
 
 
 def problem_of(error: Exception) -> Problem:
-    """The answer to an error; one that nobody expected is logged, and nothing of it is told."""
+    """The answer to an error; an unexpected one is logged, and the answer says nothing of it."""
     if isinstance(error, HTTPException):
         return _of_the_web(error)
     if isinstance(error, DiskFull):

@@ -181,7 +181,7 @@ class HealthMount:
 
 
 def _environ(scope: Scope, body: bytes) -> "WSGIEnvironment":
-    """What WSGI is told: the body's true length, the full path, and a query of ASCII."""
+    """The environment for WSGI: the body's true length, the full path, and a query of ASCII."""
     headers = [(name, value) for name, value in scope["headers"] if name not in _OWN_HEADERS]
     headers.append((b"content-length", str(len(body)).encode("ascii")))
     query = scope["query_string"].decode("ascii", "replace").encode("ascii", "replace")

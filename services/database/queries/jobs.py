@@ -215,7 +215,7 @@ class JobQueries(Queries):
         balance_changed: Json | None = None,
         after: Json | None = None,
     ) -> tuple[int, Json | None]:
-        """Owe a reminder for bills due in [today, until] that are dunned and not yet reminded of.
+        """Queue a reminder for bills due in [today, until] that are dunned and not yet reminded of.
 
         Credit of the account pays first; what that changes owes `balance_changed`. How many these
         were, and the `after` of the next batch, None when none is left.
@@ -243,7 +243,7 @@ class JobQueries(Queries):
         balance_changed: Json | None = None,
         after: Json | None = None,
     ) -> tuple[int, Json | None]:
-        """Mark bills due before today that are dunned as overdue and owe each the notice.
+        """Mark bills due before today that are dunned as overdue and queue a notice for each.
 
         Credit of the account pays first; what that changes owes `balance_changed`. How many these
         were, and the `after` of the next batch, None when none is left.

@@ -111,7 +111,7 @@ class ReadingQueries(Queries):
         body_hash: str | None = None,
         run: Mapping[str, Any] | None = None,
     ) -> StoredReading:
-        """Step 7: reading, bills, their numbers and the work they owe, in one transaction.
+        """Step 7: reading, bills, their numbers and outbox entries, in one transaction.
 
         `earlier` are bills before `bill`, in order; each opens where the one before it closes.
         `neighbours` are the ids of the accepted reads before and after it that the rules compared.

@@ -57,7 +57,7 @@ class ReconciliationQueries(Queries):
         return self._runs(filters, "at.desc", limit)
 
     def reconciled_until(self) -> datetime | None:
-        """All that Stripe told before this moment is here; None before the first look."""
+        """Everything that Stripe sent before this moment is stored; None before the first look."""
         filters = [Filter("kind", "eq", "events"), Filter("error", "eq", "")]
         runs = self._runs(filters, "until.desc", 1)
         return runs[0].until if runs else None

@@ -1,4 +1,4 @@
-"""What Stripe told: each event stored once, with all that it changes in the same transaction."""
+"""Stripe's events: each is stored once, with all that it changes in the same transaction."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -121,7 +121,7 @@ def _table(boxes: Sequence[Box]) -> Cells:
 def _unknown_by_hours(
     name: str, rule: CalendarRule, seasons: _Seasons, tariff: _Json
 ) -> Iterator[Problem]:
-    """Prices by the hours of a calendar for what no meter tells by the hour."""
+    """Prices by the hours of a calendar for what no meter measures by the hour."""
     if compile_calendar(rule=rule, seasons=seasons, holidays=()).is_seasonal:
         return
     for index, charge in enumerate(map(mapped, listed(tariff.get("charges")))):
