@@ -94,7 +94,7 @@ def _measure(services: Services, dsn: str) -> tuple[list[Percentiles], list[Perc
             told = [_told(services, _paid(bills.pop())) for _ in range(A_ROUND)]
             by_sql.append(sender.submit(call, dsn, told).result())
     answer = services.database.check_ledger()
-    assert answer["problems"] == [], answer
+    assert answer.problems == (), answer
     assert services.database.payments(page_size=1).total == WARM_UP + 2 * ROUNDS * A_ROUND
     return over_http, by_sql
 

@@ -7,14 +7,17 @@ from pages.shared.session import services
 from services.records.bills import Bill
 
 
-def show_download(bill: Bill) -> None:
+def show_download(bill: Bill, unprinted_because: str | None) -> None:
     """A button that gives the kept PDF; it is rendered when somebody asks for it first.
 
     Where it could not be printed in full, the reason; the button tries again.
     """
     archive = services().bill_archive
-    if reason := services().database.unprinted_because(bill.id):
-        st.warning(f"This bill is not printed. {escaped(reason)}", icon=":material/print_error:")
+    if unprinted_because:
+        st.warning(
+            f"This bill is not printed. {escaped(unprinted_because)}",
+            icon=":material/print_error:",
+        )
     st.download_button(
         "Bill as PDF",
         data=lambda: archive.pdf(bill.id).pdf,

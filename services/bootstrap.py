@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from services.accounts.adjustments import AccountAdjustments
 from services.accounts.month_end import MonthEnd
+from services.ai.service import AiService
+from services.ai.usage import AiUsage
 from services.bill_documents import Utility
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
@@ -36,6 +38,7 @@ from services.health.checks import (
 )
 from services.health.disk import DiskCheck, DiskWarnings, DiskWatch
 from services.health.last_errors import RecordedStep
+from services.identity.api_keys import ApiKeys
 from services.identity.auth import LocalTokens, SignInTickets, Tokens
 from services.identity.auth0 import Auth0Tokens
 from services.identity.passwordless import Passwordless, RoleChoices, SignInLinks
@@ -43,6 +46,7 @@ from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.signing_key import load_or_create_signing_key
 from services.messages.discord import Discord
+from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox, StepHandler
 from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived, open_payments
@@ -50,6 +54,7 @@ from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.listing import StripeReading
+from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
@@ -237,7 +242,10 @@ def wire(
         tickets=SignInTickets(),
         sessions=Sessions(database, security_log),
         security_log=security_log,
+        api_keys=ApiKeys(database, security_log),
         outbox=outbox,
+        messages=MessageLookups(database),
+        ai_usage=_ai_usage(settings, database, providers.ai),
         assessor=assessor,
         issuer=issuer,
         reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
@@ -256,6 +264,7 @@ def wire(
         passwordless=passwordless_for(settings),
         payment_received=payments,
         refunds=Refunds(database, outbox, settings.timezone, stripe=providers.stripe),
+        stripe=StripeLookups(database),
         reconciliation=_reconciliation(settings, database, payments, providers.stripe),
         rebilling=rebilling,
         corrections=CorrectionLookups(database),
@@ -266,6 +275,13 @@ def wire(
         last_errors=providers.last_errors,
         closers=closers,
     )
+
+
+def _ai_usage(
+    settings: Settings, database: DatabaseService, ai: AiService | None
+) -> AiUsage | None:
+    """AI's books, where it is configured."""
+    return AiUsage(database, ai.asker.budget, settings.timezone) if ai else None
 
 
 def _reconciliation(

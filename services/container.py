@@ -7,6 +7,7 @@ from datetime import datetime
 
 from services.accounts.adjustments import AccountAdjustments
 from services.accounts.month_end import MonthEnd
+from services.ai.usage import AiUsage
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
 from services.billing.issuing import BillIssuer
@@ -19,6 +20,7 @@ from services.graph import OpenedGraph
 from services.health.checks import Check
 from services.health.disk import DiskWarnings, DiskWatch
 from services.health.last_errors import LastErrors
+from services.identity.api_keys import ApiKeys
 from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
@@ -31,11 +33,13 @@ from services.identity.passwordless import Passwordless
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.upload_rights import UploadRights
+from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox
 from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived
 from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
+from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
@@ -54,7 +58,9 @@ class Services:
     tickets: SignInTickets
     sessions: Sessions
     security_log: SecurityLog
+    api_keys: ApiKeys
     outbox: Outbox
+    messages: MessageLookups
     assessor: ReadingAssessor
     issuer: BillIssuer
     reading_to_bill: ReadingToBill
@@ -67,6 +73,7 @@ class Services:
     office_payments: OfficePayments
     account_adjustments: AccountAdjustments
     refunds: Refunds
+    stripe: StripeLookups
     rebilling: Rebilling
     corrections: CorrectionLookups
     tariff_correction: TariffCorrection
@@ -77,6 +84,8 @@ class Services:
     payment_received: PaymentReceived | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.
     reconciliation: Reconciliation | None = None
+    # What AI cost, where it is configured.
+    ai_usage: AiUsage | None = None
     # Where smart meters are read: the operator's head-end, the demo's own, or nowhere.
     headend_url: str | None = None
     # The bills as a network, or why there is none.

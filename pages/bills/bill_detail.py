@@ -1,7 +1,5 @@
 """One bill with its reads, its payments and the steps after its commit; and issuing it."""
 
-from typing import Any
-
 import streamlit as st
 
 from pages.bill_download import show_download
@@ -19,38 +17,37 @@ from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, zone
 from services.identity.auth import Principal
 from services.outbox.steps import StepOutcome
+from services.records.bill_detail import BillDetail
 from services.records.bills import Bill
+from services.records.outbox import OutboxEntry
 from services.records.readings import Reading
 
 
 def show_bill_detail(bill_id: str, principal: Principal) -> None:
     """The bill, and beside it (below it on a phone) where it comes from and where it stands."""
-    database = services().database
-    bill = database.bill(bill_id)
+    found = services().bills.detail(bill_id=bill_id, principal=principal)
+    bill = found.bill
     if bill.status == "draft":
         _offer_issue(bill, principal)
         # It may be why the bill is held: seen before somebody issues it.
-        show_second_opinion(bill)
+        show_second_opinion(bill, found.second_opinion)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_bill(bill)
     with right:
-        _show_payment(bill)
+        _show_payment(found)
         show_spared(bill, principal)
         if bill.status != "void":
             _link_to_correction(bill)
-        show_corrections(bill)
-        for title, reading_id in (
-            ("Opening read", bill.opening_reading_id),
-            ("Closing read", bill.closing_reading_id),
-        ):
-            _show_read(title, database.reading(reading_id))
-        show_stored_after(bill, principal)
+        show_corrections(bill, found.corrections)
+        _show_read("Opening read", found.opening)
+        _show_read("Closing read", found.closing)
+        show_stored_after(found, principal)
         if services().graph.graph is not None:
             _link_to_network(bill)
         if bill.status != "draft":
-            show_second_opinion(bill)
-        for work in database.outbox_of(bill_id):
+            show_second_opinion(bill, found.second_opinion)
+        for work in found.outbox:
             _show_outbox(work)
 
 
@@ -76,7 +73,8 @@ def _issue(bill: Bill, principal: Principal) -> None:
     st.rerun()
 
 
-def _show_payment(bill: Bill) -> None:
+def _show_payment(found: BillDetail) -> None:
+    bill = found.bill
     with st.container(border=True):
         st.markdown("**Payment**")
         description_list(
@@ -91,9 +89,9 @@ def _show_payment(bill: Bill) -> None:
         )
         if bill.overdue_since and bill.balance_minor > 0:
             st.markdown(f":red[Overdue since {day(bill.overdue_since)}]")
-        show_bill_payments(bill)
+        show_bill_payments(found)
     if bill.number is not None:
-        show_download(bill)
+        show_download(bill, found.unprinted_because)
 
 
 def _show_read(title: str, reading: Reading) -> None:
@@ -136,14 +134,14 @@ def _link_to_network(bill: Bill) -> None:
     )
 
 
-def _show_outbox(work: dict[str, Any]) -> None:
+def _show_outbox(work: OutboxEntry) -> None:
     with st.container(border=True):
-        st.markdown(f"**{OCCASION.get(work['kind'], escaped(work['kind']))}**")
+        st.markdown(f"**{OCCASION.get(work.kind, escaped(work.kind))}**")
         show_steps(
             [
-                StepOutcome(int(step), state["status"], state.get("detail", ""))
-                for step, state in sorted(work["steps"].items(), key=lambda item: int(item[0]))
+                StepOutcome(step, state.status, state.detail)
+                for step, state in sorted(work.steps.items())
             ]
         )
-        if work["status"] == "given_up":
+        if work.status == "given_up":
             st.caption(":red[Given up after many attempts. Please look after it by hand.]")

@@ -10,18 +10,17 @@ from services.billing.chain_retry import MeterTooBusy
 from services.identity.auth import Principal
 from services.rating import UnableToPriceBill
 from services.readings.review import CannotBillReading
-from services.records.bills import Bill
+from services.records.bill_detail import BillDetail
 from services.records.readings import Reading
 
 _CANNOT: Final = (CannotBillReading, UnableToPriceBill, MeterTooBusy)
 _MOST: Final = 5
 
 
-def show_stored_after(bill: Bill, principal: Principal) -> None:
+def show_stored_after(found: BillDetail, principal: Principal) -> None:
     """The accepted readings after a meter's last bill: they wait for the next one."""
-    since = services().database.accepted_after(meter_id=bill.meter_id, after=bill.period_end)
-    is_last = bill.status != "void" and all(reading.bill_id is None for reading in since)
-    if not since or not is_last:
+    since = found.read_since
+    if not since or not found.is_last_of_meter:
         return
     with st.container(border=True, gap="xsmall"):
         st.markdown("**Read since then, not billed**")

@@ -1,11 +1,13 @@
 """How bills that were corrected lead to each other: which took whose place, why, who did it."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages.corrections.correction_preview import more_or_less
 from pages.registry import BILL
 from pages.shared.format import escaped, moment, money, period
-from pages.shared.session import services, zone
+from pages.shared.session import zone
 from services.records.bills import Bill
 from services.records.corrections import CorrectedBill, Correction, name_of
 
@@ -17,9 +19,8 @@ def link_to_bill(bill_id: str, label: str) -> None:
     )
 
 
-def show_corrections(bill: Bill) -> None:
+def show_corrections(bill: Bill, corrections: Sequence[Correction]) -> None:
     """The corrections that this bill was made or voided by, and the bills to both sides of it."""
-    corrections = services().database.corrections_of_bill(bill.id)
     for correction in corrections:
         _show(correction, bill.id)
     if not corrections:

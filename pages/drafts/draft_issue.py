@@ -9,10 +9,9 @@ from pages.drafts.draft_cards import forget_choice
 from pages.shared.format import count, escaped, money
 from pages.shared.session import now, services
 from services.billing.approval import DraftsChanged, IssuedTogether
-from services.database.queries.drafts import DraftChoice
 from services.identity.auth import Principal
 from services.records.bills import invoice_reference
-from services.records.drafts import DraftTotals
+from services.records.drafts import DraftChoice, DraftTotals
 
 _PRESSED: Final = "drafts-pressed"
 _CAME_OF_IT: Final = "drafts-came-of-it"

@@ -10,9 +10,8 @@ from pages.drafts.draft_totals import months_to_compare, show_totals
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import count, month
 from pages.shared.session import require_role, services
-from services.database.queries.drafts import DraftChoice, DraftFilter
 from services.identity.auth import Principal, Role
-from services.records.drafts import Waiting
+from services.records.drafts import DraftChoice, DraftFilter, Waiting
 
 PAGE_SIZE = 12
 
@@ -71,20 +70,26 @@ def month_of(fitting: DraftFilter, waiting: tuple[Waiting, ...]) -> date | None:
 
 def show_review(principal: Principal) -> None:
     """Filters, what would be issued, and the drafts themselves, a page at a time."""
-    database = services().database
-    waiting = database.draft_totals(DraftChoice(only=frozenset())).waiting
+    waiting = services().bill_approval.waiting(principal=principal)
     if not waiting:
         st.info("No draft waits to be issued.", icon=":material/check_circle:")
         return
     fitting = ask_filters(waiting)
     mode, choice = ask_choice(fitting)
     of = month_of(fitting, waiting)
-    totals = database.draft_totals(choice, compare=months_to_compare(of))
-    show_totals(totals, of, whole=choice == DraftChoice(DraftFilter(month=fitting.month)))
-    offer_issue(choice, totals)
     # Another question starts at its own first page.
     key = f"drafts-page-{fitting}"
-    found = database.drafts(fitting, page=chosen_page(key), page_size=PAGE_SIZE)
+    review = services().bill_approval.review(
+        fitting=fitting,
+        choice=choice,
+        compare=months_to_compare(of),
+        principal=principal,
+        page=chosen_page(key),
+        page_size=PAGE_SIZE,
+    )
+    totals, found = review.totals, review.drafts
+    show_totals(totals, of, whole=choice == DraftChoice(DraftFilter(month=fitting.month)))
+    offer_issue(choice, totals)
     st.caption(count(found.total, "draft") if found.total else "No draft fits.")
     with st.container(gap="xsmall"):
         for draft in found.items:

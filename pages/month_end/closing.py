@@ -53,18 +53,18 @@ def offer_closing(of: date, books: MonthEndReport, principal: Principal) -> None
             _close(of, principal)
 
 
-def offer_check() -> None:
+def offer_check(principal: Principal) -> None:
     """Adding the whole ledger up again, and what is wrong with it if anything is."""
     if not st.button("Check the ledger", icon=":material/rule:"):
         return
-    found = services().database.check_ledger()
-    if not found["problems"]:
-        entries = count(found["entries"], "entry", "entries")
+    found = services().books.check_ledger(principal=principal)
+    if not found.problems:
+        entries = count(found.entries, "entry", "entries")
         st.success(f"The ledger adds up: {entries}.", icon=":material/check_circle:")
         return
     st.error("The ledger does not add up. No month can be closed until it does.")
-    for problem in found["problems"][:_MOST_PROBLEMS]:
-        st.markdown(f"- {escaped(problem['what'])}: {escaped(problem['detail'])}")
+    for problem in found.problems[:_MOST_PROBLEMS]:
+        st.markdown(f"- {escaped(problem.what)}: {escaped(problem.detail)}")
 
 
 def show_closings(closings: list[MonthClosing]) -> None:

@@ -15,8 +15,13 @@ from pages.shared.format import escaped
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services, zone
 from services.billing.chain_retry import MeterTooBusy
-from services.database.errors import IdempotencyKeyReused, NotFound, ReadingConflict
-from services.database.transport import DiskFull, TemporaryDatabaseError
+from services.database.errors import (
+    DiskFull,
+    IdempotencyKeyReused,
+    NotFound,
+    ReadingConflict,
+    TemporaryDatabaseError,
+)
 from services.identity.auth import Principal
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong

@@ -80,11 +80,11 @@ if (found := services().reconciliation) is None:
     )
 else:
     show_actions(found, principal)
-    show_comparison()
+    show_comparison(principal)
     st.page_link(
         STRIPE_EVENTS.script,
         label="All that Stripe told, and what became of it",
         icon=":material/list_alt:",
     )
-show_ledger()
-show_runs()
+show_ledger(principal)
+show_runs(principal)

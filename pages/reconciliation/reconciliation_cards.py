@@ -1,14 +1,16 @@
 """What a look at Stripe found, the looks before it, and the ledger added up again."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
 from pages.shared.components import description_list, status_badge
 from pages.shared.format import Color, count, day, escaped, moment, money
 from pages.shared.session import services, zone
+from services.identity.auth import Principal
 from services.quantities.money import Money
+from services.records.month_end import BookBalance, LedgerCheck
 from services.records.reconciliation import Difference, ReconciliationRun
 
 KIND: Final[dict[str, tuple[str, Color]]] = {
@@ -26,13 +28,12 @@ _WHAT_TO_DO: Final = {
 _MOST = 50
 
 
-def show_comparison() -> None:
+def show_comparison(principal: Principal) -> None:
     """The newest comparison: where the two differ first, then what both have alike."""
-    runs = services().database.reconciliations(kind="payments", limit=1)
-    if not runs:
+    run = services().stripe.last_comparison(principal=principal)
+    if run is None:
         st.caption("Nothing was compared yet.")
         return
-    run = runs[0]
     st.subheader(
         count(len(run.found), "difference") if run.found else "No difference", anchor=False
     )
@@ -47,17 +48,16 @@ def show_comparison() -> None:
     _show_equal(run)
 
 
-def show_runs() -> None:
+def show_runs(principal: Principal) -> None:
     """The last looks at Stripe, the newest first."""
-    runs = services().database.reconciliations(limit=10)
-    if not runs:
+    found = services().stripe.recent_runs(principal=principal)
+    if not found.runs:
         return
     st.subheader("Last looks at Stripe", anchor=False)
-    newest = services().database.last_stripe_event_at()
-    if newest is not None:
-        st.caption(f"The newest event is of {moment(newest, zone())}.")
+    if found.newest_event_at is not None:
+        st.caption(f"The newest event is of {moment(found.newest_event_at, zone())}.")
     with st.container(gap="xsmall"):
-        for run in runs:
+        for run in found.runs:
             with st.container(border=True, gap="xxsmall"):
                 st.markdown(f"**{_title(run)}** · {moment(run.at, zone())} · {escaped(run.actor)}")
                 st.caption(_span(run))
@@ -67,40 +67,41 @@ def show_runs() -> None:
                     st.caption(escaped(run.detail))
 
 
-def show_ledger() -> None:
+def show_ledger(principal: Principal) -> None:
     """Whether every account, bill, payment and refund adds up, and what does not."""
     st.subheader("Ledger", anchor=False)
-    found = _ledger()
-    if not found["problems"]:
+    found = _ledger(principal)
+    if not found.problems:
         st.success(
-            f"It adds up: {count(found['entries'], 'entry', 'entries')}, all checked.",
+            f"It adds up: {count(found.entries, 'entry', 'entries')}, all checked.",
             icon=":material/verified:",
         )
     else:
         st.error(
-            f"{count(len(found['problems']), 'problem')}: no month can be closed before they are "
+            f"{count(len(found.problems), 'problem')}: no month can be closed before they are "
             "understood.",
             icon=":material/error:",
         )
-        st.dataframe(found["problems"], hide_index=True)
-    if found["balances"]:
-        description_list((_account(row), _balance_of(row)) for row in found["balances"])
+        st.dataframe([one.model_dump() for one in found.problems], hide_index=True)
+    if found.balances:
+        description_list((_account(row), _balance_of(row)) for row in found.balances)
 
 
 @st.cache_data(ttl=60, max_entries=1, show_spinner="Adding the ledger up…")
-def _ledger() -> dict[str, Any]:
-    return dict(services().database.check_ledger())
+def _ledger(_principal: Principal) -> LedgerCheck:
+    # The underscore keeps who asks out of the cache's key.
+    return services().books.check_ledger(principal=_principal)
 
 
-def _account(row: dict[str, Any]) -> str:
-    name = "Deposits" if row["book"] == "deposit" else "Accounts"
-    return f"{name} in {row['currency']}"
+def _account(row: BookBalance) -> str:
+    name = "Deposits" if row.book == "deposit" else "Accounts"
+    return f"{name} in {row.currency}"
 
 
-def _balance_of(row: dict[str, Any]) -> str:
-    minor = row["balance_minor"]
-    amount = money(abs(minor), row["currency"])
-    if row["book"] == "deposit":
+def _balance_of(row: BookBalance) -> str:
+    minor = row.balance_minor
+    amount = money(abs(minor), row.currency)
+    if row.book == "deposit":
         return f"{amount} held"
     return f"{amount} {'owed to us' if minor >= 0 else 'in credit'}"
 

@@ -8,6 +8,7 @@ from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import Color, count, escaped, moment, money
 from pages.shared.session import services, zone
+from services.identity.auth import Principal
 from services.records.bills import invoice_reference
 from services.records.stripe_events import EventOutcome, StripeEvent
 
@@ -21,11 +22,15 @@ _BY: Final = {"webhook": "by the webhook", "reconciliation": "by asking Stripe"}
 _PAGE_SIZE: Final = 12
 
 
-def show_events(text: str, outcome: EventOutcome | None) -> None:
+def show_events(text: str, outcome: EventOutcome | None, principal: Principal) -> None:
     """A page of the events that fit, the newest first; the database searches, counts and cuts."""
     key = f"stripe-events-page-{text}-{outcome}"
-    found = services().database.stripe_events(
-        text=text, outcome=outcome, page=chosen_page(key), page_size=_PAGE_SIZE
+    found = services().stripe.events(
+        text=text,
+        outcome=outcome,
+        principal=principal,
+        page=chosen_page(key),
+        page_size=_PAGE_SIZE,
     )
     nothing = "No event fits." if text or outcome else "Stripe told nothing yet."
     st.caption(count(found.total, "event") if found.total else nothing)

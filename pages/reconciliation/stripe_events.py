@@ -15,7 +15,8 @@ OUTCOME_OF: dict[str, EventOutcome] = {
 }
 
 
-require_role(Role.ADMIN)
+principal = require_role(Role.ADMIN)
 st.page_link(RECONCILIATION.script, label="Reconciliation", icon=":material/arrow_back:")
 st.title("Stripe's events", anchor=False)
-show_events(*search_and_status("Bill, account, or an id or type of Stripe's", OUTCOME_OF))
+asked = search_and_status("Bill, account, or an id or type of Stripe's", OUTCOME_OF)
+show_events(*asked, principal)

@@ -11,8 +11,8 @@ from pages.shared.components import ai_opinion, description_list
 from pages.shared.format import count, day, escaped, moment, money, month
 from pages.shared.session import now, services, today, zone
 from services.ai.answers import NoAiAnswer
-from services.ai.asking import MICRO, month_began
-from services.database.transport import DatabaseError
+from services.ai.asking import MICRO
+from services.database.errors import DatabaseError
 from services.identity.auth import Principal
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
@@ -21,6 +21,7 @@ from services.quantities.money import Money
 from services.quantities.period import first_of_month
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
+from services.records.ai import AiSpending, SecondOpinionCounts, StoredOpinion
 from services.records.bills import Bill
 from services.records.readings import Reading
 
@@ -34,26 +35,25 @@ _CANNOT_ASK = (
 )
 
 
-def show_second_opinion(bill: Bill) -> None:
+def show_second_opinion(bill: Bill, opinion: StoredOpinion | None) -> None:
     """What AI computed of the same bill, if it was asked; the bill is the rating engine's."""
-    opinion = services().database.ai_call_log.second_opinion(bill_id=bill.id)
     if opinion is None:
         return
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("**Second opinion**", width="content")
-            agrees = opinion["agrees"]
+            agrees = opinion.agrees
             st.badge("Agrees" if agrees else "Differs", color="green" if agrees else "orange")
-        total = Money.parse(opinion["total"], currency=opinion["currency"])
+        total = Money.parse(opinion.total, currency=opinion.currency)
         description_list(
             [("AI's total", total.display()), ("Difference", _difference(bill, total))],
             least_width=110,
         )
         for line in _other_lines(bill, opinion):
             st.caption(escaped(line))
-        if opinion["held"]:
+        if opinion.held:
             st.markdown("It is too far apart, so the bill was held as a draft.")
-        st.caption(f"By {escaped(opinion['model'])}, {moment(bill.created_at, zone())}")
+        st.caption(f"By {escaped(opinion.model)}, {moment(bill.created_at, zone())}")
 
 
 def show_ai_on_reading(reading: Reading, principal: Principal) -> None:
@@ -75,30 +75,29 @@ def show_ai_on_reading(reading: Reading, principal: Principal) -> None:
         st.rerun()
 
 
-def show_ai_month() -> None:
+def show_ai_month(principal: Principal) -> None:
     """What AI did and cost since the 1st, where it is configured, and whether it is stopped."""
-    ai = services().assessor.ai
-    if ai is None:
+    usage = services().ai_usage
+    if usage is None:
         return
-    since, books = month_began(now(), zone()), services().database.ai_call_log
     with st.container(border=True):
         st.markdown(f"**AI in {month(today())}**")
         try:
-            spent, opinions = books.spending(since=since), books.second_opinion_counts(since=since)
+            done = usage.this_month(principal=principal, now=now())
         except DatabaseError:
             st.caption("What AI did and cost cannot be read just now.")
             return
-        budget = ai.asker.budget
+        spent, opinions = done.spending, done.opinions
         description_list(
             [
                 ("Questions", _questions(spent)),
                 ("Second opinions on bills", _opinions(opinions)),
-                ("Tokens", f"{spent['prompt_tokens']:,} in, {spent['completion_tokens']:,} out"),
-                ("Cost", _cost(spent, budget.monthly_budget)),
+                ("Tokens", f"{spent.prompt_tokens:,} in, {spent.completion_tokens:,} out"),
+                ("Cost", _cost(spent, done.monthly_budget)),
             ],
             least_width=170,
         )
-        if budget.is_spent(spent["cost_micro"]):
+        if done.is_spent:
             again = first_of_month(first_of_month(today()) + timedelta(days=31))
             st.warning(
                 f"This month's budget is spent: AI is not asked again before {day(again)}. "
@@ -114,15 +113,15 @@ def _difference(bill: Bill, total: Money) -> str:
     return f"{money(abs(apart), bill.currency)} {'more' if apart > 0 else 'less'}"
 
 
-def _other_lines(bill: Bill, opinion: dict[str, Any]) -> list[str]:
+def _other_lines(bill: Bill, opinion: StoredOpinion) -> list[str]:
     """Each charge that AI has otherwise, with both amounts."""
     ours: Counter[str] = Counter()
     for line in bill.lines:
         ours[line.code] += line.amount_minor
-    theirs = {line["code"]: line["amount"] for line in opinion["lines"]}
+    theirs = {line.code: line.amount for line in opinion.lines}
     names = {line.code: line.description for line in bill.lines}
     said = []
-    for code in opinion["other_lines"]:
+    for code in opinion.other_lines:
         if code not in names:
             said.append("It has charges that the tariff does not.")
             continue
@@ -143,22 +142,22 @@ def _asked_ai(reading: Reading, principal: Principal) -> dict[str, Any]:
     return verdict.to_json()
 
 
-def _questions(spent: dict[str, Any]) -> str:
-    asked = f"{spent['calls']:,}"
-    return f"{asked}, {spent['unanswered']:,} without an answer" if spent["unanswered"] else asked
+def _questions(spent: AiSpending) -> str:
+    asked = f"{spent.calls:,}"
+    return f"{asked}, {spent.unanswered:,} without an answer" if spent.unanswered else asked
 
 
-def _opinions(counts: dict[str, Any]) -> str:
-    if not counts["asked"]:
+def _opinions(counts: SecondOpinionCounts) -> str:
+    if not counts.asked:
         return "none"
-    said = f"{counts['agreed']:,} agreed, {counts['differed']:,} differed"
-    return f"{said}, {count(counts['held'], 'bill')} held" if counts["held"] else said
+    said = f"{counts.agreed:,} agreed, {counts.differed:,} differed"
+    return f"{said}, {count(counts.held, 'bill')} held" if counts.held else said
 
 
-def _cost(spent: dict[str, Any], budget: Decimal | None) -> str:
-    if spent["calls"] and spent["unpriced"] == spent["calls"]:
+def _cost(spent: AiSpending, budget: Decimal | None) -> str:
+    if spent.calls and spent.unpriced == spent.calls:
         return "not known: no prices are set"
-    cost = Decimal(spent["cost_micro"]) / MICRO
+    cost = Decimal(spent.cost_micro) / MICRO
     said = "under 0.01" if 0 < cost < Decimal("0.01") else f"{cost:,.2f}"
     said = f"{said} of {budget:,f} USD" if budget is not None else f"{said} USD, no limit"
-    return f"{said}; {spent['unpriced']:,} not priced" if spent["unpriced"] else said
+    return f"{said}; {spent.unpriced:,} not priced" if spent.unpriced else said

@@ -1,10 +1,8 @@
 """The charts. Only here do amounts and energy become floats, for a pixel is not a cent."""
 
 from collections.abc import Sequence
-from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
 
 import altair as alt
 import streamlit as st
@@ -12,24 +10,25 @@ import streamlit as st
 from pages.shared.format import day, kwh, money, month
 from services.metering.register_arithmetic import consumption_wh
 from services.quantities.money import Money
+from services.records.overview import MonthFigures
 from services.records.readings import Meter, ReadPoint
 
 _HEIGHT = 260
 
 
-def billed_and_collected(months: Sequence[dict[str, Any]], currency: str) -> None:
+def billed_and_collected(months: Sequence[MonthFigures], currency: str) -> None:
     """Two bars a month, in major units of one currency."""
     rows = [
         {
-            "month": f"{date.fromisoformat(of['month']):%b %y}",
+            "month": f"{of.month:%b %y}",
             "what": what,
-            "amount": float(Decimal(Money(of[key], currency).text)),
-            "shown": money(of[key], currency),
+            "amount": float(Decimal(Money(minor, currency).text)),
+            "shown": money(minor, currency),
         }
         for of in months
-        for what, key in (("Billed", "billed_minor"), ("Collected", "collected_minor"))
+        for what, minor in (("Billed", of.billed_minor), ("Collected", of.collected_minor))
     ]
-    order = [f"{date.fromisoformat(of['month']):%b %y}" for of in months]
+    order = [f"{of.month:%b %y}" for of in months]
     chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
@@ -50,7 +49,7 @@ def billed_and_collected(months: Sequence[dict[str, Any]], currency: str) -> Non
         )
         .properties(height=_HEIGHT)
     )
-    first, last = (month(date.fromisoformat(months[i]["month"])) for i in (0, -1))
+    first, last = (month(months[i].month) for i in (0, -1))
     st.altair_chart(chart, alt=f"Billed and collected by month, {first} to {last}, in {currency}")
 
 

@@ -15,8 +15,13 @@ from pages.registry import HOME
 from pages.shared.format import escaped
 from services import bootstrap
 from services.container import Services
-from services.database.errors import IllegalChange, NotFound
-from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
+from services.database.errors import (
+    DatabaseError,
+    DatabaseRefused,
+    IllegalChange,
+    NotFound,
+    TemporaryDatabaseError,
+)
 from services.health.checks import Checks
 from services.identity.auth import (
     NotAllowed,

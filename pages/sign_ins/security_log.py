@@ -38,7 +38,7 @@ def show_event(event: SecurityEvent) -> None:
         st.caption(f"{moment(event.at, zone())}{where}{detail}")
 
 
-require_role(Role.ADMIN)
+principal = require_role(Role.ADMIN)
 st.title("Security log", anchor=False)
 st.caption("Refusals that repeat are one row a minute. It never holds a token, a key or a link.")
 left, right = st.columns(2)
@@ -55,11 +55,12 @@ who = right.text_input(
     "Who", key="who", type="search", placeholder="Everybody", bind="query-params"
 )
 before = st.query_params.get("before", "")
-found = services().database.security_events(
+found = services().security_log.events(
     limit=PAGE_SIZE + 1,
     event=chosen,
     who=who.strip(),
     before=int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None,
+    principal=principal,
 )
 if not found:
     st.info("There is nothing.")

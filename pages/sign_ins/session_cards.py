@@ -1,5 +1,6 @@
 """The pieces of the Sign-ins page: one sign-in with its end, and what to do about a person."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -50,22 +51,24 @@ def _end(session: Session, principal: Principal) -> None:
 
 def offer_for_person(user: str, principal: Principal) -> None:
     """End all sign-ins of a person, dismiss them, or let them sign in again."""
-    latest = services().database.sessions(limit=1, user=user)
-    if latest and latest[0].dismissed_at:
+    standing = services().sessions.standing_of(user, principal=principal)
+    if standing.dismissed_at:
         st.warning(
-            f"{escaped(user)} may not sign in since {moment(latest[0].dismissed_at, zone())}."
+            f"{escaped(user)} may not sign in since {moment(standing.dismissed_at, zone())}."
         )
         if st.button("Let them sign in again", icon=":material/login:", key="readmit"):
             services().sessions.readmit(user, actor=principal.user)
             st.rerun()
         return
     with st.container(horizontal=True):
-        _ask_end_all(user, principal, dismiss=False)
+        _ask_end_all(user, principal)
         if user != principal.user:
-            _ask_end_all(user, principal, dismiss=True)
+            _ask_end_all(user, principal, dismiss=True, keys=standing.keys)
 
 
-def _ask_end_all(user: str, principal: Principal, *, dismiss: bool) -> None:
+def _ask_end_all(
+    user: str, principal: Principal, *, dismiss: bool = False, keys: Sequence[str] = ()
+) -> None:
     what = "Dismiss" if dismiss else "End all"
     key = "dismiss" if dismiss else "end-all"
     with st.popover(what, icon=":material/person_off:" if dismiss else ":material/logout:"):
@@ -74,8 +77,11 @@ def _ask_end_all(user: str, principal: Principal, *, dismiss: bool) -> None:
             f"Every sign-in and token of **{escaped(user)}** ends now, also those that were never "
             f"used here, {later}."
         )
-        if dismiss:
-            _name_their_keys(user)
+        if keys:
+            # They may be known to them: each is revoked on its own page.
+            st.markdown(
+                f"Keys that they made stay good: {escaped(', '.join(keys))}. See *API keys*."
+            )
         if st.button(f"Yes, {what.lower()}", type="primary", key=key):
             services().sessions.end_all_of(
                 user,
@@ -84,14 +90,3 @@ def _ask_end_all(user: str, principal: Principal, *, dismiss: bool) -> None:
                 dismiss=dismiss,
             )
             st.rerun()
-
-
-def _name_their_keys(user: str) -> None:
-    """The keys that somebody made may be known to them: each is revoked on its own page."""
-    made = [
-        key.name
-        for key in services().database.api_keys()
-        if key.created_by == user and not key.revoked_at
-    ]
-    if made:
-        st.markdown(f"Keys that they made stay good: {escaped(', '.join(made))}. See *API keys*.")

@@ -22,8 +22,8 @@ still_open = st.toggle("Only those that are still good", value=True, key="still-
 if user:
     offer_for_person(user, principal)
 after = st.query_params.get("after")
-found = services().database.sessions(
-    limit=PAGE_SIZE + 1, user=user, still_open=still_open, after=after
+found = services().sessions.listed(
+    limit=PAGE_SIZE + 1, user=user, still_open=still_open, after=after, principal=principal
 )
 if not found:
     st.info("There are none.")

@@ -10,7 +10,7 @@ principal = require_role(Role.ADMIN)
 st.title("API keys", anchor=False)
 st.caption("A program sends its key as the header X-API-Key. We keep only a fingerprint of it.")
 ask_new_key(principal)
-keys = services().database.api_keys()
+keys = services().api_keys.listed(principal=principal)
 if not keys:
     st.caption("There is no key yet.")
 with st.container(gap="xsmall"):

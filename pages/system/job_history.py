@@ -8,6 +8,7 @@ from pages.shared.session import services, zone
 from pages.system.job_cards import NAMES, start
 from pages.system.job_set_aside import show_set_aside
 from services.identity.auth import Principal
+from services.jobs.history import job_runs, set_aside_by_run
 from services.records.jobs import JobRun
 
 _PAGE_SIZE = 10
@@ -18,7 +19,7 @@ _ASIDE_SHOWN = 100
 def show_history(principal: Principal) -> None:
     """A page of the runs; the database counts and cuts them."""
     st.subheader("History", anchor=False)
-    runs = services().database.job_runs(page=chosen_page(_KEY), page_size=_PAGE_SIZE)
+    runs = job_runs(services(), principal=principal, page=chosen_page(_KEY), page_size=_PAGE_SIZE)
     if not runs.total:
         st.caption("No job has run yet.")
     with st.container(gap="xsmall"):
@@ -37,7 +38,7 @@ def _show_run(run: JobRun, principal: Principal) -> None:
                 st.caption(_in_words(run))
             status_badge(run.status, RUN_STATUS)
         if run.failed_count:
-            _show_set_aside(run)
+            _show_set_aside(run, principal)
         if run.status in ("failed", "interrupted") and st.button(
             "Try this run again",
             icon=":material/refresh:",
@@ -46,14 +47,16 @@ def _show_run(run: JobRun, principal: Principal) -> None:
             start(run.job, principal, on=run.scheduled_on)
 
 
-def _show_set_aside(run: JobRun) -> None:
+def _show_set_aside(run: JobRun, principal: Principal) -> None:
     # Asked of the database only when somebody opens it.
     label = f"{count(run.failed_count, 'meter')} set aside"
     key = f"aside-{run.job}-{run.scheduled_on}"
     with st.expander(label, type="compact", key=key, on_change="rerun") as opened:
         if not opened.open:
             return
-        rows = services().database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
+        rows = set_aside_by_run(
+            services(), job=run.job, scheduled_on=run.scheduled_on, principal=principal
+        )
         for row in rows[:_ASIDE_SHOWN]:
             show_set_aside(row)
         if run.failed_count > _ASIDE_SHOWN:

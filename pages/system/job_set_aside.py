@@ -1,7 +1,6 @@
 """What a run set aside, each thing with its reason and a link to the page that mends it."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, Literal
 
 import streamlit as st
 
@@ -15,10 +14,11 @@ from pages.registry import (
     TARIFFS,
 )
 from pages.shared.format import escaped
+from services.records.jobs import SetAside
 
 # By the kind of reason: the page, what its link says, and the name under which it takes the
 # subject or what the reason is about.
-_Place = tuple[str, str, tuple[str, str] | None]
+_Place = tuple[str, str, tuple[str, Literal["subject", "ref"]] | None]
 _MENDED: Final[dict[str, _Place]] = {
     "no_reading": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
     "not_collected": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
@@ -36,14 +36,14 @@ _WITHOUT_REF: Final[dict[str, _Place]] = {
 }
 
 
-def show_set_aside(row: Mapping[str, Any]) -> None:
-    """One thing that a run could not do: {subject, reason, code, ref}."""
-    st.markdown(f"**{escaped(row['subject'])}** {escaped(row['reason'])}")
-    place = _MENDED.get(row["code"])
-    if place is not None and row["ref"] is None:
-        place = _WITHOUT_REF.get(row["code"], place)
+def show_set_aside(row: SetAside) -> None:
+    """One thing that a run could not do, with a link to where it is mended."""
+    st.markdown(f"**{escaped(row.subject)}** {escaped(row.reason)}")
+    place = _MENDED.get(row.code)
+    if place is not None and row.ref is None:
+        place = _WITHOUT_REF.get(row.code, place)
     if place is None:
         return
     page, label, asked = place
-    query = {asked[0]: str(row[asked[1]])} if asked else None
+    query = {asked[0]: str(getattr(row, asked[1]))} if asked else None
     st.page_link(page, label=label, icon=":material/build:", query_params=query, width="content")

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.shared.format import escaped, moment
 from pages.shared.session import now, services, zone
 from services.database.errors import IllegalChange
-from services.identity.api_keys import UnusableName, make_api_key
+from services.identity.api_keys import UnusableName
 from services.identity.auth import Principal, Role, Scope
 from services.records.api_keys import ApiKey
 
@@ -48,13 +48,12 @@ def ask_new_key(principal: Principal) -> None:
 
 def _make(name: str, role: Role, principal: Principal, *, scope: Scope, days: int) -> None:
     try:
-        key = make_api_key(
-            services().database,
-            actor=principal.user,
+        key = services().api_keys.make(
             name=name,
             role=role,
-            expires_at=now() + timedelta(days=days),
             scope=scope,
+            expires_at=now() + timedelta(days=days),
+            principal=principal,
         )
     except (UnusableName, IllegalChange) as error:
         st.error(escaped(error))
@@ -92,9 +91,6 @@ def _offer_revoke(key: ApiKey, principal: Principal) -> None:
     with st.popover("Revoke", icon=":material/key_off:", key=f"ask-revoke-{key.id}"):
         st.markdown("The program is refused from its next request on. This cannot be undone.")
         if st.button("Yes, revoke it", key=f"revoke-{key.id}", type="primary"):
-            services().database.revoke_api_key(actor=principal.user, key_id=key.id)
-            services().security_log.note(
-                "key_revoked", who=f"key:{key.name}", detail=f"By {principal.user}."
-            )
+            services().api_keys.revoke(key, principal=principal)
             st.toast(f"{escaped(key.name)} is revoked.", icon=":material/key_off:")
             st.rerun()

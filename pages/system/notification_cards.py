@@ -33,8 +33,8 @@ _PAGE_SIZE = 12
 
 def show_failed_work(principal: Principal) -> None:
     """Outbox entries that need a person, if there is any, each with its reason and a way on."""
-    found = services().database.failed_work(
-        page=chosen_page(_FAILED_KEY), page_size=_FAILED_AT_ONCE
+    found = services().messages.failed_work(
+        principal=principal, page=chosen_page(_FAILED_KEY), page_size=_FAILED_AT_ONCE
     )
     if not found.total:
         return
@@ -49,8 +49,12 @@ def show_failed_work(principal: Principal) -> None:
 def show_notifications(text: str, status: NotificationStatus | None, principal: Principal) -> None:
     """A page of the messages that fit; the database searches, counts and cuts."""
     key = f"notifications-page-{text}-{status}"
-    found = services().database.notifications(
-        text=text, status=status, page=chosen_page(key), page_size=_PAGE_SIZE
+    found = services().messages.notifications(
+        text=text,
+        status=status,
+        principal=principal,
+        page=chosen_page(key),
+        page_size=_PAGE_SIZE,
     )
     st.caption(count(found.total, "message") if found.total else "No message fits.")
     with st.container(gap="xsmall"):
@@ -114,6 +118,6 @@ def _in_words(sent: Notification) -> str:
 
 def _offer_retry(work_id: str, key: str, principal: Principal) -> None:
     if st.button("Try again", icon=":material/refresh:", key=f"retry-{key}"):
-        services().database.retry_outbox(actor=principal.user, work_id=work_id)
+        services().messages.retry(work_id=work_id, principal=principal)
         st.toast("It is tried again within a minute.", icon=":material/schedule:")
         st.rerun()

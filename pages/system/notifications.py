@@ -24,6 +24,6 @@ if not services().settings.sends_messages:
         icon=":material/notifications_off:",
     )
 show_failed_work(principal)
-show_unprinted_bills()
+show_unprinted_bills(principal)
 st.subheader("Messages", anchor=False)
 show_notifications(*search_and_status("Bill number or account", STATUS_OF), principal)

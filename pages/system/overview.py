@@ -1,7 +1,6 @@
 """Overview: money billed and collected, what is open, and what needs somebody's attention."""
 
 from datetime import date
-from typing import Any
 
 import streamlit as st
 
@@ -10,21 +9,22 @@ from pages.shared.charts import billed_and_collected
 from pages.shared.format import count, day, escaped, money, month
 from pages.shared.session import now, require_role, scheduler, services, today
 from services.identity.auth import Role
+from services.records.overview import CurrencyFigures, Overview
 
 
-def show_currency(figures: dict[str, Any], *, several: bool, as_of: str | None) -> None:
+def show_currency(figures: CurrencyFigures, *, several: bool, as_of: date | None) -> None:
     """The figures of one currency; nothing is ever added across currencies."""
-    currency, this_month = figures["currency"], figures["months"][-1]
+    currency, this_month = figures.currency, figures.months[-1]
     if several:
         st.subheader(currency, anchor=False)
-    name = month(date.fromisoformat(this_month["month"]))
-    late = count(figures["overdue_bills"], "bill")
-    overdue = f"{late} as of {day(date.fromisoformat(as_of))}" if as_of else late
+    name = month(this_month.month)
+    late = count(figures.overdue_bills, "bill")
+    overdue = f"{late} as of {day(as_of)}" if as_of else late
     tiles = [
-        (f"Billed in {name}", this_month["billed_minor"], count(this_month["bills"], "bill")),
-        (f"Collected in {name}", this_month["collected_minor"], "net of what went back"),
-        ("Outstanding", figures["outstanding_minor"], count(figures["outstanding_bills"], "bill")),
-        ("Overdue", figures["overdue_minor"], overdue),
+        (f"Billed in {name}", this_month.billed_minor, count(this_month.bills, "bill")),
+        (f"Collected in {name}", this_month.collected_minor, "net of what went back"),
+        ("Outstanding", figures.outstanding_minor, count(figures.outstanding_bills, "bill")),
+        ("Overdue", figures.overdue_minor, overdue),
     ]
     with st.grid(4, min_column_width=150):
         for label, minor, caption in tiles:
@@ -33,21 +33,21 @@ def show_currency(figures: dict[str, Any], *, several: bool, as_of: str | None) 
                 st.caption(caption)
     with st.container(border=True):
         st.markdown("**Billed and collected, last 12 months**")
-        billed_and_collected(figures["months"], currency)
+        billed_and_collected(figures.months, currency)
 
 
-def show_attention(figures: dict[str, Any]) -> None:
+def show_attention(figures: Overview) -> None:
     """What a person should look at, each with the way to it."""
-    overdue = sum(of["overdue_bills"] for of in figures["currencies"])
+    overdue = sum(of.overdue_bills for of in figures.currencies)
     last_runs = [job["last_run"] for job in scheduler().status(now())["jobs"] if job["last_run"]]
     failed = [run for run in last_runs if run["status"] == "failed" or run["set_aside"]]
     bills, jobs, payments = BILLS.script, JOBS.script, PAYMENTS.script
-    odd = figures["flagged_payments"]
+    odd = figures.flagged_payments
     wanted = [
-        (figures["flagged"], "flagged reading", None, FLAGGED_READINGS.script, "flag", {}),
+        (figures.flagged, "flagged reading", None, FLAGGED_READINGS.script, "flag", {}),
         (odd, "payment to look at", "payments to look at", payments, "payments", {}),
         (
-            figures["bills_to_decide"],
+            figures.bills_to_decide,
             "bill whose money went back",
             "bills whose money went back",
             payments,
@@ -55,7 +55,7 @@ def show_attention(figures: dict[str, Any]) -> None:
             {},
         ),
         (overdue, "overdue bill", None, bills, "alarm", {"status": "Overdue"}),
-        (figures["drafts"], "draft to issue", "drafts to issue", DRAFTS.script, "draft", {}),
+        (figures.drafts, "draft to issue", "drafts to issue", DRAFTS.script, "draft", {}),
         (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),
     ]
     with st.container(border=True, gap="small"):
@@ -67,29 +67,26 @@ def show_attention(figures: dict[str, Any]) -> None:
             if number:
                 said = count(number, thing, things)
                 st.page_link(page, label=said, icon=f":material/{icon}:", query_params=query)
-        if figures["owed_work"]:
+        if figures.open_outbox:
             st.caption(
-                f"Links or messages of {count(figures['owed_work'], 'bill')} are still being "
+                f"Links or messages of {count(figures.open_outbox, 'bill')} are still being "
                 "worked on in the background."
             )
         if not scheduler().doubt and not any(number for number, *_ in wanted):
             st.caption(":material/check_circle: Nothing needs you just now.")
 
 
-require_role(Role.ADMIN)
+principal = require_role(Role.ADMIN)
 st.title("Overview", anchor=False)
-overview = services().database.overview(today=today(), currency=services().settings.currency)
-shown = [
-    of
-    for of in overview["currencies"]
-    if of["outstanding_minor"] or any(m["bills"] or m["collected_minor"] for m in of["months"])
-]
+overview = services().bills.overview(
+    today=today(), currency=services().settings.currency, principal=principal
+)
+shown = [of for of in overview.currencies if not of.is_quiet]
 show_attention(overview)
-as_of = overview["overdue_as_of"]
 for figures_of_currency in shown:
-    show_currency(figures_of_currency, several=len(shown) > 1, as_of=as_of)
+    show_currency(figures_of_currency, several=len(shown) > 1, as_of=overview.overdue_as_of)
 if not shown:
     st.info(
-        f"Nothing is billed yet. {escaped(count(overview['meters'], 'active meter'))} "
-        f"{'is' if overview['meters'] == 1 else 'are'} connected."
+        f"Nothing is billed yet. {escaped(count(overview.meters, 'active meter'))} "
+        f"{'is' if overview.meters == 1 else 'are'} connected."
     )

@@ -7,7 +7,7 @@ from pages.shared.session import checks, now, require_role
 from pages.system.service_cards import show_system
 from services.identity.auth import Role
 
-require_role(Role.ADMIN)
+principal = require_role(Role.ADMIN)
 st.title("Services", anchor=False)
 st.caption("Every system that the billing leans on, as this process found it since it started.")
 if st.button("Test all", icon=":material/refresh:", key="test-all") or not any(
@@ -18,4 +18,4 @@ if st.button("Test all", icon=":material/refresh:", key="test-all") or not any(
 with st.grid(2, min_column_width=300):
     for state in checks().states():
         show_system(state)
-show_ai_month()
+show_ai_month(principal)

@@ -6,6 +6,7 @@ from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import count, escaped, moment
 from pages.shared.session import services, zone
+from services.identity.auth import Principal
 from services.records.bills import invoice_reference
 from services.records.messages import UnprintedBill
 
@@ -13,9 +14,11 @@ _KEY = "unprinted-page"
 _AT_ONCE = 5
 
 
-def show_unprinted_bills() -> None:
+def show_unprinted_bills(principal: Principal) -> None:
     """Each such bill with the reason, if there are any; they are tried again by themselves."""
-    found = services().database.unprinted_bills(page=chosen_page(_KEY), page_size=_AT_ONCE)
+    found = services().bills.unprinted(
+        principal=principal, page=chosen_page(_KEY), page_size=_AT_ONCE
+    )
     if not found.total:
         return
     st.subheader("Not printed", anchor=False)

@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from services.database.queries.drafts import DraftChoice, DraftFilter
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.quantities.period import local_date, next_month, start_of_day
 from services.quantities.spreadsheet import csv_file
 from services.records.bills import invoice_reference
+from services.records.drafts import DraftChoice, DraftFilter
 from services.records.ledger import LedgerEntry
-from services.records.month_end import AgedCustomer, MonthEndReport, Receivables
+from services.records.month_end import (
+    AgedCustomer,
+    LedgerCheck,
+    MonthClosing,
+    MonthEndReport,
+    Receivables,
+)
 
 # Customers of one request for the whole list.
 _AT_ONCE = 5000
@@ -45,6 +51,16 @@ class MonthEnd:
             limit=page_size,
             offset=(page - 1) * page_size,
         )
+
+    def closings(self, *, principal: Principal) -> list[MonthClosing]:
+        """The months that were closed, the last first, 120 at most; raises NotAllowed."""
+        require(principal, Role.ADMIN)
+        return self.database.month_closings()
+
+    def check_ledger(self, *, principal: Principal) -> LedgerCheck:
+        """Add all entries up again, whatever their month; raises NotAllowed."""
+        require(principal, Role.ADMIN)
+        return self.database.check_ledger()
 
     def open_drafts(self, month: date) -> int:
         """How many bills for the month still wait to be issued."""

@@ -2,22 +2,27 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from services.billing.issuing import BillIssuer
 from services.database.errors import IllegalChange
-from services.database.queries.drafts import DraftChoice
 from services.database.service import DatabaseService
 from services.database.transport import TemporaryDatabaseError
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
 from services.outbox.outbox import Outbox
 from services.records.bills import Bill
+from services.records.drafts import (
+    ChosenDraft,
+    DraftChoice,
+    DraftFilter,
+    DraftReview,
+    Waiting,
+)
 
 # Drafts that are issued in one transaction.
 BATCH = 500
 
-_Draft = tuple[str, str, int]  # id, currency, total in minor units
 Progress = Callable[[int, int], None]
 
 
@@ -105,6 +110,31 @@ class BillApproval:
             progress(outcome.number, outcome.of)
         return outcome
 
+    def waiting(self, *, principal: Principal) -> tuple[Waiting, ...]:
+        """How many drafts there are, by month, tariff and currency; raises NotAllowed."""
+        require(principal, Role.ADMIN)
+        return self.database.draft_totals(DraftChoice(only=frozenset())).waiting
+
+    def review(
+        self,
+        *,
+        fitting: DraftFilter,
+        choice: DraftChoice,
+        compare: Sequence[date],
+        principal: Principal,
+        page: int,
+        page_size: int,
+    ) -> DraftReview:
+        """What issuing the `choice` would bill, and a page of the drafts that fit, newest first.
+
+        With what was issued for the months `compare` (their 1sts). Raises NotAllowed.
+        """
+        require(principal, Role.ADMIN)
+        return DraftReview(
+            totals=self.database.draft_totals(choice, compare=compare),
+            drafts=self.database.drafts(fitting, page=page, page_size=page_size),
+        )
+
     def send_back(self, *, bill_ids: Sequence[str], reason: str, principal: Principal) -> int:
         """Void drafts, all or none: their readings stay accepted and are billed again; how many.
 
@@ -118,11 +148,11 @@ class BillApproval:
         )
 
     def _issue_batch(
-        self, batch: Sequence[_Draft], principal: Principal, now: datetime
+        self, batch: Sequence[ChosenDraft], principal: Principal, now: datetime
     ) -> tuple[int, int]:
         """One transaction, tried a second time where its answer was lost."""
         issue = self.issuer.issue(now)
-        bills = [self._with_outbox(bill_id) for bill_id, _, _ in batch]
+        bills = [self._with_outbox(draft.id) for draft in batch]
 
         def once() -> tuple[int, int]:
             return self.database.issue_expected(
@@ -142,12 +172,12 @@ class BillApproval:
         return {"bill_id": bill_id, "owed": outbox}
 
 
-def _batches(drafts: Sequence[_Draft]) -> Iterator[Sequence[_Draft]]:
+def _batches(drafts: Sequence[ChosenDraft]) -> Iterator[Sequence[ChosenDraft]]:
     for start in range(0, len(drafts), BATCH):
         yield drafts[start : start + BATCH]
 
 
-def _expected(batch: Sequence[_Draft]) -> dict[str, dict[str, int]]:
+def _expected(batch: Sequence[ChosenDraft]) -> dict[str, dict[str, int]]:
     """How many drafts of each currency, and what they add up to."""
     sums: dict[str, dict[str, int]] = {}
     for _, currency, total in batch:

@@ -1,13 +1,17 @@
 """Bills looked up by people and programs: engineers see those of meters that they read."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from services.database.service import DatabaseService
 from services.identity.auth import NotAllowed, Principal, Role, require
 from services.records.base import Page
+from services.records.bill_detail import BillDetail, PaidPart
 from services.records.bills import Bill
 from services.records.messages import UnprintedBill
+from services.records.overview import Overview
 
 _NOT_THEIRS: Final = "You may read the bills of meters whose readings are yours."
 
@@ -27,6 +31,32 @@ class BillLookups:
             raise NotAllowed(_NOT_THEIRS)
         return bill
 
+    def detail(self, *, bill_id: str, principal: Principal) -> BillDetail:
+        """A bill with its readings, payments, corrections and what follows it; raises NotFound."""
+        require(principal, Role.ADMIN)
+        database, bill = self.database, self.database.bill(bill_id)
+        plans = database.plans(customer_id=bill.customer_id)
+        return BillDetail(
+            bill=bill,
+            opening=database.reading(bill.opening_reading_id),
+            closing=database.reading(bill.closing_reading_id),
+            paid=tuple(self._paid(bill)),
+            in_plan=any(p.status == "active" and p.has_bill(bill.id) for p in plans),
+            corrections=tuple(database.corrections_of_bill(bill.id)),
+            read_since=tuple(
+                database.accepted_after(meter_id=bill.meter_id, after=bill.period_end)
+            ),
+            outbox=tuple(database.outbox_of(bill.id)),
+            second_opinion=database.ai_call_log.second_opinion(bill_id=bill.id),
+            unprinted_because=database.unprinted_because(bill.id),
+        )
+
+    def _paid(self, bill: Bill) -> Iterator[PaidPart]:
+        for one in self.database.allocations(bill_id=bill.id):
+            if one.debit_kind == "bill":
+                payment = self.database.payment(one.payment_id) if one.payment_id else None
+                yield PaidPart(allocation=one, payment=payment)
+
     def of_customer(
         self, *, customer: str, limit: int, after: str | None, principal: Principal
     ) -> tuple[list[Bill], str | None]:
@@ -42,6 +72,14 @@ class BillLookups:
         """Bills whose number, customer, account or meter has each word of `text`."""
         require(principal, Role.ADMIN)
         return self.database.bills(text=text, page_size=limit).items
+
+    def overview(self, *, today: date, currency: str, principal: Principal) -> Overview:
+        """Billed and collected in the last 12 months, what is open, what needs a person.
+
+        `today` is local; `currency` is the one to show while there is no tariff.
+        """
+        require(principal, Role.ADMIN)
+        return self.database.overview(today=today, currency=currency)
 
     def unprinted(self, *, principal: Principal, page: int, page_size: int) -> Page[UnprintedBill]:
         """The bills whose PDF could not be made, the oldest trouble first."""

@@ -54,7 +54,7 @@ def _run_job(given: argparse.Namespace, settings: Settings) -> int:
     print(f"{run.job} for {run.scheduled_on}: {run.status}, {run.done_count} done, ", end="")
     print(f"{run.failed_count} set aside{f' ({run.detail})' if run.detail else ''}")
     for row in aside:
-        print(f"  {row['subject']}: {row['reason']}")
+        print(f"  {row.subject}: {row.reason}")
     return 0 if run.status == "done" else 1
 
 

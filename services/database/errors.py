@@ -1,6 +1,30 @@
-"""What the database refuses, by name: each is one of the codes that the SQL functions raise."""
+"""What the database refuses, by name: each is one of the codes that the SQL functions raise.
 
-from services.database.transport import DatabaseRefused
+Whoever handles failures finds those of the transport here too.
+"""
+
+from services.database.transport import (
+    DatabaseError,
+    DatabaseRefused,
+    DiskFull,
+    TemporaryDatabaseError,
+)
+
+__all__ = [
+    "BY_CODE",
+    "ChainMoved",
+    "DatabaseError",
+    "DatabaseRefused",
+    "DiskFull",
+    "IdempotencyKeyReused",
+    "IllegalChange",
+    "LeaseLost",
+    "NotFound",
+    "ReadingConflict",
+    "RunTakenOver",
+    "TemporaryDatabaseError",
+    "named",
+]
 
 
 class NotFound(DatabaseRefused):

@@ -1,12 +1,14 @@
 """Keys for programs: made once, known afterwards only by their hash."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
 from services.database.service import DatabaseService
-from services.identity.auth import Role, Scope, hash_api_key, new_api_key
+from services.identity.auth import Principal, Role, Scope, hash_api_key, new_api_key, require
 from services.identity.security_log import SecurityLog
+from services.records.api_keys import ApiKey
 
 LONGEST_NAME: Final = 100
 DEFAULT_LIFETIME: Final = timedelta(days=365)
@@ -14,6 +16,40 @@ DEFAULT_LIFETIME: Final = timedelta(days=365)
 
 class UnusableName(ValueError):
     """The name given for a key does not identify it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """Programs' keys in an administrator's hands; each method raises NotAllowed for others."""
+
+    database: DatabaseService
+    security_log: SecurityLog
+
+    def listed(self, *, principal: Principal) -> list[ApiKey]:
+        """Those in use first, by name; then the revoked ones, the latest first."""
+        require(principal, Role.ADMIN)
+        return self.database.api_keys()
+
+    def make(
+        self, *, name: str, role: Role, scope: Scope, expires_at: datetime, principal: Principal
+    ) -> str:
+        """Keep a new key and return it; raises as `make_api_key` does."""
+        require(principal, Role.ADMIN)
+        return make_api_key(
+            self.database,
+            actor=principal.user,
+            name=name,
+            role=role,
+            expires_at=expires_at,
+            scope=scope,
+        )
+
+    def revoke(self, key: ApiKey, *, principal: Principal) -> None:
+        """End a key for good, and note it; raises NotFound. Again, it changes nothing."""
+        require(principal, Role.ADMIN)
+        self.database.revoke_api_key(actor=principal.user, key_id=key.id)
+        detail = f"By {principal.user}."
+        self.security_log.note("key_revoked", who=f"key:{key.name}", detail=detail)
 
 
 def make_api_key(

@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
+from services.identity.auth import Principal, Role, require
+from services.records.sessions import SecurityEvent
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,19 @@ class SecurityLog:
             self._database.note_security_event(event=event, who=who, address=address, detail=detail)
         except DatabaseError as error:
             log.warning("the security log could not be written (%s)", error.code)
+
+    def events(
+        self,
+        *,
+        limit: int,
+        event: Event | None,
+        who: str,
+        before: int | None,
+        principal: Principal,
+    ) -> list[SecurityEvent]:
+        """The latest rows first, those before the row `before`; raises NotAllowed."""
+        require(principal, Role.ADMIN)
+        return self._database.security_events(limit=limit, event=event, who=who, before=before)
 
     def _left_out_before(self, group: _Group, key: tuple[str, str, str]) -> int | None:
         """How many of its group were left out before this one; None when it is left out too."""

@@ -11,10 +11,10 @@ from typing import Final
 from services.database.queries.sessions import SessionState
 from services.database.service import DatabaseService
 from services.database.transport import TemporaryDatabaseError
-from services.identity.auth import NotAllowed, NotSignedIn, Principal
+from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, require
 from services.identity.passwordless import RoleChoice
 from services.identity.security_log import Event, SecurityLog
-from services.records.sessions import Session
+from services.records.sessions import Session, SignInStanding
 
 # What the database said of a token is believed for so long, and longer while it is away: nobody
 # can end a token then, and nothing can be read or changed with one either.
@@ -78,6 +78,35 @@ class Sessions:
                 return False
             self._keys_noted[key_id] = now
         return self._database.use_api_key(key_id=key_id)
+
+    def listed(
+        self,
+        *,
+        limit: int,
+        user: str = "",
+        still_open: bool = False,
+        after: str | None = None,
+        principal: Principal,
+    ) -> list[Session]:
+        """Sign-ins, the latest first, those after the id `after`; all users' without `user`.
+
+        Raises NotAllowed.
+        """
+        require(principal, Role.ADMIN)
+        return self._database.sessions(limit=limit, user=user, still_open=still_open, after=after)
+
+    def standing_of(self, user: str, *, principal: Principal) -> SignInStanding:
+        """Whether a person may sign in, and which keys that they made still hold.
+
+        Raises NotAllowed.
+        """
+        require(principal, Role.ADMIN)
+        latest = self._database.sessions(limit=1, user=user)
+        keys = self._database.api_keys()
+        return SignInStanding(
+            dismissed_at=latest[0].dismissed_at if latest else None,
+            keys=tuple(k.name for k in keys if k.created_by == user and not k.revoked_at),
+        )
 
     def end(self, session_id: str, *, actor: str) -> None:
         """End one sign-in, at once in this process; raises NotFound."""

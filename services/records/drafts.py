@@ -1,9 +1,38 @@
 """Drafts of bills under review: what they add up to, and what is unusual about one, in words."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
-from services.records.base import Record
+from services.records.base import Page, Record
+
+
+@dataclass(frozen=True, slots=True)
+class DraftFilter:
+    """Which drafts: those of a month (its 1st; the period ends in it or on the next 1st), …"""
+
+    text: str = ""
+    month: date | None = None
+    tariff: str | None = None
+    currency: str | None = None
+    outliers_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DraftChoice:
+    """The drafts that fit a filter, without some; or, of those, only some (their ids)."""
+
+    fitting: DraftFilter = DraftFilter()
+    without: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+
+
+class ChosenDraft(NamedTuple):
+    """A draft about to be issued: its id, currency and total."""
+
+    id: str
+    currency: str
+    total_minor: int
 
 
 class PastUse(NamedTuple):
@@ -84,3 +113,10 @@ class DraftTotals(Record):
     def number(self) -> int:
         """How many drafts, of every currency."""
         return sum(sums.number for sums in self.totals)
+
+
+class DraftReview(Record):
+    """What issuing the chosen drafts would bill, and a page of those that fit a filter."""
+
+    totals: DraftTotals
+    drafts: Page[Draft]

@@ -45,6 +45,16 @@ class JobHistory(Record):
     runs: tuple[RunSeen, ...]
 
 
+class SetAside(Record):
+    """A meter or a bill that a run left out: why, where it is mended, what the reason is about."""
+
+    subject: str
+    reason: str
+    code: str
+    ref: str | None
+    at: datetime
+
+
 class KeptBack(Record):
     """A read that no bill closes at: it waits for review, or was rejected."""
 

@@ -233,6 +233,10 @@ class InstalmentPlan(Amounts):
     bills: tuple[PlanBill, ...]
     instalments: tuple[Instalment, ...]
 
+    def has_bill(self, bill_id: str) -> bool:
+        """Whether it is for this bill."""
+        return any(bill.bill_id == bill_id for bill in self.bills)
+
 
 class TimelineEvent(Record):
     """Something that happened to an account, at an instant (UTC).

@@ -96,3 +96,27 @@ class Receivables(Record):
     as_of: date
     totals: tuple[AgedTotal, ...]
     customers: tuple[AgedCustomer, ...]
+
+
+class LedgerProblem(Record):
+    """Something that does not add up: what kind of row, why, and the row's id."""
+
+    what: str
+    detail: str
+    subject: str
+
+
+class BookBalance(Amounts):
+    """What all accounts of a book and a currency come to."""
+
+    book: Book
+    balance_minor: int
+    accounts: int
+
+
+class LedgerCheck(Record):
+    """All entries added up again; a sound ledger has no problems (100 are named at most)."""
+
+    problems: tuple[LedgerProblem, ...]
+    entries: int
+    balances: tuple[BookBalance, ...]

@@ -39,7 +39,7 @@ class OutboxEntry(Record):
     steps: dict[int, StepState]
     status: Literal["open", "finished", "given_up"]
     attempts: int
-    lease_owner: str | None
+    lease_owner: str | None = None
     created_at: datetime
     bill: Bill | None = None
     # Which one, where a bill has several of a kind, and what it is about.

@@ -99,3 +99,10 @@ class ReconciliationRun(Record):
         if self.kind != "payments":
             return ()
         return tuple(Difference.model_validate(one) for one in self.differences)
+
+
+class RecentRuns(Record):
+    """The last looks at Stripe, the newest first, and when its newest event of ours happened."""
+
+    runs: tuple[ReconciliationRun, ...]
+    newest_event_at: datetime | None

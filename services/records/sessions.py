@@ -27,6 +27,13 @@ class Session(Record):
     dismissed_at: datetime | None
 
 
+class SignInStanding(Record):
+    """Since when a person may not sign in, if so, and the names of their keys that still hold."""
+
+    dismissed_at: datetime | None
+    keys: tuple[str, ...]
+
+
 class SecurityEvent(Record):
     """A row of the security log."""
 

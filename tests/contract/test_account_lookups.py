@@ -136,7 +136,7 @@ def test_collected_is_net_of_what_went_back_and_without_deposits_held(over: Over
 
     def collected() -> int:
         figures = over.same("overview", today=over.utility.today, currency="INR")
-        return int(figures["currencies"][0]["months"][-1]["collected_minor"])
+        return int(figures.currencies[0].months[-1].collected_minor)
 
     assert collected() == 60_000
     over.here.record_return(
@@ -147,4 +147,4 @@ def test_collected_is_net_of_what_went_back_and_without_deposits_held(over: Over
     use |= {"amount_minor": 15_000, "note": "Moved out", "on_date": over.utility.today}
     over.here.use_deposit(actor=ADMIN.user, row=use)
     assert collected() == 15_000
-    assert over.same("check_ledger")["problems"] == []
+    assert over.same("check_ledger").problems == ()

@@ -112,7 +112,7 @@ def test_credits_fees_and_deposits_pay_and_are_undone(over: Over) -> None:
         )
     account = over.same("account", bill.customer_id)
     assert (account.balance_minor, account.deposit_minor) == (50_000, 5_965)
-    assert over.same("check_ledger")["problems"] == []
+    assert over.same("check_ledger").problems == ()
 
 
 def test_a_credit_is_taken_off_a_bill_and_put_on_it_again(over: Over) -> None:

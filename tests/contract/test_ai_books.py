@@ -23,13 +23,15 @@ def test_what_ai_said_and_cost_reads_the_same(over: Over) -> None:
     call: dict[str, Any] = {"id": str(uuid4()), "purpose": "calculate_bill", "model": "m"}
     call |= {"outcome": "answered", "reading_id": None, "bill_id": bill.id, "cost_micro": None}
     over.here.ai_call_log.add(call=call | {"prompt_tokens": 7, "completion_tokens": 3})
-    assert over.here.ai_call_log.second_opinion(bill_id=bill.id) == OPINION
+    kept = over.here.ai_call_log.second_opinion(bill_id=bill.id)
+    assert kept is not None
+    assert kept.model_dump(mode="json") == OPINION
     since = over.utility.now - timedelta(hours=1)
     for books in (over.here.ai_call_log, over.direct.ai_call_log):
-        assert books.second_opinion_counts(since=since) == {
+        assert books.second_opinion_counts(since=since).model_dump() == {
             "asked": 1, "agreed": 0, "differed": 1, "held": 1,
         }  # fmt: skip
-        assert books.spending(since=since) == {
+        assert books.spending(since=since).model_dump() == {
             "calls": 1, "unanswered": 0, "prompt_tokens": 7, "completion_tokens": 3,
             "cost_micro": 0, "unpriced": 1,
         }  # fmt: skip

@@ -31,7 +31,7 @@ def test_a_correction_is_planned_done_once_and_found_from_both_its_bills(over: O
     for bill_id in (one.void_bill_id, one.new_bill_id):
         assert over.same("corrections_of_bill", bill_id) == [done]
     assert over.same("account", bill.customer_id).balance_minor == done.difference_minor < 0
-    assert over.same("check_ledger")["problems"] == []
+    assert over.same("check_ledger").problems == ()
     with pytest.raises(NotFound):
         over.here.rebill_context(bill_id=str(uuid4()))
 

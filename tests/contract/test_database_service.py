@@ -85,12 +85,12 @@ def test_a_reading_becomes_a_bill_and_is_read_back(over: Over) -> None:
     with pytest.raises(NotFound):
         over.here.customer_bills(customer="nobody", limit=5)
     (outbox,) = over.same("outbox_of", bill.id)
-    assert outbox["kind"] == "bill_issued"
+    assert outbox.kind == "bill_issued"
     (read,) = over.same("meter_reads", serials=["M1"])
     assert [r["register_wh"] for r in read["reads"]] == [1_000_000, 1_117_000]
     since = over.utility.today
     assert len(over.same("meter_reads", serials=["M1"], since=since)[0]["reads"]) == 1
-    assert over.same("overview", currency="INR", today=over.utility.today)["meters"] == 1
+    assert over.same("overview", currency="INR", today=over.utility.today).meters == 1
 
 
 def test_the_same_reading_twice_is_one(over: Over) -> None:
@@ -228,7 +228,7 @@ def test_outbox_is_leased_saved_and_lost(over: Over) -> None:
         over.here.save_outbox(actor=ACTOR, work=saved | {"owner": "there", "notifications": []})
     over.here.save_outbox(actor=ACTOR, work=saved | {"owner": "here", "notifications": []})
     (row,) = over.same("outbox_of", bill.id)
-    assert row["status"] == "finished"
+    assert row.status == "finished"
 
 
 def test_refused_work_is_listed_and_taken_up_again(over: Over) -> None:
@@ -323,7 +323,7 @@ def test_a_job_s_run_is_claimed_counted_and_taken_over(over: Over) -> None:
     aside = [{"subject": "M1, (x)", "reason": 'no "reading"'}]
     over.here.note_job_progress(run=ref, done=3, set_aside=aside)
     (kept,) = over.same("set_aside", **RUN)
-    assert (kept["subject"], kept["reason"]) == ("M1, (x)", 'no "reading"')
+    assert (kept.subject, kept.reason) == ("M1, (x)", 'no "reading"')
     assert over.same("job_runs").items[0].done_count == 3
     assert over.here.release_job_run(run=ref).attempt == run.attempt
     again, second = over.here.claim_job_run(**{**claim, "owner": "b"})
@@ -355,7 +355,7 @@ def test_a_meter_that_a_read_comes_late_for_is_queued_and_leaves_the_queue(over:
     (queued,) = over.same("meters_to_bill", after=None, limit=10)
     assert queued["meter_id"] == meter
     (kept,) = over.same("set_aside", **job)
-    assert (kept["code"], kept["ref"]) == ("moved", None)
+    assert (kept.code, kept.ref) == ("moved", None)
     over.here.note_job_progress(run=ref, looked_at=[queued], settled=[meter])
     assert over.same("meters_to_bill", after=None, limit=10) == []
     assert over.same("set_aside", **job) == []

@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from services.database.errors import IllegalChange, NotFound
-from services.database.queries.drafts import DraftChoice, DraftFilter
 from services.quantities.period import first_of_month, next_month, start_of_day
 from services.records.bills import Issue
+from services.records.drafts import DraftChoice, DraftFilter
 from tests.contract.over import Json, Over
 from tests.integration.utility import ACTOR, ADMIN
 
@@ -48,7 +48,7 @@ def test_drafts_are_listed_added_up_and_issued_only_as_expected(over: Over) -> N
         assert over.here.issue_expected(**issue, expected=expected) == (1, 1)
     (issued,) = over.same("draft_totals", ALL, compare=[month]).issued
     assert (issued.month, issued.number, issued.total_minor) == (month, 1, 54_035)
-    assert over.same("check_ledger")["problems"] == []
+    assert over.same("check_ledger").problems == ()
 
 
 def test_drafts_are_sent_back_together_or_not_at_all(over: Over) -> None:

@@ -175,6 +175,6 @@ def _in_the_end(office: Office, bill_id: str) -> tuple[str, str]:
     while True:
         office.outbox.sweep()
         (outbox,) = office.direct.services.database.outbox_of(bill_id)
-        if outbox["status"] != "open" or time.monotonic() > deadline:
-            return outbox["status"], outbox["steps"]["8"]["status"]
+        if outbox.status != "open" or time.monotonic() > deadline:
+            return outbox.status, outbox.steps[8].status
         time.sleep(0.1)

@@ -64,7 +64,7 @@ class Correcting:
     def check(self, serial: str) -> None:
         """The chain of a meter, and the whole ledger."""
         assert_one_chain(self.utility, serial)
-        assert self.database.check_ledger()["problems"] == []
+        assert self.database.check_ledger().problems == ()
 
     def balance(self, bill: Bill) -> int:
         """What the bill's customer owes."""

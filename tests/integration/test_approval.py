@@ -55,7 +55,7 @@ def assert_outbox_is_empty_for(utility: Utility, bill: Bill | None) -> None:
     assert (bill.status, bill.number, bill.due_date, bill.issued_on) == ("draft", None, None, None)
     assert database.outbox_of(bill.id) == []
     assert database.ledger(customer_id=bill.customer_id).total == 0
-    assert database.check_ledger()["problems"] == []
+    assert database.check_ledger().problems == ()
 
 
 def test_the_story_keeps_a_draft_and_says_so(utility: Utility, sent: Sent) -> None:
@@ -139,4 +139,4 @@ def test_an_issued_draft_is_sent_owed_and_due(utility: Utility, sent: Sent) -> N
     assert sent.done == [("bill_issued", "INV-000001")]
     account = utility.services.database.account(bill.customer_id)
     assert account.balance_minor == bill.total_minor
-    assert utility.services.database.check_ledger()["problems"] == []
+    assert utility.services.database.check_ledger().problems == ()

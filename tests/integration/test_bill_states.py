@@ -99,7 +99,7 @@ def test_only_the_last_bill_of_the_chain_is_voided_and_its_payments_pay_the_one_
     void = database.void_bill(actor=ADMIN.user, bill_id=last.id, reason="Wrong tariff")
     assert (void.status, void.amount_paid_minor) == ("void", 0)
     assert database.bill(first.id).amount_paid_minor == 100
-    assert database.check_ledger()["problems"] == []
+    assert database.check_ledger().problems == ()
 
 
 def test_what_was_voided_is_billed_anew_by_the_next_reading_under_a_new_number(

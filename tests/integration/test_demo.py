@@ -118,7 +118,7 @@ def assert_accounts_tell_their_stories(services: Services) -> None:
         e.kind for a in database.accounts(page_size=100).items for e in _entries(services, a.id)
     }
     assert kinds == {"bill", "bill_void", "payment", "refund", "reversal", "fee"}
-    assert database.check_ledger()["problems"] == []
+    assert database.check_ledger().problems == ()
     (plan,) = database.plans()
     assert {database.bill(b.bill_id).status for b in plan.bills} <= {"issued", "partially_paid"}
 

@@ -44,7 +44,7 @@ def pay(utility: Utility, serial: str) -> None:
 
 def outbox_kinds(utility: Utility, serial: str) -> list[str]:
     [bill] = utility.bills_of(serial)
-    return sorted(outbox["kind"] for outbox in utility.services.database.outbox_of(bill.id))
+    return sorted(outbox.kind for outbox in utility.services.database.outbox_of(bill.id))
 
 
 def test_bills_due_within_three_days_are_reminded_of_once(utility: Utility) -> None:

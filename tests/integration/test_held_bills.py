@@ -8,12 +8,12 @@ import pytest
 
 from app import create_app
 from services.billing.draft_signs import signs_of
-from services.database.queries.drafts import DraftFilter
 from services.identity.auth import Role
 from services.jobs.by_hand import run_job
 from services.quantities.money import Money
 from services.readings.assessment import AS_DRAFT
 from services.readings.review import ReadingReview
+from services.records.drafts import DraftFilter
 from tests.integration.api.talk import READING, answer_of, bearer
 from tests.integration.correcting import Correcting
 from tests.integration.utility import ADMIN, Utility, assert_one_chain, make_utility
@@ -73,8 +73,8 @@ def test_the_monthly_job_keeps_long_bills_as_drafts_and_issues_the_others(
     run = run_job(utility.services, "monthly_bills", local(utility, "2026-11-01T02:00"), "test")
     assert (run.status, run.done_count, run.failed_count) == ("done", 2, 1)
     (aside,) = utility.services.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
-    assert (aside["subject"], aside["code"]) == ("LONG", "held_draft")
-    assert aside["reason"] == f"Its bill is kept as a draft. {WHY}"
+    assert (aside.subject, aside.code) == ("LONG", "held_draft")
+    assert aside.reason == f"Its bill is kept as a draft. {WHY}"
     assert_held(utility, "LONG")
     (usual,) = utility.bills_of("USUAL")
     assert (usual.status, usual.number, usual.held_because) == ("issued", 1, None)

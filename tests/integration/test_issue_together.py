@@ -15,11 +15,10 @@ from services.billing import approval as bill_approval
 from services.billing.approval import DraftsChanged, IssuedTogether
 from services.billing.draft_signs import signs_of
 from services.database.errors import IllegalChange
-from services.database.queries.drafts import DraftChoice, DraftFilter
 from services.database.transport import TemporaryDatabaseError
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed
-from services.records.drafts import PastUse
+from services.records.drafts import DraftChoice, DraftFilter, PastUse
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 from tests.unit.records.test_drafts import draft as any_draft
 
@@ -31,7 +30,7 @@ def utility(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(bill_approval, "BATCH", 2)
     made = make_utility(database, tmp_path, more_settings={"BILL_APPROVAL": "on"})
     yield made
-    assert made.services.database.check_ledger()["problems"] == []
+    assert made.services.database.check_ledger().problems == ()
     made.services.close()
 
 
@@ -76,7 +75,7 @@ def test_all_that_fit_are_issued_batch_by_batch_without_gaps(utility: Utility) -
     assert sum(bill.total_minor for bill in found) == sums.total_minor
     assert utility.services.database.drafts(DraftFilter()).items[0].id == ids[0]
     outbox = utility.services.database.outbox_of(ids[1])
-    assert [work["kind"] for work in outbox] == ["bill_issued"]
+    assert [work.kind for work in outbox] == ["bill_issued"]
 
 
 def test_only_what_was_chosen_is_issued(utility: Utility) -> None:

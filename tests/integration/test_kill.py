@@ -57,8 +57,8 @@ def test_a_killed_story_left_nothing_or_is_finished_after_the_restart(
         assert bill.money(bill.total_minor).text == "540.35"
         assert bill.payment_url == PAYMENT_LINK
         (outbox,) = utility.services.database.outbox_of(bill.id)
-        assert outbox["status"] == "finished"
-        assert {s["status"] for s in outbox["steps"].values()} == {"done"}
+        assert outbox.status == "finished"
+        assert {s.status for s in outbox.steps.values()} == {"done"}
         for done in range(8, 14):
             line = f"{bill.id} bill_issued {done}"
             # Only the step that was under way may run again; what was recorded never does.

@@ -14,6 +14,7 @@ from services.container import Services
 from services.importing import Importer
 from services.jobs import monthly_bills
 from services.jobs.by_hand import run_job
+from services.records.jobs import SetAside
 from tests.integration.job_tools import (
     AFTER_TWO,
     NOV_1,
@@ -53,9 +54,9 @@ def tick(utility: Utility, now: datetime = ON_THE_3RD) -> None:
     tick_and_wait(at_once(utility.services, now))
 
 
-def aside(services: Services, on: date = NOV_1) -> dict[str, dict[str, Any]]:
+def aside(services: Services, on: date = NOV_1) -> dict[str, SetAside]:
     rows = services.database.set_aside(job="monthly_bills", scheduled_on=on)
-    return {row["subject"]: row for row in rows}
+    return {row.subject: row for row in rows}
 
 
 def waiting(database: str) -> int:
@@ -116,8 +117,8 @@ def test_a_flagged_read_is_named_and_billed_once_it_was_accepted(utility: Utilit
     flagged = read(utility, "M1", 900)
     tick(utility, AFTER_TWO)
     row = aside(utility.services)["M1"]
-    assert row["reason"] == "The reading of 01 November 2026 (900 kWh) waits for review."
-    assert (row["code"], row["ref"]) == ("flagged_reading", flagged.reading.id)
+    assert row.reason == "The reading of 01 November 2026 (900 kWh) waits for review."
+    assert (row.code, row.ref) == ("flagged_reading", flagged.reading.id)
     utility.services.reading_review.correct(
         reading_id=flagged.reading.id,
         reading_kwh="1117",
@@ -228,7 +229,7 @@ def test_what_can_still_not_be_billed_is_looked_at_once_and_no_more(
     )
     for _ in range(3):
         tick(utility)
-    assert aside(utility.services)["M1"]["code"] == "fallen_register"
+    assert aside(utility.services)["M1"].code == "fallen_register"
     assert runs_of(utility.services, "monthly_bills") == {"2026-11-01": ("done", 2)}
     assert waiting(database) == 0
 
@@ -259,7 +260,7 @@ def test_each_reason_is_the_true_one(utility: Utility) -> None:
     utility.now = ON_THE_3RD
     read(utility, "LATER", 1117, when=ON_THE_3RD)
     tick(utility)
-    assert {s: (row["code"], row["reason"]) for s, row in aside(utility.services).items()} == {
+    assert {s: (row.code, row.reason) for s, row in aside(utility.services).items()} == {
         "UNREAD": ("no_reading", "No reading dated up to 01 November 2026."),
         "REJECTED": (
             "no_reading",
@@ -285,7 +286,7 @@ def test_a_fallen_register_leads_to_the_last_bill_which_may_close_too_high(
     )
     run_job(utility.services, "monthly_bills", DEC_1, "x")
     row = aside(utility.services, date(2026, 12, 1))["M1"]
-    assert (row["code"], row["ref"]) == ("fallen_register", bill.id)
+    assert (row.code, row.ref) == ("fallen_register", bill.id)
 
 
 def test_another_register_that_fell_leads_to_the_last_bill_too(utility: Utility) -> None:
@@ -309,8 +310,8 @@ def test_another_register_that_fell_leads_to_the_last_bill_too(utility: Utility)
     )
     run_job(utility.services, "monthly_bills", DEC_1, "x")
     row = aside(utility.services, date(2026, 12, 1))["M9"]
-    assert (row["code"], row["ref"]) == ("fallen_register", bill.id)
-    assert row["reason"] == (
+    assert (row.code, row.ref) == ("fallen_register", bill.id)
+    assert row.reason == (
         "The register export fell from 550 to 400 kWh: a person must look at its readings."
     )
 
@@ -330,8 +331,8 @@ def test_a_missing_tariff_is_named_and_its_import_lets_the_bill_be_made(
     read(utility, "M1", 1117)
     tick(utility, AFTER_TWO)
     row = aside(utility.services)["M1"]
-    assert row["code"] == "tariff_missing"
-    assert "No version of NEW is in force on 01 October 2026." in row["reason"]
+    assert row.code == "tariff_missing"
+    assert "No version of NEW is in force on 01 October 2026." in row.reason
     add_tariff(utility, later | {"effective_from": "2026-01-01"})
     tick(utility)
     assert bills_of(utility, ["M1"]) == [1]

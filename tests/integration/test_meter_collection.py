@@ -118,7 +118,7 @@ def collect(services: Services, at: datetime = SUNDAY) -> JobRun:
 
 def reasons(utility: Utility, run: JobRun) -> dict[str, str]:
     rows = utility.services.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
-    return {row["subject"]: row["reason"] for row in rows}
+    return {row.subject: row.reason for row in rows}
 
 
 # -- the client --------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ IN_2026 = datetime(2026, 2, 10, 6, tzinfo=UTC)
 def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
     made = make_utility(database, tmp_path)
     yield made
-    assert made.services.database.check_ledger()["problems"] == []
+    assert made.services.database.check_ledger().problems == ()
     made.services.close()
 
 

@@ -49,7 +49,7 @@ def periods(utility: Utility, serial: str) -> list[tuple[str, str, int]]:
 
 def reasons(utility: Utility, run: JobRun) -> dict[str, str]:
     rows = utility.services.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
-    return {row["subject"]: row["reason"] for row in rows}
+    return {row.subject: row.reason for row in rows}
 
 
 def test_a_field_reading_in_mid_month_and_then_the_job_bill_each_day_once(
@@ -170,7 +170,7 @@ def test_the_bills_are_numbered_without_gaps_and_owe_what_a_bill_owes(utility: U
     assert {b.total_minor for b in bills} == {54035}
     assert {(b.issued_on, b.due_date) for b in bills} == {(date(2026, 11, 1), date(2026, 11, 16))}
     outbox = [utility.services.database.outbox_of(b.id) for b in bills]
-    assert [[o["kind"] for o in one] for one in outbox] == [["bill_issued"]] * 3
+    assert [[o.kind for o in one] for one in outbox] == [["bill_issued"]] * 3
 
 
 def test_a_bill_that_the_database_refuses_does_not_sink_its_batch(

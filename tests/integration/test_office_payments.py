@@ -62,7 +62,7 @@ def office(database: str, tmp_path: Path) -> Iterator[Office]:
     bill = utility.submit("M1", 1117).bill
     assert bill is not None
     yield Office(utility, bill)
-    assert utility.services.database.check_ledger()["problems"] == []
+    assert utility.services.database.check_ledger().problems == ()
     utility.services.close()
 
 

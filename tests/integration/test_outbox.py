@@ -73,7 +73,7 @@ def make_due(database: str) -> None:
 
 def state_of(utility: Utility, bill_id: str) -> tuple[str, dict[int, str]]:
     (outbox,) = utility.services.database.outbox_of(bill_id)
-    return outbox["status"], {int(step): state["status"] for step, state in outbox["steps"].items()}
+    return outbox.status, {step: state.status for step, state in outbox.steps.items()}
 
 
 def test_what_fails_for_a_while_is_tried_again_and_nothing_else_is(

@@ -23,6 +23,7 @@ from services.identity.auth import NotAllowed
 from services.importing import Importer
 from services.integrations.failures import TemporaryFailure
 from services.records.bills import Bill
+from services.records.outbox import OutboxEntry
 from tests.integration.correcting import STEP, Correcting, ids
 from tests.integration.metered import Metered
 from tests.integration.test_bill_states import draft_of
@@ -41,8 +42,8 @@ def at(database: str, tmp_path: Path) -> Iterator[Correcting]:
     made.services.close()
 
 
-def outbox(at: Correcting, bill_id: str) -> dict[str, dict[str, Any]]:
-    return {work["kind"]: work for work in at.database.outbox_of(bill_id)}
+def outbox(at: Correcting, bill_id: str) -> dict[str, OutboxEntry]:
+    return {work.kind: work for work in at.database.outbox_of(bill_id)}
 
 
 class TestReading:
@@ -165,10 +166,10 @@ class TestWhoIsTold:
         now = at.utility.bills_of("M1")
         told = outbox(at, now[2].id)
         assert set(told) == {"bill_issued", "bill_corrected"}
-        issued = told["bill_issued"]["steps"]
-        assert {issued[n]["status"] for n in ("8", "9", "10")} == {"pending"}
-        assert {issued[n]["detail"] for n in ("11", "12", "13")} == {"told with the correction"}
-        assert told["bill_corrected"]["occasion"] == done.id
+        issued = told["bill_issued"].steps
+        assert {issued[n].status for n in (8, 9, 10)} == {"pending"}
+        assert {issued[n].detail for n in (11, 12, 13)} == {"told with the correction"}
+        assert told["bill_corrected"].occasion == done.id
         assert set(outbox(at, now[1].id)) == {"bill_issued"}
         assert set(outbox(at, bills[1].id)) == {"bill_issued", "balance_changed"}
         due = at.database.claim_outbox(owner="t", lease_seconds=60, limit=50)
@@ -186,7 +187,7 @@ class TestWhoIsTold:
             bill_id=bills[1].id, reason="moved out", principal=ADMIN, now=at.utility.now
         )
         assert (done.kind, done.difference_minor) == ("void", -bills[1].total_minor)
-        assert outbox(at, bills[1].id)["bill_corrected"]["occasion"] == done.id
+        assert outbox(at, bills[1].id)["bill_corrected"].occasion == done.id
         at.check("M1")
         with pytest.raises(CannotRebill, match="void already"):
             at.plan(WrongBill(bills[1].id))

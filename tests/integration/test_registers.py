@@ -210,7 +210,7 @@ def test_the_monthly_job_bills_by_intervals_and_says_what_is_missing(metered: Me
         ("Energy, peak", "16"),
     ]
     aside = metered.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
-    (reason,) = (row["reason"] for row in aside if row["subject"] == "S2")
+    (reason,) = (row.reason for row in aside if row.subject == "S2")
     assert reason.endswith("Its intervals lack 6 of 10 days, such as 21 Jun 2026.")
 
 
@@ -343,7 +343,7 @@ def test_the_example_files_can_be_imported_and_billed(
     at = datetime(2026, 3, 1, 2, tzinfo=services.settings.timezone)
     run = run_job(services, "monthly_bills", at, "test")
     aside = services.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
-    assert [row["subject"] for row in aside] == ["BR-03"]
+    assert [row.subject for row in aside] == ["BR-03"]
     bills = {bill.meter_serial: bill for bill in services.database.bills().items}
     assert [(x.code, x.quantity, x.unit) for x in bills["CS-01"].lines][:4] == [
         ("demand", "816", "kVA"),

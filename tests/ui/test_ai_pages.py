@@ -134,7 +134,7 @@ def test_the_month_of_ai_is_counted_beside_its_budget(
     said = words(opened(advised, "system/services.py"))
     assert "1 agreed, 1 differed" in said
     tokens = advised.books.spending(since=advised.utility.now.replace(day=1, hour=0))
-    assert f"{tokens['prompt_tokens']:,} in, {tokens['completion_tokens']:,} out" in said
+    assert f"{tokens.prompt_tokens:,} in, {tokens.completion_tokens:,} out" in said
     assert "under 0.01 of 5 USD" in said
     assert "budget is spent" not in said
 

@@ -73,7 +73,7 @@ def shown(fresh_database: NewDatabase, page_folder: Path) -> Iterator[Shown]:
         entry = ENTRY.replace("not DRAFTS", str(name != "drafts"))
         (page_folder / f"{name}.py").write_text(entry.replace("DRAFTS", str(name == "drafts")))
     yield Shown(utility, page_folder)
-    assert utility.services.database.check_ledger()["problems"] == []
+    assert utility.services.database.check_ledger().problems == ()
     run_with(None)
     utility.services.close()
 

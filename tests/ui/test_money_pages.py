@@ -92,7 +92,7 @@ def office(dsn_and_folder: tuple[str, Path]) -> Iterator[Office]:
     run_with(utility.services, Scheduler(utility.services))
     yield Office(utility, folder)
     run_with(None)
-    assert utility.services.database.check_ledger()["problems"] == []
+    assert utility.services.database.check_ledger().problems == ()
     utility.services.close()
 
 

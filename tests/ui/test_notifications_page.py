@@ -137,7 +137,7 @@ def test_refused_work_shows_its_reason_and_is_taken_up_again(shown: Shown) -> No
     assert "Needs a look" not in [header.value for header in app.subheader]
     assert shown.utility.services.outbox.sweep() == 1
     (outbox,) = shown.utility.services.database.outbox_of(shown.utility.bills_of("M1")[0].id)
-    assert outbox["steps"]["9"]["status"] == "done"
+    assert outbox.steps[9].status == "done"
 
 
 def test_the_bill_then_shows_its_link_and_a_code_to_scan(

@@ -461,8 +461,8 @@ class TestOffice:
         figures = services.database.overview(
             today=local_date(now(), services.settings.timezone), currency="INR"
         )
-        (of_currency,) = figures["currencies"]
-        billed = of_currency["months"][-1]["billed_minor"]
+        (of_currency,) = figures.currencies
+        billed = of_currency.months[-1].billed_minor
         shown = {metric.label.split(" in ")[0]: metric.value for metric in app.metric}
         assert billed >= 54035
         assert shown["Billed"].replace(",", "") == f"₹{billed // 100}.{billed % 100:02}"

@@ -50,7 +50,7 @@ class Running:
     def finish_outbox(self, bill: Bill) -> None:
         """Here or in the app, whoever has it."""
         until = time.monotonic() + 30
-        while any(w["status"] == "open" for w in self.shop.database.outbox_of(bill.id)):
+        while any(w.status == "open" for w in self.shop.database.outbox_of(bill.id)):
             assert time.monotonic() < until, "the owed work is not done"
             self.shop.services.outbox.sweep()
             time.sleep(0.1)

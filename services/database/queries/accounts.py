@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from services.database.queries.base import Json, Queries, search_filters
+from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.ledger import (
@@ -25,6 +25,7 @@ from services.records.ledger import (
     PaymentStatus,
     ReturnedBill,
 )
+from services.records.month_end import LedgerCheck
 
 OutboxPlans = Mapping[str, Any]
 
@@ -344,7 +345,6 @@ class AccountQueries(Queries):
         ).rows
         return [InstalmentPlan.model_validate(row) for row in rows]
 
-    def check_ledger(self) -> Json:
-        """All entries added up: {problems, entries, balances}; a sound ledger has no problems."""
-        answer: Json = self._call("check_ledger")
-        return answer
+    def check_ledger(self) -> LedgerCheck:
+        """All entries added up; a sound ledger has no problems."""
+        return LedgerCheck.model_validate(self._call("check_ledger"))

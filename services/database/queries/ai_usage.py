@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from services.database.transport import Filter, Transport
-
-Json = dict[str, Any]
+from services.records.ai import AiSpending, SecondOpinionCounts, StoredOpinion
 
 
 class AiCallLog:
@@ -23,25 +22,23 @@ class AiCallLog:
 
     def spent_micro(self, *, since: datetime) -> int:
         """What the calls since an instant (UTC) cost, in millionths of a dollar."""
-        return int(self.spending(since=since)["cost_micro"])
+        return self.spending(since=since).cost_micro
 
-    def spending(self, *, since: datetime) -> Json:
-        """{calls, unanswered, prompt_tokens, completion_tokens, cost_micro, unpriced} since an
-        instant (UTC); `unpriced` counts the calls whose price was not known.
-        """
-        answer: Json = self._transport.call("ai_spending", {"since": since.isoformat()})
-        return answer
+    def spending(self, *, since: datetime) -> AiSpending:
+        """What the calls since an instant (UTC) took."""
+        return AiSpending.model_validate(
+            self._transport.call("ai_spending", {"since": since.isoformat()})
+        )
 
-    def second_opinion_counts(self, *, since: datetime) -> Json:
-        """{asked, agreed, differed, held} of the bills made since an instant (UTC)."""
-        answer: Json = self._transport.call("second_opinion_counts", {"since": since.isoformat()})
-        return answer
+    def second_opinion_counts(self, *, since: datetime) -> SecondOpinionCounts:
+        """How AI's computations compare, of the bills made since an instant (UTC)."""
+        return SecondOpinionCounts.model_validate(
+            self._transport.call("second_opinion_counts", {"since": since.isoformat()})
+        )
 
-    def second_opinion(self, *, bill_id: str) -> Json | None:
-        """{model, agrees, held, currency, total, difference, lines, other_lines} of a bill, or
-        None when AI gave none.
-        """
+    def second_opinion(self, *, bill_id: str) -> StoredOpinion | None:
+        """What AI computed of a bill; None when it gave nothing."""
         rows = self._transport.select(
             "second_opinion_list", filters=[Filter("bill_id", "eq", bill_id)], limit=1
         ).rows
-        return dict(rows[0]["second_opinion"]) if rows else None
+        return StoredOpinion.model_validate(rows[0]["second_opinion"]) if rows else None

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from services.database.queries.base import Json, Queries, search_filters
+from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
 from services.quantities.period import next_month
 from services.records.base import Page
 from services.records.bills import Bill, Issue
+from services.records.overview import Overview
 
 
 class BillQueries(Queries):
@@ -131,12 +132,11 @@ class BillQueries(Queries):
             )
         )
 
-    def overview(self, *, today: date, currency: str, months: int = 12) -> Json:
+    def overview(self, *, today: date, currency: str, months: int = 12) -> Overview:
         """Billed and collected by month, outstanding, overdue; minor units per currency.
 
         `currency` is the one to show while there is no tariff yet.
         """
-        answer: Json = self._call(
-            "overview", today=today.isoformat(), currency=currency, months=months
+        return Overview.model_validate(
+            self._call("overview", today=today.isoformat(), currency=currency, months=months)
         )
-        return answer

@@ -8,7 +8,7 @@ from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.bills import BillCandidate, NewBill
-from services.records.jobs import ClockState, JobHistory, JobRun, UnbilledFacts
+from services.records.jobs import ClockState, JobHistory, JobRun, SetAside, UnbilledFacts
 
 
 class JobQueries(Queries):
@@ -127,15 +127,16 @@ class JobQueries(Queries):
         )
         return Page(items=tuple(JobRun.model_validate(row) for row in rows), total=total)
 
-    def set_aside(self, *, job: str, scheduled_on: date) -> list[Json]:
-        """What a run could not do: {subject, reason, code, ref, at} (at most 1,000)."""
+    def set_aside(self, *, job: str, scheduled_on: date) -> list[SetAside]:
+        """What a run could not do (at most 1,000)."""
         filters = [
             Filter("job", "eq", job),
             Filter("scheduled_on", "eq", scheduled_on.isoformat()),
         ]
-        return self._transport.select(
+        rows = self._transport.select(
             "job_set_aside", filters=filters, order=["subject.asc"], limit=1000
         ).rows
+        return [SetAside.model_validate(row) for row in rows]
 
     def collected_since(self, *, meter_ids: Sequence[str], since: datetime) -> set[str]:
         """Which of these meters (at most 500) have a smart read stored at or after `since`."""

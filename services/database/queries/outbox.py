@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from services.database.queries.base import Json, Queries, search_filters
+from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.messages import (
@@ -39,14 +39,15 @@ class OutboxQueries(Queries):
         )
         return str(answer["reason"])
 
-    def outbox_of(self, bill_id: str) -> list[Json]:
+    def outbox_of(self, bill_id: str) -> list[OutboxEntry]:
         """A bill's outbox entries with the state of their steps, oldest first."""
-        return self._transport.select(
+        rows = self._transport.select(
             "owed_work_list",
             filters=[Filter("bill_id", "eq", bill_id)],
             order=["created_at.asc"],
             limit=100,
         ).rows
+        return [OutboxEntry.model_validate(row) for row in rows]
 
     def failed_work(self, *, page: int = 1, page_size: int = 10) -> Page[FailedWork]:
         """Outbox entries that ended with a step refused or given up, newest first."""

@@ -33,7 +33,7 @@ def sweep_now(utility: Utility) -> None:
 def step_8(utility: Utility, bill_id: str) -> tuple[str, str]:
     """How step 8 of a bill stands: its state and what is said of it."""
     (outbox,) = utility.services.database.outbox_of(bill_id)
-    return outbox["steps"]["8"]["status"], outbox["steps"]["8"]["detail"]
+    return outbox.steps[8].status, outbox.steps[8].detail
 
 
 @pytest.fixture(scope="session")

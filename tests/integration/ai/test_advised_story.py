@@ -101,10 +101,10 @@ def test_a_small_difference_is_stored_shown_and_counted_and_holds_nothing_up(
     assert detail(answer, 6) == "117 kWh, ₹540.35. AI makes it ₹540.36, ₹0.01 more."
     kept = advised.books.second_opinion(bill_id=answer.bill.id)
     assert kept is not None
-    assert (kept["total"], kept["difference"], kept["held"]) == ("540.36", "0.01", False)
-    assert kept["other_lines"] == ["duty"]
+    assert (kept.total, kept.difference, kept.held) == ("540.36", "0.01", False)
+    assert kept.other_lines == ("duty",)
     counts = advised.books.second_opinion_counts(since=advised.utility.now - timedelta(hours=1))
-    assert counts == {"asked": 1, "agreed": 0, "differed": 1, "held": 0}
+    assert (counts.asked, counts.agreed, counts.differed, counts.held) == (1, 0, 1, 0)
 
 
 def test_a_large_difference_holds_the_bill_as_a_draft_until_a_person_issues_it(
@@ -126,7 +126,7 @@ def test_a_large_difference_holds_the_bill_as_a_draft_until_a_person_issues_it(
     assert "draft until an administrator issues it" in answer.explanation
     assert advised.utility.services.database.outbox_of(answer.bill.id) == []
     counts = advised.books.second_opinion_counts(since=advised.utility.now - timedelta(hours=1))
-    assert counts["held"] == 1
+    assert counts.held == 1
     issued = advised.utility.services.bill_approval.issue(
         bill_id=answer.bill.id, principal=ADMIN, now=advised.utility.now
     )
@@ -257,10 +257,10 @@ def test_tokens_and_cost_are_recorded(advised: Advised, llmock: LLMock) -> None:
         exact = call["prompt_tokens"] * 40 + call["completion_tokens"] * 160
         assert call["cost_micro"] == -(-exact // 100) > 0
     spending = advised.books.spending(since=advised.utility.now - timedelta(hours=1))
-    assert spending["cost_micro"] == first["cost_micro"] + second["cost_micro"]
-    assert (spending["calls"], spending["unanswered"], spending["unpriced"]) == (2, 0, 0)
+    assert spending.cost_micro == first["cost_micro"] + second["cost_micro"]
+    assert (spending.calls, spending.unanswered, spending.unpriced) == (2, 0, 0)
     later = advised.utility.now + timedelta(hours=1)
-    assert advised.books.spending(since=later)["calls"] == 0
+    assert advised.books.spending(since=later).calls == 0
 
 
 def test_a_call_is_recorded_once(advised: Advised) -> None:
@@ -270,7 +270,7 @@ def test_a_call_is_recorded_once(advised: Advised) -> None:
     for _ in range(2):
         advised.books.add(call=call | counted)
     spending = advised.books.spending(since=advised.utility.now - timedelta(hours=1))
-    assert (spending["calls"], spending["unpriced"], spending["cost_micro"]) == (1, 1, 0)
+    assert (spending.calls, spending.unpriced, spending.cost_micro) == (1, 1, 0)
 
 
 def test_a_spent_month_stops_ai_and_not_billing(advise: Advise, llmock: LLMock) -> None:

@@ -92,7 +92,7 @@ class Shop:
 
     def assert_sound(self) -> None:
         """The ledger adds up, and Stripe was asked nothing that it does not know."""
-        assert self.database.check_ledger()["problems"] == []
+        assert self.database.check_ledger().problems == ()
         assert self.server.problems == []
 
 

@@ -33,7 +33,7 @@ def utility(local: Local, database: str, tmp_path: Path) -> Iterator[Utility]:
         addresses=Addresses(stripe=local.url),
     )
     yield made
-    assert made.services.database.check_ledger()["problems"] == []
+    assert made.services.database.check_ledger().problems == ()
     made.services.close()
 
 

@@ -196,7 +196,7 @@ def test_who_paid_is_counted_before_anybody_is_reminded(shop: Shop, stripe: Stri
     assert run.status == "done"
     assert run.detail.endswith("Stripe: 1 missed.")
     bill_id = shop.payment_of(intent).bill_id
-    kinds = {work["kind"] for work in shop.database.outbox_of(bill_id or "")}
+    kinds = {work.kind for work in shop.database.outbox_of(bill_id or "")}
     assert "payment_reminder" not in kinds
 
 
@@ -207,7 +207,7 @@ def test_reminders_go_out_though_stripe_refuses(shop: Shop) -> None:
     run = run_job(shop.services, "payment_reminders", at, "test")
     assert run.status == "done"
     assert "Stripe was not looked at: Stripe does not let us in (401)" in run.detail
-    kinds = {work["kind"] for work in shop.database.outbox_of(bill.id)}
+    kinds = {work.kind for work in shop.database.outbox_of(bill.id)}
     assert "payment_reminder" in kinds
 
 

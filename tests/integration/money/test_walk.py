@@ -33,7 +33,7 @@ def test_whatever_happens_every_account_comes_to_what_happened(utility: Utility,
 
 def as_the_model(walk: Walk) -> None:
     database = walk.database
-    assert database.check_ledger()["problems"] == []
+    assert database.check_ledger().problems == ()
     for customer in walk.customers:
         account = database.account(customer.id)
         assert account.balance_minor == customer.account.balance

@@ -88,7 +88,7 @@ class Office:
 
     def assert_sound(self) -> None:
         """The ledger adds up."""
-        assert self.utility.services.database.check_ledger()["problems"] == []
+        assert self.utility.services.database.check_ledger().problems == ()
 
 
 def open_office(

@@ -1,7 +1,7 @@
 """Nobody is pressed for what a bank is paying, for what was refunded, or for what credit covers."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -100,7 +100,7 @@ def test_a_bill_whose_money_went_back_waits_for_somebody_to_say_so(
     desk.collect_again(bill_id=bill.id, reason="asked the customer", principal=ADMIN)
     assert database.returned_bills().total == 0
     assert overdue_after(office, bill, timedelta(days=1))
-    notices = [w for w in database.outbox_of(bill.id) if w["kind"] == "overdue_notice"]
+    notices = [w for w in database.outbox_of(bill.id) if w.kind == "overdue_notice"]
     assert len(notices) == 1
 
 
@@ -161,7 +161,7 @@ def test_an_account_at_nothing_is_not_dunned_its_credit_pays(office: Office) -> 
     assert office.balance(bill.customer_id) == 0
     assert not overdue_after(office, bill)
     assert office.now(bill).status == "paid"
-    assert all(w["kind"] != "overdue_notice" for w in database.outbox_of(bill.id))
+    assert all(w.kind != "overdue_notice" for w in database.outbox_of(bill.id))
 
 
 def test_month_books_overview_and_account_name_one_overdue_figure(office: Office) -> None:
@@ -183,9 +183,9 @@ def test_month_books_overview_and_account_name_one_overdue_figure(office: Office
     office.tell(told.completed(fresh, "pi_9", payment_status="unpaid"))
     (total,) = services.books.receivables(utility.today.replace(day=1)).totals
     overview = services.database.overview(today=utility.today, currency="INR")
-    assert overview["currencies"][0]["overdue_minor"] == total.past_due_minor == TOTAL
+    assert overview.currencies[0].overdue_minor == total.past_due_minor == TOTAL
     assert services.database.account(late.customer_id).overdue_minor == TOTAL
-    assert overview["overdue_as_of"] == utility.today.isoformat()
+    assert overview.overdue_as_of == utility.today
     assert services.books.receivables(utility.today.replace(day=1)).as_of == utility.today
 
 
@@ -215,10 +215,10 @@ def test_what_falls_due_later_this_month_is_not_past_due(office: Office) -> None
     assert (total.past_due_minor, total.not_due_minor) == (0, TOTAL)
 
 
-def open_link(office: Office, bill: Bill) -> list[str]:
+def open_link(office: Office, bill: Bill) -> list[datetime]:
     """When the bill's link was last to be looked at, by the outbox."""
     outbox = office.utility.services.database.outbox_of(bill.id)
-    return [work["created_at"] for work in outbox if work["kind"] == "balance_changed"]
+    return [work.created_at for work in outbox if work.kind == "balance_changed"]
 
 
 def test_no_link_invites_to_pay_twice_while_a_bank_is_paying(office: Office) -> None:

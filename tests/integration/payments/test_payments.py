@@ -41,9 +41,9 @@ def test_thanks_and_a_new_link_are_owed_in_the_same_transaction(
     bill = office.bill()
     answer = office.tell(completed(bill, "pi_owed"))
     outbox = office.utility.services.database.outbox_of(bill.id)
-    by_kind = {row["kind"]: row for row in outbox}
-    assert by_kind["payment_received"]["occasion"] == answer.payment_id
-    assert {row["status"] for row in outbox if row["kind"] != "bill_issued"} == {"open"}
+    by_kind = {row.kind: row for row in outbox}
+    assert by_kind["payment_received"].occasion == answer.payment_id
+    assert {row.status for row in outbox if row.kind != "bill_issued"} == {"open"}
     assert set(by_kind) == {"bill_issued", "payment_received", "balance_changed"}
     office.tell(completed(bill, "pi_owed", 54_035))
     assert len(office.utility.services.database.outbox_of(bill.id)) == 3

@@ -111,7 +111,7 @@ def test_nothing_outside_keeps_stripe_waiting(fresh_database: NewDatabase, tmp_p
     assert answer_of(client_of(office).post(WEBHOOK, data=body, headers=headers), 200)
     assert time.perf_counter() - began < 2
     assert tried == []
-    outbox = {o["kind"]: o["status"] for o in office.utility.services.database.outbox_of(bill.id)}
+    outbox = {o.kind: o.status for o in office.utility.services.database.outbox_of(bill.id)}
     assert outbox["payment_received"] == outbox["balance_changed"] == "open"
     office.utility.services.close()
 

@@ -85,8 +85,8 @@ class Office:
     def outbox(self, bill_id: str) -> tuple[str, dict[int, tuple[str, str]]]:
         """How a bill's owed work stands: its status, and each step's with its detail."""
         (work,) = self.database.outbox_of(bill_id)
-        steps = {int(n): (s["status"], s["detail"]) for n, s in work["steps"].items()}
-        return work["status"], steps
+        steps: dict[int, tuple[str, str]] = {n: (s.status, s.detail) for n, s in work.steps.items()}
+        return work.status, steps
 
     def log(self, bill_id: str) -> dict[str, Any]:
         """The messages of a bill by channel."""

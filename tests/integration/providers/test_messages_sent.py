@@ -279,8 +279,8 @@ def test_a_reminder_is_sent_once_and_not_at_all_when_the_bill_is_paid_by_then(
     office.database.record_payments(actor=ACTOR, payments=[paid | {"received_on": "2026-01-01"}])
     office.later()
     work = office.database.outbox_of(bill.id)[1]
-    assert work["status"] == "finished"
-    assert work["steps"]["12"]["detail"] == "nothing sent: the bill is paid by now"
+    assert work.status == "finished"
+    assert work.steps[12].detail == "nothing sent: the bill is paid by now"
     assert len(providers.whatsapp.seen) == before
 
 
@@ -313,13 +313,13 @@ def test_of_a_bills_messages_the_latest_that_is_true_goes_out_after_an_outage(
         office.later()
     first, reminder = office.database.outbox_of(bill_id)
     # The bill's message was overtaken before the reminder was tried.
-    assert (first["status"], reminder["attempts"]) == ("finished", 1)
+    assert (first.status, reminder.attempts) == ("finished", 1)
     assert sent_names(providers) == []
     for _ in range(2):
         office.later()
     assert sent_names(providers) == ["electricity_payment_reminder"]
     first, reminder = office.database.outbox_of(bill_id)
-    assert "the payment reminder overtook it" in first["steps"]["12"]["detail"]
+    assert "the payment reminder overtook it" in first.steps[12].detail
 
 
 def test_thanks_wait_for_their_bills_message_and_waiting_is_no_attempt(
@@ -345,7 +345,7 @@ def test_thanks_wait_for_their_bills_message_and_waiting_is_no_attempt(
 def attempts(office: Office, bill_id: str) -> dict[str, int]:
     """How often each message of a bill was tried."""
     work = office.database.outbox_of(bill_id)
-    return {w["kind"]: w["attempts"] for w in work if w["kind"] != "balance_changed"}
+    return {w.kind: w.attempts for w in work if w.kind != "balance_changed"}
 
 
 def test_after_an_outage_past_the_due_date_only_the_notice_goes_out(
@@ -366,8 +366,8 @@ def test_after_an_outage_past_the_due_date_only_the_notice_goes_out(
         office.later()
     assert sent_names(providers) == ["electricity_payment_overdue"]
     issued, reminder, _ = office.database.outbox_of(bill_id)
-    assert "the overdue notice overtook it" in issued["steps"]["12"]["detail"]
-    assert "its due date has passed" in reminder["steps"]["11"]["detail"]
+    assert "the overdue notice overtook it" in issued.steps[12].detail
+    assert "its due date has passed" in reminder.steps[11].detail
 
 
 def test_a_text_that_waited_past_the_due_date_is_written_again(
@@ -398,7 +398,7 @@ def test_a_message_that_was_given_up_does_not_keep_back_the_next(
         office.later()
     owe_reminder(office)
     office.later()
-    assert [work["status"] for work in office.database.outbox_of(bill_id)] == [
+    assert [work.status for work in office.database.outbox_of(bill_id)] == [
         "given_up",
         "finished",
     ]
@@ -459,7 +459,7 @@ def test_each_payment_of_a_bill_is_thanked_for_once(office: Office, providers: P
     }
     sent = dict.fromkeys(("discord", "discord_customer", "whatsapp"), "sent")
     assert logged == {first: sent, second: sent}
-    assert office.database.check_ledger()["problems"] == []
+    assert office.database.check_ledger().problems == ()
 
 
 def test_thanks_say_what_is_left_and_the_shared_channel_only_what_was_paid(

@@ -1,0 +1,24 @@
+"""The runs of jobs as administrators look them up, and what each could not do."""
+
+from datetime import date
+
+from services.container import Services
+from services.identity.auth import Principal, Role, require
+from services.records.base import Page
+from services.records.jobs import JobRun, SetAside
+
+
+def job_runs(
+    services: Services, *, principal: Principal, page: int, page_size: int
+) -> Page[JobRun]:
+    """Runs, the last started first; raises NotAllowed."""
+    require(principal, Role.ADMIN)
+    return services.database.job_runs(page=page, page_size=page_size)
+
+
+def set_aside_by_run(
+    services: Services, *, job: str, scheduled_on: date, principal: Principal
+) -> list[SetAside]:
+    """What the run of a local date could not do (at most 1,000); raises NotAllowed."""
+    require(principal, Role.ADMIN)
+    return services.database.set_aside(job=job, scheduled_on=scheduled_on)

@@ -1,0 +1,62 @@
+"""What AI was asked, what it cost, and what it computed of a bill: records."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from services.records.base import Record
+
+
+class AiSpending(Record):
+    """What AI's calls took; `unpriced` of them have no known price.
+
+    `cost_micro` is in millionths of a dollar.
+    """
+
+    calls: int
+    unanswered: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_micro: int
+    unpriced: int
+
+
+class SecondOpinionCounts(Record):
+    """How many bills AI computed too, and how often it came to something else."""
+
+    asked: int
+    agreed: int
+    differed: int
+    held: int
+
+
+class OpinionLine(Record):
+    """A charge as AI computed it: its code, and a decimal text in the bill's currency."""
+
+    code: str
+    amount: str
+
+
+class StoredOpinion(Record):
+    """What AI computed of a bill; amounts are decimal texts of `currency`.
+
+    `other_lines` are the codes of charges that it has otherwise.
+    """
+
+    model: str
+    agrees: bool
+    held: bool
+    currency: str
+    total: str
+    difference: str
+    lines: tuple[OpinionLine, ...]
+    other_lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AiMonth:
+    """What AI did and cost since the 1st, and dollars a month that it may cost (None: no limit)."""
+
+    spending: AiSpending
+    opinions: SecondOpinionCounts
+    monthly_budget: Decimal | None
+    is_spent: bool
