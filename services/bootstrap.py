@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from services.accounts.adjustments import AccountAdjustments
+from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
@@ -48,6 +49,7 @@ from services.identity.signing_key import load_or_create_signing_key
 from services.messages.discord import Discord
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox, StepHandler
+from services.payments.lookups import PaymentLookups
 from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived, open_payments
 from services.payments.reconciliation import Reconciliation
@@ -256,6 +258,8 @@ def wire(
         ),
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
+        customers=CustomerLookups(database),
+        payments=PaymentLookups(database),
         books=MonthEnd(database=database, zone=settings.timezone),
         office_payments=OfficePayments(database, outbox, settings.timezone, settings.currency),
         account_adjustments=AccountAdjustments(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.accounts.adjustments import AccountAdjustments
+from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.ai.usage import AiUsage
 from services.bill_documents.archive import BillArchive
@@ -35,6 +36,7 @@ from services.identity.sessions import Sessions
 from services.identity.upload_rights import UploadRights
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox
+from services.payments.lookups import PaymentLookups
 from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived
 from services.payments.reconciliation import Reconciliation
@@ -70,6 +72,8 @@ class Services:
     bill_approval: BillApproval
     bill_archive: BillArchive
     books: MonthEnd
+    customers: CustomerLookups
+    payments: PaymentLookups
     office_payments: OfficePayments
     account_adjustments: AccountAdjustments
     refunds: Refunds

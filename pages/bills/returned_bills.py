@@ -23,9 +23,11 @@ _SPARED: Final = {
 }
 
 
-def show_returned_bills() -> None:
+def show_returned_bills(principal: Principal) -> None:
     """Each such bill that waits for a decision, if there are any."""
-    found = services().database.returned_bills(page=chosen_page(_KEY), page_size=_AT_ONCE)
+    found = services().payments.returned_bills(
+        principal=principal, page=chosen_page(_KEY), page_size=_AT_ONCE
+    )
     if not found.total:
         return
     st.subheader("Collect again?", anchor=False)

@@ -1,6 +1,6 @@
 """Changes of an account beside payments: credits, fees, the deposit, paying credit out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import streamlit as st
@@ -38,15 +38,15 @@ def show_changes(account: Account, principal: Principal) -> None:
     if account.deposit_minor:
         with st.expander("Give the deposit back", icon=":material/undo:"):
             _ask_pay_out(account, "deposit", account.deposit_minor, principal)
-    left = services().database.open_credits(customer_id=account.id)
-    open_credit = -sum(entry.open_minor for entry in left)
+    found = services().customers.changeable(customer_id=account.id, principal=principal)
+    open_credit = found.open_credit_minor
     if open_credit:
         with st.expander("Pay credit out", icon=":material/outbound:"):
             _ask_pay_out(account, "account", open_credit, principal)
         if account.open_bills:
             with st.expander("Let credit pay what is open", icon=":material/done_all:"):
                 _ask_settle(account, open_credit, principal)
-    _show_adjustments(account, principal)
+    _show_adjustments(found.adjustments, principal)
 
 
 def _ask_adjustment(account: Account, kind: str, principal: Principal) -> None:
@@ -125,8 +125,7 @@ def _ask_settle(account: Account, open_credit: int, principal: Principal) -> Non
         )
 
 
-def _show_adjustments(account: Account, principal: Principal) -> None:
-    standing = services().database.adjustments(customer_id=account.id)
+def _show_adjustments(standing: Sequence[LedgerEntry], principal: Principal) -> None:
     if not standing:
         return
     st.markdown("**Credits and fees**")

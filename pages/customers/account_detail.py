@@ -14,6 +14,7 @@ from pages.shared.form_ids import show_done
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.session import services
 from services.identity.auth import Principal
+from services.records.account_detail import AccountHead
 from services.records.bills import Bill
 from services.records.ledger import Account
 
@@ -23,9 +24,10 @@ _VIEWS: Final = ("Open", "Statement", "Timeline", "Plans", "Change")
 
 def show_account(customer_id: str, principal: Principal) -> None:
     """The account as it stands now; the database is asked for one view at a time."""
-    account = services().database.account(customer_id)
+    head = services().customers.head(customer_id=customer_id, principal=principal)
+    account = head.account
     show_done()
-    _show_head(account)
+    _show_head(head)
     view = st.segmented_control(
         "Show",
         _VIEWS,
@@ -36,18 +38,19 @@ def show_account(customer_id: str, principal: Principal) -> None:
         bind="query-params",
     )
     if view == "Statement":
-        show_statement(account)
+        show_statement(account, principal)
     elif view == "Timeline":
-        show_timeline(account)
+        show_timeline(account, principal)
     elif view == "Plans":
         show_plans(account, principal)
     elif view == "Change":
         show_changes(account, principal)
     else:
-        _show_open(account)
+        _show_open(account, principal)
 
 
-def _show_head(account: Account) -> None:
+def _show_head(head: AccountHead) -> None:
+    account = head.account
     st.title(escaped(account.name), anchor=False)
     known = (("Address", account.address), ("Phone", account.phone), ("Email", account.email))
     description_list(
@@ -64,8 +67,8 @@ def _show_head(account: Account) -> None:
         for label, minor in tiles:
             with st.container(border=True, gap=None):
                 st.metric(label, money(minor, currency))
-    if account.overdue_minor and (as_of := services().database.overdue_as_of()):
-        st.caption(f"Overdue as of {day(as_of)}.")
+    if head.overdue_as_of:
+        st.caption(f"Overdue as of {day(head.overdue_as_of)}.")
     st.page_link(
         RECORD_PAYMENT.script,
         label="**Record a payment**",
@@ -74,17 +77,15 @@ def _show_head(account: Account) -> None:
     )
 
 
-def _show_open(account: Account) -> None:
-    database = services().database
-    bills = database.open_bills(customer_id=account.id)
-    others = [e for e in database.open_debits(customer_id=account.id) if e.kind != "bill"]
-    left_over = database.open_credits(customer_id=account.id)
-    if not bills and not others:
+def _show_open(account: Account, principal: Principal) -> None:
+    found = services().customers.open_items(customer_id=account.id, principal=principal)
+    left_over = found.credits_left
+    if not found.bills and not found.fees:
         st.caption(":material/check_circle: Nothing is open.")
     with st.container(gap="xsmall"):
-        for bill in bills:
+        for bill in found.bills:
             _show_bill(bill)
-        for entry in others:
+        for entry in found.fees:
             with st.container(border=True, gap="xxsmall"):
                 left = escaped(money(entry.open_minor, entry.currency))
                 st.markdown(f"**{escaped(entry.note)}** · {left} to pay")

@@ -21,13 +21,8 @@ from services.records.ledger import Account, InstalmentPlan
 
 def show_plans(account: Account, principal: Principal) -> None:
     """The plans, the last agreed first, and the form for another where bills are open."""
-    plans = services().database.plans(customer_id=account.id)
-    taken = {b.bill_id for plan in plans if plan.status == "active" for b in plan.bills}
-    bills = [
-        bill
-        for bill in services().database.open_bills(customer_id=account.id)
-        if bill.id not in taken
-    ]
+    found = services().customers.plans(customer_id=account.id, principal=principal)
+    plans, bills = found.plans, found.free_bills
     if bills:
         with st.expander("Agree on a plan", icon=":material/add_circle:", expanded=not plans):
             _ask_plan(account, bills, principal)
@@ -38,7 +33,7 @@ def show_plans(account: Account, principal: Principal) -> None:
             _show_plan(plan, principal)
 
 
-def _ask_plan(account: Account, bills: list[Bill], principal: Principal) -> None:
+def _ask_plan(account: Account, bills: Sequence[Bill], principal: Principal) -> None:
     name = f"plan-{account.id}"
     form = form_id(name)
     by_id = {bill.id: bill for bill in bills}

@@ -8,19 +8,23 @@ from pages.shared.components import chosen_page, page_number
 from pages.shared.format import escaped, file_name, money
 from pages.shared.money_format import entry_more, entry_name
 from pages.shared.session import services
-from services.accounts.statement import statement_csv
+from services.identity.auth import Principal
 from services.records.ledger import Account, Book, LedgerEntry
 
 _PAGE_SIZE: Final = 25
 _BOOKS: Final[dict[Book, str]] = {"account": "Account", "deposit": "Deposit"}
 
 
-def show_statement(account: Account) -> None:
+def show_statement(account: Account, principal: Principal) -> None:
     """A page of the entries, the newest first; the deposit's are a book of their own."""
-    book = _ask_book(account)
+    book = _ask_book(account, principal)
     key = f"statement-{account.id}-{book}"
-    found = services().database.ledger(
-        customer_id=account.id, book=book, page=chosen_page(key), page_size=_PAGE_SIZE
+    found = services().customers.statement(
+        customer_id=account.id,
+        book=book,
+        principal=principal,
+        page=chosen_page(key),
+        page_size=_PAGE_SIZE,
     )
     if not found.total:
         st.caption("There is no entry yet.")
@@ -30,9 +34,10 @@ def show_statement(account: Account) -> None:
             _show_entry(entry)
     page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
     st.caption("Above 0 is owed by the customer; below 0 is in their favour.")
+    customers = services().customers
     st.download_button(
         "Statement as CSV",
-        lambda: statement_csv(services().database, customer_id=account.id),
+        lambda: customers.statement_csv(customer_id=account.id, principal=principal),
         file_name=file_name(f"statement-{account.account_no}.csv"),
         mime="text/csv",
         icon=":material/download:",
@@ -40,9 +45,8 @@ def show_statement(account: Account) -> None:
     )
 
 
-def _ask_book(account: Account) -> Book:
-    held = services().database.ledger(customer_id=account.id, book="deposit", page_size=1)
-    if not held.total:
+def _ask_book(account: Account, principal: Principal) -> Book:
+    if not services().customers.has_deposit_book(customer_id=account.id, principal=principal):
         return "account"
     return st.segmented_control(
         "Book",

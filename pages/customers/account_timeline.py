@@ -10,6 +10,7 @@ from pages.shared.format import OCCASION, day, escaped, moment, money
 from pages.shared.money_format import ICON, entry_name
 from pages.shared.session import services, zone
 from pages.system.notification_cards import CHANNELS, STATUS
+from services.identity.auth import Principal
 from services.records.bills import invoice_reference
 from services.records.ledger import Account, TimelineEvent
 
@@ -23,11 +24,14 @@ _WORDS: Final = {
 }
 
 
-def show_timeline(account: Account) -> None:
+def show_timeline(account: Account, principal: Principal) -> None:
     """A page of what happened; the database puts it together and cuts."""
     key = f"timeline-{account.id}"
-    found = services().database.timeline(
-        customer_id=account.id, page=chosen_page(key), page_size=_PAGE_SIZE
+    found = services().customers.timeline(
+        customer_id=account.id,
+        principal=principal,
+        page=chosen_page(key),
+        page_size=_PAGE_SIZE,
     )
     if not found.total:
         st.caption("Nothing has happened yet.")

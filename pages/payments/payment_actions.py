@@ -16,7 +16,8 @@ from services.payments.entry_forms import InvalidEntry
 from services.payments.stripe.client import UnchargeableAmount
 from services.quantities.money import InvalidMoney, Money
 from services.records.bills import Bill
-from services.records.ledger import Allocation, Payment, PaymentMethod
+from services.records.ledger import Payment, PaymentMethod
+from services.records.payment_detail import PaymentDetail
 
 _WRONG: Final = (
     InvalidEntry,
@@ -28,8 +29,9 @@ _WRONG: Final = (
 )
 
 
-def show_actions(payment: Payment, paid: list[Allocation], principal: Principal) -> None:
+def show_actions(found: PaymentDetail, principal: Principal) -> None:
     """What can be done now, each behind its own heading."""
+    payment = found.payment
     if payment.returnable_minor:
         with st.expander("Refund it", icon=":material/undo:"):
             _ask_refund(payment, principal)
@@ -39,8 +41,8 @@ def show_actions(payment: Payment, paid: list[Allocation], principal: Principal)
     if payment.book == "account" and payment.entry_id and payment.customer_id:
         if payment.open_minor:
             with st.expander("Let it pay a bill", icon=":material/receipt_long:"):
-                _ask_apply(payment, payment.customer_id, payment.entry_id, principal)
-        if any(one.debit_kind in ("bill", "fee") for one in paid):
+                _ask_apply(found, payment.customer_id, payment.entry_id, principal)
+        if any(one.debit_kind in ("bill", "fee") for one in found.paid):
             with st.expander("Take it off what it paid", icon=":material/link_off:"):
                 _ask_unapply(payment.entry_id, principal)
 
@@ -117,11 +119,11 @@ def _ask_reverse(payment: Payment, principal: Principal) -> None:
     )
 
 
-def _ask_apply(payment: Payment, customer_id: str, entry_id: str, principal: Principal) -> None:
+def _ask_apply(found: PaymentDetail, customer_id: str, entry_id: str, principal: Principal) -> None:
+    payment, bills = found.payment, found.open_bills
     adjustments = services().account_adjustments
     left = escaped(money(payment.open_minor, payment.currency))
     st.markdown(f"**{left}** of it pays nothing yet.")
-    bills = services().database.open_bills(customer_id=customer_id)
     if not bills:
         st.caption("There is no open bill: it pays the next one by itself.")
         return

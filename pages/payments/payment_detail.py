@@ -1,5 +1,6 @@
 """All of one payment: whose it is, what it paid, what is left of it, what went back."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
@@ -30,18 +31,17 @@ _DEBIT: Final = {
 
 def show_payment(payment_id: str, principal: Principal) -> None:
     """The payment as it stands now, and what an administrator can do about it."""
-    database = services().database
-    payment = database.payment(payment_id)
+    found = services().payments.detail(payment_id=payment_id, principal=principal)
+    payment = found.payment
     show_done()
-    paid = database.allocations(payment_id=payment.id)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _show_facts(payment)
-        _show_paid(payment, paid)
-        _show_returns(database.returns(payment_id=payment.id), principal)
+        _show_paid(payment, found.paid)
+        _show_returns(found.returns, principal)
     with right:
-        ask_resolution(payment, principal)
-        show_actions(payment, paid, principal)
+        ask_resolution(payment, found.flags, principal)
+        show_actions(found, principal)
 
 
 def _show_facts(payment: Payment) -> None:
@@ -73,7 +73,7 @@ def _show_facts(payment: Payment) -> None:
         )
 
 
-def _show_paid(payment: Payment, paid: list[Allocation]) -> None:
+def _show_paid(payment: Payment, paid: Sequence[Allocation]) -> None:
     if payment.customer_id is None:
         return
     with st.container(border=True, gap="xsmall"):
@@ -108,7 +108,7 @@ def _amount_row(label: str, minor: int, payment: Payment) -> None:
         st.markdown(amount, width="content", text_alignment="right")
 
 
-def _show_returns(returns: list[PaymentReturn], principal: Principal) -> None:
+def _show_returns(returns: Sequence[PaymentReturn], principal: Principal) -> None:
     if not returns:
         return
     with st.container(border=True, gap="small"):

@@ -1,5 +1,7 @@
 """The flags of one payment in words, whose it is, and saying that somebody has looked."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pages.shared.form_ids import form_done
@@ -12,11 +14,11 @@ from services.identity.auth import Principal
 from services.records.ledger import Payment, PaymentFlag
 
 
-def ask_resolution(payment: Payment, principal: Principal) -> None:
+def ask_resolution(payment: Payment, flags: Sequence[PaymentFlag], principal: Principal) -> None:
     """What is to be looked at, with the form that says it was; what was looked at before."""
     if payment.status == "unidentified":
         _ask_whose(payment, principal)
-    for flag in services().database.payment_flags(payment_id=payment.id):
+    for flag in flags:
         with st.container(border=True, gap="small"):
             if flag.resolved_at:
                 st.caption(f"{FLAG[flag.reason]} {escaped(flag.detail)}")

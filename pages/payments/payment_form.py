@@ -43,7 +43,7 @@ def ask_payment(
             )
         label = "Take the deposit" if deposit else "Record the payment"
         sent = st.form_submit_button(label, type="primary", icon=":material/payments:")
-    confirmed = not sent and _asks_again(form)
+    confirmed = not sent and _asks_again(form, principal)
     if not (sent or confirmed):
         return
     st.session_state.pop(f"twice-{form}", None)
@@ -64,7 +64,7 @@ def ask_payment(
         st.error(escaped(error), icon=":material/edit:")
     except LooksLikeTwice as twice:
         st.session_state[f"twice-{form}"] = [payment.id for payment in twice.alike]
-        _asks_again(form)
+        _asks_again(form, principal)
     else:
         form_done(name, _said(receipt))
         st.switch_page(PAYMENT.script, query_params={"id": receipt.payment.id})
@@ -107,7 +107,7 @@ def _ask_fields(form: str, account: Account, bill: Bill | None) -> dict[str, Any
     return body
 
 
-def _asks_again(form: str) -> bool:
+def _asks_again(form: str, principal: Principal) -> bool:
     """Show the payments that look the same, if there are any; True when this one is meant."""
     alike = st.session_state.get(f"twice-{form}")
     if not alike:
@@ -118,8 +118,7 @@ def _asks_again(form: str) -> bool:
             "Is this another one?",
             icon=":material/content_copy:",
         )
-        for payment_id in alike:
-            one = services().database.payment(payment_id)
+        for one in services().payments.of_ids(alike, principal=principal):
             amount = money(one.amount_minor, one.currency)
             whose = one.account_no or "nobody known"
             said = (

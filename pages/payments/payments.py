@@ -31,6 +31,6 @@ st.title("Payments", anchor=False)
 show_done()
 if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
     st.switch_page(RECORD_PAYMENT.script)
-show_returned_bills()
+show_returned_bills(principal)
 show_flags()
 show_payments(*search_and_status("Customer, account, bill or reference", STATUS_OF))

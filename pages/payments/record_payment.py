@@ -13,10 +13,11 @@ st.page_link(PAYMENTS.script, label="All payments", icon=":material/arrow_back:"
 st.title("Record a payment", anchor=False)
 bill_id, customer_id = (st.query_params.get(name) for name in ("bill", "customer"))
 if bill_id or customer_id:
-    bill = services().database.bill(bill_id) if bill_id else None
-    account = services().database.account(bill.customer_id if bill else str(customer_id))
+    payer = services().payments.payer(
+        bill_id=bill_id, customer_id=str(customer_id), principal=principal
+    )
     with st.container(border=True):
-        show_payer(account, bill)
-        ask_payment(account, principal, bill=bill)
+        show_payer(payer.account, payer.bill)
+        ask_payment(payer.account, principal, bill=payer.bill)
 else:
     ask_payer(principal)
