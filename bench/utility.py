@@ -93,8 +93,8 @@ def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> li
 
 def _import(services: Services, what: str, rows: list[dict[str, Any]]) -> None:
     answer = services.database.import_rows(what=what, actor=AGENT.user, rows=rows, dry_run=False)
-    if answer["errors"]:
-        raise ValueError(answer["errors"][:3])
+    if answer.errors:
+        raise ValueError(answer.errors[:3])
 
 
 def _customer(meter: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,9 +21,7 @@ from services.database.queries.documents import KeptDocument
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.quantities.period import local_date
-from services.records.bills import Bill
 from services.records.ledger import EntryKind as LedgerKind
-from services.records.readings import Reading
 
 log = logging.getLogger(__name__)
 
@@ -106,24 +104,23 @@ class BillArchive:
     def document(self, bill_id: str) -> BillDocument:
         """What a bill prints; raises NotFound, IllegalChange for a draft."""
         facts = self.database.bill_document_facts(bill_id)
-        bill = Bill.model_validate(facts["bill"])
         return document_of(
-            bill=bill.model_copy(update={"payment_url": facts["payment_url"]}),
-            opening=Reading.model_validate(facts["opening"]),
-            closing=Reading.model_validate(facts["closing"]),
+            bill=facts.bill.model_copy(update={"payment_url": facts.payment_url}),
+            opening=facts.opening,
+            closing=facts.closing,
             utility=self.utility,
-            language=facts["language"],
-            brought_forward_minor=facts["brought_forward_minor"],
+            language=facts.language,
+            brought_forward_minor=facts.brought_forward_minor,
             entries=[
                 AccountEntry(
-                    kind=_PRINTED_AS.get(entry["kind"], "adjustment"),
-                    amount_minor=entry["amount_minor"],
-                    on=date.fromisoformat(entry["on"]),
-                    method=entry["method"],
-                    reference=entry["reference"],
+                    kind=_PRINTED_AS.get(entry.kind, "adjustment"),
+                    amount_minor=entry.amount_minor,
+                    on=entry.on,
+                    method=entry.method,
+                    reference=entry.reference,
                 )
-                for entry in facts["entries"]
+                for entry in facts.entries
             ],
-            used_before={date.fromisoformat(m): wh for m, wh in facts["used_before"].items()},
-            replaces=facts["replaces"],
+            used_before=facts.used_before,
+            replaces=facts.replaces,
         )

@@ -13,6 +13,7 @@ from services.demo.premises import Premises
 from services.demo.profile import spread
 from services.quantities.period import next_month
 from services.records.bills import Issue, NewBill
+from services.records.imports import MeterReads
 from services.records.readings import MeterConstants, Read
 from services.records.tariffs import TariffVersion
 
@@ -43,10 +44,10 @@ class BillMaker:
     as_of: date
     versions: Mapping[str, Sequence[TariffVersion]]
 
-    def bills_of(self, premises: Premises, meter: Mapping[str, Any]) -> MeterBills:
+    def bills_of(self, premises: Premises, meter: MeterReads) -> MeterBills:
         """From an answer of DatabaseService.meter_reads; flagged reads are not billed."""
-        reads = [Read.model_validate(r) for r in meter["reads"] if r["status"] == "accepted"]
-        constants = MeterConstants(meter["id"], meter["dials"], meter["multiplier_milli"])
+        reads = [read for read in meter.reads if read.status == "accepted"]
+        constants = MeterConstants(meter.id, meter.dials, meter.multiplier_milli)
         tariffs = self.versions[premises.tariff_code]
         check = reads.pop() if premises.story == "check_read" else None
 

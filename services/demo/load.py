@@ -198,9 +198,7 @@ class _Loading:
             for code, found in groupby(database.tariff_versions(), key=lambda v: v.code)
         }
         maker = BillMaker(settings.timezone, settings.due_days, self.as_of, versions)
-        stored = {
-            m["serial"]: m for m in database.meter_reads(serials=[p.serial for p in premises])
-        }
+        stored = {m.serial: m for m in database.meter_reads(serials=[p.serial for p in premises])}
         return [maker.bills_of(p, stored[p.serial]) for p in premises]
 
     def _store_bills(

@@ -53,6 +53,7 @@ from services.importing.rows import (
 from services.importing.source import Source, UnreadableFile
 from services.importing.table import read_table
 from services.importing.tariff_files import tariff_rows
+from services.records.imports import ImportAnswer
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion
 from services.records.use_limits import DEFAULT_DAILY_WH
@@ -281,11 +282,11 @@ class Importer:
             serials=[serial for serial, _ in batch], every_status=True
         )
         # Only further registers are compared with what the tariff says of them.
-        versions = self._tariffs() if any(meter["registers"] for meter in meters) else {}
+        versions = self._tariffs() if any(meter.registers for meter in meters) else {}
         histories = {
-            meter["serial"]: MeterHistory.of(
+            meter.serial: MeterHistory.of(
                 meter,
-                versions=versions.get(meter["tariff_id"], ()),
+                versions=versions.get(meter.tariff_id, ()),
                 unknown_daily_wh=self.unknown_daily_wh,
             )
             for meter in meters
@@ -319,8 +320,8 @@ class Importer:
                 except DatabaseRefused as error:
                     problem = ImportProblem(None, "", error.message)
                     return ImportReport((problem,), added, 0, unchanged, ignored)
-                added += int(answer["added"])
-                unchanged += int(answer["unchanged"])
+                added += answer.added
+                unchanged += answer.unchanged
         return ImportReport((), added, 0, unchanged, ignored)
 
     def _check_and_store(
@@ -337,24 +338,25 @@ class Importer:
                 problems += _problems_of(answer)
         if problems:
             return ImportReport(errors=in_order(problems), ignored_columns=ignored)
-        counts = {"added": 0, "changed": 0, "unchanged": 0}
+        added = changed = unchanged = 0
         for chunk in chunks:
             answer = self.database.import_rows(what=what, actor=actor, rows=chunk, dry_run=False)
             problems += _problems_of(answer)
             if problems:
                 break
-            counts = {name: count + int(answer[name]) for name, count in counts.items()}
+            added, changed = added + answer.added, changed + answer.changed
+            unchanged += answer.unchanged
         return ImportReport(
             errors=in_order(problems),
-            added=counts["added"],
-            changed=counts["changed"],
-            unchanged=counts["unchanged"],
+            added=added,
+            changed=changed,
+            unchanged=unchanged,
             ignored_columns=ignored,
         )
 
 
-def _problems_of(answer: Mapping[str, Any]) -> list[ImportProblem]:
-    return [ImportProblem(e["row"], e.get("column", ""), e["message"]) for e in answer["errors"]]
+def _problems_of(answer: ImportAnswer) -> list[ImportProblem]:
+    return [ImportProblem(e.row, e.column, e.message) for e in answer.errors]
 
 
 def _name_duplicates(rows: Sequence[Row], column: str, problems: list[ImportProblem]) -> None:

@@ -5,11 +5,12 @@ What counts as alike is said by `private.identifier_key` in the database.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from services.database.service import DatabaseService
 from services.importing.chunks import chunks_of
 from services.importing.report import ImportProblem
+from services.records.imports import IdentifierKey
 
 Kind = Literal["customers", "meters", "transformers"]
 
@@ -19,19 +20,6 @@ _ONE: Final[Mapping[Kind, str]] = {
     "meters": "meter has the serial",
     "transformers": "transformer has the code",
 }
-
-
-class KeyOf(NamedTuple):
-    """An identifier's key, and what is stored under it: itself, one that looks like it, or None."""
-
-    identifier: str
-    key: str
-    known: str | None
-
-    @property
-    def look_alike(self) -> str | None:
-        """Another stored identifier with the same key, where this one is not stored."""
-        return self.known if self.known != self.identifier else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +79,9 @@ class LookAlikes:
         found = self._keys(kind, identifiers)
         return {one.identifier: one.look_alike for one in found if one.look_alike is not None}
 
-    def _keys(self, kind: Kind, identifiers: Sequence[str]) -> Iterator[KeyOf]:
+    def _keys(self, kind: Kind, identifiers: Sequence[str]) -> Iterator[IdentifierKey]:
         for chunk in chunks_of(identifiers, _AT_ONCE):
-            for found in self.database.identifier_keys(kind=kind, identifiers=chunk):
-                yield KeyOf(found["identifier"], found["key"], found["known"])
+            yield from self.database.identifier_keys(kind=kind, identifiers=chunk)
 
 
 def unknown(kind: Kind, identifier: str, meant: str | None = None) -> str:

@@ -1,7 +1,7 @@
 """Reads that come in by file: checked against their meter, and judged in the order of time."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -18,9 +18,10 @@ from services.metering.register_validation import RegisterRules, calendars_in_fo
 from services.metering.registers import WrongRegisters, check_registers
 from services.metering.validation import validate_reading
 from services.readings.submission import InvalidReading, parse_submission
+from services.records.imports import MeterReads
 from services.records.readings import ReadingSource, ReadPoint
 from services.records.tariffs import TariffVersion
-from services.records.use_limits import DEFAULT_DAILY_WH, ClassUse, UseLimits
+from services.records.use_limits import DEFAULT_DAILY_WH, UseLimits
 
 READING_COLUMNS = ("meter_serial", "reading_kwh", "read_at")
 READING_NUMBERS = ("reading_kwh",)
@@ -112,33 +113,28 @@ class MeterHistory:
     @classmethod
     def of(
         cls,
-        meter: Mapping[str, Any],
+        meter: MeterReads,
         *,
         versions: Sequence[TariffVersion] = (),
         unknown_daily_wh: int = DEFAULT_DAILY_WH,
     ) -> "MeterHistory":
         """From an answer of DatabaseService.meter_reads with reads of every status."""
         history = cls(
-            meter_id=meter["id"],
-            serial=meter["serial"],
-            dials=meter["dials"],
-            multiplier_milli=meter["multiplier_milli"],
-            registers=tuple(meter["registers"]),
+            meter_id=meter.id,
+            serial=meter.serial,
+            dials=meter.dials,
+            multiplier_milli=meter.multiplier_milli,
+            registers=meter.registers,
             limits=UseLimits(
-                connected_w=meter["connected_w"],
-                connected_va=meter["connected_va"],
-                class_use=ClassUse(**meter["class_use"]) if meter["class_use"] else None,
+                connected_w=meter.connected_w,
+                connected_va=meter.connected_va,
+                class_use=meter.class_use,
                 unknown_daily_wh=unknown_daily_wh,
             ),
             versions=versions,
         )
-        for read in meter["reads"]:
-            on = date.fromisoformat(read["read_on"])
-            history._add(
-                at=datetime.fromisoformat(read["read_at"]),
-                point=ReadPoint(read["register_wh"], on, read["registers"]),
-                status=read["status"],
-            )
+        for read in meter.reads:
+            history._add(at=read.read_at, point=read.point, status=read.status)
         return history
 
     def judge(self, reads: Sequence[FileRead], *, source: ReadingSource, into: Judged) -> None:

@@ -9,7 +9,6 @@ from itertools import groupby
 
 from services.billing.draw_up import draw_up_bills
 from services.database.errors import ChainMoved, RunTakenOver
-from services.database.queries.base import Json
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.jobs import unbilled
 from services.jobs.runs import Aside, JobContext
@@ -18,6 +17,7 @@ from services.metering.measured import RegisterFell
 from services.quantities.period import EmptyPeriod, first_of_month
 from services.rating import UnableToPriceBill
 from services.records.bills import BillCandidate, NewBill
+from services.records.jobs import QueuedMeter
 from services.records.tariffs import TariffVersion
 from services.tariffs import InvalidTariff
 
@@ -114,20 +114,20 @@ class _MonthlyBilling:
         context, after = self.context, None
         while queued := self._queued(after):
             context.go_on()
-            ids = [row["meter_id"] for row in queued]
+            ids = [row.meter_id for row in queued]
             # What was said of them before is not true any more; what is said again comes back.
             self._note(settled=ids)
             page = self._candidates(None, only=ids)
             moved = self._bill(page) if page else {}
             # Those whose chain moved stay for the next tick.
-            self._note(looked_at=[row for row in queued if row["meter_id"] not in moved])
+            self._note(looked_at=[row for row in queued if row.meter_id not in moved])
             after = ids[-1]
 
-    def _queued(self, after: str | None) -> list[Json]:
+    def _queued(self, after: str | None) -> list[QueuedMeter]:
         database = self.context.services.database
         return self.context.patiently(lambda: database.meters_to_bill(after=after, limit=BATCH))
 
-    def _note(self, *, looked_at: Sequence[Json] = (), settled: Sequence[str] = ()) -> None:
+    def _note(self, *, looked_at: Sequence[QueuedMeter] = (), settled: Sequence[str] = ()) -> None:
         context = self.context
         context.patiently(
             lambda: context.services.database.note_job_progress(

@@ -1,7 +1,7 @@
 """The daily marking of bills that are past their due date."""
 
-from services.database.queries.base import Json
 from services.jobs.runs import JobContext
+from services.records.jobs import DueCursor
 
 BATCH = 500
 
@@ -29,7 +29,7 @@ def _break_plans(context: JobContext) -> int:
     )
 
 
-def _batch(context: JobContext, after: Json | None) -> Json | None:
+def _batch(context: JobContext, after: DueCursor | None) -> DueCursor | None:
     context.go_on()
     services = context.services
     _, following = context.patiently(

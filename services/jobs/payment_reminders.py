@@ -4,8 +4,8 @@ import logging
 from datetime import timedelta
 
 from services.database.errors import RunTakenOver
-from services.database.queries.base import Json
 from services.jobs.runs import JobContext, StopRequested
+from services.records.jobs import DueCursor
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def _look_at_stripe(context: JobContext) -> str:
     return f" Stripe: {run.applied} missed." if run.applied else " Stripe: nothing missed."
 
 
-def _batch(context: JobContext, after: Json | None) -> Json | None:
+def _batch(context: JobContext, after: DueCursor | None) -> DueCursor | None:
     context.go_on()
     services = context.services
     _, following = context.patiently(

@@ -6,6 +6,16 @@ from typing import Literal
 from services.records.base import Record
 
 
+class KeyHolder(Record):
+    """Whom a key that is not revoked stands for, until when."""
+
+    id: str
+    name: str
+    role: Literal["engineer", "admin"]
+    scope: Literal["all", "submit_readings", "read_bills"]
+    expires_at: datetime | None
+
+
 class ApiKey(Record):
     """A program's key as administrators see it: never the key itself, nor its hash."""
 

@@ -55,6 +55,20 @@ class SetAside(Record):
     at: datetime
 
 
+class QueuedMeter(Record):
+    """A meter that a read or a tariff came for after the monthly run, and when it was queued."""
+
+    meter_id: str
+    queued_at: datetime
+
+
+class DueCursor(Record):
+    """Where the next batch of bills begins, in the order of their due dates."""
+
+    due_date: date
+    id: str
+
+
 class KeptBack(Record):
     """A read that no bill closes at: it waits for review, or was rejected."""
 

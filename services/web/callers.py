@@ -49,13 +49,13 @@ def _bearer_token(authorization: str) -> str:
 
 def _holder_of(key: str, services: Services, *, now: datetime, address: str) -> Principal:
     database = services.database
-    row = database.api_key(key_hash=hash_api_key(key)) if len(key) <= _LONGEST_KEY else None
-    if row is None:
+    holder = database.api_key(key_hash=hash_api_key(key)) if len(key) <= _LONGEST_KEY else None
+    if holder is None:
         raise NotSignedIn("This API key is not known, or was revoked.")
-    ends_at = datetime.fromisoformat(row["expires_at"]) if row["expires_at"] else None
+    ends_at = holder.expires_at
     if ends_at is not None and now >= ends_at:
         raise NotSignedIn("This API key has expired. Ask an administrator for a new one.")
-    user = f"key:{row['name']}"
-    if services.sessions.is_first_use_of_key(row["id"]):
+    user = f"key:{holder.name}"
+    if services.sessions.is_first_use_of_key(holder.id):
         services.security_log.note("key_first_used", who=user, address=address)
-    return Principal(user, Role(row["role"]), expires_at=ends_at, via="api_key", scope=row["scope"])
+    return Principal(user, Role(holder.role), expires_at=ends_at, via="api_key", scope=holder.scope)

@@ -50,7 +50,7 @@ class Over:
         row: Json = {"id": str(uuid4()), "meter_id": context.meter.id, "read_at": now.isoformat()}
         row |= {"read_on": read.read_on.isoformat(), "register_wh": read.register_wh}
         row |= {"status": "accepted", "validation": {}}
-        assert self.here.import_readings(actor=ACTOR, rows=[row])["added"] == 1
+        assert self.here.import_readings(actor=ACTOR, rows=[row]).added == 1
         closing = Read(
             id=str(row["id"]),
             read_at=read.read_at,

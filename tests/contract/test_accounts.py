@@ -192,7 +192,7 @@ def test_a_bill_is_printed_once_and_kept_byte_by_byte(over: Over) -> None:
     bill = bill_of(over)
     today = over.utility.today
     facts = over.same("bill_document_facts", bill.id)
-    assert (facts["bill"]["number"], facts["brought_forward_minor"]) == (1, 0)
+    assert (facts.bill.number, facts.brought_forward_minor) == (1, 0)
     assert over.same("bill_document", bill.id) is None
     assert over.same("bills_to_print", since=today, limit=10) == [bill.id]
     over.here.note_unprinted_bill(bill_id=bill.id, reason="No font has U+0378.")

@@ -24,6 +24,7 @@ from services.database.errors import (
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.quantities.period import next_month
+from services.records.jobs import DueCursor
 from services.tariffs import parse_tariff
 from tests.contract.over import Over, dsn_of
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, KSEB
@@ -87,9 +88,9 @@ def test_a_reading_becomes_a_bill_and_is_read_back(over: Over) -> None:
     (outbox,) = over.same("outbox_of", bill.id)
     assert outbox.kind == "bill_issued"
     (read,) = over.same("meter_reads", serials=["M1"])
-    assert [r["register_wh"] for r in read["reads"]] == [1_000_000, 1_117_000]
+    assert [r.register_wh for r in read.reads] == [1_000_000, 1_117_000]
     since = over.utility.today
-    assert len(over.same("meter_reads", serials=["M1"], since=since)[0]["reads"]) == 1
+    assert len(over.same("meter_reads", serials=["M1"], since=since)[0].reads) == 1
     assert over.same("overview", currency="INR", today=over.utility.today).meters == 1
 
 
@@ -156,7 +157,7 @@ def test_a_flagged_reading_is_decided_once(over: Over) -> None:
         )
     over.same("reading", flagged.id)
     (meter,) = over.same("meter_reads", serials=["M1"], every_status=True)
-    assert [r["status"] for r in meter["reads"]] == ["accepted", "rejected"]
+    assert [r.status for r in meter.reads] == ["accepted", "rejected"]
 
 
 def test_a_draft_is_stored_issued_paid_and_never_voided_out_of_turn(over: Over) -> None:
@@ -353,7 +354,7 @@ def test_a_meter_that_a_read_comes_late_for_is_queued_and_leaves_the_queue(over:
     aside: Json = {"subject": "LATE", "reason": "x", "code": "moved", "meter_id": meter}
     over.here.note_job_progress(run=ref, set_aside=[aside | {"again": True}])
     (queued,) = over.same("meters_to_bill", after=None, limit=10)
-    assert queued["meter_id"] == meter
+    assert queued.meter_id == meter
     (kept,) = over.same("set_aside", **job)
     assert (kept.code, kept.ref) == ("moved", None)
     over.here.note_job_progress(run=ref, looked_at=[queued], settled=[meter])
@@ -385,7 +386,7 @@ def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     steps = over.utility.services.outbox
     reminder = steps.plan_for_any("payment_reminder")
     due: Json = {"today": bill.due_date, "until": bill.due_date, "limit": 10, "outbox": reminder}
-    key = {"due_date": bill.due_date.isoformat(), "id": bill.id}
+    key = DueCursor(due_date=bill.due_date, id=bill.id)
     assert over.here.queue_reminders(run=ref, **due | {"limit": 1}) == (1, key)
     assert over.here.queue_reminders(run=ref, **due, after=key) == (0, None)
     assert over.here.queue_reminders(run=ref, **due) == (0, None)
@@ -402,21 +403,21 @@ def test_an_import_says_what_is_wrong_and_writes_what_is_right(over: Over) -> No
     row: Json = {"row": 1, "id": str(uuid4()), "account_no": "A, (1)"}
     row |= {"name": 'Ann "₹" O\'Neil', "email": "", "phone": "", "address": "1\nHill; Road"}
     ask: Json = {"what": "customers", "actor": ACTOR, "rows": [row]}
-    assert over.here.import_rows(**ask, dry_run=True)["errors"] == []
+    assert over.here.import_rows(**ask, dry_run=True).errors == ()
     assert over.same("account_numbers", limit=5) == []
-    assert over.here.import_rows(**ask, dry_run=False)["added"] == 1
+    assert over.here.import_rows(**ask, dry_run=False).added == 1
     assert over.same("account_numbers", limit=5) == ["A, (1)"]
     meter: Json = {"row": 7, "id": str(uuid4()), "serial": "M1", "account_no": "none", "dials": 5}
     meter |= {"tariff_code": KSEB["code"], "kind": "manual", "multiplier_milli": 1000}
     meter |= {"opened_on": "2026-01-01", "opening_wh": 0}
     answer = over.here.import_rows(what="meters", actor=ACTOR, rows=[meter], dry_run=False)
-    assert [error["row"] for error in answer["errors"]] == [7]
+    assert [error.row for error in answer.errors] == [7]
 
 
 @pytest.mark.parametrize("kind", ["customers", "meters", "transformers"])
 def test_identifiers_that_look_alike_have_one_key(over: Over, kind: str) -> None:
     (one, other) = over.same("identifier_keys", kind=kind, identifiers=["00NEW", " new"])
-    assert (one["key"], one["known"]) == (other["key"], None) == ("NEW", None)
+    assert (one.key, one.known) == (other.key, None) == ("NEW", None)
 
 
 def test_which_meters_have_a_smart_read(over: Over) -> None:
@@ -439,7 +440,7 @@ def test_api_keys_are_kept_found_and_revoked(over: Over) -> None:
     with pytest.raises(IllegalChange):
         over.here.add_api_key(**key | {"key_id": str(uuid4())}, key_hash="cd" * 32, role="engineer")
     found = over.same("api_key", key_hash="ab" * 32)
-    assert (found["name"], found["role"]) == ("Head, (end)", "engineer")
+    assert (found.name, found.role) == ("Head, (end)", "engineer")
     assert over.same("api_key", key_hash="00" * 32) is None
     over.here.revoke_api_key(actor=ADMIN.user, key_id=key["key_id"])
     assert over.same("api_key", key_hash="ab" * 32) is None
@@ -457,11 +458,11 @@ def test_more_readings_than_rest_gives_at_once(over: Over) -> None:
         row: Json = {"id": str(uuid4()), "meter_id": meter, "read_at": at.isoformat()}
         row |= {"read_on": at.date().isoformat(), "register_wh": 1_000_000 + day}
         rows.append(row | {"status": "accepted", "validation": {}})
-    assert over.here.import_readings(actor=ACTOR, rows=rows)["added"] == 1300
+    assert over.here.import_readings(actor=ACTOR, rows=rows).added == 1300
     page = over.same("readings", meter_id=meter, page_size=1200)
     assert (len(page.items), page.total) == (1200, 1301)
     assert len({reading.id for reading in page.items}) == 1200
-    assert len(over.same("meter_reads", serials=["M1"])[0]["reads"]) == 1301
+    assert len(over.same("meter_reads", serials=["M1"])[0].reads) == 1301
 
 
 def test_a_tariff_is_published_once_and_shows_who_did(over: Over) -> None:

@@ -103,9 +103,8 @@ def test_more_rows_than_rest_gives_at_once_come_in_pages_by_id(over: Over) -> No
         {"row": n, "id": str(uuid4()), "account_no": f"A{n}", "name": f"House {n}"}
         for n in range(1300)
     ]
-    assert not over.here.import_rows(what="customers", actor=ACTOR, rows=rows, dry_run=False)[
-        "errors"
-    ]
+    answer = over.here.import_rows(what="customers", actor=ACTOR, rows=rows, dry_run=False)
+    assert not answer.errors
     expected = sorted(str(row["id"]) for row in rows)
     first = over.same("graph_rows", what="customers", after=None, limit=1200)
     assert ids(first) == expected[:1200]

@@ -28,8 +28,8 @@ def test_registers_and_intervals_are_stored_and_read_back_alike(over: Over) -> N
     stored = over.same("bill", bill.id)
     assert stored.usage["registers"]["max_kw"] == {"maximum": 2_500}
     assert over.same("reading", bill.closing_reading_id).registers["peak"] == 404_000
-    reads = over.same("meter_reads", serials=["T1"])[0]["reads"]
-    assert reads[0]["registers"] == {"peak": 400_000, "off_peak": 600_000}
+    reads = over.same("meter_reads", serials=["T1"])[0].reads
+    assert reads[0].registers == {"peak": 400_000, "off_peak": 600_000}
     asked: dict[str, Any] = {"meter_serial": "T2", "read_at": over.utility.now}
     context = over.same("reading_context", **asked, read_on=over.utility.today)
     assert [sum(day.wh) for day in context.pricing.intervals] == [3_600, 4_000, 4_000]

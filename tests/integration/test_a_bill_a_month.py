@@ -77,7 +77,7 @@ def with_slabs(utility: Utility, **how: Any) -> None:
     answer = utility.services.database.import_rows(
         what="tariffs", actor=ACTOR, rows=[row], dry_run=False
     )
-    assert not answer["errors"], answer
+    assert not answer.errors, answer
 
 
 def local(utility: Utility, text: str) -> datetime:

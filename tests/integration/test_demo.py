@@ -207,8 +207,8 @@ def test_stored_validations_are_what_the_rules_say(loaded: Services) -> None:
     stored = {r.id: r for r in loaded.database.readings(page_size=5000).items}
     for meter in loaded.database.meter_reads(serials=serials):
         past: list[ReadPoint] = []
-        for read in meter["reads"]:
-            reading = stored[read["id"]]
+        for read in meter.reads:
+            reading = stored[read.id]
             if past:
                 recent = [p for p in past if p.read_on > past[-1].read_on - timedelta(days=400)]
                 again = validate_reading(
@@ -216,8 +216,8 @@ def test_stored_validations_are_what_the_rules_say(loaded: Services) -> None:
                     read_on=reading.read_on,
                     last_read=past[-1],
                     history=recent,
-                    dials=meter["dials"],
-                    multiplier_milli=meter["multiplier_milli"],
+                    dials=meter.dials,
+                    multiplier_milli=meter.multiplier_milli,
                 )
                 assert again.verdict == reading.status
             if reading.status == "accepted":

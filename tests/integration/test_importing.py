@@ -11,6 +11,7 @@ from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.importing import Importer, ImportReport
 from services.importing.source import Source
+from services.records.imports import JudgedRead
 from services.settings import PROJECT_FOLDER
 from tests.integration.utility import KSEB, Utility, make_utility
 
@@ -75,8 +76,8 @@ def said(report: ImportReport) -> list[str]:
     return [str(problem) for problem in report.errors]
 
 
-def reads_of(database: DatabaseService, serial: str) -> Sequence[dict[str, object]]:
-    return database.meter_reads(serials=[serial], every_status=True)[0]["reads"]  # type: ignore[no-any-return]
+def reads_of(database: DatabaseService, serial: str) -> Sequence[JudgedRead]:
+    return database.meter_reads(serials=[serial], every_status=True)[0].reads
 
 
 # -- all or nothing ------------------------------------------------------------------------------

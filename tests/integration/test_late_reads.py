@@ -345,4 +345,4 @@ def add_tariff(utility: Utility, definition: dict[str, Any]) -> None:
     answer = utility.services.database.import_rows(
         what="tariffs", actor="test", rows=[row], dry_run=False
     )
-    assert not answer["errors"], answer
+    assert not answer.errors, answer

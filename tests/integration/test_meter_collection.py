@@ -409,4 +409,4 @@ def test_a_meter_s_own_registers_are_collected_and_no_others(
     assert set(reasons(utility, run)) == {"T2", "T3"}
     assert reasons(utility, run)["T2"].startswith("Say what the register peak of meter T2 shows")
     (meter,) = utility.services.database.meter_reads(serials=["T1"])
-    assert meter["reads"][-1]["registers"] == {"peak": 430_000, "off_peak": 670_000}
+    assert meter.reads[-1].registers == {"peak": 430_000, "off_peak": 670_000}

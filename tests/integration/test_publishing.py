@@ -159,7 +159,7 @@ def draft(utility: Utility) -> Callable[[], NewBill]:
     row: dict[str, Any] = {"id": str(uuid4()), "meter_id": meter, "register_wh": 1_117_000}
     row |= {"read_at": utility.now.isoformat(), "read_on": utility.today.isoformat()}
     row |= {"status": "accepted", "validation": {}}
-    assert database.import_readings(actor=ACTOR, rows=[row])["added"] == 1
+    assert database.import_readings(actor=ACTOR, rows=[row]).added == 1
     read = {name: row[name] for name in ("id", "read_at", "read_on", "register_wh")}
 
     def draw_up() -> NewBill:

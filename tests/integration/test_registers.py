@@ -107,7 +107,7 @@ def test_registers_that_the_meter_has_not_or_lacks_store_nothing(metered: Metere
         with pytest.raises(InvalidReading, match=why):
             metered.submit("R4", 1100, **registers)
     (meter,) = metered.database.meter_reads(serials=["R4"])
-    assert len(meter["reads"]) == 1
+    assert len(meter.reads) == 1
 
 
 def test_registers_that_do_not_add_up_are_looked_at_and_corrected(metered: Metered) -> None:
@@ -281,7 +281,7 @@ def test_imported_readings_have_a_column_for_each_register(metered: Metered) -> 
     assert (metered.file("readings", header, *rows).added) == 3
     assert metered.file("readings", header, *rows).unchanged == 3
     (meter,) = metered.database.meter_reads(serials=["F1"])
-    assert [(r["registers"], r["status"]) for r in meter["reads"][1:]] == [
+    assert [(r.registers, r.status) for r in meter.reads[1:]] == [
         ({"peak": 412_000, "off_peak": 628_000}, "accepted"),
         ({"peak": 460_000, "off_peak": 656_000}, "needs_review"),
     ]

@@ -60,7 +60,7 @@ class Utility:
             answer = self.services.database.import_rows(
                 what=what, actor=ACTOR, rows=[row], dry_run=False
             )
-            assert not answer["errors"], answer
+            assert not answer.errors, answer
         return str(meter["id"])
 
     def submit(
@@ -121,7 +121,7 @@ def make_utility(
     row = {"row": 1, "id": str(uuid4()), "tariff_id": str(uuid4()), "definition": KSEB}
     row |= {k: KSEB[k] for k in ("code", "name", "currency", "effective_from")}
     answer = services.database.import_rows(what="tariffs", actor=ACTOR, rows=[row], dry_run=False)
-    assert not answer["errors"], answer
+    assert not answer.errors, answer
     return Utility(services, now or datetime.now(UTC))
 
 

@@ -193,7 +193,7 @@ class TestApiKeys:
         app, key = self.make(services, "head-end")
         found = services.database.api_key(key_hash=hash_api_key(key))
         assert found is not None
-        assert (found["name"], found["role"]) == ("head-end", "engineer")
+        assert (found.name, found.role) == ("head-end", "engineer")
         app.run()
         assert not app.code
         assert key not in words(app)

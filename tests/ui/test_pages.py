@@ -98,7 +98,7 @@ def put(services: Services, what: str, row: dict[str, Any]) -> None:
     report = services.database.import_rows(
         what=what, actor="test", rows=[row | {"row": 1}], dry_run=False
     )
-    assert not report["errors"], report
+    assert not report.errors, report
 
 
 def now() -> datetime:

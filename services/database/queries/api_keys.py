@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from services.database.queries.base import Json, Queries
+from services.database.queries.base import Queries
 from services.database.transport import Filter
-from services.records.api_keys import ApiKey
+from services.records.api_keys import ApiKey, KeyHolder
 
 
 class KeyQueries(Queries):
@@ -33,14 +33,14 @@ class KeyQueries(Queries):
             expires_at=expires_at.isoformat(),
         )
 
-    def api_key(self, *, key_hash: str) -> Json | None:
-        """The key with this hash that is not revoked: {id, name, role, scope, expires_at …}."""
+    def api_key(self, *, key_hash: str) -> KeyHolder | None:
+        """The key with this hash that is not revoked."""
         rows = self._transport.select(
             "api_keys",
             filters=[Filter("key_hash", "eq", key_hash), Filter("revoked_at", "is_null", True)],
             limit=1,
         ).rows
-        return rows[0] if rows else None
+        return KeyHolder.model_validate(rows[0]) if rows else None
 
     def use_api_key(self, *, key_id: str) -> bool:
         """Note that a key is used; whether it never was before."""

@@ -7,6 +7,7 @@ from datetime import date
 from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
 from services.records.base import Page
+from services.records.documents import BillDocumentFacts
 from services.records.messages import UnprintedBill
 
 
@@ -21,13 +22,12 @@ class KeptDocument:
 class DocumentQueries(Queries):
     """What bills print."""
 
-    def bill_document_facts(self, bill_id: str) -> Json:
+    def bill_document_facts(self, bill_id: str) -> BillDocumentFacts:
         """What a bill prints, as it was when it was issued.
 
         Raises NotFound, and IllegalChange for a draft.
         """
-        facts: Json = self._call("bill_document_facts", bill_id=bill_id)
-        return facts
+        return BillDocumentFacts.model_validate(self._call("bill_document_facts", bill_id=bill_id))
 
     def bill_document(self, bill_id: str) -> KeptDocument | None:
         """The PDF that is kept of a bill; None before it was rendered."""

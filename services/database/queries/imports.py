@@ -4,36 +4,35 @@ from collections.abc import Sequence
 from datetime import date
 
 from services.database.queries.base import Json, Queries
+from services.records.imports import IdentifierKey, ImportAnswer, MeterReads
 
 
 class ImportQueries(Queries):
     """Imports."""
 
-    def import_rows(self, *, what: str, actor: str, rows: Sequence[Json], dry_run: bool) -> Json:
-        """Import customers, tariffs, meters …: {errors: [{row, message}], added, changed, …}.
+    def import_rows(
+        self, *, what: str, actor: str, rows: Sequence[Json], dry_run: bool
+    ) -> ImportAnswer:
+        """Import customers, tariffs, meters …; with errors, or as a dry run, nothing is written."""
+        return ImportAnswer.model_validate(
+            self._call(f"import_{what}", actor=actor, rows=list(rows), dry_run=dry_run)
+        )
 
-        With errors, or as a dry run, nothing is written.
-        """
-        answer: Json = self._call(f"import_{what}", actor=actor, rows=list(rows), dry_run=dry_run)
-        return answer
-
-    def identifier_keys(self, *, kind: str, identifiers: Sequence[str]) -> list[Json]:
-        """Of each identifier {identifier, key, known}: `known` is stored and has the same key.
-
-        `kind` is customers, meters or transformers; `known` is the identifier itself if stored.
-        """
+    def identifier_keys(self, *, kind: str, identifiers: Sequence[str]) -> list[IdentifierKey]:
+        """The keys of identifiers of a kind: customers, meters or transformers."""
         answer = self._call("identifier_keys", kind=kind, identifiers=list(identifiers))
-        return list(answer["found"])
+        return [IdentifierKey.model_validate(row) for row in answer["found"]]
 
-    def import_readings(self, *, actor: str, rows: Sequence[Json]) -> Json:
+    def import_readings(self, *, actor: str, rows: Sequence[Json]) -> ImportAnswer:
         """Store validated reads, unbilled; raises ReadingConflict."""
-        answer: Json = self._call("import_readings", actor=actor, rows=list(rows))
-        return answer
+        return ImportAnswer.model_validate(
+            self._call("import_readings", actor=actor, rows=list(rows))
+        )
 
     def meter_reads(
         self, *, serials: Sequence[str], since: date | None = None, every_status: bool = False
-    ) -> list[Json]:
-        """Reads of some meters, oldest first, with the meters' dials and multiplier.
+    ) -> list[MeterReads]:
+        """Some meters and their reads, oldest first.
 
         Live reads (neither rejected nor superseded), or those of every status.
         """
@@ -43,7 +42,7 @@ class ImportQueries(Queries):
             since=since.isoformat() if since else None,
             every_status=every_status,
         )
-        return list(answer["meters"])
+        return [MeterReads.model_validate(row) for row in answer["meters"]]
 
     def account_numbers(self, *, limit: int) -> list[str]:
         """The first account numbers there are, in order."""

@@ -8,7 +8,15 @@ from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.bills import BillCandidate, NewBill
-from services.records.jobs import ClockState, JobHistory, JobRun, SetAside, UnbilledFacts
+from services.records.jobs import (
+    ClockState,
+    DueCursor,
+    JobHistory,
+    JobRun,
+    QueuedMeter,
+    SetAside,
+    UnbilledFacts,
+)
 
 
 class JobQueries(Queries):
@@ -53,12 +61,12 @@ class JobQueries(Queries):
         run: Mapping[str, Any],
         done: int = 0,
         set_aside: Sequence[Json] = (),
-        looked_at: Sequence[Json] = (),
+        looked_at: Sequence[QueuedMeter] = (),
         settled: Sequence[str] = (),
     ) -> None:
         """Count what a batch did and keep what it set aside; raises RunTakenOver.
 
-        `looked_at` are rows of `meters_to_bill`, which leave the queue unless they were queued
+        `looked_at` are of `meters_to_bill`, and leave the queue unless they were queued
         again meanwhile; `settled` are meters that are no longer set aside.
         """
         self._call(
@@ -66,7 +74,7 @@ class JobQueries(Queries):
             run=dict(run),
             done=done,
             set_aside=list(set_aside),
-            looked_at=list(looked_at),
+            looked_at=[row.model_dump(mode="json") for row in looked_at],
             settled=list(settled),
         )
 
@@ -174,9 +182,10 @@ class JobQueries(Queries):
         )
         return [BillCandidate.model_validate(row) for row in answer["meters"]]
 
-    def meters_to_bill(self, *, after: str | None, limit: int) -> list[Json]:
-        """Meters that a read or a tariff came for after the run: {meter_id, queued_at}."""
-        return list(self._call("meters_to_bill_page", after=after, limit=limit)["meters"])
+    def meters_to_bill(self, *, after: str | None, limit: int) -> list[QueuedMeter]:
+        """Meters that a read or a tariff came for after the run, by id."""
+        answer = self._call("meters_to_bill_page", after=after, limit=limit)
+        return [QueuedMeter.model_validate(row) for row in answer["meters"]]
 
     def unbilled_facts(
         self, *, openings: Sequence[str], month_end: date
@@ -214,8 +223,8 @@ class JobQueries(Queries):
         limit: int,
         outbox: Json,
         balance_changed: Json | None = None,
-        after: Json | None = None,
-    ) -> tuple[int, Json | None]:
+        after: DueCursor | None = None,
+    ) -> tuple[int, DueCursor | None]:
         """Queue a reminder for bills due in [today, until] that are dunned and not yet reminded of.
 
         Credit of the account pays first; what that changes owes `balance_changed`. How many these
@@ -229,9 +238,9 @@ class JobQueries(Queries):
             limit=limit,
             outbox=outbox,
             balance_changed=balance_changed,
-            after=after,
+            after=after.model_dump(mode="json") if after else None,
         )
-        return int(answer["count"]), answer["after"]
+        return int(answer["count"]), _cursor(answer["after"])
 
     def mark_overdue(
         self,
@@ -242,8 +251,8 @@ class JobQueries(Queries):
         limit: int,
         outbox: Json,
         balance_changed: Json | None = None,
-        after: Json | None = None,
-    ) -> tuple[int, Json | None]:
+        after: DueCursor | None = None,
+    ) -> tuple[int, DueCursor | None]:
         """Mark bills due before today that are dunned as overdue and queue a notice for each.
 
         Credit of the account pays first; what that changes owes `balance_changed`. How many these
@@ -257,6 +266,10 @@ class JobQueries(Queries):
             limit=limit,
             outbox=outbox,
             balance_changed=balance_changed,
-            after=after,
+            after=after.model_dump(mode="json") if after else None,
         )
-        return int(answer["count"]), answer["after"]
+        return int(answer["count"]), _cursor(answer["after"])
+
+
+def _cursor(row: Json | None) -> DueCursor | None:
+    return DueCursor.model_validate(row) if row else None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from services.ai.service import AiService, open_ai
+from services.ai.usage import AiUsage
 from services.database.queries.ai_usage import AiCallLog
 from services.database.transports.postgres import DirectTransport
 from services.settings import load_settings
@@ -47,7 +48,13 @@ class Advised:
         story = replace(made.services.reading_to_bill, assessor=assessor)
         review = replace(made.services.reading_review, assessor=assessor)
         services = replace(
-            made.services, assessor=assessor, reading_to_bill=story, reading_review=review
+            made.services,
+            assessor=assessor,
+            reading_to_bill=story,
+            reading_review=review,
+            ai_usage=AiUsage(
+                made.services.database, ai.asker.budget, made.services.settings.timezone
+            ),
         )
         self.utility = Utility(services, made.now)
 

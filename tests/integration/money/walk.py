@@ -312,19 +312,19 @@ class Walk:
         meter_id = self.utility.add_meter(serial, opened_on=FIRST_DAY, dials=6)
         account = self.database.accounts(text=f"A-{serial}").items[0]
         (meter,) = self.database.meter_reads(serials=[serial])
-        return Customer(account.id, meter_id, Read.model_validate(meter["reads"][0]))
+        return Customer(account.id, meter_id, meter.reads[0])
 
     def _read(self, customer: Customer, opening: Read) -> Read:
         """The next read of a meter: after all reads that it ever had."""
         on = max(opening.read_on + timedelta(days=1), self.today)
         (meter,) = self.database.meter_reads(serials=[self._serial(customer)])
-        last = max(date.fromisoformat(r["read_on"]) for r in meter["reads"])
+        last = max(read.read_on for read in meter.reads)
         on = max(on, last + timedelta(days=1))
         at = datetime.combine(on, time(12), tzinfo=UTC)
         row: Json = {"id": self._id(), "meter_id": customer.meter_id, "read_at": at}
         row |= {"read_on": on, "register_wh": opening.register_wh + 1000}
         row |= {"status": "accepted", "validation": {}}
-        assert self.database.import_readings(actor="walk", rows=[row])["added"] == 1
+        assert self.database.import_readings(actor="walk", rows=[row]).added == 1
         return Read(id=row["id"], read_at=at, read_on=on, register_wh=row["register_wh"])
 
     def _serial(self, customer: Customer) -> str:

@@ -1,0 +1,56 @@
+"""What an import is checked against, and what came of it: records."""
+
+from services.records.base import Record
+from services.records.readings import Read, ReadingStatus
+from services.records.use_limits import ClassUse
+
+
+class IdentifierKey(Record):
+    """An identifier's key, and what is stored under it: itself, one that looks like it, or None."""
+
+    identifier: str
+    key: str
+    known: str | None
+
+    @property
+    def look_alike(self) -> str | None:
+        """Another stored identifier with the same key, where this one is not stored."""
+        return self.known if self.known != self.identifier else None
+
+
+class RowProblem(Record):
+    """What the database says is wrong with a row of a file, and in which column if in one."""
+
+    row: int | None
+    column: str = ""
+    message: str
+
+
+class ImportAnswer(Record):
+    """How many rows an import adds, changes and leaves; with errors it writes nothing."""
+
+    errors: tuple[RowProblem, ...]
+    added: int
+    changed: int
+    unchanged: int
+
+
+class JudgedRead(Read):
+    """A read with what was decided about it."""
+
+    status: ReadingStatus
+
+
+class MeterReads(Record):
+    """A meter and its reads, the oldest first; `class_use` only while it has no use of its own."""
+
+    id: str
+    serial: str
+    dials: int
+    multiplier_milli: int
+    tariff_id: str
+    registers: tuple[str, ...]
+    connected_w: int | None
+    connected_va: int | None
+    class_use: ClassUse | None
+    reads: tuple[JudgedRead, ...]
