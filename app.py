@@ -23,7 +23,7 @@ from services.web.body import UnusableBody, read_bytes, read_json_object
 from services.web.callers import from_this_machine, principal_of
 from services.web.errors import Problem, problem_of
 from services.web.health import health_of
-from services.web.shapes import bill_answer_json, bill_page_json, submitted_json
+from services.web.shapes import bill_answer_json, bill_page_json, scheduler_json, submitted_json
 
 ARRIVED_BY = "over HTTP"
 MAY_SUBMIT = (Role.ENGINEER, Role.ADMIN)
@@ -140,7 +140,7 @@ class _Api:
         """GET /api/scheduler/status."""
         now = self.clock()
         require(self._principal(now))
-        return jsonify(self.scheduler.status(now))
+        return jsonify(scheduler_json(self.scheduler.status(now)))
 
     def health(self) -> tuple[Response, int]:
         """GET /api/health."""

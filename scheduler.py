@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -33,7 +32,7 @@ from services.jobs.jobs import Job
 from services.jobs.runs import JobContext, StopRequested, Work, perform
 from services.jobs.timetable import Timetable
 from services.quantities.period import local_date
-from services.records.jobs import JobHistory, JobRun
+from services.records.jobs import JobHistory, JobRun, JobStatus, SchedulerStatus
 
 log = logging.getLogger(__name__)
 
@@ -141,27 +140,27 @@ class Scheduler:
             timer.shutdown(wait=False)
         self.threads.wait(seconds=wait_seconds)
 
-    def status(self, now: datetime) -> dict[str, Any]:
-        """Whether this process runs the jobs; of each its cron, next time and last run, as JSON.
+    def status(self, now: datetime) -> SchedulerStatus:
+        """Whether this process runs the jobs; of each its cron, next time and last run.
 
-        `held` says why no job runs now, or is None. Raises DatabaseError.
+        Raises DatabaseError.
         """
         last_runs = self._services.database.job_history(
             since=dict.fromkeys((job.id for job in jobs.JOBS), date.max)
         ).last_runs
-        return {
-            "running": self.running,
-            "held": self._doubt.why if self._doubt else None,
-            "jobs": [
-                {
-                    "id": job.id,
-                    "cron": job.cron,
-                    "next_run_at": self._next_run_at(job, now).isoformat(),
-                    "last_run": _run_json(last_runs.get(job.id)),
-                }
+        return SchedulerStatus(
+            running=self.running,
+            held=self._doubt.why if self._doubt else None,
+            jobs=tuple(
+                JobStatus(
+                    id=job.id,
+                    cron=job.cron,
+                    next_run_at=self._next_run_at(job, now),
+                    last_run=last_runs.get(job.id),
+                )
                 for job in jobs.JOBS
-            ],
-        }
+            ),
+        )
 
     def run_now(self, job_id: str, by: str, now: datetime, on: date | None = None) -> JobRun:
         """Start a job on a thread of this scheduler, whatever ran before; the run as it begins.
@@ -289,19 +288,3 @@ class Scheduler:
     def _next_run_at(self, job: Job, now: datetime) -> datetime:
         following = Timetable(job.cron, self._zone).next_after(now)
         return following.at.astimezone(self._zone)
-
-
-def _run_json(run: JobRun | None) -> dict[str, Any] | None:
-    """A run as the HTTP API shows it: {scheduled_on, status, attempt, …}, times in ISO 8601."""
-    if run is None:
-        return None
-    return {
-        "scheduled_on": run.scheduled_on.isoformat(),
-        "status": run.status,
-        "attempt": run.attempt,
-        "started_at": run.started_at.isoformat(),
-        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
-        "done": run.done_count,
-        "set_aside": run.failed_count,
-        "detail": run.detail,
-    }

@@ -1,8 +1,8 @@
 """The four jobs as cards: what each does, when it is due, how its last run went, and run now."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Any, Final
+from datetime import date
+from typing import Final
 
 import streamlit as st
 
@@ -13,6 +13,7 @@ from scheduler import SchedulerNotRunning
 from services.identity.auth import Principal
 from services.jobs.by_hand import DateToCome, JobAlreadyRunning
 from services.jobs.clock import ClockInDoubt, Doubt
+from services.records.jobs import JobRun, JobStatus
 
 NAMES: Final = {
     "monthly_bills": "Monthly bills",
@@ -29,18 +30,18 @@ _WHAT: Final = {
 _STARTS: Final = "jobs-started"
 
 
-def show_job(job: dict[str, Any], principal: Principal) -> None:
+def show_job(job: JobStatus, principal: Principal) -> None:
     """One job of the scheduler's status."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{NAMES.get(job['id'], escaped(job['id']))}**", width="content")
-            if job["last_run"]:
-                status_badge(job["last_run"]["status"], RUN_STATUS)
-        st.caption(_WHAT.get(job["id"], ""))
-        due = moment(datetime.fromisoformat(job["next_run_at"]), zone())
-        description_list([("When", cron_in_words(job["cron"])), ("Next run", due)], least_width=120)
-        st.caption(_last_run(job["last_run"]))
-        _offer_run(job["id"], principal)
+            st.markdown(f"**{NAMES.get(job.id, escaped(job.id))}**", width="content")
+            if job.last_run:
+                status_badge(job.last_run.status, RUN_STATUS)
+        st.caption(_WHAT.get(job.id, ""))
+        due = moment(job.next_run_at, zone())
+        description_list([("When", cron_in_words(job.cron)), ("Next run", due)], least_width=120)
+        st.caption(_last_run(job.last_run))
+        _offer_run(job.id, principal)
 
 
 def show_doubt(doubt: Doubt | None, principal: Principal) -> None:
@@ -71,9 +72,9 @@ def _confirm_clock(principal: Principal) -> None:
     st.rerun()
 
 
-def is_any_running(jobs: Sequence[dict[str, Any]]) -> bool:
+def is_any_running(jobs: Sequence[JobStatus]) -> bool:
     """Whether the last run of one of the scheduler's jobs is under way."""
-    return any(job["last_run"] and job["last_run"]["status"] == "running" for job in jobs)
+    return any(job.is_running for job in jobs)
 
 
 def start(job_id: str, principal: Principal, on: date | None = None) -> None:
@@ -97,14 +98,14 @@ def _offer_run(job_id: str, principal: Principal) -> None:
             start(job_id, principal)
 
 
-def _last_run(run: dict[str, Any] | None) -> str:
+def _last_run(run: JobRun | None) -> str:
     if run is None:
         return "It has not run yet."
-    began = moment(datetime.fromisoformat(run["started_at"]), zone())
-    counts = f"{run['done']:,} done"
-    if run["set_aside"]:
-        counts += f", {run['set_aside']:,} set aside"
-    on = day(date.fromisoformat(run["scheduled_on"]))
-    again = f" ({count(run['attempt'], 'attempt')})" if run["attempt"] > 1 else ""
-    said = f" {escaped(run['detail'])}" if run["detail"] else ""
+    began = moment(run.started_at, zone())
+    counts = f"{run.done_count:,} done"
+    if run.failed_count:
+        counts += f", {run.failed_count:,} set aside"
+    on = day(run.scheduled_on)
+    again = f" ({count(run.attempt, 'attempt')})" if run.attempt > 1 else ""
+    said = f" {escaped(run.detail)}" if run.detail else ""
     return f"Last run for {on}, started {began}{again}: {counts}.{said}"

@@ -12,7 +12,7 @@ def refreshed() -> None:
     """The part that is drawn again while a job runs; asks for the role itself, as a page does."""
     with error_boundary():
         principal = require_role(Role.ADMIN)
-        jobs = scheduler().status(now())["jobs"]
+        jobs = scheduler().status(now()).jobs
         with st.grid(2, min_column_width=300):
             for job in jobs:
                 show_job(job, principal)
@@ -27,5 +27,5 @@ st.title("Jobs", anchor=False)
 show_doubt(scheduler().doubt, principal)
 if not scheduler().running:
     st.warning("The scheduler of this process is not running; jobs can run elsewhere only.")
-watched = is_any_running(scheduler().status(now())["jobs"])
+watched = is_any_running(scheduler().status(now()).jobs)
 st.fragment(refreshed, run_every=2 if watched else None)()

@@ -39,8 +39,8 @@ def show_currency(figures: CurrencyFigures, *, several: bool, as_of: date | None
 def show_attention(figures: Overview) -> None:
     """What a person should look at, each with the way to it."""
     overdue = sum(of.overdue_bills for of in figures.currencies)
-    last_runs = [job["last_run"] for job in scheduler().status(now())["jobs"] if job["last_run"]]
-    failed = [run for run in last_runs if run["status"] == "failed" or run["set_aside"]]
+    last_runs = [job.last_run for job in scheduler().status(now()).jobs if job.last_run]
+    failed = [run for run in last_runs if run.status == "failed" or run.failed_count]
     bills, jobs, payments = BILLS.script, JOBS.script, PAYMENTS.script
     odd = figures.flagged_payments
     wanted = [

@@ -1,5 +1,6 @@
 """Runs of jobs, the clock they go by, and what they could not bill: records."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
@@ -22,6 +23,30 @@ class JobRun(Record):
     detail: str
     started_at: datetime
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A job of the scheduler, when it is due next and how its last run stands."""
+
+    id: str
+    cron: str
+    next_run_at: datetime
+    last_run: JobRun | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its last run is under way."""
+        return self.last_run is not None and self.last_run.status == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerStatus:
+    """Whether a process runs the jobs; `held` says why no job runs now, or is None."""
+
+    running: bool
+    held: str | None
+    jobs: tuple[JobStatus, ...]
 
 
 class RunSeen(Record):

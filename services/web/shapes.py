@@ -12,6 +12,7 @@ from services.quantities.money import scaled_text
 from services.rating import BillLine
 from services.readings.reading_to_bill import Submitted
 from services.records.bills import Bill
+from services.records.jobs import JobRun, SchedulerStatus
 from services.records.readings import Reading
 
 Json = dict[str, Any]
@@ -134,3 +135,33 @@ def _line_json(line: BillLine, bill: Bill) -> Json:
         shown["period_start"] = line.part.start.isoformat()
         shown["period_end"] = line.part.end.isoformat()
     return shown
+
+
+def scheduler_json(status: SchedulerStatus) -> Json:
+    """Whether the jobs run, and of each its cron, next time and last run, in ISO 8601."""
+    return {
+        "running": status.running,
+        "held": status.held,
+        "jobs": [
+            {
+                "id": job.id,
+                "cron": job.cron,
+                "next_run_at": job.next_run_at.isoformat(),
+                "last_run": _run_json(job.last_run) if job.last_run else None,
+            }
+            for job in status.jobs
+        ],
+    }
+
+
+def _run_json(run: JobRun) -> Json:
+    return {
+        "scheduled_on": run.scheduled_on.isoformat(),
+        "status": run.status,
+        "attempt": run.attempt,
+        "started_at": run.started_at.isoformat(),
+        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+        "done": run.done_count,
+        "set_aside": run.failed_count,
+        "detail": run.detail,
+    }

@@ -60,7 +60,8 @@ def test_no_job_runs_while_the_process_and_the_database_say_different_times(
     )
     tick_and_wait(scheduler)
     assert utility.services.database.job_runs().total == 0
-    held = scheduler.status(AFTER_TWO)["held"]
+    held = scheduler.status(AFTER_TWO).held
+    assert held is not None
     assert "The clock of this process says" in held
     with pytest.raises(ClockInDoubt):
         scheduler.confirm_clock("admin-1")
@@ -94,7 +95,9 @@ def test_a_start_a_year_ahead_runs_nothing_and_the_months_are_billed_when_they_c
     tick_and_wait(at_once(utility.services))
     ahead = at_once(utility.services, YEAR_ON)
     tick_and_wait(ahead)
-    assert "nothing shows that so much time went by" in ahead.status(YEAR_ON)["held"]
+    held = ahead.status(YEAR_ON).held
+    assert held is not None
+    assert "nothing shows that so much time went by" in held
     assert list(monthly(utility)) == ["2026-11-01"]
 
     utility.now = DEC_1 - timedelta(days=2)
@@ -181,7 +184,9 @@ def test_after_a_confirmation_that_was_wrong_the_runs_of_later_dates_do_not_coun
     made_up = {on: status for on, (status, _) in monthly(utility).items() if on > "2026-11-01"}
     assert len(made_up) == 11
     assert set(made_up.values()) == {"disregarded"}
-    assert back.status(AFTER_TWO)["jobs"][0]["last_run"]["scheduled_on"] == "2026-11-01"
+    last = back.status(AFTER_TWO).jobs[0].last_run
+    assert last is not None
+    assert last.scheduled_on == date(2026, 11, 1)
 
     utility.now = DEC_1 - timedelta(days=2)
     utility.submit(serials[0], 1200, source="smart")

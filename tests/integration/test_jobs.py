@@ -22,6 +22,7 @@ from services.jobs.by_hand import JobAlreadyRunning, run_job
 from services.jobs.runs import JobContext, claim, perform
 from services.outbox.outbox import Outbox
 from services.settings import PROJECT_FOLDER
+from services.web.shapes import scheduler_json
 from tests.integration.job_tools import (
     AFTER_TWO,
     NOV_1,
@@ -237,13 +238,13 @@ def test_run_now_runs_today_on_a_thread_again_and_again_but_never_twice_at_once(
         assert second.attempt == 2
     finally:
         scheduler.stop()
-    last = scheduler.status(AFTER_TWO)["jobs"][0]["last_run"]
+    last = scheduler_json(scheduler.status(AFTER_TWO))["jobs"][0]["last_run"]
     assert (last["status"], last["detail"]) == ("done", "asked by admin-2")
 
 
 def test_the_status_has_each_job_with_its_cron_next_time_and_last_run(utility: Utility) -> None:
     scheduler = at_once(utility.services)
-    before = scheduler.status(AFTER_TWO)
+    before = scheduler_json(scheduler.status(AFTER_TWO))
     assert before["running"] is False
     assert [(j["id"], j["next_run_at"], j["last_run"]) for j in before["jobs"]] == [
         ("monthly_bills", "2026-12-01T02:00:00+05:30", None),
@@ -253,11 +254,11 @@ def test_the_status_has_each_job_with_its_cron_next_time_and_last_run(utility: U
     ]
     scheduler.start()
     try:
-        assert scheduler.status(AFTER_TWO)["running"] is True
+        assert scheduler_json(scheduler.status(AFTER_TWO))["running"] is True
     finally:
         scheduler.stop()
     run_job(utility.services, "monthly_bills", AFTER_TWO, "test")
-    after = scheduler.status(AFTER_TWO)
+    after = scheduler_json(scheduler.status(AFTER_TWO))
     assert after["running"] is False
     last = after["jobs"][0]["last_run"]
     assert datetime.fromisoformat(last.pop("started_at")).utcoffset() is not None
