@@ -245,8 +245,7 @@ class _Loading:
         )
         if not claimed:
             return
-        attempt = {"job": run.job, "scheduled_on": run.scheduled_on.isoformat()}
-        held = attempt | {"attempt": run.attempt, "lease_seconds": 60}
+        held = run.ref(lease_seconds=60)
         outbox = self.services.outbox.plan_for_any("overdue_notice")
         database.mark_overdue(
             actor=ACTOR, run=held, today=self.as_of, limit=_AT_ONCE, outbox=outbox

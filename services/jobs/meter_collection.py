@@ -13,9 +13,10 @@ from services.database.transport import DatabaseRefused, TemporaryDatabaseError
 from services.identity.auth import Principal, Role
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.head_end import HeadEnd
-from services.jobs.runs import Aside, AsideCode, JobContext, JobFailed, StopRequested, set_aside
+from services.jobs.runs import AsideCode, JobContext, JobFailed, StopRequested
 from services.metering.register_arithmetic import ReadingTooLong
 from services.readings.submission import InvalidReading, parse_submission
+from services.records.jobs import SetAside
 from services.records.readings import Meter
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class _Collection:
     head_end: HeadEnd
     failures_in_a_row: int = 0
     _done: int = 0
-    _aside: list[Aside] = field(default_factory=list)
+    _aside: list[SetAside] = field(default_factory=list)
     _noted_at: float = field(default_factory=time.monotonic)
 
     def collect(self, meters: Sequence[Meter]) -> None:
@@ -147,14 +148,14 @@ class _Collection:
             raise
         except TemporaryFailure as error:
             self.failures_in_a_row += 1
-            self._aside.append(set_aside(meter.serial, str(error), code="head_end"))
+            self._aside.append(SetAside(subject=meter.serial, reason=str(error), code="head_end"))
             return
         except _SAID_WHY as error:
             code: AsideCode = "head_end" if isinstance(error, FinalFailure) else "not_collected"
-            self._aside.append(set_aside(meter.serial, str(error), code=code))
+            self._aside.append(SetAside(subject=meter.serial, reason=str(error), code=code))
         except Exception:
             log.exception("meter %s could not be collected", meter.serial)
-            self._aside.append(set_aside(meter.serial, UNEXPECTED))
+            self._aside.append(SetAside(subject=meter.serial, reason=UNEXPECTED))
         else:
             self._done += 1
         self.failures_in_a_row = 0

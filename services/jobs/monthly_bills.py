@@ -11,13 +11,13 @@ from services.billing.draw_up import draw_up_bills
 from services.database.errors import ChainMoved, RunTakenOver
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.jobs import unbilled
-from services.jobs.runs import Aside, JobContext
+from services.jobs.runs import JobContext
 from services.metering.bill_periods import MONTH_END_DAYS
 from services.metering.measured import RegisterFell
 from services.quantities.period import EmptyPeriod, first_of_month
 from services.rating import UnableToPriceBill
 from services.records.bills import BillCandidate, NewBill
-from services.records.jobs import QueuedMeter
+from services.records.jobs import QueuedMeter, SetAside
 from services.records.tariffs import TariffVersion
 from services.tariffs import InvalidTariff
 
@@ -152,7 +152,7 @@ class _MonthlyBilling:
 
     def _bill(self, candidates: Sequence[BillCandidate]) -> Meters:
         bills: list[NewBill] = []
-        aside: list[Aside] = []
+        aside: list[SetAside] = []
         without: dict[str, RegisterFell | None] = {}
         for candidate in candidates:
             try:
@@ -170,7 +170,9 @@ class _MonthlyBilling:
         aside += self._why_not(without, meters)
         return {meter: meters[meter] for meter in self._store(bills, aside, meters)}
 
-    def _why_not(self, without: Mapping[str, RegisterFell | None], meters: Meters) -> list[Aside]:
+    def _why_not(
+        self, without: Mapping[str, RegisterFell | None], meters: Meters
+    ) -> list[SetAside]:
         """Why meters have no bill: no read to close at, or a register that fell; by their ids."""
         if not without:
             return []
@@ -187,7 +189,7 @@ class _MonthlyBilling:
             for meter, fell in without.items()
         ]
 
-    def _draw_up(self, candidate: BillCandidate) -> list[NewBill] | Aside | None:
+    def _draw_up(self, candidate: BillCandidate) -> list[NewBill] | SetAside | None:
         """The meter's bills, none where it is too soon for one; why there can be none; or None.
 
         None is a meter without a read to close at. Raises RegisterFell.
@@ -217,7 +219,9 @@ class _MonthlyBilling:
             return unbilled.aside(candidate, UNEXPECTED)
         return services.issuer.with_all_outboxes([bill.unattended() for bill in bills])
 
-    def _store(self, bills: Sequence[NewBill], aside: Sequence[Aside], meters: Meters) -> list[str]:
+    def _store(
+        self, bills: Sequence[NewBill], aside: Sequence[SetAside], meters: Meters
+    ) -> list[str]:
         """Store a batch in one transaction; the meters to compute again."""
         try:
             return self._store_at_once(bills, aside, meters)
@@ -232,7 +236,7 @@ class _MonthlyBilling:
         return moved
 
     def _store_at_once(
-        self, bills: Sequence[NewBill], aside: Sequence[Aside], meters: Meters
+        self, bills: Sequence[NewBill], aside: Sequence[SetAside], meters: Meters
     ) -> list[str]:
         context = self.context
         # Of several held bills of a meter the first is named.

@@ -7,19 +7,18 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from services.container import Services
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.jobs.clock import Clock, utc_now
 from services.quantities.period import local_date
-from services.records.jobs import JobRun
+from services.records.jobs import JobRun, RunRef, SetAside
 
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-Aside = dict[str, Any]
 AsideCode = Literal[
     "no_reading",
     "flagged_reading",
@@ -57,14 +56,9 @@ class JobContext:
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def ref(self) -> dict[str, Any]:
+    def ref(self) -> RunRef:
         """What every write of the run is checked by: an older attempt is refused."""
-        return {
-            "job": self.run.job,
-            "scheduled_on": self.run.scheduled_on.isoformat(),
-            "attempt": self.run.attempt,
-            "lease_seconds": self.lease_seconds,
-        }
+        return self.run.ref(lease_seconds=self.lease_seconds)
 
     @property
     def actor(self) -> str:
@@ -95,7 +89,7 @@ class JobContext:
                 raise StopRequested
         return call()
 
-    def note(self, *, done: int = 0, set_aside: Sequence[Aside] = ()) -> None:
+    def note(self, *, done: int = 0, set_aside: Sequence[SetAside] = ()) -> None:
         """Count what a batch did, keep what it could not do, and prolong the lease.
 
         Raises RunTakenOver.
@@ -107,17 +101,6 @@ class JobContext:
 
 
 Work = Callable[[JobContext], str]
-
-
-def set_aside(
-    subject: str, reason: str, *, code: AsideCode = "other", ref: str | None = None, **more: Any
-) -> Aside:
-    """One thing that a run could not do, and why, for an administrator to read.
-
-    `code` says where it is mended, `ref` is the id of what the reason is about. The monthly bills
-    give `more` (services/jobs/unbilled.py).
-    """
-    return {"subject": subject, "reason": reason, "code": code, "ref": ref, **more}
 
 
 def claim(

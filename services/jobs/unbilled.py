@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from datetime import date
 
-from services.jobs.runs import Aside, AsideCode, set_aside
+from services.jobs.runs import AsideCode
 from services.metering.measured import RegisterFell
 from services.quantities.energy import format_kwh
 from services.records.bills import BillCandidate, NewBill
-from services.records.jobs import UnbilledFacts
+from services.records.jobs import SetAside, UnbilledFacts
 from services.records.tariffs import NoTariffInForce
 from services.tariffs import InvalidTariff
 
@@ -21,11 +21,11 @@ def aside(
     code: AsideCode = "other",
     ref: str | None = None,
     again: bool = False,
-) -> Aside:
+) -> SetAside:
     """A meter that is set aside; looked at again when another closing read has come, or `again`."""
-    return set_aside(
-        candidate.serial,
-        reason,
+    return SetAside(
+        subject=candidate.serial,
+        reason=reason,
         code=code,
         ref=ref,
         meter_id=candidate.meter_id,
@@ -35,7 +35,7 @@ def aside(
     )
 
 
-def without_closing(candidate: BillCandidate, facts: UnbilledFacts, month_end: date) -> Aside:
+def without_closing(candidate: BillCandidate, facts: UnbilledFacts, month_end: date) -> SetAside:
     """A meter that has no accepted read to close at: there is none, or it was kept back."""
     kept = facts.kept_back
     if kept is not None and kept.status == "needs_review":
@@ -54,7 +54,7 @@ def without_closing(candidate: BillCandidate, facts: UnbilledFacts, month_end: d
     return aside(candidate, reason, code="no_reading")
 
 
-def fallen(candidate: BillCandidate, fell: RegisterFell, last_bill_id: str | None) -> Aside:
+def fallen(candidate: BillCandidate, fell: RegisterFell, last_bill_id: str | None) -> SetAside:
     """A meter one of whose registers shows less than at an earlier read."""
     return aside(
         candidate,
@@ -64,13 +64,13 @@ def fallen(candidate: BillCandidate, fell: RegisterFell, last_bill_id: str | Non
     )
 
 
-def held(candidate: BillCandidate, bill: NewBill) -> Aside:
+def held(candidate: BillCandidate, bill: NewBill) -> SetAside:
     """A meter whose bill was made, and is kept as a draft for a person to issue."""
     reason = f"Its bill is kept as a draft. {bill.held_because}"
     return aside(candidate, reason, code="held_draft", ref=bill.id)
 
 
-def not_priced(candidate: BillCandidate, error: Exception) -> Aside:
+def not_priced(candidate: BillCandidate, error: Exception) -> SetAside:
     """A meter whose reads are there and whose bill could not be priced."""
     is_tariff = isinstance(error, NoTariffInForce | InvalidTariff)
     return aside(candidate, str(error), code="tariff_missing" if is_tariff else "not_priced")

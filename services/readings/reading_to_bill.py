@@ -4,10 +4,9 @@ Steps 1 to 7 end in one transaction; after it nothing outside can lose the bill.
 outbox entries, tried at once and finished in the background when a service is slow or down.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from services.billing.chain_retry import price_until_stored
 from services.database.service import DatabaseService
@@ -19,6 +18,7 @@ from services.quantities.energy import format_kwh
 from services.readings.assessment import AS_DRAFT, ReadingAssessment, ReadingAssessor
 from services.readings.submission import Submission
 from services.records.bills import Bill
+from services.records.jobs import RunRef
 from services.records.readings import Reading, ReadingSource
 from services.records.submissions import ReadingContext, StoredReading
 
@@ -48,7 +48,7 @@ class _HandedIn:
     principal: Principal
     now: datetime
     source: ReadingSource
-    run: Mapping[str, Any] | None
+    run: RunRef | None
     deadline: Deadline
 
 
@@ -68,7 +68,7 @@ class ReadingToBill:
         now: datetime,
         arrived_by: str,
         source: ReadingSource = "field",
-        run: Mapping[str, Any] | None = None,
+        run: RunRef | None = None,
         progress: Progress = unobserved,
     ) -> Submitted:
         """Validate, price and store one reading, then work off the bill's outbox entry.

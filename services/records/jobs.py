@@ -9,6 +9,25 @@ from services.records.base import Record
 RunStatus = Literal["running", "done", "failed", "interrupted", "disregarded"]
 
 
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """An attempt of a run, by which every write of it is checked, and how long its lease is."""
+
+    job: str
+    scheduled_on: date
+    attempt: int
+    lease_seconds: int
+
+    def to_json(self) -> dict[str, str | int]:
+        """As the database's functions take it."""
+        return {
+            "job": self.job,
+            "scheduled_on": self.scheduled_on.isoformat(),
+            "attempt": self.attempt,
+            "lease_seconds": self.lease_seconds,
+        }
+
+
 class JobRun(Record):
     """One run of a job for its scheduled local date."""
 
@@ -23,6 +42,15 @@ class JobRun(Record):
     detail: str
     started_at: datetime
     finished_at: datetime | None
+
+    def ref(self, *, lease_seconds: int) -> RunRef:
+        """What the writes of this attempt are checked by."""
+        return RunRef(
+            job=self.job,
+            scheduled_on=self.scheduled_on,
+            attempt=self.attempt,
+            lease_seconds=lease_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +99,20 @@ class JobHistory(Record):
 
 
 class SetAside(Record):
-    """A meter or a bill that a run left out: why, where it is mended, what the reason is about."""
+    """A meter or a bill that a run left out: why, where it is mended, what the reason is about.
+
+    Of a meter that is set aside now, the reads that it was to be billed between say whether it is
+    looked at again; with `again` it is in any case.
+    """
 
     subject: str
     reason: str
-    code: str
-    ref: str | None
-    at: datetime
+    code: str = "other"
+    ref: str | None = None
+    meter_id: str | None = None
+    opening_id: str | None = None
+    closing_id: str | None = None
+    again: bool = False
 
 
 class QueuedMeter(Record):

@@ -74,8 +74,7 @@ def test_why_a_message_is_not_sent_and_as_of_when_bills_are_overdue(over: Over) 
     day = over.utility.today
     claim: dict[str, Any] = {"owner": "a", "lease_seconds": 60, "started_by": "test"}
     _, run = over.here.claim_job_run(job="overdue_marking", scheduled_on=day, **claim)
-    ref = {"job": run.job, "scheduled_on": day.isoformat(), "attempt": run.attempt, "owner": "a"}
-    over.here.finish_job_run(run=ref | {"lease_seconds": 60}, status="done", detail="")
+    over.here.finish_job_run(run=run.ref(lease_seconds=60), status="done", detail="")
     assert over.same("overdue_as_of") == day
 
 

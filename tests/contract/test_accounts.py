@@ -162,8 +162,7 @@ def test_a_plan_is_agreed_for_exactly_what_is_open_and_ends(over: Over) -> None:
     _, claimed = over.here.claim_job_run(
         job="overdue_marking", scheduled_on=today, owner="a", lease_seconds=60, started_by="test"
     )
-    run: Json = {"job": claimed.job, "scheduled_on": today.isoformat(), "lease_seconds": 60}
-    run |= {"attempt": claimed.attempt}
+    run = claimed.ref(lease_seconds=60)
     assert over.here.break_plans(actor=ADMIN.user, run=run, today=today) == 0
     late = today + timedelta(days=31)
     assert over.here.break_plans(actor=ADMIN.user, run=run, today=late) == 1

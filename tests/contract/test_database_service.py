@@ -24,7 +24,7 @@ from services.database.errors import (
 from services.database.service import DatabaseService
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.quantities.period import next_month
-from services.records.jobs import DueCursor
+from services.records.jobs import DueCursor, SetAside
 from services.tariffs import parse_tariff
 from tests.contract.over import Over, dsn_of
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, KSEB
@@ -315,13 +315,8 @@ def test_a_job_s_run_is_claimed_counted_and_taken_over(over: Over) -> None:
     mine, run = over.here.claim_job_run(**claim)
     assert mine
     assert not over.here.claim_job_run(**{**claim, "owner": "b"})[0]
-    ref: Json = {
-        "job": run.job,
-        "scheduled_on": run.scheduled_on.isoformat(),
-        "attempt": run.attempt,
-    }
-    ref |= {"owner": run.owner, "lease_seconds": 60}
-    aside = [{"subject": "M1, (x)", "reason": 'no "reading"'}]
+    ref = run.ref(lease_seconds=60)
+    aside = [SetAside(subject="M1, (x)", reason='no "reading"')]
     over.here.note_job_progress(run=ref, done=3, set_aside=aside)
     (kept,) = over.same("set_aside", **RUN)
     assert (kept.subject, kept.reason) == ("M1, (x)", 'no "reading"')
@@ -331,7 +326,7 @@ def test_a_job_s_run_is_claimed_counted_and_taken_over(over: Over) -> None:
     assert again
     with pytest.raises(RunTakenOver):
         over.here.note_job_progress(run=ref, done=1)
-    ref |= {"attempt": second.attempt, "owner": "b"}
+    ref = second.ref(lease_seconds=60)
     assert over.here.finish_job_run(run=ref, status="done", detail="ok").status == "done"
     history = over.same("job_history", since={"monthly_bills": date(2026, 1, 1)})
     assert [run.job for run in history.runs] == ["monthly_bills"]
@@ -341,7 +336,7 @@ def test_a_meter_that_a_read_comes_late_for_is_queued_and_leaves_the_queue(over:
     first = over.utility.today.replace(day=1)
     job: Json = {"job": "monthly_bills", "scheduled_on": first}
     _, run = over.here.claim_job_run(**job, owner="a", lease_seconds=60, started_by="test")
-    ref: Json = {**job, "scheduled_on": first.isoformat(), "attempt": 1, "lease_seconds": 60}
+    ref = run.ref(lease_seconds=60)
     month: Json = {"month_start": first - timedelta(days=1), "month_end": first}
     meter = over.utility.add_meter("LATE", opened_on=first - timedelta(days=31))
     asked: Json = {**month, "after": None, "limit": 10, "only": [meter]}
@@ -351,8 +346,8 @@ def test_a_meter_that_a_read_comes_late_for_is_queued_and_leaves_the_queue(over:
     facts = over.same("unbilled_facts", openings=[candidate.opening.id], month_end=first)
     assert facts[meter].kept_back.status == "needs_review"
     assert over.same("meters_to_bill", after=None, limit=10) == []
-    aside: Json = {"subject": "LATE", "reason": "x", "code": "moved", "meter_id": meter}
-    over.here.note_job_progress(run=ref, set_aside=[aside | {"again": True}])
+    aside = SetAside(subject="LATE", reason="x", code="moved", meter_id=meter, again=True)
+    over.here.note_job_progress(run=ref, set_aside=[aside])
     (queued,) = over.same("meters_to_bill", after=None, limit=10)
     assert queued.meter_id == meter
     (kept,) = over.same("set_aside", **job)
@@ -381,8 +376,7 @@ def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     assert bill.due_date is not None
     claim: Json = {"owner": "a", "lease_seconds": 60, "started_by": "test"}
     _, run = over.here.claim_job_run(job="payment_reminders", scheduled_on=today, **claim)
-    ref: Json = {"job": run.job, "scheduled_on": today.isoformat(), "attempt": run.attempt}
-    ref |= {"owner": "a", "lease_seconds": 60}
+    ref = run.ref(lease_seconds=60)
     steps = over.utility.services.outbox
     reminder = steps.plan_for_any("payment_reminder")
     due: Json = {"today": bill.due_date, "until": bill.due_date, "limit": 10, "outbox": reminder}
@@ -391,7 +385,7 @@ def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     assert over.here.queue_reminders(run=ref, **due, after=key) == (0, None)
     assert over.here.queue_reminders(run=ref, **due) == (0, None)
     _, run = over.here.claim_job_run(job="overdue_marking", scheduled_on=today, **claim)
-    ref |= {"job": run.job, "attempt": run.attempt}
+    ref = run.ref(lease_seconds=60)
     late: Json = {"today": bill.due_date + timedelta(days=1), "limit": 10}
     late["outbox"] = steps.plan_for_any("overdue_notice")
     assert over.here.mark_overdue(actor=ACTOR, run=ref, **late) == (1, None)

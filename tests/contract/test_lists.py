@@ -77,8 +77,7 @@ def mark_overdue(over: Over) -> None:
     day = over.utility.today + timedelta(days=60)
     claim: dict[str, Any] = {"owner": "a", "lease_seconds": 60, "started_by": "test"}
     _, run = over.here.claim_job_run(job="overdue_marking", scheduled_on=day, **claim)
-    ref = {"job": run.job, "scheduled_on": day.isoformat(), "attempt": run.attempt, "owner": "a"}
-    ref["lease_seconds"] = 60
+    ref = run.ref(lease_seconds=60)
     outbox = over.utility.services.outbox.plan_for_any("overdue_notice")
     over.here.mark_overdue(actor=ACTOR, run=ref, today=day, limit=100, outbox=outbox)
 

@@ -12,6 +12,7 @@ from typing import Any
 from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
 from services.records.base import Page
+from services.records.jobs import RunRef
 from services.records.ledger import (
     Account,
     Allocation,
@@ -330,9 +331,9 @@ class AccountQueries(Queries):
         """Cancel a plan that is active."""
         self._call("end_plan", actor=actor, id=plan_id, reason=reason)
 
-    def break_plans(self, *, actor: str, run: Mapping[str, Any], today: date) -> int:
+    def break_plans(self, *, actor: str, run: RunRef, today: date) -> int:
         """End the plans of which an instalment is past due before today; how many."""
-        answer = self._call("break_plans", actor=actor, run=dict(run), today=today.isoformat())
+        answer = self._call("break_plans", actor=actor, run=run.to_json(), today=today.isoformat())
         return int(answer["broken"])
 
     def plans(self, *, customer_id: str | None = None) -> list[InstalmentPlan]:

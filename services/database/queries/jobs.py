@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
 
 from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
-from services.records.base import Page
+from services.records.base import Page, Record
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import (
     ClockState,
@@ -14,6 +13,7 @@ from services.records.jobs import (
     JobHistory,
     JobRun,
     QueuedMeter,
+    RunRef,
     SetAside,
     UnbilledFacts,
 )
@@ -58,9 +58,9 @@ class JobQueries(Queries):
     def note_job_progress(
         self,
         *,
-        run: Mapping[str, Any],
+        run: RunRef,
         done: int = 0,
-        set_aside: Sequence[Json] = (),
+        set_aside: Sequence[SetAside] = (),
         looked_at: Sequence[QueuedMeter] = (),
         settled: Sequence[str] = (),
     ) -> None:
@@ -71,22 +71,22 @@ class JobQueries(Queries):
         """
         self._call(
             "note_job_progress",
-            run=dict(run),
+            run=run.to_json(),
             done=done,
-            set_aside=list(set_aside),
-            looked_at=[row.model_dump(mode="json") for row in looked_at],
+            set_aside=_rows(set_aside),
+            looked_at=_rows(looked_at),
             settled=list(settled),
         )
 
-    def finish_job_run(self, *, run: Mapping[str, Any], status: str, detail: str) -> JobRun:
+    def finish_job_run(self, *, run: RunRef, status: str, detail: str) -> JobRun:
         """End a run as done or failed; raises RunTakenOver."""
         return JobRun.model_validate(
-            self._call("finish_job_run", run=dict(run), status=status, detail=detail)
+            self._call("finish_job_run", run=run.to_json(), status=status, detail=detail)
         )
 
-    def release_job_run(self, *, run: Mapping[str, Any]) -> JobRun:
+    def release_job_run(self, *, run: RunRef) -> JobRun:
         """Give the lease of an unfinished run back; raises RunTakenOver."""
-        return JobRun.model_validate(self._call("release_job_run", run=dict(run)))
+        return JobRun.model_validate(self._call("release_job_run", run=run.to_json()))
 
     def job_history(self, *, since: Mapping[str, date] | None = None) -> JobHistory:
         """When the system was installed, each job's last run, and its runs from a date on.
@@ -201,23 +201,23 @@ class JobQueries(Queries):
         *,
         actor: str,
         bills: Sequence[NewBill],
-        run: Mapping[str, Any] | None = None,
-        set_aside: Sequence[Json] = (),
+        run: RunRef | None = None,
+        set_aside: Sequence[SetAside] = (),
     ) -> tuple[int, list[str]]:
         """One batch of bills in one transaction: how many were stored, whose chains moved."""
         answer = self._call(
             "store_job_bills",
             actor=actor,
             bills=[bill.to_json() for bill in bills],
-            set_aside=list(set_aside),
-            **({"run": dict(run)} if run else {}),
+            set_aside=_rows(set_aside),
+            **({"run": run.to_json()} if run else {}),
         )
         return int(answer["stored"]), list(answer["moved"])
 
     def queue_reminders(
         self,
         *,
-        run: Mapping[str, Any],
+        run: RunRef,
         today: date,
         until: date,
         limit: int,
@@ -232,7 +232,7 @@ class JobQueries(Queries):
         """
         answer = self._call(
             "queue_reminders",
-            run=dict(run),
+            run=run.to_json(),
             today=today.isoformat(),
             until=until.isoformat(),
             limit=limit,
@@ -246,7 +246,7 @@ class JobQueries(Queries):
         self,
         *,
         actor: str,
-        run: Mapping[str, Any],
+        run: RunRef,
         today: date,
         limit: int,
         outbox: Json,
@@ -261,7 +261,7 @@ class JobQueries(Queries):
         answer = self._call(
             "mark_overdue",
             actor=actor,
-            run=dict(run),
+            run=run.to_json(),
             today=today.isoformat(),
             limit=limit,
             outbox=outbox,
@@ -273,3 +273,7 @@ class JobQueries(Queries):
 
 def _cursor(row: Json | None) -> DueCursor | None:
     return DueCursor.model_validate(row) if row else None
+
+
+def _rows(records: Sequence[Record]) -> list[Json]:
+    return [record.model_dump(mode="json", exclude_none=True) for record in records]

@@ -9,6 +9,7 @@ from services.database.queries.base import ROWS_AT_ONCE, Json, Queries, search_f
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.bills import NewBill
+from services.records.jobs import RunRef
 from services.records.readings import Meter, Reading
 from services.records.submissions import ReadingContext, StoredReading
 from services.records.tariffs import TariffVersion
@@ -109,7 +110,7 @@ class ReadingQueries(Queries):
         earlier: Sequence[NewBill] = (),
         idempotency_key: str | None = None,
         body_hash: str | None = None,
-        run: Mapping[str, Any] | None = None,
+        run: RunRef | None = None,
     ) -> StoredReading:
         """Step 7: reading, bills, their numbers and outbox entries, in one transaction.
 
@@ -128,7 +129,7 @@ class ReadingQueries(Queries):
                 neighbours=list(neighbours),
                 bill=bill.to_json() if bill else None,
                 earlier=[before.to_json() for before in earlier],
-                run=dict(run) if run else None,
+                run=run.to_json() if run else None,
             )
         )
 

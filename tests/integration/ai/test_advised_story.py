@@ -199,9 +199,8 @@ def test_a_job_asks_only_about_readings_that_the_rules_doubt(
         started_by="test",
     )
     assert claimed
-    ref = {"job": run.job, "scheduled_on": run.scheduled_on.isoformat(), "attempt": run.attempt}
     llmock.reply(verdict("plausible"))
-    answer = utility.submit("M1", kwh, source="smart", run={**ref, "lease_seconds": 60})
+    answer = utility.submit("M1", kwh, source="smart", run=run.ref(lease_seconds=60))
     assert answer.bill is None
     assert len(llmock.requests) == asked
     assert ("ai" in answer.reading.validation) is bool(asked)

@@ -258,8 +258,7 @@ def owe_reminder(office: Office) -> None:
         started_by="test",
     )
     assert claimed
-    key = {"job": run.job, "scheduled_on": today.isoformat()}
-    key |= {"owner": run.owner, "attempt": run.attempt, "lease_seconds": 60}  # type: ignore[dict-item]
+    key = run.ref(lease_seconds=60)
     until = today + timedelta(days=30)
     count, after = office.database.queue_reminders(
         run=key, today=today, until=until, limit=10, outbox=outbox
