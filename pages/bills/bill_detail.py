@@ -17,8 +17,8 @@ from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, zone
 from services.identity.auth import Principal
 from services.outbox.steps import StepOutcome
-from services.records.bill_detail import BillDetail
 from services.records.bills import Bill
+from services.records.details import BillDetail
 from services.records.outbox import OutboxEntry
 from services.records.readings import Reading
 

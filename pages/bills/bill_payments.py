@@ -5,7 +5,7 @@ import streamlit as st
 from pages.registry import CUSTOMER, PAYMENT, RECORD_PAYMENT
 from pages.shared.format import escaped, money
 from pages.shared.money_format import entry_kind, received
-from services.records.bill_detail import BillDetail, PaidPart
+from services.records.details import BillDetail, PaidPart
 
 
 def show_bill_payments(found: BillDetail) -> None:

@@ -10,7 +10,7 @@ from services.billing.chain_retry import MeterTooBusy
 from services.identity.auth import Principal
 from services.rating import UnableToPriceBill
 from services.readings.review import CannotBillReading
-from services.records.bill_detail import BillDetail
+from services.records.details import BillDetail
 from services.records.readings import Reading
 
 _CANNOT: Final = (CannotBillReading, UnableToPriceBill, MeterTooBusy)

@@ -14,8 +14,8 @@ from pages.shared.form_ids import show_done
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.session import services
 from services.identity.auth import Principal
-from services.records.account_detail import AccountHead
 from services.records.bills import Bill
+from services.records.details import AccountHead
 from services.records.ledger import Account
 
 # The words people see are also what stands in the address.

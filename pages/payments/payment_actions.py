@@ -16,8 +16,8 @@ from services.payments.entry_forms import InvalidEntry
 from services.payments.stripe.client import UnchargeableAmount
 from services.quantities.money import InvalidMoney, Money
 from services.records.bills import Bill
+from services.records.details import PaymentDetail
 from services.records.ledger import Payment, PaymentMethod
-from services.records.payment_detail import PaymentDetail
 
 _WRONG: Final = (
     InvalidEntry,

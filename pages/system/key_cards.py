@@ -10,7 +10,7 @@ from pages.shared.session import now, services, zone
 from services.database.errors import IllegalChange
 from services.identity.api_keys import UnusableName
 from services.identity.auth import Principal, Role, Scope
-from services.records.api_keys import ApiKey
+from services.records.sessions import ApiKey
 
 _SCOPES: Final[dict[Scope, str]] = {
     "all": "All that its role may do",

@@ -20,6 +20,7 @@ from services.payments.entry_forms import (
 from services.quantities.money import Money
 from services.quantities.period import local_date
 from services.records.bills import Bill
+from services.records.entries import NewAdjustment, NewPlan
 
 _INSTEAD = {
     "credit": "To charge more, charge a fee.",
@@ -60,15 +61,19 @@ class AccountAdjustments:
             currency=account.currency or self.currency,
             otherwise=_INSTEAD[entry.kind],
         )
-        row: dict[str, Any] = {
-            "id": entry_id,
-            "customer_id": account.id,
-            "kind": entry.kind,
-            "note": entry.note,
-        }
-        row |= {"amount_minor": amount.minor, "currency": amount.currency}
-        row["on_date"] = self._today(now).isoformat()
-        self.database.add_adjustment(actor=principal.user, row=row, outbox=self.outbox.on_money())
+        self.database.add_adjustment(
+            actor=principal.user,
+            entry=NewAdjustment(
+                id=entry_id,
+                customer_id=account.id,
+                kind=entry.kind,
+                amount_minor=amount.minor,
+                currency=amount.currency,
+                note=entry.note,
+                on_date=self._today(now),
+            ),
+            outbox=self.outbox.on_money(),
+        )
         self._check_it_is_this(entry_id, amount)
 
     def undo_adjustment(
@@ -155,15 +160,15 @@ class AccountAdjustments:
             raise InvalidEntry("Choose the bills that the plan is for.")
         self.database.agree_plan(
             actor=principal.user,
-            plan={
-                "id": plan_id,
-                "customer_id": bills[0].customer_id,
-                "currency": bills[0].currency,
-                "bills": [bill.id for bill in bills],
-                "instalments": [part.to_json() for part in parts],
-                "on": self._today(now).isoformat(),
-                "reason": " ".join(note.split())[:200],
-            },
+            plan=NewPlan(
+                id=plan_id,
+                customer_id=bills[0].customer_id,
+                currency=bills[0].currency,
+                bills=tuple(bill.id for bill in bills),
+                instalments=tuple(part.entry for part in parts),
+                on=self._today(now),
+                reason=" ".join(note.split())[:200],
+            ),
         )
 
     def cancel_plan(self, *, plan_id: str, reason: str, principal: Principal) -> None:

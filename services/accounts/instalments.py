@@ -4,9 +4,9 @@ from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from services.quantities.money import InvalidMoney, Money
+from services.records.entries import PlanPart
 
 MOST_PARTS = 60
 _A_LINE = "2026-12-31 500.00"
@@ -23,9 +23,10 @@ class Part:
     due_on: date
     amount_minor: int
 
-    def to_json(self) -> dict[str, Any]:
-        """As agree_plan takes it."""
-        return {"due_on": self.due_on.isoformat(), "amount_minor": self.amount_minor}
+    @property
+    def entry(self) -> PlanPart:
+        """As a plan is entered with it."""
+        return PlanPart(due_on=self.due_on, amount_minor=self.amount_minor)
 
 
 def equal_parts(*, total_minor: int, parts: int, first_on: date) -> tuple[Part, ...]:

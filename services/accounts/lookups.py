@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from services.accounts.statement import statement_csv
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
-from services.records.account_detail import AccountHead, AccountPlans, Changeable, OpenItems
 from services.records.base import Page
+from services.records.details import AccountHead, AccountPlans, Changeable, OpenItems
 from services.records.ledger import Book, LedgerEntry, TimelineEvent
 
 

@@ -21,6 +21,7 @@ from services.ai.answers import NoAiAnswer, Usage
 from services.database.transport import DatabaseError
 from services.integrations.deadline import Deadline
 from services.quantities.period import first_of_month, local_date, start_of_day
+from services.records.ai import AiCall
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Model(Protocol):
 class CallLog(Protocol):
     """Where calls are recorded, and what they have cost since an instant (UTC)."""
 
-    def add(self, *, call: Mapping[str, Any]) -> None:
+    def add(self, *, call: AiCall) -> None:
         """Keep one call. Raises DatabaseError."""
         ...
 
@@ -207,17 +208,17 @@ class Asker:
         model: str | None,
         usage: Usage,
     ) -> None:
-        call = {
-            "id": call_id,
-            "purpose": question.purpose,
-            "model": model or self.model.name,
-            "prompt_tokens": usage.prompt_tokens,
-            "completion_tokens": usage.completion_tokens,
-            "cost_micro": self.budget.cost_micro(usage),
-            "outcome": outcome,
-            "reading_id": question.reading_id,
-            "bill_id": question.bill_id,
-        }
+        call = AiCall(
+            id=call_id,
+            purpose=question.purpose,
+            model=model or self.model.name,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_micro=self.budget.cost_micro(usage),
+            outcome=outcome,
+            reading_id=question.reading_id,
+            bill_id=question.bill_id,
+        )
         try:
             self.call_log.add(call=call)
         except DatabaseError:

@@ -8,8 +8,8 @@ from typing import Final
 from services.database.service import DatabaseService
 from services.identity.auth import NotAllowed, Principal, Role, require
 from services.records.base import Page
-from services.records.bill_detail import BillDetail, PaidPart
 from services.records.bills import Bill
+from services.records.details import BillDetail, PaidPart
 from services.records.messages import UnprintedBill
 from services.records.overview import Overview
 

@@ -11,8 +11,7 @@ from services.accounts.instalments import equal_parts
 from services.database.service import DatabaseService
 from services.demo.bills import MeterBills
 from services.demo.premises import Premises
-
-Row = dict[str, Any]
+from services.records.entries import NewAdjustment, NewPayment, NewPlan, NewReturn
 
 # In minor units.
 PAID_TOO_MUCH: Final = 100_00
@@ -38,18 +37,18 @@ class AccountStories:
     zone: ZoneInfo
     as_of: date
     meters: Sequence[MeterBills]
-    payments: Sequence[Row]
+    payments: Sequence[NewPayment]
 
-    def payments_of_bills(self) -> list[Row]:
+    def payments_of_bills(self) -> list[NewPayment]:
         """The payments as they came: two of too much, and one by a cheque."""
         too_much, bounced = self._special()
-        changed: dict[str, Row] = {
-            row["id"]: {"amount_minor": row["amount_minor"] + PAID_TOO_MUCH} for row in too_much
+        changed: dict[str, dict[str, object]] = {
+            paid.id: {"amount_minor": paid.amount_minor + PAID_TOO_MUCH} for paid in too_much
         }
-        changed |= {row["id"]: {"method": "cheque", "reference": "CHQ 004217"} for row in bounced}
-        return [row | changed.get(row["id"], {}) for row in self.payments]
+        changed |= {paid.id: {"method": "cheque", "reference": "CHQ 004217"} for paid in bounced}
+        return [paid.model_copy(update=changed.get(paid.id)) for paid in self.payments]
 
-    def deposits(self) -> list[Row]:
+    def deposits(self) -> list[NewPayment]:
         """What a few shops left when their meters were connected."""
         return [self._deposit(m) for m in self.meters if m.premises.serial in LEAVE_DEPOSITS]
 
@@ -67,55 +66,57 @@ class AccountStories:
             )
         for row in bounced:
             self._return(row, kind="reversal", method="cheque", reason="The cheque bounced")
-            account = self.database.bill(row["bill_id"]).account_no
+            account = self.database.bill(str(row.bill_id)).account_no
             self._fee(account, BANK_FEE, "Bank's fee for the bounced cheque")
         by_serial = {meter.premises.serial: meter.premises for meter in self.meters}
         self._fee(by_serial[RECONNECTED].account_no, RECONNECTION, "Reconnection")
         self._plan(by_serial[IN_A_PLAN])
 
-    def _special(self) -> tuple[list[Row], list[Row]]:
+    def _special(self) -> tuple[list[NewPayment], list[NewPayment]]:
         """Of the newest payments that paid a meter's last bill whole: two, and one more."""
         last = {meter.bills[-1].id: meter.bills[-1] for meter in self.meters if meter.bills}
         whole = [
             row
             for row in self.payments
-            if row["bill_id"] in last
-            and row["amount_minor"] == last[row["bill_id"]].rated.total_minor
+            if row.bill_id in last and row.amount_minor == last[row.bill_id].rated.total_minor
         ]
-        whole.sort(key=lambda row: (row["received_on"], row["id"]))
+        whole.sort(key=lambda row: (row.received_on, row.id))
         return whole[:2], whole[2:3]
 
-    def _deposit(self, meter: MeterBills) -> Row:
+    def _deposit(self, meter: MeterBills) -> NewPayment:
         on = meter.bills[0].opening.read_on
         at = datetime.combine(on, time(11), tzinfo=self.zone).astimezone(UTC)
-        return {
-            "id": _id("deposit", meter.premises.serial),
-            "customer_id": self._customer(meter.premises.account_no),
-            "book": "deposit",
-            "amount_minor": DEPOSIT,
-            "currency": meter.bills[0].rated.currency,
-            "method": "bank",
-            "reference": f"TRF {meter.premises.number}",
-            "received_at": at.isoformat(),
-            "received_on": on.isoformat(),
-        }
+        return NewPayment(
+            id=_id("deposit", meter.premises.serial),
+            customer_id=self._customer(meter.premises.account_no),
+            book="deposit",
+            amount_minor=DEPOSIT,
+            currency=meter.bills[0].rated.currency,
+            method="bank",
+            reference=f"TRF {meter.premises.number}",
+            received_at=at,
+            received_on=on,
+        )
 
-    def _return(self, row: Row, **what: Any) -> None:
-        on = min(date.fromisoformat(row["received_on"]) + timedelta(days=3), self._yesterday)
-        back: Row = {
-            "id": _id("return", row["id"]),
-            "payment_id": row["id"],
-            "on_date": on.isoformat(),
-        }
-        self.database.record_return(actor=self.actor, row=back | what)
+    def _return(self, paid: NewPayment, **what: Any) -> None:
+        on = min(paid.received_on + timedelta(days=3), self._yesterday)
+        back = NewReturn(id=_id("return", paid.id), payment_id=paid.id, on_date=on, **what)
+        self.database.record_return(actor=self.actor, entry=back)
 
     def _fee(self, account_no: str, minor: int, note: str) -> None:
         account = self.database.account_numbered(account_no)
-        row: Row = {"id": _id("fee", account_no), "customer_id": account.id, "kind": "fee"}
-        row |= {"amount_minor": minor, "currency": account.currency, "note": note}
-        self.database.add_adjustment(
-            actor=self.actor, row=row | {"on_date": self._yesterday.isoformat()}
+        if account.currency is None:
+            return
+        fee = NewAdjustment(
+            id=_id("fee", account_no),
+            customer_id=account.id,
+            kind="fee",
+            amount_minor=minor,
+            currency=account.currency,
+            note=note,
+            on_date=self._yesterday,
         )
+        self.database.add_adjustment(actor=self.actor, entry=fee)
 
     def _plan(self, premises: Premises) -> None:
         customer = self._customer(premises.account_no)
@@ -129,15 +130,15 @@ class AccountStories:
         )
         self.database.agree_plan(
             actor=self.actor,
-            plan={
-                "id": _id("plan", premises.serial),
-                "customer_id": customer,
-                "currency": bills[0].currency,
-                "bills": [bill.id for bill in bills],
-                "instalments": [part.to_json() for part in parts],
-                "on": self._yesterday.isoformat(),
-                "reason": "Agreed at the office",
-            },
+            plan=NewPlan(
+                id=_id("plan", premises.serial),
+                customer_id=customer,
+                currency=bills[0].currency,
+                bills=tuple(bill.id for bill in bills),
+                instalments=tuple(part.entry for part in parts),
+                on=self._yesterday,
+                reason="Agreed at the office",
+            ),
         )
 
     def _customer(self, account_no: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
@@ -13,12 +13,21 @@ from services.demo.premises import Premises
 from services.demo.profile import spread
 from services.quantities.period import next_month
 from services.records.bills import Issue, NewBill
+from services.records.entries import NewPayment
 from services.records.imports import MeterReads
+from services.records.ledger import PaymentMethod
 from services.records.readings import MeterConstants, Read
 from services.records.tariffs import TariffVersion
 
 MONTHLY_JOB_AT = time(2)
-METHODS = ("mobile_money", "cash", "bank", "card", "mobile_money", "cheque")
+METHODS: Final[tuple[PaymentMethod, ...]] = (
+    "mobile_money",
+    "cash",
+    "bank",
+    "card",
+    "mobile_money",
+    "cheque",
+)
 # Of every so many customers one pays late, or leaves the latest bill unpaid.
 ONE_IN_PAYS_LATE = 5
 ONE_IN_LEAVES_UNPAID = 6
@@ -95,8 +104,8 @@ class Cashier:
     zone: ZoneInfo
     as_of: date
 
-    def payments(self, meters: Sequence[MeterBills]) -> list[dict[str, Any]]:
-        """As record_payments takes them."""
+    def payments(self, meters: Sequence[MeterBills]) -> list[NewPayment]:
+        """One for each bill that was paid, wholly or in part."""
         latest: list[NewBill] = []
         paid: list[tuple[NewBill, int]] = []
         for meter in meters:
@@ -120,21 +129,21 @@ class Cashier:
                 part = max(total * 2 // 5 // 100 * 100, 100)
                 yield bill, {0: 0, 1: min(part, total)}.get(place % every, total)
 
-    def _payment(self, bill: NewBill, amount: int) -> dict[str, Any]:
+    def _payment(self, bill: NewBill, amount: int) -> NewPayment:
         on = self._paid_on(bill)
         minutes = spread(f"paid at {bill.id}", 120)
         at = datetime.combine(on, time(17), tzinfo=self.zone) + timedelta(minutes=minutes)
         method = METHODS[spread(f"how {bill.constants.meter_id}", len(METHODS))]
-        return {
-            "id": str(uuid5(NAMESPACE_URL, f"electricity-billing/demo/payment/{bill.id}")),
-            "bill_id": bill.id,
-            "amount_minor": amount,
-            "currency": bill.rated.currency,
-            "method": method,
-            "reference": _reference(bill, method),
-            "received_at": at.astimezone(UTC).isoformat(),
-            "received_on": on.isoformat(),
-        }
+        return NewPayment(
+            id=str(uuid5(NAMESPACE_URL, f"electricity-billing/demo/payment/{bill.id}")),
+            bill_id=bill.id,
+            amount_minor=amount,
+            currency=bill.rated.currency,
+            method=method,
+            reference=_reference(bill, method),
+            received_at=at.astimezone(UTC),
+            received_on=on,
+        )
 
     def _paid_on(self, bill: NewBill) -> date:
         issued_on = _issue(bill).on

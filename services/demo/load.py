@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby, zip_longest
-from typing import Any
 from uuid import uuid4
 
 from services.container import Services
@@ -34,6 +33,7 @@ from services.importing.rows import CUSTOMER_COLUMNS, METER_COLUMNS
 from services.quantities.energy import format_kwh
 from services.quantities.period import local_date
 from services.records.bills import NewBill
+from services.records.entries import NewPayment
 from services.records.readings import ReadingSource
 from services.settings import PROJECT_FOLDER
 
@@ -128,7 +128,7 @@ class _Loading:
         billed = self._bills(premises)
         stories = self._stories(billed)
         payments = stories.payments_of_bills()
-        bills = self._store_bills(billed, {row["bill_id"]: row for row in payments})
+        bills = self._store_bills(billed, {paid.bill_id: paid for paid in payments})
         self._import_supplies(billed)
         deposits = stories.deposits()
         self._pay(deposits)
@@ -202,7 +202,7 @@ class _Loading:
         return [maker.bills_of(p, stored[p.serial]) for p in premises]
 
     def _store_bills(
-        self, billed: Sequence[MeterBills], payments: Mapping[str, Mapping[str, Any]]
+        self, billed: Sequence[MeterBills], payments: Mapping[str | None, NewPayment]
     ) -> int:
         """In rounds, a bill of each meter a round: a bill opens where the one before closed.
 
@@ -222,7 +222,7 @@ class _Loading:
         )
         return sum(len(meter.bills) + bool(meter.reissue) for meter in billed)
 
-    def _pay(self, payments: Sequence[Mapping[str, Any]]) -> None:
+    def _pay(self, payments: Sequence[NewPayment]) -> None:
         self.services.database.record_payments(actor=ACTOR, payments=payments)
 
     def _store(

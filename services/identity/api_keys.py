@@ -8,7 +8,7 @@ from uuid import uuid4
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, Scope, hash_api_key, new_api_key, require
 from services.identity.security_log import SecurityLog
-from services.records.api_keys import ApiKey
+from services.records.sessions import ApiKey
 
 LONGEST_NAME: Final = 100
 DEFAULT_LIFETIME: Final = timedelta(days=365)

@@ -7,8 +7,8 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.records.base import Page
 from services.records.bills import Bill
+from services.records.details import Payer, PaymentDetail
 from services.records.ledger import Payment, PaymentFlag, ReturnedBill
-from services.records.payment_detail import Payer, PaymentDetail
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,8 @@ from services.payments.entry_forms import (
 from services.quantities.money import Money
 from services.quantities.period import local_date
 from services.records.bills import Bill, number_of_reference
+from services.records.entries import DepositUse, NewPayment
 from services.records.ledger import Account, Allocation, Book, Payment
-
-Json = dict[str, Any]
 
 AT_MOST_FOUND = 8
 _INSTEAD: Final = "To give money back, refund or reverse the payment it came with."
@@ -115,7 +114,9 @@ class OfficePayments:
         if entry.apply == "bill" and bill is None:
             raise InvalidEntry("Say which bill it is for.")
         row = self._row(entry, payer, bill=bill, payment_id=payment_id, now=now)
-        return self._take(row | {"apply": entry.apply}, principal, confirmed=confirmed)
+        return self._take(
+            row.model_copy(update={"apply": entry.apply}), principal, confirmed=confirmed
+        )
 
     def take_deposit(
         self,
@@ -132,7 +133,9 @@ class OfficePayments:
         payer = self.database.account(customer_id)
         entry = parse_entry(PaymentEntry, {**body, "apply": "none"})
         row = self._row(entry, payer, bill=None, payment_id=payment_id, now=now)
-        return self._take(row | {"book": "deposit"}, principal, confirmed=confirmed)
+        return self._take(
+            row.model_copy(update={"book": "deposit"}), principal, confirmed=confirmed
+        )
 
     def use_deposit(
         self,
@@ -151,10 +154,18 @@ class OfficePayments:
         account = self.database.account(customer_id)
         entry = parse_entry(AmountEntry, body)
         amount = self._held(account, entry.amount)
-        row: Json = {"id": entry_id, "customer_id": account.id, "currency": amount.currency}
-        row |= {"amount_minor": amount.minor, "note": entry.note}
-        row["on_date"] = local_date(now, self.zone).isoformat()
-        self.database.use_deposit(actor=principal.user, row=row, outbox=self.outbox.on_money())
+        self.database.use_deposit(
+            actor=principal.user,
+            entry=DepositUse(
+                id=entry_id,
+                customer_id=account.id,
+                amount_minor=amount.minor,
+                currency=amount.currency,
+                note=entry.note,
+                on_date=local_date(now, self.zone),
+            ),
+            outbox=self.outbox.on_money(),
+        )
 
     def _of_bill(self, number: int) -> Payers:
         bill = self.database.bill_numbered(number)
@@ -176,26 +187,26 @@ class OfficePayments:
         bill: Bill | None,
         payment_id: str,
         now: datetime,
-    ) -> Json:
+    ) -> NewPayment:
         currency = bill.currency if bill else payer.currency or self.currency
         amount = amount_above_zero(entry.amount, currency=currency, otherwise=_INSTEAD)
         today = local_date(now, self.zone)
         check_received_on(entry.received_on, today=today)
         check_reference(entry.method, entry.reference)
         at = now if entry.received_on == today else _noon(entry.received_on, self.zone)
-        return {
-            "id": payment_id,
-            "customer_id": payer.id,
-            "bill_id": bill.id if bill else None,
-            "amount_minor": amount.minor,
-            "currency": currency,
-            "method": entry.method,
-            "reference": entry.reference,
-            "received_at": at.isoformat(),
-            "received_on": entry.received_on.isoformat(),
-        }
+        return NewPayment(
+            id=payment_id,
+            customer_id=payer.id,
+            bill_id=bill.id if bill else None,
+            amount_minor=amount.minor,
+            currency=currency,
+            method=entry.method,
+            reference=entry.reference,
+            received_at=at,
+            received_on=entry.received_on,
+        )
 
-    def _take(self, row: Json, principal: Principal, *, confirmed: bool) -> Receipt:
+    def _take(self, row: NewPayment, principal: Principal, *, confirmed: bool) -> Receipt:
         stored = self._stored(row)
         new = 0
         if stored is None:
@@ -213,15 +224,15 @@ class OfficePayments:
         paid = self.database.allocations(payment_id=stored.id)
         return Receipt(stored, tuple(paid), is_new=bool(new))
 
-    def _stored(self, row: Mapping[str, Any]) -> Payment | None:
+    def _stored(self, row: NewPayment) -> Payment | None:
         """What this form stored before; raises InvalidEntry when that was something else."""
         try:
-            payment = self.database.payment(row["id"])
+            payment = self.database.payment(row.id)
         except NotFound:
             return None
-        book: Book = row.get("book", "account")
+        book: Book = row.book or "account"
         there = (payment.customer_id, payment.amount_minor, payment.method, payment.book)
-        if there != (row["customer_id"], row["amount_minor"], row["method"], book):
+        if there != (row.customer_id, row.amount_minor, row.method, book):
             amount = payment.money(payment.amount_minor).display()
             raise InvalidEntry(
                 f"This form has recorded a payment of {amount} already. Look at that one first."

@@ -20,7 +20,13 @@ from services.payments.payment_received import PaymentReceived
 from services.payments.stripe.events import NotAnEvent
 from services.payments.stripe.listing import EVENTS_KEPT, StripeReading
 from services.quantities.period import start_of_day
-from services.records.reconciliation import Comparison, Difference, ReconciliationRun
+from services.records.reconciliation import (
+    Comparison,
+    Difference,
+    Equal,
+    NewReconciliationRun,
+    ReconciliationRun,
+)
 
 log = logging.getLogger(__name__)
 
@@ -184,8 +190,7 @@ class Reconciliation:
         self, actor: str, span: tuple[datetime, datetime], compared: Comparison, found: _Found
     ) -> ReconciliationRun:
         found.differences = [one.model_dump(mode="json") for one in compared.differences]
-        equal = [one.model_dump() for one in compared.equal]
-        return self._keep("payments", actor, span, found, equal=equal)
+        return self._keep("payments", actor, span, found, equal=compared.equal)
 
     def _keep(
         self,
@@ -194,14 +199,22 @@ class Reconciliation:
         span: tuple[datetime, datetime],
         found: _Found,
         *,
-        equal: list[Json] | None = None,
+        equal: tuple[Equal, ...] = (),
         error: str = "",
     ) -> ReconciliationRun:
-        run = {"id": str(uuid4()), "kind": kind, "since": span[0], "until": span[1]}
-        run |= {"applied": found.applied, "differences": found.differences}
-        run |= {"equal": equal or [], "detail": found.detail, "error": error}
+        run = NewReconciliationRun(
+            id=str(uuid4()),
+            kind=kind,
+            since=span[0],
+            until=span[1],
+            applied=found.applied,
+            differences=found.differences,
+            equal=equal,
+            detail=found.detail,
+            error=error,
+        )
         self.database.record_reconciliation(actor=actor, run=run)
-        return ReconciliationRun.model_validate({**run, "at": span[1], "actor": actor})
+        return ReconciliationRun.model_validate({**run.model_dump(), "at": span[1], "actor": actor})
 
 
 def _told(kind: str, thing: Json, at: datetime) -> Json:

@@ -7,8 +7,8 @@ one refund of it. It forgets a key after a day: every later attempt first looks 
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
-from uuid import NAMESPACE_URL, uuid5
+from typing import Final
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from services.database.errors import IllegalChange
 from services.database.transport import DatabaseError
@@ -19,6 +19,7 @@ from services.payments.entry_forms import check_reference
 from services.payments.reversals import PaymentCorrections, above_zero, given
 from services.payments.stripe.client import StripePayments, StripeRefund, to_stripe_amount
 from services.quantities.period import local_date
+from services.records.entries import NewReturn, ReturnOutcome
 from services.records.ledger import Payment, PaymentMethod, PaymentReturn
 
 log = logging.getLogger(__name__)
@@ -63,16 +64,24 @@ class Refunds(PaymentCorrections):
             if amount is None
             else above_zero(amount, payment.currency).minor
         )
-        row: dict[str, Any] = {"payment_id": payment.id, "kind": "refund", "amount_minor": minor}
-        row |= {"method": method, "reference": reference.strip()}
+        entry = NewReturn(
+            id=return_id or str(uuid4()),
+            payment_id=payment.id,
+            kind="refund",
+            amount_minor=minor,
+            method=method,
+            reference=reference.strip(),
+            reason=why,
+            on_date=local_date(now, self.zone),
+        )
         if minor == 0:
             raise IllegalChange("EB005", "All of this payment went back already.")
         if not by_stripe:
             check_reference(method, reference.strip())
-            return self._record(row, why, principal, now, return_id)
+            return self._record(entry, principal)
         self._check_stripe(payment, minor)
-        row |= {"method": "stripe", "status": "pending"}
-        stored = self._record(row, why, principal, now, return_id)
+        asked = entry.model_copy(update={"method": "stripe", "status": "pending"})
+        stored = self._record(asked, principal)
         return self._ask(stored, actor=principal.user, now=now, again=return_id is not None)
 
     def retry(self, *, return_id: str, principal: Principal, now: datetime) -> PaymentReturn:
@@ -109,11 +118,18 @@ class Refunds(PaymentCorrections):
             raise IllegalChange(
                 "EB005", "Stripe has made this refund after all: see Reconciliation."
             )
-        again = row.model_dump(include={"payment_id", "kind", "amount_minor", "method"})
-        again["status"] = "pending"
-        # The same one when two people do so at once.
-        new_id = str(uuid5(NAMESPACE_URL, f"electricity-billing/refund-again/{row.id}"))
-        stored = self._record(again, row.reason, principal, now, new_id)
+        again = NewReturn(
+            # The same one when two people do so at once.
+            id=str(uuid5(NAMESPACE_URL, f"electricity-billing/refund-again/{row.id}")),
+            payment_id=row.payment_id,
+            kind=row.kind,
+            amount_minor=row.amount_minor,
+            method=row.method,
+            reason=row.reason,
+            on_date=local_date(now, self.zone),
+            status="pending",
+        )
+        stored = self._record(again, principal)
         return self._ask(stored, actor=principal.user, now=now, again=True)
 
     def _ask(self, row: PaymentReturn, *, actor: str, now: datetime, again: bool) -> PaymentReturn:
@@ -123,24 +139,26 @@ class Refunds(PaymentCorrections):
         try:
             made = (self._found(row) if again else None) or self._make(row)
         except FinalFailure as refused:
-            what = {"status": "failed", "error": str(refused)}
+            outcome = ReturnOutcome(status="failed", error=str(refused))
         except TemporaryFailure as away:
-            what = _later(row, str(away))
+            outcome = _later(row, str(away))
         except DatabaseError:
             raise
         except Exception:
             # A mistake of ours must not stop the other refunds.
             log.exception("refund %s failed unexpectedly", row.id)
-            what = _later(row, "An unexpected error; the log has the details.")
+            outcome = _later(row, "An unexpected error; the log has the details.")
         else:
-            status = "failed" if made.failure else "done"
-            what = {"status": status, "provider_id": made.id, "error": made.failure}
+            outcome = ReturnOutcome(
+                status="failed" if made.failure else "done",
+                provider_id=made.id,
+                error=made.failure,
+            )
         return self.database.end_return(
             actor=actor,
             return_id=row.id,
+            outcome=outcome.model_copy(update={"on_date": local_date(now, self.zone)}),
             outbox=self.outbox.on_money(),
-            on_date=local_date(now, self.zone).isoformat(),
-            **what,
         )
 
     def _make(self, row: PaymentReturn) -> StripeRefund:
@@ -165,9 +183,9 @@ class Refunds(PaymentCorrections):
         return self.stripe, intent
 
 
-def _later(row: PaymentReturn, reason: str) -> dict[str, Any]:
+def _later(row: PaymentReturn, reason: str) -> ReturnOutcome:
     if row.attempts + 1 >= MAX_ATTEMPTS:
         error = f"given up after {MAX_ATTEMPTS} attempts: {reason}"
-        return {"status": "failed", "error": error}
+        return ReturnOutcome(status="failed", error=error)
     pause = pause_seconds(row.attempts)
-    return {"status": "pending", "error": reason, "retry_in_seconds": pause}
+    return ReturnOutcome(status="pending", error=reason, retry_in_seconds=pause)

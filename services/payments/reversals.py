@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -15,6 +14,7 @@ from services.payments.entry_forms import check_reference
 from services.quantities.money import InvalidMoney, Money
 from services.quantities.period import local_date
 from services.records.bills import number_of_reference
+from services.records.entries import NewReturn
 from services.records.ledger import Book, FlagReason, PaymentMethod, PaymentReturn
 
 
@@ -41,8 +41,18 @@ class PaymentCorrections:
             raise IllegalChange(
                 "EB005", "A payment that came by Stripe is not reversed here: refund it."
             )
-        row = {"payment_id": payment.id, "kind": "reversal", "method": payment.method}
-        return self._record(row | {"reference": payment.reference}, why, principal, now)
+        return self._record(
+            NewReturn(
+                id=str(uuid4()),
+                payment_id=payment.id,
+                kind="reversal",
+                method=payment.method,
+                reference=payment.reference,
+                reason=why,
+                on_date=local_date(now, self.zone),
+            ),
+            principal,
+        )
 
     def pay_out(
         self,
@@ -70,10 +80,21 @@ class PaymentCorrections:
             raise IllegalChange("EB005", "This customer has no account with money yet.")
         paid = above_zero(amount, account.currency)
         check_reference(method, reference.strip())
-        row: dict[str, Any] = {"customer_id": customer_id, "kind": "payout", "book": book}
-        row |= {"amount_minor": paid.minor, "currency": paid.currency}
-        row |= {"method": method, "reference": reference.strip()}
-        return self._record(row, why, principal, now, return_id)
+        return self._record(
+            NewReturn(
+                id=return_id or str(uuid4()),
+                customer_id=customer_id,
+                kind="payout",
+                book=book,
+                amount_minor=paid.minor,
+                currency=paid.currency,
+                method=method,
+                reference=reference.strip(),
+                reason=why,
+                on_date=local_date(now, self.zone),
+            ),
+            principal,
+        )
 
     def assign(self, *, payment_id: str, to: str, principal: Principal, now: datetime) -> None:
         """Say whose a payment of nobody known is: `to` is an account number or a bill's reference.
@@ -108,18 +129,9 @@ class PaymentCorrections:
             actor=principal.user, payment_id=payment_id, reason=flag, resolution=given(reason)
         )
 
-    def _record(
-        self,
-        row: dict[str, Any],
-        reason: str,
-        principal: Principal,
-        now: datetime,
-        return_id: str | None = None,
-    ) -> PaymentReturn:
-        row |= {"id": return_id or str(uuid4()), "reason": reason}
-        row["on_date"] = local_date(now, self.zone).isoformat()
+    def _record(self, entry: NewReturn, principal: Principal) -> PaymentReturn:
         return self.database.record_return(
-            actor=principal.user, row=row, outbox=self.outbox.on_money()
+            actor=principal.user, entry=entry, outbox=self.outbox.on_money()
         )
 
     def _whose(self, to: str) -> dict[str, str]:

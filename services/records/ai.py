@@ -2,8 +2,24 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from services.records.base import Record
+
+
+class AiCall(Record):
+    """A question to AI, once for its id, and what it took; the cost is None without a price."""
+
+    id: str
+    purpose: Literal["validate_reading", "calculate_bill", "write_message"]
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    # In millionths of a dollar.
+    cost_micro: int | None
+    outcome: str
+    reading_id: str | None = None
+    bill_id: str | None = None
 
 
 class AiSpending(Record):

@@ -78,13 +78,11 @@ class Comparison(Record):
     equal: tuple[Equal, ...]
 
 
-class ReconciliationRun(Record):
-    """A look at Stripe as it is kept; of "events" `missed` says what had not come."""
+class NewReconciliationRun(Record):
+    """What a look at Stripe found, about to be kept; of "events" what had not come."""
 
     id: str
     kind: Literal["events", "payments"]
-    at: datetime
-    actor: str
     since: datetime
     until: datetime
     applied: int
@@ -92,6 +90,13 @@ class ReconciliationRun(Record):
     equal: tuple[Equal, ...]
     detail: str
     error: str
+
+
+class ReconciliationRun(NewReconciliationRun):
+    """A look at Stripe as it is kept."""
+
+    at: datetime
+    actor: str
 
     @property
     def found(self) -> tuple[Difference, ...]:

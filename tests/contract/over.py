@@ -14,6 +14,7 @@ from services.database.service import DatabaseService
 from services.database.transports.postgres import DirectTransport
 from services.readings.submission import parse_submission
 from services.records.bills import Bill
+from services.records.entries import NewPayment
 from services.records.readings import Read
 from services.settings import load_settings
 from tests.contract.supabase_project import supabase_project
@@ -70,7 +71,9 @@ class Over:
         payment |= {"currency": "INR", "method": "cash", "reference": "R-1"}
         payment |= {"received_at": self.utility.now.isoformat()}
         payment |= {"received_on": self.utility.today.isoformat()}
-        return self.here.record_payments(actor=ADMIN.user, payments=[payment])
+        return self.here.record_payments(
+            actor=ADMIN.user, payments=[NewPayment.model_validate(payment)]
+        )
 
 
 @pytest.fixture(params=KINDS)

@@ -7,6 +7,14 @@ from uuid import uuid4
 import pytest
 
 from services.database.errors import NotFound
+from services.records.entries import (
+    DepositUse,
+    NewAdjustment,
+    NewPayment,
+    NewPlan,
+    NewReturn,
+    ReturnOutcome,
+)
 from tests.contract.over import Json, Over
 from tests.contract.test_accounts import bill_of, receive, returned
 from tests.integration.utility import ADMIN
@@ -41,7 +49,7 @@ def test_a_desks_payment_is_stored_once_or_those_it_may_repeat_are_named(over: O
     row |= {"amount_minor": 700, "method": "bank", "reference": "utr-1", "bill_id": None}
     row |= {"received_at": over.utility.now.isoformat()}
     row |= {"received_on": over.utility.today.isoformat()}
-    given: dict[str, Any] = {"actor": ADMIN.user, "payment": row}
+    given: dict[str, Any] = {"actor": ADMIN.user, "payment": NewPayment.model_validate(row)}
     recorded, alike = over.here.record_office_payment(**given, confirmed=False)
     assert (recorded, [one.id for one in alike]) == (0, [there])
     assert over.here.record_office_payment(**given, confirmed=True) == (1, ())
@@ -51,7 +59,9 @@ def test_a_desks_payment_is_stored_once_or_those_it_may_repeat_are_named(over: O
 def test_bills_whose_money_went_back_are_listed_until_they_are_collected(over: Over) -> None:
     bill = bill_of(over)
     paid = receive(over, 54_035, bill_id=bill.id)
-    over.here.record_return(actor=ADMIN.user, row=returned(over, payment_id=paid))
+    over.here.record_return(
+        actor=ADMIN.user, entry=NewReturn.model_validate(returned(over, payment_id=paid))
+    )
     (waits,) = over.same("returned_bills").items
     assert (waits.bill_id, waits.open_minor) == (bill.id, 54_035)
     assert over.same("bill", bill.id).spared_because == "money_returned"
@@ -83,12 +93,15 @@ def test_the_timeline_has_all_that_happened_the_newest_first(over: Over) -> None
     customer = bill.customer_id
     paid = receive(over, 60_000, bill_id=bill.id, method="stripe", provider_id="pi_1")
     pending = returned(over, payment_id=paid, amount_minor=60_000, method="stripe")
-    over.here.record_return(actor=ADMIN.user, row=pending | {"status": "pending"})
+    over.here.record_return(
+        actor=ADMIN.user, entry=NewReturn.model_validate(pending | {"status": "pending"})
+    )
     fee: Json = {"id": str(uuid4()), "customer_id": customer, "kind": "fee", "amount_minor": 9_965}
     fee |= {"currency": "INR", "note": "Reconnection", "on_date": over.utility.today}
-    over.here.add_adjustment(actor=ADMIN.user, row=fee)
+    over.here.add_adjustment(actor=ADMIN.user, entry=NewAdjustment.model_validate(fee))
     assert [e.id for e in over.same("adjustments", customer_id=customer)] == [fee["id"]]
-    over.here.end_return(actor=ADMIN.user, return_id=pending["id"], status="failed", error="away")
+    away = ReturnOutcome(status="failed", error="away")
+    over.here.end_return(actor=ADMIN.user, return_id=pending["id"], outcome=away)
     claim = over.here.begin_notification(
         notification_id=str(uuid4()),
         bill_id=bill.id,
@@ -119,7 +132,7 @@ def test_plans_stand_in_the_timeline_when_agreed_and_when_ended(over: Over) -> N
     part = {"due_on": over.utility.today, "amount_minor": 54_035}
     plan: Json = {"id": str(uuid4()), "customer_id": bill.customer_id, "currency": "INR"}
     plan |= {"bills": [bill.id], "instalments": [part], "on": over.utility.today}
-    over.here.agree_plan(actor=ADMIN.user, plan=plan)
+    over.here.agree_plan(actor=ADMIN.user, plan=NewPlan.model_validate(plan))
     over.here.end_plan(actor=ADMIN.user, plan_id=str(plan["id"]), reason="talked")
     events = over.same("timeline", customer_id=bill.customer_id).items
     assert [e.what for e in events if e.what.startswith("plan")] == [
@@ -139,11 +152,12 @@ def test_collected_is_net_of_what_went_back_and_without_deposits_held(over: Over
 
     assert collected() == 60_000
     over.here.record_return(
-        actor=ADMIN.user, row=returned(over, payment_id=paid, amount_minor=60_000)
+        actor=ADMIN.user,
+        entry=NewReturn.model_validate(returned(over, payment_id=paid, amount_minor=60_000)),
     )
     assert collected() == 0
     use: Json = {"id": str(uuid4()), "customer_id": bill.customer_id, "currency": "INR"}
     use |= {"amount_minor": 15_000, "note": "Moved out", "on_date": over.utility.today}
-    over.here.use_deposit(actor=ADMIN.user, row=use)
+    over.here.use_deposit(actor=ADMIN.user, entry=DepositUse.model_validate(use))
     assert collected() == 15_000
     assert over.same("check_ledger").problems == ()

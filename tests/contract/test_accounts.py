@@ -10,6 +10,14 @@ import pytest
 from services.database.errors import IllegalChange, NotFound
 from services.database.transport import DatabaseRefused
 from services.records.bills import Bill
+from services.records.entries import (
+    DepositUse,
+    NewAdjustment,
+    NewPayment,
+    NewPlan,
+    NewReturn,
+    ReturnOutcome,
+)
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN
 
@@ -27,7 +35,9 @@ def receive(over: Over, minor: int, **what: Any) -> str:
     row: Json = {"id": str(uuid4()), "amount_minor": minor, "currency": "INR", "method": "bank"}
     row |= {"received_at": over.utility.now, "received_on": over.utility.today}
     outbox = over.utility.services.outbox.on_money()
-    recorded = over.here.record_payments(actor=ADMIN.user, payments=[row | what], outbox=outbox)
+    recorded = over.here.record_payments(
+        actor=ADMIN.user, payments=[NewPayment.model_validate(row | what)], outbox=outbox
+    )
     assert recorded == 1
     return str(row["id"])
 
@@ -65,12 +75,12 @@ def test_money_goes_back_once_and_never_more_than_came(over: Over) -> None:
     bill = bill_of(over)
     paid = receive(over, 54_035, bill_id=bill.id)
     row = returned(over, payment_id=paid, amount_minor=4_035)
-    first = over.here.record_return(actor=ADMIN.user, row=row)
-    assert over.here.record_return(actor=ADMIN.user, row=row) == first
+    first = over.here.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row))
+    assert over.here.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row)) == first
     assert over.same("bill", bill.id).balance_minor == 4_035
     too_much = returned(over, payment_id=paid, amount_minor=50_001)
     with pytest.raises(IllegalChange, match="more than"):
-        over.here.record_return(actor=ADMIN.user, row=too_much)
+        over.here.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(too_much))
     (listed,) = over.same("returns", payment_id=paid)
     assert (listed.amount_minor, listed.status) == (4_035, "done")
     over.same("returns", customer_id=bill.customer_id, status="done")
@@ -80,15 +90,17 @@ def test_a_refund_asked_of_stripe_holds_its_amount_back_until_it_is_over(over: O
     bill = bill_of(over)
     paid = receive(over, 54_035, bill_id=bill.id, method="stripe", provider_id="pi_1")
     row = returned(over, payment_id=paid, amount_minor=50_000, method="stripe", status="pending")
-    pending = over.here.record_return(actor=ADMIN.user, row=row)
+    pending = over.here.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row))
     assert over.same("bill", bill.id).status == "paid"
     assert over.same("payment", paid).returnable_minor == 4_035
     end: Json = {"actor": ADMIN.user, "return_id": pending.id}
-    later = over.here.end_return(**end, status="pending", error="away", retry_in_seconds=15)
+    away = ReturnOutcome(status="pending", error="away", retry_in_seconds=15)
+    later = over.here.end_return(**end, outcome=away)
     assert (later.attempts, later.error) == (1, "away")
-    done = over.here.end_return(**end, status="done", provider_id="re_1")
+    done = over.here.end_return(**end, outcome=ReturnOutcome(status="done", provider_id="re_1"))
     assert (done.status, done.provider_id) == ("done", "re_1")
-    assert over.here.end_return(**end, status="failed").status == "done"
+    failed = over.here.end_return(**end, outcome=ReturnOutcome(status="failed"))
+    assert failed.status == "done"
     assert over.same("bill", bill.id).balance_minor == 50_000
 
 
@@ -98,17 +110,19 @@ def test_credits_fees_and_deposits_pay_and_are_undone(over: Over) -> None:
     fee: Json = {"id": str(uuid4()), "customer_id": bill.customer_id, "kind": "fee"}
     fee |= {"amount_minor": 500, "currency": "INR", "note": "Reconnection", "on_date": today}
     for _ in range(2):
-        over.here.add_adjustment(actor=ADMIN.user, row=fee)
+        over.here.add_adjustment(actor=ADMIN.user, entry=NewAdjustment.model_validate(fee))
         over.same("account", bill.customer_id)
     undo: Json = {"actor": ADMIN.user, "entry_id": fee["id"], "reason": "waived"}
     over.here.undo_adjustment(**undo, on_date=today)
     over.here.undo_adjustment(**undo, on_date=today)
     receive(over, 10_000, customer_id=bill.customer_id, book="deposit")
     use = fee | {"id": str(uuid4()), "amount_minor": 4_035, "note": "Moved out"}
-    over.here.use_deposit(actor=ADMIN.user, row=use)
+    del use["kind"]
+    over.here.use_deposit(actor=ADMIN.user, entry=DepositUse.model_validate(use))
     with pytest.raises(IllegalChange, match="not so much"):
         over.here.use_deposit(
-            actor=ADMIN.user, row=use | {"id": str(uuid4()), "amount_minor": 5966}
+            actor=ADMIN.user,
+            entry=DepositUse.model_validate(use | {"id": str(uuid4()), "amount_minor": 5966}),
         )
     account = over.same("account", bill.customer_id)
     assert (account.balance_minor, account.deposit_minor) == (50_000, 5_965)
@@ -153,9 +167,9 @@ def test_a_plan_is_agreed_for_exactly_what_is_open_and_ends(over: Over) -> None:
     plan: Json = {"id": str(uuid4()), "customer_id": bill.customer_id, "currency": "INR"}
     plan |= {"bills": [bill.id], "instalments": parts, "on": today}
     with pytest.raises(IllegalChange, match="add up"):
-        over.here.agree_plan(actor=ADMIN.user, plan=plan)
+        over.here.agree_plan(actor=ADMIN.user, plan=NewPlan.model_validate(plan))
     parts[1]["amount_minor"] = 27_035
-    over.here.agree_plan(actor=ADMIN.user, plan=plan)
+    over.here.agree_plan(actor=ADMIN.user, plan=NewPlan.model_validate(plan))
     receive(over, 27_000, bill_id=bill.id)
     (agreed,) = over.same("plans", customer_id=bill.customer_id)
     assert (agreed.status, [i.paid for i in agreed.instalments]) == ("active", [True, False])

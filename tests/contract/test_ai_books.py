@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from services.records.ai import AiCall
 from tests.contract.over import Over
 from tests.integration.utility import ACTOR
 
@@ -22,7 +23,9 @@ def test_what_ai_said_and_cost_reads_the_same(over: Over) -> None:
     assert over.here.store_job_bills(actor=ACTOR, bills=[bill]) == (1, [])
     call: dict[str, Any] = {"id": str(uuid4()), "purpose": "calculate_bill", "model": "m"}
     call |= {"outcome": "answered", "reading_id": None, "bill_id": bill.id, "cost_micro": None}
-    over.here.ai_call_log.add(call=call | {"prompt_tokens": 7, "completion_tokens": 3})
+    over.here.ai_call_log.add(
+        call=AiCall.model_validate(call | {"prompt_tokens": 7, "completion_tokens": 3})
+    )
     kept = over.here.ai_call_log.second_opinion(bill_id=bill.id)
     assert kept is not None
     assert kept.model_dump(mode="json") == OPINION

@@ -18,6 +18,7 @@ from services.database.queries.lists import (
 )
 from services.records.base import PageRequest
 from services.records.bills import Bill, BillStatus
+from services.records.entries import NewReturn
 from services.records.ledger import PaymentStatus
 from tests.contract.over import Over
 from tests.contract.test_accounts import receive, returned
@@ -55,7 +56,9 @@ def full(over: Over) -> Over:
     bills += [billed(over, number) for number in range(4, METERS)]
     receive(over, bills[0].total_minor, bill_id=bills[0].id)
     paid = receive(over, 700, bill_id=bills[2].id, reference="UTR 1")
-    over.here.record_return(actor=ADMIN.user, row=returned(over, payment_id=paid))
+    over.here.record_return(
+        actor=ADMIN.user, entry=NewReturn.model_validate(returned(over, payment_id=paid))
+    )
     receive(over, 60_000_00, bill_id=bills[3].id)
     receive(over, 100, bill_id=bills[4].id)
     over.here.void_bill(actor=ADMIN.user, bill_id=bills[5].id, reason="a mistake")

@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 
 from services.database.errors import NotFound
+from services.records.entries import NewPayment, NewReturn, ReturnOutcome
+from services.records.reconciliation import NewReconciliationRun
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN
 
@@ -20,14 +22,16 @@ def paid_by_stripe(over: Over, intent: str, at: datetime = AT) -> str:
     assert bill is not None
     row: Json = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": 54_035, "currency": "INR"}
     row |= {"method": "stripe", "provider_id": intent, "reference": "", "received_at": at}
-    over.here.record_payments(actor=ADMIN.user, payments=[row | {"received_on": at.date()}])
+    over.here.record_payments(
+        actor=ADMIN.user, payments=[NewPayment.model_validate(row | {"received_on": at.date()})]
+    )
     return str(row["id"])
 
 
 def refund(over: Over, payment_id: str, minor: int, status: str) -> str:
     row: Json = {"id": str(uuid4()), "payment_id": payment_id, "kind": "refund", "status": status}
     row |= {"method": "stripe", "reason": "asked for", "on_date": AT.date(), "amount_minor": minor}
-    over.here.record_return(actor=ADMIN.user, row=row)
+    over.here.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row))
     return str(row["id"])
 
 
@@ -38,8 +42,8 @@ def test_a_refund_is_due_once_its_pause_is_over(over: Over) -> None:
     assert over.same("payment_return", waiting).payment_provider_id == "pi_1"
     soon = datetime.now(UTC) + timedelta(minutes=1)
     assert [row.id for row in over.same("returns_due", before=soon, limit=5)] == [waiting]
-    end: Json = {"actor": ADMIN.user, "return_id": waiting, "status": "pending", "error": "away"}
-    over.here.end_return(**end, retry_in_seconds=3600)
+    later = ReturnOutcome(status="pending", error="away", retry_in_seconds=3600)
+    over.here.end_return(actor=ADMIN.user, return_id=waiting, outcome=later)
     assert over.same("returns_due", before=soon, limit=5) == []
     with pytest.raises(NotFound):
         over.here.payment_return(str(uuid4()))
@@ -74,7 +78,7 @@ def test_looks_are_kept_once_and_only_a_whole_one_says_how_far_it_reached(over: 
         run | {"id": str(uuid4()), "until": later, "error": "Stripe cannot be reached."},
         run | {"id": str(uuid4()), "until": later, "kind": "payments", "differences": []},
     ):
-        over.here.record_reconciliation(actor="test", run=one)
+        over.here.record_reconciliation(actor="test", run=NewReconciliationRun.model_validate(one))
     assert over.same("reconciled_until") == AT
     assert len(over.same("reconciliations")) == 3
     first = over.same("reconciliations", kind="events", limit=5)[-1]

@@ -8,6 +8,7 @@ from services.corrections.plan import Plan, Wrong, WrongReading
 from services.corrections.rebilling import Rebilling
 from services.records.bills import Bill
 from services.records.corrections import Correction
+from services.records.entries import NewPayment
 from tests.integration.utility import ADMIN, Utility, assert_one_chain
 
 STEP = timedelta(days=30)
@@ -39,7 +40,12 @@ class Correcting:
         row: dict[str, Any] = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": minor}
         row |= {"currency": bill.currency, "method": "cash", "reference": "R"}
         row |= {"received_at": self.utility.now, "received_on": self.utility.today}
-        assert self.database.record_payments(actor=ADMIN.user, payments=[row]) == 1
+        assert (
+            self.database.record_payments(
+                actor=ADMIN.user, payments=[NewPayment.model_validate(row)]
+            )
+            == 1
+        )
 
     def closed_at(self, bill: Bill, kwh: str | None, **registers: str) -> WrongReading:
         """That the read at which a bill closes was another, or none (None)."""

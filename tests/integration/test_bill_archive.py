@@ -12,6 +12,7 @@ import pytest
 from services.bill_documents import BillDocument, MissingLetters, render
 from services.database.errors import IllegalChange
 from services.records.bills import Bill
+from services.records.entries import NewPayment
 from tests.integration.test_bill_states import draft_of
 from tests.integration.utility import ADMIN, Utility, make_utility
 
@@ -36,7 +37,9 @@ def pay(utility: Utility, bill: Bill, minor: int) -> None:
     row: dict[str, Any] = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": minor}
     row |= {"currency": "INR", "method": "cash", "reference": "R-1"}
     row |= {"received_at": utility.now, "received_on": utility.today}
-    utility.services.database.record_payments(actor=ADMIN.user, payments=[row])
+    utility.services.database.record_payments(
+        actor=ADMIN.user, payments=[NewPayment.model_validate(row)]
+    )
 
 
 def test_what_comes_after_its_issue_changes_nothing_of_a_printed_bill(utility: Utility) -> None:

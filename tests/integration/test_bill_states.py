@@ -13,6 +13,7 @@ from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import NotAllowed
 from services.readings.submission import parse_submission
 from services.records.bills import Bill
+from services.records.entries import NewPayment
 from services.records.readings import Read
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
@@ -51,7 +52,9 @@ def pay(utility: Utility, bill: Bill, minor: int) -> None:
     payment = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": minor, "currency": "INR"}
     payment |= {"method": "cash", "reference": "R-1", "received_at": utility.now.isoformat()}
     payment |= {"received_on": utility.today.isoformat()}
-    utility.services.database.record_payments(actor=ADMIN.user, payments=[payment])
+    utility.services.database.record_payments(
+        actor=ADMIN.user, payments=[NewPayment.model_validate(payment)]
+    )
 
 
 def test_a_draft_has_no_number_until_an_administrator_issues_it(utility: Utility) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from services.jobs import overdue_marking
 from services.jobs.by_hand import run_job
+from services.records.entries import NewPayment
 from tests.integration.utility import Utility, make_utility
 
 
@@ -39,7 +40,12 @@ def pay(utility: Utility, serial: str) -> None:
     payment = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": bill.total_minor}
     payment |= {"currency": bill.currency, "method": "cash", "received_on": "2026-11-05"}
     payment |= {"received_at": "2026-11-05T06:00:00Z"}
-    assert utility.services.database.record_payments(actor="test", payments=[payment]) == 1
+    assert (
+        utility.services.database.record_payments(
+            actor="test", payments=[NewPayment.model_validate(payment)]
+        )
+        == 1
+    )
 
 
 def outbox_kinds(utility: Utility, serial: str) -> list[str]:

@@ -17,6 +17,7 @@ from services.accounts.month_end import MonthEnd
 from services.database.errors import IllegalChange
 from services.identity.auth import NotAllowed
 from services.records.bills import Bill
+from services.records.entries import NewPayment, NewReturn
 from services.records.month_end import AgedTotal, MonthBook
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
@@ -45,7 +46,9 @@ def bill(utility: Utility, serial: str, on: date, kwh: int = 1117) -> Bill:
 def receive(utility: Utility, on: date, minor: int, **what: Any) -> str:
     row: dict[str, Any] = {"id": str(uuid4()), "amount_minor": minor, "currency": "INR"}
     row |= {"method": "cash", "received_at": utility.now, "received_on": on}
-    utility.services.database.record_payments(actor=ADMIN.user, payments=[row | what])
+    utility.services.database.record_payments(
+        actor=ADMIN.user, payments=[NewPayment.model_validate(row | what)]
+    )
     return str(row["id"])
 
 
@@ -78,7 +81,7 @@ def test_each_month_opens_with_what_the_one_before_closed_with(utility: Utility)
     paid = receive(utility, date(2025, 11, 20), 60_000, bill_id=first.id)
     back: dict[str, Any] = {"id": str(uuid4()), "payment_id": paid, "kind": "refund"}
     back |= {"amount_minor": 5_000, "method": "bank", "reason": "asked", "on_date": DEC}
-    utility.services.database.record_return(actor=ADMIN.user, row=back)
+    utility.services.database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(back))
     receive(utility, DEC, 20_000, customer_id=first.customer_id, book="deposit")
     books = utility.services.books
     months = [book_of(books, month) for month in (OCT, NOV, DEC, JAN)]

@@ -16,6 +16,7 @@ from services.identity.auth import NotAllowed
 from services.payments.entry_forms import InvalidEntry
 from services.payments.office_payments import LooksLikeTwice, OfficePayments, Receipt
 from services.records.bills import Bill
+from services.records.entries import NewPayment, NewReturn
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 TOTAL = 54_035  # of the bill of 117 kWh: ₹540.35
@@ -112,8 +113,18 @@ def test_payments_of_one_call_pay_the_bills_they_name_before_any_other(office: O
     for row in rows:
         row["customer_id"] = office.bill.customer_id
     database = office.utility.services.database
-    assert database.record_payments(actor="test", payments=rows) == 5
-    assert database.record_payments(actor="test", payments=rows) == 0
+    assert (
+        database.record_payments(
+            actor="test", payments=[NewPayment.model_validate(one) for one in rows]
+        )
+        == 5
+    )
+    assert (
+        database.record_payments(
+            actor="test", payments=[NewPayment.model_validate(one) for one in rows]
+        )
+        == 0
+    )
     assert office.now_of(office.bill).status == "paid"
     # What was too much for the first bill, and what named none, went to the later one.
     assert office.now_of(later).amount_paid_minor == 100 + 55_000 - TOTAL + 50
@@ -203,7 +214,12 @@ def test_where_nobody_can_be_asked_a_repeated_reference_is_flagged(office: Offic
         | {"received_at": office.utility.now, "received_on": office.utility.today}
         for reference in ("utr 9", "UTR-10", "")
     ]
-    assert database.record_payments(actor=ADMIN.user, payments=rows) == 3
+    assert (
+        database.record_payments(
+            actor=ADMIN.user, payments=[NewPayment.model_validate(one) for one in rows]
+        )
+        == 3
+    )
     (flag,) = database.open_payment_flags().items
     assert (flag.payment_id, flag.reason) == (rows[0]["id"], "reference_repeated")
     assert "The reference utr 9 is booked already, to account A-M1" in flag.detail
@@ -421,10 +437,10 @@ def test_money_paid_out_that_goes_back_once_more_is_owed_by_the_customer(office:
         "kind": "payout",
     }
     payout |= {"id": str(uuid4()), "amount_minor": 5_965}
-    database.record_return(actor=ADMIN.user, row=back | payout)
+    database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(back | payout))
     assert database.payment(payment.id).returnable_minor == TOTAL
     # The payment's provider does not ask us: what it sends back did go back.
     refund = {"id": str(uuid4()), "payment_id": payment.id, "kind": "dispute"}
-    database.record_return(actor=ADMIN.user, row=back | refund)
+    database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(back | refund))
     assert database.account(office.bill.customer_id).balance_minor == TOTAL + 5_965
     assert office.now_of(office.bill).amount_paid_minor == 0

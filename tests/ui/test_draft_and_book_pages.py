@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.auth import Role
+from services.records.entries import NewPayment
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
 
@@ -193,7 +194,9 @@ def test_the_books_are_shown_checked_and_closed(shown: Shown) -> None:
     # A payment for the closed month is dated in the next one.
     row = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": 54_035, "currency": "INR"}
     row |= {"method": "cash", "received_at": at, "received_on": month}
-    utility.services.database.record_payments(actor=ADMIN.user, payments=[row])
+    utility.services.database.record_payments(
+        actor=ADMIN.user, payments=[NewPayment.model_validate(row)]
+    )
     assert words(shown.page("books")) == words(app)
     this_month = datetime.now(utility.services.settings.timezone)
     now = words(shown.page("books", month=f"{this_month:%b %Y}"))

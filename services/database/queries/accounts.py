@@ -12,6 +12,14 @@ from typing import Any
 from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
 from services.records.base import Page
+from services.records.entries import (
+    DepositUse,
+    NewAdjustment,
+    NewPayment,
+    NewPlan,
+    NewReturn,
+    ReturnOutcome,
+)
 from services.records.jobs import RunRef
 from services.records.ledger import (
     Account,
@@ -120,7 +128,7 @@ class AccountQueries(Queries):
         self,
         *,
         actor: str,
-        payment: Mapping[str, Any],
+        payment: NewPayment,
         confirmed: bool,
         outbox: OutboxPlans | None = None,
     ) -> tuple[int, tuple[Payment, ...]]:
@@ -132,7 +140,7 @@ class AccountQueries(Queries):
         answer = self._call(
             "record_desk_payment",
             actor=actor,
-            payment=dict(payment),
+            payment=payment.row(),
             confirmed=confirmed,
             outbox=outbox,
         )
@@ -159,17 +167,18 @@ class AccountQueries(Queries):
         self,
         *,
         actor: str,
-        payments: Sequence[Mapping[str, Any]],
+        payments: Sequence[NewPayment],
         outbox: OutboxPlans | None = None,
     ) -> int:
         """Store payments and let each pay its bill, then the oldest that is open, all or none.
 
-        Each is {id, bill_id or customer_id, amount_minor, currency, method, reference,
-        received_at, received_on, book?, apply?: oldest|bill|none}. How many were new.
-        Raises NotFound, IllegalChange.
+        How many were new. Raises NotFound, IllegalChange.
         """
         answer = self._call(
-            "record_payments", actor=actor, payments=[dict(p) for p in payments], outbox=outbox
+            "record_payments",
+            actor=actor,
+            payments=[payment.row() for payment in payments],
+            outbox=outbox,
         )
         return int(answer["recorded"])
 
@@ -226,24 +235,25 @@ class AccountQueries(Queries):
         )
 
     def record_return(
-        self, *, actor: str, row: Mapping[str, Any], outbox: OutboxPlans | None = None
+        self, *, actor: str, entry: NewReturn, outbox: OutboxPlans | None = None
     ) -> PaymentReturn:
-        """Money goes back, or is asked back of Stripe (status "pending").
-
-        `row` is {id, payment_id or customer_id and currency, kind, amount_minor?, method,
-        reference?, reason, on_date, status?, provider_id?}. Raises NotFound, IllegalChange.
-        """
-        answer = self._call("record_return", **row, actor=actor, outbox=outbox)
+        """Money goes back, or is asked back of Stripe; raises NotFound, IllegalChange."""
+        answer = self._call("record_return", **entry.row(), actor=actor, outbox=outbox)
         return PaymentReturn.model_validate(answer)
 
     def end_return(
-        self, *, actor: str, return_id: str, outbox: OutboxPlans | None = None, **what: Any
+        self,
+        *,
+        actor: str,
+        return_id: str,
+        outcome: ReturnOutcome,
+        outbox: OutboxPlans | None = None,
     ) -> PaymentReturn:
-        """What became of a refund asked of Stripe.
+        """What became of a refund asked of Stripe; one that is over stays as it is.
 
-        `what` is {status: done|failed|pending, provider_id?, error?, on_date?, retry_in_seconds?}.
-        One that is over stays as it is. Raises NotFound.
+        Raises NotFound.
         """
+        what = outcome.model_dump(mode="json", exclude_none=True)
         answer = self._call("end_return", actor=actor, id=return_id, outbox=outbox, **what)
         return PaymentReturn.model_validate(answer)
 
@@ -266,13 +276,10 @@ class AccountQueries(Queries):
         return [PaymentReturn.model_validate(row) for row in rows]
 
     def add_adjustment(
-        self, *, actor: str, row: Mapping[str, Any], outbox: OutboxPlans | None = None
+        self, *, actor: str, entry: NewAdjustment, outbox: OutboxPlans | None = None
     ) -> None:
-        """Give a credit or charge a fee; raises NotFound, IllegalChange.
-
-        `row` is {id, customer_id, kind: credit|fee, amount_minor, currency, note, on_date}.
-        """
-        self._call("add_adjustment", **row, actor=actor, outbox=outbox)
+        """Give a credit or charge a fee; raises NotFound, IllegalChange."""
+        self._call("add_adjustment", **entry.row(), actor=actor, outbox=outbox)
 
     def undo_adjustment(
         self,
@@ -294,13 +301,10 @@ class AccountQueries(Queries):
         )
 
     def use_deposit(
-        self, *, actor: str, row: Mapping[str, Any], outbox: OutboxPlans | None = None
+        self, *, actor: str, entry: DepositUse, outbox: OutboxPlans | None = None
     ) -> None:
-        """Let a deposit pay what is open; raises IllegalChange when less is held.
-
-        `row` is {id, customer_id, currency, amount_minor, note, on_date}.
-        """
-        self._call("use_deposit", **row, actor=actor, outbox=outbox)
+        """Let a deposit pay what is open; raises IllegalChange when less is held."""
+        self._call("use_deposit", **entry.row(), actor=actor, outbox=outbox)
 
     def allocate_credit(
         self, *, actor: str, entry_id: str, bill_id: str | None, outbox: OutboxPlans | None = None
@@ -319,13 +323,9 @@ class AccountQueries(Queries):
         """Let open credits of a customer pay what is open, the oldest first."""
         self._call("settle_account", actor=actor, customer_id=customer_id, outbox=outbox)
 
-    def agree_plan(self, *, actor: str, plan: Mapping[str, Any]) -> None:
-        """Agree an instalment plan; raises IllegalChange when it does not fit its bills.
-
-        `plan` is {id, customer_id, currency, bills: [id], instalments: [{due_on, amount_minor}],
-        on, reason?}.
-        """
-        self._call("agree_plan", **plan, actor=actor)
+    def agree_plan(self, *, actor: str, plan: NewPlan) -> None:
+        """Agree an instalment plan; raises IllegalChange when it does not fit its bills."""
+        self._call("agree_plan", **plan.row(), actor=actor)
 
     def end_plan(self, *, actor: str, plan_id: str, reason: str) -> None:
         """Cancel a plan that is active."""

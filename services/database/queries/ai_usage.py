@@ -1,11 +1,9 @@
 """What AI was asked, what it cost, and how often it computed a bill otherwise."""
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from services.database.transport import Filter, Transport
-from services.records.ai import AiSpending, SecondOpinionCounts, StoredOpinion
+from services.records.ai import AiCall, AiSpending, SecondOpinionCounts, StoredOpinion
 
 
 class AiCallLog:
@@ -14,11 +12,9 @@ class AiCallLog:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def add(self, *, call: Mapping[str, Any]) -> None:
-        """Keep one call, once for its id: {id, purpose, model, prompt_tokens, completion_tokens,
-        cost_micro, outcome, reading_id, bill_id}.
-        """
-        self._transport.call("add_ai_call", call)
+    def add(self, *, call: AiCall) -> None:
+        """Keep one call, once for its id."""
+        self._transport.call("add_ai_call", call.model_dump())
 
     def spent_micro(self, *, since: datetime) -> int:
         """What the calls since an instant (UTC) cost, in millionths of a dollar."""

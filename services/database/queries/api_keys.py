@@ -4,7 +4,7 @@ from datetime import datetime
 
 from services.database.queries.base import Queries
 from services.database.transport import Filter
-from services.records.api_keys import ApiKey, KeyHolder
+from services.records.sessions import ApiKey, KeyHolder
 
 
 class KeyQueries(Queries):

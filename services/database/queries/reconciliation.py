@@ -1,13 +1,13 @@
 """Refunds that wait for Stripe, and what looks at Stripe found."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.records.ledger import PaymentReturn
-from services.records.reconciliation import PaymentHere, ReconciliationRun
+from services.records.reconciliation import NewReconciliationRun, PaymentHere, ReconciliationRun
 
 
 class ReconciliationQueries(Queries):
@@ -42,12 +42,9 @@ class ReconciliationQueries(Queries):
         rows = self._transport.select("stripe_payment_list", filters=filters, order=["id.asc"]).rows
         return [PaymentHere.model_validate(row) for row in rows]
 
-    def record_reconciliation(self, *, actor: str, run: Mapping[str, Any]) -> None:
-        """Keep what a look at Stripe found.
-
-        `run` is {id, kind, since, until, applied, differences, equal, detail, error}.
-        """
-        self._call("record_reconciliation", **run, actor=actor)
+    def record_reconciliation(self, *, actor: str, run: NewReconciliationRun) -> None:
+        """Keep what a look at Stripe found, once for its id."""
+        self._call("record_reconciliation", **run.model_dump(mode="json"), actor=actor)
 
     def reconciliations(
         self, *, kind: Literal["events", "payments"] | None = None, limit: int = 20

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from services.graph import Graph
 from services.importing import Importer
+from services.records.entries import NewPayment
 from tests.contract.graph.conftest import NewStory
 from tests.contract.graph.network import (
     Kept,
@@ -128,7 +129,9 @@ def a_year(utility: Utility) -> list[str]:
     paid: dict[str, Any] = {"id": str(uuid4()), "bill_id": ids[0], "amount_minor": 100}
     paid |= {"currency": "INR", "method": "cash", "reference": "R-1"}
     paid |= {"received_at": utility.now.isoformat(), "received_on": utility.today.isoformat()}
-    assert database.record_payments(actor=ADMIN.user, payments=[paid]) == 1
+    assert (
+        database.record_payments(actor=ADMIN.user, payments=[NewPayment.model_validate(paid)]) == 1
+    )
     return ids
 
 

@@ -12,6 +12,7 @@ from services.metering.recent_use import usual_daily_use
 from services.outbox.steps import OUTBOX_STEPS
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import parse_submission
+from services.records.ai import AiCall
 from tests.integration.ai.advised import Advised, bill, verdict
 from tests.integration.ai.conftest import Advise
 from tests.integration.utility import ADMIN, make_utility
@@ -267,7 +268,7 @@ def test_a_call_is_recorded_once(advised: Advised) -> None:
     call |= {"model": "m", "outcome": "answered"}
     counted = {"prompt_tokens": 1, "completion_tokens": 2, "cost_micro": None}
     for _ in range(2):
-        advised.books.add(call=call | counted)
+        advised.books.add(call=AiCall.model_validate(call | counted))
     spending = advised.books.spending(since=advised.utility.now - timedelta(hours=1))
     assert (spending.calls, spending.unpriced, spending.cost_micro) == (1, 1, 0)
 

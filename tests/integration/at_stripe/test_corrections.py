@@ -10,6 +10,7 @@ from services.database.errors import IllegalChange, NotFound
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed
 from services.quantities.money import InvalidMoney
+from services.records.entries import NewPayment
 from services.records.ledger import Payment
 from tests.integration.at_stripe.shop import Shop
 from tests.integration.at_stripe.stripe_server import Stripe
@@ -23,7 +24,7 @@ def receive(shop: Shop, minor: int, **what: Any) -> Payment:
     now = datetime.now(UTC)
     row = {"id": str(uuid4()), "amount_minor": minor, "currency": "INR", "method": "cheque"}
     row |= {"reference": "C-1", "received_at": now, "received_on": now.date()} | what
-    shop.database.record_payments(actor=ACTOR, payments=[row])
+    shop.database.record_payments(actor=ACTOR, payments=[NewPayment.model_validate(row)])
     return shop.database.payment(str(row["id"]))
 
 

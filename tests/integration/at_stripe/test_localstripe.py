@@ -10,6 +10,7 @@ import pytest
 
 from app import create_app
 from services.bootstrap_providers import Addresses
+from services.records.entries import NewPayment
 from tests.integration.api.serving import serving
 from tests.integration.at_stripe.local import KEY, Local, localstripe
 from tests.integration.at_stripe.stripe_server import SECRET
@@ -45,7 +46,7 @@ def test_a_payment_goes_back_in_two_parts(local: Local, utility: Utility) -> Non
     row |= {"method": "stripe", "provider_id": local.paid(54_035), "reference": ""}
     row |= {"received_at": utility.now, "received_on": utility.today}
     database, refunds = utility.services.database, utility.services.refunds
-    database.record_payments(actor=ADMIN.user, payments=[row])
+    database.record_payments(actor=ADMIN.user, payments=[NewPayment.model_validate(row)])
     for amount in ("270.17", None):
         done = refunds.refund(
             payment_id=str(row["id"]),

@@ -11,6 +11,7 @@ from services.billing.draw_up import draw_up_bill
 from services.database.transport import DatabaseRefused
 from services.rating import BillLine, RatedBill
 from services.records.bills import Issue
+from services.records.entries import DepositUse, NewAdjustment, NewPayment, NewReturn
 from services.records.readings import MeterConstants, Read
 from tests.integration.money.model import Book
 from tests.integration.utility import ADMIN, Utility
@@ -116,8 +117,18 @@ class Walk:
         row = self._row(customer) | {"bill_id": bill, "book": "deposit" if deposit else "account"}
         row |= {"method": "cash", "received_at": self._now(), "received_on": self.today}
         row |= {"apply": apply}
-        assert self.database.record_payments(actor=ADMIN.user, payments=[row]) == 1
-        assert self.database.record_payments(actor=ADMIN.user, payments=[row]) == 0
+        assert (
+            self.database.record_payments(
+                actor=ADMIN.user, payments=[NewPayment.model_validate(row)]
+            )
+            == 1
+        )
+        assert (
+            self.database.record_payments(
+                actor=ADMIN.user, payments=[NewPayment.model_validate(row)]
+            )
+            == 0
+        )
         payment = Received(row["id"], customer, book, row["amount_minor"])
         self.payments.append(payment)
         item = book.post(payment.id, "payment", -payment.amount, self.today)
@@ -141,7 +152,7 @@ class Walk:
         customer = self.random.choice(self.customers)
         kind = self.random.choice(("credit", "fee"))
         row = self._row(customer) | {"kind": kind, "note": "agreed", "on_date": self.today}
-        self.database.add_adjustment(actor=ADMIN.user, row=row)
+        self.database.add_adjustment(actor=ADMIN.user, entry=NewAdjustment.model_validate(row))
         amount = row["amount_minor"] * (1 if kind == "fee" else -1)
         customer.account.post(row["id"], kind, amount, self.today)
         customer.account.settle()
@@ -170,7 +181,9 @@ class Walk:
             return False
         amount = self.random.randint(1, customer.deposit.credit)
         row = self._row(customer) | {"amount_minor": amount, "note": "used"}
-        self.database.use_deposit(actor=ADMIN.user, row=row | {"on_date": self.today})
+        self.database.use_deposit(
+            actor=ADMIN.user, entry=DepositUse.model_validate(row | {"on_date": self.today})
+        )
         customer.deposit.post(row["id"], "deposit_used", amount, self.today)
         customer.deposit.pay_from_credit(row["id"])
         customer.account.post(row["id"], "deposit_used", -amount, self.today)
@@ -219,7 +232,7 @@ class Walk:
         amount = self.random.randint(1, customer.account.credit)
         row = self._row(customer) | {"kind": "payout", "amount_minor": amount, "method": "bank"}
         row |= {"reason": "moved out", "on_date": self.today}
-        self.database.record_return(actor=ADMIN.user, row=row)
+        self.database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row))
         customer.account.post(row["id"], "payout", amount, self.today)
         customer.account.pay_from_credit(row["id"])
         customer.account.settle()
@@ -283,11 +296,14 @@ class Walk:
         row: Json = {"id": self._id(), "payment_id": payment.id, "method": "cash"}
         row |= {"kind": "refund" if amount else "reversal", "reason": "asked"}
         row |= {"amount_minor": amount, "on_date": self.today}
-        first = self.database.record_return(actor=ADMIN.user, row=row)
-        assert self.database.record_return(actor=ADMIN.user, row=row) == first
+        first = self.database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row))
+        assert (
+            self.database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(row))
+            == first
+        )
 
     def _record(self, row: Json) -> None:
-        self.database.record_payments(actor=ADMIN.user, payments=[row])
+        self.database.record_payments(actor=ADMIN.user, payments=[NewPayment.model_validate(row)])
 
     def _void(self, bill_id: str) -> None:
         self.database.void_bill(actor=ADMIN.user, bill_id=bill_id, reason="no", on=self.today)

@@ -14,6 +14,7 @@ from services.bootstrap import build_services
 from services.outbox.outbox import StepHandler
 from services.payments.payment_received import PaymentReceived
 from services.records.bills import Bill
+from services.records.entries import NewReturn, ReturnOutcome
 from services.records.ledger import PaymentReturn
 from services.records.stripe_events import AppliedEvent
 from services.settings import load_settings
@@ -78,12 +79,16 @@ class Office:
         row: Json = {"id": str(uuid4()), "payment_id": answer.payment_id, "kind": "refund"}
         row |= {"method": "stripe", "status": "pending", "reason": "asked for it"}
         row |= {"amount_minor": minor, "on_date": self.utility.today}
-        return self.utility.services.database.record_return(actor=ADMIN.user, row=row).id
+        return self.utility.services.database.record_return(
+            actor=ADMIN.user, entry=NewReturn.model_validate(row)
+        ).id
 
     def end_refund(self, return_id: str, status: str, provider_id: str | None) -> PaymentReturn:
         """Stripe's answer to a refund that we asked for."""
         return self.utility.services.database.end_return(
-            actor=ADMIN.user, return_id=return_id, status=status, provider_id=provider_id
+            actor=ADMIN.user,
+            return_id=return_id,
+            outcome=ReturnOutcome.model_validate({"status": status, "provider_id": provider_id}),
         )
 
     def assert_sound(self) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.records.bills import Bill
+from services.records.entries import NewReturn
 from services.records.stripe_events import AppliedEvent
 from tests.integration.payments.office import Office
 from tests.integration.payments.told import (
@@ -73,7 +74,7 @@ def test_of_those_asked_for_the_one_of_just_the_amount_is_done_and_the_rest_was_
 def test_more_back_than_came_is_counted_and_flagged(office: Office) -> None:
     bill, payment = paid(office, "pi_twice_back")
     office.utility.services.database.record_return(
-        actor="admin", row=by_hand(office, payment, 50_000)
+        actor="admin", entry=NewReturn.model_validate(by_hand(office, payment, 50_000))
     )
     office.tell(refunded("pi_twice_back", TOTAL, at=1))
     assert office.balance(bill.customer_id) == 50_000 + TOTAL

@@ -15,6 +15,7 @@ from services.messages.templates import how_to_pay
 from services.payments.entry_forms import InvalidEntry
 from services.payments.stripe.payment_links import is_payable
 from services.records.bills import Bill
+from services.records.entries import NewPayment, NewReturn, ReturnOutcome
 from services.records.outbox import OutboxKind
 from tests.integration.correcting import Correcting
 from tests.integration.payments import told
@@ -245,11 +246,12 @@ def test_an_account_at_nothing_is_not_dunned_while_its_credit_is_going_back(
     back: dict[str, Any] = {"id": str(uuid4()), "payment_id": paid.id, "kind": "refund"}
     back |= {"method": "stripe", "reason": "asked for it", "status": "pending"}
     back |= {"on_date": office.utility.today}
-    database.record_return(actor=ADMIN.user, row=back)
+    database.record_return(actor=ADMIN.user, entry=NewReturn.model_validate(back))
     assert not overdue_after(office, bill)
     assert why_unsaid(office, bill) == "credit on the account covers the bill"
     ended: dict[str, Any] = {"status": "done", "on_date": office.utility.today.isoformat()}
-    database.end_return(actor=ADMIN.user, return_id=back["id"], **ended)
+    outcome = ReturnOutcome.model_validate(ended)
+    database.end_return(actor=ADMIN.user, return_id=back["id"], outcome=outcome)
     assert overdue_after(office, bill, timedelta(days=1))
 
 
@@ -262,7 +264,7 @@ def test_what_is_true_of_a_bill_no_more_is_not_said(office: Office) -> None:
     pay = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": TOTAL, "currency": "INR"}
     pay |= {"method": "cash", "reference": "", "received_at": office.utility.now}
     pay |= {"received_on": office.utility.today}
-    database.record_payments(actor=ADMIN.user, payments=[pay])
+    database.record_payments(actor=ADMIN.user, payments=[NewPayment.model_validate(pay)])
     unsaid = "the bill is paid by now"
     assert [why_unsaid(office, bill, kind) for kind in kinds] == ["", unsaid, unsaid]
     assert [why_unsaid(office, bill, kind) for kind in corrected] == ["", ""]
@@ -286,4 +288,6 @@ def credit(office: Office, bill: Bill) -> None:
     row: dict[str, Any] = {"id": str(uuid4()), "customer_id": bill.customer_id, "apply": "none"}
     row |= {"amount_minor": TOTAL, "currency": "INR", "method": "cash", "reference": ""}
     row |= {"received_at": office.utility.now, "received_on": office.utility.today}
-    office.utility.services.database.record_payments(actor=ADMIN.user, payments=[row])
+    office.utility.services.database.record_payments(
+        actor=ADMIN.user, payments=[NewPayment.model_validate(row)]
+    )

@@ -19,6 +19,7 @@ from services.integrations.http import RequestRejected
 from services.messages.templates import Message, TemplateWriter, WriteMessage
 from services.outbox.outbox import MAX_ATTEMPTS, StepHandler
 from services.quantities.period import local_date
+from services.records.entries import NewPayment
 from services.settings import load_settings
 from tests.integration.providers.conftest import MakeOffice, Office, Providers
 from tests.integration.providers.published import (
@@ -275,7 +276,9 @@ def test_a_reminder_is_sent_once_and_not_at_all_when_the_bill_is_paid_by_then(
     paid = {"id": bill.id, "bill_id": bill.id, "amount_minor": bill.balance_minor}
     paid |= {"currency": "INR", "method": "cash", "reference": "", "received_at": AGREED}
     before = len(providers.whatsapp.seen)
-    office.database.record_payments(actor=ACTOR, payments=[paid | {"received_on": "2026-01-01"}])
+    office.database.record_payments(
+        actor=ACTOR, payments=[NewPayment.model_validate(paid | {"received_on": "2026-01-01"})]
+    )
     office.later()
     work = office.database.outbox_of(bill.id)[1]
     assert work.status == "finished"
@@ -330,7 +333,9 @@ def test_thanks_wait_for_their_bills_message_and_waiting_is_no_attempt(
         pay |= {"method": "cash", "reference": "", "received_at": AGREED}
         outbox = office.utility.services.outbox.on_money()
         pay |= {"received_on": "2026-01-01"}
-        office.database.record_payments(actor=ACTOR, payments=[pay], outbox=outbox)
+        office.database.record_payments(
+            actor=ACTOR, payments=[NewPayment.model_validate(pay)], outbox=outbox
+        )
         office.later()
     assert attempts(office, bill_id) == {"bill_issued": 2, "payment_received": 0}
     # The bill's own pause is not over, the thanks are due.
@@ -427,7 +432,7 @@ def pay(office: Office, bill_id: str, *amounts: int) -> list[str]:
     office.database.record_payments(
         actor=ACTOR,
         payments=[
-            {"id": i, "amount_minor": amount, **fields}
+            NewPayment.model_validate({"id": i, "amount_minor": amount, **fields})
             for i, amount in zip(ids, amounts, strict=True)
         ],
         outbox=office.utility.services.outbox.on_money(),

@@ -10,6 +10,7 @@ from services.integrations.http import RequestRejected, ServiceUnavailable
 from services.messages.templates import how_to_pay
 from services.payments.stripe.client import StripePayments
 from services.records.bills import Bill
+from services.records.entries import NewPayment
 from tests.integration.providers.conftest import MakeOffice, Office, Providers
 from tests.integration.providers.published import STRIPE_KEY, Links
 from tests.integration.providers.stand_in import Reply, Seen
@@ -38,7 +39,10 @@ def pay(office: Office, bill: Bill, minor: int) -> Bill:
     payment = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": minor, "method": "cash"}
     payment |= {"currency": "INR", "reference": "", "received_at": now.isoformat()}
     payment["received_on"] = now.date().isoformat()
-    assert office.database.record_payments(actor=ACTOR, payments=[payment]) == 1
+    assert (
+        office.database.record_payments(actor=ACTOR, payments=[NewPayment.model_validate(payment)])
+        == 1
+    )
     return office.database.bill(bill.id)
 
 

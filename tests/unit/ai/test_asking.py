@@ -1,6 +1,5 @@
 """One question to AI: within its time and budget, with its price on record, tried again in time."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,6 +20,7 @@ from services.ai.answers import (
 from services.ai.asking import Answer, Answered, Asker, Budget, ModelFault, Question
 from services.database.transport import TemporaryDatabaseError
 from services.integrations.deadline import Deadline
+from services.records.ai import AiCall
 
 NOW = datetime(2026, 11, 30, 20, 0, tzinfo=UTC)  # 1 December in India
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -34,11 +34,11 @@ class CallLog:
     """Books in memory, which can be away."""
 
     def __init__(self, spent: int = 0, *, away: bool = False) -> None:
-        self.calls: list[Mapping[str, Any]] = []
+        self.calls: list[AiCall] = []
         self.since: datetime | None = None
         self._spent, self._away = spent, away
 
-    def add(self, *, call: Mapping[str, Any]) -> None:
+    def add(self, *, call: AiCall) -> None:
         if self._away:
             raise TemporaryDatabaseError("08006", "away")
         self.calls.append(call)
@@ -98,7 +98,7 @@ def test_a_call_is_recorded_with_its_tokens_and_price() -> None:
     books = CallLog()
     assert ask(Model(), books) == "Write.{}"
     (call,) = books.calls
-    assert {name: call[name] for name in call if name != "id"} == {
+    assert call.model_dump(exclude={"id"}) == {
         "purpose": "write_message",
         "model": "model-1",
         "prompt_tokens": 1000,
@@ -123,7 +123,7 @@ def test_a_fault_is_recorded_with_what_it_cost_all_the_same() -> None:
     with pytest.raises(NoAiAnswer, match=r"^AI gave no answer: it was cut off\.$"):
         ask(Model(cut), books)
     (call,) = books.calls
-    assert (call["outcome"], call["model"], call["cost_micro"]) == ("cut", "model-2", 6800)
+    assert (call.outcome, call.model, call.cost_micro) == ("cut", "model-2", 6800)
 
 
 def test_what_may_pass_is_tried_again_under_the_same_key() -> None:
@@ -131,7 +131,7 @@ def test_what_may_pass_is_tried_again_under_the_same_key() -> None:
     ask(model, books, tries=3, pauses=pauses)
     assert len(model.keys) == 3
     assert len(set(model.keys)) == 1
-    assert [call["id"] for call in books.calls] == [model.keys[0]]
+    assert [call.id for call in books.calls] == [model.keys[0]]
     assert 0.5 <= pauses[0] <= 1 <= pauses[1] <= 2
 
 

@@ -1,6 +1,5 @@
 """AI words the message, code fills it in; what AI cannot word, the template does, and says so."""
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, get_args
@@ -17,6 +16,7 @@ from services.ai.questions import language_name
 from services.ai.service import AiService
 from services.messages.templates import Message, MessageWriter, TemplateWriter
 from services.outbox.steps import OUTBOX_STEPS
+from services.records.ai import AiCall
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
 
@@ -43,8 +43,8 @@ def bill(**how: Any) -> Bill:
 class CallLog:
     """Books that nobody reads here."""
 
-    def add(self, *, call: Mapping[str, Any]) -> None:
-        assert call["purpose"] == "write_message"
+    def add(self, *, call: AiCall) -> None:
+        assert call.purpose == "write_message"
 
     def spent_micro(self, *, since: datetime) -> int:
         raise NotImplementedError

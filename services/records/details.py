@@ -1,0 +1,102 @@
+"""All that is looked at together about one bill, one payment or one account: records."""
+
+from datetime import date
+
+from services.records.ai import StoredOpinion
+from services.records.base import Record
+from services.records.bills import Bill
+from services.records.corrections import Correction
+from services.records.ledger import (
+    Account,
+    Allocation,
+    InstalmentPlan,
+    LedgerEntry,
+    Payment,
+    PaymentFlag,
+    PaymentReturn,
+)
+from services.records.outbox import OutboxEntry
+from services.records.readings import Reading
+
+
+class PaidPart(Record):
+    """What paid a part of a bill; `payment` is None for a credit or a deposit."""
+
+    allocation: Allocation
+    payment: Payment | None
+
+
+class BillDetail(Record):
+    """A bill with where it comes from and where it stands.
+
+    `paid` is the oldest first; `read_since` are the first accepted readings after the bill, in
+    order of time; `outbox` is what follows its commit, the oldest first.
+    """
+
+    bill: Bill
+    opening: Reading
+    closing: Reading
+    paid: tuple[PaidPart, ...]
+    in_plan: bool
+    corrections: tuple[Correction, ...]
+    read_since: tuple[Reading, ...]
+    outbox: tuple[OutboxEntry, ...]
+    second_opinion: StoredOpinion | None
+    unprinted_because: str | None
+
+    @property
+    def is_last_of_meter(self) -> bool:
+        """Whether no reading after it is billed."""
+        return self.bill.status != "void" and all(r.bill_id is None for r in self.read_since)
+
+
+class PaymentDetail(Record):
+    """A payment: what it paid (the oldest first), what went back of it, what is odd about it.
+
+    `open_bills` are those that what is left of it could pay.
+    """
+
+    payment: Payment
+    paid: tuple[Allocation, ...]
+    returns: tuple[PaymentReturn, ...]
+    flags: tuple[PaymentFlag, ...]
+    open_bills: tuple[Bill, ...]
+
+
+class Payer(Record):
+    """Who is about to pay, and the bill that it is for, if it is for one."""
+
+    account: Account
+    bill: Bill | None
+
+
+class AccountHead(Record):
+    """An account, and the day that what is overdue on it is as of; None where nothing is."""
+
+    account: Account
+    overdue_as_of: date | None
+
+
+class OpenItems(Record):
+    """What is to pay on an account (bills and fees), and credits that pay nothing yet."""
+
+    bills: tuple[Bill, ...]
+    fees: tuple[LedgerEntry, ...]
+    credits_left: tuple[LedgerEntry, ...]
+
+
+class AccountPlans(Record):
+    """Instalment plans, the last agreed first, and the open bills that are in none."""
+
+    plans: tuple[InstalmentPlan, ...]
+    free_bills: tuple[Bill, ...]
+
+
+class Changeable(Record):
+    """What can be undone or paid out: credit that pays nothing yet, and what was adjusted.
+
+    `open_credit_minor` is above 0; the adjustments stand, the newest first.
+    """
+
+    open_credit_minor: int
+    adjustments: tuple[LedgerEntry, ...]
