@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages import registry
 from pages.shared.format import escaped
+from pages.shared.history import keep_history
 from pages.shared.session import error_boundary, services, sign_out, who_is_signed_in
 from pages.sign_ins.sign_in import show_no_role, show_sign_in, show_unavailable
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, SignInUnavailable
@@ -84,8 +85,10 @@ def main() -> None:
     page = st.navigation(_menu(principal), expanded=True)
     _sidebar(principal)
     with st.container(width="stretch", horizontal_alignment="center"), st.container(width=1080):
+        # A page may end its run early: what stands below it is drawn before.
+        body = st.container()
         _demo_banner()
-        with error_boundary():
+        with body, error_boundary():
             page.run()
 
 
@@ -132,6 +135,7 @@ def _sidebar(principal: Principal) -> None:
         st.markdown(f"**{escaped(principal.user)}**  \n{role}")
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
             sign_out()
+        keep_history()
 
 
 def _demo_banner() -> None:

@@ -46,6 +46,7 @@ from services.identity.passwordless import Passwordless, RoleChoices, SignInLink
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.signing_key import load_or_create_signing_key
+from services.lists.office_lists import OfficeLists
 from services.messages.discord import Discord
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox, StepHandler
@@ -230,6 +231,9 @@ def wire(
     )
     payments = open_payments(settings, database, outbox)
     security_log = SecurityLog(database)
+    archive = BillArchive(
+        database, Utility(settings.utility_name, settings.utility_contact), settings.timezone
+    )
     rebilling = Rebilling(
         database=database,
         assessor=assessor,
@@ -253,14 +257,13 @@ def wire(
         reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
         readings=ReadingLookups(database, settings.timezone),
         reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
-        bill_archive=BillArchive(
-            database, Utility(settings.utility_name, settings.utility_contact), settings.timezone
-        ),
+        bill_archive=archive,
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
         customers=CustomerLookups(database),
         payments=PaymentLookups(database),
         books=MonthEnd(database=database, zone=settings.timezone),
+        lists=OfficeLists(database, archive, settings.currency),
         office_payments=OfficePayments(database, outbox, settings.timezone, settings.currency),
         account_adjustments=AccountAdjustments(
             database, outbox, settings.timezone, settings.currency

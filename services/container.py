@@ -34,6 +34,7 @@ from services.identity.passwordless import Passwordless
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.upload_rights import UploadRights
+from services.lists.office_lists import OfficeLists
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox
 from services.payments.lookups import PaymentLookups
@@ -74,6 +75,7 @@ class Services:
     books: MonthEnd
     customers: CustomerLookups
     payments: PaymentLookups
+    lists: OfficeLists
     office_payments: OfficePayments
     account_adjustments: AccountAdjustments
     refunds: Refunds

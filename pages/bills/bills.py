@@ -1,21 +1,29 @@
-"""Bills: find one by number, name or meter, and see all of it under an address of its own."""
+"""Bills: find them by number, name or meter, sort, choose, export; each has a page of its own."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import streamlit as st
 
-from pages.registry import BILL
-from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import BILL_STATUS, count, day, escaped, kwh, money, month, period
+from pages.registry import BILL, BILLS
+from pages.shared.format import BILL_STATUS, Color, count, day, kwh, money, month, period
+from pages.shared.header import show_header
+from pages.shared.list_columns import Column, Listing
+from pages.shared.list_filters import ask_days, ask_status, ask_text
+from pages.shared.listing import show_list
 from pages.shared.session import require_role, services, today
+from services.database.queries.lists import BillFilter
 from services.identity.auth import Role
-from services.quantities.period import first_of_month
-from services.records.bills import Bill
+from services.quantities.period import first_of_month, next_month
+from services.records.bills import BillStatus, BillSummary
 
-PAGE_SIZE = 12
 MONTHS_BACK = 24
 # The words people see are also what stands in the address.
-STATUS_OF = {label: status for status, (label, _) in BILL_STATUS.items()}
+STATUS_OF: dict[str, BillStatus] = {
+    BILL_STATUS[status][0]: status
+    for status in ("draft", "issued", "partially_paid", "overdue", "paid", "void")
+}
 
 
 def months() -> dict[str, date]:
@@ -27,28 +35,14 @@ def months() -> dict[str, date]:
     return found
 
 
-def ask_filters() -> tuple[str, str | None, date | None]:
+def ask_filters() -> BillFilter:
     """What to look for; each filter is part of the address, so a list can be linked to."""
     by_name = months()
-    with st.grid(3, min_column_width=150, vertical_alignment="bottom") as grid:
+    with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell():
-            text = st.text_input(
-                "Search",
-                key="q",
-                type="search",
-                placeholder="Number, customer, account or meter",
-                live=True,
-                bind="query-params",
-            )
+            text = ask_text("Number, name, account, meter")
         with grid.cell():
-            status = st.selectbox(
-                "Status",
-                list(STATUS_OF),
-                index=None,
-                key="status",
-                placeholder="Every status",
-                bind="query-params",
-            )
+            status = ask_status(STATUS_OF)
         with grid.cell():
             ends_in = st.selectbox(
                 "Month",
@@ -59,53 +53,107 @@ def ask_filters() -> tuple[str, str | None, date | None]:
                 help="The month that the bill is for: its period ends in it, or on the 1st after.",
                 bind="query-params",
             )
-    return text or "", STATUS_OF.get(status or ""), by_name.get(ends_in or "")
-
-
-def show_row(bill: Bill) -> None:
-    """One bill as a row: whose and for what, then how much and how it stands."""
-    with (
-        st.container(border=True),
-        st.container(horizontal=True, wrap=False, vertical_alignment="center"),
-    ):
-        with st.container(gap="xxsmall"):
-            name = bill.reference if bill.number is not None else "Draft"
-            st.page_link(
-                BILL.script,
-                label=f"**{name}**",
-                icon=":material/receipt_long:",
-                query_params={"id": bill.id},
-            )
-            st.caption(
-                f"**{escaped(bill.customer_name)}** · "
-                f"{period(bill.period_start, bill.period_end)} · "
-                f"{kwh(bill.consumption_wh)} · meter {escaped(bill.meter_serial)}"
-            )
-        with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
-            amount = escaped(money(bill.total_minor, bill.currency))
-            st.markdown(f"**{amount}**", text_alignment="right")
-            status_badge(bill.status, BILL_STATUS)
-
-
-def show_list() -> None:
-    """A page of what fits; the database searches, counts and cuts."""
-    text, status, ends_in = ask_filters()
-    # Another question starts at its own first page.
-    key = f"bills-page-{text}-{status}-{ends_in}"
-    found = services().database.bills(
-        text=text, status=status, month=ends_in, page=chosen_page(key), page_size=PAGE_SIZE
+        with grid.cell():
+            issued_from, issued_to = ask_days("Issued")
+    first = by_name.get(ends_in or "")
+    return BillFilter(
+        text=text,
+        status=status,
+        ended_after=first,
+        ended_by=next_month(first) if first else None,
+        issued_from=issued_from,
+        issued_to=issued_to,
     )
-    said = count(found.total, "bill") if found.total else "No bill fits."
-    as_of = services().database.overdue_as_of() if status == "overdue" else None
-    st.caption(f"{said}, overdue as of {day(as_of)}" if found.total and as_of else said)
-    with st.container(gap="xsmall"):
-        for bill in found.items:
-            show_row(bill)
-    page_number(total=found.total, page_size=PAGE_SIZE, key=key)
 
 
-require_role(Role.ADMIN)
+def status_color(bill: BillSummary) -> Color:
+    """The color of its status."""
+    return BILL_STATUS[bill.status][1]
+
+
+COLUMNS: tuple[Column[BillSummary], ...] = (
+    Column(
+        label="Number",
+        text=lambda bill: bill.reference if bill.number is not None else "Draft",
+        sort="number",
+        largest_first=True,
+        place="title",
+    ),
+    Column(label="Customer", text=lambda bill: bill.customer_name, sort="customer", place="text"),
+    Column(label="Meter", text=lambda bill: bill.meter_serial),
+    Column(
+        label="Period",
+        text=lambda bill: period(bill.period_start, bill.period_end),
+        sort="period",
+        largest_first=True,
+    ),
+    Column(label="Used", text=lambda bill: kwh(bill.consumption_wh), right=True),
+    Column(
+        label="Total",
+        text=lambda bill: money(bill.total_minor, bill.currency),
+        sort="total",
+        largest_first=True,
+        right=True,
+        place="amount",
+    ),
+    Column(
+        label="Due",
+        text=lambda bill: day(bill.due_date) if bill.due_date else "–",
+        sort="due",
+    ),
+    Column(
+        label="Status",
+        text=lambda bill: BILL_STATUS[bill.status][0],
+        color=status_color,
+        place="status",
+    ),
+)
+
+
+def summary(bill: BillSummary) -> str:
+    """What a card says of a bill."""
+    return (
+        f"{bill.customer_name} · {period(bill.period_start, bill.period_end)} · "
+        f"{kwh(bill.consumption_wh)} · meter {bill.meter_serial}"
+    )
+
+
+def offer_pdfs(bills: Sequence[BillSummary]) -> None:
+    """The PDFs of the bills chosen, in one file."""
+    issued = [bill for bill in bills if bill.number is not None]
+    if issued:
+        st.download_button(
+            f"{count(len(issued), 'PDF')}",
+            data=lambda: services().lists.bill_pdfs(bills=issued, principal=principal),
+            file_name=f"bills-{today().isoformat()}.zip",
+            mime="application/zip",
+            icon=":material/picture_as_pdf:",
+            on_click="ignore",
+            key="pdfs",
+        )
+
+
+principal = require_role(Role.ADMIN)
 if "bill" in st.query_params:
     st.switch_page(BILL.script, query_params={"id": st.query_params["bill"]})
-st.title("Bills", anchor=False)
-show_list()
+show_header(BILLS.title)
+wanted = ask_filters()
+lists = services().lists
+as_of = lists.overdue_as_of(principal=principal) if wanted.status == "overdue" else None
+show_list(
+    Listing(
+        noun="bill",
+        page=BILL,
+        columns=COLUMNS,
+        summary=summary,
+        sort="period",
+        descending=True,
+        asked=wanted,
+        fetch=lambda page: lists.bills(wanted=wanted, page=page, principal=principal),
+        file=lambda page, kind, ids: lists.bills_file(
+            wanted=replace(wanted, ids=ids), page=page, kind=kind, principal=principal
+        ),
+    ),
+    note=f", overdue as of {day(as_of)}" if as_of else "",
+    actions=offer_pdfs,
+)

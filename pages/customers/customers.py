@@ -1,21 +1,41 @@
-"""Customers: find one by name, account or address, and see who owes how much."""
+"""Customers: find them by name, account or address, see who owes how much, sort, choose, export."""
+
+from dataclasses import replace
 
 import streamlit as st
 
-from pages.customers.account_cards import show_accounts
-from pages.shared.session import require_role
+from pages.customers.account_columns import COLUMNS, summary
+from pages.registry import CUSTOMER, CUSTOMERS
+from pages.shared.format import day
+from pages.shared.header import show_header
+from pages.shared.list_columns import Listing
+from pages.shared.list_filters import ask_text
+from pages.shared.listing import show_list
+from pages.shared.session import require_role, services
+from services.database.queries.lists import AccountFilter
 from services.identity.auth import Role
 
-require_role(Role.ADMIN)
-st.title("Customers", anchor=False)
+principal = require_role(Role.ADMIN)
+show_header(CUSTOMERS.title)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    text = st.text_input(
-        "Search",
-        key="q",
-        type="search",
-        placeholder="Name, account, address or phone",
-        live=True,
-        bind="query-params",
-    )
+    text = ask_text("Name, account, address or phone")
     owing = st.toggle("Who owes", key="owing", bind="query-params")
-show_accounts(text or "", owing_only=owing)
+wanted = AccountFilter(text=text, owing_only=owing)
+lists = services().lists
+as_of = lists.overdue_as_of(principal=principal)
+show_list(
+    Listing(
+        noun="customer",
+        page=CUSTOMER,
+        columns=COLUMNS,
+        summary=summary,
+        sort="balance" if owing else "account",
+        descending=owing,
+        asked=wanted,
+        fetch=lambda page: lists.customers(wanted=wanted, page=page, principal=principal),
+        file=lambda page, kind, ids: lists.customers_file(
+            wanted=replace(wanted, ids=ids), page=page, kind=kind, principal=principal
+        ),
+    ),
+    note=f", overdue as of {day(as_of)}" if as_of else "",
+)

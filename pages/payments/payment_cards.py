@@ -1,19 +1,20 @@
-"""Payments as rows, and what a person must look at first."""
+"""What a person must look at first among payments, and what a list shows of each."""
 
 from typing import Final
 
 import streamlit as st
 
 from pages.registry import PAYMENT
-from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import count, escaped, money
-from pages.shared.money_format import FLAG, PAYMENT_STATUS, received
+from pages.shared.components import chosen_page, page_number
+from pages.shared.format import Color, count, day, escaped, money
+from pages.shared.list_columns import Column
+from pages.shared.money_format import FLAG, METHOD_NAME, PAYMENT_STATUS, received
 from pages.shared.session import services
-from services.records.ledger import Payment, PaymentFlag, PaymentStatus
+from services.records.bills import invoice_reference
+from services.records.ledger import Payment, PaymentFlag
 
 _FLAGS_KEY: Final = "flagged-payments-page"
 _FLAGS_AT_ONCE: Final = 4
-_PAGE_SIZE: Final = 12
 
 
 def show_flags() -> None:
@@ -30,19 +31,6 @@ def show_flags() -> None:
         page_number(total=found.total, page_size=_FLAGS_AT_ONCE, key=_FLAGS_KEY)
 
 
-def show_payments(text: str, status: PaymentStatus | None) -> None:
-    """A page of the payments that fit; the database searches, counts and cuts."""
-    key = f"payments-page-{text}-{status}"
-    found = services().database.payments(
-        text=text, status=status, page=chosen_page(key), page_size=_PAGE_SIZE
-    )
-    st.caption(count(found.total, "payment") if found.total else "No payment fits.")
-    with st.container(gap="xsmall"):
-        for payment in found.items:
-            _show_row(payment)
-    page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
-
-
 def _show_flag(flag: PaymentFlag) -> None:
     amount = money(flag.amount_minor, flag.currency)
     whose = f" · account {flag.account_no}" if flag.account_no else ""
@@ -56,25 +44,55 @@ def _show_flag(flag: PaymentFlag) -> None:
         st.caption(f"{FLAG[flag.reason]} {escaped(flag.detail)}")
 
 
-def _show_row(payment: Payment) -> None:
-    with (
-        st.container(border=True),
-        st.container(horizontal=True, wrap=False, vertical_alignment="center"),
-    ):
-        with st.container(gap="xxsmall"):
-            whose = payment.customer_name or "Nobody known"
-            st.page_link(
-                PAYMENT.script,
-                label=f"**{escaped(whose)}**",
-                icon=":material/payments:",
-                query_params={"id": payment.id},
-            )
-            said = received(payment.method, payment.received_on, payment.reference)
-            account = f" · account {payment.account_no}" if payment.account_no else ""
-            st.caption(escaped(f"{said}{account}"))
-        with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
-            amount = escaped(money(payment.amount_minor, payment.currency))
-            st.markdown(f"**{amount}**", text_alignment="right")
-            status_badge(payment.status, PAYMENT_STATUS)
-            if payment.flags:
-                st.badge("Needs a look", color="orange", icon=":material/flag:")
+def summary(payment: Payment) -> str:
+    """What a card says of a payment."""
+    said = received(payment.method, payment.received_on, payment.reference)
+    return f"{said} · account {payment.account_no}" if payment.account_no else said
+
+
+def _status_color(payment: Payment) -> Color:
+    return PAYMENT_STATUS[payment.status][1]
+
+
+COLUMNS: tuple[Column[Payment], ...] = (
+    Column(
+        label="Customer",
+        text=lambda payment: payment.customer_name or "Nobody known",
+        sort="customer",
+        place="title",
+    ),
+    Column(label="Account", text=lambda payment: payment.account_no or "–"),
+    Column(
+        label="Received",
+        text=lambda payment: day(payment.received_on),
+        sort="received",
+        largest_first=True,
+    ),
+    Column(label="By", text=lambda payment: METHOD_NAME[payment.method]),
+    Column(
+        label="Reference",
+        text=lambda payment: payment.reference or payment.provider_id or "–",
+        place="text",
+    ),
+    Column(
+        label="For bill",
+        text=lambda payment: (
+            invoice_reference(payment.bill_number) if payment.bill_number is not None else "–"
+        ),
+    ),
+    Column(
+        label="Amount",
+        text=lambda payment: money(payment.amount_minor, payment.currency),
+        sort="amount",
+        largest_first=True,
+        right=True,
+        place="amount",
+    ),
+    Column(
+        label="Status",
+        text=lambda payment: PAYMENT_STATUS[payment.status][0],
+        color=_status_color,
+        flag=lambda payment: "Needs a look" if payment.flags else "",
+        place="status",
+    ),
+)

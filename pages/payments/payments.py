@@ -1,14 +1,20 @@
-"""Payments: what needs a look, finding one by name or reference, and recording another."""
+"""Payments: what needs a look, finding, sorting and exporting them, and recording another."""
+
+from dataclasses import replace
 
 import streamlit as st
 
 from pages.bills.returned_bills import show_returned_bills
-from pages.payments.payment_cards import show_flags, show_payments
-from pages.registry import RECORD_PAYMENT
-from pages.shared.components import search_and_status
+from pages.payments.payment_cards import COLUMNS, show_flags, summary
+from pages.registry import PAYMENT, PAYMENTS, RECORD_PAYMENT
 from pages.shared.form_ids import show_done
+from pages.shared.header import header
+from pages.shared.list_columns import Listing
+from pages.shared.list_filters import ask_days, ask_status, ask_text
+from pages.shared.listing import show_list
 from pages.shared.money_format import PAYMENT_STATUS
-from pages.shared.session import require_role
+from pages.shared.session import require_role, services
+from services.database.queries.lists import PaymentFilter
 from services.identity.auth import Role
 from services.records.ledger import PaymentStatus
 
@@ -26,11 +32,39 @@ STATUS_OF: dict[str, PaymentStatus] = {
 }
 
 
+def ask_filters() -> PaymentFilter:
+    """What to look for; each filter is part of the address, so a list can be linked to."""
+    with st.grid(3, min_column_width=150, vertical_alignment="bottom") as grid:
+        with grid.cell():
+            text = ask_text("Customer, account, bill or reference")
+        with grid.cell():
+            status = ask_status(STATUS_OF)
+        with grid.cell():
+            first, last = ask_days("Received")
+    return PaymentFilter(text=text, status=status, received_from=first, received_to=last)
+
+
 principal = require_role(Role.ADMIN)
-st.title("Payments", anchor=False)
+with header(PAYMENTS.title):
+    if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
+        st.switch_page(RECORD_PAYMENT.script)
 show_done()
-if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
-    st.switch_page(RECORD_PAYMENT.script)
 show_returned_bills(principal)
 show_flags()
-show_payments(*search_and_status("Customer, account, bill or reference", STATUS_OF))
+wanted = ask_filters()
+lists = services().lists
+show_list(
+    Listing(
+        noun="payment",
+        page=PAYMENT,
+        columns=COLUMNS,
+        summary=summary,
+        sort="received",
+        descending=True,
+        asked=wanted,
+        fetch=lambda page: lists.payments(wanted=wanted, page=page, principal=principal),
+        file=lambda page, kind, ids: lists.payments_file(
+            wanted=replace(wanted, ids=ids), page=page, kind=kind, principal=principal
+        ),
+    )
+)

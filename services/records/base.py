@@ -1,6 +1,6 @@
 """What every record has: frozen, made from a row as the database answered it; and pages of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -42,19 +42,14 @@ class PageRequest:
     limit: int = 25
     counted_to: int = COUNTED_TO
 
-    def following(self, key: Key) -> "PageRequest":
-        """The request for the rows that follow a key, of which nobody asks the number."""
-        return replace(self, after=key, backwards=False, counted_to=0)
 
-
-class KeyPage(BaseModel, Generic[Item]):
+@dataclass(frozen=True, slots=True)
+class KeyPage(Generic[Item]):
     """The rows of a list between two keys, and whether others come before and after them.
 
     `total` is the length of the whole list, one more than it was counted to where it is longer,
     and None where nobody asked.
     """
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     items: tuple[Item, ...]
     first: Key | None

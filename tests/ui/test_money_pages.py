@@ -18,6 +18,7 @@ from services.records.bills import Bill
 from services.records.ledger import Payment
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
+from tests.ui.list_rows import list_words
 
 pytestmark = pytest.mark.postgres
 PAGES = (
@@ -103,6 +104,7 @@ def words(app: AppTest) -> str:
     found = [str(e.value) for kind in (*kinds, app.error, app.warning, app.info) for e in kind]
     found += [str(link.proto.label) for link in app.get("page_link")]
     found += [f"{m.label} {m.value}" for m in app.metric]
+    found += list_words(app)
     return "\n".join(found).replace("\\", "")
 
 

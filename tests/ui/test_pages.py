@@ -28,6 +28,7 @@ from services.records.bills import Bill
 from services.records.jobs import JobRun
 from services.records.readings import Reading
 from services.settings import PROJECT_FOLDER, load_settings
+from tests.ui.list_rows import list_words
 
 pytestmark = pytest.mark.postgres
 
@@ -147,6 +148,7 @@ def words(app: AppTest) -> str:
     found = [str(getattr(element, "value", "")) for kind in kinds for element in app.get(kind)]
     found += [f"{metric.label} {metric.value}" for metric in app.metric]
     found += [link.label for link in app.page_link]
+    found += list_words(app)
     return "\n".join(found).replace("\\", "").replace("&nbsp;", " ")
 
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Literal, TypeVar
 
 from services.database.queries.base import Json, Queries
-from services.records.base import KeyPage, PageRequest, Record
+from services.records.base import Key, KeyPage, PageRequest, Record
 from services.records.bills import BillStatus, BillSummary
 from services.records.ledger import Account, Payment, PaymentStatus
 
@@ -88,8 +88,9 @@ class ListQueries(Queries):
             limit=page.limit,
             count_to=page.counted_to,
         )
-        keys, more, walked_here = answer["keys"], answer["more"], page.after is not None
-        return KeyPage[row](  # type: ignore[valid-type]
+        keys: list[Key] = [(value, row_id) for value, row_id in answer["keys"]]
+        more, walked_here = bool(answer["more"]), page.after is not None
+        return KeyPage(
             items=tuple(row.model_validate(found) for found in answer["rows"]),
             first=keys[0] if keys else None,
             last=keys[-1] if keys else None,

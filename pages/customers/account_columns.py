@@ -1,0 +1,67 @@
+"""What a list of customers shows of each: whose account it is, what they owe, what is overdue."""
+
+from pages.shared.format import Color, count, money
+from pages.shared.list_columns import Column
+from pages.shared.session import services
+from services.records.ledger import Account
+
+
+def in_currency(account: Account, minor: int) -> str:
+    """An amount of the account; of one without any entry in the utility's currency."""
+    return money(minor, account.currency or services().settings.currency)
+
+
+def balance(account: Account) -> str:
+    """The balance: an amount that is owed, or one in credit."""
+    amount = in_currency(account, abs(account.balance_minor))
+    return f"{amount} in credit" if account.balance_minor < 0 else amount
+
+
+def summary(account: Account) -> str:
+    """What a card says of an account."""
+    held = f"deposit {in_currency(account, account.deposit_minor)}" if account.deposit_minor else ""
+    place = f"Account {account.account_no} · {account.address}"
+    return f"{place} · {held}" if held else place
+
+
+def _state(account: Account) -> str:
+    if account.overdue_minor:
+        return f"{in_currency(account, account.overdue_minor)} overdue"
+    return count(account.open_bills, "open bill") if account.open_bills else ""
+
+
+def _state_color(account: Account) -> Color | None:
+    if account.overdue_minor:
+        return "red"
+    return "blue" if account.open_bills else None
+
+
+COLUMNS: tuple[Column[Account], ...] = (
+    Column(label="Name", text=lambda account: account.name, sort="name", place="title"),
+    Column(label="Account", text=lambda account: account.account_no, sort="account"),
+    Column(label="Address", text=lambda account: account.address, place="text"),
+    Column(
+        label="Deposit",
+        text=lambda account: (
+            in_currency(account, account.deposit_minor) if account.deposit_minor else "–"
+        ),
+        right=True,
+    ),
+    Column(
+        label="Balance",
+        text=balance,
+        sort="balance",
+        largest_first=True,
+        right=True,
+        place="amount",
+    ),
+    Column(
+        label="Overdue",
+        text=_state,
+        color=_state_color,
+        sort="overdue",
+        largest_first=True,
+        right=True,
+        place="status",
+    ),
+)

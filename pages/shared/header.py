@@ -1,0 +1,33 @@
+"""The top of a page: its title, its one main action, and the name that the browser's tab shows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from pages.registry import PageEntry
+from pages.shared.format import escaped
+from pages.shared.session import services
+
+
+def show_header(title: str) -> None:
+    """The title of a page, which the browser's tab shows too."""
+    with header(title):
+        pass
+
+
+@contextmanager
+def header(title: str, *, back: PageEntry | None = None) -> Iterator[None]:
+    """The title of a page, and beside it (below it on a phone) what the block draws: its state and
+    its one main action. Above it the way to `back`."""
+    name_tab(title)
+    if back is not None:
+        st.page_link(back.script, label=f"All {back.title.lower()}", icon=":material/arrow_back:")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(escaped(title), anchor=False, width="content")
+        yield
+
+
+def name_tab(title: str) -> None:
+    """Let the browser's tab and history show what is on the page: Bills · Demo Utility."""
+    st.set_page_config(page_title=f"{title} · {services().settings.utility_name}")

@@ -1,0 +1,47 @@
+"""A list as a file: all that is filtered, or the rows that were chosen."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import streamlit as st
+
+from pages.shared.format import file_name
+from pages.shared.list_columns import Listing, Row
+from pages.shared.session import today
+from services.lists.office_lists import ROWS_IN_A_FILE, FileKind
+from services.records.base import COUNTED_TO, PageRequest
+
+_MIME: Final[dict[FileKind, str]] = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+_FILES: Final[dict[FileKind, str]] = {"csv": "CSV", "xlsx": "Excel (XLSX)"}
+
+
+def offer_files(
+    listing: Listing[Row], request: PageRequest, total: int | None, chosen: Sequence[Row]
+) -> None:
+    """Buttons for a file of the rows chosen, or of all that fit; it is made when asked for."""
+    ids = tuple(row.id for row in chosen) or None
+    label = f"Export {len(chosen)} chosen" if chosen else "Export"
+    name = f"{listing.noun}s-{today().isoformat()}"
+    with st.popover(label, icon=":material/download:"):
+        if not chosen and total is not None and total > COUNTED_TO:
+            st.caption(f"What is filtered, in this order; the first {ROWS_IN_A_FILE:,} rows.")
+        for kind, called in _FILES.items():
+            st.download_button(
+                called,
+                # Built when somebody asks for it.
+                data=_maker(listing, request, kind, ids),
+                file_name=file_name(f"{name}.{kind}"),
+                mime=_MIME[kind],
+                width="stretch",
+                on_click="ignore",
+                key=f"export-{kind}",
+            )
+
+
+def _maker(
+    listing: Listing[Row], request: PageRequest, kind: FileKind, ids: tuple[str, ...] | None
+) -> Callable[[], bytes]:
+    return lambda: listing.file(request, kind, ids)

@@ -1,0 +1,46 @@
+"""What to look for in a list; each filter is in the address, so that a list can be linked to."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TypeVar
+
+import streamlit as st
+
+from pages.shared.session import today
+
+Status = TypeVar("Status")
+
+
+def ask_text(placeholder: str) -> str:
+    """The text to look for; it is in the address."""
+    text = st.text_input(
+        "Search", key="q", type="search", placeholder=placeholder, live=True, bind="query-params"
+    )
+    return text or ""
+
+
+def ask_days(label: str) -> tuple[date | None, date | None]:
+    """The first and the last day to look for, each of them or neither; they are in the address."""
+    days = st.date_input(
+        label,
+        value=[],
+        max_value=today(),
+        format="DD/MM/YYYY",
+        key="days",
+        bind="query-params",
+    )
+    # While only the first is chosen, nothing is looked for yet.
+    return days if len(days) == 2 else (None, None)
+
+
+def ask_status(status_of: Mapping[str, Status]) -> Status | None:
+    """The status to look for, by the words that people see, which also stand in the address."""
+    status = st.selectbox(
+        "Status",
+        list(status_of),
+        index=None,
+        key="status",
+        placeholder="Every status",
+        bind="query-params",
+    )
+    return status_of.get(status or "")

@@ -1,0 +1,111 @@
+"""One list for every page that has one: a table where there is room, cards where there is not.
+
+What is looked for, the order and the page are in the address, so that a list can be linked to and
+Back finds it as it was. The database filters, sorts, counts and cuts.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.shared.format import count
+from pages.shared.list_columns import Column, Listing, Row
+from pages.shared.list_files import offer_files
+from pages.shared.list_place import SIZES, Place, note_place, pages_from, position_words, rows_here
+from services.records.base import COUNTED_TO, KeyPage
+
+_FOLDER: Final = Path(__file__).parent
+_table: Final = st.components.v2.component(
+    "list_table",
+    html='<div class="list"></div>',
+    css=(_FOLDER / "list_table.css").read_text(encoding="utf-8"),
+    js=(_FOLDER / "list_table.js").read_text(encoding="utf-8"),
+)
+
+
+def show_list(
+    listing: Listing[Row],
+    *,
+    note: str = "",
+    actions: Callable[[Sequence[Row]], None] = lambda _: None,
+) -> None:
+    """The list, how long it is, and what can be done with it; `note` follows its length.
+
+    `actions` shows what else can be done with the rows chosen.
+    """
+    key = f"list-{listing.noun}"
+    shown, found = rows_here(listing)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"{_length(found.total, listing.noun)}{note if found.items else ''}", width="stretch"
+        )
+        tools = st.container(horizontal=True, horizontal_alignment="right", width="content")
+    result = _table(
+        key=key,
+        data=_data(listing, shown, found),
+        on_selected_change=lambda: None,
+        on_open_change=lambda: None,
+        on_sort_change=lambda: note_place(sort=st.session_state[key].sort),
+        on_size_change=lambda: note_place(rows=str(st.session_state[key].size)),
+        on_page_change=lambda: note_place(page=st.session_state[key].page),
+    )
+    if result.open:
+        st.switch_page(listing.page.script, query_params={"id": str(result.open)})
+    chosen = [row for row in found.items if row.id in set(result.selected or ())]
+    with tools:
+        if chosen:
+            actions(chosen)
+        if found.items:
+            offer_files(listing, shown.request, found.total, chosen)
+
+
+def _length(total: int | None, noun: str) -> str:
+    if not total:
+        return f"No {noun} fits."
+    return count(total, noun) if total <= COUNTED_TO else f"More than {COUNTED_TO:,} {noun}s"
+
+
+def _data(listing: Listing[Row], shown: Place, found: KeyPage[Row]) -> dict[str, Any]:
+    request = shown.request
+    columns = [(f"c{n}", column) for n, column in enumerate(listing.columns)]
+    return {
+        "name": f"{listing.noun}s".capitalize(),
+        "columns": [
+            {
+                "key": key,
+                "label": column.label,
+                "sort": column.sort,
+                "largest_first": column.largest_first,
+                "right": column.right,
+                "place": column.place,
+            }
+            for key, column in columns
+        ],
+        "rows": [_row(listing, columns, row) for row in found.items],
+        "sort": request.sort,
+        "descending": request.descending,
+        "pages": pages_from(listing, shown, found),
+        "position": position_words(shown, found),
+        "sizes": list(SIZES),
+        "size": request.limit,
+    }
+
+
+def _row(
+    listing: Listing[Row], columns: Sequence[tuple[str, Column[Row]]], row: Row
+) -> dict[str, Any]:
+    cells = {
+        key: {"text": column.text(row), "color": column.color(row), "flag": column.flag(row)}
+        for key, column in columns
+    }
+    name = next(column.text(row) for column in listing.columns if column.place == "title")
+    href = f"{listing.page.path}?id={row.id}"
+    return {
+        "id": row.id,
+        "name": name,
+        "href": href,
+        "cells": cells,
+        "summary": listing.summary(row),
+    }

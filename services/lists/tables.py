@@ -1,0 +1,94 @@
+"""What a list is as a file: its columns, and what each row has in them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Generic, TypeVar
+
+from services.quantities.energy import format_kwh
+from services.quantities.money import Money
+from services.records.bills import BillSummary, invoice_reference
+from services.records.ledger import Account, Payment
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Generic[Row]):
+    """The columns of a file, each with its value of a row: text, a date, Money or a number."""
+
+    columns: tuple[tuple[str, Callable[[Row], object]], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The header."""
+        return tuple(name for name, _ in self.columns)
+
+    def cells(self, row: Row) -> tuple[object, ...]:
+        """One row's values."""
+        return tuple(value(row) for _, value in self.columns)
+
+
+BILLS: Final[Table[BillSummary]] = Table(
+    (
+        ("bill", lambda bill: invoice_reference(bill.number) if bill.number is not None else ""),
+        ("status", lambda bill: bill.status),
+        ("account_no", lambda bill: bill.account_no),
+        ("customer", lambda bill: bill.customer_name),
+        ("meter_serial", lambda bill: bill.meter_serial),
+        ("tariff", lambda bill: bill.tariff_name),
+        ("period_start", lambda bill: bill.period_start),
+        ("period_end", lambda bill: bill.period_end),
+        ("consumption_kwh", lambda bill: Decimal(format_kwh(bill.consumption_wh))),
+        ("total", lambda bill: Money(bill.total_minor, bill.currency)),
+        ("paid", lambda bill: Money(bill.amount_paid_minor, bill.currency)),
+        ("balance", lambda bill: Money(bill.balance_minor, bill.currency)),
+        ("currency", lambda bill: bill.currency),
+        ("issued_on", lambda bill: bill.issued_on),
+        ("due_date", lambda bill: bill.due_date),
+        ("overdue_since", lambda bill: bill.overdue_since),
+    )
+)
+PAYMENTS: Final[Table[Payment]] = Table(
+    (
+        ("received_on", lambda payment: payment.received_on),
+        ("status", lambda payment: payment.status),
+        ("account_no", lambda payment: payment.account_no),
+        ("customer", lambda payment: payment.customer_name),
+        ("method", lambda payment: payment.method),
+        ("reference", lambda payment: payment.reference or payment.provider_id),
+        (
+            "bill",
+            lambda payment: (
+                invoice_reference(payment.bill_number) if payment.bill_number is not None else ""
+            ),
+        ),
+        ("amount", lambda payment: Money(payment.amount_minor, payment.currency)),
+        ("unapplied", lambda payment: Money(payment.open_minor, payment.currency)),
+        ("returned", lambda payment: Money(payment.returned_minor, payment.currency)),
+        ("currency", lambda payment: payment.currency),
+        ("recorded_by", lambda payment: payment.recorded_by),
+    )
+)
+
+
+def accounts_in(currency: str) -> Table[Account]:
+    """The columns of customers; `currency` is of those that have no bill yet."""
+
+    def money(account: Account, minor: int) -> Money:
+        return Money(minor, account.currency or currency)
+
+    return Table(
+        (
+            ("account_no", lambda account: account.account_no),
+            ("customer", lambda account: account.name),
+            ("address", lambda account: account.address),
+            ("phone", lambda account: account.phone),
+            ("email", lambda account: account.email),
+            ("balance", lambda account: money(account, account.balance_minor)),
+            ("overdue", lambda account: money(account, account.overdue_minor)),
+            ("deposit", lambda account: money(account, account.deposit_minor)),
+            ("currency", lambda account: account.currency or currency),
+            ("open_bills", lambda account: account.open_bills),
+        )
+    )
