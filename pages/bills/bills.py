@@ -9,6 +9,7 @@ import streamlit as st
 from pages.registry import BILL, BILLS
 from pages.shared.format import BILL_STATUS, Color, count, day, kwh, money, month, period
 from pages.shared.header import show_header
+from pages.shared.history import go_on_to
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_days, ask_status, ask_text
 from pages.shared.listing import show_list
@@ -135,7 +136,7 @@ def offer_pdfs(bills: Sequence[BillSummary]) -> None:
 
 principal = require_role(Role.ADMIN)
 if "bill" in st.query_params:
-    st.switch_page(BILL.script, query_params={"id": st.query_params["bill"]})
+    go_on_to(BILL, id=st.query_params["bill"])
 show_header(BILLS.title)
 wanted = ask_filters()
 lists = services().lists

@@ -10,6 +10,7 @@ from pages.corrections.correction_links import link_to_bill
 from pages.corrections.correction_preview import show_plan
 from pages.registry import BILL
 from pages.shared.format import day, escaped, kwh, period
+from pages.shared.history import go_on_to
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services
 from services.billing.chain_retry import MeterTooBusy
@@ -187,4 +188,4 @@ def _ask_confirmation(
     del st.session_state[_key(bill)]
     st.toast("The bills are corrected.", icon=":material/check_circle:")
     made = [one.new_bill_id for one in done.bills if one.new_bill_id]
-    st.switch_page(BILL.script, query_params={"id": made[0] if made else bill.id})
+    go_on_to(BILL, id=made[0] if made else bill.id)

@@ -1,6 +1,6 @@
 """What a list of customers shows of each: whose account it is, what they owe, what is overdue."""
 
-from pages.shared.format import Color, count, money
+from pages.shared.format import count, money
 from pages.shared.list_columns import Column
 from pages.shared.session import services
 from services.records.ledger import Account
@@ -19,21 +19,18 @@ def balance(account: Account) -> str:
 
 def summary(account: Account) -> str:
     """What a card says of an account."""
-    held = f"deposit {in_currency(account, account.deposit_minor)}" if account.deposit_minor else ""
-    place = f"Account {account.account_no} · {account.address}"
-    return f"{place} · {held}" if held else place
+    said = [f"Account {account.account_no}", account.address]
+    if account.open_bills:
+        said.append(count(account.open_bills, "open bill"))
+    if account.deposit_minor:
+        said.append(f"{in_currency(account, account.deposit_minor)} deposit")
+    return " · ".join(said)
 
 
-def _state(account: Account) -> str:
-    if account.overdue_minor:
-        return f"{in_currency(account, account.overdue_minor)} overdue"
-    return count(account.open_bills, "open bill") if account.open_bills else ""
-
-
-def _state_color(account: Account) -> Color | None:
-    if account.overdue_minor:
-        return "red"
-    return "blue" if account.open_bills else None
+def _overdue(account: Account) -> str:
+    if not account.overdue_minor:
+        return ""
+    return f"{in_currency(account, account.overdue_minor)} overdue"
 
 
 COLUMNS: tuple[Column[Account], ...] = (
@@ -48,6 +45,11 @@ COLUMNS: tuple[Column[Account], ...] = (
         right=True,
     ),
     Column(
+        label="Open bills",
+        text=lambda account: str(account.open_bills or "–"),
+        right=True,
+    ),
+    Column(
         label="Balance",
         text=balance,
         sort="balance",
@@ -57,8 +59,8 @@ COLUMNS: tuple[Column[Account], ...] = (
     ),
     Column(
         label="Overdue",
-        text=_state,
-        color=_state_color,
+        text=_overdue,
+        color=lambda account: "red" if account.overdue_minor else None,
         sort="overdue",
         largest_first=True,
         right=True,

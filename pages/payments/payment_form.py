@@ -7,6 +7,7 @@ import streamlit as st
 from pages.registry import PAYMENT
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
+from pages.shared.history import go_on_to
 from pages.shared.money_format import OFFICE_METHODS, received
 from pages.shared.session import now, services, today
 from services.database.errors import IllegalChange
@@ -67,7 +68,7 @@ def ask_payment(
         _asks_again(form, principal)
     else:
         form_done(name, _said(receipt))
-        st.switch_page(PAYMENT.script, query_params={"id": receipt.payment.id})
+        go_on_to(PAYMENT, id=receipt.payment.id)
 
 
 def _ask_fields(form: str, account: Account, bill: Bill | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.registry import CUSTOMER, RECORD_PAYMENT
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, money
+from pages.shared.history import go_on_to
 from pages.shared.session import services
 from services.database.errors import NotFound
 from services.identity.auth import Principal
@@ -34,9 +35,9 @@ def ask_payer(principal: Principal) -> None:
         st.warning(escaped(error), icon=":material/search_off:")
         return
     if found.bill:
-        st.switch_page(RECORD_PAYMENT.script, query_params={"bill": found.bill.id})
+        go_on_to(RECORD_PAYMENT, bill=found.bill.id)
     if len(found.accounts) == 1:
-        st.switch_page(RECORD_PAYMENT.script, query_params={"customer": found.accounts[0].id})
+        go_on_to(RECORD_PAYMENT, customer=found.accounts[0].id)
     st.caption("Several fit: choose one, or type more of the name.")
     with st.container(gap="xsmall"):
         for account in found.accounts:

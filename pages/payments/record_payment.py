@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.payments.payment_form import ask_payment
 from pages.payments.payment_payer import ask_payer, show_payer
-from pages.registry import PAYMENTS
+from pages.registry import PAYMENTS, RECORD_PAYMENT
 from pages.shared.session import require_role, services
 from services.identity.auth import Role
 
@@ -16,6 +16,7 @@ if bill_id or customer_id:
     payer = services().payments.payer(
         bill_id=bill_id, customer_id=str(customer_id), principal=principal
     )
+    st.page_link(RECORD_PAYMENT.script, label="Somebody else pays", icon=":material/person_search:")
     with st.container(border=True):
         show_payer(payer.account, payer.bill)
         ask_payment(payer.account, principal, bill=payer.bill)

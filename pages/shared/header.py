@@ -18,14 +18,15 @@ def show_header(title: str) -> None:
 
 @contextmanager
 def header(title: str, *, back: PageEntry | None = None) -> Iterator[None]:
-    """The title of a page, and beside it (below it on a phone) what the block draws: its state and
-    its one main action. Above it the way to `back`."""
+    """The title of a page, and at the right end of its line what the block draws: the page's one
+    main action. Above it the way to `back`."""
     name_tab(title)
     if back is not None:
         st.page_link(back.script, label=f"All {back.title.lower()}", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(escaped(title), anchor=False, width="content")
-        yield
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            yield
 
 
 def name_tab(title: str) -> None:

@@ -14,8 +14,8 @@
   history.pushState = (state, title, address) => {
     const to = parts(address);
     const half = halfway === location.href && to.pathname !== location.pathname && to.search === location.search;
-    // A form that is done gives its place to what it made.
-    const inPlace = half || to.searchParams.has("done");
+    // A form that is done gives its place to what it made; the bare address only leads on.
+    const inPlace = half || to.searchParams.has("done") || /\/(home)?$/.test(location.pathname);
     (inPlace ? replace : push)({ ...state }, title, address);
     halfway = location.href;
   };
@@ -47,15 +47,20 @@
     clearTimeout(waiting);
     clearInterval(returning);
     const top = event.state?.top;
-    const ends = Date.now() + 5000;
     if (!top) return;
-    // The page is drawn bit by bit: until it is long enough, and still, it is scrolled again.
+    const ends = Date.now() + 5000;
+    let ran = false;
+    let still = 0;
+    // The page is drawn bit by bit: it is scrolled again until it has been drawn, and stays there.
     returning = setInterval(() => {
       const main = scroller();
       const idle = document.querySelector(".stApp")?.dataset.testScriptState === "notRunning";
-      if (main && main.scrollTop !== top) main.scrollTop = top;
-      if ((idle && main && Math.abs(main.scrollTop - top) < 2) || Date.now() > ends) stop();
-    }, 60);
+      ran ||= !idle;
+      const there = main && Math.abs(main.scrollTop - top) < 2;
+      still = ran && idle && there ? still + 1 : 0;
+      if (main && !there) main.scrollTop = top;
+      if (still > 4 || Date.now() > ends) stop();
+    }, 50);
   });
   const stop = () => {
     clearInterval(returning);

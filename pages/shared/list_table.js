@@ -88,7 +88,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     const other = first.startsWith("-") ? column.sort : `-${column.sort}`;
     const attributes = { scope: "col", class: column.right ? "right" : "" };
     if (!column.sort) return element("th", attributes, column.label);
-    const arrow = element("span", { "aria-hidden": "true" }, asked ? (data.descending ? "↓" : "↑") : "");
+    const arrow = element("span", { "aria-hidden": "true" }, asked ? (data.descending ? "↓" : "↑") : "\u00a0");
     const button = element(
       "button",
       { type: "button", "data-focus": `sort-${column.sort}`, title: `Sort by ${column.label.toLowerCase()}` },

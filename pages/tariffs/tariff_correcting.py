@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.registry import TARIFF_CORRECTION
 from pages.shared.format import count, day, escaped
+from pages.shared.history import go_on_to
 from pages.shared.session import now, services
 from pages.tariffs.tariff_compare import show_changes
 from pages.tariffs.tariff_draft import Start, WrittenDraft, draft_of
@@ -92,4 +93,4 @@ def _correct(
     written.start_over()
     st.toast(f"{escaped(version.code)} is corrected.", icon=":material/check_circle:")
     # Without a version: there the bills wait to be reissued.
-    st.switch_page(TARIFF_CORRECTION.script, query_params={"code": version.code})
+    go_on_to(TARIFF_CORRECTION, code=version.code)

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.registry import TARIFF
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped
+from pages.shared.history import go_on_to
 from pages.shared.session import services
 from pages.tariffs.tariff_detail import version_name
 from pages.tariffs.tariff_draft import WrittenDraft
@@ -49,5 +50,4 @@ def _publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> Non
     written.start_over()
     said = "is published" if added else "was published already"
     st.toast(f"{escaped(tariff.code)} {said}.", icon=":material/check_circle:")
-    query = {"code": tariff.code, "version": version_name(tariff.effective_from)}
-    st.switch_page(TARIFF.script, query_params=query)
+    go_on_to(TARIFF, code=tariff.code, version=version_name(tariff.effective_from))
