@@ -14,10 +14,10 @@ from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_days, ask_status, ask_text
 from pages.shared.listing import show_list
 from pages.shared.session import require_role, services, today
-from services.database.queries.lists import BillFilter
 from services.identity.auth import Role
 from services.quantities.period import first_of_month, next_month
 from services.records.bills import BillStatus, BillSummary
+from services.records.lists import BillFilter
 
 MONTHS_BACK = 24
 # The words people see are also what stands in the address.
@@ -41,7 +41,7 @@ def ask_filters() -> BillFilter:
     by_name = months()
     with st.grid(4, min_column_width=150, vertical_alignment="bottom") as grid:
         with grid.cell():
-            text = ask_text("Number, name, account, meter")
+            text = ask_text("Number, customer, account or meter")
         with grid.cell():
             status = ask_status(STATUS_OF)
         with grid.cell():

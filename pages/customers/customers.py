@@ -12,8 +12,8 @@ from pages.shared.list_columns import Listing
 from pages.shared.list_filters import ask_text
 from pages.shared.listing import show_list
 from pages.shared.session import require_role, services
-from services.database.queries.lists import AccountFilter
 from services.identity.auth import Role
+from services.records.lists import AccountFilter
 
 principal = require_role(Role.ADMIN)
 show_header(CUSTOMERS.title)

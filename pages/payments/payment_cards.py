@@ -10,6 +10,7 @@ from pages.shared.format import Color, count, day, escaped, money
 from pages.shared.list_columns import Column
 from pages.shared.money_format import FLAG, METHOD_NAME, PAYMENT_STATUS, received
 from pages.shared.session import services
+from services.identity.auth import Principal
 from services.records.bills import invoice_reference
 from services.records.ledger import Payment, PaymentFlag
 
@@ -17,10 +18,10 @@ _FLAGS_KEY: Final = "flagged-payments-page"
 _FLAGS_AT_ONCE: Final = 4
 
 
-def show_flags() -> None:
+def show_flags(principal: Principal) -> None:
     """The flags that nobody has looked at, the oldest first, if there are any."""
-    found = services().database.open_payment_flags(
-        page=chosen_page(_FLAGS_KEY), page_size=_FLAGS_AT_ONCE
+    found = services().payments.open_flags(
+        principal=principal, page=chosen_page(_FLAGS_KEY), page_size=_FLAGS_AT_ONCE
     )
     if not found.total:
         return

@@ -14,9 +14,9 @@ from pages.shared.list_filters import ask_days, ask_status, ask_text
 from pages.shared.listing import show_list
 from pages.shared.money_format import PAYMENT_STATUS
 from pages.shared.session import require_role, services
-from services.database.queries.lists import PaymentFilter
 from services.identity.auth import Role
 from services.records.ledger import PaymentStatus
+from services.records.lists import PaymentFilter
 
 # The words people see are also what stands in the address.
 STATUS_OF: dict[str, PaymentStatus] = {
@@ -50,7 +50,7 @@ with header(PAYMENTS.title):
         st.switch_page(RECORD_PAYMENT.script)
 show_done()
 show_returned_bills(principal)
-show_flags()
+show_flags(principal)
 wanted = ask_filters()
 lists = services().lists
 show_list(

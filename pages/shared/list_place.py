@@ -10,7 +10,7 @@ from typing import Any, Final
 import streamlit as st
 
 from pages.shared.list_columns import Listing, Row
-from services.database.transport import DatabaseRefused
+from services.database.errors import DatabaseRefused
 from services.records.base import COUNTED_TO, Key, KeyPage, PageRequest
 
 SIZES: Final = (25, 50, 100)

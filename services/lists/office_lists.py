@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Final, Literal, TypeVar
 
 from services.bill_documents.archive import BillArchive
-from services.database.queries.lists import AccountFilter, BillFilter, PaymentFilter
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.lists.tables import BILLS, PAYMENTS, Table, accounts_in
@@ -17,6 +16,7 @@ from services.quantities.spreadsheet import csv_file, xlsx_file
 from services.records.base import KeyPage, PageRequest
 from services.records.bills import BillSummary
 from services.records.ledger import Account, Payment
+from services.records.lists import AccountFilter, BillFilter, PaymentFilter
 
 FileKind = Literal["csv", "xlsx"]
 Row = TypeVar("Row")

@@ -8,7 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from services.database.queries.lists import (
+from services.records.base import PageRequest
+from services.records.bills import Bill, BillStatus
+from services.records.entries import NewReturn
+from services.records.ledger import PaymentStatus
+from services.records.lists import (
     AccountFilter,
     AccountSort,
     BillFilter,
@@ -16,10 +20,6 @@ from services.database.queries.lists import (
     PaymentFilter,
     PaymentSort,
 )
-from services.records.base import PageRequest
-from services.records.bills import Bill, BillStatus
-from services.records.entries import NewReturn
-from services.records.ledger import PaymentStatus
 from tests.contract.over import Over
 from tests.contract.test_accounts import receive, returned
 from tests.integration.utility import ACTOR, ADMIN

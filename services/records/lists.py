@@ -1,0 +1,56 @@
+"""What the lists of the office can be asked: which rows, and in which order."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from services.records.bills import BillStatus
+from services.records.ledger import PaymentStatus
+
+BillSort = Literal["period", "number", "customer", "total", "due"]
+AccountSort = Literal["account", "name", "balance", "overdue"]
+PaymentSort = Literal["received", "amount", "customer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillFilter:
+    """Bills whose period ended in (`ended_after`, `ended_by`], issued in the days given.
+
+    Each word of `text` is part of the account number, the name or the meter's serial, or the whole
+    number of the bill. With `ids` no others.
+    """
+
+    text: str = ""
+    status: BillStatus | None = None
+    ended_after: date | None = None
+    ended_by: date | None = None
+    issued_from: date | None = None
+    issued_to: date | None = None
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFilter:
+    """Customers; each word of `text` is part of the account number, name, address or phone."""
+
+    text: str = ""
+    owing_only: bool = False
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFilter:
+    """Payments received in the days given.
+
+    Each word of `text` is part of the account number, the name or a reference, or the whole number
+    of the bill.
+    """
+
+    text: str = ""
+    status: PaymentStatus | None = None
+    received_from: date | None = None
+    received_to: date | None = None
+    ids: tuple[str, ...] | None = None
+
+
+ListFilter = BillFilter | AccountFilter | PaymentFilter
