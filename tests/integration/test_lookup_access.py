@@ -10,6 +10,8 @@ import pytest
 from services.accounts.lookups import CustomerLookups
 from services.ai.asking import Budget
 from services.ai.usage import AiUsage
+from services.bill_documents import Utility
+from services.bill_documents.archive import BillArchive
 from services.billing.lookups import BillLookups
 from services.corrections.lookups import CorrectionLookups
 from services.database.service import DatabaseService
@@ -17,6 +19,7 @@ from services.database.transport import Selection
 from services.identity.api_keys import ApiKeys
 from services.identity.auth import NotAllowed, Principal, Role
 from services.identity.security_log import SecurityLog
+from services.lists.office_lists import OfficeLists
 from services.messages.lookups import MessageLookups
 from services.payments.lookups import PaymentLookups
 from services.payments.stripe.lookups import StripeLookups
@@ -53,6 +56,7 @@ def lookups() -> Iterator[tuple[str, Callable[..., object]]]:
         CorrectionLookups(database),
         CustomerLookups(database),
         MessageLookups(database),
+        OfficeLists(database, BillArchive(database, Utility("U", ""), ZONE), "INR"),
         PaymentLookups(database),
         ReadingLookups(database, ZONE),
         StripeLookups(database),
