@@ -58,6 +58,13 @@ def test_no_page_but_the_registry_names_a_script() -> None:
         assert [script for script in PAGES if f'"{script}"' in text] == [], path
 
 
+def test_no_page_reaches_past_the_services_into_the_database() -> None:
+    for path in modules("pages"):
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        reached = [n.lineno for n in tree if isinstance(n, ast.Attribute) and n.attr == "database"]
+        assert reached == [], f"{path} asks the database itself: let a service answer"
+
+
 def test_a_unit_test_stands_where_its_module_does() -> None:
     unit = PROJECT_FOLDER / "tests" / "unit"
     for path in sorted(unit.rglob("test_*.py")):
