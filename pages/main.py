@@ -7,6 +7,7 @@ import streamlit as st
 from pages import registry
 from pages.shared.format import escaped
 from pages.shared.history import keep_history
+from pages.shared.search_box import offer_search
 from pages.shared.session import error_boundary, services, sign_out, who_is_signed_in
 from pages.sign_ins.sign_in import show_no_role, show_sign_in, show_unavailable
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, SignInUnavailable
@@ -58,6 +59,7 @@ _DETAILS = (
     registry.PAYMENT,
     registry.RECORD_PAYMENT,
     registry.STRIPE_EVENTS,
+    registry.SEARCH,
     registry.CUSTOMER,
     registry.FLAGGED_READING,
     registry.TARIFF,
@@ -131,6 +133,8 @@ def _menu(principal: Principal) -> dict[str, list[st.Page]]:
 def _sidebar(principal: Principal) -> None:
     with st.sidebar:
         st.caption(f"{escaped(services().settings.utility_name)}")
+        if principal.role is Role.ADMIN:
+            offer_search()
         role = "Administrator" if principal.role is Role.ADMIN else "Field engineer"
         st.markdown(f"**{escaped(principal.user)}**  \n{role}")
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):

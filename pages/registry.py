@@ -51,6 +51,7 @@ RECORD_PAYMENT: Final = PageEntry(
 STRIPE_EVENTS: Final = PageEntry(
     "reconciliation/stripe_events.py", "stripe-events", "Stripe's events"
 )
+SEARCH: Final = PageEntry("search/search.py", "search", "Search")
 CUSTOMER: Final = PageEntry("customers/customer.py", "customer", "Customer")
 FLAGGED_READING: Final = PageEntry(
     "readings/flagged_reading.py", "flagged-reading", "Flagged reading"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.accounts.adjustments import AccountAdjustments
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
+from services.accounts.search import Search
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
 from services.bill_documents import Utility
@@ -262,6 +263,7 @@ def wire(
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
         customers=CustomerLookups(database),
         payments=PaymentLookups(database),
+        search=Search(database, settings.currency),
         books=MonthEnd(database=database, zone=settings.timezone),
         lists=OfficeLists(database, archive, settings.currency),
         office_payments=OfficePayments(database, outbox, settings.timezone, settings.currency),

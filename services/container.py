@@ -8,6 +8,7 @@ from datetime import datetime
 from services.accounts.adjustments import AccountAdjustments
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
+from services.accounts.search import Search
 from services.ai.usage import AiUsage
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
@@ -76,6 +77,7 @@ class Services:
     customers: CustomerLookups
     payments: PaymentLookups
     lists: OfficeLists
+    search: Search
     office_payments: OfficePayments
     account_adjustments: AccountAdjustments
     refunds: Refunds

@@ -16,6 +16,7 @@ from services.database.queries.month_end import BookQueries
 from services.database.queries.outbox import OutboxQueries
 from services.database.queries.readings import ReadingQueries
 from services.database.queries.reconciliation import ReconciliationQueries
+from services.database.queries.search import SearchQueries
 from services.database.queries.sessions import SessionQueries
 from services.database.queries.stripe_events import StripeQueries
 from services.database.queries.tariffs import TariffQueries
@@ -29,6 +30,7 @@ class DatabaseService(
     DocumentQueries,
     AccountLookups,
     ListQueries,
+    SearchQueries,
     StripeQueries,
     ReconciliationQueries,
     CorrectionQueries,

@@ -79,6 +79,28 @@ COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or upda
 REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;
 
+CREATE FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_found uuid[];
+begin
+    -- Each pattern as a condition of its own: all of them enter the index, which "like all" does not.
+    execute 'select array(select c.id from public.customers c where c.account_no = $1 or '
+        || coalesce((select string_agg(format(
+               'private.customer_search_text(c.account_no, c.name, c.phone, c.email, c.address) like %L', x), ' and ')
+                     from unnest(p_patterns) x), 'false')
+        || ' limit $2)'
+    into v_found using p_account_no, p_limit;
+    return coalesce(v_found, '{}');
+end $_$;
+
+COMMENT ON FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) IS 'Customers whose search text fits all patterns, or whose account number it is; at most so many.';
+
+REVOKE ALL ON FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) TO service_role;
+
 CREATE FUNCTION public.customer_contact(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''

@@ -50,6 +50,8 @@ CREATE INDEX meters_customer ON public.meters USING btree (customer_id);
 
 CREATE INDEX meters_like ON public.meters USING btree (private.identifier_key(serial));
 
+CREATE INDEX meters_search ON public.meters USING gin (lower(serial) extensions.gin_trgm_ops);
+
 CREATE INDEX meters_tariff ON public.meters USING btree (tariff_id);
 
 CREATE INDEX meters_transformer ON public.meters USING btree (transformer_id);
@@ -211,6 +213,25 @@ COMMENT ON FUNCTION private.register_span_wh(p_dials integer) IS 'Wh after which
 
 REVOKE ALL ON FUNCTION private.register_span_wh(p_dials integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.register_span_wh(p_dials integer) TO service_role;
+
+CREATE FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_found uuid[];
+begin
+    execute 'select array(select m.id from public.meters m where m.serial = $1 or '
+        || coalesce((select string_agg(format('lower(m.serial) like %L', x), ' and ') from unnest(p_patterns) x), 'false')
+        || ' limit $2)'
+    into v_found using p_serial, p_limit;
+    return coalesce(v_found, '{}');
+end $_$;
+
+COMMENT ON FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) IS 'Meters whose serial fits all patterns, or is the one given; at most so many.';
+
+REVOKE ALL ON FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) TO service_role;
 
 CREATE FUNCTION public.meter_reads(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE

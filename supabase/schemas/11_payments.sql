@@ -47,6 +47,8 @@ CREATE INDEX payments_of_deposits ON public.payments USING btree (received_on DE
 
 CREATE INDEX payments_of_nobody ON public.payments USING btree (received_on DESC, id DESC) WHERE (customer_id IS NULL);
 
+CREATE INDEX payments_provider ON public.payments USING btree (provider_id) WHERE (provider_id <> ''::text);
+
 CREATE INDEX payments_received_on ON public.payments USING btree (received_on);
 
 CREATE INDEX payments_recent ON public.payments USING btree (received_on DESC, id DESC);

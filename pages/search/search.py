@@ -1,0 +1,118 @@
+"""What the search finds: customers, meters, bills and payments, each a link to its page."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import streamlit as st
+
+from pages.registry import BILL, CUSTOMER, PAYMENT
+from pages.shared.components import status_badge
+from pages.shared.format import BILL_STATUS, day, escaped, money, period
+from pages.shared.money_format import METHOD_NAME
+from pages.shared.session import require_role, services
+from services.identity.auth import Role
+from services.records.search import FoundBill, FoundCustomer, FoundMeter, FoundPayment
+
+Found = TypeVar("Found")
+
+
+def show_group(title: str, found: Sequence[Found], show: Callable[[Found], None]) -> None:
+    """One kind of what was found, under its name; nothing where there is none."""
+    if not found:
+        return
+    st.subheader(title, anchor=False)
+    with st.container(border=True, gap="small"):
+        for one in found:
+            with st.container(gap="xxsmall"):
+                show(one)
+
+
+def show_customer(customer: FoundCustomer) -> None:
+    """A customer, by whose page everything of theirs is reached."""
+    st.page_link(
+        CUSTOMER.script,
+        label=f"**{escaped(customer.name)}**",
+        icon=":material/person:",
+        query_params={"id": customer.id},
+    )
+    known = (f"Account {customer.account_no}", customer.address, customer.phone)
+    st.caption(escaped(" · ".join(filter(None, known))))
+
+
+def show_meter(meter: FoundMeter) -> None:
+    """A meter and who has it."""
+    st.page_link(
+        CUSTOMER.script,
+        label=f"**{escaped(meter.serial)}**",
+        icon=":material/speed:",
+        query_params={"id": meter.customer_id},
+    )
+    known = (meter.customer_name, f"account {meter.account_no}", meter.address)
+    st.caption(escaped(" · ".join(filter(None, known))))
+
+
+def show_bill(bill: FoundBill) -> None:
+    """A bill with what it comes to and how it stands."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link(
+            BILL.script,
+            label=f"**{bill.reference}**",
+            icon=":material/receipt_long:",
+            query_params={"id": bill.id},
+            width="content",
+        )
+        status_badge(bill.status, BILL_STATUS)
+    total = money(bill.total_minor, bill.currency)
+    spans = period(bill.period_start, bill.period_end)
+    st.caption(escaped(f"{bill.customer_name} · {spans} · {total}"))
+
+
+def show_payment(payment: FoundPayment) -> None:
+    """A payment with who paid it, when and how."""
+    st.page_link(
+        PAYMENT.script,
+        label=f"**{escaped(money(payment.amount_minor, payment.currency))}**",
+        icon=":material/payments:",
+        query_params={"id": payment.id},
+    )
+    known = (
+        payment.customer_name or "Not identified",
+        METHOD_NAME[payment.method],
+        payment.reference,
+        day(payment.received_on),
+    )
+    st.caption(escaped(" · ".join(filter(None, known))))
+
+
+def ask_text() -> str:
+    """What to look for: as the address says, until something else is typed here.
+
+    It is not bound to the address, which the box of every page sets too.
+    """
+    asked = st.query_params.get("find", "")
+    if st.session_state.get("find-asked") != asked:
+        st.session_state["find-asked"] = st.session_state["find-text"] = asked
+    text = st.text_input(
+        "Search",
+        key="find-text",
+        type="search",
+        placeholder="Name, phone, street, account, meter, bill, reference or amount",
+        live=True,
+    )
+    if (text or "") != asked:
+        st.session_state["find-asked"] = st.query_params["find"] = text or ""
+    return (text or "").strip()
+
+
+principal = require_role(Role.ADMIN)
+st.title("Search", anchor=False)
+text = ask_text()
+found = services().search.find(text, principal=principal)
+if not text:
+    st.caption("Type a part of what you know: three letters of a name or a street are enough.")
+elif found.is_empty:
+    st.info("Nothing fits. Try another part of it, or fewer letters.", icon=":material/search_off:")
+show_group("Customers", found.customers, show_customer)
+show_group("Meters", found.meters, show_meter)
+show_group("Bills", found.bills, show_bill)
+show_group("Payments", found.payments, show_payment)

@@ -1,0 +1,72 @@
+"""What a search finds: records."""
+
+from datetime import date
+
+from services.records.base import Record
+from services.records.bills import BillStatus, invoice_reference
+from services.records.ledger import PaymentMethod
+
+
+class FoundCustomer(Record):
+    """A customer of whom a part of the text is known."""
+
+    id: str
+    account_no: str
+    name: str
+    address: str
+    phone: str
+
+
+class FoundMeter(Record):
+    """A meter with who has it now."""
+
+    id: str
+    serial: str
+    customer_id: str
+    account_no: str
+    customer_name: str
+    address: str
+
+
+class FoundBill(Record):
+    """A bill by its number or its total; a draft has no number. Amounts in minor units."""
+
+    id: str
+    number: int | None
+    status: BillStatus
+    customer_name: str
+    period_start: date
+    period_end: date
+    total_minor: int
+    currency: str
+
+    @property
+    def reference(self) -> str:
+        """The number as people write it."""
+        return invoice_reference(self.number) if self.number is not None else "Draft"
+
+
+class FoundPayment(Record):
+    """A payment by its reference or its amount, in minor units; nobody's has no name."""
+
+    id: str
+    customer_name: str | None
+    reference: str
+    method: PaymentMethod
+    received_on: date
+    amount_minor: int
+    currency: str
+
+
+class SearchResults(Record):
+    """What fits a text, some of each kind, the best first."""
+
+    customers: tuple[FoundCustomer, ...] = ()
+    meters: tuple[FoundMeter, ...] = ()
+    bills: tuple[FoundBill, ...] = ()
+    payments: tuple[FoundPayment, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing fits."""
+        return not (self.customers or self.meters or self.bills or self.payments)
