@@ -87,6 +87,9 @@ def main() -> None:
     page = st.navigation(_menu(principal), expanded=True)
     _sidebar(principal)
     with st.container(width="stretch", horizontal_alignment="center"), st.container(width=1080):
+        if principal.role is Role.ADMIN and page.url_path != registry.SEARCH.path:
+            with st.container(horizontal=True, horizontal_alignment="right"):
+                offer_search()
         # A page may end its run early: what stands below it is drawn before.
         body = st.container()
         _demo_banner()
@@ -133,8 +136,6 @@ def _menu(principal: Principal) -> dict[str, list[st.Page]]:
 def _sidebar(principal: Principal) -> None:
     with st.sidebar:
         st.caption(f"{escaped(services().settings.utility_name)}")
-        if principal.role is Role.ADMIN:
-            offer_search()
         role = "Administrator" if principal.role is Role.ADMIN else "Field engineer"
         st.markdown(f"**{escaped(principal.user)}**  \n{role}")
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):

@@ -16,6 +16,7 @@ def offer_search() -> None:
         type="search",
         placeholder="Customer, meter, bill, payment",
         label_visibility="collapsed",
+        width=300,
     )
     # The box keeps its text on the page that it opened, where it must not open it again.
     if text and text != st.session_state.get(_ASKED):
