@@ -8,6 +8,7 @@ import streamlit as st
 from pages.registry import BILL, CUSTOMER, PAYMENT
 from pages.shared.components import status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
+from pages.shared.header import show_header
 from pages.shared.money_format import METHOD_NAME
 from pages.shared.session import require_role, services
 from services.identity.auth import Role
@@ -105,7 +106,7 @@ def ask_text() -> str:
 
 
 principal = require_role(Role.ADMIN)
-st.title("Search", anchor=False)
+show_header("Search")
 text = ask_text()
 found = services().search.find(text, principal=principal)
 if not text:
