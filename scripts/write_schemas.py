@@ -101,6 +101,8 @@ _NO_DEFAULT_RIGHTS: Final = "\n".join(
         "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM public;",
     )
 )
+# Extensions stand in a schema that is not dumped.
+_EXTENSIONS: Final = "CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA extensions;"
 _BELONGING: Final = ("COMMENT", "CONSTRAINT", "INDEX", "ROW SECURITY", "ACL")
 _KINDS: Final = (
     *("SCHEMA", *_BELONGING, "SEQUENCE", "TABLE"),
@@ -204,7 +206,7 @@ def _file(subject: str, members: Iterable[SchemaObject]) -> str:
         f"-- {subject.replace('_', ' ').capitalize()}: written by `make schemas`, for reading.\n"
         "-- To change something, add a file to supabase/migrations."
     )
-    first = (_NO_DEFAULT_RIGHTS,) if subject == SUBJECTS[0] else ()
+    first = (_NO_DEFAULT_RIGHTS, _EXTENSIONS) if subject == SUBJECTS[0] else ()
     return "\n\n".join((head, *first, *(one.sql for one in _as_read(members)))) + "\n"
 
 
