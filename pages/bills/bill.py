@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.bills.bill_card import show_bill
 from pages.bills.bill_detail import show_bill_detail
-from pages.registry import BILLS, MY_READINGS
+from pages.registry import MY_READINGS
 from pages.shared.format import escaped
 from pages.shared.session import note_denied, require_role, services
 from services.identity.auth import NotAllowed, Role
@@ -12,7 +12,6 @@ from services.identity.auth import NotAllowed, Role
 principal = require_role(Role.ENGINEER)
 bill_id = st.query_params.get("id", "")
 if principal.role is Role.ADMIN:
-    st.page_link(BILLS.script, label="All bills", icon=":material/arrow_back:")
     show_bill_detail(bill_id, principal)
 else:
     st.page_link(MY_READINGS.script, label="My readings", icon=":material/arrow_back:")

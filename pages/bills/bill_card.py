@@ -16,14 +16,15 @@ from services.records.bills import Bill
 _UNITS = {"day": "days", "month": "months"}
 
 
-def show_bill(bill: Bill) -> None:
-    """The whole bill; amounts are in its own currency."""
+def show_bill(bill: Bill, *, titled: bool = True) -> None:
+    """The whole bill; amounts are in its own currency. `titled` where no page's title names it."""
     with st.container(border=True):
         st.caption(escaped(services().settings.utility_name))
-        with st.container(horizontal=True, vertical_alignment="center"):
-            title = f"Bill {bill.reference}" if bill.number is not None else "Draft bill"
-            st.subheader(title, anchor=False, width="content")
-            status_badge(bill.status, BILL_STATUS)
+        if titled:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                title = f"Bill {bill.reference}" if bill.number is not None else "Draft bill"
+                st.subheader(title, anchor=False, width="content")
+                status_badge(bill.status, BILL_STATUS)
         st.markdown(
             f"**{escaped(bill.customer_name)}** · account {escaped(bill.account_no)}"
             f"  \n{escaped(bill.address)}"

@@ -1,18 +1,31 @@
 """One bill with its reads, its payments and the steps after its commit; and issuing it."""
 
+from typing import Final
+
 import streamlit as st
 
 from pages.bill_download import show_download
 from pages.bills.bill_card import show_bill
 from pages.bills.bill_payments import show_bill_payments
+from pages.bills.bill_timeline import bill_events
 from pages.bills.returned_bills import show_spared
 from pages.bills.stored_reading import show_stored_after
 from pages.corrections.correction_links import show_corrections
 from pages.drafts.draft_cards import offer_send_back
-from pages.registry import CORRECT_BILL, NETWORK
+from pages.registry import BILLS, CORRECT_BILL, NETWORK, RECORD_PAYMENT
 from pages.shared.ai_cards import show_second_opinion
 from pages.shared.components import description_list, doubts_of, show_steps
-from pages.shared.format import OCCASION, READING_SOURCE, day, escaped, kwh, moment, money
+from pages.shared.detail import chosen_view, detail_header, show_timeline_of
+from pages.shared.format import (
+    BILL_STATUS,
+    OCCASION,
+    READING_SOURCE,
+    day,
+    escaped,
+    kwh,
+    moment,
+    money,
+)
 from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, zone
 from services.identity.auth import Principal
@@ -22,18 +35,26 @@ from services.records.details import BillDetail
 from services.records.outbox import OutboxEntry
 from services.records.readings import Reading
 
+_VIEWS: Final = ("Bill", "Timeline")
+
 
 def show_bill_detail(bill_id: str, principal: Principal) -> None:
     """The bill, and beside it (below it on a phone) where it comes from and where it stands."""
     found = services().bills.detail(bill_id=bill_id, principal=principal)
     bill = found.bill
+    title = f"Bill {bill.reference}" if bill.number is not None else "Draft bill"
+    with detail_header(title, back=BILLS, states=[BILL_STATUS[bill.status]]):
+        _show_main_action(bill, principal)
+    if chosen_view(_VIEWS) == "Timeline":
+        show_timeline_of(bill_events(found, zone()))
+        return
     if bill.status == "draft":
-        _offer_issue(bill, principal)
+        _show_draft(bill, principal)
         # It may be why the bill is held: seen before somebody issues it.
         show_second_opinion(bill, found.second_opinion)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        show_bill(bill)
+        show_bill(bill, titled=False)
     with right:
         _show_payment(found)
         show_spared(bill, principal)
@@ -51,11 +72,8 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
             _show_outbox(work)
 
 
-def _offer_issue(bill: Bill, principal: Principal) -> None:
-    with st.container(border=True):
-        st.markdown("This bill is a **draft**: nobody has been asked to pay it yet.")
-        if bill.held_because:
-            st.warning(escaped(bill.held_because), icon=":material/flag:")
+def _show_main_action(bill: Bill, principal: Principal) -> None:
+    if bill.status == "draft":
         with st.popover("Issue this bill", icon=":material/send:", type="primary"):
             total = escaped(money(bill.total_minor, bill.currency))
             st.markdown(
@@ -64,6 +82,19 @@ def _offer_issue(bill: Bill, principal: Principal) -> None:
             )
             if st.button("Yes, issue it", type="primary", key="issue"):
                 _issue(bill, principal)
+    elif (
+        bill.status != "void"
+        and bill.balance_minor > 0
+        and st.button("Record a payment", type="primary", icon=":material/add_circle:")
+    ):
+        st.switch_page(RECORD_PAYMENT.script, query_params={"bill": bill.id})
+
+
+def _show_draft(bill: Bill, principal: Principal) -> None:
+    with st.container(border=True):
+        st.markdown("This bill is a **draft**: nobody has been asked to pay it yet.")
+        if bill.held_because:
+            st.warning(escaped(bill.held_because), icon=":material/flag:")
         offer_send_back(bill.id, principal)
 
 

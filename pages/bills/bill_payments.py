@@ -2,26 +2,19 @@
 
 import streamlit as st
 
-from pages.registry import CUSTOMER, PAYMENT, RECORD_PAYMENT
+from pages.registry import CUSTOMER, PAYMENT
 from pages.shared.format import escaped, money
 from pages.shared.money_format import entry_kind, received
 from services.records.details import BillDetail, PaidPart
 
 
 def show_bill_payments(found: BillDetail) -> None:
-    """What has paid the bill, the oldest first; what can be done about what is left."""
+    """What has paid the bill, the oldest first, and the way to its customer's account."""
     bill = found.bill
     for part in found.paid:
         _show_part(part)
     if found.in_plan:
         st.caption(":material/event_note: In an instalment plan: neither reminded of nor marked.")
-    if bill.balance_minor > 0 and bill.status not in ("draft", "void"):
-        st.page_link(
-            RECORD_PAYMENT.script,
-            label="**Record a payment**",
-            icon=":material/add_circle:",
-            query_params={"bill": bill.id},
-        )
     st.page_link(
         CUSTOMER.script,
         label="The customer's account",

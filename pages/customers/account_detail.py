@@ -8,8 +8,9 @@ from pages.customers.account_actions import show_changes
 from pages.customers.account_plans import show_plans
 from pages.customers.account_statement import show_statement
 from pages.customers.account_timeline import show_timeline
-from pages.registry import BILL, RECORD_PAYMENT
+from pages.registry import BILL, CUSTOMERS, RECORD_PAYMENT
 from pages.shared.components import description_list, status_badge
+from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.session import services
@@ -26,17 +27,12 @@ def show_account(customer_id: str, principal: Principal) -> None:
     """The account as it stands now; the database is asked for one view at a time."""
     head = services().customers.head(customer_id=customer_id, principal=principal)
     account = head.account
+    with detail_header(account.name, back=CUSTOMERS, states=_states(account)):
+        if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
+            st.switch_page(RECORD_PAYMENT.script, query_params={"customer": account.id})
     show_done()
     _show_head(head)
-    view = st.segmented_control(
-        "Show",
-        _VIEWS,
-        default=_VIEWS[0],
-        required=True,
-        label_visibility="collapsed",
-        key="view",
-        bind="query-params",
-    )
+    view = chosen_view(_VIEWS)
     if view == "Statement":
         show_statement(account, principal)
     elif view == "Timeline":
@@ -49,9 +45,16 @@ def show_account(customer_id: str, principal: Principal) -> None:
         _show_open(account, principal)
 
 
+def _states(account: Account) -> list[State]:
+    if account.overdue_minor:
+        return [("Overdue", "red")]
+    if account.balance_minor < 0:
+        return [("In credit", "green")]
+    return [("Owes", "blue")] if account.balance_minor else [("Nothing open", "gray")]
+
+
 def _show_head(head: AccountHead) -> None:
     account = head.account
-    st.title(escaped(account.name), anchor=False)
     known = (("Address", account.address), ("Phone", account.phone), ("Email", account.email))
     description_list(
         [("Account", account.account_no), *(fact for fact in known if fact[1])], least_width=160
@@ -69,12 +72,6 @@ def _show_head(head: AccountHead) -> None:
                 st.metric(label, money(minor, currency))
     if head.overdue_as_of:
         st.caption(f"Overdue as of {day(head.overdue_as_of)}.")
-    st.page_link(
-        RECORD_PAYMENT.script,
-        label="**Record a payment**",
-        icon=":material/add_circle:",
-        query_params={"customer": account.id},
-    )
 
 
 def _show_open(account: Account, principal: Principal) -> None:

@@ -5,12 +5,14 @@ from typing import Final
 import streamlit as st
 
 from pages.registry import BILL, PAYMENT
-from pages.shared.components import chosen_page, page_number, status_badge
-from pages.shared.format import OCCASION, day, escaped, moment, money
+from pages.shared.components import chosen_page, page_number
+from pages.shared.detail import Event, show_timeline_of
+from pages.shared.format import OCCASION, moment, money
 from pages.shared.money_format import ICON, entry_name
 from pages.shared.session import services, zone
 from pages.system.notification_cards import CHANNELS, STATUS
 from services.identity.auth import Principal
+from services.quantities.period import local_date
 from services.records.bills import invoice_reference
 from services.records.ledger import Account, TimelineEvent
 
@@ -36,35 +38,25 @@ def show_timeline(account: Account, principal: Principal) -> None:
     if not found.total:
         st.caption("Nothing has happened yet.")
         return
-    with st.container(gap="xsmall"):
-        for event in found.items:
-            with st.container(border=True, gap="xxsmall"):
-                _show_event(event)
+    # The oldest first: of one day the last comes first again.
+    show_timeline_of(_event(event) for event in reversed(found.items))
     page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
 
 
-def _show_event(event: TimelineEvent) -> None:
-    with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-        _show_name(event)
-        if event.amount_minor is not None and event.currency:
-            amount = escaped(money(event.amount_minor, event.currency))
-            st.markdown(f"**{amount}**", width="content", text_alignment="right")
-        if event.what == "message" and event.status:
-            status_badge(event.status, STATUS)
-    st.caption(_when_and_why(event))
-
-
-def _show_name(event: TimelineEvent) -> None:
-    icon = ICON.get(event.what, "event_note" if event.what.startswith("plan") else "edit")
-    label, to = f"**{escaped(_name(event))}**", f":material/{icon}:"
-    if event.payment_id:
-        page, found = PAYMENT.script, event.payment_id
-    elif event.bill_id:
-        page, found = BILL.script, event.bill_id
-    else:
-        st.markdown(f"{to} {label}", width="stretch")
-        return
-    st.page_link(page, label=label, icon=to, query_params={"id": found}, width="stretch")
+def _event(event: TimelineEvent) -> Event:
+    amount = event.amount_minor
+    page, found = (PAYMENT, event.payment_id) if event.payment_id else (BILL, event.bill_id)
+    sent = event.what == "message" and event.status
+    return Event(
+        on=event.on_date or local_date(event.at, zone()),
+        what=_name(event),
+        icon=ICON.get(event.what, "event_note" if event.what.startswith("plan") else "edit"),
+        more=_why(event),
+        amount=money(amount, event.currency) if amount is not None and event.currency else "",
+        state=STATUS.get(event.status or "") if sent else None,
+        page=page if found else None,
+        id=found or "",
+    )
 
 
 def _name(event: TimelineEvent) -> str:
@@ -74,10 +66,9 @@ def _name(event: TimelineEvent) -> str:
     return _WORDS.get(event.what) or entry_name(event, event.what)
 
 
-def _when_and_why(event: TimelineEvent) -> str:
-    when = day(event.on_date) if event.on_date else moment(event.at, zone())
+def _why(event: TimelineEvent) -> str:
     if event.what == "message":
         channel = CHANNELS.get(event.channel or "", event.channel or "")
-        return escaped(f"{moment(event.at, zone())} · {channel}")
+        return f"{moment(event.at, zone())} · {channel}"
     by = "" if event.actor == "system" else f"by {event.actor}"
-    return escaped(" · ".join(filter(None, (when, event.note, by))))
+    return " · ".join(filter(None, (event.note, by)))

@@ -3,10 +3,8 @@
 import streamlit as st
 
 from pages.customers.account_detail import show_account
-from pages.registry import CUSTOMERS
 from pages.shared.session import require_role
 from services.identity.auth import Role
 
 principal = require_role(Role.ADMIN)
-st.page_link(CUSTOMERS.script, label="All customers", icon=":material/arrow_back:")
 show_account(st.query_params.get("id", ""), principal)

@@ -3,10 +3,8 @@
 import streamlit as st
 
 from pages.payments.payment_detail import show_payment
-from pages.registry import PAYMENTS
 from pages.shared.session import require_role
 from services.identity.auth import Role
 
 principal = require_role(Role.ADMIN)
-st.page_link(PAYMENTS.script, label="All payments", icon=":material/arrow_back:")
 show_payment(st.query_params.get("id", ""), principal)

@@ -7,8 +7,10 @@ import streamlit as st
 
 from pages.payments.payment_actions import show_actions
 from pages.payments.payment_flags import ask_resolution
-from pages.registry import BILL, CUSTOMER
+from pages.payments.payment_timeline import payment_events
+from pages.registry import BILL, CUSTOMER, PAYMENTS
 from pages.shared.components import description_list, status_badge
+from pages.shared.detail import chosen_view, detail_header, show_timeline_of
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, escaped, moment, money
 from pages.shared.money_format import METHOD, PAYMENT_STATUS, RETURN_KIND, RETURN_STATUS, received
@@ -17,6 +19,7 @@ from services.identity.auth import Principal
 from services.records.bills import invoice_reference
 from services.records.ledger import Allocation, Payment, PaymentReturn
 
+_VIEWS: Final = ("Payment", "Timeline")
 _DEBIT: Final = {
     "fee": "A fee",
     "deposit_used": "Used of the deposit",
@@ -33,7 +36,14 @@ def show_payment(payment_id: str, principal: Principal) -> None:
     """The payment as it stands now, and what an administrator can do about it."""
     found = services().payments.detail(payment_id=payment_id, principal=principal)
     payment = found.payment
+    what = "Deposit of" if payment.book == "deposit" else "Payment of"
+    title = f"{what} {money(payment.amount_minor, payment.currency)}"
+    with detail_header(title, back=PAYMENTS, states=[PAYMENT_STATUS[payment.status]]):
+        pass
     show_done()
+    if chosen_view(_VIEWS) == "Timeline":
+        show_timeline_of(payment_events(found, zone()))
+        return
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _show_facts(payment)
@@ -46,11 +56,6 @@ def show_payment(payment_id: str, principal: Principal) -> None:
 
 def _show_facts(payment: Payment) -> None:
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            amount = escaped(money(payment.amount_minor, payment.currency))
-            what = "Deposit of" if payment.book == "deposit" else "Payment of"
-            st.subheader(f"{what} {amount}", anchor=False, width="content")
-            status_badge(payment.status, PAYMENT_STATUS)
         if payment.customer_id:
             st.page_link(
                 CUSTOMER.script,

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from pages.registry import PageEntry
 from pages.shared.format import escaped
 from pages.shared.session import services
 
@@ -17,12 +16,10 @@ def show_header(title: str) -> None:
 
 
 @contextmanager
-def header(title: str, *, back: PageEntry | None = None) -> Iterator[None]:
+def header(title: str) -> Iterator[None]:
     """The title of a page, and at the right end of its line what the block draws: the page's one
-    main action. Above it the way to `back`."""
+    main action."""
     name_tab(title)
-    if back is not None:
-        st.page_link(back.script, label=f"All {back.title.lower()}", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(escaped(title), anchor=False, width="content")
         with st.container(horizontal=True, horizontal_alignment="right"):

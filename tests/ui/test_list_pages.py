@@ -202,7 +202,7 @@ def test_a_payment_that_is_recorded_leaves_no_form_behind(
     page.wait_for_url("**/bill?id=*")
     bill = page.url
     settled(page)
-    page.get_by_test_id("stMain").get_by_text("Record a payment").click()
+    page.get_by_role("button", name="Record a payment").click()
     page.wait_for_url("**/record-payment?bill=*")
     settled(page)
     page.get_by_role("button", name="Record the payment").click()

@@ -104,6 +104,7 @@ def words(app: AppTest) -> str:
     found = [str(e.value) for kind in (*kinds, app.error, app.warning, app.info) for e in kind]
     found += [str(link.proto.label) for link in app.get("page_link")]
     found += [f"{m.label} {m.value}" for m in app.metric]
+    found += [button.label for button in app.button]
     found += list_words(app)
     return "\n".join(found).replace("\\", "")
 
@@ -321,3 +322,32 @@ def test_a_bill_shows_its_payments_and_the_way_to_another(office: Office) -> Non
     assert "The customer's account" in said
     office.pay(bill, "440.35")
     assert "Record a payment" not in words(office.open("bills/bill.py", id=bill.id))
+
+
+def test_each_detail_names_its_state_and_tells_what_happened(office: Office) -> None:
+    bill = office.new_bill()
+    paid = office.pay(bill, "100", method="bank", reference="T-7")
+    details = (
+        (
+            "bills/bill.py",
+            bill.id,
+            f"Bill {bill.reference}",
+            "Partly paid",
+            f"Issued as {bill.reference}",
+        ),
+        ("payments/payment.py", paid.id, "Payment of ₹100.00", "Applied", f"Paid {bill.reference}"),
+        (
+            "customers/customer.py",
+            bill.customer_id,
+            bill.customer_name,
+            "Owes",
+            "Payment, bank transfer",
+        ),
+    )
+    for file, found, title, state, happened in details:
+        app = office.open(file, id=found, view="Timeline")
+        assert [one.value.replace("\\", "") for one in app.title] == [title]
+        said = words(app)
+        assert f"-badge[{state}]" in said
+        assert happened in said
+        assert str(office.utility.today.year) in said

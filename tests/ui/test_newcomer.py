@@ -175,7 +175,7 @@ def test_cash_pays_a_bill_and_its_reversal_opens_it_again(app: AppProcess, page:
     open_at(f"{app.url}/bills?status=Overdue")
     body = page.get_by_test_id("stMain")
     body.get_by_role("link", name="INV-").first.click()
-    body.get_by_role("link", name="Record a payment").click()
+    body.get_by_role("button", name="Record a payment").click()
     page.wait_for_url("**/record-payment?bill=*")
     settled(page)
     bill = f"{app.url}/bill?id={page.url.split('bill=')[1]}"
