@@ -74,7 +74,7 @@ def test_back_from_a_detail_finds_the_list_as_it_was(
 ) -> None:
     page = office(size)
     open_at(page, f"{app.url}/{path}")
-    page.get_by_role("searchbox").fill(text)
+    page.get_by_label("Search", exact=True).fill(text)
     page.wait_for_url(f"**/{path}?q={text}*")
     settled(page)
     if path != "customers":
@@ -93,7 +93,7 @@ def test_back_from_a_detail_finds_the_list_as_it_was(
         page.go_back()
         page.wait_for_url(address)
         settled(page)
-        assert page.get_by_role("searchbox").input_value() == text
+        assert page.get_by_label("Search", exact=True).input_value() == text
         assert names(page) == shown
         expect(rows(page)).to_have_count(len(shown))
         page.wait_for_function(SCROLLED_TO, arg=place)
@@ -171,7 +171,7 @@ def test_rows_are_chosen_and_exported_and_so_is_all_that_is_filtered(
         assert packed.namelist() == [f"{name}.pdf" for name in wanted]
         assert packed.read(f"{wanted[0]}.pdf").startswith(b"%PDF")
     # Another question has other rows.
-    page.get_by_role("searchbox").fill("Lane")
+    page.get_by_label("Search", exact=True).fill("Lane")
     page.wait_for_url("**q=Lane*")
     settled(page)
     assert page.locator("tr.chosen").count() == 0
@@ -188,8 +188,8 @@ def test_titles_begin_near_the_top_and_name_the_tab(
         assert page.title().startswith(f"{title.inner_text()} · ")
         place = title.bounding_box()
         assert place is not None
-        # The heading's own margin is 20 pixels of it; the menu's button stands above it on a phone.
-        assert place["y"] < (90 if size == PHONE else 30)
+        # Above it stand the menu's button on a phone and the search box, and 20 pixels of margin.
+        assert place["y"] < (150 if size == PHONE else 90)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 

@@ -477,7 +477,7 @@ class TestOffice:
         for serial in (wanted, other):
             submit(on_meter(services, serial), "1117")
         app = signed_in(services, Role.ADMIN, "bills/bills.py")
-        app.text_input[0].set_value("mill house").run()
+        app.text_input(key="q").set_value("mill house").run()
         assert wanted in words(app)
         assert other not in words(app)
 
