@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages import registry
 from pages.shared.format import escaped
+from pages.shared.header import name_tab
 from pages.shared.history import keep_history
 from pages.shared.search_box import offer_search
 from pages.shared.session import error_boundary, services, sign_out, who_is_signed_in
@@ -85,6 +86,8 @@ def main() -> None:
         _instead_of_pages(show_unavailable, str(error))
         return
     page = st.navigation(_menu(principal), expanded=True)
+    # A page about one thing says which, later on.
+    name_tab(page.title)
     _sidebar(principal)
     with st.container(width="stretch", horizontal_alignment="center"), st.container(width=1080):
         if principal.role is Role.ADMIN and page.url_path != registry.SEARCH.path:

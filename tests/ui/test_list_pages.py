@@ -191,6 +191,9 @@ def test_titles_begin_near_the_top_and_name_the_tab(
         # Above it stand the menu's button on a phone and the search box, and 20 pixels of margin.
         assert place["y"] < (150 if size == PHONE else 90)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    page.goto(f"{app.url}/jobs")
+    settled(page)
+    assert page.title().startswith("Jobs · ")
 
 
 def test_a_payment_that_is_recorded_leaves_no_form_behind(
