@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from services.accounts.adjustments import AccountAdjustments
+from services.accounts.contact import CustomerContacts
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.accounts.search import Search
@@ -262,6 +263,7 @@ def wire(
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
         customers=CustomerLookups(database),
+        contacts=CustomerContacts(database),
         payments=PaymentLookups(database),
         search=Search(database, settings.currency),
         books=MonthEnd(database=database, zone=settings.timezone),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.accounts.adjustments import AccountAdjustments
+from services.accounts.contact import CustomerContacts
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.accounts.search import Search
@@ -75,6 +76,7 @@ class Services:
     bill_archive: BillArchive
     books: MonthEnd
     customers: CustomerLookups
+    contacts: CustomerContacts
     payments: PaymentLookups
     lists: OfficeLists
     search: Search

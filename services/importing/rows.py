@@ -7,8 +7,9 @@ from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
 from services.importing.table import TAKE_AWAY, Cells
+from services.messages.contact_rules import email_address, language_tag, phone_number
 from services.messages.discord import check_webhook
-from services.messages.whatsapp import InvalidPhone, e164
+from services.messages.whatsapp import e164
 from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
 from services.metering.registers import (
     check_registers,
@@ -38,8 +39,6 @@ METER_NUMBERS = ("multiplier", "opening_kwh", "connected_kw", "connected_kva", "
 
 # Derived ids: a file that is imported again, or whose import was interrupted, makes the same rows.
 _NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/import")
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOST_MULTIPLIER_MILLI = 1_000_000_000
 _MOST_DIALS = 9
@@ -68,7 +67,7 @@ def customer_row(cells: Cells) -> dict[str, Any]:
         "address": cells.changed("address", most=400),
     }
     if cells.values.get("language"):
-        row["language"] = cells.parsed("language", _language)
+        row["language"] = cells.parsed("language", language_tag)
     if cells.values.get("currency"):
         row["currency"] = cells.parsed("currency", _currency)
     return row
@@ -147,25 +146,11 @@ def _webhook(text: str) -> str | None:
 def _email(text: str) -> str | None:
     if text in ("", TAKE_AWAY):
         return "" if text else None
-    if len(text) > 254 or not text.isprintable() or not _EMAIL.fullmatch(text):
-        raise ValueError(
-            "is not an e-mail address such as name@example.org; leave it empty if none."
-        )
-    return text
+    return email_address(text)
 
 
 def _phone(text: str | None) -> str | None:
-    """A number with its country code in one form; others stay as they are written."""
-    try:
-        return e164(text) if text else text
-    except InvalidPhone:
-        return text
-
-
-def _language(text: str) -> str:
-    if not _LANGUAGE.fullmatch(text):
-        raise ValueError("is not a language tag such as en or ml; leave it empty for en.")
-    return text
+    return None if text is None else phone_number(text)
 
 
 def _currency(text: str) -> str:

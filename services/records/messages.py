@@ -34,6 +34,18 @@ class CustomerContact(Record):
     whatsapp_opt_in_at: datetime | None
 
 
+class ContactDetails(Record):
+    """A customer's name and how they are reached, for the office; `whatsapp_since` in UTC."""
+
+    name: str
+    phone: str
+    email: str
+    address: str
+    language: str
+    whatsapp_since: datetime | None
+    has_discord: bool
+
+
 class NotificationClaim(Record):
     """Whether a message is to be sent now; if not, what became of it before."""
 

@@ -102,6 +102,29 @@ class OutboxQueries(Queries):
             self._call("customer_contact", customer_id=customer_id)
         )
 
+    def change_customer(
+        self,
+        *,
+        actor: str,
+        customer_id: str,
+        seen: Mapping[str, str],
+        details: Mapping[str, str],
+        channels: Mapping[str, Any],
+    ) -> None:
+        """Change a customer's name, phone, e-mail, address and language, and their channels.
+
+        `seen` are the five as they were; `channels` as in `set_customer_channels`. Raises NotFound,
+        and IllegalChange when somebody else changed them meanwhile.
+        """
+        self._call(
+            "change_customer",
+            actor=actor,
+            customer_id=customer_id,
+            seen=dict(seen),
+            **details,
+            **({"channels": dict(channels)} if channels else {}),
+        )
+
     def set_customer_channels(self, *, actor: str, rows: Sequence[Mapping[str, Any]]) -> int:
         """Set how customers (at most 1,000) are reached; how many that changed.
 

@@ -1,0 +1,85 @@
+"""A customer's name, address and how they are reached, as a form."""
+
+from typing import Any
+
+import streamlit as st
+
+from pages.shared.form_ids import form_done, form_id
+from pages.shared.format import day, escaped
+from pages.shared.session import now, services, zone
+from services.accounts.contact import InvalidContact
+from services.database.errors import IllegalChange
+from services.identity.auth import Principal
+from services.quantities.period import local_date
+from services.records.messages import ContactDetails
+
+
+def show_contact(customer_id: str, principal: Principal) -> None:
+    """The details as they stand, to be changed; bills keep the name that they were issued to."""
+    name = f"contact-{customer_id}"
+    form = form_id(name)
+    # As they were when the form opened: what somebody else changes meanwhile is not overwritten.
+    if f"seen-{form}" not in st.session_state:
+        st.session_state[f"seen-{form}"] = services().contacts.details(
+            customer_id=customer_id, principal=principal
+        )
+    seen: ContactDetails = st.session_state[f"seen-{form}"]
+    with st.form(f"form-{form}", border=False):
+        body = _ask(seen, form)
+        st.caption("Bills that were issued keep the name and address they have.")
+        if not st.form_submit_button("Save", type="primary"):
+            return
+    try:
+        services().contacts.change(
+            customer_id=customer_id, body=body, seen=seen, principal=principal, now=now()
+        )
+    except InvalidContact as error:
+        st.error(escaped(error), icon=":material/edit:")
+        return
+    except IllegalChange as error:
+        st.error(escaped(error), icon=":material/sync_problem:")
+        st.button("Begin again with them", on_click=lambda: _begin_again(name))
+        return
+    form_done(name, "The details are changed.")
+    st.rerun()
+
+
+def _begin_again(name: str) -> None:
+    st.session_state.pop(f"form-{name}", None)
+
+
+def _ask(seen: ContactDetails, form: str) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    with st.grid(2, min_column_width=220) as grid:
+        with grid.cell():
+            body["name"] = st.text_input("Name", seen.name, key=f"name-{form}")
+        with grid.cell():
+            body["phone"] = st.text_input(
+                "Phone", seen.phone, placeholder="+91 98470 12345", key=f"phone-{form}"
+            )
+        with grid.cell():
+            body["email"] = st.text_input("E-mail", seen.email, key=f"email-{form}")
+        with grid.cell():
+            body["language"] = st.text_input(
+                "Language of messages and bills",
+                seen.language,
+                help="A language tag such as en, hi, ml or th.",
+                key=f"language-{form}",
+            )
+    body["address"] = st.text_input("Address", seen.address, key=f"address-{form}")
+    agreed = seen.whatsapp_since
+    since = f" (since {day(local_date(agreed, zone()))})" if agreed else ""
+    body["whatsapp"] = st.checkbox(
+        f"Agreed to messages by WhatsApp{since}",
+        value=seen.whatsapp_since is not None,
+        key=f"whatsapp-{form}",
+    )
+    body["discord_webhook"] = st.text_input(
+        "Discord webhook",
+        type="password",
+        placeholder="There is one; it is not shown" if seen.has_discord else "None",
+        key=f"discord-{form}",
+    )
+    if seen.has_discord:
+        body["no_discord"] = st.checkbox("Send nothing by Discord any more", key=f"none-{form}")
+    return body

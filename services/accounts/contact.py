@@ -1,0 +1,145 @@
+"""How a customer is named and reached, as the office changes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+from services.messages.contact_rules import email_address, language_tag, phone_number
+from services.messages.discord import check_webhook
+from services.messages.whatsapp import InvalidPhone, e164
+from services.records.messages import ContactDetails
+
+
+class InvalidContact(ValueError):
+    """What was typed cannot be stored as it is; the sentence says what to change."""
+
+
+def _line(value: Any) -> str:
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if not isinstance(value, str) or not text.isprintable():
+        raise ValueError("must be a line of printable characters.")
+    return text
+
+
+Line = Annotated[str, BeforeValidator(_line)]
+Email = Annotated[Line, AfterValidator(lambda text: email_address(text) if text else text)]
+Phone = Annotated[Line, Field(max_length=60), AfterValidator(phone_number)]
+Language = Annotated[Line, AfterValidator(lambda text: language_tag(text or "en"))]
+Webhook = Annotated[Line, AfterValidator(lambda text: check_webhook(text) if text else text)]
+
+
+class ContactEntry(BaseModel):
+    """The form; a field it does not know is a mistake of the page.
+
+    `discord_webhook` empty leaves the one there is, which is never shown; `no_discord` takes it
+    away.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[Line, Field(min_length=1, max_length=200)]
+    phone: Phone = ""
+    email: Email = ""
+    address: Annotated[Line, Field(max_length=400)] = ""
+    language: Language = "en"
+    whatsapp: bool = False
+    discord_webhook: Webhook = ""
+    no_discord: bool = False
+
+
+_NAMES: Final = {
+    "name": "The name",
+    "phone": "The phone number",
+    "email": "The e-mail address",
+    "address": "The address",
+    "language": "The language",
+    "discord_webhook": "The Discord address",
+}
+_LENGTHS: Final = {
+    "too_short": "is missing.",
+    "too_long": "is longer than can be kept.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerContacts:
+    """Contact details of customers. Each method takes an administrator; changes are audited."""
+
+    database: DatabaseService
+
+    def details(self, *, customer_id: str, principal: Principal) -> ContactDetails:
+        """As they stand, without the secret address of a webhook; raises NotAllowed, NotFound."""
+        require(principal, Role.ADMIN)
+        account = self.database.account(customer_id)
+        contact = self.database.customer_contact(customer_id)
+        return ContactDetails(
+            name=account.name,
+            phone=account.phone,
+            email=account.email,
+            address=account.address,
+            language=contact.language,
+            whatsapp_since=contact.whatsapp_opt_in_at,
+            has_discord=contact.discord_webhook_url is not None,
+        )
+
+    def change(
+        self,
+        *,
+        customer_id: str,
+        body: Mapping[str, Any],
+        seen: ContactDetails,
+        principal: Principal,
+        now: datetime,
+    ) -> None:
+        """Store what the form says; bills keep the name that they were issued to.
+
+        `seen` is what the form began with. Raises NotAllowed, NotFound, InvalidContact, and
+        IllegalChange when somebody else changed the details meanwhile.
+        """
+        require(principal, Role.ADMIN)
+        entry = _parsed(body)
+        self.database.change_customer(
+            actor=principal.user,
+            customer_id=customer_id,
+            seen=seen.model_dump(include=_COMPARED),
+            details=entry.model_dump(include=_COMPARED),
+            channels=_channels(entry, seen, now),
+        )
+
+
+_COMPARED: Final = {"name", "phone", "email", "address", "language"}
+
+
+def _parsed(body: Mapping[str, Any]) -> ContactEntry:
+    try:
+        entry = ContactEntry.model_validate(dict(body))
+        if entry.whatsapp:
+            e164(entry.phone)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        said = _LENGTHS.get(
+            first["type"].removeprefix("string_"),
+            first.get("ctx", {}).get("error", "is not right."),
+        )
+        raise InvalidContact(f"{_NAMES.get(name, name)} {said}") from None
+    except InvalidPhone as error:
+        raise InvalidContact(f"For WhatsApp the phone number {error}") from None
+    return entry
+
+
+def _channels(entry: ContactEntry, seen: ContactDetails, now: datetime) -> dict[str, Any]:
+    """What changes of how messages are sent; a consent that stands keeps its day."""
+    channels: dict[str, Any] = {}
+    if entry.whatsapp != (seen.whatsapp_since is not None):
+        channels["whatsapp_opt_in_at"] = now.isoformat() if entry.whatsapp else None
+    if entry.no_discord:
+        channels["discord_webhook_url"] = None
+    elif entry.discord_webhook:
+        channels["discord_webhook_url"] = entry.discord_webhook
+    return channels
