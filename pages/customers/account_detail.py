@@ -8,6 +8,7 @@ from pages.customers.account_actions import show_changes
 from pages.customers.account_plans import show_plans
 from pages.customers.account_statement import show_statement
 from pages.customers.account_timeline import show_timeline
+from pages.customers.contact_form import show_contact
 from pages.registry import BILL, CUSTOMERS, RECORD_PAYMENT
 from pages.shared.components import description_list, status_badge
 from pages.shared.detail import State, chosen_view, detail_header
@@ -20,7 +21,7 @@ from services.records.details import AccountHead
 from services.records.ledger import Account
 
 # The words people see are also what stands in the address.
-_VIEWS: Final = ("Open", "Statement", "Timeline", "Plans", "Change")
+_VIEWS: Final = ("Open", "Statement", "Timeline", "Plans", "Contact", "Change")
 
 
 def show_account(customer_id: str, principal: Principal) -> None:
@@ -39,6 +40,8 @@ def show_account(customer_id: str, principal: Principal) -> None:
         show_timeline(account, principal)
     elif view == "Plans":
         show_plans(account, principal)
+    elif view == "Contact":
+        show_contact(account.id, principal)
     elif view == "Change":
         show_changes(account, principal)
     else:

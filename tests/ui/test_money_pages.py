@@ -300,6 +300,40 @@ def test_credits_fees_and_deposits_are_given_and_taken_back(office: Office) -> N
     assert office.now_of(bill).status == "paid"
 
 
+def test_contact_details_are_changed_and_what_cannot_be_right_is_said(office: Office) -> None:
+    bill = office.new_bill()
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Contact")
+    press(fill(app, Name="Meera Nair", **{"E-mail": "meera"}), "Save")
+    assert "is not an e-mail address" in words(app)
+    press(fill(app, **{"E-mail": "meera@example.org"}, Address="12 Canal Road"), "Save")
+    shown = words(app)
+    assert "The details are changed." in shown
+    assert "Meera Nair" in shown
+    assert "12 Canal Road" in shown
+    details = office.utility.services.contacts.details(
+        customer_id=bill.customer_id, principal=ADMIN
+    )
+    assert (details.name, details.email) == ("Meera Nair", "meera@example.org")
+
+
+def test_contact_details_that_somebody_else_changed_are_not_overwritten(office: Office) -> None:
+    bill = office.new_bill()
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Contact")
+    contacts = office.utility.services.contacts
+    seen = contacts.details(customer_id=bill.customer_id, principal=ADMIN)
+    contacts.change(
+        customer_id=bill.customer_id,
+        body={"name": "Changed elsewhere"},
+        seen=seen,
+        principal=ADMIN,
+        now=office.utility.now,
+    )
+    press(fill(app, Name="Changed here"), "Save")
+    assert "Somebody else changed these details" in words(app)
+    press(app, "Begin again with them")
+    assert [box.value for box in app.text_input if box.label == "Name"] == ["Changed elsewhere"]
+
+
 def test_a_plan_is_shown_agreed_and_cancelled(office: Office) -> None:
     bill = office.new_bill()
     app = office.open("customers/customer.py", id=bill.customer_id, view="Plans")
