@@ -26,7 +26,7 @@ def show_contact(customer_id: str, principal: Principal) -> None:
     seen: ContactDetails = st.session_state[f"seen-{form}"]
     with st.form(f"form-{form}", border=False):
         body = _ask(seen, form)
-        st.caption("Bills that were issued keep the name and address they have.")
+        st.caption("The PDFs of bills that were issued stay as they are.")
         if not st.form_submit_button("Save", type="primary"):
             return
     try:
@@ -77,6 +77,7 @@ def _ask(seen: ContactDetails, form: str) -> dict[str, Any]:
     body["discord_webhook"] = st.text_input(
         "Discord webhook",
         type="password",
+        autocomplete="off",
         placeholder="There is one; it is not shown" if seen.has_discord else "None",
         key=f"discord-{form}",
     )
