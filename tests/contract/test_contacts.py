@@ -1,6 +1,7 @@
 """A customer's contact details as the office changes them, on both transports."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -104,6 +105,15 @@ def test_what_cannot_be_right_is_refused_in_a_sentence(
     with pytest.raises(InvalidContact, match=said):
         desk.change(**wrong)
     assert desk.details() == before
+
+
+def test_the_database_alone_refuses_details_that_were_seen_otherwise(desk: Desk) -> None:
+    seen = {"name": "Nobody", "phone": "", "email": "", "address": "", "language": "en"}
+    given: dict[str, Any] = {"actor": ADMIN.user, "seen": seen, "details": seen, "channels": {}}
+    with pytest.raises(IllegalChange):
+        desk.over.here.change_customer(customer_id=desk.id, **given)
+    with pytest.raises(NotFound):
+        desk.over.here.change_customer(customer_id=str(uuid4()), **given)
 
 
 def test_only_the_office_may_look_and_change(desk: Desk) -> None:
