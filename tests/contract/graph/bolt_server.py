@@ -39,6 +39,8 @@ class FailingBolt:
         with suppress(OSError):
             while True:
                 line = self._listener.accept()[0]
+                # Else each answer of two messages waits for the other side's acknowledgement.
+                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.append(line)
                 threading.Thread(target=self._talk, args=[line], daemon=True).start()
 

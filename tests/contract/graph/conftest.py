@@ -20,6 +20,15 @@ NewServer = Callable[[str], Server]
 NewStory = Callable[[Graph], Utility]
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the driver give up on a server that is away sooner; it still tries more than once."""
+    # Imported here: loading Neo4j's driver takes a second.
+    from services.graph import driver  # noqa: PLC0415
+
+    monkeypatch.setattr(driver, "RETRY_SECONDS", 0.3)
+
+
 def sweep_now(utility: Utility) -> None:
     """Let the pauses of all open work be over, and take it up."""
     transport = utility.services.database._transport

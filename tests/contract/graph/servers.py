@@ -115,6 +115,8 @@ class Line:
             except OSError:
                 return
             self._open += [near, far]
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for ends in ((near, far), (far, near)):
                 threading.Thread(target=self._pass_on, args=(*ends, near), daemon=True).start()
 

@@ -31,7 +31,7 @@ def server() -> Iterator[FailingBolt]:
 
 
 @pytest.fixture
-def failing(server: FailingBolt) -> Iterator[Graph]:
+def failing(server: FailingBolt, hasty: None) -> Iterator[Graph]:  # noqa: ARG001
     """A graph on that server, its constraints made."""
     graph = Graph(ConfiguredServer(server.uri, user="u", password="p"), timeout_seconds=5)
     graph.prepare()
@@ -93,7 +93,7 @@ def test_a_fault_three_times_then_fine_costs_no_bill(
 ) -> None:
     utility = new_story(failing)
     utility.add_meter("M1")
-    # More than the driver, which connects anew by itself, gets to in its two seconds.
+    # More than the driver, which connects anew by itself, gets to before it gives up.
     server.faults += [fault] * 99
     answer = utility.submit("M1", 1117)
     assert answer.bill is not None

@@ -43,7 +43,7 @@ def line(graph: Graph) -> Iterator[Line]:
 
 
 @pytest.fixture
-def afar(graph: Graph, line: Line) -> Iterator[Graph]:
+def afar(graph: Graph, line: Line, hasty: None) -> Iterator[Graph]:  # noqa: ARG001
     """The same graph, reached by the line."""
     afar = Graph(Elsewhere(graph.server, port=line.port), timeout_seconds=PATIENT_SECONDS)
     yield afar
