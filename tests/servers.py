@@ -7,14 +7,14 @@ import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, LiteralString, NoReturn
+from typing import TYPE_CHECKING, Any, LiteralString, NoReturn
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from services.database.embedded import EmbeddedPostgres
-from services.database.embedded.access import OWNER
+from services.database.embedded.access import OWNER, SUPERUSER
 from services.database.schema.migrations import apply_migrations
 from services.settings import PROJECT_FOLDER
 from tests.folders import enterable_folder
@@ -43,10 +43,20 @@ def embedded_server() -> Iterator[EmbeddedPostgres]:
             # It would visit hundreds of databases that live for a second.
             connection.execute("alter system set autovacuum = off")
             connection.execute("select pg_reload_conf()")
+            _sign_in_fast(connection, server)
         yield server
         # Nobody needs its last checkpoint, which takes seconds after so many new databases.
         os.kill(server_pid(server), signal.SIGQUIT)
         server.stop()
+
+
+def _sign_in_fast(connection: psycopg.Connection[Any], server: EmbeddedPostgres) -> None:
+    """Hash the passwords once instead of 4,096 times: each test signs in several times."""
+    access = server._started()[1]
+    connection.execute("set scram_iterations = 1")
+    for role, password in ((OWNER, access.owner_password), (SUPERUSER, access.superuser_password)):
+        change = sql.SQL("alter role {} password {}")
+        connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
 
 
 class Databases:
@@ -54,6 +64,8 @@ class Databases:
 
     def __init__(self, server: EmbeddedPostgres) -> None:
         self._server = server
+        # As its superuser: nobody else ends the workers of autovacuum.
+        self._superuser = psycopg.connect(superuser_dsn(server), autocommit=True)
         self._numbers = itertools.count(1)
         self._made: set[str] = set()
 
@@ -78,15 +90,17 @@ class Databases:
         for name in list(self._made):
             self.drop(f"/{name}?")
 
+    def close(self) -> None:
+        """Hang up on the server."""
+        self._superuser.close()
+
     def _new_name(self, kind: str) -> str:
         name = f"{kind}_{next(self._numbers)}"
         self._made.add(name)
         return name
 
     def _run(self, statement: LiteralString, *names: str) -> None:
-        # As its superuser: nobody else ends the workers of autovacuum.
-        with psycopg.connect(superuser_dsn(self._server), autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+        self._superuser.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 def _name(dsn: str) -> str:
@@ -110,11 +124,14 @@ def pytest_runtest_teardown(
 
 
 @pytest.fixture(scope="session")
-def databases(embedded_server: EmbeddedPostgres, pytestconfig: pytest.Config) -> Databases:
+def databases(
+    embedded_server: EmbeddedPostgres, pytestconfig: pytest.Config
+) -> Iterator[Databases]:
     """What makes and drops databases; tests ask for one of the two makers."""
     made = Databases(embedded_server)
     pytestconfig.stash[DATABASES] = made
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")
