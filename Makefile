@@ -1,12 +1,13 @@
 # The commands of this project. All that is needed first is Python 3.11 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format schemas bench
+.PHONY: help run test check lint style types format schemas bench
 
 PYTHON := .venv/bin/python
-PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
-# Files of tests run side by side, one for each core; ARGS="-n 0" runs them one after another.
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --no-loadscope-reorder
+# Python compiles what is imported, which is little of it, at its first import.
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile
+# Files of tests run side by side (tests/conftest.py); ARGS="-n 0" runs them one after another.
+SIDE_BY_SIDE := -n auto --no-loadscope-reorder
 # The fast tier: all that needs no server, the stories of a bill and of a payment, each page once.
 FAST := tests/unit tests/integration/test_story.py tests/integration/payments/test_payments.py \
     tests/integration/at_stripe/test_story.py tests/ui/test_each_page.py
@@ -37,11 +38,15 @@ test: $(DEV_READY)
 check: lint
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) $(FAST) $(ARGS)
 
-lint: $(DEV_READY)
+lint: style types
+
+style: $(DEV_READY)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-cache
+
+types: $(DEV_READY)
+	@.venv/bin/mypy
 
 format: $(DEV_READY)
 	@.venv/bin/ruff check --fix .

@@ -1,5 +1,6 @@
 """What holds for every test: long files first, and in the end a word on what was not tested."""
 
+import os
 import signal
 from collections import Counter
 
@@ -17,6 +18,8 @@ LONGEST_FIRST = ("ui", "integration", "contract", "unit")
 SHARING = ("tests/contract/graph/", "tests/integration/configured/")
 # They share nothing: one by one they fill what is left of each worker's time.
 ALONE = "tests/unit/"
+# Each has a database server of its own, and some have a browser.
+MOST_WORKERS = 4
 
 # A shell that runs this in the background lets it ignore Ctrl-C, and every program it starts would
 # inherit that: the tests of a clean end need the signal.
@@ -49,6 +52,11 @@ class SharingServers(LoadFileScheduling):  # type: ignore[misc]
         if nodeid.startswith(ALONE):
             return nodeid
         return SHARING[0] if nodeid.startswith(SHARING) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: now and then a test waits for a clock or a browser."""
+    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharingServers:
