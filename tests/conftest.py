@@ -1,5 +1,6 @@
 """What holds for every test: long files first, and in the end a word on what was not tested."""
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -25,6 +26,17 @@ MOST_WORKERS = 4
 # inherit that: the tests of a clean end need the signal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Of the 800,000 objects that the tests and what they import are made of, none is garbage: looking
+# through them again and again takes a third of the time of collecting the tests.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From now on only what the tests make is looked through."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
