@@ -4,8 +4,7 @@
 .PHONY: help run test check lint style types format schemas bench
 
 PYTHON := .venv/bin/python
-# Python compiles what is imported, which is little of it, at its first import.
-PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # Files of tests run side by side (tests/conftest.py); ARGS="-n 0" runs them one after another.
 SIDE_BY_SIDE := -n auto --no-loadscope-reorder
 # The fast tier: all that needs no server, the stories of a bill and of a payment, each page once.
@@ -68,7 +67,8 @@ $(RUN_READY): requirements.txt
 
 $(DEV_READY): requirements-dev.txt $(RUN_READY)
 	@echo "Installing what the tests and checks need."
-	@grep -v '^-r ' requirements-dev.txt | $(PIP) -r /dev/stdin
+	@# Compiled as it is imported, which is little of it.
+	@grep -v '^-r ' requirements-dev.txt | $(PIP) --no-compile -r /dev/stdin
 	@touch $@
 
 $(BENCH_READY): requirements-bench.txt $(DEV_READY)
