@@ -39,7 +39,7 @@ def show_tariff_correction(*, code: str, begins: str, principal: Principal) -> N
     with left:
         draft = show_writing(written)
     with right:
-        show_problems(draft, begun=written.changed)
+        show_problems(draft)
         if draft.tariff and draft.tariff != version.tariff:
             show_changes(version.tariff, draft.tariff)
             _ask(version, draft.tariff, written, principal)

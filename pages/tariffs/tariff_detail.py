@@ -17,7 +17,7 @@ from services.identity.auth import Principal, Role
 from services.records.tariffs import PublishedVersion, TariffSummary
 from services.tariff_publishing.json_text import pretty
 
-SHOWN = ("Charges", "Preview", "Last month")
+SHOWN = ("Charges", "Preview", "Who pays more")
 _NOTHING = "Nothing"
 
 

@@ -1,14 +1,16 @@
 """The drafts of one visit: one for each version it started from, kept until it is published."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import streamlit as st
 
-from pages.shared.session import services, today
+from pages.shared.session import today
 from services.quantities.period import next_month
 from services.records.tariffs import PublishedVersion, TariffSummary
+from services.tariff_publishing.edits import Edit, edited
 from services.tariff_publishing.json_text import pretty
 
 _DRAFTS = "tariff-drafts"
@@ -30,11 +32,11 @@ class Start:
         return f"correct-{self.version.id}" if self.corrects else self.version.id
 
     def text(self) -> str:
-        """The JSON to begin with; a version's holds from the next date that it can."""
+        """The JSON to begin with, none for a new tariff; a version's holds from its next date."""
         if self.version and self.corrects:
             return pretty(self.version.tariff.to_json())
         if self.version is None or self.tariff is None:
-            return pretty(_empty())
+            return ""
         begins = next_free_date(self.tariff, on=today())
         definition = self.version.tariff.to_json()
         return pretty(definition | {"effective_from": begins.isoformat()})
@@ -53,8 +55,13 @@ class WrittenDraft:
 
     @property
     def text(self) -> str:
-        """The JSON as it was written last."""
+        """The JSON as it was written last; empty until a new tariff was begun."""
         return str(self._kept()["text"])
+
+    @property
+    def usable(self) -> str:
+        """The JSON as it was when it last was a tariff that can be used; empty before."""
+        return str(self._kept()["usable"])
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -67,11 +74,24 @@ class WrittenDraft:
         kept = self._kept()
         return bool(kept["text"] != kept["began"])
 
+    def begin(self, definition: Mapping[str, Any]) -> None:
+        """Begin a new tariff with a template or a copy."""
+        text = pretty(dict(definition))
+        self._kept().update(text=text, began=text, usable="", remarks=())
+
     def write(self, text: str, *, remarks: tuple[str, ...] | None = None) -> None:
         """Keep another text."""
         self._kept()["text"] = text
         if remarks is not None:
             self._kept()["remarks"] = remarks
+
+    def edit(self, edit: Edit) -> None:
+        """Change what a field of the form is about."""
+        self.write(edited(self.text, edit))
+
+    def keep_usable(self) -> None:
+        """The text as it stands is a tariff that can be used."""
+        self._kept()["usable"] = self.text
 
     def start_over(self) -> None:
         """Throw away what was written."""
@@ -80,7 +100,7 @@ class WrittenDraft:
     def _kept(self) -> dict[str, Any]:
         if self.key not in _drafts():
             text = self.start.text()
-            _drafts()[self.key] = {"text": text, "began": text, "remarks": ()}
+            _drafts()[self.key] = {"text": text, "began": text, "usable": "", "remarks": ()}
         kept: dict[str, Any] = _drafts()[self.key]
         return kept
 
@@ -101,15 +121,3 @@ def next_free_date(tariff: TariffSummary, *, on: date) -> date:
 def _drafts() -> dict[str, Any]:
     drafts: dict[str, Any] = st.session_state.setdefault(_DRAFTS, {})
     return drafts
-
-
-def _empty() -> dict[str, Any]:
-    """A tariff to begin with: one rate per kWh."""
-    energy = {"code": "energy", "description": "Energy", "kind": "energy", "rate": ""}
-    return {
-        "code": "",
-        "name": "",
-        "currency": services().settings.currency,
-        "effective_from": next_month(today()).isoformat(),
-        "charges": [energy],
-    }

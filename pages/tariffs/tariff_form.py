@@ -1,106 +1,144 @@
-"""A draft of a tariff as fields, each with what is wrong with it beneath, or as JSON."""
+"""A draft of a tariff as a form: its head, charges, hours and rounding; the rest in words."""
 
-from datetime import date
-from typing import Any
+from typing import Final
 
 import streamlit as st
 
-from pages.shared.format import escaped
+from pages.tariffs.tariff_calendar_form import show_calendars
+from pages.tariffs.tariff_charge_form import show_charge
 from pages.tariffs.tariff_draft import WrittenDraft
-from services.tariff_publishing.drafts import Draft, Field, number_fields, problems_at
-from services.tariff_publishing.json_text import Path, path_text, with_value
+from pages.tariffs.tariff_fields import Form, show_facts
+from services.tariff_publishing.drafts import Draft, read_draft
+from services.tariff_publishing.edits import NEW_KINDS, add_charge, round_total
+from services.tariffs.describe import Fact
+from services.tariffs.values import listed, mapped
+from services.tariffs.version_diff import tariff_facts
 
-_JSON_HEIGHT = 620
-_KINDS = {"power_factor": "power factor", "fixed": "fixed amount"}
+_JSON_HEIGHT: Final = 620
+_KIND_TO_ADD: Final = {
+    "energy": "Energy",
+    "fixed": "Fixed charge",
+    "percent": "Tax or surcharge",
+    "minimum": "Minimum",
+    "demand": "Demand",
+}
+_MODES: Final = {
+    "half_up": "to the nearest, half up",
+    "half_even": "to the nearest, half to even",
+    "down": "down",
+    "up": "up",
+}
+# Facts of the whole tariff that have fields of their own.
+_IN_FIELDS: Final = ("Name", "Currency", "Source", "The total is rounded")
 
 
 def show_form(written: WrittenDraft, draft: Draft) -> None:
-    """The head of the tariff and the numbers of its charges; the rest is written as JSON."""
-    data = draft.data or {}
+    """All that a form can say of a tariff, and what it cannot, in words."""
+    form = Form(written, draft)
     with st.container(border=True):
-        for name, label in _head(written):
-            _text(written, draft, Field((name,), label, str(data.get(name, ""))))
-        if not written.start.corrects:
-            _date(written, draft, data.get("effective_from"))
-    charges = data.get("charges")
-    for index, charge in enumerate(charges if isinstance(charges, list) else ()):
+        _show_head(form)
+    charges = listed(form.value("charges"))
+    for index, charge in enumerate(charges):
         if isinstance(charge, dict):
-            _show_charge(written, draft, charge, index)
-    st.caption("Charges, conditions and calendars are added, moved and removed in the JSON.")
+            with st.container(border=True, gap="small"):
+                show_charge(form, charge, index)
+    form.menu(
+        "Add a charge",
+        {_KIND_TO_ADD[kind]: add_charge(kind) for kind in NEW_KINDS},
+        name="add-charge",
+        icon=":material/add:",
+    )
+    show_calendars(form)
+    _show_rounding(form)
+    _show_rest(written)
 
 
-def show_json(written: WrittenDraft) -> None:
-    """The whole draft as text; it is kept as it is typed, also where it is not JSON."""
+def show_json(written: WrittenDraft, *, expanded: bool) -> None:
+    """The same draft as text; it is kept as it is typed, also where it is not JSON."""
     key = f"json-{written.key}"
     st.session_state[key] = written.text
-    st.text_area(
-        "The tariff as JSON",
-        key=key,
-        height=_JSON_HEIGHT,
-        on_change=lambda: written.write(st.session_state[key]),
-        help="What you type is checked when you leave the field, or with Ctrl+Enter.",
+    with st.expander("Advanced: the tariff as JSON", expanded=expanded, icon=":material/code:"):
+        st.text_area(
+            "The tariff as JSON",
+            key=key,
+            height=_JSON_HEIGHT,
+            label_visibility="collapsed",
+            on_change=lambda: written.write(st.session_state[key]),
+        )
+        st.caption("The form above and this text are one draft. It is checked with Ctrl+Enter.")
+        st.download_button(
+            "Keep a copy",
+            written.text,
+            file_name="tariff-draft.json",
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _show_head(form: Form) -> None:
+    """A version keeps the code and name of its tariff, which bills show."""
+    start = form.written.start
+    with st.grid(2, min_column_width=150) as grid:
+        if start.version is None:
+            with grid.cell():
+                form.text(("name",), "Name", help="What customers read.")
+            with grid.cell():
+                form.text(
+                    ("code",), "Code", help="Letters, digits, dots and hyphens; imports use it."
+                )
+            with grid.cell():
+                form.text(("currency",), "Currency")
+        if not start.corrects:
+            with grid.cell():
+                form.day(
+                    ("effective_from",),
+                    "Effective from",
+                    help="The local date from which it holds. Bills before it keep their version.",
+                )
+        with grid.cell():
+            form.text(("source",), "Source", optional=True, placeholder="Such as: order 12/2026")
+
+
+def _show_rounding(form: Form) -> None:
+    rounding = mapped(form.value("rounding"))
+    total = mapped(rounding.get("total"))
+    with st.container(border=True), st.grid(2, min_column_width=150) as grid:
+        with grid.cell():
+            _ask_step(form)
+        if total:
+            with grid.cell():
+                form.choose(
+                    ("rounding", "total", "mode"),
+                    "How",
+                    _MODES,
+                    lambda mode: round_total(mode=mode),
+                    value=total.get("mode", "half_up"),
+                )
+            with grid.cell():
+                form.tick(
+                    ("rounding", "total", "carry_forward"), "The next bill carries the difference"
+                )
+
+
+def _ask_step(form: Form) -> None:
+    form.number(
+        ("rounding", "total", "to"),
+        "Round the total to a multiple of",
+        makes=lambda typed: round_total(to=typed or None),
+        placeholder="the smallest amount",
     )
 
 
-def _head(written: WrittenDraft) -> list[tuple[str, str]]:
-    """The texts of the head; a tariff keeps its code and name, which bills show."""
-    if written.start.version:
-        return [("source", "Source")]
-    return [("code", "Code"), ("name", "Name"), ("currency", "Currency"), ("source", "Source")]
+def _show_rest(written: WrittenDraft) -> None:
+    """What holds for the whole tariff and has no field: it stays as it is."""
+    tariff = read_draft(written.usable).tariff
+    facts = tariff_facts(tariff) if tariff else ()
+    show_facts([fact for fact in facts if not _has_field(fact)])
 
 
-def _show_charge(written: WrittenDraft, draft: Draft, charge: dict[str, Any], index: int) -> None:
-    path: Path = ("charges", index, "description")
-    described = Field(path, "On the bill", str(charge.get("description", "")))
-    numbers = number_fields(charge, index)
-    with st.container(border=True, gap="small"):
-        kind = str(charge.get("kind", ""))
-        kind = _KINDS.get(kind, kind).capitalize()
-        st.markdown(f"**{escaped(kind)}** :gray[:small[{escaped(charge.get('code', ''))}]]")
-        if len(numbers) != 1:
-            _text(written, draft, described)
-        # A charge of one number stands on one line.
-        fields = [described, *numbers] if len(numbers) == 1 else numbers
-        with st.grid(2, min_column_width=120) as grid:
-            for field in fields:
-                with grid.cell():
-                    _text(written, draft, field)
-
-
-def _text(written: WrittenDraft, draft: Draft, field: Field) -> None:
-    where = path_text(field.path)
-    key = f"{written.key}-{where}"
-    st.session_state[key] = field.value
-    st.text_input(
-        field.label,
-        key=key,
-        autocomplete="off",
-        on_change=_keep,
-        args=(written, field.path, key),
+def _has_field(fact: Fact) -> bool:
+    usual = fact.label == "Lines are rounded" and fact.text.endswith(
+        "half up to the smallest amount"
     )
-    for why in problems_at(draft.problems, where):
-        st.caption(f":red[{escaped(why)}]")
-
-
-def _date(written: WrittenDraft, draft: Draft, value: Any) -> None:
-    """The effective date; where what was written is no date, it is a text to be put right."""
-    path: Path = ("effective_from",)
-    try:
-        begins = date.fromisoformat(value)
-    except (TypeError, ValueError):
-        _text(written, draft, Field(path, "Effective from", str(value or "")))
-        return
-    key = f"{written.key}-date"
-    st.session_state[key] = begins
-    st.date_input(
-        "Effective from",
-        key=key,
-        format="YYYY-MM-DD",
-        on_change=_keep,
-        args=(written, path, key),
-        help="The local date from which it holds. Bills before it keep the version they have.",
-    )
-
-
-def _keep(written: WrittenDraft, path: Path, key: str) -> None:
-    written.write(with_value(written.text, path, str(st.session_state[key] or "").strip()))
+    return usual or fact.label in _IN_FIELDS or fact.label.startswith(("Season ", "Calendar "))

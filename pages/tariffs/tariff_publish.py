@@ -3,7 +3,6 @@
 import streamlit as st
 
 from pages.registry import TARIFF
-from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped
 from pages.shared.history import go_on_to
 from pages.shared.session import services
@@ -11,34 +10,36 @@ from pages.tariffs.tariff_detail import version_name
 from pages.tariffs.tariff_draft import WrittenDraft
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
+from services.records.tariffs import TariffSummary
 from services.tariffs import Tariff
 
 
 def ask_publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> None:
-    """What publishing means, and a button behind a confirmation."""
+    """A button, and behind it what publishing means."""
     tariffs = services().tariff_publishing.tariffs(principal=principal)
     known = next((one for one in tariffs if one.code == tariff.code), None)
-    with st.container(border=True):
-        description_list(
-            [
-                ("Tariff", tariff.code),
-                ("Effective from", day(tariff.effective_from)),
-                ("On it", count(known.meters, "meter") if known else "a new tariff"),
-                (
-                    "Billed up to",
-                    day(known.billed_until) if known and known.billed_until else "not yet",
-                ),
-            ],
-            least_width=120,
+    with st.popover("Publish", icon=":material/publish:", type="primary"):
+        st.markdown(_meaning(tariff, known, is_new=written.start.version is None))
+        if st.button("Yes, publish it", type="primary", key="publish"):
+            _publish(tariff, written, principal)
+
+
+def _meaning(tariff: Tariff, known: TariffSummary | None, *, is_new: bool) -> str:
+    """What is charged so from when on, and whom that concerns."""
+    said = (
+        f"From **{day(tariff.effective_from)}** on, **{escaped(tariff.name)}** "
+        f"({escaped(tariff.code)}) is charged so. "
+    )
+    if known is None:
+        said += "It is a new tariff; meters are put on it afterwards. "
+    else:
+        billed = f", billed up to {day(known.billed_until)}" if known.billed_until else ""
+        said += (
+            f"{count(known.meters, 'meter')} {'is' if known.meters == 1 else 'are'} on it{billed}. "
         )
-        st.markdown("A version that is published never changes; a later one takes its place.")
-        with st.popover("Publish", icon=":material/publish:", type="primary"):
-            st.markdown(
-                f"From **{day(tariff.effective_from)}** on, "
-                f"**{escaped(tariff.code)}** is charged so."
-            )
-            if st.button("Yes, publish it", type="primary", key="publish"):
-                _publish(tariff, written, principal)
+    if known is not None and is_new:
+        said += f"**{escaped(known.name)} has this code: this becomes a version of it.** "
+    return f"{said}A version that is published never changes; a later one takes its place."
 
 
 def _publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> None:

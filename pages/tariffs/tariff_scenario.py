@@ -15,7 +15,7 @@ from services.tariff_publishing.preview import (
     scale_of,
 )
 from services.tariffs import Tariff
-from services.tariffs.describe import in_words
+from services.tariffs.values import in_words
 
 _MONTHS_AHEAD = 12
 _PEAK_KW = 25

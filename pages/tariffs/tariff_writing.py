@@ -1,6 +1,7 @@
-"""The editor of tariffs: a draft as a form or as JSON, its problems, and what it would bill."""
+"""The editor of tariffs: what to begin with, the form and its JSON, and what it would bill."""
 
 from functools import partial
+from typing import Final
 
 import streamlit as st
 
@@ -13,14 +14,23 @@ from pages.tariffs.tariff_form import show_form, show_json
 from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
 from pages.tariffs.tariff_publish import ask_publish
+from pages.tariffs.tariff_start import ask_start
 from pages.tariffs.tariff_upload import ask_file
 from services.identity.auth import Principal, Role
 from services.records.tariffs import PublishedVersion
 from services.tariff_publishing.drafts import Draft, read_draft
 from services.tariffs import Tariff
 
-_WAYS = ("Form", "JSON")
-_CHECKS = ("Preview", "Changes", "Last month", "Publish")
+_CHECKS: Final = ("Preview", "Changes", "Who pays more")
+# On a desk what is written is followed by what it does, however long the form is.
+_BESIDE: Final = """<style>
+@media (min-width: 900px) {
+    [data-testid="stColumn"]:has(.st-key-beside-form) {
+        align-self: flex-start; position: sticky; top: 1rem;
+        max-height: calc(100vh - 2rem); overflow-y: auto; padding-right: 0.25rem;
+    }
+}
+</style>"""
 
 
 def show_editor(*, code: str, begins: str, principal: Principal) -> None:
@@ -28,17 +38,20 @@ def show_editor(*, code: str, begins: str, principal: Principal) -> None:
     start = _start(code, begins, principal)
     written = draft_of(start)
     st.title("New version" if start.version else "New tariff", anchor=False)
+    if not written.text:
+        ask_start(written, principal)
+        return
     if start.version:
         since = day(start.version.effective_from)
         st.caption(f"{escaped(start.version.name)}: from the version of {since}.")
-    ask_file(written)
+        ask_file(written)
     left, right = st.columns(2, gap="medium")
     with left:
         draft = show_writing(written)
-    with right:
-        show_problems(draft, begun=written.changed)
-        if draft.tariff:
-            _show_checks(draft.tariff, start.version, written, principal)
+    with right, st.container(key="beside-form"):
+        st.html(_BESIDE)
+        show_problems(draft)
+        _show_checks(draft, start.version, written, principal)
 
 
 def _start(code: str, begins: str, principal: Principal) -> Start:
@@ -51,56 +64,45 @@ def _start(code: str, begins: str, principal: Principal) -> Start:
 
 
 def show_writing(written: WrittenDraft) -> Draft:
-    """The draft as it stands after what was typed; every way to write it changes the same text."""
+    """The draft as it stands after what was typed: its form, and beneath it the same as JSON."""
     draft = read_draft(written.text)
-    ways = _WAYS if draft.data is not None else _WAYS[1:]
-    way = st.segmented_control(
-        "Write as",
-        ways,
-        default=ways[0],
-        required=True,
-        label_visibility="collapsed",
-        key=f"way-{written.key}-{len(ways)}",
-    )
-    if way == "Form":
+    if draft.tariff:
+        written.keep_usable()
+    if draft.data is not None:
         show_form(written, draft)
-    else:
-        show_json(written)
-    if written.changed:
-        with st.container(horizontal=True):
-            st.download_button(
-                "Keep a copy",
-                written.text,
-                file_name="tariff-draft.json",
-                mime="application/json",
-                icon=":material/download:",
-                on_click="ignore",
-            )
-            with st.popover("Start over", icon=":material/restart_alt:"):
-                st.markdown("What was written here is thrown away.")
-                st.button("Yes, start over", on_click=written.start_over, type="primary")
+    show_json(written, expanded=draft.data is None)
+    if written.changed or written.start.version is None:
+        with st.popover("Start over", icon=":material/restart_alt:"):
+            st.markdown("What was written here is thrown away.")
+            st.button("Yes, start over", on_click=written.start_over, type="primary")
     return draft
 
 
-def show_problems(draft: Draft, *, begun: bool) -> None:
-    """What must be put right before the draft can be used."""
+def show_problems(draft: Draft) -> None:
+    """What is still to be filled in, and what must be put right, before the draft can be used."""
     if not draft.problems:
         st.success("This tariff can be used.", icon=":material/check_circle:")
-        return
-    listed = "\n".join(
-        f"- **{escaped(path)}** {escaped(why)}" if path else f"- {escaped(why)}"
-        for path, why in draft.problems
-    )
-    if begun:
-        title = count(len(draft.problems), "problem")
-        st.error(f"{title} to put right:\n{listed}", icon=":material/edit:")
-    else:
-        st.info(f"To be filled in:\n{listed}", icon=":material/edit:")
+    if draft.to_fill:
+        listed = "\n".join(f"- {escaped(place)}" for place in draft.to_fill)
+        st.info(f"Still to be filled in:\n{listed}", icon=":material/edit:")
+    if draft.wrong:
+        listed = "\n".join(f"- {escaped(sentence)}" for sentence in draft.wrong)
+        st.error(
+            f"{count(len(draft.wrong), 'thing')} to put right:\n{listed}", icon=":material/edit:"
+        )
 
 
 def _show_checks(
-    tariff: Tariff, version: PublishedVersion | None, written: WrittenDraft, principal: Principal
+    draft: Draft, version: PublishedVersion | None, written: WrittenDraft, principal: Principal
 ) -> None:
+    """What can be done with the draft; while it cannot be used, with what it was before."""
+    tariff = draft.tariff or read_draft(written.usable).tariff
+    if draft.tariff:
+        ask_publish(draft.tariff, written, principal)
+    elif tariff:
+        st.caption("Below is what it was when it could last be used.")
+    if tariff is None:
+        return
     shown = st.segmented_control(
         "Look at",
         _CHECKS,
@@ -109,13 +111,10 @@ def _show_checks(
         label_visibility="collapsed",
         key="look-at",
     )
-    if shown == "Publish":
-        ask_publish(tariff, written, principal)
+    if shown == "Changes" and version:
+        show_changes(version.tariff, tariff)
     elif shown == "Changes":
-        if version:
-            show_changes(version.tariff, tariff)
-        else:
-            show_version(tariff)
+        show_version(tariff)
     else:
         st.fragment(partial(_refreshed, shown, tariff, version, written.key))()
 
@@ -124,7 +123,7 @@ def _refreshed(shown: str, tariff: Tariff, version: PublishedVersion | None, key
     """What is drawn again as a slider moves; asks for the role itself, as a page does."""
     with error_boundary():
         principal = require_role(Role.ADMIN)
-        if shown == "Last month":
+        if shown == "Who pays more":
             show_replay(tariff, principal, key=f"replay-{key}")
             return
         against = None

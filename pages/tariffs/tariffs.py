@@ -37,6 +37,12 @@ def show_row(tariff: TariffSummary) -> None:
             f"{count(tariff.meters, 'meter')} · "
             f"{versions_in_words(tariff.begins, on=today())}{billed}"
         )
+        st.page_link(
+            TARIFF_EDITOR.script,
+            label="New version",
+            icon=":material/edit:",
+            query_params={"code": tariff.code},
+        )
 
 
 principal = require_role(Role.ADMIN)
@@ -48,7 +54,7 @@ st.caption(
 st.page_link(TARIFF_EDITOR.script, label="Write a new tariff", icon=":material/add:")
 tariffs = services().tariff_publishing.tariffs(principal=principal)
 if not tariffs:
-    st.info("There is no tariff yet. Write one, or bring in a file.")
+    st.info("There is no tariff yet. Write one from a template, or bring in a file.")
 with st.container(gap="xsmall"):
     for one in tariffs:
         show_row(one)

@@ -1,6 +1,6 @@
 """A tariff while somebody writes it: its JSON text, what is wrong with it, and its numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,10 +10,13 @@ from typing import Any, Final
 from services.importing.source import Source, UnreadableFile, read_text
 from services.importing.tariff_files import json_of
 from services.importing.urdb import UnusableRate, is_urdb, rates_of, tariff_of
-from services.tariff_publishing.json_text import Path, exact_json, pretty
+from services.tariff_publishing.edits import at
+from services.tariff_publishing.json_text import Path, exact_json, path_text, pretty
 from services.tariffs import InvalidTariff, Tariff, parse_tariff
 from services.tariffs.checks.problems import Problem
-from services.tariffs.describe import day_in_words, in_words
+from services.tariffs.describe import day_in_words
+from services.tariffs.places import place_in_words, problem_in_words, steps_of
+from services.tariffs.values import in_words
 
 _NOT_AN_OBJECT: Final = "A tariff is one object with named fields: { … }."
 # Fields that hold a decimal, as the form calls them.
@@ -51,6 +54,36 @@ class Draft:
     data: dict[str, Any] | None
     tariff: Tariff | None
     problems: tuple[Problem, ...]
+
+    @property
+    def to_fill(self) -> tuple[str, ...]:
+        """The fields that nobody has filled in yet, as people see their places."""
+        blank = dict.fromkeys(path for path, _ in self.problems if self._is_blank(path))
+        places = (place_in_words(self.data, path) for path in blank)
+        return tuple(f"{place[0].upper()}{place[1:]}" for place in places)
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What must be put right, as sentences; what is not filled in is no mistake."""
+        return tuple(
+            problem_in_words(self.data, problem)
+            for problem in self.problems
+            if not self._is_blank(problem[0])
+        )
+
+    def wrong_at(self, path: Path) -> tuple[str, ...]:
+        """What is wrong with exactly this field, as sentences to stand beneath it."""
+        where = path_text(path)
+        return tuple(
+            problem_in_words(self.data, problem, beside=True)
+            for problem in self.problems
+            if problem[0] == where and not self._is_blank(where)
+        )
+
+    def _is_blank(self, path: str) -> bool:
+        if path in ("", "charges"):
+            return False
+        return at(self.data, tuple(steps_of(self.data, path))) in ("", None, [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +195,3 @@ def _name(found: Mapping[str, Any]) -> str:
         return f"{code} from {day_in_words(begins)}"
     except ValueError:
         return str(code)
-
-
-def problems_at(problems: Sequence[Problem], path: str) -> list[str]:
-    """Why what stands at exactly this path is wrong."""
-    return [why for where, why in problems if where == path]

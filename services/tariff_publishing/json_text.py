@@ -1,4 +1,4 @@
-"""The JSON text of a tariff: read with every digit kept, written for people, changed at a path."""
+"""The JSON text of a tariff: read with every digit kept, and written for people."""
 
 import json
 from collections.abc import Iterable
@@ -41,18 +41,6 @@ def pretty(value: Any, indent: int = 0) -> str:
         opening, closing = "[", "]"
     pad = "\n" + " " * (indent + 2)
     return f"{opening}{pad}{f',{pad}'.join(inner)}\n{' ' * indent}{closing}"
-
-
-def with_value(text: str, path: Path, value: str) -> str:
-    """The text with another value at a path, all else as it says; an empty source is left out."""
-    data = exact_json(text)
-    place = data
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    if path == ("source",) and not value:
-        del data["source"]
-    return pretty(data)
 
 
 def path_text(path: Path) -> str:

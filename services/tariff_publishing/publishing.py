@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
@@ -15,6 +15,7 @@ from services.records.tariffs import (
     TariffWithVersions,
 )
 from services.tariff_publishing.bill_impact import BillImpact
+from services.tariff_publishing.templates import TEMPLATES, Template, copied
 from services.tariffs import Tariff
 
 BILLS_AT_ONCE: Final = 5000
@@ -59,6 +60,23 @@ class TariffPublishing:
             self.database.tariff_versions(),
             key=lambda version: (version.code, -version.effective_from.toordinal()),
         )
+
+    def templates(self) -> tuple[Template, ...]:
+        """Common ways to charge that a new tariff can begin with."""
+        return TEMPLATES
+
+    def from_template(
+        self, template: Template, *, currency: str, begins: date, principal: Principal
+    ) -> dict[str, Any]:
+        """The JSON of a new tariff as a template has it, under a code that is free."""
+        taken = {one.code for one in self.tariffs(principal=principal)}
+        return template.definition(currency=currency, begins=begins, taken=taken)
+
+    def copy_of(self, *, code: str, begins: date, principal: Principal) -> dict[str, Any]:
+        """The JSON of a new tariff that charges as another's latest version; raises NotFound."""
+        _, version = self.version(code=code, begins="", principal=principal)
+        taken = {one.code for one in self.tariffs(principal=principal)}
+        return copied(version.tariff, begins=begins, taken=taken)
 
     def publish(self, *, tariff: Tariff, principal: Principal) -> bool:
         """Make a version of a tariff hold from its effective date; False when it does already.

@@ -1,12 +1,13 @@
 """A charge of a tariff in words: what it is, at which rates, under which conditions."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 from services.tariffs import Charge
+from services.tariffs.values import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +95,29 @@ def charge_facts(charge: Charge) -> tuple[Fact, ...]:
     Two charges of one code that differ have facts that differ.
     """
     written = charge.model_dump(mode="json", by_alias=True, exclude_none=True)
-    facts: list[Fact] = []
-    for name, value in written.items():
-        if name in _ELSEWHERE or (name in _AS_USUAL and _AS_USUAL[name] == value):
-            continue
-        facts += _fact_of(name, value, written)
+    facts = [fact for name in written for fact in _facts_at(name, written)]
     # What it is comes first, whatever the order of the fields.
     return tuple(sorted(facts, key=lambda fact: fact.label != "Kind"))
 
 
-def in_words(name: str) -> str:
-    """A code as people read it: off_peak is "off peak"."""
-    return name.replace("_", " ")
+def facts_except(charge: Mapping[str, Any], known: Collection[str]) -> tuple[Fact, ...]:
+    """What a charge says beyond some of its fields, from JSON that may be wrong."""
+    facts: list[Fact] = []
+    for name, value in charge.items():
+        if name in known:
+            continue
+        try:
+            facts += _facts_at(name, charge)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            facts.append(_unknown(name, value))
+    return tuple(facts)
+
+
+def _facts_at(name: str, written: Mapping[str, Any]) -> list[Fact]:
+    value = written[name]
+    if name in _ELSEWHERE or (name in _AS_USUAL and _AS_USUAL[name] == value):
+        return []
+    return list(_fact_of(name, value, written))
 
 
 def day_in_words(value: str) -> str:
@@ -116,7 +128,7 @@ def day_in_words(value: str) -> str:
 
 def months_in_words(rule: Mapping[str, Any]) -> str:
     """How months are counted."""
-    words = [_COUNTS[rule["count"]]]
+    words = [_COUNTS[rule.get("count", "calendar")]]
     if rule.get("places") is not None:
         words.append(f"rounded to {rule['places']} decimals")
     if rule.get("one_within_days"):
@@ -143,7 +155,12 @@ def _fact_of(name: str, value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]
         label, words = _SIMPLE[name]
         yield Fact(label, words.get(value, str(value)))
     else:
-        yield Fact(in_words(name).capitalize(), json.dumps(value, ensure_ascii=False))
+        yield _unknown(name, value)
+
+
+def _unknown(name: str, value: Any) -> Fact:
+    said = json.dumps(value, ensure_ascii=False, default=str)
+    return Fact(in_words(name).capitalize(), said)
 
 
 def _unit(charge: Mapping[str, Any]) -> str:
@@ -235,7 +252,7 @@ def _ratchet(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _demand_to(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
-    mode = in_words(value["mode"])
+    mode = in_words(value.get("mode", "half_up"))
     yield Fact("Billed demand", f"rounded {mode} to {value['to']} {_unit(charge)}")
 
 

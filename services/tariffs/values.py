@@ -17,6 +17,10 @@ _RATIO: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?|[0-9]{1,6}/[1-9][0-9]{0
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CLOCK: Final = re.compile(r"(([01][0-9]|2[0-3]):(00|30))|24:00")
 
+MONTHS: Final = (
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+)  # fmt: skip
+
 
 class Frozen(BaseModel):
     """A part of a tariff: read once, never changed, and without fields the format does not know."""
@@ -55,10 +59,21 @@ def half_hour(clock: str) -> int:
     return int(clock[:2]) * 2 + (clock[3:] == "30")
 
 
+def in_words(name: str) -> str:
+    """A code as people read it: off_peak is "off peak"."""
+    return name.replace("_", " ")
+
+
+def day_of_year_in_words(text: str) -> str:
+    """A day of every year, from MM-DD: 1 Apr."""
+    month, day = map(int, text.split("-"))
+    return f"{day} {MONTHS[month - 1]}"
+
+
 def _refuse_numbers(value: object) -> None:
     if isinstance(value, (int, float)):
         raise PydanticCustomError(
-            "not_exact", 'a JSON number is not exact: write a string of decimals, such as "0.10"'
+            "not_exact", 'must be a text of decimals such as "0.10": a JSON number is not exact'
         )
 
 
@@ -66,7 +81,8 @@ def _decimal_text(value: object) -> object:
     _refuse_numbers(value)
     if isinstance(value, str) and not _DECIMAL.fullmatch(value):
         raise PydanticCustomError(
-            "not_decimal", 'must be plain decimals, at most 12 on each side of the point: "0.10"'
+            "not_decimal",
+            "must be a number such as 3.25, with at most 12 digits on each side of the point",
         )
     return value
 
@@ -74,7 +90,9 @@ def _decimal_text(value: object) -> object:
 def _ratio_text(value: object) -> object:
     _refuse_numbers(value)
     if isinstance(value, str) and not _RATIO.fullmatch(value):
-        raise PydanticCustomError("not_ratio", 'must be plain decimals or a fraction such as "1/3"')
+        raise PydanticCustomError(
+            "not_ratio", "must be a number such as 0.5, or a fraction such as 1/3"
+        )
     return value
 
 
@@ -93,7 +111,7 @@ def _positive(value: str) -> str:
 def _calendar_date(value: object) -> object:
     if isinstance(value, date) or (isinstance(value, str) and _DATE.fullmatch(value)):
         return value
-    raise PydanticCustomError("date", "must be a date written as YYYY-MM-DD")
+    raise PydanticCustomError("date", "must be a date such as 2025-04-01")
 
 
 def _day_of_year(value: str) -> str:
@@ -101,15 +119,15 @@ def _day_of_year(value: str) -> str:
         # Any leap year: a season may end on 29 February.
         date.fromisoformat(f"2000-{value}")
     except ValueError:
-        raise PydanticCustomError("month_day", 'must be a day written as MM-DD: "04-01"') from None
+        raise PydanticCustomError(
+            "month_day", "must be a day of the year such as 04-01, the month first"
+        ) from None
     return value
 
 
 def _clock(value: str) -> str:
     if not _CLOCK.fullmatch(value):
-        raise PydanticCustomError(
-            "clock", 'must be a full or half hour written as HH:MM, up to "24:00"'
-        )
+        raise PydanticCustomError("clock", "must be a full or half hour such as 06:30, up to 24:00")
     return value
 
 

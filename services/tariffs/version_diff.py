@@ -1,6 +1,5 @@
 """What changed from one version of a tariff to another, charge by charge, in words and numbers."""
 
-from calendar import month_abbr
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,14 +12,13 @@ from services.tariffs.describe import (
     billing_period_in_words,
     charge_facts,
     day_in_words,
-    in_words,
     months_in_words,
 )
+from services.tariffs.values import MONTHS, day_of_year_in_words, in_words
 
 Status = Literal["same", "changed", "added", "removed"]
 
 _DAYS: Final = {"weekday": "weekdays", "weekend": "weekends", "holiday": "holidays"}
-_MONTHS: Final = month_abbr[1:]
 _MODES: Final = {
     "half_up": "half up",
     "half_even": "half to even",
@@ -160,7 +158,7 @@ def _tariff_facts(written: Mapping[str, Any], tariff: Tariff) -> Iterator[Fact]:
         days = ", ".join(map(day_in_words, written["holidays"]))
         yield Fact("Holidays", days or "none")
     for name, season in sorted(written.get("seasons", {}).items()):
-        first, last = (_day_of_year(season[end]) for end in ("from", "to"))
+        first, last = (day_of_year_in_words(season[end]) for end in ("from", "to"))
         yield Fact(f"Season {in_words(name)}", f"{first} to {last}")
     for name, calendar in sorted((tariff.calendars or {}).items()):
         windows = written["calendars"][name]["periods"]
@@ -193,11 +191,6 @@ def _round_to(rule: Mapping[str, Any]) -> str:
     return f"{_MODES[rule['mode']]} to {rule.get('to', 'the smallest amount')}"
 
 
-def _day_of_year(text: str) -> str:
-    month, day = text.split("-")
-    return f"{int(day)} {_MONTHS[int(month) - 1]}"
-
-
 def _window(window: Mapping[str, Any]) -> str:
     words = [" and ".join(_DAYS[day] for day in window["days"])] if "days" in window else []
     begin, end = window["from"], window["to"]
@@ -205,5 +198,5 @@ def _window(window: Mapping[str, Any]) -> str:
     if "seasons" in window:
         words.append("in " + " and ".join(map(in_words, window["seasons"])))
     if "months" in window:
-        words.append("in " + ", ".join(_MONTHS[month - 1] for month in window["months"]))
+        words.append("in " + ", ".join(MONTHS[month - 1] for month in window["months"]))
     return " ".join(words)

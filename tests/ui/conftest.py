@@ -80,9 +80,12 @@ def page_at(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Return a maker of pages, `page_at(390)` being a phone's; each is a visitor of its own."""
     contexts: list[BrowserContext] = []
 
-    def make(width: int = 1280, height: int = 900) -> Page:
+    def make(width: int = 1280, height: int = 900, *, user_agent: str | None = None) -> Page:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, locale="en-IN", timezone_id="Asia/Kolkata"
+            viewport={"width": width, "height": height},
+            locale="en-IN",
+            timezone_id="Asia/Kolkata",
+            user_agent=user_agent,
         )
         contexts.append(context)
         page = context.new_page()

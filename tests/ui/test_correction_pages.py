@@ -151,8 +151,6 @@ def test_a_corrected_version_lists_its_bills_until_they_are_made_anew(
     app = visit(TARIFF, code="OTHER", **{"from": KSEB["effective_from"]})
     text = json.loads(json.dumps(data))
     text["charges"][2]["amount"] = "16.00"
-    group = next(group for group in app.button_group if "JSON" in group.options)
-    group.set_value("JSON").run()
     app.text_area[0].set_value(json.dumps(text)).run()
     assert "**1 bill** of 1 meter was priced by it" in words(app)
     write(app, "Reason", "misprint")

@@ -22,7 +22,7 @@ from services.tariffs.calendar import (
 )
 from services.tariffs.checks.problems import Problem
 from services.tariffs.rules import CalendarRule, DayType, Season, Window
-from services.tariffs.values import listed, mapped
+from services.tariffs.values import day_of_year_in_words, in_words, listed, mapped
 
 _Json = Mapping[str, Any]
 _Seasons = Mapping[str, Season]
@@ -39,7 +39,7 @@ def calendar_problems(tariff: _Json) -> Iterator[Problem]:
         except ValidationError:
             continue  # what is wrong within its fields is said with the path of each
         if "holiday" in used_day_types(rule) and tariff.get("holidays") is None:
-            yield "holidays", f"is missing: the calendar {name} has a price for holidays"
+            yield "holidays", f"must be listed: the calendar {name} has a price for holidays"
         found = [*_order_problems(path, rule), *_window_problems(path, rule, tariff)]
         yield from found
         if not found and seasons is not None:
@@ -56,7 +56,7 @@ def _read_seasons(written: _Json) -> dict[str, Season] | None:
 
 def _order_problems(path: str, rule: CalendarRule) -> Iterator[Problem]:
     if not rule.periods:
-        yield f"{path}.periods", "needs at least one period"
+        yield f"{path}.periods", "must have at least one period"
     if rule.order is not None and sorted(rule.order) != sorted(rule.periods):
         yield f"{path}.order", "must name each period once: " + ", ".join(rule.periods)
 
@@ -65,7 +65,7 @@ def _window_problems(path: str, rule: CalendarRule, tariff: _Json) -> Iterator[P
     known = mapped(tariff.get("seasons"))
     for period, windows in rule.periods.items():
         if not windows:
-            yield f"{path}.periods.{period}", "needs at least one window of time"
+            yield f"{path}.periods.{period}", "must have at least one window of time"
         for index, window in enumerate(windows):
             yield from _problems_of_window(f"{path}.periods.{period}[{index}]", window, known)
 
@@ -78,7 +78,7 @@ def _problems_of_window(path: str, window: Window, seasons: _Json) -> Iterator[P
             yield f"{path}.{field}", "must name at least one; leave it out for all"
     for position, name in enumerate(window.seasons or ()):
         if name not in seasons:
-            yield f"{path}.seasons[{position}]", f"{name} is not a season of this tariff"
+            yield f"{path}.seasons[{position}]", f"is {name}, which is not a season of this tariff"
     if window.begin in (window.end, "24:00"):
         yield f"{path}.from", "must be another time of the day than its end"
 
@@ -94,7 +94,7 @@ def _coverage_problems(path: str, rule: CalendarRule, seasons: _Seasons) -> Iter
         both = earlier & later
         if period != other and both.size():
             first = _in_words(_table([both]), kinds, seasons)[0]
-            yield where, f"is in {period} already: {first}"
+            yield where, f"is in {in_words(period)} already: {first}"
     yield from _gaps(f"{path}.periods", [box for _, _, box in boxes], kinds, seasons)
 
 
@@ -108,7 +108,7 @@ def _gaps(
     if apart and sum(box.size() for box in covered) == every.size():
         return
     for missing in _in_words(~_table(covered), kinds, seasons):
-        yield path, f"half hours without a period: {missing}"
+        yield path, f"leave half hours without a period: {missing}"
 
 
 def _table(boxes: Sequence[Box]) -> Cells:
@@ -131,7 +131,7 @@ def _unknown_by_hours(
         unknown["quantity"] = _REACTIVE.get(str(charge.get("quantity")))
         for field, what in unknown.items():
             if what:
-                why = f"goes with seasons only: {what} are not known by the hours of {name}"
+                why = f"can only go with seasons: {what} are not known by the hours of {name}"
                 yield f"charges[{index}].{field}", why
 
 
@@ -160,8 +160,10 @@ def _days_in_words(days: Cells, seasons: _Seasons) -> str:
         return "all year"
     for name, season in seasons.items():
         if (flags(days_of_season(season), len(days)) == days).all():
-            return f"in {name}"
-    runs = [[f"{LEAP_YEAR[end]!s:.10}".removeprefix("2000-") for end in run] for run in _runs(days)]
+            return f"in {in_words(name)}"
+    runs = [
+        [day_of_year_in_words(f"{LEAP_YEAR[end]!s:.10}"[5:]) for end in run] for run in _runs(days)
+    ]
     said = [first if first == last else f"{first} to {last}" for first, last in runs]
     return " and ".join(said)
 

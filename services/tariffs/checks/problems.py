@@ -1,5 +1,6 @@
 """What is wrong with a tariff, each problem with the path of its field."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,7 +9,7 @@ from pydantic_core import ErrorDetails
 Problem = tuple[str, str]
 
 _KINDS: Final = (
-    'must have a "kind": "energy", "fixed", "demand", "power_factor", "reactive", "percent" '
+    'must say its kind: "energy", "fixed", "demand", "power_factor", "reactive", "percent" '
     'or "minimum"'
 )
 _IN_PLAIN_WORDS: Final = {
@@ -25,6 +26,8 @@ _IN_PLAIN_WORDS: Final = {
     "union_tag_not_found": _KINDS,
     "union_tag_invalid": _KINDS,
 }
+# Pydantic's own: "Input should be greater than 0".
+_SHOULD: Final = re.compile(r"^\w+ should(?= )")
 
 
 class InvalidTariff(ValueError):
@@ -38,7 +41,8 @@ class InvalidTariff(ValueError):
 
 def problem_of(error: ErrorDetails) -> Problem:
     """What pydantic found, with the path as it is in the JSON and the reason in plain words."""
-    return _path(error), _IN_PLAIN_WORDS.get(error["type"], error["msg"])
+    words = _IN_PLAIN_WORDS.get(error["type"]) or _SHOULD.sub("must", error["msg"])
+    return _path(error), words
 
 
 def _path(error: ErrorDetails) -> str:

@@ -16,19 +16,19 @@ def slab_problems(path: str, slabs: object, bound_name: str) -> Iterator[Problem
     if not isinstance(slabs, (list, tuple)):
         return
     if not slabs:
-        yield path, "needs at least one slab"
+        yield path, "must have at least one slab"
     reached = None
     for index, slab in enumerate(slabs):
         written = mapped(slab).get(bound_name)
         where, last = f"{path}[{index}].{bound_name}", index == len(slabs) - 1
         if last and written is not None:
-            yield where, "the last slab has no bound: it takes all the rest"
+            yield where, "must be left out of the last slab, which takes all the rest"
         elif not last and written is None:
-            yield where, "only the last slab can be without a bound"
+            yield where, "is missing: only the last slab can be without one"
         bound = decimal_of(written)
         if bound is not None and bound > 0:
             if reached is not None and bound <= reached:
-                yield where, "bounds are cumulative and must rise"
+                yield where, "must be more than the limit of the slab before it"
             reached = bound if reached is None else max(reached, bound)
 
 
@@ -37,7 +37,7 @@ def period_problems(path: str, charge: Json, tariff: Json, bound_name: str) -> I
     name = charge.get("calendar")
     calendar = mapped(mapped(tariff.get("calendars")).get(name) if isinstance(name, str) else None)
     if isinstance(name, str) and name not in mapped(tariff.get("calendars")):
-        yield f"{path}.calendar", f"{name} is not a calendar of this tariff"
+        yield f"{path}.calendar", f"is {name}, which is not a calendar of this tariff"
     for field in _BY_PERIOD:
         given, periods = charge.get(field), mapped(calendar.get("periods"))
         if isinstance(given, Mapping) and calendar:
@@ -55,7 +55,10 @@ def _coverage(path: str, given: Json, periods: Json, name: str) -> Iterator[Prob
             yield f"{path}.{period}", f"is missing: it is a period of the calendar {name}"
     for period in given:
         if period not in periods:
-            yield f"{path}.{period}", f"{period} is not a period of the calendar {name}"
+            yield (
+                f"{path}.{period}",
+                f"is not needed: {period} is not a period of the calendar {name}",
+            )
 
 
 def _pool_problems(path: str, by_period: Json) -> Iterator[Problem]:
@@ -66,4 +69,7 @@ def _pool_problems(path: str, by_period: Json) -> Iterator[Problem]:
     for period, bounds in limits[1:]:
         first, expected = limits[0]
         if bounds != expected:
-            yield f"{path}.{period}", f"pooled tiers need the same limits in each period as {first}"
+            yield (
+                f"{path}.{period}",
+                f"must have the limits of {first}: the periods fill the slabs together",
+            )

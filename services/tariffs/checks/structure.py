@@ -20,7 +20,7 @@ def structure_problems(data: object) -> Iterator[Problem]:
     """What is wrong between fields, in JSON that may also have problems within fields."""
     tariff = mapped(data)
     if tariff.get("charges") in ([], ()):
-        yield "charges", "needs at least one charge"
+        yield "charges", "must have at least one charge"
     charges = [
         (f"charges[{index}]", charge)
         for index, charge in enumerate(listed(tariff.get("charges")))
@@ -38,13 +38,13 @@ def structure_problems(data: object) -> Iterator[Problem]:
 
 
 def _code_problems(charges: list[_At], *, rounds: bool) -> Iterator[Problem]:
-    seen: dict[str, str] = {}
+    first: dict[str, str] = {}
     for path, charge in charges:
         code = charge.get("code")
-        if isinstance(code, str) and seen.setdefault(code, path) != path:
-            yield f"{path}.code", f"{code} is already the code of {seen[code]}"
+        if isinstance(code, str) and first.setdefault(code, path) != path:
+            yield f"{path}.code", f"is {code}, which an earlier charge has already"
         if rounds and code in _LINES_OF_ROUNDING:
-            yield f"{path}.code", f"{code} is the code of a line that rounding makes"
+            yield f"{path}.code", f"is {code}, the code of a line that rounding makes"
 
 
 def _reference_problems(charges: list[_At]) -> Iterator[Problem]:
@@ -61,7 +61,7 @@ def _reference_problems(charges: list[_At]) -> Iterator[Problem]:
                 graph.setdefault(charge["code"], []).extend(others)
     for circle in _circles(graph):
         what = "percents" if percents.issuperset(circle) else "charges"
-        yield "charges", f"a circle of {what}: {' → '.join(circle)}"
+        yield "charges", f"has a circle of {what}: {' → '.join(circle)}"
 
 
 def _of_problems(path: str, named: Sequence[Any], known: set[str]) -> Iterator[Problem]:
@@ -69,9 +69,9 @@ def _of_problems(path: str, named: Sequence[Any], known: set[str]) -> Iterator[P
         yield path, "must name at least one charge"
     for index, code in enumerate(named):
         if isinstance(code, str) and code not in known:
-            yield f"{path}[{index}]", f"{code} is not a charge of this tariff"
+            yield f"{path}[{index}]", f"is {code}, which is not a charge of this tariff"
         if code in named[:index]:
-            yield f"{path}[{index}]", f"{code} is named twice"
+            yield f"{path}[{index}]", f"is {code}, which is named twice"
 
 
 def _circles(graph: dict[str, list[str]]) -> Iterator[list[str]]:
@@ -105,14 +105,14 @@ def _period_problems(period: Mapping[str, Any]) -> Iterator[Problem]:
     low, high, usual = (_days_in(period, name) for name in ("min_days", "max_days", "usual_days"))
     if low is not None and high is not None:
         if low > high:
-            yield "billing_period.max_days", "cannot be below min_days"
+            yield "billing_period.max_days", "cannot be below the fewest days"
         elif usual is not None and not low <= usual <= high:
-            yield "billing_period.usual_days", "must be from min_days to max_days"
+            yield "billing_period.usual_days", "must be from the fewest to the most days"
     scaled = period.get("beyond") is not None
     if scaled and period.get("usual_days") is None:
         yield "billing_period.usual_days", "must say how many days one bill is for"
     if not scaled and period.get("usual_days") is not None:
-        yield "billing_period.usual_days", "goes with beyond only"
+        yield "billing_period.usual_days", "can only go with bills that are scaled"
 
 
 def _days_in(period: Mapping[str, Any], name: str) -> int | None:
@@ -124,5 +124,5 @@ def _holiday_problems(holidays: list[Any]) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, day in enumerate(map(str, holidays)):
         if day in seen:
-            yield f"holidays[{index}]", f"{day} stands twice"
+            yield f"holidays[{index}]", f"is {day}, which is named twice"
         seen.add(day)

@@ -320,7 +320,7 @@ def test_a_tariff_file_holds_one_tariff_or_a_list() -> None:
         ("5", "row 1: is not an object"),
         ('{"a": 1, "a": 2}', "'a' stands twice"),
         ("{}", "row 1, charges: is missing"),
-        (TARIFF.replace('"5.00"', "5.00"), "row 1, charges[0].rate: a JSON number is not exact"),
+        (TARIFF.replace('"5.00"', "5.00"), "row 1, charges[0].rate: must be a text of decimals"),
         (f"[{TARIFF}, {TARIFF}]", "row 2, effective_from: T from 2026-01-01 stands in position 1"),
         (
             f"[{TARIFF}, {TARIFF.replace('INR', 'USD').replace('-01-01', '-05-01')}]",

@@ -8,8 +8,9 @@ import pytest
 
 from services.importing.source import UnreadableFile
 from services.settings import PROJECT_FOLDER
-from services.tariff_publishing.drafts import candidates, number_fields, problems_at, read_draft
-from services.tariff_publishing.json_text import path_text, pretty, with_value
+from services.tariff_publishing.drafts import candidates, number_fields, read_draft
+from services.tariff_publishing.edits import edited, put
+from services.tariff_publishing.json_text import pretty
 from tests.oracle.generator import random_tariff
 
 EXAMPLES = PROJECT_FOLDER / "examples/tariffs"
@@ -45,7 +46,7 @@ def test_text_made_by_us_reads_back_to_the_same_json() -> None:
 
 def test_numbers_keep_their_digits_however_they_were_written() -> None:
     text = '{"a": 0.10, "b": 1e400, "c": [12345678901234567890.5, true, null], "d": "é"}'
-    again = with_value(text, ("d",), "ü")
+    again = edited(text, put(("d",), "ü"))
     assert again == '{"a": 0.10, "b": 1E+400, "c": [12345678901234567890.5, true, null], "d": "ü"}'
 
 
@@ -56,20 +57,23 @@ def test_a_form_changes_one_number_and_nothing_else() -> None:
         ("Slab 1: rate", "3.15"),
         ("Slab 2: up to kWh", "100"),
     ]
-    changed = json.loads(with_value(KSEB, fields[1].path, "3.40"))
+    changed = json.loads(edited(KSEB, put(fields[1].path, "3.40")))
     expected = json.loads(KSEB)
     expected["charges"][0]["slabs"][0]["rate"] = "3.40"
     assert changed == expected
 
 
-def test_a_wrong_number_stays_and_its_problem_has_its_path() -> None:
+def test_a_wrong_number_stays_and_its_problem_names_its_place() -> None:
     field = number_fields(json.loads(KSEB)["charges"][0], 0)[1]
-    draft = read_draft(with_value(KSEB, field.path, "3.l5"))
+    draft = read_draft(edited(KSEB, put(field.path, "3.l5")))
     assert draft.tariff is None
     assert draft.data is not None
     assert number_fields(draft.data["charges"][0], 0)[1].value == "3.l5"
-    assert path_text(field.path) == "charges[0].slabs[0].rate"
-    assert "plain decimals" in problems_at(draft.problems, path_text(field.path))[0]
+    assert draft.problems[0][0] == "charges[0].slabs[0].rate"
+    why = "must be a number such as 3.25, with at most 12 digits on each side of the point."
+    assert draft.wrong == (f"Energy charge: the first slab's rate {why}",)
+    assert draft.wrong_at(field.path) == (f"The first slab's rate {why}",)
+    assert draft.to_fill == ()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from services.tariffs import Calendar, InvalidTariff, compiled, day_number, pars
 
 SEASONS = {"summer": {"from": "06-01", "to": "09-30"}, "winter": {"from": "10-01", "to": "05-31"}}
 WEEKDAY, SATURDAY = date(2025, 7, 1), date(2025, 7, 5)
+GAP = "leave half hours without a period:"
 
 
 def _tariff(periods: Any, **fields: Any) -> dict[str, Any]:
@@ -154,22 +155,22 @@ def test_periods_come_in_the_order_given_and_else_by_name() -> None:
                 "day": [{"from": "06:00", "to": "22:00"}],
                 "night": [{"from": "22:30", "to": "05:30"}],
             },
-            ["half hours without a period: all year, all days, 05:30 to 06:00 and 22:00 to 22:30"],
+            [f"{GAP} all year, all days, 05:30 to 06:00 and 22:00 to 22:30"],
         ),
         (
             {"peak": SUMMER_PEAK["peak"], "off_peak": SUMMER_PEAK["off_peak"][1:]},
-            ["half hours without a period: in summer, weekdays, 00:00 to 16:00 and 21:00 to 24:00"],
+            [f"{GAP} in summer, weekdays, 00:00 to 16:00 and 21:00 to 24:00"],
         ),
         (
             {"summer": [{"seasons": ["summer"]}]},
-            ["half hours without a period: in winter, all days, all day"],
+            [f"{GAP} in winter, all days, all day"],
         ),
         (
             {
                 "most": [{"months": [1, *range(3, 13)]}],
                 "week": [{"months": [2], "days": ["weekday"]}],
             },
-            ["half hours without a period: 02-01 to 02-29, weekends, all day"],
+            [f"{GAP} 1 Feb to 29 Feb, weekends, all day"],
         ),
         (
             {
@@ -177,8 +178,8 @@ def test_periods_come_in_the_order_given_and_else_by_name() -> None:
                 "b": [{"months": [12], "days": ["weekday"], "to": "06:00"}],
             },
             [
-                "half hours without a period: 12-01 to 12-31, weekdays, 06:00 to 12:00",
-                "half hours without a period: 12-01 to 12-31, weekends, 00:00 to 12:00",
+                f"{GAP} 1 Dec to 31 Dec, weekdays, 06:00 to 12:00",
+                f"{GAP} 1 Dec to 31 Dec, weekends, 00:00 to 12:00",
             ],
         ),
     ],
@@ -197,7 +198,10 @@ def test_a_holiday_without_a_period_is_named() -> None:
         ],
     }
     assert _problems(periods, holidays=[]) == [
-        ("calendars.tou.periods", "half hours without a period: all year, holidays, 00:00 to 01:00")
+        (
+            "calendars.tou.periods",
+            f"{GAP} all year, holidays, 00:00 to 01:00",
+        )
     ]
 
 
@@ -205,7 +209,7 @@ def test_the_29th_of_february_needs_a_period() -> None:
     seasons = {"cold": {"from": "11-01", "to": "02-28"}, "warm": {"from": "03-01", "to": "10-31"}}
     periods = {"cold": [{"seasons": ["cold"]}], "warm": [{"seasons": ["warm"]}]}
     assert _problems(periods, seasons=seasons) == [
-        ("calendars.tou.periods", "half hours without a period: 02-29, all days, all day")
+        ("calendars.tou.periods", f"{GAP} 29 Feb, all days, all day")
     ]
     seasons["cold"]["to"] = "02-29"
     assert _calendar(periods, seasons=seasons).of(date(2024, 2, 29), 0) == "cold"

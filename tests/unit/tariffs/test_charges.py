@@ -370,8 +370,8 @@ def test_charges_of_different_kinds_in_a_circle_are_refused() -> None:
     ((path, why),) = _problems(_tariff(*charges))
     assert path == "charges"
     assert why in (
-        "a circle of charges: tax → minimum → tax",
-        "a circle of charges: minimum → tax → minimum",
+        "has a circle of charges: tax → minimum → tax",
+        "has a circle of charges: minimum → tax → minimum",
     )
 
 

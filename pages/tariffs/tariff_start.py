@@ -1,0 +1,51 @@
+"""What a new tariff begins with: a template, a copy of another, or a file."""
+
+import streamlit as st
+
+from pages.shared.format import escaped
+from pages.shared.session import services, today
+from pages.tariffs.tariff_draft import WrittenDraft
+from pages.tariffs.tariff_upload import ask_file
+from services.identity.auth import Principal
+from services.quantities.period import next_month
+from services.tariff_publishing.templates import Template
+
+
+def ask_start(written: WrittenDraft, principal: Principal) -> None:
+    """Offer what to begin with; the choice is made with one click."""
+    st.markdown("Begin with the way you charge. Its rates are examples: put yours in their place.")
+    with st.grid(3, min_column_width=240) as grid:
+        for template in services().tariff_publishing.templates():
+            with grid.cell(), st.container(border=True, gap="xsmall", height="stretch"):
+                _offer(template, written, principal)
+    known = services().tariff_publishing.tariffs(principal=principal)
+    if known:
+        with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
+            chosen = st.selectbox(
+                "Or with a copy of",
+                known,
+                format_func=lambda one: f"{one.name} ({one.code})",
+                key="copy-of",
+            )
+            if st.button("Copy it"):
+                written.begin(
+                    services().tariff_publishing.copy_of(
+                        code=chosen.code, begins=next_month(today()), principal=principal
+                    )
+                )
+                st.rerun()
+    ask_file(written)
+
+
+def _offer(template: Template, written: WrittenDraft, principal: Principal) -> None:
+    if st.button(template.name, key=f"template-{template.code}", width="stretch"):
+        written.begin(
+            services().tariff_publishing.from_template(
+                template,
+                currency=services().settings.currency,
+                begins=next_month(today()),
+                principal=principal,
+            )
+        )
+        st.rerun()
+    st.caption(escaped(template.about))

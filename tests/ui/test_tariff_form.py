@@ -1,0 +1,80 @@
+"""The form of a tariff, run without a browser: templates, words for mistakes, and nothing lost."""
+
+import json
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from services.settings import PROJECT_FOLDER
+from tests.ui.test_pages import words
+
+EXAMPLES = sorted((PROJECT_FOLDER / "examples/tariffs").glob("*.json"))
+
+
+def form_of(text: str) -> AppTest:
+    """The form of a draft with this text, alone on a page."""
+
+    def page(text: str) -> None:
+        # Streamlit runs the source of this function alone.
+        from pages.tariffs.tariff_draft import Start, WrittenDraft  # noqa: PLC0415
+        from pages.tariffs.tariff_writing import show_problems, show_writing  # noqa: PLC0415
+
+        written = WrittenDraft(Start(None, None))
+        if not written.text:
+            written.write(text)
+        show_problems(show_writing(written))
+
+    app = AppTest.from_function(page, args=(text,), default_timeout=30)
+    return app.run()
+
+
+def draft_text(app: AppTest) -> Any:
+    return json.loads(str(app.text_area[0].value))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_nothing_of_an_example_is_lost_however_its_form_is_used(path: Any) -> None:
+    data = json.loads(path.read_text())
+    app = form_of(path.read_text())
+    assert draft_text(app) == data
+    for position in some(range(len(app.text_input))):
+        value = str(app.text_input[position].value or "")
+        if value and not app.text_input[position].disabled:
+            app.text_input[position].set_value("8.5").run()
+            assert draft_text(app) != data
+            app.text_input[position].set_value(value).run()
+            assert draft_text(app) == data
+    for position in some(range(len(app.selectbox))):
+        choice = app.selectbox[position]
+        if len(choice.options) > 1:
+            choice.select_index(0 if choice.index else 1).run()
+            assert not app.exception
+            assert draft_text(app) != data
+            app.text_area[0].set_value(json.dumps(data)).run()
+    assert not app.exception
+    assert draft_text(app) == data
+
+
+def some(positions: range) -> range:
+    """About six of them, from all over the form."""
+    return positions[:: max(1, len(positions) // 6)]
+
+
+def test_what_has_no_field_is_said_in_words_and_stays() -> None:
+    data = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-eht-66kv.json").read_text())
+    data["charges"][0] |= {"ratchet": {"percent": "80", "months": 11}}
+    data |= {"months": {"count": "thirtieths"}, "whole_kwh": True}
+    app = form_of(json.dumps(data))
+    said = words(app)
+    assert "Ratchet: at least 80% of the highest of 11 months" in said
+    assert "Energy is billed in: whole kWh" in said
+    assert "Months are: days / 30" in said
+    field = next(f for f in app.text_input if f.label == "Rate")
+    field.set_value("1,000.50").run()
+    data["charges"][0]["rate"] = "1000.50"
+    assert draft_text(app) == data
+    ratchet = next(f for f in app.text_input if f.label == "Ratchet: percent")
+    ratchet.set_value("75").run()
+    data["charges"][0]["ratchet"]["percent"] = "75"
+    assert draft_text(app) == data
