@@ -76,7 +76,7 @@ _NAMES: Final = (
         r"private|public|installation|counters|audit\w*|changed_columns|set_actor|keep_rows",
     ),
     ("access", r"refuse|refuse_delete|refuse_change|never_changed|schema_version|fingerprint"),
-    ("access", r"import_answer|refuse_audit_by_hand|identifier_keys?"),
+    ("access", r"import_answer|refuse_reopening|refuse_audit_by_hand|identifier_keys?"),
     ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),
     ("bills", r"lines_total|chain_tail|check_chain\w*|reissues|invoice_reference|check_opening"),
     ("bills", r"bills_given|join_chain|class_use|where_it_ends"),

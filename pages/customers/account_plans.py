@@ -9,7 +9,7 @@ from pages.payments.payment_actions import attempt
 from pages.registry import BILL
 from pages.shared.components import status_badge
 from pages.shared.form_ids import form_id
-from pages.shared.format import day, escaped, money
+from pages.shared.format import count, day, escaped, money
 from pages.shared.money_format import PLAN_STATUS
 from pages.shared.session import now, services, today
 from services.accounts.instalments import MOST_PARTS, Part, UnusablePlan, months_later
@@ -105,7 +105,9 @@ def _show_plan(plan: InstalmentPlan, principal: Principal) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             total = escaped(money(plan.total_minor, plan.currency))
-            st.markdown(f"**{total}** in {len(plan.instalments)} instalments", width="content")
+            st.markdown(
+                f"**{total}** in {count(len(plan.instalments), 'instalment')}", width="content"
+            )
             status_badge(plan.status, PLAN_STATUS)
         paid = escaped(money(plan.paid_minor, plan.currency))
         st.caption(f"{paid} paid · agreed {day(plan.agreed_on)} by {escaped(plan.created_by)}")

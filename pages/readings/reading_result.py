@@ -61,7 +61,7 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
     elif outcome == "replay":
         sent = moment(reading.created_at, zone())
         st.info(
-            f"{what} was already submitted on {sent}. Nothing was added; this is what is stored.",
+            f"{what} was stored on {sent}. {escaped(explanation)}",
             icon=":material/content_copy:",
         )
     else:

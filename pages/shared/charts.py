@@ -7,7 +7,7 @@ from itertools import pairwise
 import altair as alt
 import streamlit as st
 
-from pages.shared.format import day, kwh, money, month
+from pages.shared.format import count, day, kwh, money, month
 from services.metering.register_arithmetic import consumption_wh
 from services.quantities.money import Money
 from services.records.overview import MonthFigures
@@ -60,7 +60,7 @@ def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint | None, meter: Me
         {
             "until": day(closing.read_on),
             "use": float(used) / 1000 / days,
-            "shown": f"{kwh(used)} in {days} days",
+            "shown": f"{kwh(used)} in {count(days, 'day')}",
             "which": "This reading" if closing is flagged else "Earlier reads",
         }
         for opening, closing in pairwise(reads)

@@ -19,13 +19,6 @@ _STEP_ICONS: Final[dict[StepStatus, str]] = {
     "failed": ":red[:material/error:]",
 }
 _NOT_BEGUN: Final = ":gray[:material/radio_button_unchecked:]"
-_IN_WORDS: Final[dict[StepStatus, str]] = {
-    "done": "",
-    "running": "under way",
-    "pending": "will be tried again",
-    "skipped": "skipped",
-    "failed": "failed",
-}
 _LONG: Final = 30
 Status = TypeVar("Status")
 
@@ -127,6 +120,6 @@ def show_steps(outcomes: Sequence[StepOutcome]) -> None:
 
 
 def _step_line(outcome: StepOutcome) -> str:
-    said = ": ".join(filter(None, (_IN_WORDS[outcome.status], escaped(outcome.detail))))
+    said = ": ".join(filter(None, (outcome.state, escaped(outcome.detail))))
     detail = f" — :gray[:small[{said}]]" if said else ""
     return f"{_STEP_ICONS[outcome.status]} {STEP_NAMES[outcome.step]}{detail}"

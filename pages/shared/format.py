@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from services.quantities import counting
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money, scaled_text
 
@@ -64,6 +65,9 @@ OCCASION: Final = {
     "balance_changed": "When its balance changed",
     "bill_corrected": "When it was corrected",
 }
+
+
+count: Final = counting.count
 
 
 def escaped(text: object) -> str:
@@ -128,11 +132,6 @@ def cron_in_words(cron: str) -> str:
     if of_week == "*" and of_month.isdigit():
         return f"on the {_ORDINALS.get(int(of_month), f'{of_month}th')} of the month {at}"
     return cron
-
-
-def count(number: int, thing: str, things: str | None = None) -> str:
-    """1 day, 2 days; `things` where an s at the end would not do."""
-    return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
 
 
 def file_name(name: str) -> str:

@@ -13,13 +13,14 @@ from services.records.messages import FailedWork, Notification, NotificationStat
 
 STATUS: dict[str, tuple[str, Color]] = {
     "sent": ("Sent", "green"),
-    "waiting": ("Will be tried again", "orange"),
+    "waiting": ("Waiting", "orange"),
     "sending": ("Being sent", "blue"),
     "failed": ("Refused", "red"),
     "given_up": ("Given up", "red"),
     "unknown": ("May have arrived", "orange"),
     "not_configured": ("Not sent", "gray"),
 }
+_AFTER_A_FAILURE = STATUS | {"waiting": ("Will be tried again", "orange")}
 CHANNELS = {
     "discord": "Discord, shared channel",
     "discord_customer": "Discord, the customer's",
@@ -78,7 +79,8 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             with st.container(gap="xxsmall"):
                 _title(sent.bill_id, sent.bill_number, sent.account_no, sent.kind)
-            status_badge(sent.status, STATUS)
+            again = sent.status == "waiting" and sent.attempts
+            status_badge(sent.status, _AFTER_A_FAILURE if again else STATUS)
         st.caption(_in_words(sent))
         if sent.error:
             st.markdown(escaped(sent.error))

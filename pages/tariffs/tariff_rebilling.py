@@ -57,8 +57,8 @@ def ask_warning(since: date | None, *, confirm: bool) -> bool:
     if since is None or since >= limit:
         return True
     st.warning(
-        f"Back-billing: some bills reach back before {day(limit)}, more than {months} months. "
-        "Rules may forbid to charge more for days so long ago.",
+        f"Back-billing: some bills reach back before {day(limit)}, more than "
+        f"{count(months, 'month')}. Rules may forbid to charge more for days so long ago.",
         icon=":material/history:",
     )
     return not confirm or st.checkbox("I have seen this, and correct them nevertheless")

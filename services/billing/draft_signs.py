@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from services.metering.validation_rules import LOW_USE_FACTOR
+from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.records.drafts import Draft, PastUse
@@ -34,7 +35,7 @@ def highest_usual_wh(past: PastUse) -> int:
 def _signs_of_use(draft: Draft) -> Iterator[str]:
     past, used, days = draft.past_use, draft.consumption_wh, draft.days
     use = _a_day(used // days)
-    median = f"{_a_day(past.median_wh)}, the median of its last {past.bills} bills"
+    median = f"{_a_day(past.median_wh)}, the median of its last {count(past.bills, 'bill')}"
     if past.bills == 0:
         yield "The first bill of this meter."
     elif used > highest_usual_wh(past) * days:
@@ -49,8 +50,8 @@ def _signs_of_bill(draft: Draft) -> Iterator[str]:
     if draft.held_because:
         yield draft.held_because
     elif draft.days not in USUAL_DAYS:
-        days = "1 day" if draft.days == 1 else f"{draft.days} days"
-        yield f"The period has {days}: {USUAL_DAYS.start} to {USUAL_DAYS.stop - 1} are usual."
+        usual = f"{USUAL_DAYS.start} to {USUAL_DAYS.stop - 1}"
+        yield f"The period has {count(draft.days, 'day')}: {usual} are usual."
     if draft.total_minor <= 0:
         yield f"The total is {Money(draft.total_minor, draft.currency).display()}."
     if draft.estimated:

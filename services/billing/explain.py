@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Final
 
+from services.quantities.counting import count
 from services.quantities.money import decimal_text, exponent, scaled_text
 from services.quantities.period import Period
 from services.rating import BillLine, RatedBill, SlabPart
@@ -151,7 +152,7 @@ def _trimmed(value: Fraction) -> str:
 
 
 def _days(part: Period) -> str:
-    return f"{_day(part.start)} to {_day(part.end - timedelta(days=1))} ({part.days} days)"
+    return f"{_day(part.start)} to {_day(part.end - timedelta(days=1))} ({count(part.days, 'day')})"
 
 
 def _day(day: date) -> str:

@@ -113,5 +113,5 @@ def _graph_rebuild(_: argparse.Namespace, settings: Settings) -> int:
     for what, found in (("nodes", counts.nodes), ("relationships", counts.relationships)):
         print(f"{sum(found.values()):,} {what}: ", end="")
         print(", ".join(f"{number:,} {name}" for name, number in found.items()))
-    print(f"The graph was made again in {time.monotonic() - began:.1f} seconds.")
+    print(f"The graph was made again in {time.monotonic() - began:.1f} s.")
     return 0

@@ -35,6 +35,7 @@ from services.identity.auth import Principal, Role, require
 from services.metering.outcomes import Validation
 from services.metering.registers import parse_registers
 from services.outbox.outbox import Outbox
+from services.quantities.counting import count
 from services.quantities.energy import parse_kwh
 from services.readings.assessment import ReadingAssessor
 from services.records.bills import NewBill
@@ -286,8 +287,8 @@ class Rebilling:
         names += f" and {len(old) - 5} more" if len(old) > 5 else ""
         return (
             f"Back-billing: {names} reach{'es' if len(old) == 1 else ''} back before "
-            f"{limit.day} {limit:%b %Y}, more than {self.back_billing_months} months. Rules may "
-            "forbid to charge more for days so long ago."
+            f"{limit.day} {limit:%b %Y}, more than {count(self.back_billing_months, 'month')}. "
+            "Rules may forbid to charge more for days so long ago."
         )
 
 

@@ -30,6 +30,7 @@ from services.importing.grid_rows import (
 )
 from services.importing.reads import READING_COLUMNS
 from services.importing.rows import CUSTOMER_COLUMNS, METER_COLUMNS
+from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.period import local_date
 from services.records.bills import NewBill
@@ -66,9 +67,10 @@ class DemoLoaded:
 
     def __str__(self) -> str:
         return (
-            f"Loaded the demo utility as of {self.as_of:%d %b %Y}: {self.customers} customers, "
-            f"{self.meters} meters, {self.readings} readings, {self.bills} bills, "
-            f"{self.payments} payments."
+            f"Loaded the demo utility as of {self.as_of:%d %b %Y}: "
+            f"{count(self.customers, 'customer')}, {count(self.meters, 'meter')}, "
+            f"{count(self.readings, 'reading')}, {count(self.bills, 'bill')}, "
+            f"{count(self.payments, 'payment')}."
         )
 
 

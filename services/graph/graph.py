@@ -27,6 +27,7 @@ from services.graph.shapes import (
     node_rows,
 )
 from services.integrations.http import TIMEOUT_SECONDS
+from services.quantities.counting import count
 from services.quantities.money import round_half_up
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Graph:
         began = time.monotonic()
         bills = self._count(cypher.COUNT_NODES)["Bill"]
         milliseconds = (time.monotonic() - began) * 1000
-        return f"It answers, in {milliseconds:.0f} ms, and holds {bills:,} bills."
+        return f"It answers, in {milliseconds:.0f} ms, and holds {count(bills, 'bill')}."
 
     def project_bill(self, database: GraphSource, bill_id: str) -> None:
         """Bring a bill and all that it hangs together with into the graph, or up to date."""

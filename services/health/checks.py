@@ -17,6 +17,7 @@ from services.identity.auth0 import Auth0Tokens
 from services.identity.jwks import KeysNotServed
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.head_end import HeadEnd
+from services.quantities.counting import count
 
 log = logging.getLogger(__name__)
 
@@ -177,12 +178,12 @@ class Auth0Check:
         if not isinstance(self.tokens, Auth0Tokens):
             raise FinalFailure("Auth0 is not configured.")
         try:
-            count = self.tokens.keys.refresh()
+            keys = self.tokens.keys.refresh()
         except KeysNotServed as error:
             raise TemporaryFailure(str(error)) from None
-        if not count:
+        if not keys:
             raise FinalFailure("The tenant has no RS256 key of 2,048 bits or more to sign with.")
-        return f"The tenant answers; it signs with {count} key{'s' if count > 1 else ''}."
+        return f"The tenant answers; it signs with {count(keys, 'key')}."
 
 
 @dataclass(frozen=True)

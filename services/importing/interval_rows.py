@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from services.importing.report import ImportProblem
 from services.importing.table import Cells
+from services.quantities.counting import count
 from services.quantities.energy import parse_kwh
 from services.quantities.period import start_of_day
 from services.readings.submission import EARLIEST
@@ -84,7 +85,7 @@ class IntervalFile:
         shortest = min(steps, default=0)
         if shortest in _LENGTHS:
             return shortest
-        why = f"the rows of meter {serial} are {shortest} minutes apart"
+        why = f"the rows of meter {serial} are {count(shortest, 'minute')} apart"
         if not steps:
             why = f"meter {serial} has only this row"
         self._refuse(intervals[0].row, "start", f"{why}: intervals have 15, 30 or 60 minutes.")
@@ -172,7 +173,7 @@ class IntervalFile:
         if interval.minute == expected - minutes:
             return "the same interval stands in another row already: keep one of the two."
         if (interval.minute - expected) % minutes:
-            return f"is not {minutes} minutes after the interval before it."
+            return f"is not {count(minutes, 'minute')} after the interval before it."
         return f"the interval of {self._clock(expected)} is missing."
 
     def _clock(self, minute: int) -> str:

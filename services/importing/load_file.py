@@ -10,6 +10,7 @@ from typing import Final
 from services.importing.numbers import DecimalSign
 from services.importing.source import Source, UnreadableFile
 from services.importing.table import Cells, read_table
+from services.quantities.counting import count
 from services.quantities.period import next_month
 
 DEFAULT_YEAR: Final = 2018  # It begins on a Monday, as the typical years of models do.
@@ -98,8 +99,8 @@ def _hours_of_year(wh: tuple[int, ...], year: int) -> Load:
     hours = (date(year + 1, 1, 1) - start.date()).days * 24
     if len(wh) != hours:
         raise UnreadableFile(
-            f"{year} has {hours:,} hours, and the file has {len(wh):,} values. Say another year, "
-            "or give a timestamp column."
+            f"{year} has {count(hours, 'hour')}, and the file has {count(len(wh), 'value')}. "
+            "Say another year, or give a timestamp column."
         )
     return Load(start, 60, wh)
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from services.quantities.counting import count
+
 WhatToImport = Literal[
     "customers", "intervals", "meters", "readings", "supplies", "tariffs", "transformers"
 ]
@@ -48,7 +50,7 @@ class ImportReport:
         counts = f"{self.added} added, {self.changed} changed, {self.unchanged} unchanged."
         if self.ok:
             return counts
-        wrong = f"{len(self.errors)} problem{'s' if len(self.errors) > 1 else ''}"
+        wrong = count(len(self.errors), "problem")
         if self.added or self.changed:
             # Only when somebody else changes the same rows between the check and the writing.
             return (

@@ -17,6 +17,7 @@ from services.metering.registers import (
     parse_registers,
     register_names,
 )
+from services.quantities.counting import count
 from services.quantities.energy import parse_kwh, parse_multiplier
 from services.quantities.money import exponent, scaled_text
 from services.quantities.period import local_date, start_of_day
@@ -109,8 +110,8 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     if dials and multiplier_milli and 10**dials * multiplier_milli > _MOST_TURN_WH:
         cells.refuse(
             "multiplier",
-            f"of {scaled_text(multiplier_milli, places=3, trim=True)} with {dials} digits counts "
-            "more than any meter does: "
+            f"of {scaled_text(multiplier_milli, places=3, trim=True)} with "
+            f"{count(dials, 'digit')} counts more than any meter does: "
             "one turn of the register may be at most 1,000,000,000,000 kWh.",
         )
     opened_on = cells.parsed("opened_on", lambda text: _opened_on(text, local_date(now, zone)))

@@ -15,6 +15,7 @@ from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.head_end import HeadEnd
 from services.jobs.runs import AsideCode, JobContext, JobFailed, StopRequested
 from services.metering.register_arithmetic import ReadingTooLong
+from services.quantities.counting import count
 from services.readings.submission import InvalidReading, parse_submission
 from services.records.jobs import SetAside
 from services.records.readings import Meter
@@ -115,7 +116,8 @@ class _Collection:
             if self.failures_in_a_row >= MOST_FAILURES_IN_A_ROW:
                 self._note()
                 raise JobFailed(
-                    f"The head-end failed for {self.failures_in_a_row} meters one after the other."
+                    f"The head-end failed for {count(self.failures_in_a_row, 'meter')} one after "
+                    "the other."
                 )
             if self.context.stop.is_set():
                 self._note()

@@ -21,6 +21,7 @@ from services.integrations.http import (
 )
 from services.messages.facts import NO_FACTS, Correction, Received
 from services.messages.templates import HEADLINES, day
+from services.quantities.counting import count
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
 
@@ -156,7 +157,8 @@ class Discord:
             if seconds > PATIENCE_SECONDS:
                 self._note_pause(address, seconds)
                 raise ServiceUnavailable(
-                    f"Discord asks to wait {seconds:.0f} seconds.", retry_after_seconds=seconds
+                    f"Discord asks to wait {count(round(seconds), 'second')}.",
+                    retry_after_seconds=seconds,
                 )
             self.pause(seconds)
             answer = self._post_once(address, message)
@@ -191,7 +193,7 @@ class Discord:
             left = self._not_before.get(address.get_secret_value(), 0) - time.monotonic()
         if left > 0:
             raise ServiceUnavailable(
-                f"Discord asks to wait {left:.0f} seconds.", retry_after_seconds=left
+                f"Discord asks to wait {count(round(left), 'second')}.", retry_after_seconds=left
             )
 
     def _note_pause(self, address: SecretStr, seconds: float) -> None:

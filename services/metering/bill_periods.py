@@ -12,6 +12,7 @@ from operator import add
 from typing import Final, Protocol, Self, TypeVar
 
 from services.metering.validation_rules import LONGEST_USUAL_PERIOD_DAYS
+from services.quantities.counting import count
 from services.quantities.period import Period, next_month
 from services.tariffs import (
     Charge,
@@ -69,7 +70,7 @@ class BillLength:
             month=rule.max_days,
             waits_below=rule.min_days,
             usual=rule.usual_days or (rule.min_days + rule.max_days) // 2,
-            stated=f"{rule.min_days} to {rule.max_days} days",
+            stated=f"{rule.min_days} to {count(rule.max_days, 'day')}",
             scaled=rule.beyond == "scale",
         )
 
@@ -89,10 +90,9 @@ def why_held(tariffs: Sequence[Tariff], period: Period) -> str:
     for tariff in tariffs:
         length = BillLength.of(tariff)
         if length.most is not None and period.days > length.most and not length.scaled:
-            made_for = length.stated or f"at most {length.most} days"
-            return (
-                f"The bill covers {period.days} days; tariff {tariff.code} is made for {made_for}."
-            )
+            made_for = length.stated or f"at most {count(length.most, 'day')}"
+            covers = f"The bill covers {count(period.days, 'day')}"
+            return f"{covers}; tariff {tariff.code} is made for {made_for}."
     return ""
 
 

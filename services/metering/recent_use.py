@@ -13,6 +13,7 @@ from typing import Final, Self
 
 from services.metering.register_arithmetic import capacity_wh, is_a_fall
 from services.metering.use_limits import windows_of
+from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.money import round_half_up, scaled_text
 from services.records.readings import ReadPoint
@@ -116,7 +117,7 @@ class Use:
         """The days in words."""
         if not self.days:
             return "on the day of the last read"
-        return f"in {self.days} day{'s' if self.days > 1 else ''}"
+        return f"in {count(self.days, 'day')}"
 
 
 def day_text(day: date) -> str:

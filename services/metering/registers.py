@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
+from services.quantities.counting import count
 from services.quantities.energy import InvalidEnergy, parse_kwh
 
 IMPORT: Final = "import"
@@ -132,6 +133,6 @@ def check_registers(
             raise WrongRegisters(f"Say what the register {name} of meter {serial} shows.")
         if given[name] >= 10 ** (dials + 3):
             raise WrongRegisters(
-                f"This meter shows {dials} digits, so the register {name} must be below "
+                f"This meter shows {count(dials, 'digit')}, so the register {name} must be below "
                 f"{10**dials} {measure_of(name).unit}."
             )

@@ -12,6 +12,7 @@ from services.metering.outcomes import Outcome, Rule, RuleOutcome
 from services.metering.recent_use import HIGH_USE_FACTOR, Use, day_text, kwh_text, tenths_text
 from services.metering.register_arithmetic import capacity_wh, is_a_fall
 from services.metering.use_limits import SETTLED_WINDOWS, WINDOW_DAYS
+from services.quantities.counting import count
 from services.records.readings import ReadPoint
 from services.records.use_limits import CLASS_LOW_FACTOR, UseLimits
 
@@ -66,7 +67,7 @@ def long_period(read_on: date, opening_on: date) -> RuleOutcome:
     """Period length as eemeter's, for bills of one month or two: slabs made for a month mislead."""
     days = (read_on - opening_on).days
     since = f"since the last billed read of {day_text(opening_on)}"
-    message = f"A bill up to this read covers {days} days, {since}."
+    message = f"A bill up to this read covers {count(days, 'day')}, {since}."
     return RuleOutcome("long_period", "warn", message)
 
 
@@ -92,7 +93,7 @@ def zero_use(used_wh: int, use: Use, standing: int) -> RuleOutcome:
         return RuleOutcome(
             "zero_use",
             "review",
-            f"Nothing was used for {standing} days, by a meter that used "
+            f"Nothing was used for {count(standing, 'day')}, by a meter that used "
             f"{tenths_text(use.usual_wh / 1000)} kWh a day before: it may be stuck.",
         )
     return RuleOutcome("zero_use", "warn", f"Nothing was used {use.when}.")

@@ -20,6 +20,7 @@ from services.outbox.steps import (
     FINAL,
     MESSAGE_STEPS,
     OUTBOX_STEPS,
+    WAITS,
     Progress,
     StepOutcome,
     unobserved,
@@ -176,14 +177,14 @@ class Outbox:
             # The message waits some minutes for the link, then goes with the office reference.
             age = time.time() - work.created_at.timestamp()
             return (
-                StepState(status="pending", detail="waits for the payment link")
+                StepState(status="pending", detail=f"{WAITS} the payment link")
                 if age < LINK_PATIENCE_SECONDS
                 else None
             )
         if before is None or steps[before].status == "done":
             return None
         if steps[before].status == "pending":
-            return StepState(status="pending", detail=f"waits for step {before}")
+            return StepState(status="pending", detail=f"{WAITS} step {before}")
         # Nothing came of the step before, so there is nothing to do here.
         how = "failed" if steps[before].status == "failed" else "was skipped"
         return StepState(status="skipped", detail=f"step {before} {how}")

@@ -34,6 +34,16 @@ OUTBOX_STEPS: dict[OutboxKind, tuple[int, ...]] = {
 MESSAGE_STEPS = (11, 12, 13)
 COMES_AFTER = {10: 9, 12: 11, 13: 12}
 
+# How the detail begins of a step whose turn has not come.
+WAITS = "waits for"
+
+_STATE: dict[StepStatus, str] = {
+    "done": "",
+    "running": "under way",
+    "skipped": "skipped",
+    "failed": "failed",
+}
+
 FINAL: frozenset[StepStatus] = frozenset({"done", "skipped", "failed"})
 
 
@@ -49,6 +59,16 @@ class StepOutcome:
     def name(self) -> str:
         """The step's name as pages and the API show it."""
         return STEP_NAMES[self.step]
+
+    @property
+    def state(self) -> str:
+        """Its status in words for people; nothing where the detail says it all."""
+        if self.status != "pending":
+            return _STATE[self.status]
+        if self.detail.startswith(WAITS):
+            return ""
+        # Whoever tried it in vain left the reason.
+        return "will be tried again" if self.detail else "waiting"
 
 
 Progress = Callable[[StepOutcome], None]

@@ -10,6 +10,8 @@ from typing import Final, Self
 from babel import Locale
 from babel.numbers import format_currency, get_currency_precision, list_currencies, parse_pattern
 
+from services.quantities.counting import count
+
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 # Babel carries CLDR's decimals, which for these follow daily use and not ISO 4217.
@@ -84,7 +86,8 @@ class Money:
         whole, _, decimals = text.partition(".")
         # "12.000" dollars may be a thousands point, so end zeros beyond the currency's are refused.
         if len(decimals) > places:
-            raise InvalidMoney(f"{text!r} has more than the {places} decimals of {currency}.")
+            most = count(places, "decimal")
+            raise InvalidMoney(f"{text!r} has more than the {most} of {currency}.")
         return cls(minor=int(whole + decimals.ljust(places, "0")), currency=currency)
 
     @property

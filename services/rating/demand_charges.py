@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Final
 
+from services.quantities.counting import count
 from services.quantities.money import decimal_text
 from services.rating.exact_columns import ONE, ZERO, Column, Whole, decimal
 from services.rating.lines import LineColumns, in_words, used_lines
@@ -154,7 +155,9 @@ def _rule_in_words(
         rule = charge.ratchet
         highest = max(map(int, past[row][: rule.months]))
         of = decimal_text(Fraction(highest, 1000))
-        return f"{was}; {rule.percent}% of the highest of {rule.months} months, {of} {unit}"
+        return (
+            f"{was}; {rule.percent}% of the highest of {count(rule.months, 'month')}, {of} {unit}"
+        )
     if least > measured:
         return f"{was}; at least {charge.at_least_kw} {unit}"
     if watts != measured and charge.demand_to:

@@ -9,6 +9,7 @@ from typing import Final, cast
 
 import numpy as np
 
+from services.quantities.counting import count
 from services.quantities.money import decimal_text
 from services.rating.exact_columns import ZERO, Column
 from services.rating.lines import LineColumns, SlabColumns, used_lines
@@ -102,7 +103,7 @@ class _Energy:
         """What the limits of slabs were scaled to, if they are not as the tariff has them."""
         match self.charge.slab_limits_per:
             case "day":
-                scale: str | None = f"{self.context.days.at(row)} days"
+                scale: str | None = count(int(self.context.days.at(row)), "day")
             case "kw":
                 peak = self.context.measured("peak_w", self.charge).at(row) / 1000
                 scale = f"{decimal_text(peak)} kW"

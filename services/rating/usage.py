@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.period import Period
 from services.rating.exact_columns import Mask, Whole, whole_numbers
@@ -206,7 +207,7 @@ def _column(name: str, bills: int) -> Callable[[Any], Any]:
         except TypeError:
             raise UnableToPriceBill(f"The column {name} must hold whole numbers.") from None
         if len(column) != bills:
-            raise UnableToPriceBill(f"The column {name} must have {bills} rows.")
+            raise UnableToPriceBill(f"The column {name} must have {count(bills, 'row')}.")
         if not signed and (column < 0).any():
             raise UnableToPriceBill(f"The column {name} must not be negative.")
         return column

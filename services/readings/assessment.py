@@ -18,6 +18,7 @@ from services.metering.register_arithmetic import check_fits_dials
 from services.metering.register_validation import RegisterRules, calendars_in_force
 from services.metering.registers import WrongRegisters, check_registers
 from services.metering.validation import validate_reading
+from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.rating import UnableToPriceBill
@@ -266,7 +267,7 @@ class ReadingAssessor:
         if last.id != closing.id:
             days = (closing.read_on - last.read_on).days
             said.append(
-                f"Only {days} day{'' if days == 1 else 's'} after the last billed read of "
+                f"Only {count(days, 'day')} after the last billed read of "
                 f"{last.read_on.day} {last.read_on:%b %Y}: stored, billed with the next reading."
             )
         return replace(

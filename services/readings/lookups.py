@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.billing.lookups import may_read_bills_of
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.quantities.period import local_date
@@ -39,10 +40,16 @@ class ReadingLookups:
     def submitted(
         self, *, reading_id: str, bill_id: str | None, earlier: Sequence[str], principal: Principal
     ) -> SubmittedReading:
-        """A reading just submitted, its bill, and those billed before it; raises NotFound."""
+        """A reading just submitted, its bill, and those billed before it; raises NotFound.
+
+        The bills only for who may read them.
+        """
         require(principal, *_READERS)
+        reading = self.database.reading(reading_id)
+        if not may_read_bill_of(self.database, reading=reading, principal=principal):
+            return SubmittedReading(reading=reading)
         return SubmittedReading(
-            reading=self.database.reading(reading_id),
+            reading=reading,
             bill=self.database.bill(bill_id) if bill_id else None,
             earlier=tuple(self.database.bill(one) for one in earlier),
         )
@@ -73,3 +80,10 @@ class ReadingLookups:
             return ReadingUnderReview(reading=reading, context=context)
         bill = self.database.bill(reading.bill_id) if reading.bill_id else None
         return ReadingUnderReview(reading=reading, bill=bill)
+
+
+def may_read_bill_of(database: DatabaseService, *, reading: Reading, principal: Principal) -> bool:
+    """Whether `principal` may see what a reading billed: also whose reading it is."""
+    return reading.submitted_by == principal.user or may_read_bills_of(
+        database, meter_id=reading.meter_id, principal=principal
+    )

@@ -14,8 +14,10 @@ from services.identity.auth import Principal
 from services.integrations.deadline import Deadline
 from services.outbox.outbox import Outbox
 from services.outbox.steps import OUTBOX_STEPS, Progress, StepLog, StepOutcome, unobserved
+from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.readings.assessment import AS_DRAFT, ReadingAssessment, ReadingAssessor
+from services.readings.lookups import may_read_bill_of
 from services.readings.submission import Submission
 from services.records.bills import Bill
 from services.records.jobs import RunRef
@@ -85,7 +87,7 @@ class ReadingToBill:
         self._sign_in_verified(log, principal)  # 3
         stored, assessment = price_until_stored(lambda: self._price_and_store(log, handed_in))
         if assessment is None:
-            return self._replayed(log, stored)
+            return self._replayed(log, stored, principal)
         self._work_off_outbox(log, handed_in, stored, assessment)  # 8 to 13
         return self._answer(log, stored, assessment)
 
@@ -140,8 +142,7 @@ class ReadingToBill:
             idempotency_key=submission.idempotency_key,
             body_hash=submission.body_hash,
         )
-        count = len(context.history)
-        log.end(4, "done", f"{count} past reading{'' if count == 1 else 's'}")
+        log.end(4, "done", count(len(context.history), "past reading"))
         return context
 
     def _validate(
@@ -192,6 +193,8 @@ class ReadingToBill:
             earlier=assessment.earlier,
             run=handed_in.run,
         )
+        if stored.outcome == "replay":
+            return stored
         references = [bill.reference for bill in _bills(stored)]
         log.end(7, "done", ", ".join(references) or "reading stored, no bill")
         return stored
@@ -242,9 +245,16 @@ class ReadingToBill:
                 reading_id=stored.reading.id,
             )
 
-    def _replayed(self, log: StepLog, stored: StoredReading) -> Submitted:
-        """Answer a repeat with what the first submission left, and change nothing."""
+    def _replayed(self, log: StepLog, stored: StoredReading, principal: Principal) -> Submitted:
+        """Answer a repeat with what the first submission left, and change nothing.
+
+        Its bill, and what became of it, only for who may read the meter's bills.
+        """
         explanation = "This reading was submitted before; nothing was added."
+        if not may_read_bill_of(self.database, reading=stored.reading, principal=principal):
+            log.skip(5, 6, 7, *OUTBOX_STEPS["bill_issued"], because="submitted by somebody else")
+            explanation += " What it billed is shown to whoever may read this meter's bills."
+            return Submitted("replay", stored.reading, None, tuple(log.outcomes), explanation)
         for step in (5, 6, 7):
             log.end(step, "done", "as submitted before")
         outbox = stored.outbox.steps if stored.outbox else {}

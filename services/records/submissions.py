@@ -74,7 +74,7 @@ class SubmittedReading(Record):
     """What became of a submission, as its page shows it; `earlier` were billed before `bill`."""
 
     reading: Reading
-    bill: Bill | None
+    bill: Bill | None = None
     earlier: tuple[Bill, ...] = ()
 
 

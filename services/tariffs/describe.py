@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from services.quantities.counting import count
 from services.tariffs import Charge
 from services.tariffs.values import in_words
 
@@ -130,7 +131,7 @@ def months_in_words(rule: Mapping[str, Any]) -> str:
     """How months are counted."""
     words = [_COUNTS[rule.get("count", "calendar")]]
     if rule.get("places") is not None:
-        words.append(f"rounded to {rule['places']} decimals")
+        words.append(f"rounded to {count(rule['places'], 'decimal')}")
     if rule.get("one_within_days"):
         low, high = rule["one_within_days"]
         words.append(f"{low} to {high} days are one month")
@@ -139,7 +140,7 @@ def months_in_words(rule: Mapping[str, Any]) -> str:
 
 def billing_period_in_words(rule: Mapping[str, Any]) -> str:
     """The days that bills are made for, and what holds of shorter and longer ones."""
-    words = f"{rule['min_days']} to {rule['max_days']} days"
+    words = f"{rule['min_days']} to {count(rule['max_days'], 'day')}"
     if rule.get("beyond") == "scale":
         return f"{words}; others are scaled by days / {rule['usual_days']}"
     return f"{words}; a person issues longer bills"
@@ -248,7 +249,9 @@ def _when(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
 def _ratchet(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:
     del charge
     percent, months = value["percent"], value["months"]
-    yield Fact("Ratchet", f"at least {percent}% of the highest of {months} months", percent)
+    yield Fact(
+        "Ratchet", f"at least {percent}% of the highest of {count(months, 'month')}", percent
+    )
 
 
 def _demand_to(value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:

@@ -379,9 +379,23 @@ CREATE TRIGGER audit_insert AFTER INSERT ON public.api_keys REFERENCING NEW TABL
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.api_keys REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
+CREATE TRIGGER ended_for_good BEFORE UPDATE ON public.api_keys FOR EACH ROW WHEN (((((((old.id IS DISTINCT FROM new.id) OR (old.key_hash IS DISTINCT FROM new.key_hash)) OR (old.role IS DISTINCT FROM new.role)) OR (old.scope IS DISTINCT FROM new.scope)) OR (old.expires_at IS DISTINCT FROM new.expires_at)) OR ((old.revoked_at IS NOT NULL) AND (old.revoked_at IS DISTINCT FROM new.revoked_at)))) EXECUTE FUNCTION private.refuse_reopening();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.api_keys FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.api_keys FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER ended_for_good BEFORE UPDATE ON public.sessions FOR EACH ROW WHEN ((((((((old.id IS DISTINCT FROM new.id) OR (old.user_id IS DISTINCT FROM new.user_id)) OR (old.role IS DISTINCT FROM new.role)) OR (old.via IS DISTINCT FROM new.via)) OR (old.issued_at IS DISTINCT FROM new.issued_at)) OR (old.expires_at IS DISTINCT FROM new.expires_at)) OR ((old.ended_at IS NOT NULL) AND ((old.ended_at IS DISTINCT FROM new.ended_at) OR (old.ended_by IS DISTINCT FROM new.ended_by))))) EXECUTE FUNCTION private.refuse_reopening();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.sessions FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.sessions FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.user_access REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.user_access REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER ended_for_good BEFORE UPDATE ON public.user_access FOR EACH ROW WHEN (((old.id <> new.id) OR (new.sessions_end_before < old.sessions_end_before))) EXECUTE FUNCTION private.refuse_reopening();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.user_access FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

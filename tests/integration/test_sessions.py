@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,7 @@ from services.identity.auth import (
     LocalTokens,
     NotAllowed,
     NotSignedIn,
+    Principal,
     Role,
     Scope,
     UnableToIssueToken,
@@ -284,6 +286,38 @@ class TestBillsOfOthers:
         body = {"meter_serial": serial, "reading_kwh": "1", "read_at": utility.now.isoformat()}
         assert client.post(READING, json=body, headers=headers).status_code == 202
         assert client.get(f"/api/bills/{bill.id}", headers=headers).status_code == 403
+
+    def test_an_exact_repeat_of_anothers_reading_shows_no_bill_of_it(
+        self, utility: Utility, client: FlaskClient
+    ) -> None:
+        serial = f"M-{uuid4().hex[:8]}"
+        utility.add_meter(serial)
+        bill = utility.submit(serial, 1117).bill
+        assert bill is not None
+        body = {"meter_serial": serial, "reading_kwh": "1117", "read_at": utility.now.isoformat()}
+        for key in ({}, {"idempotency_key": "k1"}, {"idempotency_key": "k1"}):
+            nosy = {"Authorization": f"Bearer {token_of(utility, 'nosy', Role.ENGINEER)}"}
+            found = client.post(READING, json=body | key, headers=nosy)
+            answer = answer_of(found, 200)
+            assert (answer["bill"], answer["bills"]) == (None, [])
+            assert bill.reference not in found.text
+            assert {step["status"] for step in answer["steps"][4:]} == {"skipped"}
+        for name, role in (("engineer-1", Role.ENGINEER), ("boss", Role.ADMIN)):
+            theirs = {"Authorization": f"Bearer {token_of(utility, name, role)}"}
+            answer = answer_of(client.post(READING, json=body, headers=theirs), 200)
+            assert answer["bill"]["id"] == bill.id
+
+    def test_a_key_that_only_submits_has_the_bill_of_its_own_reading_again(
+        self, utility: Utility
+    ) -> None:
+        serial = f"M-{uuid4().hex[:8]}"
+        utility.add_meter(serial)
+        program = Principal("key:p", Role.ADMIN, None, "api_key", scope="submit_readings")
+        another = replace(program, user="key:q")
+        first, again = (utility.submit(serial, 1117, principal=program) for _ in range(2))
+        assert first.bill is not None
+        assert again.bill == first.bill
+        assert utility.submit(serial, 1117, principal=another).bill is None
 
 
 @pytest.mark.parametrize(

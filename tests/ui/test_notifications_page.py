@@ -1,6 +1,7 @@
 """The Notifications page, run without a browser over a real database."""
 
 import io
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class Shown:
     utility: Utility
     link: Refusing
     entry: Path
+    dsn: str
 
     def page(self, role: Role = Role.ADMIN, **query: str) -> AppTest:
         """The page as somebody of a role sees it."""
@@ -89,7 +91,7 @@ def shown(fresh_database: NewDatabase, page_folder: Path) -> Iterator[Shown]:
     run_with(utility.services, Scheduler(utility.services))
     entry = page_folder / "main.py"
     entry.write_text(ENTRY)
-    yield Shown(utility, link, entry)
+    yield Shown(utility, link, entry, dsn)
     run_with(None)
     utility.services.close()
 
@@ -167,3 +169,25 @@ def test_a_bill_that_cannot_be_printed_is_shown_with_its_letters(shown: Shown) -
     assert "This bill is not printed." in words(its_page)
     shown.utility.services.bill_archive.pdf(bill.id)
     assert "Not printed" not in [header.value for header in shown.page().subheader]
+
+
+def test_only_what_failed_once_is_said_to_be_tried_again(shown: Shown) -> None:
+    bill = shown.utility.services.database.bills(text="M1").items[0]
+    states = (("pending", ""), ("pending", "Stripe is down."), ("pending", "waits for step 9"))
+    steps = {str(n): {"status": s, "detail": d} for n, (s, d) in enumerate(states, start=8)}
+    with psycopg.connect(shown.dsn) as connection:
+        connection.execute(
+            "insert into public.outbox (id, bill_id, kind, steps, status)"
+            " values (gen_random_uuid(), %s, 'balance_changed', %s, 'open')",
+            (bill.id, json.dumps(steps)),
+        )
+        connection.execute("set billing.actor = 'test'")
+        connection.execute("update public.outbox set status = 'open', finished_at = null")
+        connection.commit()
+        assert "-badge[Will be tried again]" in words(shown.page(status="Waiting"))
+        connection.execute("update public.notifications set attempts = 0 where channel = 'waiting'")
+    assert "-badge[Waiting]" in words(shown.page(status="Waiting"))
+    said = words(shown.page(id=bill.id).switch_page("bills/bill.py").run())
+    assert "Saved to the graph — :gray[:small[waiting]]" in said
+    assert "Payment link created — :gray[:small[will be tried again: Stripe is down\\.]]" in said
+    assert "Bill updated with the link — :gray[:small[waits for step 9]]" in said

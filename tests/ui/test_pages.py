@@ -355,8 +355,24 @@ class TestSubmitReading:
         serial = new_meter()
         submit(on_meter(services, serial), "1117")
         again = submit(on_meter(services, serial), "1117")
-        assert "was already submitted on" in words(again)
+        assert "was stored on" in words(again)
+        assert "This reading was submitted before; nothing was added." in words(again)
         assert services.database.bills(text=serial).total == 1
+
+    def test_the_same_reading_as_anothers_shows_nothing_of_their_bill(
+        self, services: Services, new_meter: Callable[..., str]
+    ) -> None:
+        serial = new_meter()
+        submit(on_meter(services, serial), "1117")
+        nosy = visitor()
+        nosy.session_state["token"] = services.tokens.issue("nosy", Role.ENGINEER, now())
+        nosy.run()
+        nosy.query_params["meter"] = serial
+        nosy.switch_page("readings/submit_reading.py").run()
+        found = words(submit(nosy, "1117"))
+        assert "nothing was added" in found
+        assert "540.35" not in found
+        assert bill_of(services, serial).reference not in found
 
     def test_a_bill_that_is_too_long_is_shown_as_the_draft_that_it_is(
         self, services: Services, new_meter: Callable[..., str]

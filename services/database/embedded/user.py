@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.quantities.counting import count
+
 if sys.platform != "win32":
     import pwd
 
@@ -53,7 +55,7 @@ class ServerUser:
             )
         except subprocess.TimeoutExpired as error:
             raise EmbeddedPostgresError(
-                f"{Path(command[0]).name} did not finish within {seconds:.0f} seconds."
+                f"{Path(command[0]).name} did not finish within {count(round(seconds), 'second')}."
             ) from error
         except (OSError, subprocess.SubprocessError) as error:
             raise EmbeddedPostgresError(

@@ -9,6 +9,7 @@ from services.database.schema.migrations import (
 )
 from services.database.transport import DatabaseError, Transport
 from services.database.transports.supabase_errors import NO_SUCH_FUNCTION
+from services.quantities.counting import count
 
 PUSH = "Run `supabase db push` in the project's folder, then start again."
 
@@ -28,7 +29,7 @@ def check_schema(transport: Transport, folder: Path) -> None:
     if missing:
         raise SchemaNotPushed(
             f"The Supabase project's schema is older than this version of the program "
-            f"({len(missing)} migrations are missing, the first is {missing[0]}). {PUSH}"
+            f"({count(len(missing), 'migration')} missing, the first is {missing[0]}). {PUSH}"
         )
     unknown = sorted(has - needed.keys())
     if unknown:

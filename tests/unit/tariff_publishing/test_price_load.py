@@ -180,7 +180,7 @@ def test_the_command_takes_a_year_and_a_tariff_of_ones_own(price: Price, capsys:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"load": "kwh\n1\n"}, "2018 has 8,760 hours, and the file has 1 values."),
+        ({"load": "kwh\n1\n"}, "2018 has 8,760 hours, and the file has 1 value."),
         ({"load": "kwh\n" + "1\n" * 8784}, "and the file has 8,784 values"),
         ({"load": "kwh\nx\n"}, "row 2: kwh must be a number"),
         ({"load": "kwh\n-1\n"}, "row 2: kwh cannot be negative"),
