@@ -91,8 +91,8 @@ def lines_table(bill: Bill | RatedBill) -> str:
 
 def _line_row(line: BillLine, currency: str) -> str:
     amount = escaped(money(line.amount_minor, currency))
-    if line.unit == "%":
-        basis = f"{line.rate}% of {grouped(line.quantity)}"
+    if line.unit == "%" and line.rate is not None:
+        basis = f"{grouped(line.rate)}% of {grouped(line.quantity)}"
     else:
         unit = line.unit if line.quantity == "1" else _UNITS.get(line.unit, line.unit)
         basis = f"{grouped(line.quantity)} {unit}"
@@ -105,7 +105,7 @@ def _line_row(line: BillLine, currency: str) -> str:
 def _slab_row(part: SlabPart, unit: str) -> str:
     first, last = grouped(part.from_kwh), part.to_kwh
     end = f"{first} to {grouped(last)} {unit}" if last else f"above {first} {unit}"
-    cells = (end, f"{grouped(part.quantity)} {unit} × {part.rate}", grouped(part.amount))
+    cells = (end, f"{grouped(part.quantity)} {unit} × {grouped(part.rate)}", grouped(part.amount))
     name, basis, amount = (f":gray[:small[{escaped(cell)}]]" for cell in cells)
     return f"| &emsp;{name} | {basis} | {amount} |"
 

@@ -6,6 +6,7 @@ from pages.shared.components import description_list
 from pages.shared.format import count, escaped, kwh, money, period
 from services.corrections.bill_changes import BillChange, LineChange
 from services.corrections.plan import Plan
+from services.quantities.money import MINUS
 from services.records.corrections import name_of
 
 _OPEN = 2
@@ -98,4 +99,4 @@ def _signed(minor: int, currency: str) -> str:
     """A difference with its sign: +₹12.00; a plain 0 is grey."""
     if minor == 0:
         return ":gray[–]"
-    return escaped(f"{'+' if minor > 0 else '−'}{money(abs(minor), currency)}")
+    return escaped(f"{'+' if minor > 0 else MINUS}{money(abs(minor), currency)}")

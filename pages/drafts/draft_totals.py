@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.shared.components import description_list
 from pages.shared.format import count, escaped, kwh, money, month
+from services.quantities.money import MINUS
 from services.quantities.period import first_of_month
 from services.records.drafts import DraftTotals, IssuedSums, Sums
 
@@ -39,7 +40,7 @@ def change(now_minor: int, then_minor: int) -> str:
     if then_minor <= 0:
         return ""
     permille = round((now_minor - then_minor) * 1000 / then_minor)
-    return f"{'+' if permille >= 0 else '-'}{abs(permille) // 10}.{abs(permille) % 10} %"
+    return f"{'+' if permille >= 0 else MINUS}{abs(permille) // 10}.{abs(permille) % 10} %"
 
 
 def _show_sums(sums: Sums) -> None:

@@ -99,8 +99,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    # After a minus sign no line is broken, as it is after a hyphen.
-    return escaped(text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text)
+    return escaped(text)
 
 
 def _show_book(book: MonthBook) -> None:

@@ -7,7 +7,7 @@ import altair as alt
 import streamlit as st
 
 from pages.shared.components import description_list
-from pages.shared.format import count, escaped, kwh, month, period
+from pages.shared.format import count, escaped, grouped, kwh, month, period
 from pages.shared.session import today
 from services.graph import Graph, TransformerBalance
 from services.quantities.money import scaled_text
@@ -43,7 +43,7 @@ def show_losses(graph: Graph) -> None:
 
 def percent(permille: int | None) -> str:
     """A loss as people write it: 5.4 %; nothing was supplied: –."""
-    return "–" if permille is None else f"{scaled_text(permille, places=1)} %"
+    return "–" if permille is None else f"{grouped(scaled_text(permille, places=1))} %"
 
 
 def _months_ago(months: int) -> date:

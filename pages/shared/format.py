@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.quantities import counting
 from services.quantities.energy import format_kwh
-from services.quantities.money import Money, scaled_text
+from services.quantities.money import Money, scaled_text, with_minus_signs
 
 Color = Literal["red", "orange", "blue", "green", "violet", "gray"]
 
@@ -101,12 +101,12 @@ def period(start: date, end: date) -> str:
 
 def kwh(wh: int) -> str:
     """Energy: 1,117.5 kWh."""
-    return f"{Decimal(format_kwh(wh)):,f} kWh"
+    return f"{grouped(format_kwh(wh))} kWh"
 
 
 def grouped(decimal_text: str) -> str:
     """An exact decimal text with its thousands grouped: 1,300."""
-    return f"{Decimal(decimal_text):,f}"
+    return with_minus_signs(f"{Decimal(decimal_text):,f}")
 
 
 def times(multiplier_milli: int) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.shared.format import count
-from services.quantities.money import Money, exponent, round_half_up, scaled_text
+from services.quantities.money import Money, exponent, round_half_up, scaled_text, with_minus_signs
 from services.tariff_publishing.bill_impact import Bin
 from services.tariff_publishing.preview import Curve
 
@@ -125,7 +125,8 @@ def _lines(
 
 def _price(minor: Fraction, currency: str) -> str:
     """A price per kWh with one decimal more than the currency has."""
-    return scaled_text(round_half_up(minor * 10), places=exponent(currency) + 1)
+    price = scaled_text(round_half_up(minor * 10), places=exponent(currency) + 1)
+    return with_minus_signs(price)
 
 
 def _range(one: Bin, currency: str) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.shared.components import status_badge
 from pages.shared.format import Color, count, day, escaped, money
+from services.quantities.money import MINUS
 from services.tariffs import Charge, Tariff
 from services.tariffs.describe import Fact, charge_facts
 from services.tariffs.version_diff import (
@@ -34,7 +35,7 @@ def change_in_words(before_minor: int, after_minor: int, currency: str) -> str:
     if not change:
         return "the same"
     percent = percent_in_words(before_minor, after_minor)
-    amount = f"{'+' if change > 0 else '−'}{money(abs(change), currency)}"
+    amount = f"{'+' if change > 0 else MINUS}{money(abs(change), currency)}"
     return f"{amount} ({percent})" if percent else amount
 
 

@@ -15,7 +15,7 @@ from babel.numbers import NumberPattern, format_currency, format_decimal, parse_
 
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
-from services.quantities.money import Money, exponent, scaled_text
+from services.quantities.money import MINUS, Money, exponent, scaled_text
 
 _LABELS: Final = Path(__file__).with_name("labels.toml")
 _FALLBACK: Final = "en"
@@ -67,12 +67,13 @@ class Words:
         """A decimal text with all its decimals, grouped: 1234.50 -> 1,234.50."""
         places = len(decimal_text.partition(".")[2])
         pattern = _pattern(self.locale, places)
-        written: str = format_decimal(Decimal(decimal_text), pattern, locale=self.locale)
+        decimal: str = format_decimal(Decimal(decimal_text), pattern, locale=self.locale)
+        written = decimal.replace("-", MINUS)
         # Or the minus would stand behind its number.
         return f"{_LEFT_TO_RIGHT}{written}" if self._needs_mark(written) else written
 
     def _needs_mark(self, written: str) -> bool:
-        return self.is_right_to_left and written.startswith("-")
+        return self.is_right_to_left and written.startswith(MINUS)
 
     def quantity(self, thousandths: int) -> str:
         """Whole Wh (or W) as kWh (or kW), or a multiplier, without end zeros: 1,117.5."""
@@ -91,7 +92,7 @@ class Words:
             locale=self.locale,
             currency_digits=False,
         )
-        return written
+        return written.replace("-", MINUS)
 
     def day(self, value: date) -> str:
         """A local date: 12 Nov 2026."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 from services.quantities.counting import count
-from services.quantities.money import decimal_text, exponent, scaled_text
+from services.quantities.money import MINUS, decimal_text, exponent, scaled_text, with_minus_signs
 from services.quantities.period import Period
 from services.rating import BillLine, RatedBill, SlabPart
 
@@ -32,7 +32,7 @@ def explain(bill: RatedBill) -> str:
     for part, lines in groupby(bill.lines, key=lambda line: line.part):
         text += [_days(part), ""] if part else []
         text += [row for line in lines for row in (*_explained(line, places), "")]
-    return "\n".join([*text, *_totals(bill, places)])
+    return with_minus_signs("\n".join([*text, *_totals(bill, places)]))
 
 
 def _explained(line: BillLine, places: int) -> Iterator[str]:
@@ -126,11 +126,11 @@ def _totals(bill: RatedBill, places: int) -> Iterator[str]:
 
 def _added(amounts: Sequence[str]) -> str:
     """ "1.00 + 2.00 − 0.50"."""
-    sums = "".join(
-        f" − {amount.removeprefix('-')}" if amount.startswith("-") else f" + {amount}"
-        for amount in amounts
+    others = "".join(
+        f" {MINUS} {amount.removeprefix('-')}" if amount.startswith("-") else f" + {amount}"
+        for amount in amounts[1:]
     )
-    return sums.removeprefix(" + ").replace(" − ", "−", 1) if sums.startswith(" − ") else sums[3:]
+    return f"{amounts[0]}{others}"
 
 
 def _result(exact: Fraction, amount: str) -> str:

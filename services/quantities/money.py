@@ -12,6 +12,9 @@ from babel.numbers import format_currency, get_currency_precision, list_currenci
 
 from services.quantities.counting import count
 
+# What people read has a minus sign, what programs read (CSV, JSON, fields) a hyphen.
+MINUS: Final = "\N{MINUS SIGN}"
+_NEGATIVE: Final = re.compile(r"(?<![\w.,)-])-(?=[0-9.])")
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 # Babel carries CLDR's decimals, which for these follow daily use and not ISO 4217.
@@ -61,6 +64,11 @@ def scaled_text(units: int, *, places: int, trim: bool = False) -> str:
     return f"{'-' if units < 0 else ''}{whole}{'.' if decimals else ''}{decimals}"
 
 
+def with_minus_signs(text: str) -> str:
+    """A text with its negative numbers as people read them: "-0.05 per kWh" -> "−0.05 per kWh"."""
+    return _NEGATIVE.sub(MINUS, text)
+
+
 def _is_plain_number(text: object) -> bool:
     return isinstance(text, str) and _PLAIN_NUMBER.fullmatch(text) is not None
 
@@ -96,7 +104,7 @@ class Money:
         return scaled_text(self.minor, places=exponent(self.currency))
 
     def display(self) -> str:
-        """The amount as people read it: "₹540.35"."""
+        """The amount as people read it: "₹540.35", "−₹0.50"."""
         locale = Locale.parse("en_IN" if self.currency == "INR" else "en")
         pattern = parse_pattern(locale.currency_formats["standard"].pattern)
         places = exponent(self.currency)
@@ -104,7 +112,7 @@ class Money:
         shown: str = format_currency(
             Decimal(self.text), self.currency, pattern, locale=locale, currency_digits=False
         )
-        return shown
+        return shown.replace("-", MINUS)
 
     def __add__(self, other: "Money") -> "Money":
         self._check_same_currency(other)

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
 from services.quantities.counting import count
+from services.quantities.money import with_minus_signs
 from services.tariffs import Charge
 from services.tariffs.values import in_words
 
@@ -118,7 +119,7 @@ def _facts_at(name: str, written: Mapping[str, Any]) -> list[Fact]:
     value = written[name]
     if name in _ELSEWHERE or (name in _AS_USUAL and _AS_USUAL[name] == value):
         return []
-    return list(_fact_of(name, value, written))
+    return [_as_read(fact) for fact in _fact_of(name, value, written)]
 
 
 def day_in_words(value: str) -> str:
@@ -144,6 +145,10 @@ def billing_period_in_words(rule: Mapping[str, Any]) -> str:
     if rule.get("beyond") == "scale":
         return f"{words}; others are scaled by days / {rule['usual_days']}"
     return f"{words}; a person issues longer bills"
+
+
+def _as_read(fact: Fact) -> Fact:
+    return replace(fact, text=with_minus_signs(fact.text))
 
 
 def _fact_of(name: str, value: Any, charge: Mapping[str, Any]) -> Iterator[Fact]:

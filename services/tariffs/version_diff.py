@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Literal
 
-from services.quantities.money import decimal_text, round_half_up, scaled_text
+from services.quantities.money import MINUS, decimal_text, round_half_up, scaled_text
 from services.tariffs import Charge, Tariff, exact
 from services.tariffs.describe import (
     Fact,
@@ -104,7 +104,7 @@ def difference_in_words(before: str, after: str) -> str | None:
     if not change:
         return None
     places = max(len(text.partition(".")[2]) for text in (before, after))
-    amount = f"{'+' if change > 0 else '−'}{decimal_text(abs(change), least_places=places)}"
+    amount = f"{'+' if change > 0 else MINUS}{decimal_text(abs(change), least_places=places)}"
     percent = percent_in_words(exact(before), exact(after))
     return f"{amount} ({percent})" if percent else amount
 
@@ -115,7 +115,7 @@ def percent_in_words(before: Fraction | int, after: Fraction | int) -> str | Non
         return None
     change = Fraction(after - before) / before
     percent = scaled_text(round_half_up(abs(change) * 1000), places=1)
-    return f"{'−' if change < 0 else '+'}{percent}%"
+    return f"{MINUS if change < 0 else '+'}{percent}%"
 
 
 def tariff_facts(tariff: Tariff) -> tuple[Fact, ...]:

@@ -112,7 +112,7 @@ class TestEnergyLosses:
         assert "1 transformer" in said
 
     @pytest.mark.parametrize(
-        ("permille", "text"), [(54, "5.4 %"), (-12, "-1.2 %"), (0, "0.0 %"), (None, "–")]
+        ("permille", "text"), [(54, "5.4 %"), (-12, "−1.2 %"), (0, "0.0 %"), (None, "–")]
     )
     def test_a_loss_is_written_in_percent(self, permille: int | None, text: str) -> None:
         assert percent(permille) == text

@@ -275,7 +275,7 @@ def test_a_bill_is_shown_with_its_payments_and_a_void_one_with_what_replaced_it(
     a_chain(graph)
     paid = graph.neighbourhood(bill_id="jan")
     captions = {node.caption for node in paid.nodes if node.label == "Payment"}
-    assert captions == {"2026-03-05: ₹2.00", "2026-03-05: -₹0.50"}
+    assert captions == {"2026-03-05: ₹2.00", "2026-03-05: −₹0.50"}
     assert GraphEdge("p1", "jan", "PAYS") in paid.edges
     assert "void" not in {node.id for node in paid.nodes}
     replaced = {node.id for node in graph.neighbourhood(bill_id="void").nodes}

@@ -81,7 +81,7 @@ def test_amounts_of_any_size_are_printed_in_full() -> None:
     )
     text = printed.text_of(bill)
     assert "9,223,372,036,854,775.807" in text
-    assert "-9,223,372,036,854,775.807" in text
+    assert "−9,223,372,036,854,775.807" in text
     left, right = printed.text_span(bill)
     assert left > 0.05
     assert right < 0.95

@@ -27,7 +27,7 @@ def squeezed(text: str) -> str:
                 "10,117", "अनुमानित बिल", "× 1", "187 kWh", "0 से 50 kWh",
                 "Fixed charge", "कर से पहले का योग 899.00",
                 "कर 83.07", "इस बिल का योग 982.07", "पिछले बिलों का बकाया 12,345.67",
-                "20 अक्टू॰ 2026 · मोबाइल मनी · MM-88213 -12,000.00",
+                "20 अक्टू॰ 2026 · मोबाइल मनी · MM-88213 −12,000.00",
                 "अब देय राशि 1,327.74", "₹1,327.74",
                 "भुगतान की अंतिम तिथि 27 नवंबर 2026", "बिल INV-000112 के स्थान पर", "310 290",
                 "https://buy.stripe.com/test_8x2aEX6kA0nZ5xV3cc", "औसतन 6.0 kWh",
@@ -37,7 +37,7 @@ def squeezed(text: str) -> str:
             "arabic",
             [
                 "004471", "812,300.5", "817,113", "4,812.5", "9.625", "0.048387", "0.580",
-                "12.186", "-2.000", "-1.250", "8.936", "Fuel", "KWD",
+                "12.186", "−2.000", "−1.250", "8.936", "Fuel", "KWD",
             ],
         ),
         (
@@ -54,7 +54,7 @@ def squeezed(text: str) -> str:
             [
                 "การไฟฟ้าเกาะเหนือ", "TH-5512", "มิเตอร์ T5512", "฿6,495.11", "51,260",
                 "31,700", "700 kWh",
-                "19,560", "560 kWh", "5.8002 4,060.14", "424.91", "6,550.00", "-6,550.00",
+                "19,560", "560 kWh", "5.8002 4,060.14", "424.91", "6,550.00", "−6,550.00",
                 "KB-1077", "1,500",
             ],
         ),
@@ -66,8 +66,8 @@ def squeezed(text: str) -> str:
                 "Peak", "Off peak", "Sent to the grid", "Reactive energy", "9,000 kVArh",
                 "Maximum demand", "96.4 kW", "Feeder charge 69",
                 "1 Nov 2026 – 12 Nov 2026 (11 days)",
-                "Your credit ₹1,16,208.49", "Nothing to pay", "cheque · CH 004417 -25,000.00",
-                "online -25,000.00", "Late payment 250.00", "Amount due now -1,16,208.49",
+                "Your credit ₹1,16,208.49", "Nothing to pay", "cheque · CH 004417 −25,000.00",
+                "online −25,000.00", "Late payment 250.00", "Amount due now −1,16,208.49",
             ],
         ),
     ],
@@ -120,7 +120,7 @@ def test_the_account_adds_up_to_what_is_due() -> None:
     assert bill.amount_due_minor == 500 - 700 + 200 + 11_752
     text = printed.text_of(bill)
     assert "Unpaid from earlier bills 500" in text
-    assert "Payment received, thank you 5 Nov 2026 · cash -700" in text
+    assert "Payment received, thank you 5 Nov 2026 · cash −700" in text
     assert "Refund paid to you 6 Nov 2026 200" in text
 
 

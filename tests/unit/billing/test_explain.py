@@ -90,16 +90,16 @@ def test_rounding_and_credits() -> None:
     )
     assert explain(bill).splitlines() == [
         "Brought forward from the last bill",
-        "  -0.50",
+        "  −0.50",
         "",
         "Energy",
         "  9 kWh × 1 = 9.00",
         "",
         "Credit",
-        "  9 kWh × -0.125 = -1.125, billed as -1.13",
+        "  9 kWh × −0.125 = −1.125, billed as −1.13",
         "",
         "Carried forward to the next bill",
-        "  -2.37",
+        "  −2.37",
         "",
         "Total in USD",
         "  −0.50 + 9.00 − 1.13 − 2.37 = 5.00",
@@ -164,7 +164,7 @@ def test_every_result_that_is_shown_is_that_of_the_arithmetic_shown(case: str) -
     assert len(shown) >= 2
     for row in shown:
         arithmetic, result = row.split(": ")[-1].split(" = ")
-        told = re.match(r"[−-]?[0-9.]+", result)
+        told = re.match(r"−?[0-9.]+", result)
         assert told
         found = _evaluated(arithmetic)
         cut = Fraction(1, 10**6) if "…" in result else Fraction(0)
@@ -185,5 +185,5 @@ def _evaluated(arithmetic: str) -> Fraction:
 
 def _check_billed(text: str) -> None:
     """An amount that is billed otherwise than computed is at most half a cent away."""
-    for computed, billed in re.findall(r"= (-?[0-9.]+)…?, billed as (-?[0-9.]+)", text):
+    for computed, billed in re.findall(r"= (−?[0-9.]+)…?, billed as (−?[0-9.]+)", text):
         assert abs(Fraction(computed) - Fraction(billed)) <= Fraction(1, 200)

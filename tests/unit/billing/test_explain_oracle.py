@@ -6,7 +6,7 @@ from fractions import Fraction
 from random import Random
 
 from services.billing.explain import explain
-from services.quantities.money import scaled_text
+from services.quantities.money import MINUS, scaled_text
 from services.quantities.period import Period
 from services.rating import BillLine, RatedBill, rate_usage
 from services.rating.version_split import Part, rate_parts
@@ -20,10 +20,15 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _CUT_AFTER = 6
 
 
+def _plain(text: str) -> str:
+    """The text with its minus signs as programs read them."""
+    return text.replace(MINUS, "-")
+
+
 def _value(expression: str) -> Fraction:
     """What a pocket calculator gives for "3 kW × 2.50 × (19 ÷ 30)"."""
     plain = re.sub(r"[A-Za-z]+", "", expression.rsplit(": ", maxsplit=1)[-1])
-    for sign, operator in (("×", "*"), ("÷", "/"), ("−", "-")):
+    for sign, operator in (("×", "*"), ("÷", "/")):
         plain = plain.replace(sign, operator)
     exact = _NUMBER.sub(lambda number: f"Fraction('{number[0]}')", plain)
     return Fraction(eval(exact, {"Fraction": Fraction}))  # noqa: S307 - digits and signs only
@@ -52,7 +57,7 @@ def _wrong(tariffs: list[Json], bill: RatedBill) -> str | None:
     """What of an explanation is not so."""
     capped = any("at_most" in charge for tariff in tariffs for charge in tariff["charges"])
     step = max(map(_step, tariffs))
-    for left, result, billed in _equations(explain(bill)):
+    for left, result, billed in _equations(_plain(explain(bill))):
         value = _value(left)
         shown = Fraction(result.removesuffix("…"))
         cut = Fraction(1, 10**_CUT_AFTER) if result.endswith("…") else Fraction(0)
@@ -81,7 +86,7 @@ def test_every_line_of_a_bill_is_explained_with_its_figures_and_they_multiply() 
         tariff = random_tariff(random)
         ((usage, period),) = random_bills(random, tariff, 1)
         bill = rate_usage(tariff=parse_tariff(tariff), usage=usage, period=period)
-        text = explain(bill)
+        text = _plain(explain(bill))
         for line in bill.lines:
             for figure in _figures(line, CURRENCY_PLACES[bill.currency]):
                 assert figure in text, (seed, figure, text, as_text(tariff, usage, period))

@@ -14,6 +14,7 @@ from services.quantities.money import (
     exponent,
     round_half_up,
     scaled_text,
+    with_minus_signs,
 )
 
 
@@ -91,7 +92,7 @@ def test_text_is_the_plain_amount(money: Money, text: str) -> None:
         (Money(1234567800, "INR"), "₹1,23,45,678.00"),
         (Money(17155, "USD"), "$171.55"),
         (Money(123456789, "USD"), "$1,234,567.89"),
-        (Money(-540, "JPY"), "-¥540"),
+        (Money(-540, "JPY"), "−¥540"),
         (Money(1234, "KWD"), "KWD1.234"),
         (Money(5000, "IQD"), "IQD5.000"),
     ],
@@ -154,3 +155,29 @@ def test_the_text_of_an_amount_reads_back_as_the_same_amount(minor: int, currenc
 def test_end_zeros_are_dropped_only_after_the_point() -> None:
     assert scaled_text(1000000, places=3, trim=True) == "1000"
     assert scaled_text(1000, places=0, trim=True) == "1000"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("-0.05 per kWh", "−0.05 per kWh"),
+        ("from -1 to -2", "from −1 to −2"),
+        ("(-3)", "(−3)"),
+        ("2026-11-12", "2026-11-12"),
+        ("INV-000117", "INV-000117"),
+        ("10-20", "10-20"),
+        ("a high-use home", "a high-use home"),
+    ],
+)
+def test_people_read_a_minus_sign_before_negative_numbers_and_hyphens_elsewhere(
+    text: str, read: str
+) -> None:
+    assert with_minus_signs(text) == read
+
+
+@pytest.mark.parametrize("currency", ["INR", "USD", "KWD", "JPY", "CHF"])
+def test_an_amount_below_0_has_the_minus_sign_and_its_text_the_hyphen(currency: str) -> None:
+    amount = Money(-12_345, currency)
+    assert amount.display().startswith("−")
+    assert "-" not in amount.display()
+    assert amount.text.startswith("-")

@@ -37,7 +37,7 @@ def test_a_usual_draft_has_no_sign() -> None:
         ({"kwh": 240, "days": 24}, "The period has 24 days: 25 to 35 are usual."),
         ({"kwh": 360, "days": 36}, "The period has 36 days"),
         ({"total_minor": 0}, "The total is ₹0.00."),
-        ({"total_minor": -150}, "The total is -₹1.50."),
+        ({"total_minor": -150}, "The total is −₹1.50."),
         ({"estimated": True}, "estimated read"),
         ({"tariff_changes": True}, "tariff changes"),
         ({"opinion_differs": True}, "second opinion"),
