@@ -8,6 +8,7 @@ from pages import registry
 from pages.shared.format import escaped
 from pages.shared.header import name_tab
 from pages.shared.history import keep_history
+from pages.shared.number_field import show_numeric_keyboards
 from pages.shared.search_box import offer_search
 from pages.shared.session import error_boundary, services, sign_out, who_is_signed_in
 from pages.sign_ins.sign_in import show_no_role, show_sign_in, show_unavailable
@@ -144,6 +145,7 @@ def _sidebar(principal: Principal) -> None:
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
             sign_out()
         keep_history()
+        show_numeric_keyboards()
 
 
 def _demo_banner() -> None:

@@ -11,6 +11,7 @@ from pages.corrections.correction_preview import show_plan
 from pages.registry import BILL
 from pages.shared.format import day, escaped, kwh, period
 from pages.shared.history import go_on_to
+from pages.shared.number_field import number_field
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services
 from services.billing.chain_retry import MeterTooBusy
@@ -98,8 +99,8 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
     st.caption(f"Stored: **{kwh(reading.register_wh)}** on {day(reading.read_on)}.")
     stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
     with st.form(f"reading-{reading.id}", border=False):
-        value = st.text_input(
-            "It was (kWh)", value=format_kwh(reading.register_wh), autocomplete="off"
+        value = number_field(
+            "It was (kWh)", key=f"right-{reading.id}", value=format_kwh(reading.register_wh)
         )
         registers = ask_registers(list(stored), stored, key=reading.id)
         rolled_over = st.checkbox(
@@ -114,7 +115,7 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
             help="The bills before and after it become one; the last one of a meter becomes void.",
         )
         if st.form_submit_button("Show what it changes", type="primary"):
-            right = None if withdrawn else value.strip()
+            right = None if withdrawn else value
             _keep(bill, WrongReading(bill.id, reading.id, right, registers or None, rolled_over))
 
 

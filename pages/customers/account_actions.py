@@ -10,6 +10,7 @@ from pages.payments.payment_form import ask_payment
 from pages.shared.form_ids import form_id
 from pages.shared.format import day, escaped, money
 from pages.shared.money_format import OFFICE_METHODS, entry_kind
+from pages.shared.number_field import number_field
 from pages.shared.session import now, services
 from services.identity.auth import Principal
 from services.quantities.money import Money
@@ -166,13 +167,12 @@ def _with_body(
 
 def _ask_amount(account: Account, form: str, suggested: int = 0) -> str:
     currency = _currency(account)
-    return st.text_input(
+    return number_field(
         f"Amount ({currency})",
+        key=f"amount-{form}",
         value=Money(suggested, currency).text if suggested else "",
         placeholder="Such as 50.00",
-        autocomplete="off",
-        key=f"amount-{form}",
-    ).strip()
+    )
 
 
 def _currency(account: Account) -> str:

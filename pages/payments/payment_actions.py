@@ -8,6 +8,7 @@ import streamlit as st
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
 from pages.shared.money_format import OFFICE_METHODS
+from pages.shared.number_field import number_field
 from pages.shared.session import now, services
 from services.database.errors import IllegalChange, NotFound
 from services.identity.audit_reason import ReasonMissing
@@ -67,11 +68,10 @@ def _ask_refund(payment: Payment, principal: Principal) -> None:
     ways: dict[PaymentMethod, str] = {"stripe": "Stripe, to the card it came from"}
     ways = ways | OFFICE_METHODS if by_stripe else dict(OFFICE_METHODS)
     with st.form(f"form-{form}", border=False):
-        amount = st.text_input(
+        amount = number_field(
             f"Amount ({payment.currency})",
-            value=Money(payment.returnable_minor, payment.currency).text,
-            autocomplete="off",
             key=f"refund-amount-{form}",
+            value=Money(payment.returnable_minor, payment.currency).text,
         )
         way = st.selectbox(
             "It goes back by", list(ways), format_func=ways.__getitem__, key=f"refund-way-{form}"
@@ -87,7 +87,7 @@ def _ask_refund(payment: Payment, principal: Principal) -> None:
     def refund() -> None:
         services().refunds.refund(
             payment_id=payment.id,
-            amount=amount.strip(),
+            amount=amount,
             reason=reason,
             principal=principal,
             now=now(),

@@ -9,6 +9,7 @@ from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
 from pages.shared.history import go_on_to
 from pages.shared.money_format import OFFICE_METHODS, received
+from pages.shared.number_field import number_field
 from pages.shared.session import now, services, today
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
@@ -75,13 +76,12 @@ def _ask_fields(form: str, account: Account, bill: Bill | None) -> dict[str, Any
     body: dict[str, Any] = {}
     with st.grid(2, min_column_width=200, vertical_alignment="bottom") as grid:
         with grid.cell():
-            body["amount"] = st.text_input(
+            body["amount"] = number_field(
                 f"Amount ({_currency(account, bill)})",
+                key=f"amount-{form}",
                 value=_open_text(bill),
                 placeholder="Such as 540.35",
-                autocomplete="off",
-                key=f"amount-{form}",
-            ).strip()
+            )
         with grid.cell():
             body["method"] = st.selectbox(
                 "Paid by",

@@ -10,6 +10,7 @@ from pages.shared.ai_cards import show_ai_on_reading
 from pages.shared.charts import daily_use
 from pages.shared.components import description_list, doubts_of, status_badge
 from pages.shared.format import READING_STATUS, count, day, escaped, kwh, moment, money, period
+from pages.shared.number_field import number_field
 from pages.shared.registers import ask_registers, registers_shown
 from pages.shared.session import now, services, zone
 from services.billing.chain_retry import MeterTooBusy
@@ -134,11 +135,11 @@ def _ask_correct(reading: Reading, meter: Meter, principal: Principal) -> None:
     st.markdown("The meter shows another value. The flagged one is kept as evidence.")
     with st.form(f"correct-{reading.id}", border=False):
         # With several registers, mostly one of them is wrong: the others need not be typed again.
-        value = st.text_input(
+        value = number_field(
             "Right reading (kWh)",
+            key=f"right-{reading.id}",
             value=format_kwh(reading.register_wh) if meter.registers else "",
-            autocomplete="off",
-        ).strip()
+        )
         stored = {name: format_kwh(shown) for name, shown in reading.registers.items()}
         registers = ask_registers(meter.registers, stored, key=reading.id)
         rolled_over = st.checkbox(

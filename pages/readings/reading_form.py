@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.shared.components import LiveSteps
 from pages.shared.format import escaped
+from pages.shared.number_field import number_field
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services, zone
 from services.billing.chain_retry import MeterTooBusy
@@ -25,6 +26,9 @@ from services.database.errors import (
 from services.identity.auth import Principal
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
+from services.metering.registers import WrongRegisters, plain_registers
+from services.quantities.energy import InvalidEnergy
+from services.quantities.typed import plain_kwh
 from services.readings.assessment import ReadingAssessment
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import InvalidReading, Submission, parse_submission
@@ -35,9 +39,11 @@ _NO_ANSWER = (
     "Try again: the same reading is never stored twice."
 )
 _WRONG_INPUT = (
+    InvalidEnergy,
     InvalidReading,
     ReadingTooLong,
     UnableToCompareReads,
+    WrongRegisters,
     NotFound,
     ReadingConflict,
 )
@@ -54,12 +60,11 @@ def ask_reading(meter: Meter) -> None:
         _ask_really()
         return
     with st.form("reading"):
-        typed = st.text_input(
+        typed = number_field(
             "Reading (kWh)",
+            key=f"reading-{form['key']}",
             value=form["reading_kwh"],
             placeholder="Such as 1117 or 1117.5",
-            autocomplete="off",
-            key=f"typed-{form['key']}",
         )
         registers = ask_registers(meter.registers, form["registers"], key=form["key"])
         read_at = st.datetime_input(
@@ -72,7 +77,7 @@ def ask_reading(meter: Meter) -> None:
         problem = st.empty()
         sent = st.form_submit_button("Submit reading", type="primary", width="stretch")
     if sent:
-        form |= {"reading_kwh": typed or "", "registers": registers, "read_at": read_at}
+        form |= {"reading_kwh": typed, "registers": registers, "read_at": read_at}
         _check(form, problem)
 
 
@@ -110,8 +115,8 @@ def _submission(form: dict[str, Any]) -> Submission:
     return parse_submission(
         {
             "meter_serial": form["meter_serial"],
-            "reading_kwh": form["reading_kwh"],
-            "registers": form["registers"],
+            "reading_kwh": plain_kwh(form["reading_kwh"]),
+            "registers": plain_registers(form["registers"]),
             "read_at": read_at.isoformat(timespec="minutes") if read_at else "",
             "idempotency_key": form["key"],
         },

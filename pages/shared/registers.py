@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from pages.shared.format import escaped
+from pages.shared.number_field import number_field
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 
@@ -16,12 +17,11 @@ Of = TypeVar("Of")
 def ask_registers(names: Sequence[str], typed: Mapping[str, str], *, key: str) -> dict[str, str]:
     """A field for each register, with what was typed before; the texts by name."""
     return {
-        name: st.text_input(
+        name: number_field(
             f"{measure_of(name).label} ({measure_of(name).unit})",
-            value=typed.get(name, ""),
-            autocomplete="off",
             key=f"register-{name}-{key}",
-        ).strip()
+            value=typed.get(name, ""),
+        )
         for name in names
     }
 

@@ -1,14 +1,18 @@
 """An amount in parts: equal ones, or dates and amounts as somebody typed them."""
 
+import re
 from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from services.quantities.money import InvalidMoney, Money
+from services.quantities.typed import typed_money
 from services.records.entries import PlanPart
 
 MOST_PARTS = 60
+_DAY_AND_AMOUNT: Final = re.compile(r"([^\s,;]+)[\s,;]+(.+)")
 _A_LINE = "2026-12-31 500.00"
 
 
@@ -71,15 +75,15 @@ def months_later(day: date, months: int) -> date:
 
 
 def _part(line: str, currency: str) -> Part:
-    words = line.replace(",", " ").split()
-    if len(words) != 2:
+    words = _DAY_AND_AMOUNT.fullmatch(line)
+    if words is None:
         raise UnusablePlan(f"{line[:60]!r} is not a date and an amount, such as {_A_LINE}.")
     try:
-        due_on = date.fromisoformat(words[0])
+        due_on = date.fromisoformat(words[1])
     except ValueError:
-        raise UnusablePlan(f"{words[0][:30]!r} is not a date such as 2026-12-31.") from None
+        raise UnusablePlan(f"{words[1][:30]!r} is not a date such as 2026-12-31.") from None
     try:
-        amount = Money.parse(words[1], currency=currency)
+        amount = typed_money(words[2], currency=currency)
     except InvalidMoney as error:
         raise UnusablePlan(str(error)) from None
     if amount.minor <= 0:

@@ -5,7 +5,8 @@ from typing import Final
 
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
-from services.quantities.money import InvalidMoney, Money
+from services.quantities.money import InvalidMoney
+from services.quantities.typed import typed_money
 from services.records.bills import number_of_reference
 from services.records.search import SearchResults
 
@@ -40,7 +41,7 @@ class Search:
 
     def _amount_minor(self, text: str) -> int | None:
         try:
-            return Money.parse(text, currency=self.currency).minor
+            return typed_money(text, currency=self.currency).minor
         except InvalidMoney:
             return None
 

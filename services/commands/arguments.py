@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 from services.identity.auth import Role
 from services.importing.load_file import YEARS
-from services.importing.numbers import DecimalSign
+from services.quantities.written_numbers import DecimalSign
 
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 LONGEST_TOKEN_HOURS: Final = 24 * 365

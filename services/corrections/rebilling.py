@@ -33,10 +33,10 @@ from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
 from services.metering.outcomes import Validation
-from services.metering.registers import parse_registers
+from services.metering.registers import parse_registers, plain_registers
 from services.outbox.outbox import Outbox
 from services.quantities.counting import count
-from services.quantities.energy import parse_kwh
+from services.quantities.typed import typed_kwh
 from services.readings.assessment import ReadingAssessor
 from services.records.bills import NewBill
 from services.records.corrections import BillChain, ChainBill, Correction, name_of
@@ -304,8 +304,8 @@ def _right(wrong: WrongReading, read: Reading, correction_id: str) -> Reading | 
         return None
     registers = read.registers
     if wrong.registers is not None:
-        registers = dict(parse_registers(wrong.registers))
-    register_wh = parse_kwh(wrong.reading_kwh)
+        registers = parse_registers(plain_registers(wrong.registers))
+    register_wh = typed_kwh(wrong.reading_kwh)
     said = (register_wh, registers, wrong.rolled_over)
     if said == (read.register_wh, read.registers, read.rolled_over):
         raise CannotRebill("That is what is stored: there is nothing to correct.")

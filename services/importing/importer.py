@@ -28,7 +28,6 @@ from services.importing.interval_rows import (
     IntervalFile,
 )
 from services.importing.look_alikes import LookAlikes, unknown
-from services.importing.numbers import DecimalSign
 from services.importing.reads import (
     READING_COLUMNS,
     READING_NUMBERS,
@@ -53,6 +52,7 @@ from services.importing.rows import (
 from services.importing.source import Source, UnreadableFile
 from services.importing.table import read_table
 from services.importing.tariff_files import tariff_rows
+from services.quantities.written_numbers import DecimalSign
 from services.records.imports import ImportAnswer
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion

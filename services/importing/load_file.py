@@ -7,11 +7,11 @@ from decimal import Decimal, InvalidOperation
 from itertools import accumulate, pairwise
 from typing import Final
 
-from services.importing.numbers import DecimalSign
 from services.importing.source import Source, UnreadableFile
 from services.importing.table import Cells, read_table
 from services.quantities.counting import count
 from services.quantities.period import next_month
+from services.quantities.written_numbers import DecimalSign
 
 DEFAULT_YEAR: Final = 2018  # It begins on a Monday, as the typical years of models do.
 YEARS: Final = range(1990, 2201)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.importing.numbers import AmbiguousNumber, DecimalSign, NumberStyle
+from services.importing.numbers import NumberStyle
 from services.importing.report import ImportProblem
 from services.importing.source import Source, UnreadableFile, read_text
 from services.quantities.spreadsheet import as_written
+from services.quantities.written_numbers import AmbiguousNumber, DecimalSign
 
 Value = TypeVar("Value")
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from services.quantities.counting import count
 from services.quantities.energy import InvalidEnergy, parse_kwh
+from services.quantities.typed import plain_kwh
 
 IMPORT: Final = "import"
 _UNITS: Final = {
@@ -115,6 +116,20 @@ def parse_registers(values: Mapping[str, str | int | Decimal]) -> dict[str, int]
         }
     except InvalidEnergy as error:
         raise WrongRegisters(str(error)) from None
+
+
+def plain_registers(values: Mapping[str, str]) -> dict[str, str]:
+    """Values as a person typed them, such as 1,117.5 kWh, as programs send them.
+
+    Raises WrongRegisters.
+    """
+    plain: dict[str, str] = {}
+    for name, typed in values.items():
+        try:
+            plain[name] = plain_kwh(typed, unit=measure_of(name).unit)
+        except InvalidEnergy as error:
+            raise WrongRegisters(f"Register {name}: {error}") from None
+    return plain
 
 
 def check_registers(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from services.quantities.money import InvalidMoney, Money
+from services.quantities.typed import typed_money
 
 EARLIEST: Final = date(2000, 1, 1)
 # Beyond any bill there is, and far from what a bigint cannot hold.
@@ -92,14 +93,14 @@ def parse_entry(kind: type[Entry], body: Mapping[str, Any]) -> Entry:
 
 
 def amount_above_zero(text: str, *, currency: str, otherwise: str = "") -> Money:
-    """The amount that `text` says, exactly. Raises InvalidEntry.
+    """The amount that somebody typed, exactly. Raises InvalidEntry.
 
     `otherwise` says what to do instead for who typed one below 0.
     """
     if not text:
         raise InvalidEntry(_PROBLEMS["amount"])
     try:
-        amount = Money.parse(text, currency=currency)
+        amount = typed_money(text, currency=currency)
     except InvalidMoney as error:
         raise InvalidEntry(str(error)) from None
     if amount.minor <= 0:

@@ -13,6 +13,7 @@ from services.outbox.outbox import Outbox
 from services.payments.entry_forms import check_reference
 from services.quantities.money import InvalidMoney, Money
 from services.quantities.period import local_date
+from services.quantities.typed import typed_money
 from services.records.bills import number_of_reference
 from services.records.entries import NewReturn
 from services.records.ledger import Book, FlagReason, PaymentMethod, PaymentReturn
@@ -156,7 +157,7 @@ def given(reason: str) -> str:
 
 def above_zero(amount: str, currency: str) -> Money:
     """An amount as somebody typed it; raises InvalidMoney, also for one that is not above 0."""
-    money = Money.parse(amount.strip(), currency=currency)
+    money = typed_money(amount, currency=currency)
     if money.minor <= 0:
         raise InvalidMoney("The amount must be above 0.")
     return money

@@ -6,7 +6,8 @@ from typing import Final
 
 from services.quantities.money import scaled_text
 
-_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)")
+_EXPONENT: Final = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]+")
 _NOT_FINITE: Final = re.compile(r"[+-]?(s?nan[0-9]*|inf(inity)?)", re.IGNORECASE)
 _LONGEST_TEXT: Final = 60
 _LARGEST_EXPONENT: Final = 11  # below 10^12: more than any register shows, and exact everywhere
@@ -79,6 +80,8 @@ def _decimal_from_text(text: str, what: str) -> Decimal:
         raise InvalidEnergy(f"The {what} must be a number, not {text[:20]}.")
     if "," in text:
         raise InvalidEnergy(f"Write the {what} without commas: 1117 or 1117.5.")
+    if _EXPONENT.fullmatch(text):
+        raise InvalidEnergy(f"Write the {what} with all its digits: 10000, not {text[:20]}.")
     if len(text) > _LONGEST_TEXT or not _NUMBER.fullmatch(text):
         raise InvalidEnergy(
             f"The {what} must be a number such as 1117 or 1117.5, not {text[:20]!r}."

@@ -12,9 +12,9 @@ from services.database.service import DatabaseService
 from services.identity.audit_reason import given_reason
 from services.identity.auth import Principal, Role, require
 from services.integrations.deadline import Deadline
-from services.metering.registers import parse_registers
+from services.metering.registers import parse_registers, plain_registers
 from services.outbox.outbox import Outbox
-from services.quantities.energy import parse_kwh
+from services.quantities.typed import typed_kwh
 from services.readings.assessment import ReadingAssessment, ReadingAssessor
 from services.readings.reading_to_bill import OUTSIDE_SECONDS
 from services.records.bills import Bill, NewBill
@@ -238,8 +238,8 @@ class _Right:
         """As somebody typed them; None for no correction. Raises InvalidEnergy, WrongRegisters."""
         if reading_kwh is None:
             return None
-        kept = None if registers is None else parse_registers(registers)
-        return cls(parse_kwh(reading_kwh), kept)
+        kept = None if registers is None else parse_registers(plain_registers(registers))
+        return cls(typed_kwh(reading_kwh), kept)
 
     def in_place_of(self, flagged: Reading) -> Reading:
         """The reading with these values."""

@@ -72,7 +72,7 @@ def test_a_corrected_read_shows_before_and_after_then_both_bills_lead_to_each_ot
 ) -> None:
     bills = at.chain("P1", 3)
     app = visit(BILL, id=bills[1].id)
-    write(app, "It was (kWh)", "1250")
+    write(app, "It was (kWh)", "1,250.0")
     press(app, "Show what it changes")
     affected = [box.label.replace("\\", "").split("**")[1] for box in app.expander]
     assert affected == [bill.reference for bill in bills[1:]]

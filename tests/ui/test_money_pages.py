@@ -153,6 +153,23 @@ def test_bad_input_gets_a_sentence_and_the_form_keeps_what_was_typed(office: Off
     assert office.now_of(bill).amount_paid_minor == 500
 
 
+@pytest.mark.parametrize("typed", ["₹1,000.50", "1,000.50", "1 000,50", "INR 1000.50"])
+def test_amounts_may_be_typed_as_they_are_printed(office: Office, typed: str) -> None:
+    bill = office.new_bill()
+    app = fill(office.open("payments/record_payment.py", bill=bill.id), Amount=typed)
+    assert "The payment of **₹1,000.50** is recorded." in words(press(app, "Record the payment"))
+    (payment,) = office.utility.services.database.payments(text=bill.account_no).items
+    app = fill(office.open("payments/payment.py", id=payment.id), Amount=typed, Reason="asked")
+    assert "The refund is stored." in words(press(app, "Refund"))
+
+
+def test_an_amount_that_may_be_two_is_asked_about(office: Office) -> None:
+    bill = office.new_bill()
+    app = fill(office.open("payments/record_payment.py", bill=bill.id), Amount="1.000")
+    assert "has more than the 2 decimals of INR" in words(press(app, "Record the payment"))
+    assert office.now_of(bill).amount_paid_minor == 0
+
+
 def test_one_just_like_another_is_asked_about_and_recorded_when_meant(office: Office) -> None:
     bill = office.new_bill()
     office.pay(bill, "100")

@@ -105,9 +105,17 @@ def test_a_reading_that_is_too_low_is_asked_about_once_and_kept(
     phone.goto(app.url)
     sign_in(phone, "Field engineer")
     phone.get_by_role("button", name="Read", exact=True).nth(2).click()
-    phone.get_by_label("Reading (kWh)").fill("1")
+    field = phone.get_by_label("Reading (kWh)")
+    # A phone shows digits with a decimal sign, and does not zoom into the field.
+    expect(field).to_have_attribute("inputmode", "decimal")
+    expect(field).to_have_attribute("type", "text")
+    assert field.evaluate("field => parseFloat(getComputedStyle(field).fontSize)") >= 16
+    field.fill("1")
     phone.get_by_role("button", name="Submit reading").click()
     expect(phone.get_by_text("Really 1 kWh?")).to_be_visible()
+    phone.get_by_role("button", name="Correct it").click()
+    expect(field).to_have_attribute("inputmode", "decimal")
+    phone.get_by_role("button", name="Submit reading").click()
     phone.get_by_role("button", name="Submit anyway").click()
     expect(phone.get_by_text("review", exact=False).first).to_be_visible()
     settled(phone)
@@ -196,3 +204,15 @@ def test_cash_pays_a_bill_and_its_reversal_opens_it_again(app: AppProcess, page:
     open_at(bill)
     expect(body.get_by_text("Overdue", exact=True)).to_be_visible()
     expect(body.get_by_role("link", name="· Cash")).to_have_count(0)
+
+
+def test_a_phone_shows_its_numeric_keyboard_for_an_amount(app: AppProcess, phone: Page) -> None:
+    phone.goto(app.url)
+    sign_in(phone, "Administrator")
+    phone.goto(f"{app.url}/record-payment")
+    phone.get_by_label("Who pays").fill("INV-000001")
+    phone.get_by_role("button", name="Find").click()
+    field = phone.get_by_label(re.compile(r"Amount \("))
+    expect(field).to_have_attribute("inputmode", "decimal")
+    assert field.evaluate("field => parseFloat(getComputedStyle(field).fontSize)") >= 16
+    expect(phone.get_by_label("Reference")).not_to_have_attribute("inputmode", "decimal")

@@ -312,6 +312,14 @@ class TestSubmitReading:
         submit(on_meter(services, serial), "1117.125")
         assert bill_of(services, serial).closing_wh == 1_117_125
 
+    @pytest.mark.parametrize("typed", ["1,117.5", "1 117,5", "1117,5", "1,117.5 kWh"])
+    def test_a_reading_may_be_typed_as_it_is_printed(
+        self, services: Services, new_meter: Callable[..., str], typed: str
+    ) -> None:
+        serial = new_meter()
+        submit(on_meter(services, serial), typed)
+        assert bill_of(services, serial).closing_wh == 1_117_500
+
     @pytest.mark.parametrize(
         ("typed", "sentence"),
         [
@@ -319,7 +327,9 @@ class TestSubmitReading:
             ("", "is missing"),
             ("-5", "cannot be negative"),
             ("NaN", "must be a number"),
-            ("1e400", "larger than any meter"),
+            ("1e400", "with all its digits"),
+            ("1e4", "Write the reading with all its digits: 10000, not 1e4."),
+            ("1,117", "1,117 may be 1117 or 1.117: write it as one of these."),
             ("123456", "shows 5 digits"),
         ],
     )
@@ -548,7 +558,10 @@ class TestOffice:
         reading = flagged(services, serial)
         app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
         app.segmented_control[0].select("Correct").run()
-        fill(app, "Right reading (kWh)", "1117")
+        fill(app, "Right reading (kWh)", "1,117")
+        fill(app, "Reason", "a digit was missing")
+        assert "1,117 may be 1117 or 1.117" in words(press(app, "Show what it bills"))
+        fill(app, "Right reading (kWh)", "1,117.0 kWh")
         fill(app, "Reason", "a digit was missing")
         app = press(app, "Show what it bills")
         assert "Bills **₹540.35** for 117 kWh" in words(app)
@@ -573,7 +586,10 @@ class TestOffice:
         app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
         boss = Principal("boss", Role.ADMIN, None, "token")
         services.reading_review.reject(reading_id=reading.id, reason="wrong", principal=boss)
-        fill(app, "Right reading (kWh)", "1117")
+        fill(app, "Right reading (kWh)", "1,117")
+        fill(app, "Reason", "a digit was missing")
+        assert "1,117 may be 1117 or 1.117" in words(press(app, "Show what it bills"))
+        fill(app, "Right reading (kWh)", "1,117.0 kWh")
         fill(app, "Reason", "a digit was missing")
         app = press(app, "Correct and bill")
         assert "Decided by boss" in words(app)

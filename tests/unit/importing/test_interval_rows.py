@@ -69,7 +69,7 @@ def test_meters_and_days_are_kept_apart() -> None:
         (["M1,2026-03-08T02:30,1"], "row 2, start: 2026-03-08 02:30:00 does not exist"),
         (["M1,2026-05-01T00:07,1"], "is not on a whole quarter of an hour"),
         (["M1,2026-05-01T00:00,-1"], "row 2, kwh: The energy cannot be negative."),
-        (["M1,2026-05-01T00:00,1e9"], "larger than any meter measures"),
+        (["M1,2026-05-01T00:00,1000000000"], "larger than any meter measures"),
         (["M1,2026-12-01T00:00,1"], "is in the future"),
         (["M1,noon,1"], "must be a date and time such as"),
         ([",2026-05-01T00:00,1"], "row 2, meter_serial: is empty"),

@@ -2,9 +2,10 @@
 
 import pytest
 
-from services.importing.numbers import AmbiguousNumber, DecimalSign, NumberStyle
+from services.importing.numbers import NumberStyle
 from services.importing.source import UnreadableFile
 from services.importing.table import read_table
+from services.quantities.written_numbers import AmbiguousNumber, DecimalSign
 
 
 def numbers_of(*cells: str, decimal: DecimalSign | None = None) -> tuple[list[str], list[str]]:

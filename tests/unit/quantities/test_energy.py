@@ -19,8 +19,6 @@ from services.quantities.energy import InvalidEnergy, format_kwh, parse_kwh, par
         ("0", 0),
         ("-0", 0),
         (".5", 500),
-        ("1e3", 1_000_000),
-        ("0e99999", 0),
         (1117, 1_117_000),
         (Decimal("1117.125"), 1_117_125),
         (Decimal("1.1E+3"), 1_100_000),
