@@ -159,7 +159,8 @@ def test_amounts_may_be_typed_as_they_are_printed(office: Office, typed: str) ->
     app = fill(office.open("payments/record_payment.py", bill=bill.id), Amount=typed)
     assert "The payment of **₹1,000.50** is recorded." in words(press(app, "Record the payment"))
     (payment,) = office.utility.services.database.payments(text=bill.account_no).items
-    app = fill(office.open("payments/payment.py", id=payment.id), Amount=typed, Reason="asked")
+    app = fill(office.open("payments/payment.py", id=payment.id), Amount=typed)
+    next(one for one in app.text_input if one.label == "Reason").set_value("asked")
     assert "The refund is stored." in words(press(app, "Refund"))
 
 
