@@ -16,6 +16,8 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from services.container import Services
+from services.graph import FOLLOWED_AT_ONCE, GraphCheck
+from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.jobs import jobs
 from services.jobs.background import Guard, Threads
 from services.jobs.by_hand import claim_by_hand
@@ -114,6 +116,7 @@ class Scheduler:
         for name, what, trigger in (
             ("tick", self.tick, each_minute),
             ("sweep", self.sweep, every_15_s),
+            ("graph", self.follow_bills, every_15_s),
             ("refunds", self.take_up_refunds, each_minute),
             ("printing", self.print_bills, each_minute),
             ("disk", self.watch_disk, each_minute),
@@ -191,6 +194,10 @@ class Scheduler:
         """Take up the outbox entries that are due, until none is left; never raises."""
         self._guarded("the sweep of the outbox", self._sweep)
 
+    def follow_bills(self) -> None:
+        """Bring what changed of bills into the graph, until nothing is left; never raises."""
+        self._guarded("the graph's look at changed bills", self._follow_bills)
+
     def take_up_refunds(self) -> None:
         """Ask Stripe again for the refunds that wait for it; never raises."""
         self._guarded("the sweep of refunds", self._take_up_refunds)
@@ -261,6 +268,18 @@ class Scheduler:
         while not self._stop.is_set():
             if self._services.outbox.sweep(limit=SWEEP_LIMIT) < SWEEP_LIMIT:
                 return
+
+    def _follow_bills(self) -> None:
+        graph = self._services.graph.graph
+        if graph is None:
+            return
+        follow = partial(graph.follow, self._services.database)
+        try:
+            while not self._stop.is_set():
+                if self._services.last_errors.of(GraphCheck.name, follow) < FOLLOWED_AT_ONCE:
+                    return
+        except (TemporaryFailure, FinalFailure) as failure:
+            log.info("the graph could not follow changed bills yet: %s", failure)
 
     def _take_up_refunds(self) -> None:
         while not self._stop.is_set():

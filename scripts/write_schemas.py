@@ -51,7 +51,7 @@ _NAMES: Final = (
         r"default|user_\w+|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
     ),
     ("lists", r"list_\w+|page_by_key|\w*search\w*|names_a_bill"),
-    ("graph", r"graph_\w+"),
+    ("graph", r"(note_)?graph_\w+"),
     ("ai", r"(add_)?ai_\w+|second_opinion\w*"),
     ("month_end", r"month_\w+|close_month|aged_receivables|overview"),
     ("documents", r"\w*bill_document\w*|bills_to_print"),

@@ -140,7 +140,7 @@ def _show_sums(bills: Sequence[AffectedBill]) -> None:
     for bill in bills:
         billed[bill.currency] += bill.total_minor
         paid[bill.currency] += bill.paid_minor
-    issued = sum(bill.status == "issued" for bill in bills)
+    issued = sum(bill.status != "draft" for bill in bills)
     pairs = [
         ("Bills", f"{len(bills):,}"),
         ("Issued", f"{issued:,}"),

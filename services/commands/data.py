@@ -11,6 +11,7 @@ from services.commands.working import actor, say, utc_now, working
 from services.demo import load_demo_if_empty
 from services.importing import Importer, WhatToImport
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.quantities.counting import count
 from services.settings import Settings
 
 MOST_PROBLEMS_SHOWN: Final = 100
@@ -110,8 +111,8 @@ def _graph_rebuild(_: argparse.Namespace, settings: Settings) -> int:
         except (TemporaryFailure, FinalFailure) as failure:
             say(f"The graph was not rebuilt: {failure}")
             return 1
-    for what, found in (("nodes", counts.nodes), ("relationships", counts.relationships)):
-        print(f"{sum(found.values()):,} {what}: ", end="")
+    for what, found in (("node", counts.nodes), ("relationship", counts.relationships)):
+        print(f"{count(sum(found.values()), what)}: ", end="")
         print(", ".join(f"{number:,} {name}" for name, number in found.items()))
     print(f"The graph was made again in {time.monotonic() - began:.1f} s.")
     return 0

@@ -9,11 +9,12 @@ from services.graph.answers import (
     TransformerBalance,
 )
 from services.graph.filling import GraphFilling
-from services.graph.graph import Graph
+from services.graph.graph import FOLLOWED_AT_ONCE, Graph
 from services.graph.opening import OpenedGraph, open_graph
 from services.graph.step import GraphCheck, SaveToGraph
 
 __all__ = [
+    "FOLLOWED_AT_ONCE",
     "AffectedBill",
     "Graph",
     "GraphCheck",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from services.records.bills import BillStatus
+
 
 @dataclass(frozen=True, slots=True)
 class TransformerBalance:
@@ -33,12 +35,12 @@ class TransformerBalance:
 class AffectedBill:
     """A bill that would have to be reissued; amounts in minor units of its currency.
 
-    `number` is None for a draft; `status` is draft or issued; `period_end` is exclusive.
+    `number` is None for a draft; `status` is the one that people see; `period_end` is exclusive.
     """
 
     bill_id: str
     number: int | None
-    status: str
+    status: BillStatus
     meter_serial: str
     account_no: str
     period_start: date

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 SWEPT_AT_ONCE: Final = 500
+FOLLOWED_AT_ONCE: Final = 200
 
 
 class GraphSource(Protocol):
@@ -46,6 +47,18 @@ class GraphSource(Protocol):
 
     def graph_rows_of_bill(self, bill_id: str) -> dict[str, list[Json]]:
         """The rows that one bill needs, by kind."""
+        ...
+
+
+class ChangeQueue(Protocol):
+    """Where bills wait that changed since the graph was told; DatabaseService is one."""
+
+    def graph_changes(self, *, limit: int) -> tuple[list[Json], dict[str, list[Json]]]:
+        """Some changes, and the rows that their bills need, by kind."""
+        ...
+
+    def graph_changes_done(self, changes: Sequence[Json]) -> None:
+        """The graph has been told of these."""
         ...
 
 
@@ -102,6 +115,22 @@ class Graph:
         """Bring rows, by kind and as `graph_rows` gives them, into the graph or up to date."""
         self.prepare()
         self._put(rows, self._clock())
+
+    def follow(self, queue: ChangeQueue, *, limit: int = FOLLOWED_AT_ONCE) -> int:
+        """Bring bills up to date that changed since, `limit` at most; how many these were.
+
+        May be repeated, also after it was interrupted, and by several processes at once.
+        """
+        if not queue.graph_changes(limit=1)[0]:
+            return 0
+        self.prepare()
+        # Before the look at the database, as everywhere: of two looks the later one stays.
+        seen = self._clock()
+        changes, rows = queue.graph_changes(limit=limit)
+        if changes:
+            self._put(rows, seen)
+            queue.graph_changes_done(changes)
+        return len(changes)
 
     def rebuild(self, database: GraphSource) -> GraphCounts:
         """Make the whole graph again, page by page; what it holds then.

@@ -27,7 +27,7 @@ OUTBOX_STEPS: dict[OutboxKind, tuple[int, ...]] = {
     "payment_reminder": (11, 12, 13),
     "overdue_notice": (11, 12, 13),
     "payment_received": (11, 12, 13),
-    "balance_changed": (8, 9, 10),
+    "balance_changed": (9, 10),
     "bill_corrected": (11, 12, 13),
 }
 # Those that write to the customer.

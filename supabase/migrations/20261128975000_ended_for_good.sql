@@ -7,7 +7,6 @@ begin
     raise exception using errcode = 'EB005',
         message = format('What was ended in %s is not opened again.', tg_table_name);
 end $$;
-revoke all on function private.refuse_reopening() from public;
 comment on function private.refuse_reopening() is
     'A trigger''s refusal; the trigger''s own condition says what would open something again.';
 
@@ -29,3 +28,5 @@ create trigger ended_for_good before update on public.user_access for each row
 -- A deleted row would be inserted again by the next use of its token.
 select private.keep_rows('public.sessions');
 select private.keep_rows('public.api_keys');
+
+grant execute on all functions in schema private to service_role;

@@ -255,6 +255,20 @@ $$;
 REVOKE ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.changed_columns(p_old jsonb, p_new jsonb) TO service_role;
 
+CREATE FUNCTION private.refuse_reopening() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = 'EB005',
+        message = format('What was ended in %s is not opened again.', tg_table_name);
+end $$;
+
+COMMENT ON FUNCTION private.refuse_reopening() IS 'A trigger''s refusal; the trigger''s own condition says what would open something again.';
+
+REVOKE ALL ON FUNCTION private.refuse_reopening() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_reopening() TO service_role;
+
 CREATE FUNCTION private.refuse_delete() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -371,19 +385,6 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
-
-CREATE FUNCTION private.refuse_reopening() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    raise exception using errcode = 'EB005',
-        message = format('What was ended in %s is not opened again.', tg_table_name);
-end $$;
-
-COMMENT ON FUNCTION private.refuse_reopening() IS 'A trigger''s refusal; the trigger''s own condition says what would open something again.';
-
-REVOKE ALL ON FUNCTION private.refuse_reopening() FROM PUBLIC;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 

@@ -198,19 +198,6 @@ COMMENT ON FUNCTION public.import_tariffs(p jsonb) IS 'Adds tariff versions: {ac
 REVOKE ALL ON FUNCTION public.import_tariffs(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_tariffs(p jsonb) TO service_role;
 
-CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select v.* from public.tariff_versions v
-    where v.tariff_id = p_tariff_id and not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
-$$;
-
-COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions of a tariff without those that were corrected.';
-
-REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
-
 CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -240,6 +227,19 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.refuse_replaced_version() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse_replaced_version() TO service_role;
+
+CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select v.* from public.tariff_versions v
+    where v.tariff_id = p_tariff_id and not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
+$$;
+
+COMMENT ON FUNCTION private.versions_in_force(p_tariff_id uuid) IS 'The versions of a tariff without those that were corrected.';
+
+REVOKE ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.versions_in_force(p_tariff_id uuid) TO service_role;
 
 CREATE FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) RETURNS TABLE(field text, message text)
     LANGUAGE sql STABLE

@@ -131,6 +131,63 @@ COMMENT ON FUNCTION public.import_transformers(p jsonb) IS 'Adds transformers wi
 REVOKE ALL ON FUNCTION public.import_transformers(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_transformers(p jsonb) TO service_role;
 
+CREATE FUNCTION private.check_supplies() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET enable_nestloop TO 'off'
+    AS $$
+begin
+    -- Not "for update": that would wait for the key share that a foreign key takes.
+    perform 1 from public.transformers
+    where id in (select n.transformer_id from new_rows n) order by id for no key update;
+    if exists (
+        select 1 from new_rows n
+        join public.supplies s on s.transformer_id = n.transformer_id
+        where s.id <> n.id and s.period_start < n.period_end and n.period_start < s.period_end
+    ) then
+        raise exception using errcode = 'EB005',
+            message = 'Two periods of one transformer cannot overlap: its energy would count twice.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_supplies() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_supplies() TO service_role;
+
+CREATE FUNCTION public.import_supplies(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_errors jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+begin
+    perform private.set_actor(p);
+    perform 1 from public.transformers
+    where code in (select x ->> 'transformer_code' from jsonb_array_elements(p -> 'rows') x)
+    order by id for no key update;
+    v_errors := private.supply_problems(p -> 'rows');
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        update public.supplies s
+        set period_start = m.period_start, period_end = m.period_end, energy_wh = m.energy_wh
+        from private.match_supplies(p -> 'rows') m
+        where m.correction and s.id = m.stored_id and not (m.same_period and m.stored_wh = m.energy_wh);
+        get diagnostics v_changed = row_count;
+        insert into public.supplies (transformer_id, period_start, period_end, energy_wh)
+        select m.transformer_id, m.period_start, m.period_end, m.energy_wh
+        from private.match_supplies(p -> 'rows') m
+        where m.stored_id is null;
+        get diagnostics v_added = row_count;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_supplies(p jsonb) IS 'Adds what went into transformers, or corrects a stored period where a row says so: {actor, dry_run, rows: [{row, transformer_code, period_start, period_end, energy_wh, correction?}]}. Rows that repeat what is stored change nothing.';
+
+REVOKE ALL ON FUNCTION public.import_supplies(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_supplies(p jsonb) TO service_role;
+
 CREATE FUNCTION private.supply_problems(p_rows jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -191,63 +248,6 @@ COMMENT ON FUNCTION private.match_supplies(p_rows jsonb) IS 'The rows of a file,
 
 REVOKE ALL ON FUNCTION private.match_supplies(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.match_supplies(p_rows jsonb) TO service_role;
-
-CREATE FUNCTION private.check_supplies() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET enable_nestloop TO 'off'
-    AS $$
-begin
-    -- Not "for update": that would wait for the key share that a foreign key takes.
-    perform 1 from public.transformers
-    where id in (select n.transformer_id from new_rows n) order by id for no key update;
-    if exists (
-        select 1 from new_rows n
-        join public.supplies s on s.transformer_id = n.transformer_id
-        where s.id <> n.id and s.period_start < n.period_end and n.period_start < s.period_end
-    ) then
-        raise exception using errcode = 'EB005',
-            message = 'Two periods of one transformer cannot overlap: its energy would count twice.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_supplies() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_supplies() TO service_role;
-
-CREATE FUNCTION public.import_supplies(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_errors jsonb;
-    v_added integer := 0;
-    v_changed integer := 0;
-begin
-    perform private.set_actor(p);
-    perform 1 from public.transformers
-    where code in (select x ->> 'transformer_code' from jsonb_array_elements(p -> 'rows') x)
-    order by id for no key update;
-    v_errors := private.supply_problems(p -> 'rows');
-    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
-        update public.supplies s
-        set period_start = m.period_start, period_end = m.period_end, energy_wh = m.energy_wh
-        from private.match_supplies(p -> 'rows') m
-        where m.correction and s.id = m.stored_id and not (m.same_period and m.stored_wh = m.energy_wh);
-        get diagnostics v_changed = row_count;
-        insert into public.supplies (transformer_id, period_start, period_end, energy_wh)
-        select m.transformer_id, m.period_start, m.period_end, m.energy_wh
-        from private.match_supplies(p -> 'rows') m
-        where m.stored_id is null;
-        get diagnostics v_added = row_count;
-    end if;
-    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
-end $$;
-
-COMMENT ON FUNCTION public.import_supplies(p jsonb) IS 'Adds what went into transformers, or corrects a stored period where a row says so: {actor, dry_run, rows: [{row, transformer_code, period_start, period_end, energy_wh, correction?}]}. Rows that repeat what is stored change nothing.';
-
-REVOKE ALL ON FUNCTION public.import_supplies(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_supplies(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.feeders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

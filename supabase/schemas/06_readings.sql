@@ -142,45 +142,6 @@ COMMENT ON FUNCTION public.keep_idempotency_key(p jsonb) IS 'Binds a key to the 
 REVOKE ALL ON FUNCTION public.keep_idempotency_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_idempotency_key(p jsonb) TO service_role;
 
-CREATE FUNCTION private.find_replay(p jsonb, p_meter_id uuid) RETURNS uuid
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_key public.idempotency_keys;
-    v_reading uuid;
-begin
-    if p ->> 'idempotency_key' is not null then
-        select * into v_key from public.idempotency_keys
-        where caller = p ->> 'caller' and key = p ->> 'idempotency_key';
-        if found then
-            if v_key.body_hash <> p ->> 'body_hash' then
-                perform private.refuse('EB002', 'This idempotency key was used for another reading.');
-            end if;
-            return v_key.reading_id;
-        end if;
-    end if;
-    select id into v_reading from public.readings
-    where meter_id = p_meter_id and read_on = (p ->> 'read_on')::date
-      and register_wh = (p ->> 'register_wh')::bigint and registers = coalesce(p -> 'registers', '{}')
-      and status in ('accepted', 'needs_review')
-    order by created_at limit 1;
-    if found then
-        return v_reading;
-    end if;
-    if exists (select 1 from public.readings
-               where meter_id = p_meter_id and read_at = (p ->> 'read_at')::timestamptz
-                 and status in ('accepted', 'needs_review')) then
-        perform private.refuse('EB003', 'Another value was already submitted for this meter at this very time.');
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) IS 'The reading that this submission repeats, or null. Refuses a reused key (EB002) and a second value at one instant (EB003).';
-
-REVOKE ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) TO service_role;
-
 CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -298,6 +259,45 @@ $$;
 
 REVOKE ALL ON FUNCTION private.keep_key(p jsonb, p_reading_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.keep_key(p jsonb, p_reading_id uuid) TO service_role;
+
+CREATE FUNCTION private.find_replay(p jsonb, p_meter_id uuid) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_key public.idempotency_keys;
+    v_reading uuid;
+begin
+    if p ->> 'idempotency_key' is not null then
+        select * into v_key from public.idempotency_keys
+        where caller = p ->> 'caller' and key = p ->> 'idempotency_key';
+        if found then
+            if v_key.body_hash <> p ->> 'body_hash' then
+                perform private.refuse('EB002', 'This idempotency key was used for another reading.');
+            end if;
+            return v_key.reading_id;
+        end if;
+    end if;
+    select id into v_reading from public.readings
+    where meter_id = p_meter_id and read_on = (p ->> 'read_on')::date
+      and register_wh = (p ->> 'register_wh')::bigint and registers = coalesce(p -> 'registers', '{}')
+      and status in ('accepted', 'needs_review')
+    order by created_at limit 1;
+    if found then
+        return v_reading;
+    end if;
+    if exists (select 1 from public.readings
+               where meter_id = p_meter_id and read_at = (p ->> 'read_at')::timestamptz
+                 and status in ('accepted', 'needs_review')) then
+        perform private.refuse('EB003', 'Another value was already submitted for this meter at this very time.');
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) IS 'The reading that this submission repeats, or null. Refuses a reused key (EB002) and a second value at one instant (EB003).';
+
+REVOKE ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.find_replay(p jsonb, p_meter_id uuid) TO service_role;
 
 CREATE FUNCTION private.insert_reading(p_reading jsonb) RETURNS void
     LANGUAGE sql

@@ -170,90 +170,6 @@ COMMENT ON FUNCTION public.note_job_progress(p jsonb) IS 'Counts what a batch di
 REVOKE ALL ON FUNCTION public.note_job_progress(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_job_progress(p jsonb) TO service_role;
 
-CREATE FUNCTION private.queue_late_reads() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_month_end date := date_trunc('month', private.last_month_run());
-begin
-    insert into public.meters_to_bill (meter_id)
-    select distinct r.meter_id from new_rows r
-    where r.status = 'accepted' and not r.is_opening and r.read_on <= v_month_end
-    order by r.meter_id
-    on conflict (meter_id) do update set queued_at = clock_timestamp();
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the meters whose read came, or was accepted, after the run of its month. Who writes a read has locked its meter.';
-
-REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
-
-CREATE FUNCTION private.note_progress(p jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_job text := p -> 'run' ->> 'job';
-    v_on date := (p -> 'run' ->> 'scheduled_on')::date;
-    v_gone integer;
-    v_new integer;
-begin
-    -- By arrays: a plan that reads the whole table would be dear where a million meters wait.
-    delete from public.meters_to_bill q
-    where q.meter_id = any (array(select (x ->> 'meter_id')::uuid
-                                  from jsonb_array_elements(coalesce(p -> 'looked_at', '[]')) x))
-      and exists (select 1 from jsonb_to_recordset(p -> 'looked_at') as x(meter_id uuid, queued_at timestamptz)
-                  where x.meter_id = q.meter_id and x.queued_at = q.queued_at);
-    with gone as (
-        delete from public.job_set_aside a
-        where a.job = v_job and a.scheduled_on = v_on
-          and a.subject = any (array(
-              select m.serial from public.meters m
-              where m.id = any (array(select x::uuid from jsonb_array_elements_text(coalesce(p -> 'settled', '[]')) x))))
-        returning 1
-    ) select count(*) into v_gone from gone;
-    with kept as (
-        insert into public.job_set_aside (job, scheduled_on, subject, reason, code, ref, meter_id)
-        select v_job, v_on, s.subject, s.reason, coalesce(s.code, 'other'), s.ref, s.meter_id
-        from jsonb_to_recordset(coalesce(p -> 'set_aside', '[]')) as s(
-            subject text, reason text, code text, ref uuid, meter_id uuid)
-        on conflict (job, scheduled_on, subject) do update
-        set reason = excluded.reason, code = excluded.code, ref = excluded.ref, meter_id = excluded.meter_id, at = now()
-        returning xmax = 0 as is_new
-    ) select count(*) filter (where is_new) into v_new from kept;
-    perform private.queue_read_meanwhile(coalesce(p -> 'set_aside', '[]'), date_trunc('month', v_on)::date);
-    -- Added to, for a run may set aside so many that no batch should count them.
-    update public.job_runs r
-    set done_count = r.done_count + coalesce((p ->> 'done')::integer, 0),
-        failed_count = r.failed_count + v_new - v_gone
-    where r.job = v_job and r.scheduled_on = v_on;
-end $$;
-
-REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
-
-CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.meters_to_bill (meter_id)
-    select s.meter_id
-    from jsonb_to_recordset(p_set_aside) as s(meter_id uuid, opening_id uuid, closing_id uuid, again boolean)
-    left join lateral (
-        select r.id from public.readings r join public.readings o on o.id = s.opening_id
-        where r.meter_id = s.meter_id and r.status = 'accepted' and r.read_on <= p_month_end
-          and r.read_at > o.read_at and r.read_on > o.read_on
-        order by r.read_at desc limit 1) k on true
-    where s.meter_id is not null and (s.again or (k.id is not null and k.id is distinct from s.closing_id))
-    order by s.meter_id
-    on conflict (meter_id) do update set queued_at = clock_timestamp()
-$$;
-
-REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
-
 CREATE FUNCTION public.clock_state(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -579,26 +495,6 @@ COMMENT ON FUNCTION public.store_job_bills(p jsonb) IS 'One batch of bills in on
 REVOKE ALL ON FUNCTION public.store_job_bills(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.store_job_bills(p jsonb) TO service_role;
 
-CREATE FUNCTION private.queue_for_late_tariff() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.meters_to_bill (meter_id)
-    select distinct m.id from public.job_set_aside a
-    join public.meters m on m.id = a.meter_id
-    where a.code = 'tariff_missing' and a.job = 'monthly_bills' and a.scheduled_on = private.last_month_run()
-      and m.tariff_id in (select v.tariff_id from new_rows v)
-    order by m.id
-    on conflict (meter_id) do update set queued_at = clock_timestamp();
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the meters that the last run could not bill for want of this tariff.';
-
-REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
-
 CREATE FUNCTION private.trust_clock(p jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -621,6 +517,110 @@ COMMENT ON FUNCTION private.trust_clock(p jsonb) IS 'Takes a time as right: it w
 
 REVOKE ALL ON FUNCTION private.trust_clock(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.trust_clock(p jsonb) TO service_role;
+
+CREATE FUNCTION private.queue_late_reads() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_month_end date := date_trunc('month', private.last_month_run());
+begin
+    insert into public.meters_to_bill (meter_id)
+    select distinct r.meter_id from new_rows r
+    where r.status = 'accepted' and not r.is_opening and r.read_on <= v_month_end
+    order by r.meter_id
+    on conflict (meter_id) do update set queued_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the meters whose read came, or was accepted, after the run of its month. Who writes a read has locked its meter.';
+
+REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
+
+CREATE FUNCTION private.note_progress(p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_job text := p -> 'run' ->> 'job';
+    v_on date := (p -> 'run' ->> 'scheduled_on')::date;
+    v_gone integer;
+    v_new integer;
+begin
+    -- By arrays: a plan that reads the whole table would be dear where a million meters wait.
+    delete from public.meters_to_bill q
+    where q.meter_id = any (array(select (x ->> 'meter_id')::uuid
+                                  from jsonb_array_elements(coalesce(p -> 'looked_at', '[]')) x))
+      and exists (select 1 from jsonb_to_recordset(p -> 'looked_at') as x(meter_id uuid, queued_at timestamptz)
+                  where x.meter_id = q.meter_id and x.queued_at = q.queued_at);
+    with gone as (
+        delete from public.job_set_aside a
+        where a.job = v_job and a.scheduled_on = v_on
+          and a.subject = any (array(
+              select m.serial from public.meters m
+              where m.id = any (array(select x::uuid from jsonb_array_elements_text(coalesce(p -> 'settled', '[]')) x))))
+        returning 1
+    ) select count(*) into v_gone from gone;
+    with kept as (
+        insert into public.job_set_aside (job, scheduled_on, subject, reason, code, ref, meter_id)
+        select v_job, v_on, s.subject, s.reason, coalesce(s.code, 'other'), s.ref, s.meter_id
+        from jsonb_to_recordset(coalesce(p -> 'set_aside', '[]')) as s(
+            subject text, reason text, code text, ref uuid, meter_id uuid)
+        on conflict (job, scheduled_on, subject) do update
+        set reason = excluded.reason, code = excluded.code, ref = excluded.ref, meter_id = excluded.meter_id, at = now()
+        returning xmax = 0 as is_new
+    ) select count(*) filter (where is_new) into v_new from kept;
+    perform private.queue_read_meanwhile(coalesce(p -> 'set_aside', '[]'), date_trunc('month', v_on)::date);
+    -- Added to, for a run may set aside so many that no batch should count them.
+    update public.job_runs r
+    set done_count = r.done_count + coalesce((p ->> 'done')::integer, 0),
+        failed_count = r.failed_count + v_new - v_gone
+    where r.job = v_job and r.scheduled_on = v_on;
+end $$;
+
+REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
+
+CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.meters_to_bill (meter_id)
+    select s.meter_id
+    from jsonb_to_recordset(p_set_aside) as s(meter_id uuid, opening_id uuid, closing_id uuid, again boolean)
+    left join lateral (
+        select r.id from public.readings r join public.readings o on o.id = s.opening_id
+        where r.meter_id = s.meter_id and r.status = 'accepted' and r.read_on <= p_month_end
+          and r.read_at > o.read_at and r.read_on > o.read_on
+        order by r.read_at desc limit 1) k on true
+    where s.meter_id is not null and (s.again or (k.id is not null and k.id is distinct from s.closing_id))
+    order by s.meter_id
+    on conflict (meter_id) do update set queued_at = clock_timestamp()
+$$;
+
+REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
+
+CREATE FUNCTION private.queue_for_late_tariff() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.meters_to_bill (meter_id)
+    select distinct m.id from public.job_set_aside a
+    join public.meters m on m.id = a.meter_id
+    where a.code = 'tariff_missing' and a.job = 'monthly_bills' and a.scheduled_on = private.last_month_run()
+      and m.tariff_id in (select v.tariff_id from new_rows v)
+    order by m.id
+    on conflict (meter_id) do update set queued_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the meters that the last run could not bill for want of this tariff.';
+
+REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
 
 CREATE TRIGGER tariffs_come_late AFTER INSERT ON public.tariff_versions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_for_late_tariff();
 

@@ -335,78 +335,6 @@ $$;
 REVOKE ALL ON FUNCTION private.bill_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bill_json(p_id uuid) TO service_role;
 
-CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select md5(coalesce(string_agg(i::text, ' ' order by i), '')) from unnest(p_ids) i
-$$;
-
-COMMENT ON FUNCTION private.drafts_mark(p_ids uuid[]) IS 'The same for the same drafts: a draft''s figures never change, so what was previewed is what is issued.';
-
-REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
-
-CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
-    from public.draft_list d
-    where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
-                                     and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
-      and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')
-      and (p ->> 'currency' is null or d.currency = p ->> 'currency')
-      and (p ->> 'search' is null or d.search ilike all (array(select jsonb_array_elements_text(p -> 'search'))))
-      and (p ->> 'only' is null or d.id in (select i::uuid from jsonb_array_elements_text(p -> 'only') i))
-      and (p ->> 'except' is null or d.id not in (select i::uuid from jsonb_array_elements_text(p -> 'except') i))
-      and (not coalesce((p ->> 'outliers')::boolean, false) or d.outlier)
-$$;
-
-COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, only?: [ids], except?: [ids]}.';
-
-REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
-
-CREATE FUNCTION private.check_new_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (
-        select 1
-        from new_rows b
-        join public.meters m on m.id = b.meter_id
-        join public.readings o on o.id = b.opening_reading_id
-        join public.readings c on c.id = b.closing_reading_id
-        where o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
-           or o.status <> 'accepted' or c.status <> 'accepted'
-           or c.read_at <= o.read_at
-           or b.period_start <> o.read_on or b.period_end <> c.read_on
-           or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
-           or b.customer_id <> m.customer_id
-           or b.consumption_wh <> (
-                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
-                    % private.register_span_wh(m.dials) * m.multiplier_milli + 500) / 1000
-    ) then
-        raise exception using errcode = 'EB005',
-            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
-    end if;
-    -- Continuity: a bill opens at the meter's opening read or where a live bill closed.
-    if exists (
-        select 1 from new_rows b join public.readings o on o.id = b.opening_reading_id
-        where not o.is_opening and not exists (
-            select 1 from public.bills prior
-            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void')
-    ) then
-        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
-
 CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -938,6 +866,78 @@ COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a fla
 REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
 
+CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select md5(coalesce(string_agg(i::text, ' ' order by i), '')) from unnest(p_ids) i
+$$;
+
+COMMENT ON FUNCTION private.drafts_mark(p_ids uuid[]) IS 'The same for the same drafts: a draft''s figures never change, so what was previewed is what is issued.';
+
+REVOKE ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_mark(p_ids uuid[]) TO service_role;
+
+CREATE FUNCTION private.drafts_chosen(p jsonb) RETURNS TABLE(id uuid, period_end date, currency text, consumption_wh bigint, subtotal_minor bigint, tax_minor bigint, total_minor bigint, outlier boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select d.id, d.period_end, d.currency, d.consumption_wh, d.subtotal_minor, d.tax_minor, d.total_minor, d.outlier
+    from public.draft_list d
+    where (p ->> 'month' is null or (d.period_end > (p ->> 'month')::date
+                                     and d.period_end <= ((p ->> 'month')::date + interval '1 month')::date))
+      and (p ->> 'tariff' is null or d.tariff_code = p ->> 'tariff')
+      and (p ->> 'currency' is null or d.currency = p ->> 'currency')
+      and (p ->> 'search' is null or d.search ilike all (array(select jsonb_array_elements_text(p -> 'search'))))
+      and (p ->> 'only' is null or d.id in (select i::uuid from jsonb_array_elements_text(p -> 'only') i))
+      and (p ->> 'except' is null or d.id not in (select i::uuid from jsonb_array_elements_text(p -> 'except') i))
+      and (not coalesce((p ->> 'outliers')::boolean, false) or d.outlier)
+$$;
+
+COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1st), tariff?, currency?, search?: [patterns], outliers?, only?: [ids], except?: [ids]}.';
+
+REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
+
+CREATE FUNCTION private.check_new_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1
+        from new_rows b
+        join public.meters m on m.id = b.meter_id
+        join public.readings o on o.id = b.opening_reading_id
+        join public.readings c on c.id = b.closing_reading_id
+        where o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
+           or o.status <> 'accepted' or c.status <> 'accepted'
+           or c.read_at <= o.read_at
+           or b.period_start <> o.read_on or b.period_end <> c.read_on
+           or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
+           or b.customer_id <> m.customer_id
+           or b.consumption_wh <> (
+                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
+                    % private.register_span_wh(m.dials) * m.multiplier_milli + 500) / 1000
+    ) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
+    end if;
+    -- Continuity: a bill opens at the meter's opening read or where a live bill closed.
+    if exists (
+        select 1 from new_rows b join public.readings o on o.id = b.opening_reading_id
+        where not o.is_opening and not exists (
+            select 1 from public.bills prior
+            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void')
+    ) then
+        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
+
 CREATE FUNCTION private.check_chain_whole() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1163,6 +1163,27 @@ COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_
 REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
 
+CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    select jsonb_build_object(
+        'meters', count(*),
+        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
+        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
+    from (select m.id from public.meters m where m.tariff_id = p_tariff_id limit 300) m
+    cross join lateral (
+        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
+        where x.meter_id = m.id and x.status <> 'void' and x.period_end > x.period_start
+        order by x.period_end desc limit 1) b
+$$;
+
+COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
+
+REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
+
 CREATE FUNCTION private.guard_bill() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1222,27 +1243,6 @@ COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one me
 
 REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
-
-CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
-    select jsonb_build_object(
-        'meters', count(*),
-        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
-        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
-    from (select m.id from public.meters m where m.tariff_id = p_tariff_id limit 300) m
-    cross join lateral (
-        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
-        where x.meter_id = m.id and x.status <> 'void' and x.period_end > x.period_start
-        order by x.period_end desc limit 1) b
-$$;
-
-COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
-
-REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -275,82 +275,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.post_new_bills() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_new_bills() TO service_role;
 
-CREATE FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    e public.ledger_entries;
-    v_id uuid := gen_random_uuid();
-begin
-    select * into e from public.ledger_entries where id = p_entry_id;
-    perform private.take_back(e.id, 9000000000000000000, null);
-    perform private.post_entries(jsonb_build_array(jsonb_build_object(
-        'id', v_id, 'customer_id', e.customer_id, 'book', e.book, 'currency', e.currency, 'kind', p_kind,
-        'amount_minor', -e.amount_minor, 'bill_id', e.bill_id, 'payment_id', e.payment_id, 'return_id', e.return_id,
-        'undoes_id', e.id, 'on_date', p_on, 'note', p_note)));
-    if e.amount_minor <> 0 then
-        perform private.allocate(jsonb_build_array(jsonb_build_object(
-            'credit', case when e.amount_minor < 0 then e.id else v_id end,
-            'debit', case when e.amount_minor < 0 then v_id else e.id end,
-            'amount', abs(e.amount_minor))));
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) IS 'Undoes an entry by another of the opposite amount; what it paid or was paid by is open again.';
-
-REVOKE ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) TO service_role;
-
-CREATE FUNCTION private.post_entries(p_entries jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    -- Shared by all who post; who closes a month has it alone.
-    select pg_advisory_xact_lock_shared(hashtext('ledger'));
-    with incoming as (
-        select coalesce(e.id, gen_random_uuid()) as id, e.customer_id, coalesce(e.book, 'account') as book, e.currency,
-               e.kind, e.amount_minor, e.bill_id, e.payment_id, e.return_id, e.undoes_id,
-               greatest(e.on_date, private.open_from()) as on_date,
-               coalesce(e.order_on, e.on_date) as order_on, coalesce(e.note, '') as note,
-               row_number() over (w order by e.position)::integer as place,
-               sum(e.amount_minor) over (w order by e.position)::bigint as running
-        from rows from (jsonb_to_recordset(p_entries) as (
-                 id uuid, customer_id uuid, book text, currency text, kind text, amount_minor bigint, bill_id uuid,
-                 payment_id uuid, return_id uuid, undoes_id uuid, on_date date, order_on date, note text)
-             ) with ordinality as e(
-                 id, customer_id, book, currency, kind, amount_minor, bill_id, payment_id, return_id, undoes_id,
-                 on_date, order_on, note, position)
-        window w as (partition by e.customer_id, coalesce(e.book, 'account'), e.currency)
-    ), sums as (
-        select customer_id, book, currency, sum(amount_minor)::bigint as total, count(*)::integer as number
-        from incoming group by 1, 2, 3
-    ), moved as (
-        insert into public.accounts as a (customer_id, book, currency, balance_minor, entries)
-        select * from sums order by 1, 2, 3
-        on conflict (customer_id, book, currency) do update
-        set balance_minor = a.balance_minor + excluded.balance_minor, entries = a.entries + excluded.entries
-        returning a.customer_id, a.book, a.currency, a.balance_minor, a.entries
-    ), posted as (
-        insert into public.ledger_entries (id, customer_id, book, currency, entry_no, kind, amount_minor, balance_minor,
-                                           bill_id, payment_id, return_id, undoes_id, on_date, note, actor)
-        select i.id, i.customer_id, i.book, i.currency, m.entries - s.number + i.place, i.kind, i.amount_minor,
-               m.balance_minor - s.total + i.running, i.bill_id, i.payment_id, i.return_id, i.undoes_id, i.on_date,
-               i.note, current_setting('billing.actor')
-        from incoming i join sums s using (customer_id, book, currency) join moved m using (customer_id, book, currency)
-        returning id, customer_id, book, currency, entry_no, amount_minor
-    )
-    insert into public.open_items (entry_id, customer_id, book, currency, entry_no, order_on, amount_minor, open_minor)
-    select p.id, p.customer_id, p.book, p.currency, p.entry_no, i.order_on, p.amount_minor, p.amount_minor
-    from posted p join incoming i on i.id = p.id
-    where p.amount_minor <> 0
-$$;
-
-COMMENT ON FUNCTION private.post_entries(p_entries jsonb) IS 'Adds entries to the ledger, in order: [{id?, customer_id, book?, currency, kind, amount_minor, bill_id?, payment_id?, return_id?, undoes_id?, on_date, order_on?, note?}]. The caller has locked the customers.';
-
-REVOKE ALL ON FUNCTION private.post_entries(p_entries jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_entries(p_entries jsonb) TO service_role;
-
 CREATE FUNCTION private.open_credit(p_customer_id uuid, p_book text, p_currency text) RETURNS bigint
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -639,6 +563,82 @@ COMMENT ON FUNCTION public.allocate_credit(p jsonb) IS 'Lets what is left of a c
 
 REVOKE ALL ON FUNCTION public.allocate_credit(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.allocate_credit(p jsonb) TO service_role;
+
+CREATE FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    e public.ledger_entries;
+    v_id uuid := gen_random_uuid();
+begin
+    select * into e from public.ledger_entries where id = p_entry_id;
+    perform private.take_back(e.id, 9000000000000000000, null);
+    perform private.post_entries(jsonb_build_array(jsonb_build_object(
+        'id', v_id, 'customer_id', e.customer_id, 'book', e.book, 'currency', e.currency, 'kind', p_kind,
+        'amount_minor', -e.amount_minor, 'bill_id', e.bill_id, 'payment_id', e.payment_id, 'return_id', e.return_id,
+        'undoes_id', e.id, 'on_date', p_on, 'note', p_note)));
+    if e.amount_minor <> 0 then
+        perform private.allocate(jsonb_build_array(jsonb_build_object(
+            'credit', case when e.amount_minor < 0 then e.id else v_id end,
+            'debit', case when e.amount_minor < 0 then v_id else e.id end,
+            'amount', abs(e.amount_minor))));
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) IS 'Undoes an entry by another of the opposite amount; what it paid or was paid by is open again.';
+
+REVOKE ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_entry(p_entry_id uuid, p_kind text, p_on date, p_note text) TO service_role;
+
+CREATE FUNCTION private.post_entries(p_entries jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    -- Shared by all who post; who closes a month has it alone.
+    select pg_advisory_xact_lock_shared(hashtext('ledger'));
+    with incoming as (
+        select coalesce(e.id, gen_random_uuid()) as id, e.customer_id, coalesce(e.book, 'account') as book, e.currency,
+               e.kind, e.amount_minor, e.bill_id, e.payment_id, e.return_id, e.undoes_id,
+               greatest(e.on_date, private.open_from()) as on_date,
+               coalesce(e.order_on, e.on_date) as order_on, coalesce(e.note, '') as note,
+               row_number() over (w order by e.position)::integer as place,
+               sum(e.amount_minor) over (w order by e.position)::bigint as running
+        from rows from (jsonb_to_recordset(p_entries) as (
+                 id uuid, customer_id uuid, book text, currency text, kind text, amount_minor bigint, bill_id uuid,
+                 payment_id uuid, return_id uuid, undoes_id uuid, on_date date, order_on date, note text)
+             ) with ordinality as e(
+                 id, customer_id, book, currency, kind, amount_minor, bill_id, payment_id, return_id, undoes_id,
+                 on_date, order_on, note, position)
+        window w as (partition by e.customer_id, coalesce(e.book, 'account'), e.currency)
+    ), sums as (
+        select customer_id, book, currency, sum(amount_minor)::bigint as total, count(*)::integer as number
+        from incoming group by 1, 2, 3
+    ), moved as (
+        insert into public.accounts as a (customer_id, book, currency, balance_minor, entries)
+        select * from sums order by 1, 2, 3
+        on conflict (customer_id, book, currency) do update
+        set balance_minor = a.balance_minor + excluded.balance_minor, entries = a.entries + excluded.entries
+        returning a.customer_id, a.book, a.currency, a.balance_minor, a.entries
+    ), posted as (
+        insert into public.ledger_entries (id, customer_id, book, currency, entry_no, kind, amount_minor, balance_minor,
+                                           bill_id, payment_id, return_id, undoes_id, on_date, note, actor)
+        select i.id, i.customer_id, i.book, i.currency, m.entries - s.number + i.place, i.kind, i.amount_minor,
+               m.balance_minor - s.total + i.running, i.bill_id, i.payment_id, i.return_id, i.undoes_id, i.on_date,
+               i.note, current_setting('billing.actor')
+        from incoming i join sums s using (customer_id, book, currency) join moved m using (customer_id, book, currency)
+        returning id, customer_id, book, currency, entry_no, amount_minor
+    )
+    insert into public.open_items (entry_id, customer_id, book, currency, entry_no, order_on, amount_minor, open_minor)
+    select p.id, p.customer_id, p.book, p.currency, p.entry_no, i.order_on, p.amount_minor, p.amount_minor
+    from posted p join incoming i on i.id = p.id
+    where p.amount_minor <> 0
+$$;
+
+COMMENT ON FUNCTION private.post_entries(p_entries jsonb) IS 'Adds entries to the ledger, in order: [{id?, customer_id, book?, currency, kind, amount_minor, bill_id?, payment_id?, return_id?, undoes_id?, on_date, order_on?, note?}]. The caller has locked the customers.';
+
+REVOKE ALL ON FUNCTION private.post_entries(p_entries jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_entries(p_entries jsonb) TO service_role;
 
 CREATE FUNCTION private.check_account() RETURNS trigger
     LANGUAGE plpgsql

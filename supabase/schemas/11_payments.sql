@@ -385,71 +385,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.guard_return() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_return() TO service_role;
 
-CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
-        else -o.open_minor + coalesce((
-            select sum(a.amount_minor) from public.allocations a
-            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
-            where a.credit_entry_id = e.id), 0)::bigint end
-    from public.payments y
-    join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
-    join public.open_items o on o.entry_id = e.id
-    where y.id = p_payment_id
-$$;
-
-COMMENT ON FUNCTION private.left_of_payment(p_payment_id uuid) IS 'What of a payment is open or pays bills and fees: not what was paid out or, of a deposit, used. Null of a payment in no account.';
-
-REVOKE ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) TO service_role;
-
-CREATE FUNCTION private.post_payments(p_ids uuid[], p_apply text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_generic_plan'
-    AS $$
-declare
-    v_ids uuid[] := array(
-        select y.id from unnest(p_ids) with ordinality as i(id, place)
-        join public.payments y on y.id = i.id
-        where y.customer_id is not null order by i.place);
-begin
-    perform private.post_entries((
-        select jsonb_agg(jsonb_build_object(
-            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
-            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
-            order by i.place)
-        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
-    if p_apply = 'none' then
-        return;
-    end if;
-    perform private.allocate((
-        with credits as (
-            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
-                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
-            from unnest(v_ids) with ordinality as i(id, place)
-            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
-            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
-        )
-        select jsonb_agg(jsonb_build_object(
-                   'credit', c.id, 'debit', o.entry_id,
-                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
-        from credits c
-        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
-        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
-    if p_apply = 'oldest' then
-        perform private.settle(array(
-            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
-    end if;
-end $$;
-
-COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
-
-REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
-
 CREATE FUNCTION private.refuse_payment_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -772,6 +707,71 @@ $$;
 
 REVOKE ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.resolve_flag(p_payment_id uuid, p_reason text, p_resolution text) TO service_role;
+
+CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
+        else -o.open_minor + coalesce((
+            select sum(a.amount_minor) from public.allocations a
+            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
+            where a.credit_entry_id = e.id), 0)::bigint end
+    from public.payments y
+    join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
+    join public.open_items o on o.entry_id = e.id
+    where y.id = p_payment_id
+$$;
+
+COMMENT ON FUNCTION private.left_of_payment(p_payment_id uuid) IS 'What of a payment is open or pays bills and fees: not what was paid out or, of a deposit, used. Null of a payment in no account.';
+
+REVOKE ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.left_of_payment(p_payment_id uuid) TO service_role;
+
+CREATE FUNCTION private.post_payments(p_ids uuid[], p_apply text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+    v_ids uuid[] := array(
+        select y.id from unnest(p_ids) with ordinality as i(id, place)
+        join public.payments y on y.id = i.id
+        where y.customer_id is not null order by i.place);
+begin
+    perform private.post_entries((
+        select jsonb_agg(jsonb_build_object(
+            'customer_id', y.customer_id, 'book', y.book, 'currency', y.currency, 'kind', 'payment',
+            'amount_minor', -y.amount_minor, 'payment_id', y.id, 'on_date', y.received_on, 'note', y.reference)
+            order by i.place)
+        from unnest(v_ids) with ordinality as i(id, place) join public.payments y on y.id = i.id));
+    if p_apply = 'none' then
+        return;
+    end if;
+    perform private.allocate((
+        with credits as (
+            select c.id, y.bill_id, c.currency, y.amount_minor as amount,
+                   sum(y.amount_minor) over (partition by y.bill_id, c.currency order by i.place) as upto
+            from unnest(v_ids) with ordinality as i(id, place)
+            join public.payments y on y.id = i.id and y.book = 'account' and y.bill_id is not null
+            join public.ledger_entries c on c.payment_id = y.id and c.kind = 'payment'
+        )
+        select jsonb_agg(jsonb_build_object(
+                   'credit', c.id, 'debit', o.entry_id,
+                   'amount', least(c.upto, o.open_minor) - least(c.upto - c.amount, o.open_minor)))
+        from credits c
+        join public.ledger_entries d on d.bill_id = c.bill_id and d.kind = 'bill' and d.currency = c.currency
+        join public.open_items o on o.entry_id = d.id and o.open_minor > c.upto - c.amount));
+    if p_apply = 'oldest' then
+        perform private.settle(array(
+            select distinct y.customer_id from public.payments y where y.id = any (v_ids) and y.book = 'account'));
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) IS 'Counts payments in their accounts. oldest: the bill that each names first, then the oldest that is open. bill: that bill alone, the rest stays open. none: all of it stays open.';
+
+REVOKE ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.post_payments(p_ids uuid[], p_apply text) TO service_role;
 
 CREATE FUNCTION private.returnable(p_payment_id uuid) RETURNS bigint
     LANGUAGE sql STABLE

@@ -130,19 +130,6 @@ COMMENT ON VIEW public.returned_bill_list IS 'Bills opened again by money that w
 
 GRANT SELECT ON TABLE public.returned_bill_list TO service_role;
 
-CREATE FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(sum(o.open_minor), 0) <= 0 from public.open_items o
-    where o.customer_id = p_customer_id and o.book = 'account' and o.currency = p_currency
-$$;
-
-COMMENT ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) IS 'Whether credit that lies open on an account covers all that is open on it.';
-
-REVOKE ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) TO service_role;
-
 CREATE FUNCTION private.owe_where_spared() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -354,6 +341,19 @@ COMMENT ON FUNCTION public.mark_overdue(p jsonb) IS 'Marks the bills due before 
 
 REVOKE ALL ON FUNCTION public.mark_overdue(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.mark_overdue(p jsonb) TO service_role;
+
+CREATE FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(sum(o.open_minor), 0) <= 0 from public.open_items o
+    where o.customer_id = p_customer_id and o.book = 'account' and o.currency = p_currency
+$$;
+
+COMMENT ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) IS 'Whether credit that lies open on an account covers all that is open on it.';
+
+REVOKE ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.owes_nothing(p_customer_id uuid, p_currency text) TO service_role;
 
 CREATE FUNCTION private.spare_in_its_place() RETURNS trigger
     LANGUAGE plpgsql

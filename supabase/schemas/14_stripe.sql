@@ -279,39 +279,6 @@ COMMENT ON FUNCTION public.record_reconciliation(p jsonb) IS 'Keeps what a look 
 REVOKE ALL ON FUNCTION public.record_reconciliation(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.record_reconciliation(p jsonb) TO service_role;
 
-CREATE FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.payment_flags (payment_id, reason, detail)
-    select p_payment_id, f.reason, f.detail
-    from (select (p_effect ->> 'amount_minor')::bigint as amount, p_effect ->> 'currency' as currency,
-                 b.total_minor - b.amount_paid_minor as open,
-                 b.status = 'issued' and b.currency = p_effect ->> 'currency' as payable,
-                 private.invoice_reference(b.number) as reference) x
-    cross join lateral (values
-        ('unknown_bill', b.id is null, case when p_effect ->> 'bill_id' is null then 'It names no bill.'
-            else format('It names a bill that is not here: %s.', p_effect ->> 'bill_id') end),
-        ('currency_differs', b.currency <> x.currency,
-            format('The bill is in %s; the money is on an account in %s and pays no bill.', b.currency, x.currency)),
-        ('bill_void', b.status = 'void',
-            format('%s was void; the money pays what else is open, and the rest is credit.', coalesce(x.reference, 'The bill'))),
-        ('bill_not_issued', b.status = 'draft', 'The bill was a draft; the money pays what else is open, and the rest is credit.'),
-        ('already_paid', x.payable and x.open <= 0,
-            format('Nothing was left to pay of %s; the money pays what else is open, and the rest is credit.', x.reference)),
-        ('amount_differs', x.payable and x.open > 0 and x.amount <> x.open,
-            format(case when x.amount < x.open then 'Less came than was open of %s.'
-                   else 'More came than was open of %s; the rest pays what else is open, or is credit.' end, x.reference)
-            || case when x.amount = (p_effect ->> 'expected_minor')::bigint then ' It is what the link asked for.' else '' end)
-    ) f(reason, raised, detail)
-    where f.raised
-$$;
-
-COMMENT ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) IS 'Says what is odd about a payment, by its bill as it was just before.';
-
-REVOKE ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) TO service_role;
-
 CREATE FUNCTION public.save_payment_link(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -382,30 +349,6 @@ COMMENT ON FUNCTION public.apply_stripe_event(p jsonb) IS 'Stores an event of St
 REVOKE ALL ON FUNCTION public.apply_stripe_event(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.apply_stripe_event(p jsonb) TO service_role;
 
-CREATE FUNCTION private.fail_refund(y public.payments, e public.stripe_events) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_detail text := private.undo_failed_refund(y, e);
-    v_later public.stripe_events;
-begin
-    if v_detail is not null then
-        -- A later total may have seemed reached by what has just been undone.
-        select * into v_later from public.stripe_events
-        where payment_intent = e.payment_intent and effect ->> 'kind' = 'refunded' and outcome = 'applied'
-          and created_at > e.created_at
-        order by created_at desc, id limit 1;
-        if found then
-            perform private.match_refunded(y, v_later);
-        end if;
-    end if;
-    return v_detail;
-end $$;
-
-REVOKE ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) TO service_role;
-
 CREATE FUNCTION private.stripe_return(y public.payments, p_kind text, p_amount bigint, p_provider_id text, p_reason text, p_on date) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -453,6 +396,63 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_stripe_event(e public.stripe_events, p_owed jsonb) TO service_role;
+
+CREATE FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.payment_flags (payment_id, reason, detail)
+    select p_payment_id, f.reason, f.detail
+    from (select (p_effect ->> 'amount_minor')::bigint as amount, p_effect ->> 'currency' as currency,
+                 b.total_minor - b.amount_paid_minor as open,
+                 b.status = 'issued' and b.currency = p_effect ->> 'currency' as payable,
+                 private.invoice_reference(b.number) as reference) x
+    cross join lateral (values
+        ('unknown_bill', b.id is null, case when p_effect ->> 'bill_id' is null then 'It names no bill.'
+            else format('It names a bill that is not here: %s.', p_effect ->> 'bill_id') end),
+        ('currency_differs', b.currency <> x.currency,
+            format('The bill is in %s; the money is on an account in %s and pays no bill.', b.currency, x.currency)),
+        ('bill_void', b.status = 'void',
+            format('%s was void; the money pays what else is open, and the rest is credit.', coalesce(x.reference, 'The bill'))),
+        ('bill_not_issued', b.status = 'draft', 'The bill was a draft; the money pays what else is open, and the rest is credit.'),
+        ('already_paid', x.payable and x.open <= 0,
+            format('Nothing was left to pay of %s; the money pays what else is open, and the rest is credit.', x.reference)),
+        ('amount_differs', x.payable and x.open > 0 and x.amount <> x.open,
+            format(case when x.amount < x.open then 'Less came than was open of %s.'
+                   else 'More came than was open of %s; the rest pays what else is open, or is credit.' end, x.reference)
+            || case when x.amount = (p_effect ->> 'expected_minor')::bigint then ' It is what the link asked for.' else '' end)
+    ) f(reason, raised, detail)
+    where f.raised
+$$;
+
+COMMENT ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) IS 'Says what is odd about a payment, by its bill as it was just before.';
+
+REVOKE ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.flag_stripe_payment(p_payment_id uuid, b public.bills, p_effect jsonb) TO service_role;
+
+CREATE FUNCTION private.fail_refund(y public.payments, e public.stripe_events) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_detail text := private.undo_failed_refund(y, e);
+    v_later public.stripe_events;
+begin
+    if v_detail is not null then
+        -- A later total may have seemed reached by what has just been undone.
+        select * into v_later from public.stripe_events
+        where payment_intent = e.payment_intent and effect ->> 'kind' = 'refunded' and outcome = 'applied'
+          and created_at > e.created_at
+        order by created_at desc, id limit 1;
+        if found then
+            perform private.match_refunded(y, v_later);
+        end if;
+    end if;
+    return v_detail;
+end $$;
+
+REVOKE ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.fail_refund(y public.payments, e public.stripe_events) TO service_role;
 
 CREATE FUNCTION private.spare_while_debited(e public.stripe_events) RETURNS void
     LANGUAGE sql

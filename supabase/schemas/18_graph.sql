@@ -1,6 +1,23 @@
 -- Graph: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
+CREATE TABLE public.graph_changes (
+    bill_id uuid NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.graph_changes IS 'Bills that changed since the graph was last told: their status, what is paid of them. Without a graph they wait here.';
+
+ALTER TABLE ONLY public.graph_changes
+    ADD CONSTRAINT graph_changes_pkey PRIMARY KEY (bill_id);
+
+ALTER TABLE public.graph_changes ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,DELETE,TRIGGER,MAINTAIN,UPDATE ON TABLE public.graph_changes TO service_role;
+
+ALTER TABLE ONLY public.graph_changes
+    ADD CONSTRAINT graph_changes_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
 CREATE VIEW private.graph_feeders WITH (security_invoker='true') AS
  SELECT id,
     code,
@@ -59,19 +76,20 @@ CREATE VIEW private.graph_readings WITH (security_invoker='true') AS
 GRANT SELECT ON TABLE private.graph_readings TO service_role;
 
 CREATE VIEW private.graph_bills WITH (security_invoker='true') AS
- SELECT id,
-    number,
-    status,
-    meter_id,
-    tariff_version_id,
-    opening_reading_id,
-    closing_reading_id,
-    period_start,
-    period_end,
-    consumption_wh,
-    currency,
-    total_minor
-   FROM public.bills b;
+ SELECT b.id,
+    b.number,
+    l.status,
+    b.meter_id,
+    b.tariff_version_id,
+    b.opening_reading_id,
+    b.closing_reading_id,
+    b.period_start,
+    b.period_end,
+    b.consumption_wh,
+    b.currency,
+    b.total_minor
+   FROM (public.bills b
+     JOIN public.bill_list l ON ((l.id = b.id)));
 
 GRANT SELECT ON TABLE private.graph_bills TO service_role;
 
@@ -99,6 +117,27 @@ CREATE VIEW private.graph_supplies WITH (security_invoker='true') AS
    FROM public.supplies s;
 
 GRANT SELECT ON TABLE private.graph_supplies TO service_role;
+
+CREATE FUNCTION public.graph_changes_done(p jsonb) RETURNS jsonb
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    -- What is changing at this moment, or changed again, is told again; nobody is waited for.
+    with told as (
+        select g.bill_id from public.graph_changes g
+        join jsonb_to_recordset(p -> 'changes') as x(bill_id uuid, changed_at timestamptz)
+            on x.bill_id = g.bill_id and x.changed_at = g.changed_at
+        for update of g skip locked
+    ), gone as (
+        delete from public.graph_changes g using told t where g.bill_id = t.bill_id returning 1
+    )
+    select jsonb_build_object('done', (select count(*) from gone))
+$$;
+
+COMMENT ON FUNCTION public.graph_changes_done(p jsonb) IS 'Takes from the queue what the graph was told of, unless it changed again: {changes} -> {done}.';
+
+REVOKE ALL ON FUNCTION public.graph_changes_done(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.graph_changes_done(p jsonb) TO service_role;
 
 CREATE FUNCTION public.graph_rows(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -129,33 +168,85 @@ CREATE FUNCTION public.graph_rows_of_bill(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-declare
-    v_bill public.bills;
-    v_meter public.meters;
 begin
-    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid;
-    if not found then
+    if not exists (select 1 from public.bills where id = (p ->> 'bill_id')::uuid) then
         perform private.refuse('EB404', 'No such bill.');
     end if;
-    select * into v_meter from public.meters where id = v_bill.meter_id;
-    return jsonb_build_object(
-        'feeders', (select coalesce(jsonb_agg(to_jsonb(f)), '[]')
-                    from private.graph_feeders f join public.transformers t on t.feeder_id = f.id
-                    where t.id = v_meter.transformer_id),
-        'transformers', (select coalesce(jsonb_agg(to_jsonb(t)), '[]')
-                         from private.graph_transformers t where t.id = v_meter.transformer_id),
-        'customers', (select jsonb_agg(to_jsonb(c)) from private.graph_customers c
-                      where c.id in (v_meter.customer_id, v_bill.customer_id)),
-        'meters', (select jsonb_agg(to_jsonb(m)) from private.graph_meters m where m.id = v_meter.id),
-        'tariffs', (select jsonb_agg(to_jsonb(v)) from private.graph_tariffs v where v.id = v_bill.tariff_version_id),
-        'readings', (select jsonb_agg(to_jsonb(r)) from private.graph_readings r
-                     where r.id in (v_bill.opening_reading_id, v_bill.closing_reading_id)),
-        'bills', (select jsonb_agg(to_jsonb(b)) from private.graph_bills b where b.id = v_bill.id),
-        'payments', (select coalesce(jsonb_agg(to_jsonb(y)), '[]')
-                     from private.graph_payments y where y.bill_id = v_bill.id));
+    return private.graph_rows_of(array[(p ->> 'bill_id')::uuid]);
 end $$;
 
 COMMENT ON FUNCTION public.graph_rows_of_bill(p jsonb) IS 'What the graph needs for one bill, by kind and in the shapes of graph_rows: {bill_id}.';
 
 REVOKE ALL ON FUNCTION public.graph_rows_of_bill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.graph_rows_of_bill(p jsonb) TO service_role;
+
+CREATE FUNCTION public.graph_changes(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_changes jsonb;
+begin
+    select coalesce(jsonb_agg(to_jsonb(c)), '[]') into v_changes
+    from (select g.bill_id, g.changed_at from public.graph_changes g
+          order by g.bill_id limit (p ->> 'limit')::integer) c;
+    return jsonb_build_object('changes', v_changes, 'rows', private.graph_rows_of(
+        array(select (c ->> 'bill_id')::uuid from jsonb_array_elements(v_changes) c)));
+end $$;
+
+COMMENT ON FUNCTION public.graph_changes(p jsonb) IS 'Bills that the graph is to be told of, with what it needs for them: {limit} -> {changes: [{bill_id, changed_at}], rows: by kind as graph_rows_of_bill}.';
+
+REVOKE ALL ON FUNCTION public.graph_changes(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.graph_changes(p jsonb) TO service_role;
+
+CREATE FUNCTION private.note_graph_changes() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.graph_changes (bill_id)
+    select n.id from new_rows n join old_rows o on o.id = n.id
+    where (n.status, n.amount_paid_minor, n.overdue_since) is distinct from
+          (o.status, o.amount_paid_minor, o.overdue_since)
+    order by n.id
+    on conflict (bill_id) do update set changed_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.note_graph_changes() IS 'Queues the bills that the graph shows otherwise by now. Who changes a bill has locked it.';
+
+REVOKE ALL ON FUNCTION private.note_graph_changes() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_graph_changes() TO service_role;
+
+CREATE FUNCTION private.graph_rows_of(p_bills uuid[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with bills as (select b.* from public.bills b where b.id = any (p_bills)),
+         meters as (select m.* from public.meters m where m.id in (select meter_id from bills))
+    select jsonb_build_object(
+        'feeders', (select coalesce(jsonb_agg(to_jsonb(f)), '[]') from private.graph_feeders f
+                    where f.id in (select t.feeder_id from public.transformers t
+                                   where t.id in (select transformer_id from meters))),
+        'transformers', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from private.graph_transformers t
+                         where t.id in (select transformer_id from meters)),
+        'customers', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from private.graph_customers c
+                      where c.id in (select customer_id from meters union select customer_id from bills)),
+        'meters', (select coalesce(jsonb_agg(to_jsonb(m)), '[]') from private.graph_meters m
+                   where m.id in (select id from meters)),
+        'tariffs', (select coalesce(jsonb_agg(to_jsonb(v)), '[]') from private.graph_tariffs v
+                    where v.id in (select tariff_version_id from bills)),
+        'readings', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from private.graph_readings r
+                     where r.id in (select opening_reading_id from bills union select closing_reading_id from bills)),
+        'bills', (select coalesce(jsonb_agg(to_jsonb(b)), '[]') from private.graph_bills b
+                  where b.id = any (p_bills)),
+        'payments', (select coalesce(jsonb_agg(to_jsonb(y)), '[]') from private.graph_payments y
+                     where y.bill_id = any (p_bills)))
+$$;
+
+COMMENT ON FUNCTION private.graph_rows_of(p_bills uuid[]) IS 'What the graph needs for some bills, by kind and in the shapes of graph_rows.';
+
+REVOKE ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) TO service_role;
+
+CREATE TRIGGER bills_in_graph AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_graph_changes();

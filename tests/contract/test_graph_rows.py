@@ -111,3 +111,22 @@ def test_more_rows_than_rest_gives_at_once_come_in_pages_by_id(over: Over) -> No
     rest = over.same("graph_rows", what="customers", after=first[-1]["id"], limit=1200)
     assert ids(rest) == expected[1200:]
     assert over.same("graph_rows", what="customers", after=expected[-1], limit=5) == []
+
+
+def test_changed_bills_wait_until_the_graph_was_told_of_them_as_they_are(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    assert over.here.graph_changes(limit=5)[0] == []
+    over.pay(bill, 100)
+    changes, rows = over.here.graph_changes(limit=5)
+    assert [change["bill_id"] for change in changes] == [bill.id]
+    assert (changes, rows) == over.direct.graph_changes(limit=5)
+    assert rows == over.here.graph_rows_of_bill(bill.id)
+    assert rows["bills"][0]["status"] == "partially_paid"
+    over.pay(bill, 100)
+    over.here.graph_changes_done(changes)
+    (again,), _ = over.here.graph_changes(limit=5)
+    assert again != changes[0]
+    over.here.graph_changes_done([again])
+    assert over.direct.graph_changes(limit=5)[0] == []

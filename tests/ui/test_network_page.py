@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -17,6 +18,7 @@ from services.graph import Graph, GraphNode, Neighbourhood, OpenedGraph
 from services.identity.auth import Role
 from services.importing import Importer
 from services.records.bills import Bill
+from services.records.entries import NewPayment
 from tests.contract.graph.servers import PATIENT_SECONDS, embedded_graph
 from tests.integration.utility import Utility, make_utility
 from tests.servers import NewDatabase
@@ -134,6 +136,18 @@ class TestWhatACorrectionTouches:
         said = words(page)
         assert "account A\\-M1" in said
         assert "account A\\-M2" in said
+
+    def test_a_bill_has_the_status_that_all_pages_show(self, shown: Shown) -> None:
+        bill, services = shown.bills["M2"], shown.utility.services
+        paid = {"id": str(uuid4()), "bill_id": bill.id, "amount_minor": 100, "currency": "INR"}
+        paid |= {"method": "cash", "received_at": shown.utility.now}
+        paid |= {"received_on": shown.utility.today}
+        entry = NewPayment.model_validate(paid)
+        services.database.record_payments(actor="test", payments=[entry])
+        Scheduler(services).follow_bills()
+        said = words(shown.page(meter="M2"))
+        assert ":violet-badge[Partly paid]" in said
+        assert "-badge[Issued]" not in said
 
     def test_a_meter_without_a_bill_can_be_corrected_freely(self, shown: Shown) -> None:
         shown.utility.add_meter("M3")
