@@ -6,13 +6,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.folders import enterable_folder
 from tests.servers import NewDatabase
-from tests.ui.app_process import AppProcess, start_app
+from tests.ui.app_process import AppProcess, settled, start_app
 from tests.ui.linked_pages import link_pages
 
 # The first is the same without windows and menus of its own: a page costs a fifth less.
@@ -107,6 +114,34 @@ def page(page_at: Callable[..., Page]) -> Page:
 def phone(page_at: Callable[..., Page]) -> Page:
     """Return a page as wide as a phone's screen."""
     return page_at(390, 844)
+
+
+SignIn = Callable[[Page, AppProcess, str], None]
+
+
+@pytest.fixture(scope="module")
+def sign_in_as() -> SignIn:
+    """Return what signs a page's visitor in by the link, as the role that a button names.
+
+    The first of a role goes the way of people. Later ones bring that one's cookies: the way costs
+    three pages, and the tests of signing in go it each time.
+    """
+    cookies: dict[tuple[str, str], list[Any]] = {}
+
+    def sign_in(page: Page, app: AppProcess, role: str) -> None:
+        known = cookies.get((app.url, role))
+        if known is not None:
+            page.context.add_cookies(known)
+            return
+        page.goto(app.sign_in_link())
+        page.get_by_role("button", name=role).click()
+        page.get_by_role("button", name="Sign out").wait_for(state="attached")
+        settled(page)
+        cookies[app.url, role] = [
+            {"name": c["name"], "value": c["value"], "url": app.url} for c in page.context.cookies()
+        ]
+
+    return sign_in
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.ui.app_process import AppProcess, settled
+from tests.ui.conftest import SignIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 DESK, PHONE = (1440, 800), (390, 844)
@@ -31,15 +32,14 @@ def app(app_server: Callable[..., AppProcess]) -> AppProcess:
 
 
 @pytest.fixture
-def office(app: AppProcess, page_at: Callable[..., Page]) -> Callable[[tuple[int, int]], Page]:
+def office(
+    app: AppProcess, page_at: Callable[..., Page], sign_in_as: SignIn
+) -> Callable[[tuple[int, int]], Page]:
     """A maker of browsers in which an administrator is signed in."""
 
     def open_in(size: tuple[int, int]) -> Page:
         page = page_at(*size)
-        page.goto(app.sign_in_link())
-        page.get_by_role("button", name="Administrator").click()
-        page.get_by_role("button", name="Sign out").wait_for(state="attached")
-        settled(page)
+        sign_in_as(page, app, "Administrator")
         return page
 
     return open_in

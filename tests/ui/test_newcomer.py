@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from services.settings import PROJECT_FOLDER
 from tests.ui.app_process import AppProcess, settled
+from tests.ui.conftest import SignIn
 
 pytestmark = pytest.mark.browser
 
@@ -31,11 +32,11 @@ def app(app_server: Callable[..., AppProcess]) -> AppProcess:
     return app_server()
 
 
-@pytest.fixture(autouse=True)
-def _linked(app: AppProcess, request: pytest.FixtureRequest) -> None:
-    """The visitor's browser has opened the link from the terminal."""
-    for name in {"page", "phone"} & set(request.fixturenames):
-        request.getfixturevalue(name).goto(app.sign_in_link())
+@pytest.fixture
+def linked(app: AppProcess, page: Page) -> Page:
+    """A desk whose browser has opened the link from the terminal."""
+    page.goto(app.sign_in_link())
+    return page
 
 
 def sign_in(page: Page, who: str) -> None:
@@ -58,7 +59,8 @@ def post_reading(app: AppProcess, body: dict[str, str]) -> tuple[int, dict[str, 
         return error.code, json.load(error)
 
 
-def test_a_reading_becomes_a_bill_and_the_office_finds_it(app: AppProcess, page: Page) -> None:
+def test_a_reading_becomes_a_bill_and_the_office_finds_it(app: AppProcess, linked: Page) -> None:
+    page = linked
     page.goto(app.url)
     sign_in(page, "Field engineer")
     page.get_by_placeholder("Serial, customer, account or address").fill("DEMO-1000")
@@ -100,10 +102,10 @@ def test_the_next_reading_comes_over_http(app: AppProcess) -> None:
 
 
 def test_a_reading_that_is_too_low_is_asked_about_once_and_kept(
-    app: AppProcess, phone: Page
+    app: AppProcess, phone: Page, sign_in_as: SignIn
 ) -> None:
+    sign_in_as(phone, app, "Field engineer")
     phone.goto(app.url)
-    sign_in(phone, "Field engineer")
     phone.get_by_role("button", name="Read", exact=True).nth(2).click()
     field = phone.get_by_label("Reading (kWh)")
     # A phone shows digits with a decimal sign, and does not zoom into the field.
@@ -123,8 +125,9 @@ def test_a_reading_that_is_too_low_is_asked_about_once_and_kept(
 
 
 def test_without_signing_in_every_address_shows_the_sign_in_page_alone(
-    app: AppProcess, page: Page
+    app: AppProcess, linked: Page
 ) -> None:
+    page = linked
     for address in ("", *ADMIN_PAGES, *ENGINEER_PAGES, "bill?id=1", "flagged-reading"):
         page.goto(f"{app.url}/{address}")
         page.get_by_role("button", name="Field engineer").wait_for()
@@ -135,8 +138,9 @@ def test_without_signing_in_every_address_shows_the_sign_in_page_alone(
 
 
 def test_an_engineer_who_opens_an_office_address_is_told_that_it_is_not_allowed(
-    app: AppProcess, page: Page
+    app: AppProcess, linked: Page
 ) -> None:
+    page = linked
     page.goto(f"{app.url}/bills")
     sign_in(page, "Field engineer")
     for address in ("", *ADMIN_PAGES[1:]):
@@ -147,7 +151,8 @@ def test_an_engineer_who_opens_an_office_address_is_told_that_it_is_not_allowed(
         assert "₹" not in page.inner_text("body")
 
 
-def test_a_reload_keeps_the_sign_in_and_signing_out_ends_it(app: AppProcess, page: Page) -> None:
+def test_a_reload_keeps_the_sign_in_and_signing_out_ends_it(app: AppProcess, linked: Page) -> None:
+    page = linked
     page.goto(f"{app.url}/jobs")
     sign_in(page, "Administrator")
     page.reload()
@@ -160,10 +165,9 @@ def test_a_reload_keeps_the_sign_in_and_signing_out_ends_it(app: AppProcess, pag
 
 
 def test_no_page_shows_a_traceback_or_needs_sideways_scrolling_on_a_phone(
-    app: AppProcess, phone: Page
+    app: AppProcess, phone: Page, sign_in_as: SignIn
 ) -> None:
-    phone.goto(app.url)
-    sign_in(phone, "Administrator")
+    sign_in_as(phone, app, "Administrator")
     for address in (*ADMIN_PAGES, *ENGINEER_PAGES):
         phone.goto(f"{app.url}/{address}")
         phone.get_by_role("heading", level=1).wait_for()
@@ -173,13 +177,14 @@ def test_no_page_shows_a_traceback_or_needs_sideways_scrolling_on_a_phone(
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390, address
 
 
-def test_cash_pays_a_bill_and_its_reversal_opens_it_again(app: AppProcess, page: Page) -> None:
+def test_cash_pays_a_bill_and_its_reversal_opens_it_again(
+    app: AppProcess, page: Page, sign_in_as: SignIn
+) -> None:
     def open_at(address: str) -> None:
         page.goto(address)
         settled(page)
 
-    open_at(app.url)
-    sign_in(page, "administrator")
+    sign_in_as(page, app, "Administrator")
     open_at(f"{app.url}/bills?status=Overdue")
     body = page.get_by_test_id("stMain")
     body.get_by_role("link", name="INV-").first.click()
