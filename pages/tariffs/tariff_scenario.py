@@ -4,8 +4,11 @@ from datetime import date
 
 import streamlit as st
 
-from pages.shared.format import grouped, month
+from pages.shared.format import escaped, grouped, month
+from pages.shared.number_field import number_field
+from services.quantities.energy import InvalidEnergy
 from services.quantities.period import Period, next_month
+from services.quantities.typed import typed_kwh
 from services.tariff_publishing.preview import (
     SCALES,
     Needs,
@@ -20,6 +23,7 @@ from services.tariffs.values import in_words
 _MONTHS_AHEAD = 12
 _PEAK_KW = 25
 _CONNECTED_KW = 5
+_MOST = 10**9
 # Up to so many kWh the slider goes kWh by kWh, beyond in this many steps.
 _FINE_KWH, _STEPS = 5000, 1000
 
@@ -64,12 +68,12 @@ def _ask_needs(tariff: Tariff, period: Period, scale: int, key: str) -> Scenario
 
         def number(label: str, start: int, name: str) -> int:
             with grid.cell():
-                return int(st.number_input(label, 0, 10**6, start, key=f"{key}-{name}"))
+                return _ask_number(label, start, key=f"{key}-{name}")
 
         # A load that runs about half of the hours at its peak.
         peak_kw = max(_PEAK_KW, scale // 5 // 365)
-        peak_w = number("Peak kW", peak_kw, "peak") * 1000 if wanted.peak else 0
-        past = number("Highest kW before", peak_kw, "past") * 1000 if wanted.past_peak else 0
+        peak_w = number("Peak kW", peak_kw, "peak") if wanted.peak else 0
+        past = number("Highest kW before", peak_kw, "past") if wanted.past_peak else 0
         connected = number("Connected kW", _CONNECTED_KW, "connected") if wanted.connected else 0
         export = number("kWh sent to the grid", scale // 10, "export") if wanted.export else 0
         with grid.cell():
@@ -83,10 +87,23 @@ def _ask_needs(tariff: Tariff, period: Period, scale: int, key: str) -> Scenario
         peak_w=peak_w,
         peaks_w=peaks,
         power_factor_percent=factor,
-        connected_w=connected * 1000,
-        export_wh=export * 1000,
+        connected_w=connected,
+        export_wh=export,
         past_peak_w=past,
     )
+
+
+def _ask_number(label: str, start: int, *, key: str) -> int:
+    """Thousandths of what was typed, W or Wh; those of `start` until it is a number that may be."""
+    typed = number_field(label, key=key, value=str(start))
+    try:
+        number = typed_kwh(typed, what=label, unit="kWh" if "kWh" in label else "kW")
+        if number <= _MOST:
+            return number
+        st.caption(f":red[At most {grouped(str(_MOST // 1000))}.]")
+    except InvalidEnergy as error:
+        st.caption(f":red[{escaped(error)}]")
+    return start * 1000
 
 
 def _ask_power_factor(wanted: Needs, key: str) -> int:

@@ -297,3 +297,39 @@ class TestPublishing:
         assert "your draft is kept" in said
         assert value_of(app, "Amount") == "8.00"
         assert len(services.database.published_versions(code=CODE)) == 1
+
+
+def _ask_use_of_a_demand_tariff() -> None:
+    import json  # noqa: PLC0415 - AppTest runs this function's text alone
+    from datetime import date  # noqa: PLC0415
+
+    import streamlit as st  # noqa: PLC0415
+
+    from pages.tariffs.tariff_scenario import ask_use  # noqa: PLC0415
+    from services.settings import PROJECT_FOLDER  # noqa: PLC0415
+    from services.tariffs import parse_tariff  # noqa: PLC0415
+
+    text = (PROJECT_FOLDER / "examples/tariffs/kseb-eht-66kv.json").read_text(encoding="utf-8")
+    scenario, _, _ = ask_use(parse_tariff(json.loads(text)), today=date(2026, 5, 1), key="t")
+    st.text(f"{scenario.peak_w} W")
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown", "said"),
+    [
+        ("1,250.5", "1250500 W", ""),
+        ("1 250,5 kW", "1250500 W", ""),
+        ("1,250", None, "1,250 may be 1250 or 1.250"),
+        ("-1", None, "cannot be negative"),
+        ("1000000.001", None, "At most 1,000,000."),
+    ],
+)
+def test_a_previews_demand_may_be_typed_as_it_is_printed(
+    typed: str, shown: str | None, said: str
+) -> None:
+    app = AppTest.from_function(_ask_use_of_a_demand_tariff).run()
+    start = app.text[0].value
+    (field,) = [one for one in app.text_input if one.label == "Peak kW"]
+    field.set_value(typed).run()
+    assert app.text[0].value == (shown or start)
+    assert said in plain("\n".join(caption.value for caption in app.caption))
