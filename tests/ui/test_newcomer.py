@@ -211,9 +211,10 @@ def test_cash_pays_a_bill_and_its_reversal_opens_it_again(
     expect(body.get_by_role("link", name="· Cash")).to_have_count(0)
 
 
-def test_a_phone_shows_its_numeric_keyboard_for_an_amount(app: AppProcess, phone: Page) -> None:
-    phone.goto(app.url)
-    sign_in(phone, "Administrator")
+def test_a_phone_shows_its_numeric_keyboard_for_an_amount(
+    app: AppProcess, phone: Page, sign_in_as: SignIn
+) -> None:
+    sign_in_as(phone, app, "Administrator")
     phone.goto(f"{app.url}/record-payment")
     phone.get_by_label("Who pays").fill("INV-000001")
     phone.get_by_role("button", name="Find").click()

@@ -55,7 +55,7 @@ def test_more_than_is_left_goes_back_neither_here_nor_there(shop: Shop, stripe: 
     assert sum(refund["amount"] for refund in stripe.refunds.values()) == 54_035
 
 
-@pytest.mark.parametrize("amount", ["0", "-1", "1.001", "1,000", "x", ""])
+@pytest.mark.parametrize("amount", ["0", "-1", "1.001", "1,0000", "x", ""])
 def test_what_is_no_amount_is_refused_before_anything_is_stored(shop: Shop, amount: str) -> None:
     _, payment = shop.paid()
     with pytest.raises(InvalidMoney):
