@@ -138,13 +138,19 @@ def test_parts_of_a_scaled_bill_add_up_to_it() -> None:
 @pytest.mark.parametrize(
     ("period", "problem"),
     [
-        ({"min_days": 35, "max_days": 25}, "billing_period.max_days: cannot be below the fewest days"),
+        (
+            {"min_days": 35, "max_days": 25},
+            "billing_period.max_days: cannot be below the fewest days",
+        ),
         ({"max_days": 25}, "billing_period.min_days: is missing"),
         (
             STATED | {"beyond": "scale"},
             "billing_period.usual_days: must say how many days one bill is for",
         ),
-        (STATED | {"usual_days": 30}, "billing_period.usual_days: can only go with bills that are scaled"),
+        (
+            STATED | {"usual_days": 30},
+            "billing_period.usual_days: can only go with bills that are scaled",
+        ),
         (
             SCALED | {"usual_days": 60},
             "billing_period.usual_days: must be from the fewest to the most days",
