@@ -8,14 +8,14 @@ from pages.tariffs.tariff_draft import WrittenDraft
 from pages.tariffs.tariff_upload import ask_file
 from services.identity.auth import Principal
 from services.quantities.period import next_month
-from services.tariff_publishing.templates import Template
+from services.tariff_publishing.templates import TEMPLATES, Template
 
 
 def ask_start(written: WrittenDraft, principal: Principal) -> None:
     """Offer what to begin with; the choice is made with one click."""
     st.markdown("Begin with the way you charge. Its rates are examples: put yours in their place.")
     with st.grid(3, min_column_width=240) as grid:
-        for template in services().tariff_publishing.templates():
+        for template in TEMPLATES:
             with grid.cell(), st.container(border=True, gap="xsmall", height="stretch"):
                 _offer(template, written, principal)
     known = services().tariff_publishing.tariffs(principal=principal)

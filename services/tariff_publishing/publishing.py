@@ -15,7 +15,7 @@ from services.records.tariffs import (
     TariffWithVersions,
 )
 from services.tariff_publishing.bill_impact import BillImpact
-from services.tariff_publishing.templates import TEMPLATES, Template, copied
+from services.tariff_publishing.templates import Template, copied
 from services.tariffs import Tariff
 
 BILLS_AT_ONCE: Final = 5000
@@ -60,10 +60,6 @@ class TariffPublishing:
             self.database.tariff_versions(),
             key=lambda version: (version.code, -version.effective_from.toordinal()),
         )
-
-    def templates(self) -> tuple[Template, ...]:
-        """Common ways to charge that a new tariff can begin with."""
-        return TEMPLATES
 
     def from_template(
         self, template: Template, *, currency: str, begins: date, principal: Principal

@@ -60,7 +60,6 @@ def find_postgrest() -> Path:
 def supabase_project(program: Path, dsn: str, *, max_rows: int = 1000) -> Iterator[SupabaseProject]:
     """Serve a database of the embedded server over REST, as Supabase does, until the end."""
     secret = secrets.token_hex(32)
-    port, admin_port = free_port(0), free_port(0)
     with _program_anyone_can_run(program) as own_copy:
         environment = {
             "PGRST_DB_URI": _authenticator(dsn),
@@ -70,13 +69,10 @@ def supabase_project(program: Path, dsn: str, *, max_rows: int = 1000) -> Iterat
             "PGRST_DB_MAX_ROWS": str(max_rows),
             "PGRST_JWT_SECRET": secret,
             "PGRST_SERVER_HOST": "127.0.0.1",
-            "PGRST_SERVER_PORT": str(port),
-            "PGRST_ADMIN_SERVER_PORT": str(admin_port),
             "PGRST_LOG_LEVEL": "crit",
         }
-        process = _start(own_copy, environment)
+        process, port = _started(own_copy, environment)
         try:
-            _wait_until_ready(process, admin_port)
             gateway = Gateway(port)
             try:
                 yield SupabaseProject(f"http://127.0.0.1:{gateway.port}", secret, gateway)
@@ -92,6 +88,22 @@ def _program_anyone_can_run(program: Path) -> Iterator[Path]:
     """A copy where an ordinary user can come to, which a clone in root's home is not."""
     for folder in enterable_folder():
         yield Path(shutil.copy(program, folder / program.name))
+
+
+def _started(program: Path, environment: dict[str, str]) -> tuple[subprocess.Popen[str], int]:
+    """The program, ready, and its port: others, if somebody took one of them meanwhile."""
+    for attempt in range(5):
+        port, admin_port = free_port(0), free_port(0)
+        ports = {"PGRST_SERVER_PORT": str(port), "PGRST_ADMIN_SERVER_PORT": str(admin_port)}
+        process = _start(program, environment | ports)
+        try:
+            _wait_until_ready(process, admin_port)
+        except AssertionError as error:
+            if "resource busy" not in str(error) or attempt == 4:
+                raise
+        else:
+            return process, port
+    raise AssertionError("no free ports")
 
 
 def _start(program: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
