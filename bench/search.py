@@ -59,7 +59,7 @@ def main() -> None:
             began = time.perf_counter()
             load(dsn)
             print(f"{CUSTOMERS:,} customers and meters in {time.perf_counter() - began:.0f} s")
-            search = Search(DatabaseService(DirectTransport(dsn)), "INR")
+            search = Search(DatabaseService(DirectTransport(dsn)), lambda: "INR")
             print(f"search, median of {ROUNDS} and the slowest of them:")
             for label, text in TEXTS:
                 print(f"{label:34}{_times(search, text)}")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages import registry
 from pages.shared.format import escaped
-from pages.shared.header import name_tab
+from pages.shared.header import name_tab, show_logo
 from pages.shared.history import keep_history
 from pages.shared.number_field import show_numeric_keyboards
 from pages.shared.search_box import offer_search
@@ -44,6 +44,7 @@ _SECTIONS = {
     "System": (
         Role.ADMIN,
         (
+            registry.SETTINGS,
             registry.TARIFFS,
             registry.NETWORK,
             registry.JOBS,
@@ -75,6 +76,7 @@ def main() -> None:
     """Show the sign-in page alone, or the page that was asked for."""
     name = services().settings.utility_name
     st.set_page_config(page_title=name, page_icon="⚡", layout="wide")
+    show_logo()
     try:
         principal = who_is_signed_in()
     except NotSignedIn as error:

@@ -42,6 +42,7 @@ SIGN_INS: Final = PageEntry("sign_ins/sign_ins.py", "sign-ins", "Sign-ins", "bad
 SECURITY_LOG: Final = PageEntry(
     "sign_ins/security_log.py", "security-log", "Security log", "security"
 )
+SETTINGS: Final = PageEntry("settings/settings.py", "settings", "Settings", "settings")
 SERVICES: Final = PageEntry("system/services.py", "services", "Services", "lan")
 BILL: Final = PageEntry("bills/bill.py", "bill", "Bill")
 PAYMENT: Final = PageEntry("payments/payment.py", "payment", "Payment")

@@ -42,6 +42,7 @@ SUBJECTS: Final = (
     "ai",
     "lists",
     "security",
+    "utility_settings",
 )
 # Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
 # over several subjects goes to the last of them.
@@ -50,6 +51,7 @@ _NAMES: Final = (
         "security",
         r"default|user_\w+|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
     ),
+    ("utility_settings", r"\w*utility_(settings|logo)\w*|first_steps"),
     ("lists", r"list_\w+|page_by_key|\w*search\w*|names_a_bill"),
     ("graph", r"(note_)?graph_\w+"),
     ("ai", r"(add_)?ai_\w+|second_opinion\w*"),

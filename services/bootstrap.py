@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from services.accounts.adjustments import AccountAdjustments
@@ -12,7 +13,6 @@ from services.accounts.month_end import MonthEnd
 from services.accounts.search import Search
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
-from services.bill_documents import Utility
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
 from services.billing.issuing import BillIssuer
@@ -66,6 +66,8 @@ from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.tariff_publishing.publishing import TariffPublishing
+from services.utility_settings.current import CurrentSettings
+from services.utility_settings.desk import SettingsDesk
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -97,7 +99,12 @@ def build_services(
         transport = _open_database(settings, server, closers)
         database = DatabaseService(transport)
         closers.append(database.close)
-        providers = open_providers(settings, transport, addresses)
+        current = CurrentSettings(settings, database)
+        # From here on with the time zone that the utility set.
+        settings = current.start()
+        providers = open_providers(
+            settings, transport, addresses, utility_name=lambda: current().utility_name
+        )
         closers.append(providers.close)
         opened = open_graph(settings, embedded=embedded_graph)
         providers = _with_graph(providers, opened, database, closers)
@@ -106,6 +113,7 @@ def build_services(
         services = wire(
             settings,
             database,
+            current=current,
             providers=providers,
             lease_seconds=lease_seconds,
             closers=tuple(closers),
@@ -130,7 +138,7 @@ def open_services(settings: Settings, *, now: datetime) -> Services:
         load_demo_if_empty(services, now)
         if services.headend_url is not None:
             return services
-        head_end = DemoHeadEnd(services.database, settings.timezone)
+        head_end = DemoHeadEnd(services.database, services.settings.timezone)
         head_end.start()
     except BaseException:
         services.close()
@@ -141,7 +149,7 @@ def open_services(settings: Settings, *, now: datetime) -> Services:
 
 def _with_disk(services: Services) -> Services:
     """The services with a look at the room for the data folder and the database in it."""
-    settings = services.settings
+    settings = services.current_settings.deployed
     watch = DiskWatch((settings.data_dir, settings.data_dir / "postgres"))
     warnings = DiskWarnings(watch, discord=Discord(), address=settings.discord_webhook_url)
     checks = (DiskCheck(watch), *services.checks)
@@ -212,20 +220,25 @@ def wire(
     settings: Settings,
     database: DatabaseService,
     *,
+    current: CurrentSettings | None = None,
     providers: Providers | None = None,
     lease_seconds: int = 60,
     closers: tuple[Callable[[], None], ...] = (),
 ) -> Services:
-    """Every service over a database that is ready; without `outside` nothing leaves it."""
+    """Every service over a database that is ready; without `providers` nothing leaves it.
+
+    `current` answers what of the settings may change while the process runs.
+    """
     providers = providers or Providers()
+    current = current or CurrentSettings(settings, database)
+    currency = partial(_currency_of, current)
     outbox = Outbox(
         database=database, handlers=dict(providers.step_handlers), lease_seconds=lease_seconds
     )
     issuer = BillIssuer(
         zone=settings.timezone,
-        due_days=settings.due_days,
+        terms=current.terms,
         outbox=outbox,
-        approval=settings.bill_approval,
         shortest_days=settings.shortest_bill_days,
     )
     assessor = ReadingAssessor(
@@ -233,9 +246,7 @@ def wire(
     )
     payments = open_payments(settings, database, outbox)
     security_log = SecurityLog(database)
-    archive = BillArchive(
-        database, Utility(settings.utility_name, settings.utility_contact), settings.timezone
-    )
+    archive = BillArchive(database, current.printed_at, settings.timezone)
     rebilling = Rebilling(
         database=database,
         assessor=assessor,
@@ -244,7 +255,8 @@ def wire(
         back_billing_months=settings.back_billing_months,
     )
     return Services(
-        settings=settings,
+        current_settings=current,
+        settings_desk=SettingsDesk(database, current),
         database=database,
         tokens=tokens_for(settings),
         tickets=SignInTickets(),
@@ -265,13 +277,11 @@ def wire(
         customers=CustomerLookups(database),
         contacts=CustomerContacts(database),
         payments=PaymentLookups(database),
-        search=Search(database, settings.currency),
+        search=Search(database, currency),
         books=MonthEnd(database=database, zone=settings.timezone),
-        lists=OfficeLists(database, archive, settings.currency),
-        office_payments=OfficePayments(database, outbox, settings.timezone, settings.currency),
-        account_adjustments=AccountAdjustments(
-            database, outbox, settings.timezone, settings.currency
-        ),
+        lists=OfficeLists(database, archive, currency),
+        office_payments=OfficePayments(database, outbox, settings.timezone, currency),
+        account_adjustments=AccountAdjustments(database, outbox, settings.timezone, currency),
         passwordless=passwordless_for(settings),
         payment_received=payments,
         refunds=Refunds(database, outbox, settings.timezone, stripe=providers.stripe),
@@ -286,6 +296,11 @@ def wire(
         last_errors=providers.last_errors,
         closers=closers,
     )
+
+
+def _currency_of(current: CurrentSettings) -> str:
+    """What amounts are in where nothing else says it."""
+    return current().currency
 
 
 def _ai_usage(
@@ -327,7 +342,7 @@ def passwordless_for(settings: Settings) -> Passwordless | None:
 
 def _checks_of(services: Services, scheduler: Runs | None) -> Checks:
     """Our own four systems, then those that `services.checks` plugs in."""
-    token = services.settings.meter_headend_token
+    token = services.current_settings.deployed.meter_headend_token
     return Checks(
         (
             DatabaseCheck(services.database),

@@ -63,17 +63,30 @@ class Providers:
 
 
 def open_providers(
-    settings: Settings, transport: Transport, addresses: Addresses | None = None
+    settings: Settings,
+    transport: Transport,
+    addresses: Addresses | None = None,
+    *,
+    utility_name: Callable[[], str] | None = None,
 ) -> Providers:
-    """Every provider that has settings; the demo uses none and sends nothing to anybody."""
+    """Every provider that has settings; the demo uses none and sends nothing to anybody.
+
+    `utility_name` answers the name of the moment, by default that of the settings.
+    """
     database = DatabaseService(transport)
-    writer: MessageWriter = TemplateWriter(settings.utility_name)
+    utility_name = utility_name or (lambda: settings.utility_name)
+    writer: MessageWriter = TemplateWriter(utility_name)
     if settings.demo:
         return Providers(
             step_handlers=kept_message_steps(settings, database, writer, because=IN_DEMO)
         )
     last_errors = LastErrors()
-    ai = open_ai(settings, transport, on_fault=lambda said: last_errors.note(AiCheck.name, said))
+    ai = open_ai(
+        settings,
+        transport,
+        utility_name=utility_name,
+        on_fault=lambda said: last_errors.note(AiCheck.name, said),
+    )
     if ai is not None:
         writer = AiMessageWriter(ai, writer, Message)
     links = payment_links(settings=settings, database=database, addresses=addresses)

@@ -49,15 +49,18 @@ from services.readings.assessment import ReadingAssessor
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
-from services.settings import Settings
 from services.tariff_publishing.publishing import TariffPublishing
+from services.utility_settings.current import CurrentSettings
+from services.utility_settings.desk import SettingsDesk
+from services.utility_settings.model import LiveSettings
 
 
 @dataclass(frozen=True)
 class Services:
     """Everything that pages, the HTTP API, the scheduler and the command line work with."""
 
-    settings: Settings
+    current_settings: CurrentSettings
+    settings_desk: SettingsDesk
     database: DatabaseService
     tokens: Tokens
     tickets: SignInTickets
@@ -113,6 +116,11 @@ class Services:
     uploads: UploadRights = field(default_factory=UploadRights)
     # Undone in reverse order by close().
     closers: tuple[Callable[[], None], ...] = field(default=(), repr=False)
+
+    @property
+    def settings(self) -> LiveSettings:
+        """The settings that hold now: the environment's, then those of the Settings page."""
+        return self.current_settings()
 
     def who(self, token: object, now: datetime, *, address: str = "") -> Principal:
         """The principal of a token at `now`, if it was not ended; `address` is recorded.

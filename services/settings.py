@@ -89,6 +89,12 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 PlainDecimal = Annotated[Decimal, BeforeValidator(_plain_decimal)]
 SecretWebAddress = Annotated[SecretStr, AfterValidator(_secret_web_address)]
 PostgresAddress = Annotated[SecretStr, AfterValidator(_postgres_address)]
+# Those that the utility may set itself on the Settings page.
+UtilityName = Annotated[str, Field(min_length=1, max_length=100)]
+ContactLines = Annotated[str, Field(max_length=200)]
+TimeZone = Annotated[ZoneInfo, BeforeValidator(_time_zone)]
+CurrencyCode = Annotated[str, AfterValidator(_currency)]
+DueDays = Annotated[int, Field(ge=0, le=365)]
 
 # A field's description is what its error says after "expected".
 _ANY_TEXT = "a text"
@@ -163,23 +169,19 @@ class Settings(BaseModel):
     public_url: WebAddress = Field(default="http://localhost:8501", description=_WEB)
     meter_headend_url: WebAddress | None = Field(default=None, description=_WEB)
     meter_headend_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
-    utility_name: str = Field(
-        default="Demo Electricity Co-operative",
-        max_length=100,
-        description="a name of at most 100 characters",
+    utility_name: UtilityName = Field(
+        default="Demo Electricity Co-operative", description="a name of at most 100 characters"
     )
-    utility_contact: str = Field(
-        default="", max_length=200, description="an address or telephone of at most 200 characters"
+    utility_contact: ContactLines = Field(
+        default="", description="an address or telephone of at most 200 characters"
     )
-    timezone: Annotated[ZoneInfo, BeforeValidator(_time_zone)] = Field(
+    timezone: TimeZone = Field(
         default=ZoneInfo("Asia/Kolkata"), description="a time zone such as Asia/Kolkata"
     )
-    currency: Annotated[str, AfterValidator(_currency)] = Field(
+    currency: CurrencyCode = Field(
         default="INR", description="a three-letter currency code such as INR"
     )
-    due_days: int = Field(
-        default=15, ge=0, le=365, description="a whole number of days from 0 to 365"
-    )
+    due_days: DueDays = Field(default=15, description="a whole number of days from 0 to 365")
     shortest_bill_days: int = Field(
         default=2, ge=1, le=25, description="a whole number of days from 1 to 25"
     )

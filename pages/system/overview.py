@@ -8,6 +8,7 @@ from pages.registry import BILLS, DRAFTS, FLAGGED_READINGS, JOBS, PAYMENTS
 from pages.shared.charts import billed_and_collected
 from pages.shared.format import count, day, escaped, money, month
 from pages.shared.session import now, require_role, scheduler, services, today
+from pages.system.first_steps import show_first_steps
 from services.identity.auth import Role
 from services.records.overview import CurrencyFigures, Overview
 
@@ -36,8 +37,11 @@ def show_currency(figures: CurrencyFigures, *, several: bool, as_of: date | None
         billed_and_collected(figures.months, currency)
 
 
-def show_attention(figures: Overview) -> None:
-    """What a person should look at, each with the way to it."""
+def show_attention(figures: Overview, *, is_begun: bool) -> None:
+    """What a person should look at, each with the way to it.
+
+    While a new utility has first steps to do (`is_begun` is False), quiet needs no words.
+    """
     overdue = sum(of.overdue_bills for of in figures.currencies)
     last_runs = [job.last_run for job in scheduler().status(now()).jobs if job.last_run]
     failed = [run for run in last_runs if run.status == "failed" or run.failed_count]
@@ -58,6 +62,9 @@ def show_attention(figures: Overview) -> None:
         (figures.drafts, "draft to issue", "drafts to issue", DRAFTS.script, "draft", {}),
         (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),
     ]
+    is_quiet = not scheduler().doubt and not any(number for number, *_ in wanted)
+    if is_quiet and not is_begun:
+        return
     with st.container(border=True, gap="small"):
         st.markdown("**Needs attention**")
         if scheduler().doubt:
@@ -72,7 +79,7 @@ def show_attention(figures: Overview) -> None:
                 f"Links or messages of {count(figures.open_outbox, 'bill')} are still being "
                 "worked on in the background."
             )
-        if not scheduler().doubt and not any(number for number, *_ in wanted):
+        if is_quiet:
             st.caption(":material/check_circle: Nothing needs you just now.")
 
 
@@ -82,10 +89,11 @@ overview = services().bills.overview(
     today=today(), currency=services().settings.currency, principal=principal
 )
 shown = [of for of in overview.currencies if not of.is_quiet]
-show_attention(overview)
+is_begun = services().settings.demo or not show_first_steps(principal)
+show_attention(overview, is_begun=is_begun)
 for figures_of_currency in shown:
     show_currency(figures_of_currency, several=len(shown) > 1, as_of=overview.overdue_as_of)
-if not shown:
+if not shown and is_begun:
     st.info(
         f"Nothing is billed yet. {escaped(count(overview.meters, 'active meter'))} "
         f"{'is' if overview.meters == 1 else 'are'} connected."

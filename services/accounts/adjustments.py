@@ -1,6 +1,6 @@
 """Changes of a customer's account that bring no money: credits, fees, what pays what, plans."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -38,7 +38,7 @@ class AccountAdjustments:
     database: DatabaseService
     outbox: Outbox
     zone: ZoneInfo
-    currency: str
+    currency: Callable[[], str]
 
     def adjust(
         self,
@@ -58,7 +58,7 @@ class AccountAdjustments:
         entry = parse_entry(AdjustmentEntry, body)
         amount = amount_above_zero(
             entry.amount,
-            currency=account.currency or self.currency,
+            currency=account.currency or self.currency(),
             otherwise=_INSTEAD[entry.kind],
         )
         self.database.add_adjustment(

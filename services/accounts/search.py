@@ -1,5 +1,6 @@
 """One search over customers, meters, bills and payments, for the office."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,7 @@ class Search:
     """Finds what people know a part of; `currency` is what a typed amount is taken to be in."""
 
     database: DatabaseService
-    currency: str
+    currency: Callable[[], str]
 
     def find(self, text: str, *, principal: Principal) -> SearchResults:
         """What fits `text`: customers by name, account, phone, e-mail or address, meters by serial,
@@ -41,7 +42,7 @@ class Search:
 
     def _amount_minor(self, text: str) -> int | None:
         try:
-            return typed_money(text, currency=self.currency).minor
+            return typed_money(text, currency=self.currency()).minor
         except InvalidMoney:
             return None
 

@@ -49,7 +49,7 @@ class AiService:
     asker: Asker
     prompts: Prompts
     hold_percent: Decimal
-    utility_name: str
+    utility_name: Callable[[], str]
 
     def validate_reading(
         self,
@@ -131,7 +131,7 @@ class AiService:
         def ask() -> Worded:
             occasion = occasion_of(kind, bill, facts)
             values = values_for(
-                bill, occasion, language, utility_name=self.utility_name, facts=facts
+                bill, occasion, language, utility_name=self.utility_name(), facts=facts
             )
             question = Question(
                 purpose="write_message",
@@ -163,10 +163,15 @@ class AiService:
 
 
 def open_ai(
-    settings: Settings, transport: Transport, *, on_fault: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    transport: Transport,
+    *,
+    utility_name: Callable[[], str] | None = None,
+    on_fault: Callable[[str], None] = lambda _: None,
 ) -> AiService | None:
     """The service as it is set, or None without a key; `on_fault` is called with each failure.
 
+    `utility_name` answers the name of the moment, by default that of the settings.
     Raises UnusablePrompt.
     """
     if settings.openai_api_key is None:
@@ -184,7 +189,7 @@ def open_ai(
         asker=Asker(model, AiCallLog(transport), budget, settings.timezone, on_fault=on_fault),
         prompts=Prompts.load(),
         hold_percent=settings.ai_hold_percent,
-        utility_name=settings.utility_name,
+        utility_name=utility_name or (lambda: settings.utility_name),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from services.bill_documents import (
     Utility,
     render,
 )
-from services.bill_documents.facts import document_of
+from services.bill_documents.facts import NotIssued, document_of
 from services.database.queries.documents import KeptDocument
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
@@ -51,10 +52,13 @@ class ArchiveDamaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BillArchive:
-    """Renders bills, and keeps what it rendered; what cannot be printed in full is not kept."""
+    """Renders bills, and keeps what it rendered; what cannot be printed in full is not kept.
+
+    `utility_at` answers who sent the bills of a moment (UTC).
+    """
 
     database: DatabaseService
-    utility: Utility
+    utility_at: Callable[[datetime], Utility]
     zone: ZoneInfo
 
     def pdf(self, bill_id: str) -> KeptDocument:
@@ -104,11 +108,13 @@ class BillArchive:
     def document(self, bill_id: str) -> BillDocument:
         """What a bill prints; raises NotFound, IllegalChange for a draft."""
         facts = self.database.bill_document_facts(bill_id)
+        if facts.bill.issued_at is None:
+            raise NotIssued("A draft cannot be printed: issue the bill first.")
         return document_of(
             bill=facts.bill.model_copy(update={"payment_url": facts.payment_url}),
             opening=facts.opening,
             closing=facts.closing,
-            utility=self.utility,
+            utility=self.utility_at(facts.bill.issued_at),
             language=facts.language,
             brought_forward_minor=facts.brought_forward_minor,
             entries=[

@@ -18,6 +18,8 @@ from services.rating import BillLine, SlabPart
 Content = dict[str, Any]
 _WEB: Final = ("https://", "http://")
 _MONTHS_IN_YEAR: Final = 12
+_LOGO_WIDTH_MM: Final = 48
+_LOGO_HEIGHT_MM: Final = 14
 _HAN: Final = {
     "ja": "CJK JP",
     "ko": "CJK KR",
@@ -40,6 +42,7 @@ def content_of(document: BillDocument) -> Content:
         "utility": typed_in_one_line(document.utility.name),
         "author": sound(document.utility.name),
         "contact": typed(document.utility.contact),
+        "logo": _logo(document.utility.logo),
         "customer": typed(document.customer_name),
         "address": typed(document.address),
         "number": sound(document.number),
@@ -53,6 +56,17 @@ def content_of(document: BillDocument) -> Content:
         "usage": _usage(document, words),
         "pay": _pay(document, words),
     }
+
+
+def _logo(png: bytes | None) -> Content | None:
+    """The logo with the size (mm) at which it fits its place."""
+    if png is None:
+        return None
+    # Where each PNG has its width and height in pixels.
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    scale = min(_LOGO_WIDTH_MM / width, _LOGO_HEIGHT_MM / height)
+    size = {"width": round(width * scale, 2), "height": round(height * scale, 2)}
+    return {"bytes": list(png), **size}
 
 
 def _han(language: str) -> str:

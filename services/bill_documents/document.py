@@ -12,10 +12,11 @@ EntryKind = Literal["payment", "credit", "refund", "fee", "adjustment"]
 
 @dataclass(frozen=True, slots=True)
 class Utility:
-    """Who sends the bill; `contact` may have several lines."""
+    """Who sends the bill; `contact` may have several lines, `logo` is a PNG."""
 
     name: str
     contact: str = ""
+    logo: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

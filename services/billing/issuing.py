@@ -1,6 +1,6 @@
 """Drawing up and issuing bills with the utility's terms: zone, days of payment, approval."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -17,14 +17,26 @@ TOLD_WITH_NEXT = "told with the bill after it"
 
 
 @dataclass(frozen=True, slots=True)
+class BillingTerms:
+    """Days from issue to due date; with `approval` each bill is a draft until it is approved."""
+
+    due_days: int
+    approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BillIssuer:
-    """Draws up bills; with `approval` each is a draft, without a number, until it is approved."""
+    """Draws up bills on the terms that hold just then."""
 
     zone: ZoneInfo
-    due_days: int
+    terms: Callable[[], BillingTerms]
     outbox: Outbox
-    approval: bool = False
     shortest_days: int = 2
+
+    @property
+    def approval(self) -> bool:
+        """Whether each bill is a draft, without a number, until it is approved."""
+        return self.terms().approval
 
     def bills_up_to(
         self, *, context: ReadingContext, closing: Read, now: datetime, however_short: bool = False
@@ -89,4 +101,4 @@ class BillIssuer:
 
     def issue(self, now: datetime) -> Issue:
         """Issued at this moment, due after the utility's days of payment."""
-        return Issue(at=now, on=local_date(now, self.zone), due_days=self.due_days)
+        return Issue(at=now, on=local_date(now, self.zone), due_days=self.terms().due_days)

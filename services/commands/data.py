@@ -69,12 +69,14 @@ def _demo(_: argparse.Namespace, settings: Settings) -> int:
 
 def _import(given: argparse.Namespace, settings: Settings) -> int:
     with working(settings) as services:
+        held = services.settings
         importer = Importer(
             services.database,
-            settings.timezone,
+            held.timezone,
             decimal=given.decimal,
             allow_similar=given.allow_similar,
-            unknown_daily_wh=settings.unknown_daily_wh,
+            unknown_daily_wh=held.unknown_daily_wh,
+            default_language=held.default_language,
         )
         report = importer.run(
             given.what,

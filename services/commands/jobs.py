@@ -41,7 +41,7 @@ def _run_job(given: argparse.Namespace, settings: Settings) -> int:
         job_of(given.id)
         with working(settings) as services:
             at = _watch(services).now()
-            on = _local_date(given.at or at, settings)
+            on = _local_date(given.at or at, services.settings)
             run = run_job(services, given.id, at, actor(), on=on)
             aside = services.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
     except (UnknownJob, JobAlreadyRunning, DateToCome) as error:
@@ -66,8 +66,8 @@ def _confirm_clock(_: argparse.Namespace, settings: Settings) -> int:
         except ClockInDoubt as error:
             say(str(error))
             return 1
-        now = watch.now()
-    print(f"The clock is taken as right: {now.astimezone(settings.timezone):%d %B %Y, %H:%M}.")
+        local = watch.now().astimezone(services.settings.timezone)
+    print(f"The clock is taken as right: {local:%d %B %Y, %H:%M}.")
     return 0
 
 

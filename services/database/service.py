@@ -20,6 +20,7 @@ from services.database.queries.search import SearchQueries
 from services.database.queries.sessions import SessionQueries
 from services.database.queries.stripe_events import StripeQueries
 from services.database.queries.tariffs import TariffQueries
+from services.database.queries.utility_settings import SettingsQueries
 from services.database.transport import Transport
 
 
@@ -43,6 +44,7 @@ class DatabaseService(
     TariffQueries,
     DraftQueries,
     BookQueries,
+    SettingsQueries,
 ):
     """Reads answer records; writes take the actor and answer a repeat with its first result.
 

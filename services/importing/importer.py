@@ -74,7 +74,8 @@ class Importer:
 
     `decimal` says which sign of the files' numbers is the decimal one, where they do not show it.
     With `allow_similar` a new identifier may look like a known one, such as 123 like 00123.
-    `unknown_daily_wh` is the most Wh a day of a meter of which nothing is known yet.
+    `unknown_daily_wh` is the most Wh a day of a meter of which nothing is known yet,
+    `default_language` that of new customers for whom a file names none.
     Each method answers a report: with errors found in the file nothing was written. Each raises
     DatabaseError when the database fails; then the same file is imported again.
     """
@@ -85,6 +86,7 @@ class Importer:
     decimal: DecimalSign | None = None
     allow_similar: bool = False
     unknown_daily_wh: int = DEFAULT_DAILY_WH
+    default_language: str = "en"
 
     @property
     def _look_alikes(self) -> LookAlikes:
@@ -324,6 +326,14 @@ class Importer:
                 unchanged += answer.unchanged
         return ImportReport((), added, 0, unchanged, ignored)
 
+    def _put(
+        self, what: WhatToImport, actor: str, rows: Sequence[Row], *, dry_run: bool
+    ) -> ImportAnswer:
+        language = self.default_language if what == "customers" else None
+        return self.database.import_rows(
+            what=what, actor=actor, rows=rows, dry_run=dry_run, default_language=language
+        )
+
     def _check_and_store(
         self,
         what: WhatToImport,
@@ -334,13 +344,13 @@ class Importer:
     ) -> ImportReport:
         if not problems:
             for chunk in chunks:
-                answer = self.database.import_rows(what=what, actor=actor, rows=chunk, dry_run=True)
+                answer = self._put(what, actor, chunk, dry_run=True)
                 problems += _problems_of(answer)
         if problems:
             return ImportReport(errors=in_order(problems), ignored_columns=ignored)
         added = changed = unchanged = 0
         for chunk in chunks:
-            answer = self.database.import_rows(what=what, actor=actor, rows=chunk, dry_run=False)
+            answer = self._put(what, actor, chunk, dry_run=False)
             problems += _problems_of(answer)
             if problems:
                 break

@@ -39,7 +39,7 @@ class OfficeLists:
 
     database: DatabaseService
     archive: BillArchive
-    currency: str
+    currency: Callable[[], str]
 
     def bills(
         self, *, wanted: BillFilter, page: PageRequest, principal: Principal
@@ -79,7 +79,7 @@ class OfficeLists:
     ) -> bytes:
         """The customers of a filter as a file, in the order of `page`."""
         require(principal, Role.ADMIN)
-        table = accounts_in(self.currency)
+        table = accounts_in(self.currency())
         return _file(
             table, lambda at: self.database.list_accounts(wanted=wanted, page=at), page, kind
         )

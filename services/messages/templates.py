@@ -62,7 +62,7 @@ def how_to_pay(bill: Bill) -> str:
 class TemplateWriter:
     """Writes from templates, in English; amounts, dates and links come from bill and facts."""
 
-    utility_name: str
+    utility_name: Callable[[], str]
 
     def write(
         self, *, bill: Bill, kind: OutboxKind, language: str, facts: Mapping[str, str] = NO_FACTS
@@ -70,7 +70,7 @@ class TemplateWriter:
         """The message of this occasion."""
         english = language.split("-", maxsplit=1)[0].lower() == LANGUAGE
         note = "" if english else f"no template in {language}, so in English"
-        return Message(f"{_text(bill, kind, facts)}\n{self.utility_name}", TEMPLATE, note)
+        return Message(f"{_text(bill, kind, facts)}\n{self.utility_name()}", TEMPLATE, note)
 
 
 @dataclass(frozen=True, slots=True)

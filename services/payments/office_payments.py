@@ -1,6 +1,6 @@
 """Office payments: money that customers bring to the office, and deposits."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any, Final
@@ -68,7 +68,7 @@ class OfficePayments:
     outbox: Outbox
     zone: ZoneInfo
     # Of an account that has no meter and no money yet.
-    currency: str
+    currency: Callable[[], str]
 
     def find(self, text: str, *, principal: Principal) -> Payers:
         """Who pays: by a bill's number (INV-000117), an account number, or words of a name.
@@ -172,7 +172,7 @@ class OfficePayments:
         return Payers((self.database.account(bill.customer_id),), bill)
 
     def _held(self, account: Account, text: str) -> Money:
-        currency = account.currency or self.currency
+        currency = account.currency or self.currency()
         amount = amount_above_zero(text, currency=currency)
         if amount.minor > account.deposit_minor:
             held = Money(account.deposit_minor, currency).display()
@@ -188,7 +188,7 @@ class OfficePayments:
         payment_id: str,
         now: datetime,
     ) -> NewPayment:
-        currency = bill.currency if bill else payer.currency or self.currency
+        currency = bill.currency if bill else payer.currency or self.currency()
         amount = amount_above_zero(entry.amount, currency=currency, otherwise=_INSTEAD)
         today = local_date(now, self.zone)
         check_received_on(entry.received_on, today=today)

@@ -43,7 +43,8 @@ def _database_state(services: Services) -> str:
 
 
 def _outside(services: Services) -> dict[str, str]:
-    settings = services.settings
+    # Without a look at the database, which may be away.
+    settings = services.current_settings.deployed
     given = {
         "ai": settings.openai_api_key,
         "payments": settings.stripe_secret_key,

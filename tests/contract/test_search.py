@@ -12,7 +12,7 @@ from tests.integration.utility import ADMIN, ENGINEER
 
 def found(over: Over, text: str) -> SearchResults:
     """What the office finds, which is the same over both transports."""
-    return Search(over.here, "INR").find(text, principal=ADMIN)
+    return Search(over.here, lambda: "INR").find(text, principal=ADMIN)
 
 
 @pytest.fixture
@@ -67,4 +67,4 @@ def test_both_transports_answer_alike_and_only_the_office_is_answered(canal_road
     both = canal_road.same("search", **given)
     assert (len(both.customers), len(both.bills)) == (1, 1)
     with pytest.raises(NotAllowed):
-        Search(canal_road.here, "INR").find("meera", principal=ENGINEER)
+        Search(canal_road.here, lambda: "INR").find("meera", principal=ENGINEER)

@@ -54,7 +54,7 @@ def utility(database: str, tmp_path: Path, sent: Sent) -> Iterator[Utility]:
     handlers: dict[int, Any] = {12: sent}
     made = make_utility(database, tmp_path, step_handlers=handlers)
     handlers[11] = WriteMessage(
-        made.services.database, TemplateWriter("The Utility"), lambda: made.today
+        made.services.database, TemplateWriter(lambda: "The Utility"), lambda: made.today
     )
     made.services.outbox.handlers = handlers
     with_slabs(made)

@@ -14,6 +14,7 @@ import pytest
 from services.billing import approval as bill_approval
 from services.billing.approval import DraftsChanged, IssuedTogether
 from services.billing.draft_signs import signs_of
+from services.billing.issuing import BillingTerms
 from services.database.errors import IllegalChange
 from services.database.transport import TemporaryDatabaseError
 from services.identity.audit_reason import ReasonMissing
@@ -213,7 +214,7 @@ def test_only_administrators_issue_and_send_back(utility: Utility) -> None:
 
 def at_once(utility: Utility) -> Utility:
     """The same utility without approval, for what was billed before."""
-    issuer = replace(utility.services.issuer, approval=False)
+    issuer = replace(utility.services.issuer, terms=lambda: BillingTerms(due_days=15))
     assessor = replace(utility.services.assessor, issuer=issuer)
     story = replace(utility.services.reading_to_bill, assessor=assessor)
     services = replace(utility.services, issuer=issuer, assessor=assessor, reading_to_bill=story)

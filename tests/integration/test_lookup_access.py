@@ -56,7 +56,7 @@ def lookups() -> Iterator[tuple[str, Callable[..., object]]]:
         CorrectionLookups(database),
         CustomerLookups(database),
         MessageLookups(database),
-        OfficeLists(database, BillArchive(database, Utility("U", ""), ZONE), "INR"),
+        OfficeLists(database, BillArchive(database, lambda _: Utility("U"), ZONE), lambda: "INR"),
         PaymentLookups(database),
         ReadingLookups(database, ZONE),
         StripeLookups(database),

@@ -14,6 +14,7 @@ from services.identity.auth import Role, hash_api_key
 from services.identity.auth0 import Auth0Tokens
 from services.integrations.failures import TemporaryFailure
 from services.settings import PROJECT_FOLDER, load_settings
+from services.utility_settings.current import CurrentSettings
 from tests.oidc.keys import (
     AUDIENCE,
     ROLES_CLAIM,
@@ -70,9 +71,10 @@ def behind_auth0(
     services: Services, run: Callable[[Services], None], tenant: KeyServer
 ) -> KeyServer:
     """The tenant that people sign in through now."""
-    settings = services.settings.model_copy(update=AUTH0_SETTINGS)
+    settings = services.current_settings.deployed.model_copy(update=AUTH0_SETTINGS)
+    current = CurrentSettings(settings, services.database)
     tokens = Auth0Tokens(tenant.domain, AUDIENCE, ROLES_CLAIM)
-    run(replace(services, settings=settings, tokens=tokens))
+    run(replace(services, current_settings=current, tokens=tokens))
     return tenant
 
 

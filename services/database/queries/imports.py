@@ -11,12 +11,22 @@ class ImportQueries(Queries):
     """Imports."""
 
     def import_rows(
-        self, *, what: str, actor: str, rows: Sequence[Json], dry_run: bool
+        self,
+        *,
+        what: str,
+        actor: str,
+        rows: Sequence[Json],
+        dry_run: bool,
+        default_language: str | None = None,
     ) -> ImportAnswer:
-        """Import customers, tariffs, meters …; with errors, or as a dry run, nothing is written."""
-        return ImportAnswer.model_validate(
-            self._call(f"import_{what}", actor=actor, rows=list(rows), dry_run=dry_run)
-        )
+        """Import customers, tariffs, meters …; with errors, or as a dry run, nothing is written.
+
+        `default_language` is that of new customers whose row names none.
+        """
+        params: Json = {"actor": actor, "rows": list(rows), "dry_run": dry_run}
+        if default_language is not None:
+            params["default_language"] = default_language
+        return ImportAnswer.model_validate(self._call(f"import_{what}", **params))
 
     def identifier_keys(self, *, kind: str, identifiers: Sequence[str]) -> list[IdentifierKey]:
         """The keys of identifiers of a kind: customers, meters or transformers."""

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from services.identity.auth import LocalTokens, Role
 from services.identity.auth0 import Auth0Tokens
+from services.utility_settings.current import CurrentSettings
 from tests.integration.api.talk import READING, answer_of, error_of
 from tests.integration.utility import Utility
 from tests.oidc.keys import (
@@ -43,9 +44,10 @@ def tenant() -> Iterator[KeyServer]:
 
 @pytest.fixture
 def client(utility: Utility, tenant: KeyServer) -> FlaskClient:
+    deployed = utility.services.current_settings.deployed.model_copy(update=AUTH0_SETTINGS)
     services = replace(
         utility.services,
-        settings=utility.services.settings.model_copy(update=AUTH0_SETTINGS),
+        current_settings=CurrentSettings(deployed, utility.services.database),
         tokens=Auth0Tokens(tenant.domain, AUDIENCE, ROLES_CLAIM),
     )
     return create_app(services, clock=lambda: utility.now).test_client()

@@ -124,7 +124,7 @@ def make_office(providers: Providers, database: str, tmp_path: Path) -> Iterator
         steps = payment_steps(links) | message_steps(
             settings=settings,
             database=service,
-            writer=TemplateWriter(settings.utility_name),
+            writer=TemplateWriter(lambda: settings.utility_name),
             addresses=addresses,
         )
         utility = make_utility(database, tmp_path, step_handlers=steps)

@@ -180,7 +180,7 @@ def test_what_ai_wrote_never_goes_to_the_shared_channel(
         load_settings({"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": llmock.base_url()}), transport
     )
     assert ai is not None
-    writer = AiMessageWriter(ai, TemplateWriter("Utility"), Message)
+    writer = AiMessageWriter(ai, TemplateWriter(lambda: "Utility"), Message)
     steps = office.utility.services.outbox
     steps.handlers = {**steps.handlers, 11: WriteMessage(office.database, writer, date.today)}
     log = office.log(submit(office))
@@ -229,7 +229,7 @@ def steps_with_the_real_check(office: Office, providers: Providers) -> dict[int,
     settings = load_settings(
         {"DISCORD_WEBHOOK_URL": f"{providers.discord.url}{SHARED_PATH}", "DATABASE_URL": office.dsn}
     )
-    writer = TemplateWriter("Utility")
+    writer = TemplateWriter(lambda: "Utility")
     return message_steps(settings=settings, database=office.database, writer=writer)
 
 

@@ -79,12 +79,14 @@ class Model:
 
 def ai(model: Model) -> AiService:
     asker = Asker(model, CallLog(), Budget(), ZoneInfo("Asia/Kolkata"), pause=lambda _: None)
-    return AiService(asker, Prompts.load(), Decimal(5), "The Utility")
+    return AiService(asker, Prompts.load(), Decimal(5), lambda: "The Utility")
 
 
 def writer(model: Model) -> MessageWriter:
     """As the step's handler takes it."""
-    return AiMessageWriter(ai(model), TemplateWriter("The Utility"), Message, clock=lambda: NOW)
+    return AiMessageWriter(
+        ai(model), TemplateWriter(lambda: "The Utility"), Message, clock=lambda: NOW
+    )
 
 
 def test_ai_words_it_and_code_fills_it_in() -> None:
@@ -139,7 +141,9 @@ def test_every_occasion_that_owes_a_message_is_known(kind: OutboxKind) -> None:
 )
 def test_a_text_that_is_not_ours_is_not_sent(text: str, why: str) -> None:
     message = writer(Model(text)).write(bill=bill(), kind="bill_issued", language="en")
-    template = TemplateWriter("The Utility").write(bill=bill(), kind="bill_issued", language="en")
+    template = TemplateWriter(lambda: "The Utility").write(
+        bill=bill(), kind="bill_issued", language="en"
+    )
     assert (message.text, message.written_by) == (template.text, "template")
     assert message.note.startswith("AI's text was not used: ")
     assert why in message.note

@@ -48,7 +48,7 @@ def bill(**changes: Any) -> Bill:
 def text(kind: OutboxKind, **changes: Any) -> str:
     """The template's text for a bill; `facts` tell of a payment or a correction."""
     facts = changes.pop("facts", FACTS[kind])
-    writer = TemplateWriter("Hill Power")
+    writer = TemplateWriter(lambda: "Hill Power")
     return writer.write(bill=bill(**changes), kind=kind, language="en", facts=facts).text
 
 
@@ -79,7 +79,9 @@ def test_a_bill_with_nothing_to_pay_asks_for_nothing(balance: int) -> None:
 
 
 def test_another_language_gets_english_and_a_note() -> None:
-    message = TemplateWriter("Hill Power").write(bill=bill(), kind="bill_issued", language="ml")
+    message = TemplateWriter(lambda: "Hill Power").write(
+        bill=bill(), kind="bill_issued", language="ml"
+    )
     assert message.written_by == "template"
     assert message.note == "no template in ml, so in English"
 

@@ -1,0 +1,104 @@
+"""How bills are made: currency, language, days until due, approval, time zone."""
+
+import streamlit as st
+
+from pages.settings.settings_form import ask_text, is_locked, opened, save
+from pages.shared.format import escaped
+from pages.shared.session import zone
+from services.identity.auth import Principal
+from services.utility_settings.choices import currencies, currency_in_words, time_zones
+from services.utility_settings.desk import ShownSettings
+
+
+def ask_billing(principal: Principal) -> None:
+    """The terms on which bills are made from now on."""
+    form, shown = opened("settings-billing", principal)
+    with st.container(border=True), st.form(f"form-{form}", border=False):
+        st.markdown("**Bills from now on**")
+        body: dict[str, object] = {}
+        with st.grid(2, min_column_width=240) as grid:
+            with grid.cell():
+                body |= _ask_due_days(shown, form)
+            with grid.cell():
+                body |= _ask_currency(shown, form)
+            with grid.cell():
+                body |= ask_text(
+                    "Language of new customers",
+                    "default_language",
+                    shown,
+                    form,
+                    help="A tag such as en, hi, ml or th, for bills and messages of customers "
+                    "whose file names none. Pages are in English.",
+                )
+        body |= _ask_approval(shown, form)
+        st.caption("Bill references are INV- and six digits or more, without gaps.")
+        if st.form_submit_button("Save", type="primary"):
+            save("settings-billing", form, body, shown, principal)
+
+
+def _ask_due_days(shown: ShownSettings, form: str) -> dict[str, object]:
+    days = st.number_input(
+        "Days until due",
+        min_value=0,
+        max_value=365,
+        value=shown.held.due_days,
+        step=1,
+        disabled=shown.variable_of("due_days") is not None,
+        key=f"due-{form}",
+    )
+    return {} if is_locked(shown, "due_days") else {"due_days": days}
+
+
+def _ask_currency(shown: ShownSettings, form: str) -> dict[str, object]:
+    known = sorted({*currencies(), shown.held.currency})
+    currency = st.selectbox(
+        "Default currency",
+        known,
+        index=known.index(shown.held.currency),
+        format_func=currency_in_words,
+        disabled=shown.variable_of("currency") is not None,
+        help="Of new tariffs, and of accounts without one. What has a currency keeps it.",
+        key=f"currency-{form}",
+    )
+    return {} if is_locked(shown, "currency") else {"currency": currency}
+
+
+def _ask_approval(shown: ShownSettings, form: str) -> dict[str, object]:
+    approval = st.checkbox(
+        "Every bill is a draft until an administrator approves it",
+        shown.held.bill_approval,
+        disabled=shown.variable_of("bill_approval") is not None,
+        key=f"approval-{form}",
+    )
+    return {} if is_locked(shown, "bill_approval") else {"bill_approval": approval}
+
+
+def ask_time_zone(principal: Principal) -> None:
+    """The utility's time zone, which holds from the next start."""
+    form, shown = opened("settings-zone", principal)
+    waiting = shown.time_zone_after_restart
+    wanted = waiting or zone().key
+    known = sorted({*time_zones(), wanted})
+    with st.container(border=True), st.form(f"form-{form}", border=False):
+        st.markdown("**Time zone**")
+        chosen = st.selectbox(
+            "Time zone of bills, jobs and pages",
+            known,
+            index=known.index(wanted),
+            disabled=shown.variable_of("timezone") is not None,
+            key=f"zone-{form}",
+        )
+        if is_locked(shown, "timezone"):
+            return
+        st.caption(
+            "It holds from the next start of the system: stop it and run `make run` again. Dates "
+            "of bills and readings that are stored stay as they are."
+        )
+        if waiting:
+            st.warning(
+                f"{escaped(waiting)} is saved and waits for the next start. Until then it is "
+                f"{escaped(zone().key)}.",
+                icon=":material/restart_alt:",
+            )
+        if st.form_submit_button("Save", type="primary"):
+            save("settings-zone", form, {"timezone": chosen}, shown, principal)

@@ -1,0 +1,50 @@
+"""Fees: the amounts that the office charges by default, by currency."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.settings.settings_form import opened, save
+from pages.shared.number_field import number_field
+from services.identity.auth import Principal
+from services.quantities.money import Money
+from services.utility_settings.choices import currencies, currency_in_words
+from services.utility_settings.model import FEE_KINDS, FeeKind
+
+FEE_NAMES: Final[dict[FeeKind, str]] = {
+    "connection": "Connection",
+    "reconnection": "Reconnection",
+    "disconnection": "Disconnection",
+    "late_payment": "Late payment",
+    "returned_payment": "Returned payment",
+    "meter_test": "Meter test",
+}
+
+
+def ask_fees(principal: Principal) -> None:
+    """The fees of one currency; an empty field is no fee."""
+    form, shown = opened("settings-fees", principal)
+    with st.container(border=True):
+        st.markdown("**Fees**")
+        st.caption("Nothing is charged by itself: these amounts are kept for who charges a fee.")
+        known = sorted({*currencies(), shown.held.currency, *shown.held.fees})
+        currency = st.selectbox(
+            "Currency",
+            known,
+            index=known.index(shown.held.currency),
+            format_func=currency_in_words,
+            key=f"fee-currency-{form}",
+        )
+        held = shown.held.fees.get(currency, {})
+        typed: dict[str, str] = {}
+        with st.form(f"form-{form}-{currency}", border=False):
+            with st.grid(3, min_column_width=200) as grid:
+                for kind in FEE_KINDS:
+                    with grid.cell():
+                        typed[kind] = number_field(
+                            f"{FEE_NAMES[kind]} ({currency})",
+                            key=f"fee-{kind}-{currency}-{form}",
+                            value=Money(held[kind], currency).text if kind in held else "",
+                        )
+            if st.form_submit_button("Save", type="primary"):
+                save("settings-fees", form, {"fees": {currency: typed}}, shown, principal)

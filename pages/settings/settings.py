@@ -1,0 +1,26 @@
+"""Settings: what the utility calls itself, and how it bills."""
+
+from pages.settings.billing_form import ask_billing, ask_time_zone
+from pages.settings.fees_form import ask_fees
+from pages.settings.settings_changes import show_changes
+from pages.settings.utility_form import ask_logo, ask_utility
+from pages.shared.detail import chosen_view
+from pages.shared.form_ids import show_done
+from pages.shared.header import show_header
+from pages.shared.session import require_role
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+show_header("Settings")
+show_done()
+view = chosen_view(["Utility", "Billing", "Fees", "Changes"])
+if view == "Billing":
+    ask_billing(principal)
+    ask_time_zone(principal)
+elif view == "Fees":
+    ask_fees(principal)
+elif view == "Changes":
+    show_changes(principal)
+else:
+    ask_utility(principal)
+    ask_logo(principal)

@@ -1,0 +1,68 @@
+"""Who changed which setting when, from what to what."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import streamlit as st
+
+from pages.settings.fees_form import FEE_NAMES
+from pages.shared.format import escaped, moment, money
+from pages.shared.session import services, zone
+from services.identity.auth import Principal
+from services.records.utility_settings import SettingsChange
+from services.utility_settings.model import FEE_KINDS
+
+_NAMES: Final = {
+    "utility_name": "Name",
+    "utility_contact": "Address",
+    "utility_phone": "Phone",
+    "utility_email": "E-mail",
+    "utility_website": "Website",
+    "timezone": "Time zone",
+    "currency": "Default currency",
+    "default_language": "Language of new customers",
+    "due_days": "Days until due",
+    "bill_approval": "Approval of bills",
+    "logo": "Logo",
+}
+_DEFAULT: Final = "default"
+
+
+def show_changes(principal: Principal) -> None:
+    """The last changes, the newest first."""
+    changes = services().settings_desk.changes(principal=principal)
+    if not changes:
+        st.caption("Nothing was changed yet.")
+    for change in changes:
+        with st.container(border=True, gap="xxsmall"):
+            st.caption(f"{moment(change.at, zone())} · {escaped(change.actor)}")
+            for name, before, after in _lines(change):
+                st.markdown(f"**{name}**: {escaped(before)} → {escaped(after)}")
+
+
+def _lines(change: SettingsChange) -> Iterator[tuple[str, str, str]]:
+    for name in sorted({*change.before, *change.after} - {"fees"}):
+        before, after = change.before.get(name), change.after.get(name)
+        yield _NAMES.get(name, name), _in_words(name, before), _in_words(name, after)
+    yield from _fees(change.before.get("fees") or {}, change.after.get("fees") or {})
+
+
+def _in_words(name: str, value: Any) -> str:
+    if name == "logo":
+        return f"image {value[:8]}" if value else "none"
+    if value is None:
+        return _DEFAULT
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value) or "none"
+
+
+def _fees(
+    before: dict[str, dict[str, int]], after: dict[str, dict[str, int]]
+) -> Iterator[tuple[str, str, str]]:
+    for currency in sorted({*before, *after}):
+        was, now = before.get(currency, {}), after.get(currency, {})
+        for kind in FEE_KINDS:
+            if was.get(kind) != now.get(kind):
+                amounts = [money(of[kind], currency) if kind in of else "none" for of in (was, now)]
+                yield f"{FEE_NAMES[kind]} ({currency})", amounts[0], amounts[1]

@@ -1,0 +1,44 @@
+"""What a new utility does first, each step ticked once it is done."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.registry import CUSTOMERS, SETTINGS, SUBMIT_READING, TARIFF_EDITOR
+from pages.shared.format import escaped
+from pages.shared.session import services
+from services.identity.auth import Principal
+
+_FROM_FILES: Final = (
+    "From files, with `.venv/bin/python -m services import customers FILE`, then "
+    "`import meters FILE`. The folder examples shows both."
+)
+
+
+def show_first_steps(principal: Principal) -> bool:
+    """The steps of a new utility; False, and nothing is shown, once all are done."""
+    is_named, there = services().settings_desk.first_steps(principal=principal)
+    name = escaped(services().settings.utility_name)
+    steps = (
+        (is_named, SETTINGS, "Give your name", f"Pages and bills say “{name}” until then."),
+        (there.tariffs, TARIFF_EDITOR, "Add a tariff", "Begin with a template or a file."),
+        (
+            there.customers and there.meters,
+            CUSTOMERS,
+            "Add customers and meters",
+            _FROM_FILES,
+        ),
+        (there.readings, SUBMIT_READING, "Submit the first reading", "Its bill comes at once."),
+    )
+    if all(is_done for is_done, *_ in steps):
+        return False
+    with st.container(border=True, gap="small"):
+        done = sum(is_done for is_done, *_ in steps)
+        st.markdown(f"**First steps** · {done} of {len(steps)} done")
+        for is_done, page, label, more in steps:
+            icon = ":material/check_circle:" if is_done else ":material/radio_button_unchecked:"
+            with st.container(gap=None):
+                st.page_link(page.script, label=label, icon=icon)
+                if not is_done:
+                    st.caption(more)
+    return True

@@ -1,0 +1,1 @@
+"""What a utility sets itself: kept in the database, where the environment does not say it."""

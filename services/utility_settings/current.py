@@ -1,0 +1,106 @@
+"""The settings that hold now, taken up while the system runs."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from services.bill_documents import Utility
+from services.billing.issuing import BillingTerms
+from services.database.service import DatabaseService
+from services.database.transport import DatabaseError
+from services.records.utility_settings import StoredSettings
+from services.settings import Settings
+from services.utility_settings.model import LiveSettings, live_settings
+
+# What another process changed is seen here so many seconds later.
+SECONDS_BETWEEN_LOOKS: Final = 3.0
+_LOGOS_KEPT: Final = 4
+
+
+class CurrentSettings:
+    """Answers the settings that hold now; may be asked by many threads.
+
+    The time zone is the one of the start: dates that were computed with another one lie about.
+    While the database is away, what was known last holds.
+    """
+
+    def __init__(
+        self,
+        deployed: Settings,
+        database: DatabaseService,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.deployed = deployed
+        self._database = database
+        self._clock = clock
+        self._zone = deployed.timezone
+        self._stored = StoredSettings()
+        self._held = live_settings(deployed, {})
+        self._look_at = clock()
+        self._lock = threading.Lock()
+        self._logos: dict[str, bytes] = {}
+
+    def start(self) -> LiveSettings:
+        """Read what is stored, with the time zone that holds from now on. Raises DatabaseError."""
+        stored = self._database.utility_settings()
+        self._zone = live_settings(self.deployed, stored.settings).timezone
+        self.take_up(stored)
+        return self._held
+
+    def __call__(self) -> LiveSettings:
+        """The settings that hold now."""
+        # Who comes while another thread looks takes what is known, and does not wait.
+        if self._clock() >= self._look_at and self._lock.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        return self._held
+
+    def _look(self) -> None:
+        try:
+            self.take_up(self._database.utility_settings())
+        except DatabaseError:
+            self._look_at = self._clock() + SECONDS_BETWEEN_LOOKS
+
+    def take_up(self, stored: StoredSettings) -> None:
+        """Let a version hold from now on, unless a later one does."""
+        self._look_at = self._clock() + SECONDS_BETWEEN_LOOKS
+        if stored.version >= self._stored.version:
+            self._stored, self._held = stored, self._with_zone(stored)
+
+    def _with_zone(self, stored: StoredSettings) -> LiveSettings:
+        return live_settings(self.deployed, stored.settings).model_copy(
+            update={"timezone": self._zone}
+        )
+
+    @property
+    def time_zone_after_restart(self) -> str | None:
+        """The time zone that was set since the start, if it is another one."""
+        zone = live_settings(self.deployed, self._stored.settings).timezone
+        return None if zone == self._zone else zone.key
+
+    def terms(self) -> BillingTerms:
+        """On which terms bills are issued now."""
+        held = self()
+        return BillingTerms(due_days=held.due_days, approval=held.bill_approval)
+
+    def printed_at(self, moment: datetime) -> Utility:
+        """Who sends a bill that was issued at a moment (UTC). Raises DatabaseError."""
+        held = live_settings(self.deployed, self._database.utility_settings(at=moment).settings)
+        ways = (held.utility_phone, held.utility_email, held.utility_website)
+        lines = (held.utility_contact, " · ".join(filter(None, ways)))
+        logo = self.logo(held.logo) if held.logo else None
+        return Utility(held.utility_name, "\n".join(filter(None, lines)), logo)
+
+    def logo(self, sha256: str) -> bytes | None:
+        """An image (PNG) that settings name. Raises DatabaseError."""
+        if sha256 not in self._logos:
+            image = self._database.utility_logo(sha256)
+            if image is None:
+                return None
+            self._logos = dict([*self._logos.items(), (sha256, image)][-_LOGOS_KEPT:])
+        return self._logos.get(sha256)

@@ -1,0 +1,59 @@
+"""What an administrator typed on the Settings page, checked: a sentence for each wrong value."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.quantities.money import InvalidMoney, UnknownCurrency
+from services.quantities.typed import typed_money
+from services.utility_settings.model import SENTENCES, LiveSettings, UtilityValues
+
+
+class InvalidSettings(ValueError):
+    """Something cannot be stored as it is; `problems` has a sentence for each such value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(" ".join(problems))
+
+
+def checked(body: Mapping[str, Any], *, held: LiveSettings) -> dict[str, Any]:
+    """The settings of a form as they are stored. Raises InvalidSettings.
+
+    `fees` are amounts as people type them, by currency and kind; an empty one is no fee. Those of
+    a currency take the place of the fees of that currency in `held`.
+    """
+    locked = [name for name in body if name in held.model_fields_set]
+    problems = [f"{name.upper()} sets this; change it there." for name in locked]
+    values = dict(body)
+    if "fees" in values and not problems:
+        values["fees"] = held.fees | _fees(values["fees"])
+    try:
+        found = UtilityValues.model_validate(values)
+    except ValidationError as error:
+        names = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
+        problems += [SENTENCES.get(name, f"There is no setting {name[:60]!r}.") for name in names]
+    if problems:
+        raise InvalidSettings(problems)
+    stored = found.model_dump(mode="json", include=set(values))
+    if "fees" in stored:
+        stored["fees"] = {currency: of for currency, of in stored["fees"].items() if of}
+    return stored
+
+
+def _fees(typed: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, int]]:
+    problems: list[str] = []
+    fees: dict[str, dict[str, int]] = {}
+    for currency, amounts in typed.items():
+        fees[currency] = {}
+        for kind, text in amounts.items():
+            if not text.strip():
+                continue
+            try:
+                fees[currency][kind] = typed_money(text, currency=currency).minor
+            except (InvalidMoney, UnknownCurrency) as error:
+                problems.append(str(error))
+    if problems:
+        raise InvalidSettings(list(dict.fromkeys(problems)))
+    return fees

