@@ -1,5 +1,7 @@
 """What a new tariff begins with: a template, a copy of another, or a file."""
 
+from datetime import date
+
 import streamlit as st
 
 from pages.shared.format import escaped
@@ -14,11 +16,13 @@ from services.tariff_publishing.templates import TEMPLATES, Template
 def ask_start(written: WrittenDraft, principal: Principal) -> None:
     """Offer what to begin with; the choice is made with one click."""
     st.markdown("Begin with the way you charge. Its rates are examples: put yours in their place.")
+    known = services().tariff_publishing.tariffs(principal=principal)
+    # The first one is of what is charged already: the first readings are billed by it.
+    begins = next_month(today()) if known else date(today().year - 1, 1, 1)
     with st.grid(3, min_column_width=240) as grid:
         for template in TEMPLATES:
             with grid.cell(), st.container(border=True, gap="xsmall", height="stretch"):
-                _offer(template, written, principal)
-    known = services().tariff_publishing.tariffs(principal=principal)
+                _offer(template, begins, written, principal)
     if known:
         with st.container(border=True, horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox(
@@ -37,13 +41,13 @@ def ask_start(written: WrittenDraft, principal: Principal) -> None:
     ask_file(written)
 
 
-def _offer(template: Template, written: WrittenDraft, principal: Principal) -> None:
+def _offer(template: Template, begins: date, written: WrittenDraft, principal: Principal) -> None:
     if st.button(template.name, key=f"template-{template.code}", width="stretch"):
         written.begin(
             services().tariff_publishing.from_template(
                 template,
                 currency=services().settings.currency,
-                begins=next_month(today()),
+                begins=begins,
                 principal=principal,
             )
         )
