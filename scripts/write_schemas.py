@@ -41,8 +41,8 @@ SUBJECTS: Final = (
     "graph",
     "ai",
     "lists",
-    "security",
     "utility_settings",
+    "security",
 )
 # Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
 # over several subjects goes to the last of them.

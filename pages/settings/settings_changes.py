@@ -9,7 +9,7 @@ from pages.settings.fees_form import FEE_NAMES
 from pages.shared.format import escaped, moment, money
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
-from services.records.utility_settings import SettingsChange
+from services.records.overview import SettingsChange
 from services.utility_settings.model import FEE_KINDS
 
 _NAMES: Final = {

@@ -1,6 +1,10 @@
-"""The figures of the Overview page: records. Amounts are whole minor units."""
+"""The figures of the Overview page, and what the Settings page keeps: records.
 
-from datetime import date
+Amounts are whole minor units.
+"""
+
+from datetime import date, datetime
+from typing import Any
 
 from pydantic import Field
 
@@ -45,3 +49,32 @@ class Overview(Record):
     bills_to_decide: int
     open_outbox: int = Field(validation_alias="owed_work")
     currencies: tuple[CurrencyFigures, ...]
+
+
+class StoredSettings(Record):
+    """A version of the settings by name, as JSON has them; 0 is before anything was set."""
+
+    version: int = 0
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class SettingsChange(Record):
+    """Who changed settings when (UTC): those that changed, before and after.
+
+    One that is missing before, or null after, has its default there.
+    """
+
+    id: int
+    at: datetime
+    actor: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class FirstSteps(Record):
+    """What of a new utility there is already; readings are those beside opening reads."""
+
+    tariffs: bool
+    customers: bool
+    meters: bool
+    readings: bool

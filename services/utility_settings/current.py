@@ -10,7 +10,7 @@ from services.bill_documents import Utility
 from services.billing.issuing import BillingTerms
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
-from services.records.utility_settings import StoredSettings
+from services.records.overview import StoredSettings
 from services.settings import Settings
 from services.utility_settings.model import LiveSettings, live_settings
 
@@ -70,12 +70,8 @@ class CurrentSettings:
         """Let a version hold from now on, unless a later one does."""
         self._look_at = self._clock() + SECONDS_BETWEEN_LOOKS
         if stored.version >= self._stored.version:
-            self._stored, self._held = stored, self._with_zone(stored)
-
-    def _with_zone(self, stored: StoredSettings) -> LiveSettings:
-        return live_settings(self.deployed, stored.settings).model_copy(
-            update={"timezone": self._zone}
-        )
+            held = live_settings(self.deployed, stored.settings, zone=self._zone)
+            self._stored, self._held = stored, held
 
     @property
     def time_zone_after_restart(self) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from services.database.queries.utility_settings import Logo
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
-from services.records.utility_settings import FirstSteps, SettingsChange, StoredSettings
+from services.records.overview import FirstSteps, SettingsChange, StoredSettings
 from services.utility_settings.current import CurrentSettings
 from services.utility_settings.entry import checked
 from services.utility_settings.logo import logo_from

@@ -27,19 +27,23 @@ def checked(body: Mapping[str, Any], *, held: LiveSettings) -> dict[str, Any]:
     locked = [name for name in body if name in held.model_fields_set]
     problems = [f"{name.upper()} sets this; change it there." for name in locked]
     values = dict(body)
-    if "fees" in values and not problems:
+    if "fees" in values:
         values["fees"] = held.fees | _fees(values["fees"])
-    try:
-        found = UtilityValues.model_validate(values)
-    except ValidationError as error:
-        names = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
-        problems += [SENTENCES.get(name, f"There is no setting {name[:60]!r}.") for name in names]
-    if problems:
+    if problems or (problems := _problems(values)):
         raise InvalidSettings(problems)
-    stored = found.model_dump(mode="json", include=set(values))
+    stored = UtilityValues.model_validate(values).model_dump(mode="json", include=set(values))
     if "fees" in stored:
         stored["fees"] = {currency: of for currency, of in stored["fees"].items() if of}
     return stored
+
+
+def _problems(values: Mapping[str, Any]) -> list[str]:
+    try:
+        UtilityValues.model_validate(values)
+    except ValidationError as error:
+        names = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
+        return [SENTENCES.get(name, f"There is no setting {name[:60]!r}.") for name in names]
+    return []
 
 
 def _fees(typed: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, int]]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -98,7 +99,7 @@ class UtilityValues(BaseModel):
     utility_phone: Phone = ""
     utility_email: Email = ""
     utility_website: Website = ""
-    timezone: TimeZone | None = None
+    timezone: TimeZone = ZoneInfo("UTC")
     currency: Annotated[CurrencyCode, BeforeValidator(_line)] = ""
     default_language: Language = "en"
     due_days: DueDays = 0
@@ -142,15 +143,21 @@ class LiveSettings(Settings):
 NAMES: Final = tuple(UtilityValues.model_fields)
 
 
-def live_settings(deployed: Settings, stored: Mapping[str, Any]) -> LiveSettings:
+def live_settings(
+    deployed: Settings, stored: Mapping[str, Any], *, zone: ZoneInfo | None = None
+) -> LiveSettings:
     """The environment's settings over those that are stored, as JSON has them.
 
-    A stored value that this version cannot use counts as not set.
+    A stored value that this version cannot use counts as not set. `zone` is the time zone of a
+    process that has begun with it.
     """
     given = deployed.model_fields_set
     wanted = {n: v for n, v in stored.items() if n in NAMES and v is not None and n not in given}
     held = {name: getattr(deployed, name) for name in Settings.model_fields}
-    return LiveSettings.model_construct(_fields_set=set(given), **held | _usable(wanted))
+    held |= _usable(wanted)
+    if zone is not None:
+        held["timezone"] = zone
+    return LiveSettings.model_construct(_fields_set=set(given), **held)
 
 
 def _usable(stored: dict[str, Any]) -> dict[str, Any]:

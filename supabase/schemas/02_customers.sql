@@ -54,7 +54,7 @@ begin
     if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
         insert into public.customers (id, account_no, name, email, phone, address, language, currency)
         select id, account_no, name, coalesce(email, ''), coalesce(phone, ''), coalesce(address, ''),
-               coalesce(language, 'en'), currency
+               coalesce(language, p ->> 'default_language', 'en'), currency
         from jsonb_to_recordset(p -> 'rows') as x(
             id uuid, account_no text, name text, email text, phone text, address text, language text, currency text)
         on conflict do nothing;
@@ -74,7 +74,7 @@ begin
     return private.import_answer(v_errors, v_added, v_changed, v_total - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, rows: [{row, id, account_no, name, email?, phone?, address?, language?, currency?}]}. What a row does not give stays; an empty text takes it away.';
+COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or updates the contact details of known account numbers: {actor, dry_run, default_language?: of new ones without one, rows: [{row, id, account_no, name, email?, phone?, address?, language?, currency?}]}. What a row does not give stays; an empty text takes it away.';
 
 REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;

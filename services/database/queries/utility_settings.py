@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from services.database.queries.base import Json, Queries
-from services.records.utility_settings import FirstSteps, SettingsChange, StoredSettings
+from services.records.overview import FirstSteps, SettingsChange, StoredSettings
 
 
 @dataclass(frozen=True, slots=True)
