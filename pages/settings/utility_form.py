@@ -51,8 +51,7 @@ def ask_logo(principal: Principal) -> None:
         allow_upload()
         file = st.file_uploader(
             "PNG or JPEG of at most 2 MB",
-            # SVG only so that the service can say why not.
-            type=["png", "jpg", "jpeg", "svg"],
+            # Of every kind, so that the service says in its words why one is not taken.
             max_upload_size=MOST_BYTES // _MEGABYTE,
             key=f"logo-{form}",
         )
