@@ -22,7 +22,7 @@ KSEB = next(bill for bill in PUBLISHED if bill["id"] == "kseb-117-month")
 ADMIN_PAGES = (
     *("overview", "flagged-readings", "drafts", "bills", "customers", "payments"),
     *("reconciliation", "stripe-events", "books", "tariffs", "jobs"),
-    *("api-keys", "sign-ins", "security-log", "services"),
+    *("settings", "api-keys", "sign-ins", "security-log", "services"),
 )
 ENGINEER_PAGES = ("submit-reading", "my-readings")
 
