@@ -42,9 +42,8 @@ _CUSTOMERS: Final = """
                'Garden'])[n %% 10 + 1] || ' Road, Ward ' || n %% 200
     from generate_series(1, %(number)s) n"""
 _METERS: Final = """
-    insert into meters (id, serial, customer_id, tariff_id, kind, dials, opened_on)
-    select md5('m' || n)::uuid, 'M' || lpad(n::text, 7, '0'), md5('c' || n)::uuid,
-           md5('t')::uuid, 'manual', 5, '2026-01-01'
+    insert into meters (id, serial, kind, dials)
+    select md5('m' || n)::uuid, 'M' || lpad(n::text, 7, '0'), 'manual', 5
     from generate_series(1, %(number)s) n"""
 
 

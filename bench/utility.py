@@ -13,7 +13,6 @@ from services.container import Services
 from services.identity.auth import Principal, Role
 from services.quantities.period import first_of_month, local_date, next_month, start_of_day
 from services.records.bills import NewBill
-from services.records.readings import MeterConstants
 from services.records.tariffs import TariffVersion
 from services.settings import PROJECT_FOLDER
 
@@ -73,12 +72,13 @@ def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> li
     while page := services.database.monthly_bill_candidates(
         month_start=month, month_end=next_month(month), after=after, limit=1000
     ):
-        after = page[-1].meter_id
+        after = page[-1].agreement_id
         for one in page:
             if one.closing is None or one.serial >= serial_of(meters):
                 continue
             bill = draw_up_bill(
-                register=MeterConstants(one.meter_id, one.dials, one.multiplier_milli),
+                agreement_id=one.agreement_id,
+                constants=one.constants,
                 opening=one.opening,
                 closing=one.closing,
                 tariffs=tariffs[one.tariff_id],

@@ -14,7 +14,7 @@ _OPEN = 2
 
 def show_plan(plan: Plan) -> None:
     """The whole plan; nothing of it is stored."""
-    currency = plan.chain.meter.currency
+    currency = plan.voided[0].currency
     st.subheader("What it changes", anchor=False)
     balance = plan.chain.balance_minor
     with st.container(border=True):

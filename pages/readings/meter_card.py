@@ -64,9 +64,10 @@ def show_meter(context: ReadingContext) -> None:
     """The customer, the last read, and what the register is expected to show today."""
     meter, last = context.meter, context.last_read
     with st.container(border=True):
-        st.subheader(escaped(meter.customer_name), anchor=False)
-        st.caption(f"{escaped(meter.address)} · account {escaped(meter.account_no)}")
-        shown = [("Meter", meter.serial), ("Tariff", meter.tariff_name)]
+        st.subheader(escaped(meter.customer_name or "Vacant"), anchor=False)
+        account = f" · account {escaped(meter.account_no)}" if meter.account_no else ""
+        st.caption(f"{escaped(meter.address or '')}{account}")
+        shown = [("Meter", meter.serial), ("Tariff", meter.tariff_name or "none")]
         if last is not None:
             shown.append(("Last read", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
             shown.append(("Expected today", _range(_expected(context, last, today()), meter)))

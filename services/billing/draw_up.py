@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 from services.metering.bill_periods import BillLength, closing_reads, why_held
 from services.metering.billing_determinants import usage_of
 from services.metering.measured import Metering
+from services.metering.segments import segments_between
 from services.metering.usage_snapshot import usage_snapshot
 from services.quantities.money import Money
 from services.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
 from services.records.bills import Issue, NewBill, PastBill, PricingInputs
 from services.records.corrections import looks_back, past_of
-from services.records.readings import MeterConstants, Read, ReadBetween
+from services.records.readings import Installation, MeterConstants, Read, ReadBetween
 from services.records.tariffs import TariffVersion, version_in_force, versions_within
 
 # Ids made from what a bill is about: a second run of the same work makes the same bill.
@@ -32,6 +33,7 @@ def bill_id(*, meter_id: str, opening_reading_id: str, reissue_no: int) -> str:
 
 def draw_up_bill(
     *,
+    agreement_id: str,
     constants: MeterConstants,
     opening: Read,
     closing: Read,
@@ -40,20 +42,28 @@ def draw_up_bill(
     issue: Issue | None,
     zone: ZoneInfo,
     inputs: PricingInputs | None = None,
+    installations: Sequence[Installation] = (),
+    between: Sequence[Read] = (),
 ) -> NewBill:
     """Price what was used between two reads with the tariff in force.
 
     The period is [local date of the opening read, local date of the closing read). The bill names
     the tariff version of its first day; where the tariff changes within the period, each version
     prices its part, in lines that name their days. `inputs` are of meters with more than a total.
+    `installations` say which meters were there, `constants` are those of a meter that always was;
+    `between` are the accepted reads between the two where meters were exchanged.
     Raises UnableToPriceBill, EmptyPeriod, InvalidTariff.
     """
     version = version_in_force(tariffs, on=opening.read_on)
-    metering = Metering.between(
+    segments = segments_between(
+        opening=opening, closing=closing, installations=installations, constants=constants
+    )
+    metering = Metering.over(
+        segments,
         opening=opening,
         closing=closing,
-        constants=constants,
         inputs=inputs or PricingInputs(),
+        between=between,
         zone=zone,
     )
     within = versions_within(tariffs, period=metering.period)
@@ -66,10 +76,10 @@ def draw_up_bill(
         for of_days, days in within
     ]
     return NewBill(
-        id=bill_id(
-            meter_id=constants.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no
-        ),
-        constants=constants,
+        id=bill_id(meter_id=opening.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no),
+        agreement_id=agreement_id,
+        segments=segments,
+        segments_wh=metering.segments_wh,
         tariff_version_id=version.id,
         opening=opening,
         closing=closing,
@@ -85,7 +95,9 @@ def draw_up_bill(
 
 def draw_up_bills(
     *,
+    agreement_id: str,
     constants: MeterConstants,
+    installations: Sequence[Installation],
     opening: Read,
     between: Sequence[ReadBetween],
     closing: Read,
@@ -115,7 +127,10 @@ def draw_up_bills(
         start = bills[-1].closing if bills else opening
         bills.append(
             draw_up_bill(
+                agreement_id=agreement_id,
                 constants=constants,
+                installations=installations,
+                between=between,
                 opening=start,
                 closing=end,
                 tariffs=tariffs,
@@ -146,11 +161,13 @@ def _inputs_of(
     """Of what pricing the whole time needs, what one of its bills needs."""
     past = inputs.past
     if any(looks_back(version.tariff) for version in tariffs):
-        of_tariff = tariffs[0].tariff_id
-        past = (*(past_of_new(bill, tariff_id=of_tariff) for bill in reversed(bills)), *past)
+        tariff_of = {version.id: version.tariff_id for version in tariffs}
+        new = (past_of_new(b, tariff_id=tariff_of[b.tariff_version_id]) for b in reversed(bills))
+        past = (*new, *past)
     opening_registers = inputs.opening_registers if not bills else {}
     for read in between if bills else ():
-        if (read.read_on, read.register_wh) == (start.read_on, start.register_wh):
+        same = (read.meter_id, read.read_on, read.register_wh)
+        if same == (start.meter_id, start.read_on, start.register_wh):
             opening_registers |= read.registers
     return PricingInputs(
         opening_registers=opening_registers,

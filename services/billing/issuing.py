@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from services.billing.draw_up import draw_up_bills
 from services.outbox.outbox import Outbox
 from services.quantities.period import local_date
+from services.rating import UnableToPriceBill
 from services.records.bills import Issue, NewBill
 from services.records.outbox import TELLS_OF
 from services.records.readings import Read
@@ -47,7 +48,9 @@ class BillIssuer:
         nothing. None ends at this read where that would be too short a bill.
         """
         bills = draw_up_bills(
+            agreement_id=_agreement_of(context),
             constants=context.meter.constants,
+            installations=context.installations,
             opening=context.opening,
             between=context.between,
             closing=closing,
@@ -102,3 +105,9 @@ class BillIssuer:
     def issue(self, now: datetime) -> Issue:
         """Issued at this moment, due after the utility's days of payment."""
         return Issue(at=now, on=local_date(now, self.zone), due_days=self.terms().due_days)
+
+
+def _agreement_of(context: ReadingContext) -> str:
+    if context.meter.agreement_id is None:
+        raise UnableToPriceBill("Nobody has an agreement for this place on that day.")
+    return context.meter.agreement_id

@@ -140,8 +140,8 @@ def _with_dependents(chain: BillChain, found: list[AffectedBills]) -> list[Affec
 def _made(
     chain: BillChain, one: AffectedBills, past: Sequence[PastBill], issue: Issue, zone: ZoneInfo
 ) -> NewBill:
-    first, meter = one.bills[0], chain.meter
-    tariffs = chain.versions_of(one.tariff_id)
+    first = one.bills[0]
+    tariffs = chain.versions
     looked_at = [bill for bill in past if bill.period_end <= one.opening.read_on]
     if not any(looks_back(version.tariff) for version in tariffs):
         looked_at = []
@@ -149,7 +149,12 @@ def _made(
     opens_anew = one.opening.id != first.opening_reading_id
     try:
         bill = draw_up_bill(
-            constants=meter.constants,
+            agreement_id=chain.agreement_id,
+            constants=chain.meter.constants,
+            installations=chain.installations,
+            between=[
+                r for r in chain.reads if one.opening.read_at < r.read_at < one.closing.read_at
+            ],
             opening=one.opening,
             closing=one.closing,
             tariffs=tariffs,

@@ -42,12 +42,12 @@ class WrongTariff:
 
 @dataclass(frozen=True, slots=True)
 class WrongVersion:
-    """Bills of a meter that a corrected version of a tariff priced.
+    """Bills of an agreement that a corrected version of a tariff priced.
 
     `replacement` takes the place of the version `instead_of` before that is corrected.
     """
 
-    meter_id: str
+    agreement_id: str
     replacement: TariffVersion | None = None
     instead_of: str | None = None
 
@@ -103,7 +103,7 @@ class Plan:
 def correction_id_of(plan: Plan) -> str:
     """The id of correcting a meter's bills after their tariff: the same for whoever does it."""
     ids = ",".join(bill.id for bill in plan.voided)
-    return str(uuid5(CORRECTIONS, f"version/{plan.chain.meter.id}/{ids}"))
+    return str(uuid5(CORRECTIONS, f"version/{plan.chain.agreement_id}/{ids}"))
 
 
 def _figures(bill: NewBill | None) -> Any:

@@ -176,6 +176,7 @@ class Rebilling:
             actor=principal.user,
             correction_id=correction_id,
             kind=plan.kind,
+            agreement_id=plan.chain.agreement_id,
             meter_id=plan.chain.meter.id,
             reason=reason,
             warned=plan.warning,
@@ -242,10 +243,13 @@ class Rebilling:
         affected = by_tariff(chain, first=first, tariff_id=version.tariff_id)
         if all(bill.tariff_id == version.tariff_id for one in affected for bill in one.bills):
             raise CannotRebill(f"These bills are under tariff {version.code} already.")
+        chain = chain.on_tariff(version.tariff_id, since=first.period_start)
         return Plan("tariff", chain, (), tariff_id=version.tariff_id), affected
 
     def _of_version(self, wrong: WrongVersion) -> tuple[Plan, list[AffectedBills]]:
-        chain = self.database.rebill_context(meter_id=wrong.meter_id, version_id=wrong.instead_of)
+        chain = self.database.rebill_context(
+            agreement_id=wrong.agreement_id, version_id=wrong.instead_of
+        )
         if wrong.replacement and wrong.instead_of:
             chain = chain.with_version(wrong.replacement, instead_of=wrong.instead_of)
         affected = by_versions(chain)

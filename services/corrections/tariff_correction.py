@@ -85,7 +85,7 @@ class TariffCorrection:
         """Some meters' bills before and after; with `replacement` before a version is corrected."""
         found = []
         for meter in meters:
-            wrong = WrongVersion(meter.meter_id, replacement, instead_of)
+            wrong = WrongVersion(meter.agreement_id, replacement, instead_of)
             try:
                 found.append(MeterPreview(meter, self.rebilling.plan(wrong, now=now)))
             except CannotRebill as error:
@@ -118,7 +118,7 @@ class TariffCorrection:
         Raises NotAllowed, ReasonMissing, and TemporaryDatabaseError.
         """
         try:
-            plan = self.rebilling.plan(WrongVersion(meter.meter_id), now=now)
+            plan = self.rebilling.plan(WrongVersion(meter.agreement_id), now=now)
             done = self.rebilling.execute_plan(
                 plan,
                 correction_id=correction_id_of(plan),

@@ -62,6 +62,7 @@ class BillMaker:
 
         def bill(opening: Read, closing: Read, issue: Issue | None, again: int = 0) -> NewBill:
             return draw_up_bill(
+                agreement_id=str(meter.agreement_id),
                 constants=constants,
                 opening=opening,
                 closing=closing,

@@ -75,7 +75,8 @@ class DemoHeadEnd:
     def _register_of(self, serial: str) -> Register | None:
         if serial not in self._registers:
             # Where a register stands depends on the day it was opened, which the database knows.
-            opened = {m.serial: m.opened_on for m in self._database.smart_meters()}
+            meters = self._database.smart_meters()
+            opened = {m.serial: m.opened_on for m in meters if m.opened_on}
             self._registers = {
                 p.serial: Register(p, opened[p.serial], self._zone)
                 for p in all_premises()

@@ -104,7 +104,7 @@ def _is_loaded(services: Services) -> bool:
 def _as_of(services: Services, now: datetime) -> date:
     """The day the demo is made for: today, or that of the load that was interrupted."""
     begun = [m for m in services.database.find_meters(text=TO_TRY) if m.serial == TO_TRY]
-    if begun:
+    if begun and begun[0].opened_on:
         return begun[0].opened_on + timedelta(days=TO_TRY_DAYS)
     return local_date(now, services.settings.timezone)
 
@@ -232,7 +232,7 @@ class _Loading:
     ) -> None:
         made = [bill for bill in bills if bill]
         _, moved = self.services.database.store_job_bills(actor=ACTOR, bills=made)
-        if set(moved) - {bill.constants.meter_id for bill in repeated}:
+        if set(moved) - {bill.agreement_id for bill in repeated}:
             raise UnableToLoadDemo("Somebody billed a meter of the demo while it was being loaded.")
 
     def _mark_overdue(self) -> None:

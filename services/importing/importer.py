@@ -288,7 +288,7 @@ class Importer:
         histories = {
             meter.serial: MeterHistory.of(
                 meter,
-                versions=versions.get(meter.tariff_id, ()),
+                versions=versions.get(meter.tariff_id or "", ()),
                 unknown_daily_wh=self.unknown_daily_wh,
             )
             for meter in meters

@@ -18,7 +18,7 @@ from services.metering.register_validation import RegisterRules, calendars_in_fo
 from services.metering.registers import WrongRegisters, check_registers
 from services.metering.validation import validate_reading
 from services.readings.submission import InvalidReading, parse_submission
-from services.records.imports import MeterReads
+from services.records.imports import Installed, MeterReads
 from services.records.readings import ReadingSource, ReadPoint
 from services.records.tariffs import TariffVersion
 from services.records.use_limits import DEFAULT_DAILY_WH, UseLimits
@@ -102,6 +102,7 @@ class MeterHistory:
     limits: UseLimits = field(default_factory=UseLimits)
     # Of its tariff, where it has further registers.
     versions: Sequence[TariffVersion] = ()
+    installed: Sequence[Installed] = ()
     # Of the accepted reads, in order of time; the first is the opening read.
     times: list[datetime] = field(default_factory=list)
     points: list[ReadPoint] = field(default_factory=list)
@@ -132,6 +133,7 @@ class MeterHistory:
                 unknown_daily_wh=unknown_daily_wh,
             ),
             versions=versions,
+            installed=meter.installed,
         )
         for read in meter.reads:
             history._add(at=read.read_at, point=read.point, status=read.status)
@@ -179,7 +181,9 @@ class MeterHistory:
             raise InvalidReading(
                 f"Meter {self.serial} was connected on {opened}; the reading is dated before that."
             )
+        since = self._installed_since(read.read_at)
         first = bisect_right(self.times, self.times[after - 1] - HISTORY)
+        first = max(first, bisect_left(self.times, since))
         against: dict[str, Any] = {
             "last_read": self.points[after - 1],
             "next_read": self.points[after] if after < len(self.points) else None,
@@ -195,6 +199,13 @@ class MeterHistory:
         calendars = calendars_in_force(self.versions, on=point.read_on)
         rules = RegisterRules(read=point, calendars=calendars, **against)
         return found.with_outcomes(rules.outcomes())
+
+    def _installed_since(self, at: datetime) -> datetime:
+        """When the meter was installed where it was at an instant; raises InvalidReading."""
+        for one in self.installed:
+            if one.since <= at and (one.until is None or at <= one.until):
+                return one.since
+        raise InvalidReading(f"Meter {self.serial} was not installed anywhere at that time.")
 
     def _row(self, read: FileRead, validation: Validation, source: ReadingSource) -> dict[str, Any]:
         instant = read.read_at.isoformat()

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import groupby
+from itertools import chain, groupby
 
 from services.billing.draw_up import draw_up_bills
 from services.database.errors import ChainMoved, RunTakenOver
@@ -17,8 +17,8 @@ from services.metering.measured import RegisterFell
 from services.quantities.period import EmptyPeriod, first_of_month
 from services.rating import UnableToPriceBill
 from services.records.bills import BillCandidate, NewBill
-from services.records.jobs import QueuedMeter, SetAside
-from services.records.tariffs import TariffVersion
+from services.records.jobs import QueuedAgreement, SetAside
+from services.records.tariffs import TariffVersion, versions_along
 from services.tariffs import InvalidTariff
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ MOST_PASSES = 3
 UNEXPECTED = "An unexpected error; the log has the details."
 MOVED = "Its readings were being billed or corrected meanwhile; it is looked at again at once."
 
-Meters = dict[str, BillCandidate]  # by their ids
+Candidates = dict[str, BillCandidate]  # by agreement
 
 
 def run(context: JobContext) -> str:
@@ -95,39 +95,41 @@ class _MonthlyBilling:
         what = "Drafts" if self.context.services.issuer.approval else "Bills"
         return f"{what} for {self.month_start:%B %Y}."
 
-    def go_through(self, only: Collection[str] | None = None) -> Meters:
+    def go_through(self, only: Collection[str] | None = None) -> Candidates:
         """Bill page by page, only some meters if said; those whose chain moved meanwhile."""
-        moved: Meters = {}
+        moved: Candidates = {}
         after: str | None = None
         while True:
             self.context.go_on()
             page = self._candidates(after)
-            chosen = [c for c in page if only is None or c.meter_id in only]
+            chosen = [c for c in page if only is None or c.agreement_id in only]
             if chosen:
                 moved |= self._bill(chosen)
             if len(page) < BATCH:
                 return moved
-            after = page[-1].meter_id
+            after = page[-1].agreement_id
 
     def go_through_queue(self) -> None:
         """Look once more at the meters that are queued, page by page."""
         context, after = self.context, None
         while queued := self._queued(after):
             context.go_on()
-            ids = [row.meter_id for row in queued]
+            ids = [row.agreement_id for row in queued]
             # What was said of them before is not true any more; what is said again comes back.
             self._note(settled=ids)
             page = self._candidates(None, only=ids)
             moved = self._bill(page) if page else {}
             # Those whose chain moved stay for the next tick.
-            self._note(looked_at=[row for row in queued if row.meter_id not in moved])
+            self._note(looked_at=[row for row in queued if row.agreement_id not in moved])
             after = ids[-1]
 
-    def _queued(self, after: str | None) -> list[QueuedMeter]:
+    def _queued(self, after: str | None) -> list[QueuedAgreement]:
         database = self.context.services.database
-        return self.context.patiently(lambda: database.meters_to_bill(after=after, limit=BATCH))
+        return self.context.patiently(lambda: database.agreements_to_bill(after=after, limit=BATCH))
 
-    def _note(self, *, looked_at: Sequence[QueuedMeter] = (), settled: Sequence[str] = ()) -> None:
+    def _note(
+        self, *, looked_at: Sequence[QueuedAgreement] = (), settled: Sequence[str] = ()
+    ) -> None:
         context = self.context
         context.patiently(
             lambda: context.services.database.note_job_progress(
@@ -150,7 +152,7 @@ class _MonthlyBilling:
             )
         )
 
-    def _bill(self, candidates: Sequence[BillCandidate]) -> Meters:
+    def _bill(self, candidates: Sequence[BillCandidate]) -> Candidates:
         bills: list[NewBill] = []
         aside: list[SetAside] = []
         without: dict[str, RegisterFell | None] = {}
@@ -158,29 +160,27 @@ class _MonthlyBilling:
             try:
                 made = self._draw_up(candidate)
             except RegisterFell as fell:
-                without[candidate.meter_id] = fell
+                without[candidate.agreement_id] = fell
                 continue
             if made is None:
-                without[candidate.meter_id] = None
+                without[candidate.agreement_id] = None
             elif isinstance(made, list):
                 bills += made
             else:
                 aside.append(made)
-        meters = {c.meter_id: c for c in candidates}
+        meters = {c.agreement_id: c for c in candidates}
         aside += self._why_not(without, meters)
         return {meter: meters[meter] for meter in self._store(bills, aside, meters)}
 
     def _why_not(
-        self, without: Mapping[str, RegisterFell | None], meters: Meters
+        self, without: Mapping[str, RegisterFell | None], meters: Candidates
     ) -> list[SetAside]:
         """Why meters have no bill: no read to close at, or a register that fell; by their ids."""
         if not without:
             return []
         database = self.context.services.database
         facts = self.context.patiently(
-            lambda: database.unbilled_facts(
-                openings=[meters[meter].opening.id for meter in without], month_end=self.month_end
-            )
+            lambda: database.unbilled_facts(agreements=list(without), month_end=self.month_end)
         )
         return [
             unbilled.fallen(meters[meter], fell, facts[meter].last_bill_id)
@@ -199,11 +199,13 @@ class _MonthlyBilling:
         services = self.context.services
         try:
             bills = draw_up_bills(
+                agreement_id=candidate.agreement_id,
                 constants=candidate.constants,
+                installations=candidate.installations,
                 opening=candidate.opening,
                 between=candidate.between,
                 closing=candidate.closing,
-                tariffs=self.tariffs.get(candidate.tariff_id, ()),
+                tariffs=self._tariffs_of(candidate),
                 reissue_no=candidate.reissue_no,
                 issue=services.issuer.issue_of_new(self.context.now),
                 zone=services.settings.timezone,
@@ -219,8 +221,14 @@ class _MonthlyBilling:
             return unbilled.aside(candidate, UNEXPECTED)
         return services.issuer.with_all_outboxes([bill.unattended() for bill in bills])
 
+    def _tariffs_of(self, candidate: BillCandidate) -> Sequence[TariffVersion]:
+        if not candidate.spans:
+            return self.tariffs.get(candidate.tariff_id, ())
+        of_spans = (self.tariffs.get(span.tariff_id, ()) for span in candidate.spans)
+        return versions_along(candidate.spans, chain.from_iterable(of_spans))
+
     def _store(
-        self, bills: Sequence[NewBill], aside: Sequence[SetAside], meters: Meters
+        self, bills: Sequence[NewBill], aside: Sequence[SetAside], meters: Candidates
     ) -> list[str]:
         """Store a batch in one transaction; the meters to compute again."""
         try:
@@ -231,16 +239,16 @@ class _MonthlyBilling:
             log.exception("a batch of bills was refused; it is stored bill by bill")
         self.context.note(set_aside=aside)
         moved: list[str] = []
-        for _, of_meter in groupby(bills, key=lambda bill: bill.constants.meter_id):
+        for _, of_meter in groupby(bills, key=lambda bill: bill.agreement_id):
             moved += self._store_alone(list(of_meter), meters)
         return moved
 
     def _store_at_once(
-        self, bills: Sequence[NewBill], aside: Sequence[SetAside], meters: Meters
+        self, bills: Sequence[NewBill], aside: Sequence[SetAside], meters: Candidates
     ) -> list[str]:
         context = self.context
         # Of several held bills of a meter the first is named.
-        first = {b.constants.meter_id: b for b in reversed(bills) if b.held_because}
+        first = {b.agreement_id: b for b in reversed(bills) if b.held_because}
         held = [unbilled.held(meters[meter], bill) for meter, bill in first.items()]
         _, moved = context.patiently(
             lambda: context.services.database.store_job_bills(
@@ -249,14 +257,14 @@ class _MonthlyBilling:
         )
         return moved
 
-    def _store_alone(self, bills: Sequence[NewBill], meters: Meters) -> list[str]:
-        meter = meters[bills[0].constants.meter_id]
+    def _store_alone(self, bills: Sequence[NewBill], meters: Candidates) -> list[str]:
+        meter = meters[bills[0].agreement_id]
         try:
             return self._store_at_once(bills, [], meters)
         except (RunTakenOver, TemporaryDatabaseError):
             raise
         except ChainMoved:
-            return [meter.meter_id]
+            return [meter.agreement_id]
         except DatabaseError as error:
             log.warning("the bill of meter %s was refused: %s", meter.serial, error)
             reason = error.message if isinstance(error, DatabaseRefused) else UNEXPECTED

@@ -29,6 +29,7 @@ def aside(
         code=code,
         ref=ref,
         meter_id=candidate.meter_id,
+        agreement_id=candidate.agreement_id,
         opening_id=candidate.opening.id,
         closing_id=candidate.closing.id if candidate.closing else None,
         again=again,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from operator import add
 from typing import Final, Self
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ from services.quantities.money import round_half_up
 from services.quantities.period import Period
 from services.rating import UnableToPriceBill
 from services.records.bills import PricingInputs
-from services.records.readings import IntervalDay, MeterConstants, Read
+from services.records.readings import IntervalDay, MeterConstants, Read, Segment
 
 _DAY: Final = timedelta(days=1)
 
@@ -40,7 +41,7 @@ class Metering:
     """
 
     period: Period
-    wh: int
+    segments_wh: tuple[int, ...]
     constants: MeterConstants
     registers: Mapping[str, Mapping[str, int]]
     counted: Mapping[str, int]
@@ -50,53 +51,146 @@ class Metering:
     past: PastBills
     hints: tuple[str, ...] = ()
 
+    @property
+    def wh(self) -> int:
+        """All that was used."""
+        return sum(self.segments_wh)
+
     @classmethod
-    def between(
+    def over(
         cls,
+        segments: Sequence[Segment],
         *,
         opening: Read,
         closing: Read,
-        constants: MeterConstants,
         inputs: PricingInputs,
+        between: Sequence[Read] = (),
         zone: ZoneInfo,
     ) -> Self:
-        """What was measured between two reads. Raises RegisterFell, EmptyPeriod."""
+        """What one meter, or several one after the other, measured between two reads.
+
+        `inputs` are those of the whole; of several meters, the accepted reads `between` say what is
+        of which. Raises RegisterFell, EmptyPeriod.
+        """
         period = Period(opening.read_on, closing.read_on)
-        before = {**opening.registers, **inputs.opening_registers}
-        counters = [name for name in closing.registers if not measure_of(name).is_maximum]
-        rolled_over = closing.rolled_over or inputs.rolled_over
-        # Where the total began again at 0, a rollover is said of it, and of no register beside.
-        of_total = rolled_over and _began_again(constants, opening, closing)
-        counted = {
-            name: _counted(
-                constants,
-                name,
-                before[name],
-                closing.registers[name],
-                rolled_over and not of_total,
-                of_total=of_total,
-            )
-            for name in counters
-            if name in before
-        }
-        maxima = _maxima(constants, (*inputs.between, closing.registers))
-        days, gaps = _whole_days(inputs.intervals, period)
+        if segments[0].opening.id != opening.id:
+            # It opens where another meter was removed: those registers are not of this one.
+            inputs = inputs.model_copy(update={"opening_registers": {}})
+        if len(segments) == 1:
+            measured = [_measure(segments[0], inputs)]
+        else:
+            measured = [
+                _measure(one, _inputs_of(one, inputs, between, is_first=one is segments[0]))
+                for one in segments
+            ]
+        days, gaps = _whole_days(_one_a_day(inputs.intervals), period)
+        registers, hints = _together(measured)
         return cls(
             period=period,
-            wh=_counted(constants, "", opening.register_wh, closing.register_wh, rolled_over),
-            constants=constants,
-            registers={
-                name: {"opening": before[name], "closing": closing.registers[name], "used": used}
-                for name, used in counted.items()
-            }
-            | {name: {"maximum": watts} for name, watts in maxima.items()},
-            counted=counted,
-            maxima=maxima,
+            segments_wh=tuple(one.wh for one in measured),
+            constants=segments[-1].constants,
+            registers=registers,
+            counted={name: of["used"] for name, of in registers.items() if "used" in of},
+            maxima={name: of["maximum"] for name, of in registers.items() if "maximum" in of},
             days=days,
             zone=zone,
             past=PastBills(inputs.past),
-            hints=(*(_not_at_opening(n, opening) for n in counters if n not in before), *gaps),
+            hints=(*hints, *gaps),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What one segment comes to: its total, and its further registers by name."""
+
+    wh: int
+    registers: Mapping[str, Mapping[str, int]]
+    hints: tuple[str, ...]
+
+
+def _measure(segment: Segment, inputs: PricingInputs) -> _Measured:
+    opening, closing, constants = segment.opening, segment.closing, segment.constants
+    before = {**opening.registers, **inputs.opening_registers}
+    counters = [name for name in closing.registers if not measure_of(name).is_maximum]
+    rolled_over = closing.rolled_over or inputs.rolled_over
+    # Where the total began again at 0, a rollover is said of it, and of no register beside.
+    of_total = rolled_over and _began_again(constants, opening, closing)
+    counted = {
+        name: _counted(
+            constants,
+            name,
+            before[name],
+            closing.registers[name],
+            rolled_over and not of_total,
+            of_total=of_total,
+        )
+        for name in counters
+        if name in before
+    }
+    maxima = _maxima(constants, (*inputs.between, closing.registers))
+    return _Measured(
+        wh=_counted(constants, "", opening.register_wh, closing.register_wh, rolled_over),
+        registers={
+            name: {"opening": before[name], "closing": closing.registers[name], "used": used}
+            for name, used in counted.items()
+        }
+        | {name: {"maximum": watts} for name, watts in maxima.items()},
+        hints=tuple(_not_at_opening(n, opening) for n in counters if n not in before),
+    )
+
+
+def _inputs_of(
+    segment: Segment, inputs: PricingInputs, between: Sequence[Read], *, is_first: bool
+) -> PricingInputs:
+    """Of what is known of a whole bill, what is of one of its meters."""
+    reads = [
+        read
+        for read in between
+        if read.meter_id == segment.constants.meter_id
+        and segment.opening.read_at < read.read_at < segment.closing.read_at
+    ]
+    return PricingInputs(
+        opening_registers=inputs.opening_registers if is_first else {},
+        between=tuple(read.registers for read in reads if read.registers),
+        rolled_over=any(read.rolled_over for read in reads),
+    )
+
+
+def _together(
+    measured: Sequence[_Measured],
+) -> tuple[Mapping[str, Mapping[str, int]], tuple[str, ...]]:
+    """The registers of all segments: counts are added, maxima are the highest.
+
+    What one of the meters did not count is known of none; the hints say so.
+    """
+    if len(measured) == 1:
+        return measured[0].registers, measured[0].hints
+    names = list(dict.fromkeys(name for one in measured for name in one.registers))
+    everywhere = [n for n in names if all(n in one.registers for one in measured)]
+    found: dict[str, Mapping[str, int]] = {}
+    for name in everywhere:
+        each = [one.registers[name] for one in measured]
+        if "maximum" in each[0]:
+            found[name] = {"maximum": max(of["maximum"] for of in each)}
+        else:
+            found[name] = {**each[-1], "used": sum(of["used"] for of in each)}
+    hints = [hint for one in measured for hint in one.hints]
+    lacking = [name for name in names if name not in found]
+    hints += [f"Not each meter of the period has the register {name}." for name in lacking]
+    return found, tuple(hints)
+
+
+def _one_a_day(days: Sequence[IntervalDay]) -> Sequence[IntervalDay]:
+    """The intervals of a day that two meters measured, added up."""
+    found: dict[date, IntervalDay] = {}
+    for day in days:
+        known = found.get(day.day)
+        if known is None:
+            found[day.day] = day
+        elif (known.minutes, len(known.wh)) == (day.minutes, len(day.wh)):
+            both = tuple(map(add, known.wh, day.wh))
+            found[day.day] = known.model_copy(update={"wh": both})
+    return list(found.values())
 
 
 def _used(constants: MeterConstants, opening_wh: int, closing_wh: int) -> int:

@@ -17,6 +17,7 @@ from services.metering.outcomes import RuleOutcome, Validation
 from services.metering.register_arithmetic import check_fits_dials
 from services.metering.register_validation import RegisterRules, calendars_in_force
 from services.metering.registers import WrongRegisters, check_registers
+from services.metering.segments import segments_between
 from services.metering.validation import validate_reading
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
@@ -24,7 +25,7 @@ from services.quantities.money import Money
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
 from services.records.bills import NewBill
-from services.records.readings import Meter, MeterConstants, Read, Reading, ReadingSource, ReadPoint
+from services.records.readings import Meter, Read, Reading, ReadingSource, ReadPoint
 from services.records.submissions import ReadingContext
 from services.records.use_limits import DEFAULT_DAILY_WH
 
@@ -37,6 +38,10 @@ _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
 AS_DRAFT = "The bill is kept as a draft until an administrator issues it."
 _BY_THE_JOB = "Stored; the monthly job bills it."
+_UNBILLED = (
+    "Nobody has an agreement for this place on that day: stored, and reported as use that is "
+    "billed to nobody."
+)
 _FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
@@ -227,6 +232,7 @@ class ReadingAssessor:
         validation = self.judge(context=context, read=read)
         closing = Read(
             id=reading_id or str(uuid4()),
+            meter_id=context.meter.id,
             read_at=read.read_at,
             read_on=read.read_on,
             register_wh=read.register_wh,
@@ -286,9 +292,16 @@ class ReadingAssessor:
         meter = context.meter
         self.check_possible(meter=meter, read=read)
         if context.last_read is None:
+            if meter.opened_on is None:
+                raise InvalidReading(f"Meter {meter.serial} is not installed anywhere.")
             raise InvalidReading(
                 f"Meter {meter.serial} was connected on {meter.opened_on:%d %b %Y}; "
                 "the reading is dated before that."
+            )
+        if meter.removed_on is not None and read.read_on > meter.removed_on:
+            raise InvalidReading(
+                f"Meter {meter.serial} was removed on {meter.removed_on:%d %b %Y}; "
+                "the reading is dated after that."
             )
         return self._validate(context, read, context.last_read)
 
@@ -389,6 +402,9 @@ class ReadingAssessor:
         found = against(last_read).with_outcomes(rules.outcomes())
         if opening.id == last_read.id or opening.read_at >= last_read.read_at:
             return found
+        if len(context.installations) > 1:
+            # The bill opens at another meter's read, or one under another multiplier.
+            return found
         return found.with_outcomes_of(against(opening))
 
     def _why_not_billed(
@@ -398,6 +414,8 @@ class ReadingAssessor:
         opening = context.opening
         if status == "needs_review":
             return _FOR_REVIEW
+        if context.meter.agreement_id is None:
+            return _UNBILLED
         if closing.read_at < opening.read_at:
             return (
                 f"Dated before the last billed read of {opening.read_on:%d %b %Y}: kept as "
@@ -414,13 +432,19 @@ class ReadingAssessor:
 
         So it is before the first bill; later the bill before it can be corrected.
         """
-        meter = context.meter
-        Metering.between(
+        segments = segments_between(
             opening=context.opening,
             closing=closing,
-            constants=MeterConstants(meter.id, meter.dials, meter.multiplier_milli),
+            installations=context.installations,
+            constants=context.meter.constants,
+        )
+        Metering.over(
+            segments,
+            opening=context.opening,
+            closing=closing,
             inputs=context.pricing.model_copy(
                 update={"rolled_over": any(read.rolled_over for read in context.between)}
             ),
+            between=context.between,
             zone=self.issuer.zone,
         )

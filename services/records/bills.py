@@ -10,7 +10,15 @@ from pydantic import Field, field_validator
 from services.quantities.money import Money
 from services.rating import BillLine, RatedBill
 from services.records.base import Record
-from services.records.readings import IntervalDay, MeterConstants, Read, ReadBetween
+from services.records.readings import (
+    Installation,
+    IntervalDay,
+    MeterConstants,
+    Read,
+    ReadBetween,
+    Segment,
+)
+from services.records.tariffs import TariffSpan
 
 BillStatus = Literal["void", "paid", "overdue", "partially_paid", "issued", "draft"]
 SparedBecause = Literal["bank_debit", "money_returned"]
@@ -56,9 +64,26 @@ class BillSummary(Record):
         return invoice_reference(self.number) if self.number is not None else "draft"
 
 
-class Bill(BillSummary):
-    """A bill with its lines."""
+class BillSegment(Record):
+    """What one meter measured of a bill, in Wh: its reads before the multiplier, its use after."""
 
+    meter_id: str
+    meter_serial: str
+    opening_reading_id: str
+    closing_reading_id: str
+    opening_wh: int
+    closing_wh: int
+    multiplier_milli: int
+    consumption_wh: int
+
+
+class Bill(BillSummary):
+    """A bill with its lines; its meter, reads and multiplier are those of its last segment."""
+
+    agreement_id: str
+    service_point_id: str
+    service_point_code: str
+    service_address: str
     meter_id: str
     address: str
     tariff_code: str
@@ -83,6 +108,29 @@ class Bill(BillSummary):
     held_because: str | None = None
     # Why nobody is pressed for it now: the bank is paying it, or its money went back.
     spared_because: SparedBecause | None = None
+    # Kept where it is more than one.
+    segments: tuple[BillSegment, ...] = ()
+
+    @field_validator("segments", mode="before")
+    @classmethod
+    def _no_segments(cls, segments: Any) -> Any:
+        return segments or ()
+
+    @property
+    def metered(self) -> tuple[BillSegment, ...]:
+        """Its segments in order of time; most bills have one."""
+        return self.segments or (
+            BillSegment(
+                meter_id=self.meter_id,
+                meter_serial=self.meter_serial,
+                opening_reading_id=self.opening_reading_id,
+                closing_reading_id=self.closing_reading_id,
+                opening_wh=self.opening_wh,
+                closing_wh=self.closing_wh,
+                multiplier_milli=self.multiplier_milli,
+                consumption_wh=self.consumption_wh,
+            ),
+        )
 
     @field_validator("lines", mode="before")
     @classmethod
@@ -122,11 +170,18 @@ class PricingInputs(Record):
 
 
 class BillCandidate(Record):
-    """A meter that a monthly run may bill; `closing` is None when there is no read to close at."""
+    """An agreement that a monthly run may bill; `closing` is None without a read to close at.
 
+    The meter is that of the closing read, or the one that is there now.
+    """
+
+    agreement_id: str
     meter_id: str
     serial: str
     tariff_id: str
+    # Its tariffs, where it had more than one, and what was installed, where meters were exchanged.
+    spans: tuple[TariffSpan, ...] = ()
+    installations: tuple[Installation, ...] = ()
     dials: int
     multiplier_milli: int
     opening: Read
@@ -170,7 +225,9 @@ class NewBill:
     """A bill about to be stored: priced, not numbered yet."""
 
     id: str
-    constants: MeterConstants
+    agreement_id: str
+    segments: tuple[Segment, ...]
+    segments_wh: tuple[int, ...]
     tariff_version_id: str
     opening: Read
     closing: Read
@@ -190,6 +247,11 @@ class NewBill:
     held_because: str = ""
 
     @property
+    def constants(self) -> MeterConstants:
+        """Those of the meter that its last segment was measured by."""
+        return self.segments[-1].constants
+
+    @property
     def status(self) -> Literal["issued", "draft"]:
         """Issued at once, or a draft that waits for approval."""
         return "issued" if self.issue else "draft"
@@ -204,13 +266,16 @@ class NewBill:
         return {
             "id": self.id,
             "status": self.status,
+            "agreement_id": self.agreement_id,
             "meter_id": self.constants.meter_id,
+            "multiplier_milli": self.constants.multiplier_milli,
+            "segments": self._segments_json(),
             "tariff_version_id": self.tariff_version_id,
             "opening_reading_id": self.opening.id,
             "closing_reading_id": self.closing.id,
             "period_start": self.opening.read_on.isoformat(),
             "period_end": self.closing.read_on.isoformat(),
-            "opening_wh": self.opening.register_wh,
+            "opening_wh": self.segments[-1].opening.register_wh,
             "closing_wh": self.closing.register_wh,
             "consumption_wh": self.consumption_wh,
             "currency": self.rated.currency,
@@ -229,3 +294,20 @@ class NewBill:
             "replaces_id": self.replaces_id,
             "held_because": None if issue else self.held_because or None,
         }
+
+    def _segments_json(self) -> list[dict[str, Any]] | None:
+        """None of a bill between two reads of one meter."""
+        if len(self.segments) == 1 and self.segments[0].opening.id == self.opening.id:
+            return None
+        return [
+            {
+                "meter_id": one.constants.meter_id,
+                "opening_reading_id": one.opening.id,
+                "closing_reading_id": one.closing.id,
+                "opening_wh": one.opening.register_wh,
+                "closing_wh": one.closing.register_wh,
+                "multiplier_milli": one.constants.multiplier_milli,
+                "consumption_wh": wh,
+            }
+            for one, wh in zip(self.segments, self.segments_wh, strict=True)
+        ]

@@ -9,8 +9,8 @@ from pydantic import field_validator
 from services.quantities.money import Money
 from services.records.base import Record
 from services.records.bills import Bill, PastBill, PricingInputs, invoice_reference
-from services.records.readings import IntervalDay, Meter, Read, Reading
-from services.records.tariffs import TariffSummary, TariffVersion
+from services.records.readings import Installation, IntervalDay, Meter, Read, Reading
+from services.records.tariffs import TariffSpan, TariffSummary, TariffVersion, versions_along
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
 
 CorrectionKind = Literal["reading", "tariff_version", "tariff", "void"]
@@ -35,13 +35,19 @@ class ChainBill(Bill):
 
 
 class BillChain(Record):
-    """The chain of a meter in order, and its accepted reads, intervals and tariffs.
+    """The chain of an agreement in order, and its accepted reads, intervals and tariffs.
 
-    Reads and intervals reach back to the bill before the one in question. `balance_minor` is that
-    of the customer's account.
+    Reads and intervals reach back to the bill before the one in question; `meter` is that of the
+    bill. `tariffs` are all versions of the tariffs that the agreement had, `spans` say when it had
+    which. `balance_minor` is that of the customer's account.
     """
 
+    agreement_id: str
+    starts_on: date
+    ends_on: date | None
     meter: Meter
+    spans: tuple[TariffSpan, ...]
+    installations: tuple[Installation, ...]
     balance_minor: int
     bills: tuple[ChainBill, ...]
     reads: tuple[Reading, ...]
@@ -57,9 +63,24 @@ class BillChain(Record):
         """The accepted read with this id."""
         return next((read for read in self.reads if read.id == read_id), None)
 
+    @property
+    def versions(self) -> list[TariffVersion]:
+        """The versions that price its days."""
+        return versions_along(self.spans, self.tariffs)
+
     def versions_of(self, tariff_id: str) -> list[TariffVersion]:
         """The versions of a tariff that hold, each from its date."""
         return [version for version in self.tariffs if version.tariff_id == tariff_id]
+
+    def on_tariff(self, tariff_id: str, *, since: date) -> "BillChain":
+        """On another tariff from a local date on."""
+        before = [s for s in self.spans if s.starts_on is None or s.starts_on < since]
+        if since <= self.starts_on:
+            return self.model_copy(
+                update={"spans": (TariffSpan(tariff_id=tariff_id, starts_on=None),)}
+            )
+        span = TariffSpan(tariff_id=tariff_id, starts_on=since)
+        return self.model_copy(update={"spans": (*before, span)})
 
     def with_version(self, version: TariffVersion, *, instead_of: str) -> "BillChain":
         """With another version in the place of one that is to be corrected."""
@@ -70,14 +91,20 @@ class BillChain(Record):
         """With a read corrected, or withdrawn."""
         reads = [read for read in self.reads if read.id != wrong.id]
         reads += [right] if right else []
-        return self.model_copy(update={"reads": tuple(sorted(reads, key=lambda r: r.read_at))})
+        update: dict[str, Any] = {"reads": tuple(sorted(reads, key=lambda r: r.read_at))}
+        if right:
+            update["installations"] = tuple(
+                _with_right_read(one, wrong, right) for one in self.installations
+            )
+        return self.model_copy(update=update)
 
     def inputs(self, *, opening: Read, closing: Read, past: Sequence[PastBill]) -> PricingInputs:
         """What pricing a bill needs beside its two reads, as the database gives it."""
         same = (
             read
             for read in sorted(self.reads, key=lambda read: read.created_at)
-            if (read.read_on, read.register_wh) == (opening.read_on, opening.register_wh)
+            if (read.meter_id, read.read_on, read.register_wh)
+            == (opening.meter_id, opening.read_on, opening.register_wh)
         )
         between = [r for r in self.reads if opening.read_at < r.read_at < closing.read_at]
         return PricingInputs(
@@ -137,8 +164,9 @@ class Correction(Record):
 
 
 class MeterToCorrect(Record):
-    """A meter with bills that a corrected version of its tariff priced."""
+    """An agreement, by its meter, with bills that a corrected version of its tariff priced."""
 
+    agreement_id: str
     meter_id: str
     serial: str
     account_no: str
@@ -156,6 +184,12 @@ class BillsToCorrect(Record):
     since: date | None
     total_minor: int
     meters: tuple[MeterToCorrect, ...]
+
+
+def _with_right_read(one: Installation, wrong: Reading, right: Reading) -> Installation:
+    ends = {"opening": one.opening, "closing": one.closing}
+    changed = {name: right for name, read in ends.items() if read and read.id == wrong.id}
+    return one.model_copy(update=changed)
 
 
 def looks_back(tariff: Tariff) -> bool:

@@ -1,5 +1,7 @@
 """What an import is checked against, and what came of it: records."""
 
+from datetime import datetime
+
 from services.records.base import Record
 from services.records.readings import Read, ReadingStatus
 from services.records.use_limits import ClassUse
@@ -41,6 +43,13 @@ class JudgedRead(Read):
     status: ReadingStatus
 
 
+class Installed(Record):
+    """From and until when (UTC) a meter was installed somewhere; until is None while it is."""
+
+    since: datetime
+    until: datetime | None
+
+
 class MeterReads(Record):
     """A meter and its reads, the oldest first; `class_use` only while it has no use of its own."""
 
@@ -48,9 +57,13 @@ class MeterReads(Record):
     serial: str
     dials: int
     multiplier_milli: int
-    tariff_id: str
+    # Of who is supplied by it now, if anybody is.
+    agreement_id: str | None
+    tariff_id: str | None
     registers: tuple[str, ...]
     connected_w: int | None
     connected_va: int | None
     class_use: ClassUse | None
     reads: tuple[JudgedRead, ...]
+    # When it was installed, in order; until is None while it is.
+    installed: tuple[Installed, ...]

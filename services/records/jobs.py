@@ -110,15 +110,16 @@ class SetAside(Record):
     code: str = "other"
     ref: str | None = None
     meter_id: str | None = None
+    agreement_id: str | None = None
     opening_id: str | None = None
     closing_id: str | None = None
     again: bool = False
 
 
-class QueuedMeter(Record):
-    """A meter that a read or a tariff came for after the monthly run, and when it was queued."""
+class QueuedAgreement(Record):
+    """An agreement that a read or a tariff came for after the monthly run, and when."""
 
-    meter_id: str
+    agreement_id: str
     queued_at: datetime
 
 

@@ -24,7 +24,10 @@ ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
 
 
 class Meter(Record):
-    """A meter with the customer and the tariff that it connects."""
+    """A meter where it is installed, with who is supplied there and on which tariff.
+
+    Nobody is (`agreement_id` is None) while the place is vacant, or the meter is in store.
+    """
 
     id: str
     serial: str
@@ -32,19 +35,24 @@ class Meter(Record):
     dials: int
     multiplier_milli: int
     status: Literal["active", "closed"]
-    opened_on: date
-    customer_id: str
-    account_no: str
-    customer_name: str
-    address: str
-    tariff_id: str
-    tariff_code: str
-    tariff_name: str
-    currency: str
+    opened_on: date | None
+    customer_id: str | None
+    account_no: str | None
+    customer_name: str | None
+    address: str | None
+    tariff_id: str | None
+    tariff_code: str | None
+    tariff_name: str | None
+    currency: str | None
     # What is read beside the total (services/metering/registers.py), and the connected load.
     registers: tuple[str, ...] = ()
     connected_w: int | None = None
     connected_va: int | None = None
+    service_point_id: str | None = None
+    service_point_code: str | None = None
+    agreement_id: str | None = None
+    # The local date of its removal; it was not installed again since.
+    removed_on: date | None = None
 
     @property
     def constants(self) -> "MeterConstants":
@@ -62,6 +70,7 @@ class Read(Record):
     """One read of a meter, as the chain of bills needs it; further registers by their names."""
 
     id: str
+    meter_id: str
     read_at: datetime
     read_on: date
     register_wh: int
@@ -80,12 +89,12 @@ class Read(Record):
 class Reading(Read):
     """A reading with everything that is known of it."""
 
-    meter_id: str
     meter_serial: str
-    customer_id: str
-    account_no: str
-    customer_name: str
-    address: str
+    # Who was supplied by the meter then, if anybody was.
+    customer_id: str | None
+    account_no: str | None
+    customer_name: str | None
+    address: str | None
     source: ReadingSource
     status: ReadingStatus
     is_opening: bool
@@ -128,3 +137,43 @@ class ReadBetween(Read):
     """A read at which a bill may end and the next open; void bills that opened there count."""
 
     reissues: int = 0
+
+
+class Installation(Record):
+    """A meter at a service point from one read to another; `closing` is None while it is there."""
+
+    meter_id: str
+    dials: int
+    multiplier_milli: int
+    connected_w: int | None = None
+    connected_va: int | None = None
+    opening: Read
+    closing: Read | None
+
+    @property
+    def constants(self) -> MeterConstants:
+        """What turns its values into energy."""
+        return MeterConstants(
+            meter_id=self.meter_id,
+            dials=self.dials,
+            multiplier_milli=self.multiplier_milli,
+            connected_w=self.connected_w,
+            connected_va=self.connected_va,
+        )
+
+    def measured(self, read: Read) -> bool:
+        """Whether this is a read of its meter, taken while it was installed here."""
+        return (
+            read.meter_id == self.meter_id
+            and self.opening.read_at <= read.read_at
+            and (self.closing is None or read.read_at <= self.closing.read_at)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What one meter measured of a bill, between two of its reads."""
+
+    constants: MeterConstants
+    opening: Read
+    closing: Read

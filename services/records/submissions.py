@@ -3,13 +3,13 @@
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from services.records.base import Record
 from services.records.bills import Bill, PricingInputs
 from services.records.outbox import OutboxEntry
-from services.records.readings import Meter, ReadBetween, Reading, ReadPoint
-from services.records.tariffs import TariffVersion
+from services.records.readings import Installation, Meter, ReadBetween, Reading, ReadPoint
+from services.records.tariffs import TariffSpan, TariffVersion, versions_along
 from services.records.use_limits import ClassUse, UseLimits
 
 
@@ -17,6 +17,7 @@ class ReadingContext(Record):
     """Everything that validating and pricing one read of a meter needs."""
 
     meter: Meter
+    # Those that price the days of the agreement, whichever tariffs it has had.
     tariffs: tuple[TariffVersion, ...]
     opening: Reading
     reissue_no: int
@@ -27,9 +28,20 @@ class ReadingContext(Record):
     replay: "StoredReading | None"
     # The accepted reads after the opening one, in order.
     between: tuple[ReadBetween, ...] = ()
+    # What was installed from the opening read on.
+    installations: tuple[Installation, ...] = ()
     pricing: PricingInputs = PricingInputs()
     # Asked only while the meter has no use of its own to be judged by.
     class_use: ClassUse | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _along_the_agreement(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "spans" not in given:
+            return given
+        spans = [TariffSpan.model_validate(span) for span in given["spans"]]
+        versions = [TariffVersion.model_validate(version) for version in given["tariffs"]]
+        return given | {"tariffs": tuple(versions_along(spans, versions))}
 
     def limits(self, *, unknown_daily_wh: int) -> UseLimits:
         """What limits its use beside its own past; Wh a day, before the multiplier."""

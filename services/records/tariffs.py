@@ -1,9 +1,9 @@
 """What is kept of tariffs and of the bills made with them, as the Tariffs pages read it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from services.quantities.period import Period
@@ -31,6 +31,13 @@ class TariffVersion(Record):
     def tariff(self) -> Tariff:
         """The definition, parsed once; raises InvalidTariff."""
         return parse_tariff(self.definition)
+
+
+class TariffSpan(Record):
+    """The tariff of an agreement from a local date on; from ever where that is None."""
+
+    tariff_id: str
+    starts_on: date | None
 
 
 class TariffSummary(Record):
@@ -83,6 +90,39 @@ class BilledUse(Record):
     def period(self) -> Period:
         """The bill's local days."""
         return Period(self.period_start, self.period_end)
+
+
+def versions_along(
+    spans: Sequence[TariffSpan], versions: Iterable[TariffVersion]
+) -> list[TariffVersion]:
+    """The versions that price an agreement's days, as if they were those of one tariff.
+
+    `spans` are its tariffs in order, each until the next; where one begins, the version in force
+    that day is effective from it.
+    """
+    by_tariff: dict[str, list[TariffVersion]] = {}
+    for version in versions:
+        by_tariff.setdefault(version.tariff_id, []).append(version)
+    found: list[TariffVersion] = []
+    for span, after in zip_longest(spans, spans[1:]):
+        of_tariff = by_tariff.get(span.tariff_id, [])
+        until = after.starts_on if after else None
+        found += _within_span(of_tariff, since=span.starts_on, until=until)
+    return found
+
+
+def _within_span(
+    versions: Sequence[TariffVersion], *, since: date | None, until: date | None
+) -> Iterator[TariffVersion]:
+    ordered = sorted(versions, key=lambda version: version.effective_from)
+    for version, after in zip_longest(ordered, ordered[1:]):
+        begins, ends = version.effective_from, after.effective_from if after else None
+        if (until and begins >= until) or (since and ends and ends <= since):
+            continue
+        if since and begins < since:
+            yield version.model_copy(update={"effective_from": since})
+        else:
+            yield version
 
 
 def versions_within(

@@ -198,36 +198,6 @@ COMMENT ON FUNCTION public.import_tariffs(p jsonb) IS 'Adds tariff versions: {ac
 REVOKE ALL ON FUNCTION public.import_tariffs(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_tariffs(p jsonb) TO service_role;
 
-CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (
-        select 1
-        from new_rows b
-        join public.tariff_versions used on used.id = b.tariff_version_id
-        join public.tariff_versions v on v.tariff_id = used.tariff_id and v.id <> used.id
-            and v.effective_from >= used.effective_from and v.effective_from < b.period_end
-        where not exists (select 1 from public.tariff_versions n where n.replaces_id = v.id)
-          and (v.effective_from <= b.period_start or v.id <> all (b.priced_by))
-    ) or exists (
-        select 1
-        from new_rows b
-        join public.tariff_versions used on used.id = b.tariff_version_id
-        join public.meters m on m.id = b.meter_id
-        -- One made anew for a void bill keeps that one's tariff.
-        where b.replaces_id is null and m.tariff_id <> used.tariff_id
-    ) then
-        raise exception using errcode = 'EB001',
-            message = 'A new version of the tariff came between: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.refuse_replaced_version() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_replaced_version() TO service_role;
-
 CREATE FUNCTION private.versions_in_force(p_tariff_id uuid) RETURNS SETOF public.tariff_versions
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -270,6 +240,35 @@ COMMENT ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_f
 
 REVOKE ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) TO service_role;
+
+CREATE FUNCTION private.refuse_replaced_version() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (
+        select 1 from new_rows b
+        where b.priced_by is distinct from array(
+            select v.id
+            from private.tariff_spans s
+            join (select w.id, w.tariff_id, w.effective_from,
+                         coalesce(lead(w.effective_from) over (partition by w.tariff_id order by w.effective_from), 'infinity') as until
+                  from public.tariff_versions w
+                  where w.tariff_id in (select y.tariff_id from public.agreement_tariffs y where y.agreement_id = b.agreement_id)
+                    and not exists (select 1 from public.tariff_versions n where n.replaces_id = w.id)) v
+                on v.tariff_id = s.tariff_id
+            where s.agreement_id = b.agreement_id
+              and greatest(v.effective_from, s.starts_on, b.period_start) < least(v.until, s.ends_on, b.period_end)
+            order by greatest(v.effective_from, s.starts_on))
+    ) then
+        raise exception using errcode = 'EB001',
+            message = 'A new version of the tariff came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_replaced_version() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_replaced_version() TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.tariffs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

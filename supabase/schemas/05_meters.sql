@@ -4,41 +4,19 @@
 CREATE TABLE public.meters (
     id uuid NOT NULL,
     serial text NOT NULL,
-    customer_id uuid NOT NULL,
-    tariff_id uuid NOT NULL,
     kind text NOT NULL,
     dials smallint NOT NULL,
-    multiplier_milli integer DEFAULT 1000 NOT NULL,
-    status text DEFAULT 'active'::text NOT NULL,
-    opened_on date NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    transformer_id uuid,
     registers jsonb DEFAULT '[]'::jsonb NOT NULL,
-    connected_w integer,
-    connected_va integer,
-    CONSTRAINT meters_connected_va_check CHECK ((connected_va > 0)),
-    CONSTRAINT meters_connected_w_check CHECK ((connected_w > 0)),
     CONSTRAINT meters_dials_check CHECK (((dials >= 1) AND (dials <= 9))),
     CONSTRAINT meters_kind_check CHECK ((kind = ANY (ARRAY['manual'::text, 'smart'::text]))),
-    CONSTRAINT meters_multiplier_milli_check CHECK ((multiplier_milli > 0)),
     CONSTRAINT meters_registers_check CHECK ((jsonb_typeof(registers) = 'array'::text)),
-    CONSTRAINT meters_serial_check CHECK (((serial <> ''::text) AND (serial = btrim(serial)))),
-    CONSTRAINT meters_status_check CHECK ((status = ANY (ARRAY['active'::text, 'closed'::text])))
+    CONSTRAINT meters_serial_check CHECK (((serial <> ''::text) AND (serial = btrim(serial))))
 );
 
 COMMENT ON COLUMN public.meters.dials IS 'Whole kWh digits of the register: five dials run from 0 to 99,999 and then roll over.';
 
-COMMENT ON COLUMN public.meters.multiplier_milli IS 'Multiplying factor in thousandths: a register on a 40:1 current transformer has 40000.';
-
-COMMENT ON COLUMN public.meters.opened_on IS 'Local date of the opening read, where the chain of bills begins.';
-
-COMMENT ON COLUMN public.meters.transformer_id IS 'The transformer that feeds the meter; null when it is not known.';
-
 COMMENT ON COLUMN public.meters.registers IS 'Names of the registers that are read at each reading beside the total kWh (services/domain/registers.py says what each measures).';
-
-COMMENT ON COLUMN public.meters.connected_w IS 'Connected load in W; null when it is not known.';
-
-COMMENT ON COLUMN public.meters.connected_va IS 'Connected load in VA; null when it is not known.';
 
 ALTER TABLE ONLY public.meters
     ADD CONSTRAINT meters_pkey PRIMARY KEY (id);
@@ -46,56 +24,13 @@ ALTER TABLE ONLY public.meters
 ALTER TABLE ONLY public.meters
     ADD CONSTRAINT meters_serial_key UNIQUE (serial);
 
-CREATE INDEX meters_customer ON public.meters USING btree (customer_id);
-
 CREATE INDEX meters_like ON public.meters USING btree (private.identifier_key(serial));
 
 CREATE INDEX meters_search ON public.meters USING gin (lower(serial) extensions.gin_trgm_ops);
 
-CREATE INDEX meters_tariff ON public.meters USING btree (tariff_id);
-
-CREATE INDEX meters_transformer ON public.meters USING btree (transformer_id);
-
 ALTER TABLE public.meters ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.meters TO service_role;
-
-ALTER TABLE ONLY public.meters
-    ADD CONSTRAINT meters_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
-
-ALTER TABLE ONLY public.meters
-    ADD CONSTRAINT meters_tariff_id_fkey FOREIGN KEY (tariff_id) REFERENCES public.tariffs(id);
-
-ALTER TABLE ONLY public.meters
-    ADD CONSTRAINT meters_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
-
-CREATE VIEW public.meter_list WITH (security_invoker='true') AS
- SELECT m.id,
-    m.serial,
-    m.kind,
-    m.dials,
-    m.multiplier_milli,
-    m.status,
-    m.opened_on,
-    m.customer_id,
-    c.account_no,
-    c.name AS customer_name,
-    c.address,
-    m.tariff_id,
-    t.code AS tariff_code,
-    t.name AS tariff_name,
-    t.currency,
-    lower(concat_ws(' '::text, m.serial, c.account_no, c.name, c.address)) AS search,
-    m.registers,
-    m.connected_w,
-    m.connected_va
-   FROM ((public.meters m
-     JOIN public.customers c ON ((c.id = m.customer_id)))
-     JOIN public.tariffs t ON ((t.id = m.tariff_id)));
-
-COMMENT ON COLUMN public.meter_list.search IS 'Lower case: what an engineer may look a meter up by.';
-
-GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.meter_list TO service_role;
 
 CREATE FUNCTION public.import_meters(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -130,12 +65,14 @@ begin
     left join public.tariffs t on t.code = x.tariff_code
     left join public.transformers g on g.code = x.transformer_code
     left join public.meters m on m.serial = x.serial
-    left join public.readings r on r.meter_id = m.id and r.is_opening
+    left join public.meter_installations n on n.meter_id = m.id and n.removed_at is null
+    left join public.readings r on r.id = n.opening_reading_id
+    left join public.meter_list l on l.id = m.id
     where c.id is null or t.id is null or coalesce(c.currency, t.currency) <> t.currency
        or (x.transformer_code <> '' and g.id is null)
        or (m.id is null and not exists (
                select 1 from public.tariff_versions v where v.tariff_id = t.id and v.effective_from <= x.opened_on))
-       or (m.id is not null and (m.customer_id, m.tariff_id, m.kind, m.dials, m.multiplier_milli, m.opened_on, r.register_wh)
+       or (m.id is not null and (l.customer_id, l.tariff_id, m.kind, m.dials, n.multiplier_milli, n.installed_on, r.register_wh)
                is distinct from (c.id, t.id, x.kind, x.dials, x.multiplier_milli, x.opened_on, x.opening_wh));
     if v_errors is null then
         v_errors := private.register_problems(p -> 'rows');
@@ -154,50 +91,79 @@ begin
         from jsonb_to_recordset(p -> 'rows') as x(account_no text, tariff_code text)
         join public.tariffs t on t.code = x.tariff_code
         where c.account_no = x.account_no and c.currency is null;
-        update public.meters m
-        set transformer_id = n.transformer_id, registers = n.registers, connected_w = n.connected_w,
-            connected_va = n.connected_va
-        from (select k.id, coalesce(x.registers, k.registers) as registers,
-                     coalesce(x.connected_w, k.connected_w) as connected_w,
-                     coalesce(x.connected_va, k.connected_va) as connected_va,
-                     case when x.transformer_code is null then k.transformer_id else g.id end as transformer_id
-              from jsonb_to_recordset(p -> 'rows') as x(
-                  serial text, transformer_code text, registers jsonb, connected_w integer, connected_va integer)
-              join public.meters k on k.serial = x.serial
-              left join public.transformers g on g.code = x.transformer_code) n
-        where m.id = n.id
-          and (m.transformer_id, m.registers, m.connected_w, m.connected_va)
-              is distinct from (n.transformer_id, n.registers, n.connected_w, n.connected_va);
-        get diagnostics v_changed = row_count;
-        with added as (
-            insert into public.meters (id, serial, customer_id, tariff_id, kind, dials, multiplier_milli, opened_on,
-                                       transformer_id, registers, connected_w, connected_va)
-            select x.id, x.serial, c.id, t.id, x.kind, x.dials, x.multiplier_milli, x.opened_on, g.id,
-                   coalesce(x.registers, '[]'), x.connected_w, x.connected_va
+        with known as materialized (
+            select k.id, i.service_point_id, coalesce(x.registers, k.registers) as registers,
+                   coalesce(x.connected_w, s.connected_w) as connected_w,
+                   coalesce(x.connected_va, s.connected_va) as connected_va,
+                   case when x.transformer_code is null then s.transformer_id else g.id end as transformer_id
             from jsonb_to_recordset(p -> 'rows') as x(
-                id uuid, serial text, account_no text, tariff_code text, kind text, dials smallint,
-                multiplier_milli integer, opened_on date, transformer_code text, registers jsonb,
-                connected_w integer, connected_va integer)
+                serial text, transformer_code text, registers jsonb, connected_w integer, connected_va integer)
+            join public.meters k on k.serial = x.serial
+            join public.meter_installations i on i.meter_id = k.id and i.removed_at is null
+            join public.service_points s on s.id = i.service_point_id
+            left join public.transformers g on g.code = x.transformer_code
+        ), of_meters as (
+            update public.meters m set registers = n.registers
+            from known n where m.id = n.id and m.registers is distinct from n.registers
+            returning m.id
+        ), of_points as (
+            update public.service_points s
+            set transformer_id = n.transformer_id, connected_w = n.connected_w, connected_va = n.connected_va
+            from known n
+            where s.id = n.service_point_id
+              and (s.transformer_id, s.connected_w, s.connected_va)
+                  is distinct from (n.transformer_id, n.connected_w, n.connected_va)
+            returning n.id
+        )
+        select count(*) into v_changed from (select id from of_meters union select id from of_points) z;
+        with added as (
+            insert into public.meters (id, serial, kind, dials, registers)
+            select x.id, x.serial, x.kind, x.dials, coalesce(x.registers, '[]')
+            from jsonb_to_recordset(p -> 'rows') as x(id uuid, serial text, kind text, dials smallint, registers jsonb)
+            on conflict do nothing
+            returning id
+        ), placed as materialized (
+            select x.*, c.id as customer_id, c.address, t.id as tariff_id, g.id as transformer_id,
+                   md5('service_point/' || x.id)::uuid as point_id, md5('agreement/' || x.id)::uuid as agreement_id
+            from added
+            join jsonb_to_recordset(p -> 'rows') as x(
+                id uuid, opening_reading_id uuid, serial text, account_no text, tariff_code text, multiplier_milli integer,
+                opened_on date, opened_at timestamptz, opening_wh bigint, opening_registers jsonb, transformer_code text,
+                connected_w integer, connected_va integer) on x.id = added.id
             join public.customers c on c.account_no = x.account_no
             join public.tariffs t on t.code = x.tariff_code
             left join public.transformers g on g.code = x.transformer_code
-            on conflict do nothing
-            returning id
+        ), of_points as (
+            -- Known by the serial of the meter that it came with, unless a place has that code.
+            insert into public.service_points (id, code, address, transformer_id, connected_w, connected_va)
+            select x.point_id, x.serial || case when s.id is null then '' else '/' || left(x.id::text, 8) end, x.address,
+                   x.transformer_id, x.connected_w, x.connected_va
+            from placed x left join public.service_points s on s.code = x.serial
+        ), of_reads as (
+            insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, is_opening,
+                                         submitted_by, registers)
+            select x.opening_reading_id, x.id, x.opened_at, x.opened_on, x.opening_wh, 'imported', 'accepted', true,
+                   p ->> 'actor', coalesce(x.opening_registers, '{}')
+            from placed x
+        ), of_installations as (
+            insert into public.meter_installations (id, service_point_id, meter_id, installed_at, installed_on,
+                                                    multiplier_milli, opening_reading_id)
+            select md5('installation/' || x.id)::uuid, x.point_id, x.id, x.opened_at, x.opened_on, x.multiplier_milli,
+                   x.opening_reading_id
+            from placed x
+        ), of_agreements as (
+            insert into public.service_agreements (id, service_point_id, customer_id, starts_on, opening_reading_id)
+            select x.agreement_id, x.point_id, x.customer_id, x.opened_on, x.opening_reading_id from placed x
+        ), of_tariffs as (
+            insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
+            select md5('agreement_tariff/' || x.id)::uuid, x.agreement_id, x.opened_on, x.tariff_id from placed x
         )
-        insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, is_opening,
-                                     submitted_by, registers)
-        select x.opening_reading_id, x.id, x.opened_at, x.opened_on, x.opening_wh, 'imported', 'accepted', true,
-               p ->> 'actor', coalesce(x.opening_registers, '{}')
-        from added
-        join jsonb_to_recordset(p -> 'rows') as x(
-            id uuid, opening_reading_id uuid, opened_at timestamptz, opened_on date, opening_wh bigint,
-            opening_registers jsonb) on x.id = added.id;
-        get diagnostics v_added = row_count;
+        select count(*) into v_added from added;
     end if;
     return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id, opening_reading_id, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?}]}.';
+COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters, each at a service point of its own and with the agreement of its customer, with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id, opening_reading_id, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?}]}.';
 
 REVOKE ALL ON FUNCTION public.import_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_meters(p jsonb) TO service_role;
@@ -238,22 +204,26 @@ CREATE FUNCTION public.meter_reads(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     with asked as (
-        select m.*, (select count(*) from (
+        select m.id, m.serial, m.dials, m.multiplier_milli, m.tariff_id, m.registers, m.connected_w, m.connected_va, m.agreement_id,
+               (select count(*) from (
                          select distinct r.read_on from public.readings r
                          where r.meter_id = m.id and r.status = 'accepted' limit 2) d) < 2 as is_new
-        from public.meters m
+        from public.meter_list m
         where m.serial in (select jsonb_array_elements_text(p -> 'serials'))
     ), classes as materialized (
         select t.tariff_id, private.class_use(t.tariff_id) as class_use
-        from (select distinct a.tariff_id from asked a where a.is_new) t
+        from (select distinct a.tariff_id from asked a where a.is_new and a.tariff_id is not null) t
     )
     select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
-        'id', m.id, 'serial', m.serial, 'dials', m.dials, 'multiplier_milli', m.multiplier_milli,
+        'id', m.id, 'agreement_id', m.agreement_id, 'serial', m.serial, 'dials', m.dials, 'multiplier_milli', m.multiplier_milli,
         'tariff_id', m.tariff_id, 'registers', m.registers,
         'connected_w', m.connected_w, 'connected_va', m.connected_va,
         'class_use', case when m.is_new then k.class_use end,
+        'installed', (select coalesce(jsonb_agg(jsonb_build_object('since', i.installed_at, 'until', i.removed_at)
+                                                order by i.installed_at), '[]')
+                      from public.meter_installations i where i.meter_id = m.id),
         'reads', (select coalesce(jsonb_agg(jsonb_build_object(
-                             'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on,
+                             'id', r.id, 'meter_id', r.meter_id, 'read_at', r.read_at, 'read_on', r.read_on,
                              'register_wh', r.register_wh, 'registers', r.registers,
                              'status', r.status) order by r.read_at), '[]')
                   from public.readings r
@@ -287,6 +257,14 @@ begin
     ) then
         raise exception using errcode = 'EB005', message = 'A register of the reading is none of the meter''s, or has more digits.';
     end if;
+    if exists (
+        select 1 from new_rows r
+        where not r.is_opening and not exists (
+            select 1 from public.meter_installations i
+            where i.meter_id = r.meter_id and i.installed_at <= r.read_at and (i.removed_at is null or r.read_at <= i.removed_at))
+    ) then
+        raise exception using errcode = 'EB005', message = 'The meter was not installed at that time.';
+    end if;
     return null;
 end $_$;
 
@@ -315,7 +293,8 @@ CREATE FUNCTION private.register_problems(p_rows jsonb) RETURNS jsonb
             periods jsonb)
         join public.tariffs t on t.code = x.tariff_code
         left join public.meters m on m.serial = x.serial
-        left join public.readings r on r.meter_id = m.id and r.is_opening
+        left join public.meter_installations n on n.meter_id = m.id and n.removed_at is null
+        left join public.readings r on r.id = n.opening_reading_id
         left join lateral (
             select n.period from jsonb_array_elements_text(x.periods) n(period)
             where not exists (

@@ -33,7 +33,7 @@ COMMENT ON COLUMN public.readings.read_on IS 'Local date of the read in the util
 
 COMMENT ON COLUMN public.readings.register_wh IS 'The register''s value in Wh, before the multiplier.';
 
-COMMENT ON COLUMN public.readings.is_opening IS 'The read at which the meter was connected: the first bill opens here. One that was corrected is it no longer.';
+COMMENT ON COLUMN public.readings.is_opening IS 'The read at which the meter was installed. One that was corrected is it no longer.';
 
 COMMENT ON COLUMN public.readings.validation IS 'Outcome of each rule, and what AI thought, as they were when the read came in.';
 
@@ -54,7 +54,7 @@ CREATE INDEX readings_flagged ON public.readings USING btree (created_at) WHERE 
 
 CREATE UNIQUE INDEX readings_one_live ON public.readings USING btree (meter_id, read_at) WHERE (status = ANY (ARRAY['accepted'::text, 'needs_review'::text]));
 
-CREATE UNIQUE INDEX readings_one_opening ON public.readings USING btree (meter_id) WHERE is_opening;
+CREATE INDEX readings_opening ON public.readings USING btree (meter_id) WHERE is_opening;
 
 CREATE INDEX readings_rolled_over ON public.readings USING btree (meter_id, read_at) WHERE (rolled_over AND (status = 'accepted'::text));
 
@@ -152,20 +152,6 @@ $$;
 REVOKE ALL ON FUNCTION private.reading_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.reading_json(p_id uuid) TO service_role;
 
-CREATE FUNCTION private.rolled_over(p_meter_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from public.readings r
-                   where r.meter_id = p_meter_id and r.rolled_over and r.status = 'accepted'
-                     and r.read_at > p_after and r.read_at < p_before)
-$$;
-
-COMMENT ON FUNCTION private.rolled_over(p_meter_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) IS 'Whether a person said of a read between two instants that the register rolled over.';
-
-REVOKE ALL ON FUNCTION private.rolled_over(p_meter_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.rolled_over(p_meter_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) TO service_role;
-
 CREATE FUNCTION public.import_intervals(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -210,42 +196,6 @@ COMMENT ON FUNCTION public.import_intervals(p jsonb) IS 'Keeps days of interval 
 
 REVOKE ALL ON FUNCTION public.import_intervals(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_intervals(p jsonb) TO service_role;
-
-CREATE FUNCTION public.import_readings(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_added integer;
-begin
-    perform private.set_actor(p);
-    perform 1 from public.meters where id in (select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x)
-    order by id for update;
-    -- Stored in order of time: lists of readings are ordered by created_at.
-    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by,
-                                 validation, created_at, registers)
-    select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, coalesce(x.source, 'imported'), x.status,
-           p ->> 'actor', coalesce(x.validation, '{}'), clock_timestamp(), coalesce(x.registers, '{}')
-    from jsonb_to_recordset(p -> 'rows') as x(
-        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
-        status text, validation jsonb, registers jsonb)
-    where not exists (
-        select 1 from public.readings r
-        where r.meter_id = x.meter_id and r.read_on = x.read_on and r.register_wh = x.register_wh
-          and r.registers = coalesce(x.registers, '{}')
-          -- A read that a person rejected does not come back with the next import of its file.
-          and (r.status in ('accepted', 'needs_review') or r.id = x.id))
-    order by x.read_at;
-    get diagnostics v_added = row_count;
-    return private.import_answer(null, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
-exception when unique_violation then
-    raise exception using errcode = 'EB003', message = 'Another value was stored for one of these meters at the very same time.';
-end $$;
-
-COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, unbilled; same meter, local date and values is left as it is: {actor, rows: [{id, meter_id, read_at, read_on, register_wh, registers?, status, validation, source?}]}.';
-
-REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
 
 CREATE FUNCTION private.keep_key(p jsonb, p_reading_id uuid) RETURNS void
     LANGUAGE sql
@@ -319,23 +269,6 @@ $$;
 REVOKE ALL ON FUNCTION private.insert_reading(p_reading jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.insert_reading(p_reading jsonb) TO service_role;
 
-CREATE FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-               'id', r.id, 'read_at', r.read_at, 'read_on', r.read_on, 'register_wh', r.register_wh,
-               'registers', r.registers, 'rolled_over', r.rolled_over, 'reissues', private.reissues(r.id)) order by r.read_at), '[]')
-    from public.readings r
-    where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_at < p_until
-      and r.read_at > (select o.read_at from public.readings o where o.id = p_opening_id)
-$$;
-
-COMMENT ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) IS 'The accepted reads of a meter after an opening read and before an instant, each with how many void bills opened there.';
-
-REVOKE ALL ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reads_between(p_meter_id uuid, p_opening_id uuid, p_until timestamp with time zone) TO service_role;
-
 CREATE FUNCTION private.neighbours(p_meter_id uuid, p_at timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -384,6 +317,75 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.guard_reading() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.guard_reading() TO service_role;
+
+CREATE FUNCTION public.import_readings(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_added integer;
+begin
+    perform private.set_actor(p);
+    perform private.lock_points_of(array(select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x));
+    -- Stored in order of time: lists of readings are ordered by created_at.
+    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by,
+                                 validation, created_at, registers)
+    select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, coalesce(x.source, 'imported'), x.status,
+           p ->> 'actor', coalesce(x.validation, '{}'), clock_timestamp(), coalesce(x.registers, '{}')
+    from jsonb_to_recordset(p -> 'rows') as x(
+        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, source text,
+        status text, validation jsonb, registers jsonb)
+    where not exists (
+        select 1 from public.readings r
+        where r.meter_id = x.meter_id and r.read_on = x.read_on and r.register_wh = x.register_wh
+          and r.registers = coalesce(x.registers, '{}')
+          -- A read that a person rejected does not come back with the next import of its file.
+          and (r.status in ('accepted', 'needs_review') or r.id = x.id))
+    order by x.read_at;
+    get diagnostics v_added = row_count;
+    return private.import_answer(null, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
+exception when unique_violation then
+    raise exception using errcode = 'EB003', message = 'Another value was stored for one of these meters at the very same time.';
+end $$;
+
+COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, unbilled; same meter, local date and values is left as it is: {actor, rows: [{id, meter_id, read_at, read_on, register_wh, registers?, status, validation, source?}]}.';
+
+REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
+
+CREATE FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'id', r.id, 'meter_id', r.meter_id, 'read_at', r.read_at, 'read_on', r.read_on, 'register_wh', r.register_wh,
+               'registers', r.registers, 'rolled_over', r.rolled_over, 'reissues', private.reissues(r.id)) order by r.read_at), '[]')
+    from public.meter_installations i
+    join public.readings r on r.meter_id = i.meter_id and r.status = 'accepted'
+    where i.service_point_id = p_point_id
+      -- A bill ends where a meter was removed, not where the next one was installed.
+      and r.read_at > i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
+      and r.read_at < p_until and r.read_at > (select o.read_at from public.readings o where o.id = p_opening_id)
+$$;
+
+COMMENT ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) IS 'The accepted reads at a service point after an opening read and before an instant, each with how many void bills opened there.';
+
+REVOKE ALL ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) TO service_role;
+
+CREATE FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.meter_installations i
+                   join public.readings r on r.meter_id = i.meter_id and r.rolled_over and r.status = 'accepted'
+                   where i.service_point_id = p_point_id and r.read_at > p_after and r.read_at < p_before)
+$$;
+
+COMMENT ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) IS 'Whether a person said of a read at a service point between two instants that the register rolled over.';
+
+REVOKE ALL ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -54,6 +54,7 @@ class Over:
         assert self.here.import_readings(actor=ACTOR, rows=[row]).added == 1
         closing = Read(
             id=str(row["id"]),
+            meter_id=context.meter.id,
             read_at=read.read_at,
             read_on=read.read_on,
             register_wh=read.register_wh,

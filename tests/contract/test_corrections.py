@@ -42,8 +42,9 @@ def test_bills_that_are_not_as_they_were_seen_are_not_touched(over: Over) -> Non
     assert bill is not None
     with pytest.raises(ChainMoved, match="changed meanwhile"):
         over.here.rebill(
-            actor=ADMIN.user, correction_id=str(uuid4()), kind="void", meter_id=bill.meter_id,
-            reason="r", warned="", on=over.utility.today, chain_from=bill.period_start,
+            actor=ADMIN.user, correction_id=str(uuid4()), kind="void",
+            agreement_id=bill.agreement_id, meter_id=bill.meter_id, reason="r", warned="",
+            on=over.utility.today, chain_from=bill.period_start,
             chain=[f"{bill.id} draft"], affected=[{"void": bill.id, "new": None}], bills=[],
         )  # fmt: skip
     assert over.same("bill", bill.id).status == "issued"
@@ -64,4 +65,9 @@ def test_a_tariff_is_corrected_once_and_its_bills_are_listed_until_made_anew(ove
     left = over.same("bills_to_correct", tariff_id=version.tariff_id, limit=10)
     assert (left.bills, left.meters[0].serial) == (1, "M1")
     assert over.same("bills_to_correct", version_id=now.id, limit=10).bills == 0
-    assert over.same("bills_to_correct", version_id=version.id, after="M1", limit=1).meters == ()
+    assert (
+        over.same(
+            "bills_to_correct", version_id=version.id, after=left.meters[0].agreement_id, limit=1
+        ).meters
+        == ()
+    )

@@ -339,21 +339,29 @@ def test_a_meter_that_a_read_comes_late_for_is_queued_and_leaves_the_queue(over:
     ref = run.ref(lease_seconds=60)
     month: Json = {"month_start": first - timedelta(days=1), "month_end": first}
     meter = over.utility.add_meter("LATE", opened_on=first - timedelta(days=31))
-    asked: Json = {**month, "after": None, "limit": 10, "only": [meter]}
+    (reads,) = over.same("meter_reads", serials=["LATE"])
+    asked: Json = {**month, "after": None, "limit": 10, "only": [reads.agreement_id]}
     (candidate,) = over.same("monthly_bill_candidates", **asked)
     assert over.here.monthly_bill_candidates(**(asked | {"only": []})) == []
     over.utility.submit("LATE", 900, at=over.utility.now.replace(day=1, hour=0), source="imported")
-    facts = over.same("unbilled_facts", openings=[candidate.opening.id], month_end=first)
-    assert facts[meter].kept_back.status == "needs_review"
-    assert over.same("meters_to_bill", after=None, limit=10) == []
-    aside = SetAside(subject="LATE", reason="x", code="moved", meter_id=meter, again=True)
+    facts = over.same("unbilled_facts", agreements=[candidate.agreement_id], month_end=first)
+    assert facts[candidate.agreement_id].kept_back.status == "needs_review"
+    assert over.same("agreements_to_bill", after=None, limit=10) == []
+    aside = SetAside(
+        subject="LATE",
+        reason="x",
+        code="moved",
+        meter_id=meter,
+        agreement_id=candidate.agreement_id,
+        again=True,
+    )
     over.here.note_job_progress(run=ref, set_aside=[aside])
-    (queued,) = over.same("meters_to_bill", after=None, limit=10)
-    assert queued.meter_id == meter
+    (queued,) = over.same("agreements_to_bill", after=None, limit=10)
+    assert queued.agreement_id == candidate.agreement_id
     (kept,) = over.same("set_aside", **job)
     assert (kept.code, kept.ref) == ("moved", None)
-    over.here.note_job_progress(run=ref, looked_at=[queued], settled=[meter])
-    assert over.same("meters_to_bill", after=None, limit=10) == []
+    over.here.note_job_progress(run=ref, looked_at=[queued], settled=[candidate.agreement_id])
+    assert over.same("agreements_to_bill", after=None, limit=10) == []
     assert over.same("set_aside", **job) == []
     assert over.same("job_runs").items[0].failed_count == 0
     over.here.finish_job_run(run=ref, status="done", detail="")

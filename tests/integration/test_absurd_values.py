@@ -37,10 +37,9 @@ def test_an_absurd_bill_is_for_review_with_its_reason(utility: Utility, database
     utility.add_meter("M1")
     with psycopg.connect(database) as connection:
         connection.execute("select set_config('billing.actor', 'test', true)")
-        connection.execute(
-            "update public.meters set dials = 9, multiplier_milli = 1000000000, "
-            "connected_w = 2000000000"
-        )
+        connection.execute("update public.meters set dials = 9")
+        connection.execute("update public.meter_installations set multiplier_milli = 1000000000")
+        connection.execute("update public.service_points set connected_w = 2000000000")
     answer = utility.submit("M1", 400_000_000)
     assert answer.outcome == "needs_review"
     assert answer.bill is None

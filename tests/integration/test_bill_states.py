@@ -39,6 +39,7 @@ def draft_of(utility: Utility, serial: str, kwh: int) -> str:
     services.database.import_readings(actor="test", rows=[row | {"register_wh": read.register_wh}])
     closing = Read(
         id=str(row["id"]),
+        meter_id=context.meter.id,
         read_at=read.read_at,
         read_on=read.read_on,
         register_wh=read.register_wh,

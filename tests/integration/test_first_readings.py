@@ -35,7 +35,7 @@ def test_the_connected_load_limits_every_reading(utility: Utility, database: str
     utility.add_meter("M1")
     with psycopg.connect(database) as connection:
         connection.execute("select set_config('billing.actor', 'test', true)")
-        connection.execute("update public.meters set connected_w = 100")
+        connection.execute("update public.service_points set connected_w = 100")
     answer = utility.submit("M1", 1117)
     assert answer.outcome == "needs_review"
     assert rules(answer.reading.validation)["above_connected_load"] == "review"

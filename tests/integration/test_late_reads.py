@@ -61,7 +61,7 @@ def aside(services: Services, on: date = NOV_1) -> dict[str, SetAside]:
 
 def waiting(database: str) -> int:
     with psycopg.connect(database) as connection:
-        row = connection.execute("select count(*) from public.meters_to_bill").fetchone()
+        row = connection.execute("select count(*) from public.agreements_to_bill").fetchone()
     assert row is not None
     return int(row[0])
 
@@ -325,7 +325,7 @@ def test_a_missing_tariff_is_named_and_its_import_lets_the_bill_be_made(
     with psycopg.connect(database) as connection:
         connection.execute("select set_config('billing.actor', 'test', true)")
         connection.execute(
-            "update public.meters"
+            "update public.agreement_tariffs"
             " set tariff_id = (select id from public.tariffs where code = 'NEW')"
         )
     read(utility, "M1", 1117)

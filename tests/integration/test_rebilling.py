@@ -358,8 +358,9 @@ def test_raw_sql_refuses_a_correction_of_the_wrong_chain(at: Correcting) -> None
     assert plan.voided
     with pytest.raises(IllegalChange, match="withdrawn"):
         at.database.rebill(
-            actor="x", correction_id=str(uuid4()), kind="reading", meter_id=bills[0].meter_id,
-            reason="r", warned="", on=at.utility.today, chain_from=bills[0].period_start,
+            actor="x", correction_id=str(uuid4()), kind="reading",
+            agreement_id=bills[0].agreement_id, meter_id=bills[0].meter_id, reason="r",
+            warned="", on=at.utility.today, chain_from=bills[0].period_start,
             chain=[f"{b.id} issued" for b in bills],
             affected=[{"void": b.id, "new": None} for b in bills], bills=[],
             reading={"id": bills[0].opening_reading_id, "right": None},

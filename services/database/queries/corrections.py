@@ -17,16 +17,16 @@ class CorrectionQueries(Queries):
         self,
         *,
         bill_id: str | None = None,
-        meter_id: str | None = None,
+        agreement_id: str | None = None,
         version_id: str | None = None,
         tariff_code: str | None = None,
     ) -> BillChain:
-        """The meter of a bill, or of `meter_id`, with its bills and what they are made from.
+        """The agreement of a bill, or `agreement_id`, with its bills and what they are made from.
 
         With `version_id` the bills that this version priced count as priced wrongly; else those
         that corrected versions did. `tariff_code` adds that tariff's versions. Raises NotFound.
         """
-        asked = {"bill_id": bill_id, "meter_id": meter_id, "version_id": version_id}
+        asked = {"bill_id": bill_id, "agreement_id": agreement_id, "version_id": version_id}
         asked["tariff_code"] = tariff_code
         given = {name: value for name, value in asked.items() if value is not None}
         return BillChain.model_validate(self._call("rebill_context", **given))
@@ -37,6 +37,7 @@ class CorrectionQueries(Queries):
         actor: str,
         correction_id: str,
         kind: CorrectionKind,
+        agreement_id: str,
         meter_id: str,
         reason: str,
         warned: str,
@@ -51,7 +52,7 @@ class CorrectionQueries(Queries):
     ) -> Correction:
         """Void the affected bills and store those in their place, all or none.
 
-        `chain` are the meter's bills from the local date `chain_from` on, as "id status";
+        `chain` are the agreement's bills from the local date `chain_from` on, as "id status";
         `affected` are {void, new} in order; `reading` is {id, right}. A repeat answers the first
         result. Raises ChainMoved when the bills are not as they were seen, IllegalChange, NotFound.
         """
@@ -60,6 +61,7 @@ class CorrectionQueries(Queries):
             actor=actor,
             id=correction_id,
             kind=kind,
+            agreement_id=agreement_id,
             meter_id=meter_id,
             reason=reason,
             warned=warned,
@@ -112,7 +114,7 @@ class CorrectionQueries(Queries):
     ) -> BillsToCorrect:
         """The bills that a version priced, or of a tariff those that corrected versions did.
 
-        Bills that were reissued are not among them. `limit` meters by serial, after `after`.
+        Bills that were reissued are not among them. `limit` agreements by id, after `after`.
         """
         return BillsToCorrect.model_validate(
             self._call(

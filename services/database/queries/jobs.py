@@ -12,7 +12,7 @@ from services.records.jobs import (
     DueCursor,
     JobHistory,
     JobRun,
-    QueuedMeter,
+    QueuedAgreement,
     RunRef,
     SetAside,
     UnbilledFacts,
@@ -61,13 +61,13 @@ class JobQueries(Queries):
         run: RunRef,
         done: int = 0,
         set_aside: Sequence[SetAside] = (),
-        looked_at: Sequence[QueuedMeter] = (),
+        looked_at: Sequence[QueuedAgreement] = (),
         settled: Sequence[str] = (),
     ) -> None:
         """Count what a batch did and keep what it set aside; raises RunTakenOver.
 
-        `looked_at` are of `meters_to_bill`, and leave the queue unless they were queued
-        again meanwhile; `settled` are meters that are no longer set aside.
+        `looked_at` are of `agreements_to_bill`, and leave the queue unless they were queued
+        again meanwhile; `settled` are agreements that are no longer set aside.
         """
         self._call(
             "note_job_progress",
@@ -166,10 +166,10 @@ class JobQueries(Queries):
         only: Sequence[str] | None = None,
         month_end_days: int = 0,
     ) -> list[BillCandidate]:
-        """Active meters not yet billed for the month [month_start, month_end), in order of id.
+        """Agreements not yet billed for the month [month_start, month_end), in order of id.
 
         A bill that ends up to `month_end_days` after the month's start is of the month before. With
-        `only` of these meters alone.
+        `only` these alone.
         """
         answer = self._call(
             "monthly_bill_candidates",
@@ -180,21 +180,23 @@ class JobQueries(Queries):
             limit=limit,
             only=list(only) if only is not None else None,
         )
-        return [BillCandidate.model_validate(row) for row in answer["meters"]]
+        return [BillCandidate.model_validate(row) for row in answer["agreements"]]
 
-    def meters_to_bill(self, *, after: str | None, limit: int) -> list[QueuedMeter]:
-        """Meters that a read or a tariff came for after the run, by id."""
-        answer = self._call("meters_to_bill_page", after=after, limit=limit)
-        return [QueuedMeter.model_validate(row) for row in answer["meters"]]
+    def agreements_to_bill(self, *, after: str | None, limit: int) -> list[QueuedAgreement]:
+        """Agreements that a read or a tariff came for after the run, by id."""
+        answer = self._call("agreements_to_bill_page", after=after, limit=limit)
+        return [QueuedAgreement.model_validate(row) for row in answer["agreements"]]
 
     def unbilled_facts(
-        self, *, openings: Sequence[str], month_end: date
+        self, *, agreements: Sequence[str], month_end: date
     ) -> dict[str, UnbilledFacts]:
-        """What there is instead of a closing read, by meter, given the reads they open at."""
+        """What there is instead of a closing read, by the ids of the agreements."""
         answer = self._call(
-            "unbilled_facts", openings=list(openings), month_end=month_end.isoformat()
+            "unbilled_facts", agreements=list(agreements), month_end=month_end.isoformat()
         )
-        return {row["meter_id"]: UnbilledFacts.model_validate(row) for row in answer["meters"]}
+        return {
+            row["agreement_id"]: UnbilledFacts.model_validate(row) for row in answer["agreements"]
+        }
 
     def store_job_bills(
         self,

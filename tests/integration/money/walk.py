@@ -27,6 +27,7 @@ class Customer:
 
     id: str
     meter_id: str
+    agreement_id: str
     last: Read
     account: Book = field(default_factory=Book)
     deposit: Book = field(default_factory=Book)
@@ -90,6 +91,7 @@ class Walk:
         closing = self._read(customer, opening)
         line = BillLine("energy", "Energy", False, "1", "kWh", None, total)
         bill = draw_up_bill(
+            agreement_id=customer.agreement_id,
             constants=MeterConstants(customer.meter_id, 6, 1000),
             opening=opening,
             closing=closing,
@@ -328,7 +330,7 @@ class Walk:
         meter_id = self.utility.add_meter(serial, opened_on=FIRST_DAY, dials=6)
         account = self.database.accounts(text=f"A-{serial}").items[0]
         (meter,) = self.database.meter_reads(serials=[serial])
-        return Customer(account.id, meter_id, meter.reads[0])
+        return Customer(account.id, meter_id, str(meter.agreement_id), meter.reads[0])
 
     def _read(self, customer: Customer, opening: Read) -> Read:
         """The next read of a meter: after all reads that it ever had."""
@@ -341,7 +343,13 @@ class Walk:
         row |= {"read_on": on, "register_wh": opening.register_wh + 1000}
         row |= {"status": "accepted", "validation": {}}
         assert self.database.import_readings(actor="walk", rows=[row]).added == 1
-        return Read(id=row["id"], read_at=at, read_on=on, register_wh=row["register_wh"])
+        return Read(
+            id=row["id"],
+            meter_id=customer.meter_id,
+            read_at=at,
+            read_on=on,
+            register_wh=row["register_wh"],
+        )
 
     def _serial(self, customer: Customer) -> str:
         return f"M{self.customers.index(customer)}"

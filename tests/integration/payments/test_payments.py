@@ -128,7 +128,11 @@ def reissue(office: Office, bill: Bill) -> Bill:
     services, now = office.utility.services, office.utility.now
     read = services.database.reading(bill.closing_reading_id)
     closing = Read(
-        id=read.id, read_at=read.read_at, read_on=office.utility.today, register_wh=read.register_wh
+        id=read.id,
+        meter_id=read.meter_id,
+        read_at=read.read_at,
+        read_on=office.utility.today,
+        register_wh=read.register_wh,
     )
     context = services.database.reading_context(
         meter_serial=bill.meter_serial, read_at=closing.read_at, read_on=closing.read_on

@@ -37,6 +37,8 @@ def bill(**how: Any) -> Bill:
     row |= {"total_minor": 54035, "amount_paid_minor": 0, "balance_minor": 54035}
     row |= {"status": "issued", "issued_at": NOW, "issued_on": NOW.date(), "overdue_since": None}
     row |= {"payment_url": LINK, "void_reason": None, "created_at": NOW, "usage": None}
+    row |= {"agreement_id": "a", "service_point_id": "p", "service_point_code": "P"}
+    row |= {"service_address": "", "segments": ()}
     return Bill.model_validate(row | how)
 
 

@@ -40,6 +40,8 @@ def bill(**changes: Any) -> Bill:
         "due_date": date(2026, 11, 27), "overdue_since": None, "void_reason": None,
         "payment_url": "https://pay.example.org/1", "created_at": AT,
     }  # fmt: skip
+    row |= {"agreement_id": "a", "service_point_id": "p", "service_point_code": "P"}
+    row |= {"service_address": ""}
     return Bill.model_validate(row | changes)
 
 

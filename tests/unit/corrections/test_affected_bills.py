@@ -25,7 +25,7 @@ from services.corrections.bill_changes import (
 from services.records.bills import Issue
 from services.records.corrections import BillChain, ChainBill
 from services.records.readings import Meter, Reading
-from services.records.tariffs import TariffVersion
+from services.records.tariffs import TariffSpan, TariffVersion
 
 NOW = datetime(2026, 6, 1, 6, tzinfo=UTC)
 ISSUE = Issue(at=NOW, on=date(2026, 6, 1), due_days=15)
@@ -76,7 +76,14 @@ def bill(place: int, **how: Any) -> ChainBill:
         | {"opening_wh": 0, "closing_wh": 0, "consumption_wh": 100_000, "multiplier_milli": 1000}
         | {"currency": "USD", "lines": [line], "subtotal_minor": 10_000, "tax_minor": 0}
         | {"total_minor": 10_000, "amount_paid_minor": 0, "balance_minor": 10_000}
-        | {"status": "issued", "created_at": NOW, "reissues": 0, "priced_wrongly": False}
+        | {"agreement_id": "a", "service_point_id": "p", "service_point_code": "P"}
+        | {
+            "service_address": "",
+            "status": "issued",
+            "created_at": NOW,
+            "reissues": 0,
+            "priced_wrongly": False,
+        }
         | dict.fromkeys(("issued_at", "issued_on", "due_date", "overdue_since", "payment_url"))
         | {"void_reason": None}
         | how
@@ -86,7 +93,17 @@ def bill(place: int, **how: Any) -> ChainBill:
 def book(*bills: ChainBill, tariffs: tuple[TariffVersion, ...] = (version(),)) -> BillChain:
     reads = tuple(read(n, 1000 + 100 * n) for n in range(len(bills) + 1))
     return BillChain(
-        meter=METER, balance_minor=0, bills=bills, reads=reads, tariffs=tariffs, intervals=()
+        agreement_id="a",
+        starts_on=date(2026, 1, 1),
+        ends_on=None,
+        installations=(),
+        spans=(TariffSpan(tariff_id="t", starts_on=None),),
+        meter=METER,
+        balance_minor=0,
+        bills=bills,
+        reads=reads,
+        tariffs=tariffs,
+        intervals=(),
     )
 
 
@@ -155,6 +172,7 @@ class TestTouched:
         other = version(ENERGY | {"rate": "2"}, tariff_id="u")
         chain = five(tariffs=(version(), other))
         affected = by_tariff(chain, first=chain.bills[3], tariff_id="u")
+        chain = chain.on_tariff("u", since=chain.bills[3].period_start)
         changes = reissue(chain, affected, issue=ISSUE, zone=ZoneInfo("UTC"))
         assert [change.after_minor for change in changes] == [20_000, 20_000]
 

@@ -42,6 +42,8 @@ def bill(**changes: Any) -> Bill:
     fields |= {"issued_at": datetime(2026, 11, 12, tzinfo=UTC), "due_date": date(2026, 11, 27)}
     fields |= {"overdue_since": None, "payment_url": LINK, "void_reason": None}
     fields |= {"created_at": datetime(2026, 11, 12, tzinfo=UTC)}
+    fields |= {"agreement_id": "a", "service_point_id": "p", "service_point_code": "P"}
+    fields |= {"service_address": ""}
     return Bill.model_validate(fields | changes)
 
 

@@ -60,6 +60,7 @@ def read(day: str, kwh: float, **registers: float) -> Read:
     on = date.fromisoformat(day)
     return Read(
         id=day,
+        meter_id="m",
         read_at=datetime(on.year, on.month, on.day, 15, tzinfo=UTC),
         read_on=on,
         register_wh=round(kwh * 1000),
@@ -76,6 +77,7 @@ def bill(
     **facts: Any,
 ) -> NewBill:
     return draw_up_bill(
+        agreement_id="a",
         constants=MeterConstants("m", 5, multiplier_milli, connected_w),
         opening=opening,
         closing=closing,

@@ -157,12 +157,13 @@ def _version(number: int, begin: str, rate: str) -> TariffVersion:
 
 def _read(day: date, kwh: int) -> Read:
     at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-    return Read(id=f"{day}", read_at=at, read_on=day, register_wh=kwh * 1000)
+    return Read(id=f"{day}", meter_id="m", read_at=at, read_on=day, register_wh=kwh * 1000)
 
 
 def test_a_version_that_begins_within_a_bill_splits_it() -> None:
     versions = [_version(n, day, rate) for n, day, rate in VERSIONS]
     bill = draw_up_bill(
+        agreement_id="a",
         constants=MeterConstants("m", 5, 1000),
         opening=_read(JUNE.start, 1000),
         closing=_read(JUNE.end, 1100),

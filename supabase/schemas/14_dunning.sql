@@ -58,7 +58,7 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
     b.opening_wh,
     b.closing_wh,
     b.consumption_wh,
-    m.multiplier_milli,
+    b.multiplier_milli,
     b.currency,
     b.lines,
     b.subtotal_minor,
@@ -96,12 +96,24 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
            FROM public.spared_bills s
           WHERE ((s.bill_id = b.id) AND (s.released_at IS NULL) AND ((s.until IS NULL) OR (s.until > now())))
           ORDER BY s.reason DESC
-         LIMIT 1) AS spared_because
-   FROM ((((public.bills b
+         LIMIT 1) AS spared_because,
+    b.agreement_id,
+        CASE
+            WHEN (b.segments IS NOT NULL) THEN ( SELECT jsonb_agg((x.value || jsonb_build_object('meter_serial', y.serial)) ORDER BY x.ordinality) AS jsonb_agg
+               FROM (jsonb_array_elements(b.segments) WITH ORDINALITY x(value, ordinality)
+                 JOIN public.meters y ON ((y.id = ((x.value ->> 'meter_id'::text))::uuid))))
+            ELSE NULL::jsonb
+        END AS segments,
+    p.id AS service_point_id,
+    p.code AS service_point_code,
+    p.address AS service_address
+   FROM ((((((public.bills b
      JOIN public.meters m ON ((m.id = b.meter_id)))
      JOIN public.customers c ON ((c.id = b.customer_id)))
      JOIN public.tariff_versions v ON ((v.id = b.tariff_version_id)))
-     JOIN public.tariffs t ON ((t.id = v.tariff_id)));
+     JOIN public.tariffs t ON ((t.id = v.tariff_id)))
+     JOIN public.service_agreements a ON ((a.id = b.agreement_id)))
+     JOIN public.service_points p ON ((p.id = a.service_point_id)));
 
 COMMENT ON COLUMN public.bill_list.status IS 'The status people see, derived: void, draft, paid (nothing left to pay), overdue, partially_paid, issued.';
 

@@ -40,7 +40,8 @@ CREATE TABLE public.job_set_aside (
     at timestamp with time zone DEFAULT now() NOT NULL,
     code text DEFAULT 'other'::text NOT NULL,
     ref uuid,
-    meter_id uuid
+    meter_id uuid,
+    agreement_id uuid
 );
 
 COMMENT ON TABLE public.job_set_aside IS 'What a run could not do, a meter or a bill at a time, with the reason.';
@@ -73,6 +74,9 @@ ALTER TABLE ONLY public.clock_seen
 ALTER TABLE public.clock_seen ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,DELETE,MAINTAIN,UPDATE ON TABLE public.clock_seen TO service_role;
+
+ALTER TABLE ONLY public.job_set_aside
+    ADD CONSTRAINT job_set_aside_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
 
 ALTER TABLE ONLY public.job_set_aside
     ADD CONSTRAINT job_set_aside_job_scheduled_on_fkey FOREIGN KEY (job, scheduled_on) REFERENCES public.job_runs(job, scheduled_on);
@@ -157,18 +161,96 @@ CREATE FUNCTION public.note_job_progress(p jsonb) RETURNS jsonb
     AS $$
 begin
     perform private.check_run(p -> 'run');
-    perform 1 from public.meters
-    where id in (select (s ->> 'meter_id')::uuid
-                 from jsonb_array_elements(coalesce(p -> 'set_aside', '[]') || coalesce(p -> 'looked_at', '[]')) s)
-    order by id for update;
+    perform private.lock_points(array(
+        select a.service_point_id from public.service_agreements a
+        where a.id in (select (s ->> 'agreement_id')::uuid
+                       from jsonb_array_elements(coalesce(p -> 'set_aside', '[]') || coalesce(p -> 'looked_at', '[]')) s)));
     perform private.note_progress(p);
     return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.note_job_progress(p jsonb) IS 'Counts what a batch did: {run, done, set_aside: [{subject, reason, code?, ref?, meter_id?, opening_id?, closing_id?, again?}], looked_at?: [{meter_id, queued_at}], settled?: [meters that are no longer set aside]}. A meter set aside is queued for another look when its closing read is another one by now, or with again.';
+COMMENT ON FUNCTION public.note_job_progress(p jsonb) IS 'Counts what a batch did: {run, done, set_aside: [{subject, reason, code?, ref?, meter_id?, agreement_id?, opening_id?, closing_id?, again?}], looked_at?: [{agreement_id, queued_at}], settled?: [agreements that are no longer set aside]}. One set aside is queued for another look when its closing read is another one by now, or with again.';
 
 REVOKE ALL ON FUNCTION public.note_job_progress(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_job_progress(p jsonb) TO service_role;
+
+CREATE FUNCTION public.store_job_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bills jsonb;
+    v_moved jsonb;
+    v_done integer;
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    perform private.lock_points(array(
+        select a.service_point_id from public.service_agreements a
+        where a.id in (select (b ->> 'agreement_id')::uuid
+                       from jsonb_array_elements((p -> 'bills') || coalesce(p -> 'set_aside', '[]')) b)));
+    v_bills := (select coalesce(jsonb_agg(b.bill order by b.bill ->> 'agreement_id', b.place), '[]')
+                from jsonb_array_elements(p -> 'bills') with ordinality b(bill, place)
+                where not exists (select 1 from public.bills x
+                                  where x.id = (b.bill ->> 'id')::uuid and x.status <> 'void'));
+    -- Between computing and storing, a read may have been billed or corrected, or this very bill
+    -- stored and voided: those agreements are computed again. Of several bills of one each opens
+    -- where the one before it closes.
+    v_moved := (select coalesce(jsonb_agg(distinct b.bill -> 'agreement_id'), '[]')
+                from (select x.bill, lag(x.bill ->> 'closing_reading_id')
+                                 over (partition by x.bill ->> 'agreement_id' order by x.place) as before
+                      from jsonb_array_elements(v_bills) with ordinality x(bill, place)) b
+                where coalesce(b.before::uuid, private.chain_tail((b.bill ->> 'agreement_id')::uuid))
+                          is distinct from (b.bill ->> 'opening_reading_id')::uuid
+                   or private.reissues((b.bill ->> 'opening_reading_id')::uuid) <> (b.bill ->> 'reissue_no')::integer
+                   or not exists (select 1 from public.readings r
+                                  where r.id = (b.bill ->> 'closing_reading_id')::uuid and r.status = 'accepted'));
+    v_bills := (select coalesce(jsonb_agg(b.bill order by b.place), '[]')
+                from jsonb_array_elements(v_bills) with ordinality b(bill, place)
+                where not v_moved @> (b.bill -> 'agreement_id'));
+    v_done := jsonb_array_length(v_bills);
+    perform private.insert_bills(v_bills);
+    if p -> 'run' is not null then
+        -- What was set aside before, and is billed now, is set aside no more.
+        perform private.note_progress(p || jsonb_build_object(
+            'done', v_done,
+            'settled', (select coalesce(jsonb_agg(distinct b -> 'agreement_id'), '[]') from jsonb_array_elements(v_bills) b)));
+    end if;
+    return jsonb_build_object('stored', v_done, 'moved', v_moved);
+end $$;
+
+COMMENT ON FUNCTION public.store_job_bills(p jsonb) IS 'One batch of bills in one transaction: {actor, run?, bills, set_aside?} -> {stored, moved: agreements whose chain changed meanwhile}.';
+
+REVOKE ALL ON FUNCTION public.store_job_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.store_job_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION private.queue_late_reads() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_month_end date := date_trunc('month', private.last_month_run());
+begin
+    if v_month_end is null then
+        return null;
+    end if;
+    insert into public.agreements_to_bill (agreement_id)
+    select distinct a.id
+    from new_rows r
+    join public.meter_installations i on i.meter_id = r.meter_id and i.installed_at <= r.read_at
+        and (i.removed_at is null or r.read_at <= i.removed_at)
+    join public.service_agreements a on a.service_point_id = i.service_point_id and a.starts_on < r.read_on
+        and (a.ends_on is null or r.read_on <= a.ends_on)
+    where r.status = 'accepted' and not r.is_opening and r.read_on <= v_month_end
+    order by a.id
+    on conflict (agreement_id) do update set queued_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the agreements whose read came, or was accepted, after the run of its month. Who writes a read has locked its service point.';
+
+REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
 
 CREATE FUNCTION public.clock_state(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -251,64 +333,93 @@ CREATE FUNCTION public.monthly_bill_candidates(p jsonb) RETURNS jsonb
     AS $_$
 declare
     v_which text := case when nullif(p -> 'only', 'null') is null
-        then $s$m.id > coalesce(($1 ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')$s$
-        else $s$m.id = any (array(select jsonb_array_elements_text($1 -> 'only')::uuid))$s$ end;
+        then $s$a.id > coalesce(($1 ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')$s$
+        else $s$a.id = any (array(select jsonb_array_elements_text($1 -> 'only')::uuid))$s$ end;
     v_found jsonb;
 begin
-    -- Planned for each of the two ways: one plan for both would read all meters for either.
+    -- Planned for each of the two ways: one plan for both would read all agreements for either.
     execute format($q$
-    with back as materialized (
-        select t.id, private.looks_back(t.id) as looks_back from public.tariffs t
-    ), chosen as materialized (
-        select m.id as meter_id, m.serial, m.tariff_id, m.dials, m.multiplier_milli, m.registers, m.connected_w,
-               m.connected_va, to_jsonb(o) as opening, to_jsonb(k) as closing, o.read_at as opened_at, private.reissues(o.id) as reissue_no,
-               o.id as opening_id, o.read_on as opened_on, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on
-        from public.meters m
+    with chosen as materialized (
+        select a.id as agreement_id, a.service_point_id, o.id as opening_id, o.read_on as opened_on, o.read_at as opened_at,
+               to_jsonb(o) as opening, to_jsonb(k) as closing, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on,
+               k.meter_id as closing_meter_id, private.reissues(o.id) as reissue_no
+        from public.service_agreements a
         cross join lateral (
-            select r.id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
-            where r.id = private.chain_tail(m.id)) o
+            select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
+            where r.id = private.chain_tail(a.id)) o
         left join lateral (
-            select r.id, r.read_at, r.read_on, r.register_wh, r.registers, r.rolled_over from public.readings r
-            where r.meter_id = m.id and r.status = 'accepted'
-              and r.read_at > o.read_at and r.read_on > o.read_on
-              and r.read_on <= ($1 ->> 'month_end')::date
+            select r.* from public.meter_installations i
+            cross join lateral (
+                select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, x.registers, x.rolled_over from public.readings x
+                where x.meter_id = i.meter_id and x.status = 'accepted'
+                  and x.read_at > greatest(o.read_at, i.installed_at) and x.read_on > o.read_on
+                  and x.read_at <= coalesce(i.removed_at, 'infinity')
+                  and x.read_on <= least(($1 ->> 'month_end')::date, coalesce(a.ends_on, 'infinity'))
+                order by x.read_at desc limit 1) r
+            where i.service_point_id = a.service_point_id and (i.removed_at is null or i.removed_at > o.read_at)
             order by r.read_at desc limit 1) k on true
-        where m.status = 'active' and m.opened_on < ($1 ->> 'month_end')::date
+        where a.starts_on < ($1 ->> 'month_end')::date
           and %s
-          -- Most meters of a repeated run end here, before their closing read is looked for.
+          -- What is billed to its end needs no more.
+          and (a.ends_on is null or o.read_on < a.ends_on)
+          -- Most of a repeated run end here, before their closing read is looked for.
           and not exists (
               select 1 from public.bills b
-              where b.meter_id = m.id and b.status <> 'void'
+              where b.agreement_id = a.id and b.status <> 'void'
                 and b.period_end > ($1 ->> 'month_start')::date + coalesce(($1 ->> 'month_end_days')::integer, 0)
                 and b.period_end <= ($1 ->> 'month_end')::date)
           -- A bill that ends at a read somewhat after the 1st is that of the month before.
           and (k.id is not null or not exists (
               select 1 from public.bills b
-              where b.meter_id = m.id and b.status <> 'void' and b.period_end > ($1 ->> 'month_start')::date
+              where b.agreement_id = a.id and b.status <> 'void' and b.period_end > ($1 ->> 'month_start')::date
                 and b.period_end <= ($1 ->> 'month_start')::date + coalesce(($1 ->> 'month_end_days')::integer, 0)))
           -- Billed beyond the month already (by a later field read): nothing of the month is open.
           and o.read_on < ($1 ->> 'month_end')::date
-        order by m.id
+        order by a.id
         limit ($1 ->> 'limit')::integer
+    ), placed as materialized (
+        -- With the meter that it closes at, or that is there; most places have had one.
+        select c.*, m.id as meter_id, m.serial, m.dials, m.registers, i.multiplier_milli, s.connected_w, s.connected_va,
+               i.installed_at > c.opened_at as exchanged, t.tariff_id, t.number as tariffs
+        from chosen c
+        join public.service_points s on s.id = c.service_point_id
+        cross join lateral (
+            select x.meter_id, x.multiplier_milli, x.installed_at from public.meter_installations x
+            where x.service_point_id = c.service_point_id and (c.closing_id is null
+                or (x.meter_id = c.closing_meter_id and x.installed_at < c.closed_at and c.closed_at <= coalesce(x.removed_at, 'infinity')))
+            order by x.installed_at desc limit 1) i
+        join public.meters m on m.id = i.meter_id
+        cross join lateral (
+            select count(*) as number, (array_agg(y.tariff_id order by y.starts_on desc))[1] as tariff_id
+            from public.agreement_tariffs y where y.agreement_id = c.agreement_id) t
+    ), back as materialized (
+        select t.id, private.looks_back(t.id) as looks_back from public.tariffs t
     )
-    select jsonb_build_object('meters', coalesce(jsonb_agg(
-        to_jsonb(c) - array['opening_id', 'opened_on', 'opened_at', 'closing_id', 'closed_at', 'closed_on'] || jsonb_build_object(
+    select jsonb_build_object('agreements', coalesce(jsonb_agg(
+        to_jsonb(c) - array['opening_id', 'opened_on', 'opened_at', 'closing_id', 'closed_at', 'closed_on', 'service_point_id',
+                            'closing_meter_id', 'exchanged', 'tariffs'] || jsonb_build_object(
+            'spans', case when c.tariffs > 1 then private.spans_of(c.agreement_id) else '[]' end,
+            'installations', case when c.exchanged
+                then private.installations_between(c.service_point_id, c.opened_at, c.closed_at) else '[]' end,
             -- Within a month nothing is split; but a person may have said that a register rolled over.
-            'between', case when c.closed_on - c.opened_on > 31 or private.rolled_over(c.meter_id, c.opened_at, c.closed_at)
-                then private.reads_between(c.meter_id, c.opening_id, c.closed_at) else '[]' end,
-            -- Most meters have nothing to ask for: the call would be the dearest part of their row.
+            'between', case when c.exchanged or c.closed_on - c.opened_on > 31
+                                 or private.rolled_over(c.service_point_id, c.opened_at, c.closed_at)
+                then private.reads_between(c.service_point_id, c.opening_id, c.closed_at) else '[]' end,
+            -- Most have nothing to ask for: the call would be the dearest part of their row.
             'pricing', case when c.closing_id is null or (
-                    c.registers = '[]' and not b.looks_back
+                    not c.exchanged and c.tariffs = 1 and c.registers = '[]' and not b.looks_back
                     and not exists (select 1 from public.intervals i where i.meter_id = c.meter_id)) then '{}'
                 else private.pricing_facts(
-                    c.meter_id, c.registers, b.looks_back, c.opening_id, c.closed_at, c.closed_on) end)
-        order by c.meter_id), '[]'))
-    from chosen c join back b on b.id = c.tariff_id
+                    c.agreement_id,
+                    array(select distinct y.meter_id from public.meter_installations y where y.service_point_id = c.service_point_id),
+                    private.looks_back_along(c.agreement_id), c.opening_id, c.closed_at, c.closed_on) end)
+        order by c.agreement_id), '[]'))
+    from placed c join back b on b.id = c.tariff_id
     $q$, v_which) into v_found using p;
     return v_found;
 end $_$;
 
-COMMENT ON FUNCTION public.monthly_bill_candidates(p jsonb) IS 'Active meters without a bill that ends in (month_start, month_end], each with the read it opens at and the latest accepted read it can close at, or null: {month_start, month_end, month_end_days?, after?, limit, only?: [meter ids]}. Where there is such a read, a bill that ends within month_end_days after month_start is not one of the month.';
+COMMENT ON FUNCTION public.monthly_bill_candidates(p jsonb) IS 'Agreements without a bill that ends in (month_start, month_end], each with the read it opens at and the latest accepted read it can close at, or null, and the meter of that: {month_start, month_end, month_end_days?, after?, limit, only?: [agreement ids]}. Where there is such a read, a bill that ends within month_end_days after month_start is not one of the month.';
 
 REVOKE ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) TO service_role;
@@ -336,52 +447,31 @@ COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of t
 REVOKE ALL ON FUNCTION private.last_month_run() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.last_month_run() TO service_role;
 
-CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'late_reads', exists (select 1 from public.meters_to_bill),
-        'installed_at', (select installed_at from public.installation),
-        'last_runs', (select coalesce(jsonb_object_agg(l.job, to_jsonb(l)), '{}')
-                      from (select distinct on (r.job) r.* from public.job_run_list r
-                            order by r.job, r.disregarded or r.started_at > now() + interval '5 minutes',
-                                     r.started_at desc, r.scheduled_on desc) l),
-        'runs', (select coalesce(jsonb_agg(jsonb_build_object(
-                            'job', r.job, 'scheduled_on', r.scheduled_on, 'status', r.status,
-                            'attempt', r.attempt, 'clock_at', r.clock_at,
-                            'over', r.status in ('done', 'disregarded')
-                                    or (r.status = 'failed' and r.attempt >= private.most_attempts()))), '[]')
-                 from public.job_run_list r
-                 where r.status <> 'done'
-                    or r.scheduled_on >= coalesce((p -> 'since' ->> r.job)::date, '-infinity')))
-$$;
-
-COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick compares with what is due: {since?: {job: date}} -> {late_reads, installed_at, last_runs by job, runs since those dates and all that did not end well}. "over": nobody tries it again by itself, if the clock was right.';
-
-REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;
-
 CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
-        'meter_id', o.meter_id, 'kept_back', to_jsonb(k),
-        'next_on', (select min(r.read_on) from public.readings r
-                    where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on > (p ->> 'month_end')::date),
+    select jsonb_build_object('agreements', coalesce(jsonb_agg(jsonb_build_object(
+        'agreement_id', a.id, 'kept_back', to_jsonb(k),
+        'next_on', (select min(r.read_on) from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
+                    where i.service_point_id = a.service_point_id and r.status = 'accepted'
+                      and r.read_on > (p ->> 'month_end')::date and r.read_at > i.installed_at
+                      and (i.removed_at is null or r.read_at <= i.removed_at)),
         'last_bill_id', (select b.id from public.bills b
-                         where b.closing_reading_id = o.id and b.status = 'issued' limit 1))), '[]'))
-    from public.readings o
+                         where b.closing_reading_id = o.id and b.agreement_id = a.id and b.status = 'issued' limit 1))), '[]'))
+    from public.service_agreements a
+    join public.readings o on o.id = private.chain_tail(a.id)
     left join lateral (
-        select r.id, r.read_on, r.register_wh, r.status from public.readings r
-        where r.meter_id = o.meter_id and r.status in ('needs_review', 'rejected')
+        select r.id, r.read_on, r.register_wh, r.status
+        from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
+        where i.service_point_id = a.service_point_id and r.status in ('needs_review', 'rejected')
+          and r.read_at > i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
           and r.read_at > o.read_at and r.read_on > o.read_on and r.read_on <= (p ->> 'month_end')::date
         order by r.status, r.read_at desc limit 1) k on true
-    where o.id in (select jsonb_array_elements_text(p -> 'openings')::uuid)
+    where a.id in (select jsonb_array_elements_text(p -> 'agreements')::uuid)
 $$;
 
-COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {openings: [reading ids], month_end} -> {meters: [{meter_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the month, last_bill_id}]}.';
+COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {agreements: [ids], month_end} -> {agreements: [{agreement_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the month, last_bill_id}]}.';
 
 REVOKE ALL ON FUNCTION public.unbilled_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.unbilled_facts(p jsonb) TO service_role;
@@ -445,56 +535,6 @@ COMMENT ON FUNCTION public.claim_job_run(p jsonb) IS 'Takes a run that is new, w
 REVOKE ALL ON FUNCTION public.claim_job_run(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.claim_job_run(p jsonb) TO service_role;
 
-CREATE FUNCTION public.store_job_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_bills jsonb;
-    v_moved jsonb;
-    v_done integer;
-begin
-    perform private.set_actor(p);
-    perform private.check_run(p -> 'run');
-    perform 1 from public.meters
-    where id in (select (b ->> 'meter_id')::uuid
-                 from jsonb_array_elements((p -> 'bills') || coalesce(p -> 'set_aside', '[]')) b)
-    order by id for update;
-    v_bills := (select coalesce(jsonb_agg(b.bill order by b.bill ->> 'meter_id', b.place), '[]')
-                from jsonb_array_elements(p -> 'bills') with ordinality b(bill, place)
-                where not exists (select 1 from public.bills x
-                                  where x.id = (b.bill ->> 'id')::uuid and x.status <> 'void'));
-    -- Between computing and storing, a read may have been billed or corrected, or this very bill
-    -- stored and voided: those meters are computed again. Of several bills of a meter each opens
-    -- where the one before it closes.
-    v_moved := (select coalesce(jsonb_agg(distinct b.bill -> 'meter_id'), '[]')
-                from (select x.bill, lag(x.bill ->> 'closing_reading_id')
-                                 over (partition by x.bill ->> 'meter_id' order by x.place) as before
-                      from jsonb_array_elements(v_bills) with ordinality x(bill, place)) b
-                where coalesce(b.before::uuid, private.chain_tail((b.bill ->> 'meter_id')::uuid))
-                          is distinct from (b.bill ->> 'opening_reading_id')::uuid
-                   or private.reissues((b.bill ->> 'opening_reading_id')::uuid) <> (b.bill ->> 'reissue_no')::integer
-                   or not exists (select 1 from public.readings r
-                                  where r.id = (b.bill ->> 'closing_reading_id')::uuid and r.status = 'accepted'));
-    v_bills := (select coalesce(jsonb_agg(b.bill order by b.place), '[]')
-                from jsonb_array_elements(v_bills) with ordinality b(bill, place)
-                where not v_moved @> (b.bill -> 'meter_id'));
-    v_done := jsonb_array_length(v_bills);
-    perform private.insert_bills(v_bills);
-    if p -> 'run' is not null then
-        -- What was set aside before, and is billed now, is set aside no more.
-        perform private.note_progress(p || jsonb_build_object(
-            'done', v_done,
-            'settled', (select coalesce(jsonb_agg(distinct b -> 'meter_id'), '[]') from jsonb_array_elements(v_bills) b)));
-    end if;
-    return jsonb_build_object('stored', v_done, 'moved', v_moved);
-end $$;
-
-COMMENT ON FUNCTION public.store_job_bills(p jsonb) IS 'One batch of bills in one transaction: {actor, run?, bills, set_aside?} -> {stored, moved: meters whose chain changed meanwhile}.';
-
-REVOKE ALL ON FUNCTION public.store_job_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.store_job_bills(p jsonb) TO service_role;
-
 CREATE FUNCTION private.trust_clock(p jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -518,26 +558,6 @@ COMMENT ON FUNCTION private.trust_clock(p jsonb) IS 'Takes a time as right: it w
 REVOKE ALL ON FUNCTION private.trust_clock(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.trust_clock(p jsonb) TO service_role;
 
-CREATE FUNCTION private.queue_late_reads() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_month_end date := date_trunc('month', private.last_month_run());
-begin
-    insert into public.meters_to_bill (meter_id)
-    select distinct r.meter_id from new_rows r
-    where r.status = 'accepted' and not r.is_opening and r.read_on <= v_month_end
-    order by r.meter_id
-    on conflict (meter_id) do update set queued_at = clock_timestamp();
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the meters whose read came, or was accepted, after the run of its month. Who writes a read has locked its meter.';
-
-REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
-
 CREATE FUNCTION private.note_progress(p jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -548,27 +568,26 @@ declare
     v_gone integer;
     v_new integer;
 begin
-    -- By arrays: a plan that reads the whole table would be dear where a million meters wait.
-    delete from public.meters_to_bill q
-    where q.meter_id = any (array(select (x ->> 'meter_id')::uuid
+    -- By arrays: a plan that reads the whole table would be dear where a million wait.
+    delete from public.agreements_to_bill q
+    where q.agreement_id = any (array(select (x ->> 'agreement_id')::uuid
                                   from jsonb_array_elements(coalesce(p -> 'looked_at', '[]')) x))
-      and exists (select 1 from jsonb_to_recordset(p -> 'looked_at') as x(meter_id uuid, queued_at timestamptz)
-                  where x.meter_id = q.meter_id and x.queued_at = q.queued_at);
+      and exists (select 1 from jsonb_to_recordset(p -> 'looked_at') as x(agreement_id uuid, queued_at timestamptz)
+                  where x.agreement_id = q.agreement_id and x.queued_at = q.queued_at);
     with gone as (
         delete from public.job_set_aside a
         where a.job = v_job and a.scheduled_on = v_on
-          and a.subject = any (array(
-              select m.serial from public.meters m
-              where m.id = any (array(select x::uuid from jsonb_array_elements_text(coalesce(p -> 'settled', '[]')) x))))
+          and a.agreement_id = any (array(select x::uuid from jsonb_array_elements_text(coalesce(p -> 'settled', '[]')) x))
         returning 1
     ) select count(*) into v_gone from gone;
     with kept as (
-        insert into public.job_set_aside (job, scheduled_on, subject, reason, code, ref, meter_id)
-        select v_job, v_on, s.subject, s.reason, coalesce(s.code, 'other'), s.ref, s.meter_id
+        insert into public.job_set_aside (job, scheduled_on, subject, reason, code, ref, meter_id, agreement_id)
+        select v_job, v_on, s.subject, s.reason, coalesce(s.code, 'other'), s.ref, s.meter_id, s.agreement_id
         from jsonb_to_recordset(coalesce(p -> 'set_aside', '[]')) as s(
-            subject text, reason text, code text, ref uuid, meter_id uuid)
+            subject text, reason text, code text, ref uuid, meter_id uuid, agreement_id uuid)
         on conflict (job, scheduled_on, subject) do update
-        set reason = excluded.reason, code = excluded.code, ref = excluded.ref, meter_id = excluded.meter_id, at = now()
+        set reason = excluded.reason, code = excluded.code, ref = excluded.ref, meter_id = excluded.meter_id,
+            agreement_id = excluded.agreement_id, at = now()
         returning xmax = 0 as is_new
     ) select count(*) filter (where is_new) into v_new from kept;
     perform private.queue_read_meanwhile(coalesce(p -> 'set_aside', '[]'), date_trunc('month', v_on)::date);
@@ -582,45 +601,76 @@ end $$;
 REVOKE ALL ON FUNCTION private.note_progress(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_progress(p jsonb) TO service_role;
 
-CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.meters_to_bill (meter_id)
-    select s.meter_id
-    from jsonb_to_recordset(p_set_aside) as s(meter_id uuid, opening_id uuid, closing_id uuid, again boolean)
-    left join lateral (
-        select r.id from public.readings r join public.readings o on o.id = s.opening_id
-        where r.meter_id = s.meter_id and r.status = 'accepted' and r.read_on <= p_month_end
-          and r.read_at > o.read_at and r.read_on > o.read_on
-        order by r.read_at desc limit 1) k on true
-    where s.meter_id is not null and (s.again or (k.id is not null and k.id is distinct from s.closing_id))
-    order by s.meter_id
-    on conflict (meter_id) do update set queued_at = clock_timestamp()
-$$;
-
-REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
-
 CREATE FUNCTION private.queue_for_late_tariff() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    insert into public.meters_to_bill (meter_id)
-    select distinct m.id from public.job_set_aside a
-    join public.meters m on m.id = a.meter_id
+    insert into public.agreements_to_bill (agreement_id)
+    select distinct a.agreement_id from public.job_set_aside a
+    join public.agreement_tariffs t on t.agreement_id = a.agreement_id
     where a.code = 'tariff_missing' and a.job = 'monthly_bills' and a.scheduled_on = private.last_month_run()
-      and m.tariff_id in (select v.tariff_id from new_rows v)
-    order by m.id
-    on conflict (meter_id) do update set queued_at = clock_timestamp();
+      and t.tariff_id in (select v.tariff_id from new_rows v)
+    order by a.agreement_id
+    on conflict (agreement_id) do update set queued_at = clock_timestamp();
     return null;
 end $$;
 
-COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the meters that the last run could not bill for want of this tariff.';
+COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the agreements that the last run could not bill for want of this tariff.';
 
 REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
+
+CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.agreements_to_bill (agreement_id)
+    select s.agreement_id
+    from jsonb_to_recordset(p_set_aside) as s(agreement_id uuid, opening_id uuid, closing_id uuid, again boolean)
+    join public.service_agreements a on a.id = s.agreement_id
+    left join lateral (
+        select r.id from public.readings o
+        cross join public.meter_installations i
+        join public.readings r on r.meter_id = i.meter_id and r.read_at > i.installed_at
+            and (i.removed_at is null or r.read_at <= i.removed_at)
+        where o.id = s.opening_id and i.service_point_id = a.service_point_id
+          and r.status = 'accepted' and r.read_on <= least(p_month_end, coalesce(a.ends_on, 'infinity'))
+          and r.read_at > o.read_at and r.read_on > o.read_on
+        order by r.read_at desc limit 1) k on true
+    where s.again or (k.id is not null and k.id is distinct from s.closing_id)
+    order by s.agreement_id
+    on conflict (agreement_id) do update set queued_at = clock_timestamp()
+$$;
+
+REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
+
+CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'late_reads', exists (select 1 from public.agreements_to_bill),
+        'installed_at', (select installed_at from public.installation),
+        'last_runs', (select coalesce(jsonb_object_agg(l.job, to_jsonb(l)), '{}')
+                      from (select distinct on (r.job) r.* from public.job_run_list r
+                            order by r.job, r.disregarded or r.started_at > now() + interval '5 minutes',
+                                     r.started_at desc, r.scheduled_on desc) l),
+        'runs', (select coalesce(jsonb_agg(jsonb_build_object(
+                            'job', r.job, 'scheduled_on', r.scheduled_on, 'status', r.status,
+                            'attempt', r.attempt, 'clock_at', r.clock_at,
+                            'over', r.status in ('done', 'disregarded')
+                                    or (r.status = 'failed' and r.attempt >= private.most_attempts()))), '[]')
+                 from public.job_run_list r
+                 where r.status <> 'done'
+                    or r.scheduled_on >= coalesce((p -> 'since' ->> r.job)::date, '-infinity')))
+$$;
+
+COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick compares with what is due: {since?: {job: date}} -> {late_reads, installed_at, last_runs by job, runs since those dates and all that did not end well}. "over": nobody tries it again by itself, if the clock was right.';
+
+REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;
 
 CREATE TRIGGER tariffs_come_late AFTER INSERT ON public.tariff_versions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_for_late_tariff();
 

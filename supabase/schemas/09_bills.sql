@@ -1,20 +1,6 @@
 -- Bills: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
-CREATE TABLE public.meters_to_bill (
-    meter_id uuid NOT NULL,
-    queued_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
-);
-
-COMMENT ON TABLE public.meters_to_bill IS 'Meters that a read (or a tariff) of an earlier month came for after that month''s run: the next tick looks at them again.';
-
-ALTER TABLE ONLY public.meters_to_bill
-    ADD CONSTRAINT meters_to_bill_pkey PRIMARY KEY (meter_id);
-
-ALTER TABLE public.meters_to_bill ENABLE ROW LEVEL SECURITY;
-
-GRANT SELECT,INSERT,REFERENCES,DELETE,MAINTAIN,UPDATE ON TABLE public.meters_to_bill TO service_role;
-
 CREATE TABLE public.unprinted_bills (
     bill_id uuid NOT NULL,
     reason text NOT NULL,
@@ -34,23 +20,112 @@ ALTER TABLE public.unprinted_bills ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unprinted_bills TO service_role;
 
-ALTER TABLE ONLY public.meters_to_bill
-    ADD CONSTRAINT meters_to_bill_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+CREATE TABLE public.agreements_to_bill (
+    agreement_id uuid NOT NULL,
+    queued_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
 
-CREATE FUNCTION private.chain_tail(p_meter_id uuid) RETURNS uuid
-    LANGUAGE sql STABLE
+COMMENT ON TABLE public.agreements_to_bill IS 'Agreements that a read (or a tariff) of an earlier month came for after that month''s run: the next tick looks at them again.';
+
+ALTER TABLE ONLY public.agreements_to_bill
+    ADD CONSTRAINT agreements_to_bill_pkey PRIMARY KEY (agreement_id);
+
+ALTER TABLE public.agreements_to_bill ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agreements_to_bill TO service_role;
+
+ALTER TABLE ONLY public.agreements_to_bill
+    ADD CONSTRAINT agreements_to_bill_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
+
+CREATE FUNCTION private.check_new_bills() RETURNS trigger
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-    select coalesce(
-        (select b.closing_reading_id from public.bills b
-         where b.meter_id = p_meter_id and b.status <> 'void' order by b.period_end desc limit 1),
-        (select r.id from public.readings r where r.meter_id = p_meter_id and r.is_opening))
-$$;
+begin
+    -- Somebody moved, or a meter was exchanged, between pricing and storing.
+    if exists (
+        select 1 from new_rows b join public.service_agreements a on a.id = b.agreement_id
+        where b.period_start < a.starts_on or b.period_end > coalesce(a.ends_on, 'infinity')
+    ) then
+        raise exception using errcode = 'EB001', message = 'The agreement changed meanwhile: the price must be computed again.';
+    end if;
+    if exists (
+        with parts as (
+            select b.id, a.service_point_id, s.*, lag(s.closing_id) over (partition by b.id order by s.place) as before,
+                   s.place = count(*) over (partition by b.id) as is_last, b.opening_reading_id as opens_at
+            from new_rows b
+            join public.service_agreements a on a.id = b.agreement_id
+            cross join lateral (
+                select 1 as place, b.meter_id, b.opening_reading_id as opening_id, b.closing_reading_id as closing_id,
+                       b.opening_wh, b.closing_wh, b.multiplier_milli, b.consumption_wh as wh
+                where b.segments is null
+                union all
+                select x.place, x.meter_id, x.opening_reading_id, x.closing_reading_id, x.opening_wh, x.closing_wh,
+                       x.multiplier_milli, x.consumption_wh
+                from rows from (jsonb_to_recordset(b.segments) as (
+                         meter_id uuid, opening_reading_id uuid, closing_reading_id uuid, opening_wh bigint,
+                         closing_wh bigint, multiplier_milli integer, consumption_wh bigint)) with ordinality x(
+                         meter_id, opening_reading_id, closing_reading_id, opening_wh, closing_wh, multiplier_milli,
+                         consumption_wh, place)
+                where b.segments is not null) s
+        )
+        select 1
+        from new_rows b
+        join public.service_agreements a on a.id = b.agreement_id
+        join public.readings o on o.id = b.opening_reading_id
+        join public.readings c on c.id = b.closing_reading_id
+        where b.customer_id <> a.customer_id
+           or b.period_start <> o.read_on or b.period_end <> c.read_on
+           or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
+           or not exists (select 1 from parts p where p.id = b.id and p.is_last and p.closing_id = c.id
+                          and p.meter_id = b.meter_id and p.opening_wh = b.opening_wh and p.closing_wh = b.closing_wh
+                          and p.multiplier_milli = b.multiplier_milli)
+           or b.consumption_wh <> (select sum(p.wh) from parts p where p.id = b.id)
+        union all
+        select 1
+        from parts p
+        join public.meters m on m.id = p.meter_id
+        join public.readings o on o.id = p.opening_id
+        join public.readings c on c.id = p.closing_id
+        left join lateral (
+            -- The installation that measured it, and where the one before it at this place ended.
+            select i.opening_reading_id,
+                   (select e.closing_reading_id from public.meter_installations e
+                    where e.service_point_id = i.service_point_id and e.removed_at <= i.installed_at
+                    order by e.removed_at desc limit 1) as ended_at
+            from public.meter_installations i
+            where i.meter_id = p.meter_id and i.service_point_id = p.service_point_id
+              and i.multiplier_milli = p.multiplier_milli
+              and i.installed_at <= o.read_at and (i.removed_at is null or i.removed_at >= c.read_at)
+            order by i.installed_at desc limit 1) i on true
+        where i.opening_reading_id is null
+           or o.meter_id <> p.meter_id or c.meter_id <> p.meter_id
+           or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
+           or p.opening_wh <> o.register_wh or p.closing_wh <> c.register_wh
+           or not (case when p.before is null then o.id = p.opens_at or (o.id = i.opening_reading_id and i.ended_at = p.opens_at)
+                        else o.id = i.opening_reading_id and i.ended_at = p.before end)
+           or p.wh <> (
+                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
+                    % private.register_span_wh(m.dials) * p.multiplier_milli + 500) / 1000
+    ) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
+    end if;
+    -- Continuity: a bill opens at the agreement's opening read or where a live bill of it closed.
+    if exists (
+        select 1 from new_rows b join public.service_agreements a on a.id = b.agreement_id
+        where a.opening_reading_id <> b.opening_reading_id and not exists (
+            select 1 from public.bills prior
+            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
+              and prior.agreement_id = b.agreement_id)
+    ) then
+        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
 
-COMMENT ON FUNCTION private.chain_tail(p_meter_id uuid) IS 'The read at which a meter''s next bill opens.';
-
-REVOKE ALL ON FUNCTION private.chain_tail(p_meter_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.chain_tail(p_meter_id uuid) TO service_role;
+REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
 
 CREATE FUNCTION private.reissues(p_opening_reading_id uuid) RETURNS integer
     LANGUAGE sql STABLE
@@ -115,6 +190,9 @@ CREATE TABLE public.bills (
     replaces_id uuid,
     priced_by uuid[],
     held_because text,
+    agreement_id uuid NOT NULL,
+    multiplier_milli integer NOT NULL,
+    segments jsonb,
     CONSTRAINT bills_check CHECK ((period_end > period_start)),
     CONSTRAINT bills_check1 CHECK ((subtotal_minor = private.lines_total(lines, false))),
     CONSTRAINT bills_check2 CHECK ((tax_minor = private.lines_total(lines, true))),
@@ -127,14 +205,16 @@ CREATE TABLE public.bills (
     CONSTRAINT bills_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT bills_held_because_check CHECK ((held_because <> ''::text)),
     CONSTRAINT bills_lines_check CHECK ((jsonb_typeof(lines) = 'array'::text)),
+    CONSTRAINT bills_multiplier_milli_check CHECK ((multiplier_milli > 0)),
     CONSTRAINT bills_number_check CHECK ((number > 0)),
     CONSTRAINT bills_reissue_no_check CHECK ((reissue_no >= 0)),
     CONSTRAINT bills_second_opinion_check CHECK (((second_opinion IS NULL) OR (jsonb_typeof(second_opinion) = 'object'::text))),
+    CONSTRAINT bills_segments_check CHECK (((segments IS NULL) OR (jsonb_typeof(segments) = 'array'::text))),
     CONSTRAINT bills_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'issued'::text, 'void'::text]))),
     CONSTRAINT bills_usage_check CHECK (((usage IS NULL) OR (jsonb_typeof(usage) = 'object'::text)))
 );
 
-COMMENT ON TABLE public.bills IS 'One bill a meter and period, from the closing read of the meter''s last bill that is not void to a later accepted read.';
+COMMENT ON TABLE public.bills IS 'One bill an agreement and period, from the closing read of the agreement''s last bill that is not void to a later accepted read.';
 
 COMMENT ON COLUMN public.bills.number IS 'Given at issue, without gaps; a void bill keeps it, a draft has none.';
 
@@ -154,6 +234,8 @@ COMMENT ON COLUMN public.bills.priced_by IS 'The versions of the tariff that its
 
 COMMENT ON COLUMN public.bills.held_because IS 'Why a person was to look at it before its issue, such as a period longer than its tariff is made for.';
 
+COMMENT ON COLUMN public.bills.segments IS 'Where more than one meter or multiplier measured in the period: [{meter_id, opening_reading_id, closing_reading_id, opening_wh, closing_wh, multiplier_milli, consumption_wh}] in order. Null where it was one. The bill''s own meter, multiplier, opening_wh and closing_wh are those of the last.';
+
 ALTER TABLE ONLY public.bills
     ADD CONSTRAINT bills_number_key UNIQUE (number);
 
@@ -171,7 +253,7 @@ CREATE INDEX bills_by_total ON public.bills USING btree (total_minor, id);
 
 CREATE INDEX bills_by_version ON public.bills USING btree (tariff_version_id, period_end, id) WHERE (status <> 'void'::text);
 
-CREATE INDEX bills_chain ON public.bills USING btree (meter_id, period_end DESC) WHERE (status <> 'void'::text);
+CREATE INDEX bills_chain ON public.bills USING btree (agreement_id, period_end DESC) WHERE (status <> 'void'::text);
 
 CREATE INDEX bills_customer ON public.bills USING btree (customer_id, period_end DESC, id DESC);
 
@@ -179,13 +261,15 @@ CREATE INDEX bills_drafts ON public.bills USING btree (period_end DESC, id DESC)
 
 CREATE INDEX bills_issued_on ON public.bills USING btree (issued_on);
 
+CREATE INDEX bills_meter ON public.bills USING btree (meter_id, period_end DESC);
+
 CREATE UNIQUE INDEX bills_one_closing ON public.bills USING btree (closing_reading_id) WHERE (status <> 'void'::text);
 
 CREATE UNIQUE INDEX bills_one_opening ON public.bills USING btree (opening_reading_id) WHERE (status <> 'void'::text);
 
 CREATE INDEX bills_overdue ON public.bills USING btree (customer_id) INCLUDE (total_minor, amount_paid_minor) WHERE ((status = 'issued'::text) AND (overdue_since IS NOT NULL));
 
-CREATE INDEX bills_past_use ON public.bills USING btree (meter_id, period_end DESC) INCLUDE (period_start, consumption_wh) WHERE (status = 'issued'::text);
+CREATE INDEX bills_past_use ON public.bills USING btree (agreement_id, period_end DESC) INCLUDE (period_start, consumption_wh) WHERE (status = 'issued'::text);
 
 CREATE INDEX bills_recent ON public.bills USING btree (period_end DESC, id DESC) INCLUDE (customer_id, meter_id, number, status, total_minor, amount_paid_minor, overdue_since);
 
@@ -198,6 +282,9 @@ CREATE INDEX bills_void_opening ON public.bills USING btree (opening_reading_id)
 ALTER TABLE public.bills ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bills TO service_role;
+
+ALTER TABLE ONLY public.bills
+    ADD CONSTRAINT bills_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
 
 ALTER TABLE ONLY public.bills
     ADD CONSTRAINT bills_closing_reading_id_fkey FOREIGN KEY (closing_reading_id) REFERENCES public.readings(id);
@@ -224,10 +311,10 @@ CREATE VIEW public.reading_list WITH (security_invoker='true') AS
  SELECT r.id,
     r.meter_id,
     m.serial AS meter_serial,
-    m.customer_id,
+    a.customer_id,
     c.account_no,
     c.name AS customer_name,
-    c.address,
+    COALESCE(NULLIF(a.address, ''::text), c.address) AS address,
     r.read_at,
     r.read_on,
     r.register_wh,
@@ -247,12 +334,20 @@ CREATE VIEW public.reading_list WITH (security_invoker='true') AS
     b.currency AS bill_currency,
     r.registers,
     r.rolled_over
-   FROM (((public.readings r
+   FROM ((((public.readings r
      JOIN public.meters m ON ((m.id = r.meter_id)))
-     JOIN public.customers c ON ((c.id = m.customer_id)))
+     LEFT JOIN LATERAL ( SELECT x.customer_id,
+            s.address
+           FROM ((public.meter_installations i
+             JOIN public.service_points s ON ((s.id = i.service_point_id)))
+             LEFT JOIN public.service_agreements x ON (((x.service_point_id = s.id) AND (r.read_on >= x.starts_on) AND ((x.ends_on IS NULL) OR (r.read_on <= x.ends_on)))))
+          WHERE ((i.meter_id = r.meter_id) AND (r.read_at >= i.installed_at) AND ((i.removed_at IS NULL) OR (r.read_at <= i.removed_at)))
+          ORDER BY x.starts_on, i.installed_at
+         LIMIT 1) a ON (true))
+     LEFT JOIN public.customers c ON ((c.id = a.customer_id)))
      LEFT JOIN public.bills b ON (((b.closing_reading_id = r.id) AND (b.status <> 'void'::text))));
 
-COMMENT ON VIEW public.reading_list IS 'Readings with their meter and customer, and the live bill that each closes.';
+COMMENT ON VIEW public.reading_list IS 'Readings with their meter, the customer who was supplied by it then, and the live bill that each closes.';
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.reading_list TO service_role;
 
@@ -335,6 +430,69 @@ $$;
 REVOKE ALL ON FUNCTION private.bill_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bill_json(p_id uuid) TO service_role;
 
+CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_facts jsonb := '{}';
+    o public.readings;
+begin
+    select * into o from public.readings where id = p_opening_id;
+    if exists (select 1 from public.meters m where m.id = any (p_meters) and m.registers <> '[]') then
+        v_facts := jsonb_build_object(
+            -- A register that came later, or was set anew, has its start in a read of that day and total.
+            'opening_registers', (
+                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
+                from public.readings r cross join lateral jsonb_each(r.registers) v
+                where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on = o.read_on
+                  and r.register_wh = o.register_wh),
+            'between', (
+                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
+                where r.meter_id = any (p_meters) and r.status = 'accepted' and r.registers <> '{}'
+                  and r.read_at > o.read_at and r.read_at < p_until));
+    end if;
+    if p_looks_back then
+        v_facts := v_facts || jsonb_build_object('past', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
+                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
+                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
+                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
+                                         from jsonb_array_elements(b.lines) x group by 1) l))
+                       order by b.period_end desc), '[]')
+            from public.bills b where b.agreement_id = p_agreement_id and b.status <> 'void'));
+    end if;
+    if exists (select 1 from public.intervals where meter_id = any (p_meters)) then
+        v_facts := v_facts || jsonb_build_object('intervals', (
+            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
+            from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh from public.intervals d
+                  where d.meter_id = any (p_meters) and d.day >= o.read_on and d.day < p_until_on
+                  order by d.day, d.meter_id, d.id desc) i));
+    end if;
+    return v_facts;
+end $$;
+
+COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where its meters have any}.';
+
+REVOKE ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
+
+CREATE FUNCTION public.agreements_to_bill_page(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('agreements', coalesce(jsonb_agg(to_jsonb(q) order by q.agreement_id), '[]'))
+    from (select t.agreement_id, t.queued_at from public.agreements_to_bill t
+          where t.agreement_id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
+          order by t.agreement_id limit (p ->> 'limit')::integer) q
+$$;
+
+COMMENT ON FUNCTION public.agreements_to_bill_page(p jsonb) IS 'The agreements that wait for another look: {after?, limit} -> {agreements: [{agreement_id, queued_at}]}.';
+
+REVOKE ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) TO service_role;
+
 CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO ''
@@ -395,10 +553,10 @@ CREATE VIEW public.draft_list WITH (security_invoker='true') AS
             COALESCE(((b.second_opinion ->> 'agrees'::text) = 'false'::text), false) AS opinion_differs,
             ( SELECT ARRAY[z.number, COALESCE(z.q[1], (0)::bigint), COALESCE(z.q[2], (0)::bigint), COALESCE(z.q[3], (0)::bigint)] AS "array"
                    FROM ( SELECT count(*) AS number,
-                            percentile_disc((ARRAY[0.25, 0.5, 0.75])::double precision[]) WITHIN GROUP (ORDER BY x.use) AS q
+                            percentile_disc(ARRAY[(0.25)::double precision, (0.5)::double precision, (0.75)::double precision]) WITHIN GROUP (ORDER BY x.use) AS q
                            FROM ( SELECT (y.consumption_wh / (y.period_end - y.period_start)) AS use
                                    FROM public.bills y
-                                  WHERE ((y.meter_id = b.meter_id) AND (y.status = 'issued'::text) AND (y.period_end <= b.period_start))
+                                  WHERE ((y.agreement_id = b.agreement_id) AND (y.status = 'issued'::text) AND (y.period_end <= b.period_start))
                                   ORDER BY y.period_end DESC
                                  LIMIT 12) x) z) AS past_use,
             lower(concat_ws(' '::text, c.account_no, c.name, m.serial)) AS search
@@ -416,21 +574,6 @@ COMMENT ON VIEW public.draft_list IS 'Bills that wait to be issued, with what te
 COMMENT ON COLUMN public.draft_list.past_use IS 'Of the last 12 issued bills of the meter: how many there are, and lower quartile, median and upper quartile of their whole Wh a day.';
 
 GRANT SELECT ON TABLE public.draft_list TO service_role;
-
-CREATE FUNCTION public.meters_to_bill_page(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('meters', coalesce(jsonb_agg(to_jsonb(q) order by q.meter_id), '[]'))
-    from (select t.meter_id, t.queued_at from public.meters_to_bill t
-          where t.meter_id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
-          order by t.meter_id limit (p ->> 'limit')::integer) q
-$$;
-
-COMMENT ON FUNCTION public.meters_to_bill_page(p jsonb) IS 'The meters that wait for another look: {after?, limit} -> {meters: [{meter_id, queued_at}]}.';
-
-REVOKE ALL ON FUNCTION public.meters_to_bill_page(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.meters_to_bill_page(p jsonb) TO service_role;
 
 CREATE FUNCTION private.bill_now(p_bill_id uuid) RETURNS public.bills
     LANGUAGE sql STABLE
@@ -469,7 +612,7 @@ CREATE FUNCTION private.check_opening(p_bill jsonb) RETURNS void
     SET search_path TO ''
     AS $$
 begin
-    if private.chain_tail((p_bill ->> 'meter_id')::uuid) is distinct from (p_bill ->> 'opening_reading_id')::uuid
+    if private.chain_tail((p_bill ->> 'agreement_id')::uuid) is distinct from (p_bill ->> 'opening_reading_id')::uuid
        or private.reissues((p_bill ->> 'opening_reading_id')::uuid) <> (p_bill ->> 'reissue_no')::integer then
         perform private.refuse('EB001', 'Another bill came between: the price must be computed again.');
     end if;
@@ -493,6 +636,124 @@ COMMENT ON FUNCTION public.draft_choice(p jsonb) IS 'The chosen drafts in the or
 
 REVOKE ALL ON FUNCTION public.draft_choice(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.draft_choice(p jsonb) TO service_role;
+
+CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bill public.bills;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform private.lock_points(array[(select service_point_id from public.service_agreements where id = v_bill.agreement_id)]);
+    perform private.lock_customers(array[v_bill.customer_id]);
+    select * into v_bill from public.bills where id = v_bill.id for update;
+    if v_bill.status <> 'void' then
+        perform private.void_one(v_bill.id, p ->> 'reason', coalesce((p ->> 'on')::date, current_date));
+        set constraints public.bills_chain_whole immediate;
+        perform private.settle(array[v_bill.customer_id]);
+    end if;
+    return private.bill_json(v_bill.id);
+end $$;
+
+COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter''s chain; what was paid on it stays with the account and pays what else is open: {actor, bill_id, reason, on?, owed?}.';
+
+REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
+
+CREATE FUNCTION public.issue_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ids uuid[] := array(select (x ->> 'bill_id')::uuid from jsonb_array_elements(p -> 'bills') x);
+    v_expected jsonb := nullif(p -> 'expected', 'null');
+    v_drafts uuid[];
+    v_base bigint;
+begin
+    perform private.set_actor(p);
+    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform private.lock_points(array(select a.service_point_id from public.bills b
+                                      join public.service_agreements a on a.id = b.agreement_id where b.id = any (v_ids)));
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
+    -- A repeat of this call, whose answer was lost, finds them issued at this very moment.
+    if v_expected is not null and v_expected is distinct from (
+        select coalesce(jsonb_object_agg(z.currency, jsonb_build_object('number', z.number, 'total_minor', z.total)), '{}')
+        from (select currency, count(*) as number, sum(total_minor)::bigint as total
+              from public.bills
+              where id = any (v_ids) and (status = 'draft' or (status = 'issued' and issued_at = (p ->> 'issued_at')::timestamptz))
+              group by 1) z) then
+        perform private.refuse('EB005', 'Somebody issued or sent back some of these drafts meanwhile.');
+    elsif exists (select 1 from public.bills where id = any (v_ids) and status = 'void') then
+        perform private.refuse('EB005', 'A void bill cannot be issued.');
+    end if;
+    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by period_end, id for update);
+    update public.counters set last_number = last_number + cardinality(v_drafts)
+    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
+    update public.bills
+    set status = 'issued', number = v_base + array_position(v_drafts, id), issued_at = (p ->> 'issued_at')::timestamptz,
+        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
+    where id = any (v_drafts);
+    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
+    select o.id, x.bill_id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end
+    from jsonb_to_recordset(p -> 'bills') as x(bill_id uuid, owed jsonb)
+    cross join lateral jsonb_to_record(x.owed) as o(id uuid, steps jsonb, status text)
+    where x.bill_id = any (v_drafts)
+    on conflict (bill_id, kind, occasion) do nothing;
+    return jsonb_build_object(
+        'issued', cardinality(v_drafts),
+        'first_number', (select min(number) from public.bills where id = any (v_ids)),
+        'last_number', (select max(number) from public.bills where id = any (v_ids)),
+        'bills', case when v_expected is null then
+            (select coalesce(jsonb_agg(private.bill_json(i.id) order by i.place), '[]')
+             from unnest(v_ids) with ordinality as i(id, place))
+            else '[]' end);
+end $$;
+
+COMMENT ON FUNCTION public.issue_bills(p jsonb) IS 'Approves drafts together, all or none: {actor, bills: [{bill_id, owed}], issued_at, issued_on, due_date, expected?: {currency: {number, total_minor}}} -> {issued, first_number, last_number, bills}. With what is expected it refuses unless all are drafts that add up to it, and answers no bills; without, one issued already is answered as it is.';
+
+REVOKE ALL ON FUNCTION public.issue_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.issue_bills(p jsonb) TO service_role;
+
+CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with made as (
+        -- Of one transaction, which gives all its rows the same time.
+        select b.id, b.period_end
+        from public.readings r
+        join public.bills b on b.status <> 'void' and b.period_end <= r.read_on
+                           and b.agreement_id in (
+                               select a.id from public.meter_installations i
+                               join public.service_agreements a on a.service_point_id = i.service_point_id
+                               where i.meter_id = r.meter_id)
+                           and b.created_at in (r.created_at, r.decided_at)
+        where r.id = p_reading_id
+    ), last as (
+        select coalesce(
+            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
+            (select m.id from made m order by m.period_end desc limit 1)) as id
+    )
+    select jsonb_build_object(
+        'outcome', p_outcome,
+        'reading', private.reading_json(p_reading_id),
+        'bill', private.bill_json(l.id),
+        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
+                    from made m where m.id <> l.id),
+        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
+    from last l
+$$;
+
+REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
 
 CREATE FUNCTION public.billed_uses(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -521,35 +782,6 @@ COMMENT ON FUNCTION public.billed_uses(p jsonb) IS 'What issued bills of a tarif
 
 REVOKE ALL ON FUNCTION public.billed_uses(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.billed_uses(p jsonb) TO service_role;
-
-CREATE FUNCTION public.void_bill(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_bill public.bills;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into v_bill from public.bills where id = (p ->> 'bill_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    perform 1 from public.meters where id = v_bill.meter_id for update;
-    perform private.lock_customers(array[v_bill.customer_id]);
-    select * into v_bill from public.bills where id = v_bill.id for update;
-    if v_bill.status <> 'void' then
-        perform private.void_one(v_bill.id, p ->> 'reason', coalesce((p ->> 'on')::date, current_date));
-        set constraints public.bills_chain_whole immediate;
-        perform private.settle(array[v_bill.customer_id]);
-    end if;
-    return private.bill_json(v_bill.id);
-end $$;
-
-COMMENT ON FUNCTION public.void_bill(p jsonb) IS 'Voids the last bill of a meter''s chain; what was paid on it stays with the account and pays what else is open: {actor, bill_id, reason, on?, owed?}.';
-
-REVOKE ALL ON FUNCTION public.void_bill(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.void_bill(p jsonb) TO service_role;
 
 CREATE FUNCTION public.draft_totals(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -631,52 +863,91 @@ CREATE FUNCTION public.reading_context(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
 declare
-    m public.meter_list;
+    v_meter public.meters;
+    i public.meter_installations;
+    s public.service_points;
+    a public.service_agreements;
     v_replay uuid;
     v_tail uuid;
     v_at timestamptz := (p ->> 'read_at')::timestamptz;
+    v_on date := (p ->> 'read_on')::date;
     v_last public.readings;
+    v_tariff uuid;
 begin
-    select * into m from public.meter_list where serial = p ->> 'meter_serial';
+    select * into v_meter from public.meters where serial = p ->> 'meter_serial';
     if not found then
         perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
     end if;
     if p ? 'register_wh' then
-        v_replay := private.find_replay(p, m.id);
+        v_replay := private.find_replay(p, v_meter.id);
     end if;
-    v_tail := private.chain_tail(m.id);
+    -- Where it was at that time; of a read from before or between, where it came to next.
+    select * into i from public.meter_installations x
+    where x.meter_id = v_meter.id
+    order by x.installed_at <= v_at and (x.removed_at is null or v_at <= x.removed_at) desc, x.installed_at > v_at desc,
+             abs(extract(epoch from x.installed_at - v_at)) limit 1;
+    select * into s from public.service_points where id = i.service_point_id;
+    select * into a from public.service_agreements x
+    where x.service_point_id = s.id and x.starts_on <= v_on and (x.ends_on is null or v_on <= x.ends_on)
+    order by x.starts_on desc limit 1;
+    if not found then
+        -- Before the first: what it would have been billed to.
+        select * into a from public.service_agreements x
+        where x.service_point_id = s.id and v_on < x.starts_on and i.installed_on = x.starts_on
+        order by x.starts_on limit 1;
+    end if;
+    v_tail := coalesce(private.chain_tail(a.id), i.opening_reading_id);
+    v_tariff := (select t.tariff_id from private.tariff_spans t
+                 where t.agreement_id = a.id and t.starts_on <= v_on and v_on < t.ends_on);
     select * into v_last from public.readings
-    where meter_id = m.id and status = 'accepted' and read_at < v_at order by read_at desc limit 1;
+    where meter_id = v_meter.id and status = 'accepted' and read_at < v_at and read_at >= i.installed_at
+    order by read_at desc limit 1;
     return jsonb_build_object(
-        'meter', to_jsonb(m) - 'search',
-        'tariffs', (select jsonb_agg(to_jsonb(v) order by v.effective_from)
-                    from public.tariff_version_list v where v.tariff_id = m.tariff_id),
+        'meter', (select to_jsonb(l) - 'search' from public.meter_list l where l.id = v_meter.id)
+            || jsonb_build_object(
+                'multiplier_milli', i.multiplier_milli, 'opened_on', i.installed_on, 'removed_on', i.removed_on,
+                'address', coalesce(nullif(s.address, ''), (select c.address from public.customers c where c.id = a.customer_id)),
+                'connected_w', s.connected_w, 'connected_va', s.connected_va, 'service_point_id', s.id,
+                'service_point_code', s.code, 'agreement_id', a.id)
+            || (select jsonb_build_object('customer_id', c.id, 'account_no', c.account_no, 'customer_name', c.name,
+                                          'tariff_id', t.id, 'tariff_code', t.code, 'tariff_name', t.name, 'currency', t.currency)
+                from (select 1) one
+                left join public.customers c on c.id = a.customer_id
+                left join public.tariffs t on t.id = v_tariff),
+        'tariffs', private.versions_of(a.id),
+        'spans', private.spans_of(a.id),
+        'ends_on', a.ends_on,
         'opening', private.reading_json(v_tail),
         'reissue_no', private.reissues(v_tail),
+        'installations', private.installations_between(
+            s.id, (select o.read_at from public.readings o where o.id = v_tail), v_at),
         'last_read', private.reading_json(v_last.id),
         'next_read', (select private.reading_json(r.id) from public.readings r
-                      where r.meter_id = m.id and r.status = 'accepted' and r.read_at > v_at
+                      where r.meter_id = v_meter.id and r.status = 'accepted' and r.read_at > v_at
+                        and (i.removed_at is null or r.read_at <= i.removed_at)
                       order by r.read_at limit 1),
         'history', (select coalesce(jsonb_agg(jsonb_build_object(
                                'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers)
                                order by h.read_at), '[]')
                     from public.readings h
-                    where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
-                      and h.read_at > v_last.read_at - interval '400 days'),
-        'class_use', case when not exists (
+                    where h.meter_id = v_meter.id and h.status = 'accepted' and h.read_at <= v_last.read_at
+                      and h.read_at >= i.installed_at and h.read_at > v_last.read_at - interval '400 days'),
+        'class_use', case when v_tariff is not null and not exists (
                               select 1 from public.readings h
-                              where h.meter_id = m.id and h.status = 'accepted' and h.read_at <= v_last.read_at
+                              where h.meter_id = v_meter.id and h.status = 'accepted' and h.read_at <= v_last.read_at
+                                and h.read_at >= i.installed_at
                                 and h.read_at > v_last.read_at - interval '400 days' and h.read_on <> v_last.read_on)
-                          then private.class_use(m.tariff_id) end,
+                          then private.class_use(v_tariff) end,
         'same_day', exists (select 1 from public.readings r
-                            where r.meter_id = m.id and r.status = 'accepted' and r.read_on = (p ->> 'read_on')::date),
+                            where r.meter_id = v_meter.id and r.status = 'accepted' and r.read_on = v_on),
         'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
-        'between', private.reads_between(m.id, v_tail, v_at),
-        'pricing', private.pricing_facts(m.id, m.registers, private.looks_back(m.tariff_id), v_tail, v_at,
-                                         (p ->> 'read_on')::date));
+        'between', private.reads_between(s.id, v_tail, v_at),
+        'pricing', private.pricing_facts(
+            a.id, array(select distinct y.meter_id from public.meter_installations y where y.service_point_id = s.id),
+            private.looks_back_along(a.id), v_tail, v_at, v_on));
 end $$;
 
-COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats.';
+COMMENT ON FUNCTION public.reading_context(p jsonb) IS 'Everything that validating and pricing a read of {meter_serial, read_at, read_on} needs, of the place where the meter was then and of who was supplied there; with {register_wh, registers?, caller, idempotency_key, body_hash} also the reading it repeats.';
 
 REVOKE ALL ON FUNCTION public.reading_context(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reading_context(p jsonb) TO service_role;
@@ -692,8 +963,8 @@ declare
     v_replay uuid;
 begin
     perform private.set_actor(p);
-    perform 1 from public.meters where id = v_meter for update;
-    if not found then
+    perform private.lock_points_of(array[v_meter]);
+    if not exists (select 1 from public.meters where id = v_meter) then
         perform private.refuse('EB404', 'No such meter.');
     end if;
     if exists (select 1 from public.readings where id = (v_reading ->> 'id')::uuid) then
@@ -722,93 +993,6 @@ COMMENT ON FUNCTION public.commit_reading(p jsonb) IS 'Step 7: {actor, caller, i
 REVOKE ALL ON FUNCTION public.commit_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.commit_reading(p jsonb) TO service_role;
 
-CREATE FUNCTION public.issue_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_ids uuid[] := array(select (x ->> 'bill_id')::uuid from jsonb_array_elements(p -> 'bills') x);
-    v_expected jsonb := nullif(p -> 'expected', 'null');
-    v_drafts uuid[];
-    v_base bigint;
-begin
-    perform private.set_actor(p);
-    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
-    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
-    -- A repeat of this call, whose answer was lost, finds them issued at this very moment.
-    if v_expected is not null and v_expected is distinct from (
-        select coalesce(jsonb_object_agg(z.currency, jsonb_build_object('number', z.number, 'total_minor', z.total)), '{}')
-        from (select currency, count(*) as number, sum(total_minor)::bigint as total
-              from public.bills
-              where id = any (v_ids) and (status = 'draft' or (status = 'issued' and issued_at = (p ->> 'issued_at')::timestamptz))
-              group by 1) z) then
-        perform private.refuse('EB005', 'Somebody issued or sent back some of these drafts meanwhile.');
-    elsif exists (select 1 from public.bills where id = any (v_ids) and status = 'void') then
-        perform private.refuse('EB005', 'A void bill cannot be issued.');
-    end if;
-    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by period_end, id for update);
-    update public.counters set last_number = last_number + cardinality(v_drafts)
-    where name = 'bill' and v_drafts <> '{}' returning last_number - cardinality(v_drafts) into v_base;
-    update public.bills
-    set status = 'issued', number = v_base + array_position(v_drafts, id), issued_at = (p ->> 'issued_at')::timestamptz,
-        issued_on = (p ->> 'issued_on')::date, due_date = (p ->> 'due_date')::date
-    where id = any (v_drafts);
-    insert into public.outbox (id, bill_id, kind, steps, status, finished_at)
-    select o.id, x.bill_id, 'bill_issued', o.steps, o.status, case when o.status <> 'open' then now() end
-    from jsonb_to_recordset(p -> 'bills') as x(bill_id uuid, owed jsonb)
-    cross join lateral jsonb_to_record(x.owed) as o(id uuid, steps jsonb, status text)
-    where x.bill_id = any (v_drafts)
-    on conflict (bill_id, kind, occasion) do nothing;
-    return jsonb_build_object(
-        'issued', cardinality(v_drafts),
-        'first_number', (select min(number) from public.bills where id = any (v_ids)),
-        'last_number', (select max(number) from public.bills where id = any (v_ids)),
-        'bills', case when v_expected is null then
-            (select coalesce(jsonb_agg(private.bill_json(i.id) order by i.place), '[]')
-             from unnest(v_ids) with ordinality as i(id, place))
-            else '[]' end);
-end $$;
-
-COMMENT ON FUNCTION public.issue_bills(p jsonb) IS 'Approves drafts together, all or none: {actor, bills: [{bill_id, owed}], issued_at, issued_on, due_date, expected?: {currency: {number, total_minor}}} -> {issued, first_number, last_number, bills}. With what is expected it refuses unless all are drafts that add up to it, and answers no bills; without, one issued already is answered as it is.';
-
-REVOKE ALL ON FUNCTION public.issue_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.issue_bills(p jsonb) TO service_role;
-
-CREATE FUNCTION public.send_back_drafts(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_ids uuid[] := array(select b::uuid from jsonb_array_elements_text(p -> 'bills') b);
-    v_drafts uuid[];
-begin
-    perform private.set_actor(p);
-    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
-        perform private.refuse('EB404', 'No such bill.');
-    end if;
-    perform 1 from public.meters where id in (select meter_id from public.bills where id = any (v_ids)) order by id for update;
-    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
-    if exists (select 1 from public.bills where id = any (v_ids) and status = 'issued') then
-        perform private.refuse('EB005', 'It was issued meanwhile, and what is issued is voided, not sent back.');
-    end if;
-    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by id for update);
-    if exists (select 1 from public.bills b
-               join public.bills later on later.opening_reading_id = b.closing_reading_id and later.status <> 'void'
-               where b.id = any (v_drafts) and later.id <> all (v_drafts)) then
-        perform private.refuse('EB005', 'A later bill begins where this one ends: send that one back with it, or void it first.');
-    end if;
-    perform private.void_one(i, p ->> 'reason', current_date) from unnest(v_drafts) i;
-    return jsonb_build_object('sent_back', cardinality(v_drafts));
-end $$;
-
-COMMENT ON FUNCTION public.send_back_drafts(p jsonb) IS 'Voids drafts, all or none, so that their readings are billed anew: {actor, bills: [id], reason} -> {sent_back}. One that is void already is left as it is.';
-
-REVOKE ALL ON FUNCTION public.send_back_drafts(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.send_back_drafts(p jsonb) TO service_role;
-
 CREATE FUNCTION public.note_unprinted_bill(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -826,45 +1010,6 @@ COMMENT ON FUNCTION public.note_unprinted_bill(p jsonb) IS 'Keeps why the PDF of
 
 REVOKE ALL ON FUNCTION public.note_unprinted_bill(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_unprinted_bill(p jsonb) TO service_role;
-
-CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_reading public.readings;
-    v_bills jsonb := private.bills_given(p);
-    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
-    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
-begin
-    perform private.set_actor(p);
-    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such reading.');
-    end if;
-    perform 1 from public.meters where id = v_reading.meter_id for update;
-    -- A correction that is already there is this very call, repeated.
-    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
-        return private.reading_answer(v_answer_id, 'stored');
-    end if;
-    update public.readings
-    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason',
-        rolled_over = p ->> 'status' = 'accepted' and coalesce((p ->> 'rolled_over')::boolean, false)
-    where id = v_reading.id and status = 'needs_review';
-    if not found then
-        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
-    end if;
-    if v_correction is not null then
-        perform private.insert_reading(v_correction);
-    end if;
-    perform private.join_chain(v_bills);
-    return private.reading_answer(v_answer_id, 'stored');
-end $$;
-
-COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, bill?, earlier?: bills before that one}.';
-
-REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
 
 CREATE FUNCTION private.drafts_mark(p_ids uuid[]) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -899,62 +1044,6 @@ COMMENT ON FUNCTION private.drafts_chosen(p jsonb) IS 'Drafts by {month? (its 1s
 REVOKE ALL ON FUNCTION private.drafts_chosen(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.drafts_chosen(p jsonb) TO service_role;
 
-CREATE FUNCTION private.check_new_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (
-        select 1
-        from new_rows b
-        join public.meters m on m.id = b.meter_id
-        join public.readings o on o.id = b.opening_reading_id
-        join public.readings c on c.id = b.closing_reading_id
-        where o.meter_id <> b.meter_id or c.meter_id <> b.meter_id
-           or o.status <> 'accepted' or c.status <> 'accepted'
-           or c.read_at <= o.read_at
-           or b.period_start <> o.read_on or b.period_end <> c.read_on
-           or b.opening_wh <> o.register_wh or b.closing_wh <> c.register_wh
-           or b.customer_id <> m.customer_id
-           or b.consumption_wh <> (
-                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
-                    % private.register_span_wh(m.dials) * m.multiplier_milli + 500) / 1000
-    ) then
-        raise exception using errcode = 'EB005',
-            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
-    end if;
-    -- Continuity: a bill opens at the meter's opening read or where a live bill closed.
-    if exists (
-        select 1 from new_rows b join public.readings o on o.id = b.opening_reading_id
-        where not o.is_opening and not exists (
-            select 1 from public.bills prior
-            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void')
-    ) then
-        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
-
-CREATE FUNCTION private.check_chain_whole() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.bills later
-               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void')
-       and not exists (select 1 from public.bills again
-                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void') then
-        raise exception using errcode = 'EB005', message = 'A later bill of the meter would begin where no bill ends.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
-
 CREATE FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -967,62 +1056,6 @@ COMMENT ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) IS 'T
 
 REVOKE ALL ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.where_it_ends(p_bills uuid[], p_limit integer) TO service_role;
-
-CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_issued integer;
-    v_base bigint;
-begin
-    perform private.lock_customers(array(
-        select m.customer_id from public.meters m
-        where m.id in (select (b ->> 'meter_id')::uuid from jsonb_array_elements(p_bills) b)));
-    select count(*) into v_issued from jsonb_array_elements(p_bills) b where b ->> 'status' = 'issued';
-    if v_issued > 0 then
-        update public.counters set last_number = last_number + v_issued where name = 'bill'
-        returning last_number - v_issued into v_base;
-    end if;
-    insert into public.bills (
-        id, number, status, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
-        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
-        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
-        replaces_id, priced_by, held_because)
-    select b.id,
-           case when b.status = 'issued'
-                then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
-           b.status, b.meter_id, m.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
-           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
-           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
-           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by,
-           b.held_because
-    from rows from (jsonb_to_recordset(p_bills) as (
-             id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
-             closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
-             consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
-             total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
-             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[],
-             held_because text)
-         ) with ordinality as b(
-             id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
-             period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
-             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
-             held_because, position)
-    join public.meters m on m.id = b.meter_id;
-    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
-    select o.id, b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
-           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
-    from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
-    cross join lateral jsonb_to_record(b.owed) as o(
-        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
-    where b.owed is not null and b.owed <> 'null'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the meters.';
-
-REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
 
 CREATE FUNCTION private.last_bill_with(p_tariff uuid) RETURNS uuid
     LANGUAGE sql STABLE
@@ -1049,8 +1082,11 @@ CREATE VIEW public.tariff_list WITH (security_invoker='true') AS
     name,
     currency,
     ( SELECT count(*) AS count
-           FROM public.meters m
-          WHERE ((m.tariff_id = t.id) AND (m.status = 'active'::text))) AS meters,
+           FROM (public.agreement_tariffs y
+             JOIN public.service_agreements a ON ((a.id = y.agreement_id)))
+          WHERE ((y.tariff_id = t.id) AND (a.ends_on IS NULL) AND (NOT (EXISTS ( SELECT 1
+                   FROM public.agreement_tariffs n
+                  WHERE ((n.agreement_id = y.agreement_id) AND (n.starts_on > y.starts_on))))))) AS meters,
     ( SELECT b.period_end
            FROM public.bills b
           WHERE (b.id = private.last_bill_with(t.id))) AS billed_until,
@@ -1084,105 +1120,6 @@ COMMENT ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) I
 
 REVOKE ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.void_one(p_bill_id uuid, p_reason text, p_on date) TO service_role;
-
-CREATE FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with made as (
-        -- Of one transaction, which gives all its rows the same time.
-        select b.id, b.period_end
-        from public.readings r
-        join public.bills b on b.meter_id = r.meter_id and b.status <> 'void' and b.period_end <= r.read_on
-                           and b.created_at in (r.created_at, r.decided_at)
-        where r.id = p_reading_id
-    ), last as (
-        select coalesce(
-            (select b.id from public.bills b where b.closing_reading_id = p_reading_id and b.status <> 'void'),
-            (select m.id from made m order by m.period_end desc limit 1)) as id
-    )
-    select jsonb_build_object(
-        'outcome', p_outcome,
-        'reading', private.reading_json(p_reading_id),
-        'bill', private.bill_json(l.id),
-        'earlier', (select coalesce(jsonb_agg(private.bill_json(m.id) order by m.period_end), '[]')
-                    from made m where m.id <> l.id),
-        'owed', (select to_jsonb(o) from public.outbox o where o.bill_id = l.id and o.kind = 'bill_issued'))
-    from last l
-$$;
-
-REVOKE ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reading_answer(p_reading_id uuid, p_outcome text) TO service_role;
-
-CREATE FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_facts jsonb := '{}';
-    o public.readings;
-begin
-    if p_registers <> '[]' then
-        select * into o from public.readings where id = p_opening_id;
-        v_facts := jsonb_build_object(
-            -- A register that came later, or was set anew, has its start in a read of that day and total.
-            'opening_registers', (
-                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
-                from public.readings r cross join lateral jsonb_each(r.registers) v
-                where r.meter_id = p_meter_id and r.status = 'accepted' and r.read_on = o.read_on
-                  and r.register_wh = o.register_wh),
-            'between', (
-                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
-                where r.meter_id = p_meter_id and r.status = 'accepted' and r.registers <> '{}'
-                  and r.read_at > o.read_at and r.read_at < p_until));
-    end if;
-    if p_looks_back then
-        v_facts := v_facts || jsonb_build_object('past', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
-                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
-                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
-                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
-                                         from jsonb_array_elements(b.lines) x group by 1) l))
-                       order by b.period_end desc), '[]')
-            from public.bills b where b.meter_id = p_meter_id and b.status <> 'void'));
-    end if;
-    if exists (select 1 from public.intervals where meter_id = p_meter_id) then
-        select * into o from public.readings where id = p_opening_id;
-        v_facts := v_facts || jsonb_build_object('intervals', (
-            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-            from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
-                  where d.meter_id = p_meter_id and d.day >= o.read_on and d.day < p_until_on
-                  order by d.day, d.id desc) i));
-    end if;
-    return v_facts;
-end $$;
-
-COMMENT ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill needs beside its two reads, {} for most meters: {opening_registers, between: registers of the reads in between; past: up to 60 bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where the meter has any}.';
-
-REVOKE ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.pricing_facts(p_meter_id uuid, p_registers jsonb, p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
-
-CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
-    select jsonb_build_object(
-        'meters', count(*),
-        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
-        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
-    from (select m.id from public.meters m where m.tariff_id = p_tariff_id limit 300) m
-    cross join lateral (
-        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
-        where x.meter_id = m.id and x.status <> 'void' and x.period_end > x.period_start
-        order by x.period_end desc limit 1) b
-$$;
-
-COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
-
-REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
 
 CREATE FUNCTION private.guard_bill() RETURNS trigger
     LANGUAGE plpgsql
@@ -1243,6 +1180,189 @@ COMMENT ON FUNCTION private.join_chain(p_bills jsonb) IS 'Stores bills of one me
 
 REVOKE ALL ON FUNCTION private.join_chain(p_bills jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.join_chain(p_bills jsonb) TO service_role;
+
+CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    select jsonb_build_object(
+        'meters', count(*),
+        'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
+        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
+    from (select t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id order by t.id limit 300) m
+    cross join lateral (
+        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
+        where x.agreement_id = m.id and x.status <> 'void' and x.period_end > x.period_start
+        order by x.period_end desc limit 1) b
+$$;
+
+COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
+
+REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;
+
+CREATE FUNCTION public.send_back_drafts(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ids uuid[] := array(select b::uuid from jsonb_array_elements_text(p -> 'bills') b);
+    v_drafts uuid[];
+begin
+    perform private.set_actor(p);
+    if (select count(*) from public.bills where id = any (v_ids)) <> cardinality(v_ids) then
+        perform private.refuse('EB404', 'No such bill.');
+    end if;
+    perform private.lock_points(array(select a.service_point_id from public.bills b
+                                      join public.service_agreements a on a.id = b.agreement_id where b.id = any (v_ids)));
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_ids)));
+    if exists (select 1 from public.bills where id = any (v_ids) and status = 'issued') then
+        perform private.refuse('EB005', 'It was issued meanwhile, and what is issued is voided, not sent back.');
+    end if;
+    v_drafts := array(select id from public.bills where id = any (v_ids) and status = 'draft' order by id for update);
+    if exists (select 1 from public.bills b
+               join public.bills later on later.opening_reading_id = b.closing_reading_id and later.status <> 'void'
+               where b.id = any (v_drafts) and later.id <> all (v_drafts)) then
+        perform private.refuse('EB005', 'A later bill begins where this one ends: send that one back with it, or void it first.');
+    end if;
+    perform private.void_one(i, p ->> 'reason', current_date) from unnest(v_drafts) i;
+    return jsonb_build_object('sent_back', cardinality(v_drafts));
+end $$;
+
+COMMENT ON FUNCTION public.send_back_drafts(p jsonb) IS 'Voids drafts, all or none, so that their readings are billed anew: {actor, bills: [id], reason} -> {sent_back}. One that is void already is left as it is.';
+
+REVOKE ALL ON FUNCTION public.send_back_drafts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.send_back_drafts(p jsonb) TO service_role;
+
+CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_reading public.readings;
+    v_bills jsonb := private.bills_given(p);
+    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
+    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
+begin
+    perform private.set_actor(p);
+    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such reading.');
+    end if;
+    perform private.lock_points_of(array[v_reading.meter_id]);
+    -- A correction that is already there is this very call, repeated.
+    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
+        return private.reading_answer(v_answer_id, 'stored');
+    end if;
+    update public.readings
+    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason',
+        rolled_over = p ->> 'status' = 'accepted' and coalesce((p ->> 'rolled_over')::boolean, false)
+    where id = v_reading.id and status = 'needs_review';
+    if not found then
+        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
+    end if;
+    if v_correction is not null then
+        perform private.insert_reading(v_correction);
+    end if;
+    perform private.join_chain(v_bills);
+    return private.reading_answer(v_answer_id, 'stored');
+end $$;
+
+COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, bill?, earlier?: bills before that one}.';
+
+REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_issued integer;
+    v_base bigint;
+begin
+    perform private.lock_customers(array(
+        select a.customer_id from public.service_agreements a
+        where a.id in (select (b ->> 'agreement_id')::uuid from jsonb_array_elements(p_bills) b)));
+    select count(*) into v_issued from jsonb_array_elements(p_bills) b where b ->> 'status' = 'issued';
+    if v_issued > 0 then
+        update public.counters set last_number = last_number + v_issued where name = 'bill'
+        returning last_number - v_issued into v_base;
+    end if;
+    insert into public.bills (
+        id, number, status, agreement_id, meter_id, customer_id, tariff_version_id, opening_reading_id, closing_reading_id,
+        period_start, period_end, opening_wh, closing_wh, consumption_wh, currency, lines,
+        subtotal_minor, tax_minor, total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage,
+        replaces_id, priced_by, held_because, multiplier_milli, segments)
+    select b.id,
+           case when b.status = 'issued'
+                then v_base + row_number() over (partition by b.status = 'issued' order by b.position) end,
+           b.status, b.agreement_id, b.meter_id, a.customer_id, b.tariff_version_id, b.opening_reading_id, b.closing_reading_id,
+           b.period_start, b.period_end, b.opening_wh, b.closing_wh, b.consumption_wh, b.currency, b.lines,
+           b.subtotal_minor, b.tax_minor, b.total_minor, b.issued_at, b.issued_on, b.due_date, b.reissue_no,
+           nullif(b.second_opinion, 'null'::jsonb), nullif(b.usage, 'null'::jsonb), b.replaces_id, b.priced_by,
+           b.held_because, b.multiplier_milli, nullif(b.segments, 'null'::jsonb)
+    from rows from (jsonb_to_recordset(p_bills) as (
+             id uuid, status text, meter_id uuid, tariff_version_id uuid, opening_reading_id uuid,
+             closing_reading_id uuid, period_start date, period_end date, opening_wh bigint, closing_wh bigint,
+             consumption_wh bigint, currency text, lines jsonb, subtotal_minor bigint, tax_minor bigint,
+             total_minor bigint, issued_at timestamptz, issued_on date, due_date date, reissue_no integer,
+             second_opinion jsonb, usage jsonb, replaces_id uuid, priced_by uuid[],
+             held_because text, agreement_id uuid, multiplier_milli integer, segments jsonb)
+         ) with ordinality as b(
+             id, status, meter_id, tariff_version_id, opening_reading_id, closing_reading_id, period_start,
+             period_end, opening_wh, closing_wh, consumption_wh, currency, lines, subtotal_minor, tax_minor,
+             total_minor, issued_at, issued_on, due_date, reissue_no, second_opinion, usage, replaces_id, priced_by,
+             held_because, agreement_id, multiplier_milli, segments, position)
+    join public.service_agreements a on a.id = b.agreement_id;
+    insert into public.outbox (id, bill_id, kind, steps, facts, status, finished_at, lease_owner, lease_until)
+    select o.id, b.id, 'bill_issued', o.steps, coalesce(o.facts, '{}'), o.status, case when o.status <> 'open' then now() end,
+           o.lease_owner, now() + make_interval(secs => o.lease_seconds)
+    from jsonb_to_recordset(p_bills) as b(id uuid, owed jsonb)
+    cross join lateral jsonb_to_record(b.owed) as o(
+        id uuid, steps jsonb, facts jsonb, status text, lease_owner text, lease_seconds integer)
+    where b.owed is not null and b.owed <> 'null'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION private.insert_bills(p_bills jsonb) IS 'Inserts bills, numbers the issued ones in order without gaps, and writes the work each owes. The caller has locked the service points.';
+
+REVOKE ALL ON FUNCTION private.insert_bills(p_bills jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.insert_bills(p_bills jsonb) TO service_role;
+
+CREATE FUNCTION private.check_chain_whole() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.bills later
+               where later.opening_reading_id = new.closing_reading_id and later.status <> 'void'
+                 and later.agreement_id = new.agreement_id)
+       and not exists (select 1 from public.bills again
+                       where again.closing_reading_id = new.closing_reading_id and again.status <> 'void'
+                       and again.agreement_id = new.agreement_id) then
+        raise exception using errcode = 'EB005', message = 'A later bill of the meter would begin where no bill ends.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_chain_whole() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_chain_whole() TO service_role;
+
+CREATE FUNCTION private.chain_tail(p_agreement_id uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(
+        (select b.closing_reading_id from public.bills b
+         where b.agreement_id = p_agreement_id and b.status <> 'void' order by b.period_end desc limit 1),
+        (select a.opening_reading_id from public.service_agreements a where a.id = p_agreement_id))
+$$;
+
+COMMENT ON FUNCTION private.chain_tail(p_agreement_id uuid) IS 'The read at which an agreement''s next bill opens.';
+
+REVOKE ALL ON FUNCTION private.chain_tail(p_agreement_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.chain_tail(p_agreement_id uuid) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -44,13 +44,14 @@ CREATE VIEW private.graph_customers WITH (security_invoker='true') AS
 GRANT SELECT ON TABLE private.graph_customers TO service_role;
 
 CREATE VIEW private.graph_meters WITH (security_invoker='true') AS
- SELECT id,
-    serial,
-    status,
-    opened_on,
-    customer_id,
-    transformer_id
-   FROM public.meters m;
+ SELECT l.id,
+    l.serial,
+    l.status,
+    l.opened_on,
+    l.customer_id,
+    s.transformer_id
+   FROM (public.meter_list l
+     LEFT JOIN public.service_points s ON ((s.id = l.service_point_id)));
 
 GRANT SELECT ON TABLE private.graph_meters TO service_role;
 
@@ -223,7 +224,7 @@ CREATE FUNCTION private.graph_rows_of(p_bills uuid[]) RETURNS jsonb
     SET search_path TO ''
     AS $$
     with bills as (select b.* from public.bills b where b.id = any (p_bills)),
-         meters as (select m.* from public.meters m where m.id in (select meter_id from bills))
+         meters as (select m.* from private.graph_meters m where m.id in (select meter_id from bills))
     select jsonb_build_object(
         'feeders', (select coalesce(jsonb_agg(to_jsonb(f)), '[]') from private.graph_feeders f
                     where f.id in (select t.feeder_id from public.transformers t

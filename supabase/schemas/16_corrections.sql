@@ -123,51 +123,67 @@ CREATE FUNCTION public.rebill_context(p jsonb) RETURNS jsonb
     AS $$
 declare
     m public.meter_list;
+    a public.service_agreements;
     v_since date;
     v_versions uuid[];
 begin
-    select * into m from public.meter_list
-    where id = coalesce((select b.meter_id from public.bills b where b.id = (p ->> 'bill_id')::uuid), (p ->> 'meter_id')::uuid);
+    select * into a from public.service_agreements
+    where id = coalesce((select b.agreement_id from public.bills b where b.id = (p ->> 'bill_id')::uuid), (p ->> 'agreement_id')::uuid);
     if not found then
-        perform private.refuse('EB404', case when p ? 'bill_id' then 'No such bill.' else 'No such meter.' end);
+        perform private.refuse('EB404', case when p ? 'bill_id' then 'No such bill.' else 'No such agreement.' end);
     end if;
+    -- The meter of the bill; else the last that the agreement had.
+    select * into m from public.meter_list
+    where id = coalesce(
+        (select b.meter_id from public.bills b where b.id = (p ->> 'bill_id')::uuid),
+        (select i.meter_id from public.meter_installations i
+         where i.service_point_id = a.service_point_id and i.installed_on < coalesce(a.ends_on, 'infinity')
+         order by i.installed_at desc limit 1));
     v_versions := case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
         else (select coalesce(array_agg(n.replaces_id), '{}')
               from public.bills b
               join public.tariff_versions u on u.id = b.tariff_version_id
               join public.tariff_versions n on n.tariff_id = u.tariff_id and n.replaces_id is not null
-              where b.meter_id = m.id and b.status <> 'void') end;
+              where b.agreement_id = a.id and b.status <> 'void') end;
     v_since := coalesce(
         (select coalesce(prior.period_start, b.period_start)
          from public.bills b
          left join public.bills prior on prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
          where b.id = (p ->> 'bill_id')::uuid),
         (select min(b.period_start) from public.bills b
-         where b.meter_id = m.id and b.status <> 'void' and private.is_priced_by(b, v_versions)),
+         where b.agreement_id = a.id and b.status <> 'void' and private.is_priced_by(b, v_versions)),
         'infinity');
     return jsonb_build_object(
         'meter', to_jsonb(m) - 'search',
-        'balance_minor', coalesce((select a.balance_minor from public.accounts a
-                                   where a.customer_id = m.customer_id and a.book = 'account' and a.currency = m.currency), 0),
+        'agreement_id', a.id, 'starts_on', a.starts_on, 'ends_on', a.ends_on, 'spans', private.spans_of(a.id),
+        'installations', private.installations_between(a.service_point_id, '-infinity', 'infinity'),
+        'balance_minor', coalesce((select x.balance_minor from public.accounts x
+                                   where x.customer_id = a.customer_id and x.book = 'account'
+                                     and x.currency = (select c.currency from public.customers c where c.id = a.customer_id)), 0),
         'bills', (select coalesce(jsonb_agg(to_jsonb(l) - 'search' || jsonb_build_object(
                              'reissues', private.reissues(b.opening_reading_id), 'tariff_id', v.tariff_id,
                              'priced_wrongly', private.is_priced_by(b, v_versions)) order by b.period_start), '[]')
                   from public.bills b
                   join public.bill_list l on l.id = b.id
                   join public.tariff_versions v on v.id = b.tariff_version_id
-                  where b.meter_id = m.id and b.status <> 'void'),
+                  where b.agreement_id = a.id and b.status <> 'void'),
         'reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at), '[]') from public.reading_list r
-                  where r.meter_id = m.id and r.status = 'accepted' and r.read_on >= v_since),
+                  where r.status = 'accepted' and r.read_on >= v_since and r.id in (
+                      select x.id from public.meter_installations i join public.readings x on x.meter_id = i.meter_id
+                      where i.service_point_id = a.service_point_id and x.read_at >= i.installed_at
+                        and (i.removed_at is null or x.read_at <= i.removed_at))),
         'tariffs', (select coalesce(jsonb_agg(to_jsonb(t) order by t.code, t.effective_from), '[]') from public.tariff_version_list t
-                    where t.tariff_id = m.tariff_id or t.code = p ->> 'tariff_code' or t.tariff_id in (
+                    where t.tariff_id in (select y.tariff_id from public.agreement_tariffs y where y.agreement_id = a.id) or t.code = p ->> 'tariff_code' or t.tariff_id in (
                         select v.tariff_id from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
-                        where b.meter_id = m.id and b.status <> 'void')),
+                        where b.agreement_id = a.id and b.status <> 'void')),
         'intervals', (select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-                      from (select distinct on (d.day) d.day, d.minutes, d.wh from public.intervals d
-                            where d.meter_id = m.id and d.day >= v_since order by d.day, d.id desc) i));
+                      from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh from public.intervals d
+                            where d.day >= v_since and d.meter_id in (
+                                select i.meter_id from public.meter_installations i where i.service_point_id = a.service_point_id)
+                            order by d.day, d.meter_id, d.id desc) i));
 end $$;
 
-COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What making bills of a meter anew needs: {bill_id, or meter_id and the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';
+COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What reissuing bills of an agreement needs: {bill_id, or agreement_id and the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, agreement_id, starts_on, ends_on, spans, installations, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';
 
 REVOKE ALL ON FUNCTION public.rebill_context(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.rebill_context(p jsonb) TO service_role;
@@ -281,110 +297,6 @@ COMMENT ON FUNCTION public.correct_tariff(p jsonb) IS 'Replaces a version of a t
 REVOKE ALL ON FUNCTION public.correct_tariff(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.correct_tariff(p jsonb) TO service_role;
 
-CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with wanted as materialized (
-        select b.id, b.meter_id, b.total_minor, b.period_start
-        from private.bills_priced_by(case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
-                                          else private.wrong_versions((p ->> 'tariff_id')::uuid) end) b
-    ), by_meter as (
-        select w.meter_id, count(*) as bills, min(w.period_start) as since, sum(w.total_minor)::bigint as total_minor
-        from wanted w group by 1
-    )
-    select jsonb_build_object(
-        'bills', (select count(*) from wanted),
-        'meters_in_all', (select count(*) from by_meter),
-        'since', (select min(since) from by_meter),
-        'total_minor', (select coalesce(sum(total_minor), 0)::bigint from wanted),
-        'meters', (select coalesce(jsonb_agg(jsonb_build_object(
-                       'meter_id', x.meter_id, 'serial', x.serial, 'account_no', x.account_no, 'customer_name', x.name,
-                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.serial), '[]')
-                   from (select y.*, m.serial, c.account_no, c.name
-                         from by_meter y
-                         join public.meters m on m.id = y.meter_id
-                         join public.customers c on c.id = m.customer_id
-                         where m.serial > coalesce(p ->> 'after', '')
-                         order by m.serial limit (p ->> 'limit')::integer) x))
-$$;
-
-COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not made anew yet; their meters by serial: {tariff_id or version_id, after?: serial, limit} -> {bills, meters_in_all, since, total_minor, meters}.';
-
-REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
-
-CREATE FUNCTION public.rebill(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_id uuid := (p ->> 'id')::uuid;
-    v_void uuid[] := array(select (x ->> 'void')::uuid from jsonb_array_elements(p -> 'touched') with ordinality t(x, n) order by n);
-    v_moved constant text := 'The bills of this meter changed meanwhile: look at them again.';
-    m public.meters;
-    v_paid jsonb;
-    v_last bigint;
-    v_bill uuid;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    select * into m from public.meters where id = (p ->> 'meter_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such meter.');
-    end if;
-    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_void)) || m.customer_id);
-    if exists (select 1 from public.corrections where id = v_id) then
-        return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
-    end if;
-    perform 1 from public.bills where id = any (v_void) order by id for update;
-    if v_void = '{}' or (select jsonb_agg(b.id || ' ' || b.status order by b.period_start) from public.bills b
-            where b.meter_id = m.id and b.status <> 'void' and b.period_start >= (p ->> 'chain_from')::date)
-       is distinct from p -> 'chain' then
-        perform private.refuse('EB001', v_moved);
-    end if;
-    v_paid := private.paid_on(p -> 'touched');
-    v_last := (select coalesce(max(id), 0) from public.allocations);
-    foreach v_bill in array array(select b from unnest(v_void) with ordinality u(b, n) order by n desc) loop
-        perform private.void_one(v_bill, p ->> 'reason', (p ->> 'on')::date);
-    end loop;
-    if p ->> 'reading' is not null then
-        perform private.replace_reading(p, m.id);
-    end if;
-    if p ->> 'tariff_id' is not null then
-        if not exists (select 1 from public.tariffs t join public.customers c on c.id = m.customer_id
-                       where t.id = (p ->> 'tariff_id')::uuid and t.currency = c.currency) then
-            perform private.refuse('EB005', 'That tariff is in another currency than the account.');
-        end if;
-        update public.meters set tariff_id = (p ->> 'tariff_id')::uuid where id = m.id;
-    end if;
-    if exists (select 1 from jsonb_to_recordset(p -> 'bills') as b(opening_reading_id uuid, reissue_no integer)
-               where private.reissues(b.opening_reading_id) <> b.reissue_no) then
-        perform private.refuse('EB001', v_moved);
-    end if;
-    perform private.insert_bills(p -> 'bills');
-    perform private.settle(array[m.customer_id]);
-    perform private.pay_again(v_paid, v_last);
-    perform private.settle(array[m.customer_id]);
-    insert into public.corrections (id, kind, meter_id, customer_id, reading_id, reason, warned, difference_minor, currency, created_by)
-    select v_id, p ->> 'kind', m.id, m.customer_id, (p #>> '{reading,id}')::uuid, p ->> 'reason', coalesce(p ->> 'warned', ''),
-           (select coalesce(sum(n.total_minor), 0) from public.bills n
-            where n.number is not null and n.id in (select (x ->> 'id')::uuid from jsonb_array_elements(p -> 'bills') x))
-           - sum(case when o.number is not null then o.total_minor else 0 end), min(o.currency), p ->> 'actor'
-    from public.bills o where o.id = any (v_void);
-    insert into public.corrected_bills (void_bill_id, correction_id, new_bill_id)
-    select (x ->> 'void')::uuid, v_id, (x ->> 'new')::uuid from jsonb_array_elements(p -> 'touched') x;
-    perform private.owe_correction(v_id, p #> '{owed,bill_corrected}');
-    -- Refused here rather than when the transaction ends, where nobody could say why.
-    set constraints all immediate;
-    return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
-end $$;
-
-COMMENT ON FUNCTION public.rebill(p jsonb) IS 'Voids bills of a meter and makes them anew, in one transaction: {actor, id, kind, meter_id, reason, warned?, on, chain_from, chain: ["id status"] of its bills from there on as they were seen, touched: [{void, new?}] in order, reading?: {id, right: its values or null where it is withdrawn}, tariff_id?: where the meter belongs, bills, owed?} -> the correction. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
-
-REVOKE ALL ON FUNCTION public.rebill(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.rebill(p jsonb) TO service_role;
-
 CREATE FUNCTION private.owe_correction(p_id uuid, p_owed jsonb) RETURNS void
     LANGUAGE sql
     SET search_path TO ''
@@ -455,7 +367,109 @@ COMMENT ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) IS 'Lets wha
 REVOKE ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.pay_again(p_paid jsonb, p_after bigint) TO service_role;
 
-CREATE FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) RETURNS void
+CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with wanted as materialized (
+        select b.id, b.agreement_id, b.meter_id, b.total_minor, b.period_start
+        from private.bills_priced_by(case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
+                                          else private.wrong_versions((p ->> 'tariff_id')::uuid) end) b
+    ), by_meter as (
+        select w.agreement_id, (array_agg(w.meter_id order by w.period_start desc))[1] as meter_id, count(*) as bills, min(w.period_start) as since, sum(w.total_minor)::bigint as total_minor
+        from wanted w group by 1
+    )
+    select jsonb_build_object(
+        'bills', (select count(*) from wanted),
+        'meters_in_all', (select count(*) from by_meter),
+        'since', (select min(since) from by_meter),
+        'total_minor', (select coalesce(sum(total_minor), 0)::bigint from wanted),
+        'meters', (select coalesce(jsonb_agg(jsonb_build_object(
+                       'agreement_id', x.agreement_id, 'meter_id', x.meter_id, 'serial', x.serial, 'account_no', x.account_no, 'customer_name', x.name,
+                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.agreement_id), '[]')
+                   from (select y.*, m.serial, c.account_no, c.name
+                         from by_meter y
+                         join public.meters m on m.id = y.meter_id
+                         join public.service_agreements a on a.id = y.agreement_id
+                         join public.customers c on c.id = a.customer_id
+                         where y.agreement_id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
+                         order by y.agreement_id limit (p ->> 'limit')::integer) x))
+$$;
+
+COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not reissued yet; their agreements in order of id: {tariff_id or version_id, after?: agreement, limit} -> {bills, meters_in_all, since, total_minor, meters: one an agreement}.';
+
+REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
+
+CREATE FUNCTION public.rebill(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_id uuid := (p ->> 'id')::uuid;
+    v_void uuid[] := array(select (x ->> 'void')::uuid from jsonb_array_elements(p -> 'touched') with ordinality t(x, n) order by n);
+    v_moved constant text := 'The bills of this meter changed meanwhile: look at them again.';
+    a public.service_agreements;
+    v_paid jsonb;
+    v_last bigint;
+    v_bill uuid;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    select * into a from public.service_agreements where id = (p ->> 'agreement_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such agreement.');
+    end if;
+    perform private.lock_points(array[a.service_point_id]);
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_void)) || a.customer_id);
+    if exists (select 1 from public.corrections where id = v_id) then
+        return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
+    end if;
+    perform 1 from public.bills where id = any (v_void) order by id for update;
+    if v_void = '{}' or (select jsonb_agg(b.id || ' ' || b.status order by b.period_start) from public.bills b
+            where b.agreement_id = a.id and b.status <> 'void' and b.period_start >= (p ->> 'chain_from')::date)
+       is distinct from p -> 'chain' then
+        perform private.refuse('EB001', v_moved);
+    end if;
+    v_paid := private.paid_on(p -> 'touched');
+    v_last := (select coalesce(max(id), 0) from public.allocations);
+    foreach v_bill in array array(select b from unnest(v_void) with ordinality u(b, n) order by n desc) loop
+        perform private.void_one(v_bill, p ->> 'reason', (p ->> 'on')::date);
+    end loop;
+    if p ->> 'reading' is not null then
+        perform private.replace_reading(p, a.service_point_id);
+    end if;
+    if p ->> 'tariff_id' is not null then
+        perform private.set_tariff(a.id, (p ->> 'chain_from')::date, (p ->> 'tariff_id')::uuid);
+    end if;
+    if exists (select 1 from jsonb_to_recordset(p -> 'bills') as b(opening_reading_id uuid, reissue_no integer)
+               where private.reissues(b.opening_reading_id) <> b.reissue_no) then
+        perform private.refuse('EB001', v_moved);
+    end if;
+    perform private.insert_bills(p -> 'bills');
+    perform private.settle(array[a.customer_id]);
+    perform private.pay_again(v_paid, v_last);
+    perform private.settle(array[a.customer_id]);
+    insert into public.corrections (id, kind, meter_id, customer_id, reading_id, reason, warned, difference_minor, currency, created_by)
+    select v_id, p ->> 'kind', (p ->> 'meter_id')::uuid, a.customer_id, (p #>> '{reading,id}')::uuid, p ->> 'reason', coalesce(p ->> 'warned', ''),
+           (select coalesce(sum(n.total_minor), 0) from public.bills n
+            where n.number is not null and n.id in (select (x ->> 'id')::uuid from jsonb_array_elements(p -> 'bills') x))
+           - sum(case when o.number is not null then o.total_minor else 0 end), min(o.currency), p ->> 'actor'
+    from public.bills o where o.id = any (v_void);
+    insert into public.corrected_bills (void_bill_id, correction_id, new_bill_id)
+    select (x ->> 'void')::uuid, v_id, (x ->> 'new')::uuid from jsonb_array_elements(p -> 'touched') x;
+    perform private.owe_correction(v_id, p #> '{owed,bill_corrected}');
+    -- Refused here rather than when the transaction ends, where nobody could say why.
+    set constraints all immediate;
+    return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
+end $$;
+
+COMMENT ON FUNCTION public.rebill(p jsonb) IS 'Voids bills of an agreement and reissues them, in one transaction: {actor, id, kind, agreement_id, meter_id, reason, warned?, on, chain_from, chain: ["id status"] of its bills from there on as they were seen, touched: [{void, new?}] in order, reading?: {id, right: its values or null where it is withdrawn}, tariff_id?: its tariff from chain_from on, bills, owed?} -> the correction. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
+
+REVOKE ALL ON FUNCTION public.rebill(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rebill(p jsonb) TO service_role;
+
+CREATE FUNCTION private.replace_reading(p jsonb, p_point_id uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
@@ -464,11 +478,21 @@ declare
     v_right jsonb := nullif(p #> '{reading,right}', 'null'::jsonb);
 begin
     select * into r from public.readings
-    where id = (p #>> '{reading,id}')::uuid and meter_id = p_meter_id and status = 'accepted' for update;
+    where id = (p #>> '{reading,id}')::uuid and status = 'accepted'
+      and meter_id in (select i.meter_id from public.meter_installations i where i.service_point_id = p_point_id) for update;
     if not found then
         perform private.refuse('EB001', 'This reading was corrected meanwhile.');
-    elsif r.is_opening and v_right is null then
-        perform private.refuse('EB005', 'A meter''s opening read can be corrected, not withdrawn.');
+    elsif v_right is null and (
+        r.is_opening
+        or exists (select 1 from public.meter_installations where closing_reading_id = r.id)
+        or exists (select 1 from public.service_agreements where r.id in (opening_reading_id, closing_reading_id))) then
+        perform private.refuse('EB005', 'A read at which a meter came or went, or somebody moved, can be corrected, not withdrawn.');
+    end if;
+    if v_right is not null then
+        update public.meter_installations set opening_reading_id = (v_right ->> 'id')::uuid where opening_reading_id = r.id;
+        update public.meter_installations set closing_reading_id = (v_right ->> 'id')::uuid where closing_reading_id = r.id;
+        update public.service_agreements set opening_reading_id = (v_right ->> 'id')::uuid where opening_reading_id = r.id;
+        update public.service_agreements set closing_reading_id = (v_right ->> 'id')::uuid where closing_reading_id = r.id;
     end if;
     update public.readings
     set status = case when v_right is null then 'rejected' else 'superseded' end, is_opening = false,
@@ -482,8 +506,8 @@ begin
     end if;
 end $$;
 
-REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_meter_id uuid) TO service_role;
+REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

@@ -200,7 +200,7 @@ CREATE FUNCTION public.overview(p jsonb) RETURNS jsonb
         'flagged', (select count(*) from public.readings where status = 'needs_review'),
         'flagged_payments', (select count(distinct payment_id) from public.payment_flags where resolved_at is null),
         'drafts', (select count(*) from public.bills where status = 'draft'),
-        'meters', (select count(*) from public.meters where status = 'active'),
+        'meters', (select count(*) from public.meter_installations where removed_at is null),
         'overdue_as_of', private.overdue_as_of(),
         'bills_to_decide', (select count(*) from public.returned_bill_list),
         'owed_work', (select count(*) from public.outbox where status = 'open'),

@@ -1,0 +1,463 @@
+-- Supply: written by `make schemas`, for reading.
+-- To change something, add a file to supabase/migrations.
+
+CREATE TABLE public.service_points (
+    id uuid NOT NULL,
+    code text NOT NULL,
+    address text DEFAULT ''::text NOT NULL,
+    transformer_id uuid,
+    route text DEFAULT ''::text NOT NULL,
+    sequence integer,
+    phases smallint,
+    connected_w integer,
+    connected_va integer,
+    access_note text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT service_points_code_check CHECK (((code <> ''::text) AND (code = btrim(code)))),
+    CONSTRAINT service_points_connected_va_check CHECK ((connected_va > 0)),
+    CONSTRAINT service_points_connected_w_check CHECK ((connected_w > 0)),
+    CONSTRAINT service_points_phases_check CHECK (((phases >= 1) AND (phases <= 3))),
+    CONSTRAINT service_points_sequence_check CHECK ((sequence >= 0))
+);
+
+COMMENT ON TABLE public.service_points IS 'Places of supply. A place stays, whoever is supplied there and by whichever meter.';
+
+COMMENT ON COLUMN public.service_points.route IS 'The round on which its meter is read; empty when it is on none.';
+
+COMMENT ON COLUMN public.service_points.sequence IS 'Its place on the route.';
+
+COMMENT ON COLUMN public.service_points.connected_w IS 'Connected load in W; null when it is not known.';
+
+COMMENT ON COLUMN public.service_points.connected_va IS 'Connected load in VA; null when it is not known.';
+
+COMMENT ON COLUMN public.service_points.access_note IS 'What a person who reads the meter must know: a gate, a dog, who has the key.';
+
+ALTER TABLE ONLY public.service_points
+    ADD CONSTRAINT service_points_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.service_points
+    ADD CONSTRAINT service_points_pkey PRIMARY KEY (id);
+
+CREATE INDEX service_points_route ON public.service_points USING btree (route, sequence) WHERE (route <> ''::text);
+
+CREATE INDEX service_points_transformer ON public.service_points USING btree (transformer_id);
+
+ALTER TABLE public.service_points ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.service_points TO service_role;
+
+CREATE TABLE public.meter_installations (
+    id uuid NOT NULL,
+    service_point_id uuid NOT NULL,
+    meter_id uuid NOT NULL,
+    installed_at timestamp with time zone NOT NULL,
+    installed_on date NOT NULL,
+    removed_at timestamp with time zone,
+    removed_on date,
+    multiplier_milli integer NOT NULL,
+    opening_reading_id uuid NOT NULL,
+    closing_reading_id uuid,
+    removal_reason text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT meter_installations_check CHECK ((((removed_at IS NULL) = (removed_on IS NULL)) AND ((removed_at IS NULL) = (closing_reading_id IS NULL)))),
+    CONSTRAINT meter_installations_check1 CHECK ((removed_at > installed_at)),
+    CONSTRAINT meter_installations_multiplier_milli_check CHECK ((multiplier_milli > 0))
+);
+
+COMMENT ON TABLE public.meter_installations IS 'Which meter measures at which service point, from the instant of its opening read to that of its closing read. Another multiplier is another installation of the same meter, which begins at the read where the last one ends.';
+
+COMMENT ON COLUMN public.meter_installations.installed_on IS 'Local date of the opening read.';
+
+COMMENT ON COLUMN public.meter_installations.multiplier_milli IS 'Multiplying factor in thousandths: a register on a 40:1 current transformer has 40000.';
+
+ALTER TABLE ONLY public.meter_installations
+    ADD CONSTRAINT meter_installations_pkey PRIMARY KEY (id);
+
+CREATE INDEX meter_installations_at_point ON public.meter_installations USING btree (service_point_id, installed_at DESC);
+
+CREATE INDEX meter_installations_closing ON public.meter_installations USING btree (closing_reading_id) WHERE (closing_reading_id IS NOT NULL);
+
+CREATE INDEX meter_installations_of_meter ON public.meter_installations USING btree (meter_id, installed_at DESC);
+
+CREATE UNIQUE INDEX meter_installations_one_meter ON public.meter_installations USING btree (service_point_id) WHERE (removed_at IS NULL);
+
+CREATE UNIQUE INDEX meter_installations_one_place ON public.meter_installations USING btree (meter_id) WHERE (removed_at IS NULL);
+
+CREATE INDEX meter_installations_opening ON public.meter_installations USING btree (opening_reading_id);
+
+ALTER TABLE public.meter_installations ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.meter_installations TO service_role;
+
+CREATE TABLE public.service_agreements (
+    id uuid NOT NULL,
+    service_point_id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    starts_on date NOT NULL,
+    ends_on date,
+    opening_reading_id uuid NOT NULL,
+    closing_reading_id uuid,
+    billing_day smallint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT service_agreements_billing_day_check CHECK (((billing_day >= 1) AND (billing_day <= 28))),
+    CONSTRAINT service_agreements_check CHECK ((ends_on > starts_on)),
+    CONSTRAINT service_agreements_check1 CHECK (((ends_on IS NULL) = (closing_reading_id IS NULL)))
+);
+
+COMMENT ON TABLE public.service_agreements IS 'Who is supplied at a service point, from one local date to another: [starts_on, ends_on). Never two at a time. Its bills form a chain from the opening read to the closing one.';
+
+COMMENT ON COLUMN public.service_agreements.ends_on IS 'Exclusive: the local date of the closing read; null while it lasts.';
+
+COMMENT ON COLUMN public.service_agreements.billing_day IS 'The day of the month on which a billing cycle ends.';
+
+ALTER TABLE ONLY public.service_agreements
+    ADD CONSTRAINT service_agreements_pkey PRIMARY KEY (id);
+
+CREATE INDEX service_agreements_at_point ON public.service_agreements USING btree (service_point_id, starts_on DESC);
+
+CREATE INDEX service_agreements_closing ON public.service_agreements USING btree (closing_reading_id) WHERE (closing_reading_id IS NOT NULL);
+
+CREATE INDEX service_agreements_of_customer ON public.service_agreements USING btree (customer_id);
+
+CREATE UNIQUE INDEX service_agreements_one_open ON public.service_agreements USING btree (service_point_id) WHERE (ends_on IS NULL);
+
+CREATE INDEX service_agreements_opening ON public.service_agreements USING btree (opening_reading_id);
+
+ALTER TABLE public.service_agreements ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.service_agreements TO service_role;
+
+CREATE TABLE public.agreement_tariffs (
+    id uuid NOT NULL,
+    agreement_id uuid NOT NULL,
+    starts_on date NOT NULL,
+    tariff_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.agreement_tariffs IS 'The tariff of an agreement from a local date on, until the next row''s.';
+
+ALTER TABLE ONLY public.agreement_tariffs
+    ADD CONSTRAINT agreement_tariffs_agreement_id_starts_on_key UNIQUE (agreement_id, starts_on);
+
+ALTER TABLE ONLY public.agreement_tariffs
+    ADD CONSTRAINT agreement_tariffs_pkey PRIMARY KEY (id);
+
+CREATE INDEX agreement_tariffs_tariff ON public.agreement_tariffs USING btree (tariff_id);
+
+ALTER TABLE public.agreement_tariffs ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.agreement_tariffs TO service_role;
+
+ALTER TABLE ONLY public.service_points
+    ADD CONSTRAINT service_points_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
+
+ALTER TABLE ONLY public.meter_installations
+    ADD CONSTRAINT meter_installations_closing_reading_id_fkey FOREIGN KEY (closing_reading_id) REFERENCES public.readings(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.meter_installations
+    ADD CONSTRAINT meter_installations_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+ALTER TABLE ONLY public.meter_installations
+    ADD CONSTRAINT meter_installations_opening_reading_id_fkey FOREIGN KEY (opening_reading_id) REFERENCES public.readings(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.meter_installations
+    ADD CONSTRAINT meter_installations_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
+
+ALTER TABLE ONLY public.service_agreements
+    ADD CONSTRAINT service_agreements_closing_reading_id_fkey FOREIGN KEY (closing_reading_id) REFERENCES public.readings(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.service_agreements
+    ADD CONSTRAINT service_agreements_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.service_agreements
+    ADD CONSTRAINT service_agreements_opening_reading_id_fkey FOREIGN KEY (opening_reading_id) REFERENCES public.readings(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.service_agreements
+    ADD CONSTRAINT service_agreements_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
+
+ALTER TABLE ONLY public.agreement_tariffs
+    ADD CONSTRAINT agreement_tariffs_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
+
+ALTER TABLE ONLY public.agreement_tariffs
+    ADD CONSTRAINT agreement_tariffs_tariff_id_fkey FOREIGN KEY (tariff_id) REFERENCES public.tariffs(id);
+
+CREATE VIEW public.meter_list WITH (security_invoker='true') AS
+ SELECT m.id,
+    m.serial,
+    m.kind,
+    m.dials,
+    COALESCE(i.multiplier_milli, 1000) AS multiplier_milli,
+        CASE
+            WHEN ((i.id IS NOT NULL) AND (i.removed_at IS NULL)) THEN 'active'::text
+            ELSE 'closed'::text
+        END AS status,
+    i.installed_on AS opened_on,
+    a.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    COALESCE(NULLIF(s.address, ''::text), c.address) AS address,
+    t.id AS tariff_id,
+    t.code AS tariff_code,
+    t.name AS tariff_name,
+    t.currency,
+    lower(concat_ws(' '::text, m.serial, s.code, c.account_no, c.name, s.address, c.address)) AS search,
+    m.registers,
+    s.connected_w,
+    s.connected_va,
+    s.id AS service_point_id,
+    s.code AS service_point_code,
+    a.id AS agreement_id,
+    i.removed_on
+   FROM ((((((public.meters m
+     LEFT JOIN LATERAL ( SELECT x.id,
+            x.service_point_id,
+            x.meter_id,
+            x.installed_at,
+            x.installed_on,
+            x.removed_at,
+            x.removed_on,
+            x.multiplier_milli,
+            x.opening_reading_id,
+            x.closing_reading_id,
+            x.removal_reason,
+            x.created_at
+           FROM public.meter_installations x
+          WHERE (x.meter_id = m.id)
+          ORDER BY x.installed_at DESC
+         LIMIT 1) i ON (true))
+     LEFT JOIN public.service_points s ON ((s.id = i.service_point_id)))
+     LEFT JOIN public.service_agreements a ON (((a.service_point_id = s.id) AND (a.ends_on IS NULL) AND (i.removed_at IS NULL))))
+     LEFT JOIN public.customers c ON ((c.id = a.customer_id)))
+     LEFT JOIN LATERAL ( SELECT y_1.tariff_id
+           FROM public.agreement_tariffs y_1
+          WHERE (y_1.agreement_id = a.id)
+          ORDER BY (y_1.starts_on <= CURRENT_DATE) DESC, y_1.starts_on DESC
+         LIMIT 1) y ON (true))
+     LEFT JOIN public.tariffs t ON ((t.id = y.tariff_id)));
+
+COMMENT ON VIEW public.meter_list IS 'Meters where they are installed, or were last, with who is supplied there now: nobody while the place is vacant.';
+
+COMMENT ON COLUMN public.meter_list.search IS 'Lower case: what an engineer may look a meter up by.';
+
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.meter_list TO service_role;
+
+CREATE VIEW private.tariff_spans WITH (security_invoker='true') AS
+ SELECT agreement_id,
+    tariff_id,
+        CASE
+            WHEN (lag(starts_on) OVER w IS NULL) THEN '-infinity'::date
+            ELSE starts_on
+        END AS starts_on,
+    COALESCE(lead(starts_on) OVER w, 'infinity'::date) AS ends_on
+   FROM public.agreement_tariffs t
+  WINDOW w AS (PARTITION BY agreement_id ORDER BY t.starts_on);
+
+COMMENT ON VIEW private.tariff_spans IS 'The tariffs of an agreement, each from a local date to another: [starts_on, ends_on). The first holds from ever.';
+
+GRANT SELECT ON TABLE private.tariff_spans TO service_role;
+
+CREATE FUNCTION private.spans_of(p_agreement_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(jsonb_build_object('tariff_id', s.tariff_id, 'starts_on', nullif(s.starts_on, '-infinity'))
+                              order by s.starts_on), '[]')
+    from private.tariff_spans s where s.agreement_id = p_agreement_id
+$$;
+
+COMMENT ON FUNCTION private.spans_of(p_agreement_id uuid) IS 'The tariffs of an agreement in order: [{tariff_id, starts_on: null of the first}].';
+
+REVOKE ALL ON FUNCTION private.spans_of(p_agreement_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.spans_of(p_agreement_id uuid) TO service_role;
+
+CREATE FUNCTION private.versions_of(p_agreement_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(to_jsonb(v) order by v.effective_from, v.id), '[]') from public.tariff_version_list v
+    where v.tariff_id in (select t.tariff_id from public.agreement_tariffs t where t.agreement_id = p_agreement_id)
+$$;
+
+COMMENT ON FUNCTION private.versions_of(p_agreement_id uuid) IS 'All versions in force of the tariffs that an agreement has or had.';
+
+REVOKE ALL ON FUNCTION private.versions_of(p_agreement_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.versions_of(p_agreement_id uuid) TO service_role;
+
+CREATE FUNCTION private.looks_back_along(p_agreement_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.agreement_tariffs t
+                   where t.agreement_id = p_agreement_id and private.looks_back(t.tariff_id))
+$$;
+
+COMMENT ON FUNCTION private.looks_back_along(p_agreement_id uuid) IS 'Whether bills of an agreement depend on earlier ones.';
+
+REVOKE ALL ON FUNCTION private.looks_back_along(p_agreement_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.looks_back_along(p_agreement_id uuid) TO service_role;
+
+CREATE FUNCTION private.lock_points(p_points uuid[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    select count(*) from (
+        select 1 from public.service_points where id = any (p_points) order by id for update) locked
+$$;
+
+COMMENT ON FUNCTION private.lock_points(p_points uuid[]) IS 'One at a time changes what is measured, supplied or billed at a place; always before customers, bills and the counter.';
+
+REVOKE ALL ON FUNCTION private.lock_points(p_points uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lock_points(p_points uuid[]) TO service_role;
+
+CREATE FUNCTION private.lock_points_of(p_meters uuid[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    select private.lock_points(array(
+        select i.service_point_id from public.meter_installations i where i.meter_id = any (p_meters)))
+$$;
+
+COMMENT ON FUNCTION private.lock_points_of(p_meters uuid[]) IS 'Locks the places at which some meters are or were installed.';
+
+REVOKE ALL ON FUNCTION private.lock_points_of(p_meters uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.lock_points_of(p_meters uuid[]) TO service_role;
+
+CREATE FUNCTION private.check_installation() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.lock_points(array[new.service_point_id]);
+    if exists (select 1 from public.meter_installations x
+               where x.id <> new.id and x.meter_id = new.meter_id
+                 and x.installed_at < coalesce(new.removed_at, 'infinity')
+                 and coalesce(x.removed_at, 'infinity') > new.installed_at) then
+        raise exception using errcode = 'EB005', message = 'This meter is installed at another place at that time: remove it there first.';
+    elsif exists (select 1 from public.meter_installations x
+               where x.id <> new.id and x.service_point_id = new.service_point_id
+                 and x.installed_at < coalesce(new.removed_at, 'infinity')
+                 and coalesce(x.removed_at, 'infinity') > new.installed_at) then
+        raise exception using errcode = 'EB005', message = 'Another meter is installed at this place at that time: exchange it, or remove it first.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_installation() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_installation() TO service_role;
+
+CREATE FUNCTION private.check_agreement() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.lock_points(array[new.service_point_id]);
+    if exists (select 1 from public.service_agreements x
+               where x.id <> new.id and x.service_point_id = new.service_point_id
+                 and x.starts_on < coalesce(new.ends_on, 'infinity')
+                 and coalesce(x.ends_on, 'infinity') > new.starts_on) then
+        raise exception using errcode = 'EB005', message = 'Somebody else has an agreement for this place at that time: end it first.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_agreement() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_agreement() TO service_role;
+
+CREATE FUNCTION private.check_agreement_tariff() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.service_agreements a
+               join public.customers c on c.id = a.customer_id
+               join public.tariffs t on t.id = new.tariff_id
+               where a.id = new.agreement_id and t.currency <> coalesce(c.currency, t.currency)) then
+        raise exception using errcode = 'EB005', message = 'That tariff is in another currency than the account.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_agreement_tariff() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_agreement_tariff() TO service_role;
+
+CREATE FUNCTION private.installations_between(p_point_id uuid, p_from timestamp with time zone, p_to timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'meter_id', m.id, 'dials', m.dials, 'multiplier_milli', i.multiplier_milli,
+               'connected_w', s.connected_w, 'connected_va', s.connected_va,
+               'opening', to_jsonb(o), 'closing', to_jsonb(c)) order by i.installed_at), '[]')
+    from public.meter_installations i
+    join public.service_points s on s.id = i.service_point_id
+    join public.meters m on m.id = i.meter_id
+    join lateral (select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.registers, r.rolled_over
+                  from public.readings r where r.id = i.opening_reading_id) o on true
+    left join lateral (select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.registers, r.rolled_over
+                       from public.readings r where r.id = i.closing_reading_id) c on true
+    where i.service_point_id = p_point_id and i.installed_at <= p_to and (i.removed_at is null or i.removed_at >= p_from)
+$$;
+
+COMMENT ON FUNCTION private.installations_between(p_point_id uuid, p_from timestamp with time zone, p_to timestamp with time zone) IS 'What was installed at a service point between two instants, in order: [{meter_id, dials, multiplier_milli, connected_w, connected_va, opening, closing or null}].';
+
+REVOKE ALL ON FUNCTION private.installations_between(p_point_id uuid, p_from timestamp with time zone, p_to timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.installations_between(p_point_id uuid, p_from timestamp with time zone, p_to timestamp with time zone) TO service_role;
+
+CREATE FUNCTION private.set_tariff(p_agreement_id uuid, p_from date, p_tariff_id uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
+    values (gen_random_uuid(), p_agreement_id,
+            greatest(p_from, (select starts_on from public.service_agreements where id = p_agreement_id)), p_tariff_id)
+    on conflict (agreement_id, starts_on) do update set tariff_id = excluded.tariff_id
+    where agreement_tariffs.tariff_id <> excluded.tariff_id;
+    -- What was to begin later gives way.
+    update public.agreement_tariffs set tariff_id = p_tariff_id
+    where agreement_id = p_agreement_id and starts_on > p_from and tariff_id <> p_tariff_id;
+end $$;
+
+COMMENT ON FUNCTION private.set_tariff(p_agreement_id uuid, p_from date, p_tariff_id uuid) IS 'Puts an agreement on a tariff from a local date on.';
+
+REVOKE ALL ON FUNCTION private.set_tariff(p_agreement_id uuid, p_from date, p_tariff_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.set_tariff(p_agreement_id uuid, p_from date, p_tariff_id uuid) TO service_role;
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_points FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.service_points FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.meter_installations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.meter_installations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER never_two_meters BEFORE INSERT OR UPDATE ON public.meter_installations FOR EACH ROW EXECUTE FUNCTION private.check_installation();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.meter_installations FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.meter_installations FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.service_agreements REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.service_agreements REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER never_two_agreements BEFORE INSERT OR UPDATE ON public.service_agreements FOR EACH ROW EXECUTE FUNCTION private.check_agreement();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_agreements FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.service_agreements FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.agreement_tariffs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.agreement_tariffs REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER one_currency BEFORE INSERT OR UPDATE ON public.agreement_tariffs FOR EACH ROW EXECUTE FUNCTION private.check_agreement_tariff();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.agreement_tariffs FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.agreement_tariffs FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
