@@ -108,9 +108,11 @@ def test_a_plausible_rollover_is_billed(utility: Utility) -> None:
 
 def test_what_was_forgotten_is_billed_only_by_the_next_reading(utility: Utility) -> None:
     utility.add_meter("M1")
-    first = utility.submit("M1", 1050, at=utility.now - timedelta(days=10))
-    early = utility.submit("M1", 1020, at=utility.now - timedelta(days=20))
-    again = utility.submit("M1", 1052, at=utility.now - timedelta(days=10, minutes=-90))
+    # At noon, so that what comes 90 minutes later is of the same day at whatever time this runs.
+    noon = (utility.now - timedelta(days=10)).replace(hour=6, minute=30)
+    first = utility.submit("M1", 1050, at=noon)
+    early = utility.submit("M1", 1020, at=noon - timedelta(days=10))
+    again = utility.submit("M1", 1052, at=noon + timedelta(minutes=90))
     assert (first.outcome, early.outcome, again.outcome) == ("billed", "stored", "stored")
     assert "evidence" in early.explanation
     assert "second reading" in again.explanation
