@@ -246,7 +246,7 @@ def wire(
     )
     payments = open_payments(settings, database, outbox)
     security_log = SecurityLog(database)
-    archive = BillArchive(database, current.printed_at, settings.timezone)
+    archive = BillArchive(database, current.printed_on, settings.timezone)
     rebilling = Rebilling(
         database=database,
         assessor=assessor,

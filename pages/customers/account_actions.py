@@ -9,12 +9,13 @@ from pages.payments.payment_actions import attempt
 from pages.payments.payment_form import ask_payment
 from pages.shared.form_ids import form_id
 from pages.shared.format import day, escaped, money
-from pages.shared.money_format import OFFICE_METHODS, entry_kind
+from pages.shared.money_format import FEE_NAMES, OFFICE_METHODS, entry_kind
 from pages.shared.number_field import number_field
 from pages.shared.session import now, services
 from services.identity.auth import Principal
 from services.quantities.money import Money
 from services.records.ledger import Account, Book, LedgerEntry
+from services.utility_settings.model import FEE_KINDS, FeeKind
 
 _NOTE: Final = {
     "credit": "Such as: goodwill for the outage of 3 May",
@@ -53,9 +54,16 @@ def show_changes(account: Account, principal: Principal) -> None:
 def _ask_adjustment(account: Account, kind: str, principal: Principal) -> None:
     name = f"{kind}-{account.id}"
     form = form_id(name)
+    usual = _ask_usual_fee(account, form) if kind == "fee" else None
+    minor = services().settings.fees[_currency(account)][usual] if usual else 0
     with st.form(f"form-{form}", border=False):
-        amount = _ask_amount(account, form)
-        note = st.text_input("What for", placeholder=_NOTE[kind], key=f"note-{form}")
+        amount = _ask_amount(account, f"{form}-{usual}", minor)
+        note = st.text_input(
+            "What for",
+            FEE_NAMES[usual] if usual else "",
+            placeholder=_NOTE[kind],
+            key=f"note-{form}-{usual}",
+        )
         st.caption("It stands on the customer's statement.")
         label = "Give the credit" if kind == "credit" else "Charge the fee"
         if not st.form_submit_button(label, type="primary"):
@@ -66,6 +74,21 @@ def _ask_adjustment(account: Account, kind: str, principal: Principal) -> None:
         name,
         said,
         _with_body(services().account_adjustments.adjust, form, account, body, principal),
+    )
+
+
+def _ask_usual_fee(account: Account, form: str) -> FeeKind | None:
+    """One of the fees of the Settings page, if there are any in the account's currency."""
+    fees = services().settings.fees.get(_currency(account), {})
+    if not fees:
+        return None
+    return st.selectbox(
+        "Fee",
+        [kind for kind in FEE_KINDS if kind in fees],
+        index=None,
+        format_func=FEE_NAMES.__getitem__,
+        placeholder="Another fee",
+        key=f"usual-{form}",
     )
 
 

@@ -30,8 +30,9 @@ def ask_billing(principal: Principal) -> None:
                     help="A tag such as en, hi, ml or th, for bills and messages of customers "
                     "whose file names none. Pages are in English.",
                 )
+            with grid.cell():
+                body |= _ask_first_number(shown, form)
         body |= _ask_approval(shown, form)
-        st.caption("Bill references are INV- and six digits or more, without gaps.")
         if st.form_submit_button("Save", type="primary"):
             save("settings-billing", form, body, shown, principal)
 
@@ -47,6 +48,24 @@ def _ask_due_days(shown: ShownSettings, form: str) -> dict[str, object]:
         key=f"due-{form}",
     )
     return {} if is_locked(shown, "due_days") else {"due_days": days}
+
+
+def _ask_first_number(shown: ShownSettings, form: str) -> dict[str, object]:
+    number = st.number_input(
+        "Number of the first bill",
+        min_value=1,
+        max_value=999_999_999,
+        value=shown.held.first_bill_number,
+        step=1,
+        disabled=shown.has_numbers,
+        help="To go on with the numbers of an earlier system. A bill's reference is INV- and its "
+        "number with six digits or more; numbers have no gaps.",
+        key=f"first-{form}",
+    )
+    if shown.has_numbers:
+        st.caption(":material/lock: Bills have numbers already.")
+        return {}
+    return {"first_bill_number": number}
 
 
 def _ask_currency(shown: ShownSettings, form: str) -> dict[str, object]:

@@ -1,24 +1,14 @@
 """Fees: the amounts that the office charges by default, by currency."""
 
-from typing import Final
-
 import streamlit as st
 
 from pages.settings.settings_form import opened, save
+from pages.shared.money_format import FEE_NAMES
 from pages.shared.number_field import number_field
 from services.identity.auth import Principal
 from services.quantities.money import Money
 from services.utility_settings.choices import currencies, currency_in_words
-from services.utility_settings.model import FEE_KINDS, FeeKind
-
-FEE_NAMES: Final[dict[FeeKind, str]] = {
-    "connection": "Connection",
-    "reconnection": "Reconnection",
-    "disconnection": "Disconnection",
-    "late_payment": "Late payment",
-    "returned_payment": "Returned payment",
-    "meter_test": "Meter test",
-}
+from services.utility_settings.model import FEE_KINDS
 
 
 def ask_fees(principal: Principal) -> None:
@@ -26,7 +16,7 @@ def ask_fees(principal: Principal) -> None:
     form, shown = opened("settings-fees", principal)
     with st.container(border=True):
         st.markdown("**Fees**")
-        st.caption("Nothing is charged by itself: these amounts are kept for who charges a fee.")
+        st.caption("Nothing is charged by itself: whoever charges a fee may choose one of these.")
         known = sorted({*currencies(), shown.held.currency, *shown.held.fees})
         currency = st.selectbox(
             "Currency",

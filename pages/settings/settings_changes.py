@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.settings.fees_form import FEE_NAMES
 from pages.shared.format import escaped, moment, money
+from pages.shared.money_format import FEE_NAMES
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
 from services.records.overview import SettingsChange
@@ -22,6 +22,7 @@ _NAMES: Final = {
     "currency": "Default currency",
     "default_language": "Language of new customers",
     "due_days": "Days until due",
+    "first_bill_number": "Number of the first bill",
     "bill_approval": "Approval of bills",
     "logo": "Logo",
 }

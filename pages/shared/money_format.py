@@ -6,6 +6,7 @@ from typing import Final
 from pages.shared.format import Color, day, escaped, period
 from services.records.bills import invoice_reference
 from services.records.ledger import FlagReason, LedgerEntry, PaymentMethod, TimelineEvent
+from services.utility_settings.model import FeeKind
 
 METHOD: Final[dict[PaymentMethod, str]] = {
     "cash": "cash",
@@ -19,6 +20,14 @@ METHOD: Final[dict[PaymentMethod, str]] = {
 METHOD_NAME: Final = {method: f"{how[0].upper()}{how[1:]}" for method, how in METHOD.items()}
 OFFICE_METHODS: Final[dict[PaymentMethod, str]] = {
     m: name for m, name in METHOD_NAME.items() if m != "stripe"
+}
+FEE_NAMES: Final[dict[FeeKind, str]] = {
+    "connection": "Connection",
+    "reconnection": "Reconnection",
+    "disconnection": "Disconnection",
+    "late_payment": "Late payment",
+    "returned_payment": "Returned payment",
+    "meter_test": "Meter test",
 }
 PAYMENT_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "applied": ("Applied", "green"),

@@ -17,7 +17,7 @@ from services.bill_documents import (
     Utility,
     render,
 )
-from services.bill_documents.facts import NotIssued, document_of
+from services.bill_documents.facts import document_of
 from services.database.queries.documents import KeptDocument
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
@@ -54,11 +54,11 @@ class ArchiveDamaged(Exception):
 class BillArchive:
     """Renders bills, and keeps what it rendered; what cannot be printed in full is not kept.
 
-    `utility_at` answers who sent the bills of a moment (UTC).
+    `sender_of` answers who sent the bill of an id.
     """
 
     database: DatabaseService
-    utility_at: Callable[[datetime], Utility]
+    sender_of: Callable[[str], Utility]
     zone: ZoneInfo
 
     def pdf(self, bill_id: str) -> KeptDocument:
@@ -108,13 +108,11 @@ class BillArchive:
     def document(self, bill_id: str) -> BillDocument:
         """What a bill prints; raises NotFound, IllegalChange for a draft."""
         facts = self.database.bill_document_facts(bill_id)
-        if facts.bill.issued_at is None:
-            raise NotIssued("A draft cannot be printed: issue the bill first.")
         return document_of(
             bill=facts.bill.model_copy(update={"payment_url": facts.payment_url}),
             opening=facts.opening,
             closing=facts.closing,
-            utility=self.utility_at(facts.bill.issued_at),
+            utility=self.sender_of(bill_id),
             language=facts.language,
             brought_forward_minor=facts.brought_forward_minor,
             entries=[

@@ -72,9 +72,13 @@ class SettingsChange(Record):
 
 
 class FirstSteps(Record):
-    """What of a new utility there is already; readings are those beside opening reads."""
+    """What of a new utility there is already.
+
+    Readings are those beside opening reads, bills those with a number.
+    """
 
     tariffs: bool
     customers: bool
     meters: bool
     readings: bool
+    bills: bool

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
 from services.bill_documents import Utility
@@ -84,9 +83,10 @@ class CurrentSettings:
         held = self()
         return BillingTerms(due_days=held.due_days, approval=held.bill_approval)
 
-    def printed_at(self, moment: datetime) -> Utility:
-        """Who sends a bill that was issued at a moment (UTC). Raises DatabaseError."""
-        held = live_settings(self.deployed, self._database.utility_settings(at=moment).settings)
+    def printed_on(self, bill_id: str) -> Utility:
+        """Who sends a bill, as it was when that was issued. Raises DatabaseError."""
+        stored = self._database.utility_settings(bill_id=bill_id)
+        held = live_settings(self.deployed, stored.settings)
         ways = (held.utility_phone, held.utility_email, held.utility_website)
         lines = (held.utility_contact, " · ".join(filter(None, ways)))
         logo = self.logo(held.logo) if held.logo else None

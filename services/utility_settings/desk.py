@@ -21,11 +21,13 @@ class ShownSettings:
     """The settings as a form begins with them.
 
     `time_zone_after_restart` is set where another one than the present is to hold from then on.
+    Once `has_numbers`, bills have numbers, and the first one cannot change.
     """
 
     held: LiveSettings
     stored: StoredSettings
     time_zone_after_restart: str | None
+    has_numbers: bool
 
     def variable_of(self, name: str) -> str | None:
         """The environment variable that sets a setting, which then cannot be changed here."""
@@ -47,7 +49,12 @@ class SettingsDesk:
         require(principal, Role.ADMIN)
         stored = self.database.utility_settings()
         self.current.take_up(stored)
-        return ShownSettings(self.current(), stored, self.current.time_zone_after_restart)
+        return ShownSettings(
+            held=self.current(),
+            stored=stored,
+            time_zone_after_restart=self.current.time_zone_after_restart,
+            has_numbers=self.database.first_steps().bills,
+        )
 
     def change(
         self,

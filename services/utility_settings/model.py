@@ -84,6 +84,7 @@ Email = Annotated[
 Website = Annotated[str, BeforeValidator(_line), Field(max_length=200), AfterValidator(_website)]
 Language = Annotated[str, BeforeValidator(_line), AfterValidator(_language)]
 LogoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FirstNumber = Annotated[int, Field(ge=1, le=999_999_999)]
 FeeMinor = Annotated[int, Field(gt=0, le=MOST_FEE_MINOR)]
 # By currency, then by kind, in minor units.
 Fees = dict[CurrencyCode, dict[FeeKind, FeeMinor]]
@@ -103,6 +104,7 @@ class UtilityValues(BaseModel):
     currency: Annotated[CurrencyCode, BeforeValidator(_line)] = ""
     default_language: Language = "en"
     due_days: DueDays = 0
+    first_bill_number: FirstNumber = 1
     bill_approval: bool = False
     logo: LogoHash | None = None
     fees: Fees = Field(default_factory=dict)
@@ -119,6 +121,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "currency": "The currency must be a three-letter code such as INR.",
     "default_language": "The language must be a tag such as en, hi or ml.",
     "due_days": "The days until due must be a whole number from 0 to 365, such as 15.",
+    "first_bill_number": "The first bill's number must be a whole number from 1 to 999999999.",
     "bill_approval": "Approval of bills must be on or off.",
     "logo": "The logo must be uploaded as a file.",
     "fees": "A fee must be an amount above 0, such as 250.00.",
@@ -136,6 +139,7 @@ class LiveSettings(Settings):
     utility_email: str = ""
     utility_website: str = ""
     default_language: str = "en"
+    first_bill_number: int = 1
     logo: str | None = None
     fees: Fees = Field(default_factory=dict)
 

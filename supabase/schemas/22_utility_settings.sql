@@ -60,11 +60,13 @@ CREATE FUNCTION public.utility_settings_at(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     select (select to_jsonb(s) from public.utility_settings s
-            where p ->> 'at' is null or s.changed_at <= (p ->> 'at')::timestamptz
+            where s.changed_at <= coalesce(
+                (select l.created_at from public.ledger_entries l
+                 where l.bill_id = (p ->> 'bill_id')::uuid and l.kind = 'bill'), 'infinity')
             order by s.version desc limit 1)
 $$;
 
-COMMENT ON FUNCTION public.utility_settings_at(p jsonb) IS 'The settings that held at a moment, without one those that hold now; null before the first: {at?} -> {version, id, settings, changed_at}.';
+COMMENT ON FUNCTION public.utility_settings_at(p jsonb) IS 'The settings that held when a bill was issued, without one those that hold now; null before the first: {bill_id?} -> {version, id, settings, changed_at}.';
 
 REVOKE ALL ON FUNCTION public.utility_settings_at(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.utility_settings_at(p jsonb) TO service_role;
@@ -92,6 +94,15 @@ begin
                  and v_last.settings -> w.key is distinct from w.value) then
         perform private.refuse('EB005', 'Somebody else changed these settings meanwhile. Look at them as they are now.');
     end if;
+    if v_wanted ? 'first_bill_number' then
+        -- Whoever issues a bill waits here, or was here before.
+        perform 1 from public.counters where name = 'bill' for update;
+        if exists (select 1 from public.bills where number is not null) then
+            perform private.refuse('EB005', 'Bills have numbers already, so the first number stays as it is.');
+        end if;
+        update public.counters set last_number = coalesce((v_wanted ->> 'first_bill_number')::bigint, 1) - 1
+        where name = 'bill';
+    end if;
     if p ? 'logo' then
         insert into public.utility_logos (sha256, image)
         values (p #>> '{logo,sha256}', decode(p #>> '{logo,image}', 'base64'))
@@ -103,7 +114,7 @@ begin
     return to_jsonb(v_last);
 end $$;
 
-COMMENT ON FUNCTION public.save_utility_settings(p jsonb) IS 'Adds a version with some settings changed: {actor, id, settings, seen: those settings as they were, without the missing ones, logo?: {sha256, image in base64}} -> the version. EB005 when somebody else changed one of them meanwhile.';
+COMMENT ON FUNCTION public.save_utility_settings(p jsonb) IS 'Adds a version with some settings changed: {actor, id, settings, seen: those settings as they were, without the missing ones, logo?: {sha256, image in base64}} -> the version. With first_bill_number the next bill has that number, as long as none has one. EB005 when somebody else changed one of them meanwhile.';
 
 REVOKE ALL ON FUNCTION public.save_utility_settings(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.save_utility_settings(p jsonb) TO service_role;
@@ -129,10 +140,11 @@ CREATE FUNCTION public.first_steps(p jsonb) RETURNS jsonb
         'tariffs', exists (select 1 from public.tariffs),
         'customers', exists (select 1 from public.customers),
         'meters', exists (select 1 from public.meters),
-        'readings', exists (select 1 from public.readings where not is_opening))
+        'readings', exists (select 1 from public.readings where not is_opening),
+        'bills', exists (select 1 from public.bills where number is not null))
 $$;
 
-COMMENT ON FUNCTION public.first_steps(p jsonb) IS 'What of a new utility is there already: {} -> {tariffs, customers, meters, readings: beside those that meters open with}.';
+COMMENT ON FUNCTION public.first_steps(p jsonb) IS 'What of a new utility is there already: {} -> {tariffs, customers, meters, readings: beside those that meters open with, bills: with a number}.';
 
 REVOKE ALL ON FUNCTION public.first_steps(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.first_steps(p jsonb) TO service_role;

@@ -12,6 +12,7 @@ from PIL import Image
 from services.database.errors import IllegalChange
 from services.database.transport import DatabaseError
 from services.identity.auth import NotAllowed
+from services.records.bills import Bill
 from services.utility_settings.desk import SettingsDesk
 from services.utility_settings.entry import InvalidSettings
 from services.utility_settings.logo import InvalidLogo
@@ -42,6 +43,14 @@ class Office:
     def stored(self) -> dict[str, Any]:
         kept: dict[str, Any] = self.over.same("utility_settings").settings
         return kept
+
+
+def bill_of(over: Over, serial: str = "M1") -> Bill:
+    """An issued bill of a new meter."""
+    over.utility.add_meter(serial)
+    bill = over.utility.submit(serial, 1117).bill
+    assert bill is not None
+    return bill
 
 
 @pytest.fixture
@@ -128,15 +137,17 @@ def test_a_logo_is_kept_beside_the_settings_and_taken_away(office: Office) -> No
     assert gone.after == {"logo": None}
 
 
-def test_what_held_at_a_moment_can_be_asked(office: Office) -> None:
+def test_what_held_when_a_bill_was_issued_can_be_asked(office: Office) -> None:
+    def held(bill: Bill) -> dict[str, Any]:
+        kept: dict[str, Any] = office.over.same("utility_settings", bill_id=bill.id).settings
+        return kept
+
+    first = bill_of(office.over)
     office.change(utility_name="Hill Power")
-    between = datetime.now(UTC)
+    second = bill_of(office.over, serial="M2")
     office.change(utility_name="River Power")
-    assert office.over.same("utility_settings", at=between).settings == {
-        "utility_name": "Hill Power"
-    }
-    long_ago = between - timedelta(days=400)
-    assert office.over.same("utility_settings", at=long_ago).version == 0
+    assert held(first) == {}
+    assert held(second) == {"utility_name": "Hill Power"}
 
 
 def test_a_version_is_never_changed_or_deleted(office: Office) -> None:
@@ -159,6 +170,18 @@ def test_a_write_without_an_actor_is_refused(office: Office) -> None:
             actor="", change_id=str(uuid4()), settings={"due_days": 3}, seen={}
         )
     assert office.stored == {}
+
+
+def test_a_utility_goes_on_with_its_numbers_until_a_bill_has_one(office: Office) -> None:
+    assert office.change(first_bill_number=5000)
+    assert office.change(first_bill_number=4711)
+    assert not office.desk.shown(principal=ADMIN).has_numbers
+    assert bill_of(office.over).reference == "INV-004711"
+    assert office.desk.shown(principal=ADMIN).has_numbers
+    with pytest.raises(IllegalChange, match="numbers already"):
+        office.change(first_bill_number=1)
+    assert bill_of(office.over, serial="M2").reference == "INV-004712"
+    assert office.stored["first_bill_number"] == 4711
 
 
 def test_a_new_utility_has_its_first_steps_before_it(office: Office) -> None:

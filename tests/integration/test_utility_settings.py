@@ -87,6 +87,17 @@ def test_a_bill_prints_what_held_at_its_issue_whenever_it_is_printed(utility: Ut
     assert render(archive.document(new.id)) == second
 
 
+def test_a_bill_of_an_earlier_date_prints_what_held_when_it_was_made(utility: Utility) -> None:
+    change(utility, utility_name="Hill Power")
+    utility.now = datetime.now(UTC) - timedelta(days=30)
+    bill = utility.submit("M1", 1117).bill
+    assert bill is not None
+    assert bill.issued_at is not None
+    assert bill.issued_at < datetime.now(UTC) - timedelta(days=29)
+    change(utility, utility_name="River Power")
+    assert utility.services.bill_archive.document(bill.id).utility.name == "Hill Power"
+
+
 def test_terms_hold_for_the_next_bill_without_a_restart(utility: Utility) -> None:
     change(utility, due_days=30)
     first = billed(utility, 1117, days_ago=30)

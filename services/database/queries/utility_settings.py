@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from services.database.queries.base import Json, Queries
@@ -21,9 +20,9 @@ class Logo:
 class SettingsQueries(Queries):
     """The utility's own settings."""
 
-    def utility_settings(self, *, at: datetime | None = None) -> StoredSettings:
-        """The settings that held at a moment (UTC); without one, those that hold now."""
-        asked = {"at": at.isoformat()} if at else {}
+    def utility_settings(self, *, bill_id: str | None = None) -> StoredSettings:
+        """The settings that held when a bill was issued; without one, those that hold now."""
+        asked = {"bill_id": bill_id} if bill_id else {}
         found = self._call("utility_settings_at", **asked)
         return StoredSettings.model_validate(found) if found else StoredSettings()
 

@@ -1,7 +1,6 @@
 """The settings that hold: the environment's first, then what is stored, then defaults."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,8 +8,6 @@ from services.database.service import DatabaseService
 from services.database.transport import Selection, TemporaryDatabaseError
 from services.settings import Settings
 from services.utility_settings.current import SECONDS_BETWEEN_LOOKS, CurrentSettings
-
-NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 
 class Stored:
@@ -26,7 +23,7 @@ class Stored:
         self.version, self.settings = self.version + 1, {**self.settings, **settings}
 
     def call(self, function: str, params: Mapping[str, Any]) -> Any:
-        assert (function, set(params) - {"at"}) == ("utility_settings_at", set())
+        assert (function, set(params) - {"bill_id"}) == ("utility_settings_at", set())
         self.asked += 1
         if self.is_away:
             raise TemporaryDatabaseError("08006", "away")
@@ -132,7 +129,7 @@ def test_a_bill_prints_every_way_to_reach_the_utility() -> None:
     process.stored.set(
         utility_name="River Power", utility_phone="0484 12", utility_website="river.example"
     )
-    printed = process.current.printed_at(NOW)
+    printed = process.current.printed_on("a-bill")
     assert printed.name == "River Power"
     assert printed.contact == "1 Hill Road\n0484 12 · river.example"
     assert printed.logo is None
