@@ -55,6 +55,45 @@ COMMENT ON VIEW public.utility_settings_changes IS 'Who changed which settings w
 
 GRANT SELECT ON TABLE public.utility_settings_changes TO service_role;
 
+CREATE FUNCTION public.utility_logo(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('image', (select encode(l.image, 'base64') from public.utility_logos l
+                                        where l.sha256 = p ->> 'sha256'))
+$$;
+
+COMMENT ON FUNCTION public.utility_logo(p jsonb) IS 'A logo that the settings name, in base64, or null: {sha256} -> {image}.';
+
+REVOKE ALL ON FUNCTION public.utility_logo(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.utility_logo(p jsonb) TO service_role;
+
+CREATE FUNCTION private.audit_utility_settings() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+    v_before jsonb;
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    select coalesce((select s.settings from public.utility_settings s where s.version = new.version - 1), '{}')
+    into v_before;
+    insert into public.audit_log (actor, action, table_name, row_id, before, after)
+    values (v_actor, 'update', tg_table_name, new.version::text,
+            private.changed_columns(new.settings, v_before), private.changed_columns(v_before, new.settings));
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit_utility_settings() IS 'A version is audited as the change that it makes: only the settings that it changes, before and after.';
+
+REVOKE ALL ON FUNCTION private.audit_utility_settings() FROM PUBLIC;
+
 CREATE FUNCTION public.utility_settings_at(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -119,19 +158,6 @@ COMMENT ON FUNCTION public.save_utility_settings(p jsonb) IS 'Adds a version wit
 REVOKE ALL ON FUNCTION public.save_utility_settings(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.save_utility_settings(p jsonb) TO service_role;
 
-CREATE FUNCTION public.utility_logo(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('image', (select encode(l.image, 'base64') from public.utility_logos l
-                                        where l.sha256 = p ->> 'sha256'))
-$$;
-
-COMMENT ON FUNCTION public.utility_logo(p jsonb) IS 'A logo that the settings name, in base64, or null: {sha256} -> {image}.';
-
-REVOKE ALL ON FUNCTION public.utility_logo(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.utility_logo(p jsonb) TO service_role;
-
 CREATE FUNCTION public.first_steps(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -148,32 +174,6 @@ COMMENT ON FUNCTION public.first_steps(p jsonb) IS 'What of a new utility is the
 
 REVOKE ALL ON FUNCTION public.first_steps(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.first_steps(p jsonb) TO service_role;
-
-CREATE FUNCTION private.audit_utility_settings() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-    v_before jsonb;
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    select coalesce((select s.settings from public.utility_settings s where s.version = new.version - 1), '{}')
-    into v_before;
-    insert into public.audit_log (actor, action, table_name, row_id, before, after)
-    values (v_actor, 'update', tg_table_name, new.version::text,
-            private.changed_columns(new.settings, v_before), private.changed_columns(v_before, new.settings));
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.audit_utility_settings() IS 'A version is audited as the change that it makes: only the settings that it changes, before and after.';
-
-REVOKE ALL ON FUNCTION private.audit_utility_settings() FROM PUBLIC;
 
 CREATE TRIGGER audit AFTER INSERT ON public.utility_settings FOR EACH ROW EXECUTE FUNCTION private.audit_utility_settings();
 
