@@ -60,8 +60,10 @@ def _expected(content: bytes, file_name: str) -> str:
 
 def _check(image: Image.Image, expected: str) -> None:
     """Before anything is decoded: the header alone says what it is and how large."""
-    if image.format != expected:
-        found, said = _NAMES.get(image.format or "", "another"), _NAMES[expected]
+    # A camera's JPEG may hold further pictures, which Pillow calls MPO; the first one counts.
+    kind = "JPEG" if image.format == "MPO" else image.format or ""
+    if kind != expected:
+        found, said = _NAMES.get(kind, "another"), _NAMES[expected]
         raise InvalidLogo(f"This is {found} image, and its name says {said}. Rename the file.")
     if image.width * image.height > MOST_PIXELS:
         raise InvalidLogo("The image has more than 16 million pixels. Make it smaller.")
@@ -70,6 +72,9 @@ def _check(image: Image.Image, expected: str) -> None:
 def _small(image: Image.Image) -> Image.Image:
     """The first picture of the file, upright, in plain colours, no larger than it is shown."""
     upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        # Greys of 16 bits, which `convert` would cut off at white.
+        upright = upright.convert("I").point(lambda grey: grey * (1 / 256)).convert("L")
     has_alpha = upright.mode in {"RGBA", "LA", "PA"} or "transparency" in upright.info
     plain = upright.convert("RGBA" if has_alpha else "RGB")
     plain.thumbnail((MOST_WIDTH, MOST_HEIGHT), Image.Resampling.LANCZOS)

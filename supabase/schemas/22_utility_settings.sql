@@ -166,7 +166,8 @@ CREATE FUNCTION public.first_steps(p jsonb) RETURNS jsonb
         'tariffs', exists (select 1 from public.tariffs),
         'customers', exists (select 1 from public.customers),
         'meters', exists (select 1 from public.meters),
-        'readings', exists (select 1 from public.readings where not is_opening),
+        -- Whoever has bills has read meters: no look through all opening reads for that.
+        'readings', exists (select 1 from public.bills) or exists (select 1 from public.readings where not is_opening),
         'bills', exists (select 1 from public.bills where number is not null))
 $$;
 

@@ -71,6 +71,37 @@ def test_a_photo_stands_upright_as_its_camera_meant_it() -> None:
     assert Image.open(io.BytesIO(made)).size == (100, 200)
 
 
+def pixel_of(content: bytes, name: str) -> Any:
+    made = Image.open(io.BytesIO(logo_from(content, file_name=name).image))
+    return made.getpixel((5, 5))
+
+
+def test_every_way_to_keep_colours_comes_out_as_it_looks() -> None:
+    palette = Image.new("P", (30, 10), 0)
+    palette.putpalette([200, 0, 0] * 256)
+    for image, how, expected in (
+        (Image.new("I;16", (30, 10), 30_000), {}, (117, 117, 117)),
+        (Image.new("L", (30, 10), 117), {}, (117, 117, 117)),
+        (Image.new("LA", (30, 10), (117, 50)), {}, (117, 117, 117, 50)),
+        (palette, {}, (200, 0, 0)),
+        (palette, {"transparency": 0}, (200, 0, 0, 0)),
+    ):
+        written = io.BytesIO()
+        image.save(written, "PNG", **how)
+        assert pixel_of(written.getvalue(), "logo.png") == expected
+    assert pixel_of(drawn("JPEG", mode="CMYK"), "logo.jpg") == (255, 255, 255)
+
+
+def test_of_several_pictures_in_one_file_the_first_is_taken() -> None:
+    first, second = Image.new("RGB", (30, 10), "red"), Image.new("RGB", (30, 10), "blue")
+    for kind, name in (("PNG", "logo.png"), ("MPO", "logo.jpg")):
+        written = io.BytesIO()
+        first.save(written, kind, save_all=True, append_images=[second])
+        red, green, blue = pixel_of(written.getvalue(), name)
+        assert red > 250
+        assert max(green, blue) < 5
+
+
 def test_the_same_picture_has_the_same_name() -> None:
     assert logo_from(drawn("PNG"), file_name="a.png") == logo_from(drawn("PNG"), file_name="b.png")
 
