@@ -56,6 +56,7 @@ def test_neither_metadata_nor_what_trails_behind_is_kept() -> None:
     for content, name in (
         (drawn("PNG", pnginfo=about) + b"PK\x03\x04 hidden", "logo.png"),
         (drawn("JPEG", exif=exif, comment=b"taken at home") + b"<script>hidden", "logo.jpg"),
+        (drawn("JPEG", icc_profile=b"a profile from home") + b"hidden", "logo.jpg"),
     ):
         assert b"home" in content
         made = logo_from(content, file_name=name).image
