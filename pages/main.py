@@ -64,6 +64,7 @@ _DETAILS = (
     registry.STRIPE_EVENTS,
     registry.SEARCH,
     registry.CUSTOMER,
+    registry.METER,
     registry.FLAGGED_READING,
     registry.TARIFF,
     registry.TARIFF_EDITOR,

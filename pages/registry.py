@@ -57,6 +57,7 @@ CUSTOMER: Final = PageEntry("customers/customer.py", "customer", "Customer")
 FLAGGED_READING: Final = PageEntry(
     "readings/flagged_reading.py", "flagged-reading", "Flagged reading"
 )
+METER: Final = PageEntry("meters/meter.py", "meter", "Meter")
 TARIFF: Final = PageEntry("tariffs/tariff.py", "tariff", "Tariff")
 TARIFF_EDITOR: Final = PageEntry("tariffs/tariff_editor.py", "tariff-editor", "Write a tariff")
 CORRECT_BILL: Final = PageEntry("corrections/correct_bill.py", "correct-bill", "Correct a bill")

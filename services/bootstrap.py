@@ -11,6 +11,7 @@ from services.accounts.contact import CustomerContacts
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.accounts.search import Search
+from services.accounts.usage import Usage
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
 from services.bill_documents.archive import BillArchive
@@ -41,6 +42,8 @@ from services.health.checks import (
 )
 from services.health.disk import DiskCheck, DiskWarnings, DiskWatch
 from services.health.last_errors import RecordedStep
+from services.history.notes import CustomerNotes
+from services.history.timeline import Timeline
 from services.identity.api_keys import ApiKeys
 from services.identity.auth import LocalTokens, SignInTickets, Tokens
 from services.identity.auth0 import Auth0Tokens
@@ -276,6 +279,9 @@ def wire(
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),
         customers=CustomerLookups(database),
         contacts=CustomerContacts(database),
+        notes=CustomerNotes(database),
+        timeline=Timeline(database, settings.timezone),
+        usage=Usage(database),
         payments=PaymentLookups(database),
         search=Search(database, currency),
         books=MonthEnd(database=database, zone=settings.timezone),

@@ -10,6 +10,7 @@ from services.accounts.contact import CustomerContacts
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.accounts.search import Search
+from services.accounts.usage import Usage
 from services.ai.usage import AiUsage
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
@@ -23,6 +24,8 @@ from services.graph import OpenedGraph
 from services.health.checks import Check
 from services.health.disk import DiskWarnings, DiskWatch
 from services.health.last_errors import LastErrors
+from services.history.notes import CustomerNotes
+from services.history.timeline import Timeline
 from services.identity.api_keys import ApiKeys
 from services.identity.auth import (
     NotAllowed,
@@ -80,6 +83,9 @@ class Services:
     books: MonthEnd
     customers: CustomerLookups
     contacts: CustomerContacts
+    notes: CustomerNotes
+    timeline: Timeline
+    usage: Usage
     payments: PaymentLookups
     lists: OfficeLists
     search: Search

@@ -7,7 +7,6 @@ import streamlit as st
 from pages.bill_download import show_download
 from pages.bills.bill_card import show_bill
 from pages.bills.bill_payments import show_bill_payments
-from pages.bills.bill_timeline import bill_events
 from pages.bills.returned_bills import show_spared
 from pages.bills.stored_reading import show_stored_after
 from pages.corrections.correction_links import show_corrections
@@ -15,7 +14,7 @@ from pages.drafts.draft_cards import offer_send_back
 from pages.registry import BILLS, CORRECT_BILL, NETWORK, RECORD_PAYMENT
 from pages.shared.ai_cards import show_second_opinion
 from pages.shared.components import description_list, doubts_of, show_steps
-from pages.shared.detail import chosen_view, detail_header, show_timeline_of
+from pages.shared.detail import chosen_view, detail_header
 from pages.shared.format import (
     BILL_STATUS,
     OCCASION,
@@ -28,6 +27,7 @@ from pages.shared.format import (
 )
 from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, zone
+from pages.shared.timeline import show_timeline
 from services.identity.auth import Principal
 from services.outbox.steps import StepOutcome
 from services.records.bills import Bill
@@ -46,7 +46,7 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
     with detail_header(title, back=BILLS, states=[BILL_STATUS[bill.status]]):
         _show_main_action(bill, principal)
     if chosen_view(_VIEWS) == "Timeline":
-        show_timeline_of(bill_events(found, zone()))
+        show_timeline("bill", bill.id, principal)
         return
     if bill.status == "draft":
         _show_draft(bill, principal)

@@ -7,14 +7,14 @@ import streamlit as st
 
 from pages.payments.payment_actions import show_actions
 from pages.payments.payment_flags import ask_resolution
-from pages.payments.payment_timeline import payment_events
 from pages.registry import BILL, CUSTOMER, PAYMENTS
 from pages.shared.components import description_list, status_badge
-from pages.shared.detail import chosen_view, detail_header, show_timeline_of
+from pages.shared.detail import chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, escaped, moment, money
 from pages.shared.money_format import METHOD, PAYMENT_STATUS, RETURN_KIND, RETURN_STATUS, received
 from pages.shared.session import now, services, zone
+from pages.shared.timeline import show_timeline
 from services.identity.auth import Principal
 from services.records.bills import invoice_reference
 from services.records.ledger import Allocation, Payment, PaymentReturn
@@ -42,7 +42,7 @@ def show_payment(payment_id: str, principal: Principal) -> None:
         pass
     show_done()
     if chosen_view(_VIEWS) == "Timeline":
-        show_timeline_of(payment_events(found, zone()))
+        show_timeline("payment", payment.id, principal)
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from pages.registry import BILL, CUSTOMER, PAYMENT
+from pages.registry import BILL, CUSTOMER, METER, PAYMENT
 from pages.shared.components import status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.header import show_header
@@ -43,10 +43,10 @@ def show_customer(customer: FoundCustomer) -> None:
 def show_meter(meter: FoundMeter) -> None:
     """A meter and who has it."""
     st.page_link(
-        CUSTOMER.script,
+        METER.script,
         label=f"**{escaped(meter.serial)}**",
         icon=":material/speed:",
-        query_params={"id": meter.customer_id},
+        query_params={"id": meter.id},
     )
     known = (meter.customer_name, f"account {meter.account_no}", meter.address)
     st.caption(escaped(" · ".join(filter(None, known))))

@@ -1,14 +1,10 @@
 """How the pages write things: names, dates, amounts, energy and states, in people's words."""
 
 import re
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
-from services.quantities import counting
-from services.quantities.energy import format_kwh
-from services.quantities.money import Money, scaled_text, with_minus_signs
+from services.history import terms
+from services.quantities import counting, written
 
 Color = Literal["red", "orange", "blue", "green", "violet", "gray"]
 
@@ -33,13 +29,7 @@ READING_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "rejected": ("Rejected", "red"),
     "superseded": ("Corrected", "gray"),
 }
-READING_SOURCE: Final = {
-    "field": "field read",
-    "smart": "smart meter",
-    "customer": "read by the customer",
-    "estimated": "estimated",
-    "imported": "imported",
-}
+READING_SOURCE: Final = terms.READING_SOURCE
 RUN_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "running": ("Running", "blue"),
     "done": ("Done", "green"),
@@ -57,17 +47,16 @@ _WEEKDAYS: Final = {
     "sun": "Sunday",
 }
 _ORDINALS: Final = {1: "1st", 2: "2nd", 3: "3rd", 21: "21st", 22: "22nd", 23: "23rd", 31: "31st"}
-OCCASION: Final = {
-    "bill_issued": "When it was issued",
-    "payment_reminder": "Payment reminder",
-    "overdue_notice": "Overdue notice",
-    "payment_received": "Thanks for a payment",
-    "balance_changed": "When its balance changed",
-    "bill_corrected": "When it was corrected",
-}
-
-
+OCCASION: Final = terms.OCCASION
 count: Final = counting.count
+day: Final = written.day
+moment: Final = written.moment
+month: Final = written.month
+period: Final = written.period
+grouped: Final = written.grouped
+kwh: Final = written.kwh
+times: Final = written.times
+money: Final = written.money
 
 
 def escaped(text: object) -> str:
@@ -75,48 +64,6 @@ def escaped(text: object) -> str:
     marked = _ADDRESS.sub(rf"\g<0>{_NOTHING_WIDE}", " ".join(str(text).split()))
     marked = _DIRECTIVE.sub(f":{_NOTHING_WIDE}", marked)
     return _PUNCTUATION.sub(r"\\\1", marked)
-
-
-def day(value: date) -> str:
-    """A local date: 12 Nov 2026."""
-    return f"{value.day} {value:%b %Y}"
-
-
-def moment(value: datetime, zone: ZoneInfo) -> str:
-    """An instant in the utility's zone: 12 Nov 2026, 14:05."""
-    local = value.astimezone(zone)
-    return f"{day(local.date())}, {local:%H:%M}"
-
-
-def month(value: date) -> str:
-    """The month of a local date: Nov 2026."""
-    return f"{value:%b %Y}"
-
-
-def period(start: date, end: date) -> str:
-    """A billing period by its two reading dates: 12 Oct – 12 Nov 2026 (31 days)."""
-    first = f"{start.day} {start:%b}" if start.year == end.year else day(start)
-    return f"{first} – {day(end)} ({count((end - start).days, 'day')})"
-
-
-def kwh(wh: int) -> str:
-    """Energy: 1,117.5 kWh."""
-    return f"{grouped(format_kwh(wh))} kWh"
-
-
-def grouped(decimal_text: str) -> str:
-    """An exact decimal text with its thousands grouped: 1,300."""
-    return with_minus_signs(f"{Decimal(decimal_text):,f}")
-
-
-def times(multiplier_milli: int) -> str:
-    """A meter's multiplier, from thousandths: × 40."""
-    return f"× {scaled_text(multiplier_milli, places=3, trim=True)}"
-
-
-def money(minor: int, currency: str) -> str:
-    """An amount of minor units: ₹540.35."""
-    return Money(minor, currency).display()
 
 
 def cron_in_words(cron: str) -> str:

@@ -4,18 +4,12 @@ from datetime import date
 from typing import Final
 
 from pages.shared.format import Color, day, escaped, period
+from services.history import terms
 from services.records.bills import invoice_reference
-from services.records.ledger import FlagReason, LedgerEntry, PaymentMethod, TimelineEvent
+from services.records.ledger import LedgerEntry, PaymentMethod
 from services.utility_settings.model import FeeKind
 
-METHOD: Final[dict[PaymentMethod, str]] = {
-    "cash": "cash",
-    "mobile_money": "mobile money",
-    "bank": "bank transfer",
-    "cheque": "cheque",
-    "card": "card",
-    "stripe": "online by Stripe",
-}
+METHOD: Final = terms.METHOD
 # As lists show them; what comes by Stripe nobody enters.
 METHOD_NAME: Final = {method: f"{how[0].upper()}{how[1:]}" for method, how in METHOD.items()}
 OFFICE_METHODS: Final[dict[PaymentMethod, str]] = {
@@ -43,69 +37,24 @@ RETURN_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "failed": ("Failed", "red"),
     "undone": ("Came back again", "gray"),
 }
-RETURN_KIND: Final = {
-    "refund": "Refund",
-    "reversal": "Reversal",
-    "dispute": "Dispute",
-    "payout": "Pay-out",
-}
+RETURN_KIND: Final = terms.RETURN_KIND
 PLAN_STATUS: Final[dict[str, tuple[str, Color]]] = {
     "active": ("Running", "blue"),
     "kept": ("Kept", "green"),
     "broken": ("Broken", "red"),
     "cancelled": ("Cancelled", "gray"),
 }
-FLAG: Final[dict[FlagReason, str]] = {
-    "amount_differs": "The amount is not what the bill asked for.",
-    "currency_differs": "It is in another currency than the bill.",
-    "bill_void": "The bill it was for is void: the money lies on the account.",
-    "bill_not_issued": "The bill it was for is a draft.",
-    "unknown_bill": "Nobody knows which bill or account it is for.",
-    "already_paid": "The bill it was for was paid already: perhaps somebody paid twice.",
-    "disputed": "The payer disputes it with their bank.",
-    "reference_repeated": "Its reference is booked already: perhaps it was entered twice.",
-}
-_ENTRY: Final = {
-    "bill": "Bill",
-    "bill_void": "Bill made void",
-    "payment": "Payment",
-    "refund": "Refund",
-    "reversal": "Payment reversed",
-    "dispute": "Payment disputed",
-    "payout": "Paid out",
-    "return_undone": "Came back again",
-    "credit": "Credit",
-    "credit_undone": "Credit taken back",
-    "fee": "Fee",
-    "fee_undone": "Fee taken back",
-    "deposit_used": "Deposit used",
-}
-ICON: Final = {
-    "bill": "receipt_long",
-    "bill_void": "block",
-    "payment": "payments",
-    "refund": "undo",
-    "reversal": "undo",
-    "dispute": "gavel",
-    "payout": "outbound",
-    "return_undone": "redo",
-    "credit": "add_circle",
-    "fee": "remove_circle",
-    "deposit_used": "savings",
-    "message": "mail",
-    "return_pending": "hourglass_top",
-    "return_failed": "error",
-}
+FLAG: Final = terms.FLAG
 
 
 def entry_kind(kind: str) -> str:
     """What an entry is, whatever it is about."""
-    return _ENTRY[kind]
+    return terms.ENTRY[kind]
 
 
-def entry_name(entry: LedgerEntry | TimelineEvent, kind: str) -> str:
+def entry_name(entry: LedgerEntry, kind: str) -> str:
     """What an entry is, with the bill or the way of payment: Bill INV-000117."""
-    name = "Deposit" if (kind, entry.book) == ("payment", "deposit") else _ENTRY[kind]
+    name = "Deposit" if (kind, entry.book) == ("payment", "deposit") else terms.ENTRY[kind]
     if kind in ("bill", "bill_void") and entry.bill_number is not None:
         return f"{name} {invoice_reference(entry.bill_number)}"
     return f"{name}, {METHOD[entry.method]}" if entry.method else name

@@ -6,6 +6,7 @@ from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import OCCASION, Color, count, escaped, moment
 from pages.shared.session import services, zone
+from services.history import terms
 from services.identity.auth import Principal
 from services.outbox.steps import STEP_NAMES
 from services.records.bills import invoice_reference
@@ -21,12 +22,7 @@ STATUS: dict[str, tuple[str, Color]] = {
     "not_configured": ("Not sent", "gray"),
 }
 _AFTER_A_FAILURE = STATUS | {"waiting": ("Will be tried again", "orange")}
-CHANNELS = {
-    "discord": "Discord, shared channel",
-    "discord_customer": "Discord, the customer's",
-    "whatsapp": "WhatsApp",
-    "none": "No channel",
-}
+CHANNELS = terms.CHANNELS
 _FAILED_KEY = "failed-work-page"
 _FAILED_AT_ONCE = 5
 _PAGE_SIZE = 12
@@ -58,6 +54,19 @@ def show_notifications(text: str, status: NotificationStatus | None, principal: 
         page_size=_PAGE_SIZE,
     )
     st.caption(count(found.total, "message") if found.total else "No message fits.")
+    with st.container(gap="xsmall"):
+        for sent in found.items:
+            _show_notification(sent, principal)
+    page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
+
+
+def show_messages_to(customer_id: str, principal: Principal) -> None:
+    """A page of the messages to one customer."""
+    key = f"messages-page-{customer_id}"
+    found = services().messages.to_customer(
+        customer_id=customer_id, principal=principal, page=chosen_page(key), page_size=_PAGE_SIZE
+    )
+    st.caption(count(found.total, "message") if found.total else "No message was written yet.")
     with st.container(gap="xsmall"):
         for sent in found.items:
             _show_notification(sent, principal)

@@ -10,6 +10,7 @@ from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, file_name, moment
 from pages.shared.session import error_boundary, require_role, services, today, zone
+from pages.shared.timeline import show_timeline
 from pages.tariffs.tariff_compare import show_changes, show_version
 from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
@@ -17,7 +18,7 @@ from services.identity.auth import Principal, Role
 from services.records.tariffs import PublishedVersion, TariffSummary
 from services.tariff_publishing.json_text import pretty
 
-SHOWN = ("Charges", "Preview", "Who pays more")
+SHOWN = ("Charges", "Preview", "Who pays more", "Timeline")
 _NOTHING = "Nothing"
 
 
@@ -41,6 +42,8 @@ def show_tariff(code: str, principal: Principal) -> None:
         show_changes(other.tariff, chosen.tariff)
     elif shown == "Charges":
         show_version(chosen.tariff)
+    elif shown == "Timeline":
+        show_timeline("tariff", found.tariff.id, principal)
     else:
         st.fragment(partial(_refreshed, shown, chosen, other))()
 

@@ -7,7 +7,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.records.base import Page
 from services.records.details import AccountHead, AccountPlans, Changeable, OpenItems
-from services.records.ledger import Book, LedgerEntry, TimelineEvent
+from services.records.ledger import Book, LedgerEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,3 @@ class CustomerLookups:
         """All entries of every book as CSV in UTF-8, the oldest first."""
         require(principal, Role.ADMIN)
         return statement_csv(self.database, customer_id=customer_id)
-
-    def timeline(
-        self, *, customer_id: str, principal: Principal, page: int, page_size: int
-    ) -> Page[TimelineEvent]:
-        """All that happened to the account, the newest first."""
-        require(principal, Role.ADMIN)
-        return self.database.timeline(customer_id=customer_id, page=page, page_size=page_size)

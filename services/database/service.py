@@ -9,6 +9,7 @@ from services.database.queries.corrections import CorrectionQueries
 from services.database.queries.documents import DocumentQueries
 from services.database.queries.drafts import DraftQueries
 from services.database.queries.graph import GraphQueries
+from services.database.queries.history import HistoryQueries
 from services.database.queries.imports import ImportQueries
 from services.database.queries.jobs import JobQueries
 from services.database.queries.lists import ListQueries
@@ -32,6 +33,7 @@ class DatabaseService(
     AccountLookups,
     ListQueries,
     SearchQueries,
+    HistoryQueries,
     StripeQueries,
     ReconciliationQueries,
     CorrectionQueries,

@@ -32,6 +32,13 @@ class MessageLookups:
         require(principal, Role.ADMIN)
         return self.database.notifications(text=text, status=status, page=page, page_size=page_size)
 
+    def to_customer(
+        self, *, customer_id: str, principal: Principal, page: int, page_size: int
+    ) -> Page[Notification]:
+        """The messages to one customer, the last changed first."""
+        require(principal, Role.ADMIN)
+        return self.database.notifications(customer_id=customer_id, page=page, page_size=page_size)
+
     def retry(self, *, work_id: str, principal: Principal) -> None:
         """Take failed work up again, in the background.
 

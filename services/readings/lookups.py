@@ -11,6 +11,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.quantities.period import local_date
 from services.records.base import Page
+from services.records.details import CustomersMeter
 from services.records.readings import Meter, Reading
 from services.records.submissions import ReadingContext, ReadingUnderReview, SubmittedReading
 
@@ -58,6 +59,18 @@ class ReadingLookups:
         """What the principal submitted, the newest first."""
         require(principal, *_READERS)
         return self.database.readings(submitted_by=principal.user, page=page, page_size=page_size)
+
+    def meters_of_customer(
+        self, *, customer_id: str, principal: Principal
+    ) -> tuple[CustomersMeter, ...]:
+        """The meters that a customer has now, each with its last accepted read."""
+        require(principal, Role.ADMIN)
+        return tuple(self.database.meters_of_customer(customer_id=customer_id))
+
+    def meter(self, *, meter_id: str, principal: Principal) -> Meter:
+        """One meter, in use or closed; raises NotFound."""
+        require(principal, Role.ADMIN)
+        return self.database.meter(meter_id)
 
     def of_meter(self, *, meter_id: str, limit: int, principal: Principal) -> tuple[Reading, ...]:
         """The newest readings of a meter, `limit` at most."""

@@ -1,6 +1,7 @@
-"""All that is looked at together about one bill, one payment or one account: records."""
+"""All that is looked at together about one bill, payment, account or meter: records."""
 
-from datetime import date
+from datetime import date, datetime
+from typing import Any, Literal
 
 from services.records.ai import StoredOpinion
 from services.records.base import Record
@@ -16,7 +17,7 @@ from services.records.ledger import (
     PaymentReturn,
 )
 from services.records.outbox import OutboxEntry
-from services.records.readings import Reading
+from services.records.readings import Meter, Reading, ReadingSource
 
 
 class PaidPart(Record):
@@ -100,3 +101,50 @@ class Changeable(Record):
 
     open_credit_minor: int
     adjustments: tuple[LedgerEntry, ...]
+
+
+# What a timeline can be about.
+Subject = Literal["customer", "meter", "bill", "payment", "tariff"]
+
+
+class Change(Record):
+    """A row of the audit trail: of an update only the columns that changed.
+
+    `inserted` is an updated row as it once was inserted. `key` is its place in the timeline.
+    """
+
+    key: tuple[str, str]
+    at: datetime
+    actor: str
+    action: Literal["insert", "update"]
+    table: str
+    row_id: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    inserted: dict[str, Any] | None
+
+
+class ChangePage(Record):
+    """Changes, the newest first, and what people call what they name; `more` are older."""
+
+    changes: tuple[Change, ...]
+    names: dict[str, str]
+    more: bool
+
+
+class CustomersMeter(Meter):
+    """A meter that a customer has, with its last accepted read."""
+
+    last_read_on: date | None
+    last_register_wh: int | None
+    last_source: ReadingSource | None
+
+
+class BilledUse(Record):
+    """What a meter measured in the period of a bill, a half-open period of local dates."""
+
+    meter_id: str
+    meter_serial: str
+    period_start: date
+    period_end: date
+    consumption_wh: int

@@ -236,29 +236,3 @@ class InstalmentPlan(Amounts):
     def has_bill(self, bill_id: str) -> bool:
         """Whether it is for this bill."""
         return any(bill.bill_id == bill_id for bill in self.bills)
-
-
-class TimelineEvent(Record):
-    """Something that happened to an account, at an instant (UTC).
-
-    `what` is an entry's kind, "return_pending", "return_failed", "message" (its `note` is the
-    occasion), "plan_agreed", "plan_broken" or "plan_cancelled".
-    """
-
-    id: str
-    customer_id: str
-    what: str
-    at: datetime
-    on_date: date | None
-    book: Book | None
-    currency: str | None
-    amount_minor: int | None
-    balance_minor: int | None
-    bill_id: str | None
-    bill_number: int | None
-    payment_id: str | None
-    method: PaymentMethod | None
-    note: str
-    actor: str
-    status: str | None
-    channel: str | None

@@ -26,6 +26,7 @@ class BillFilter:
     ended_by: date | None = None
     issued_from: date | None = None
     issued_to: date | None = None
+    customer_id: str | None = None
     ids: tuple[str, ...] | None = None
 
 
@@ -50,6 +51,7 @@ class PaymentFilter:
     status: PaymentStatus | None = None
     received_from: date | None = None
     received_to: date | None = None
+    customer_id: str | None = None
     ids: tuple[str, ...] | None = None
 
 

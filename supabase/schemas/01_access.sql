@@ -29,6 +29,8 @@ CREATE TABLE public.audit_log (
     row_id text NOT NULL,
     before jsonb,
     after jsonb,
+    customer_id uuid,
+    meter_id uuid,
     CONSTRAINT audit_log_action_check CHECK ((action = ANY (ARRAY['insert'::text, 'update'::text]))),
     CONSTRAINT audit_log_actor_check CHECK ((actor <> ''::text))
 );
@@ -39,8 +41,16 @@ COMMENT ON COLUMN public.audit_log.before IS 'Of an update: the columns that cha
 
 COMMENT ON COLUMN public.audit_log.after IS 'Of an insert: the row (a bill without its lines, which never change). Of an update: the columns that changed.';
 
+COMMENT ON COLUMN public.audit_log.customer_id IS 'Whom the change concerns, where the row, its bill or its agreement names a customer.';
+
+COMMENT ON COLUMN public.audit_log.meter_id IS 'The meter that the row names.';
+
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+
+CREATE INDEX audit_log_customer ON public.audit_log USING btree (customer_id, at DESC, id DESC) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX audit_log_meter ON public.audit_log USING btree (meter_id, at DESC, id DESC) WHERE (meter_id IS NOT NULL);
 
 CREATE INDEX audit_log_row ON public.audit_log USING btree (table_name, row_id);
 
@@ -297,66 +307,6 @@ COMMENT ON FUNCTION private.set_actor(p jsonb) IS 'Says who makes the changes of
 REVOKE ALL ON FUNCTION private.set_actor(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.set_actor(p jsonb) TO service_role;
 
-CREATE FUNCTION private.audit() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    SET enable_nestloop TO 'off'
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null and exists (select 1 from new_rows) then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    if tg_op = 'INSERT' then
-        insert into public.audit_log (actor, action, table_name, row_id, after)
-        select v_actor, 'insert', tg_table_name, n.id::text, to_jsonb(n) - 'lines'
-        from new_rows n;
-    else
-        insert into public.audit_log (actor, action, table_name, row_id, before, after)
-        select v_actor, 'update', tg_table_name, r.id::text,
-               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
-        from (select n.id, to_jsonb(o) as o, to_jsonb(n) as n
-              from new_rows n join old_rows o on o.id = n.id
-              where o is distinct from n
-              offset 0) r;
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables: one insert a statement, so that bulk writes stay fast.';
-
-REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit() TO service_role;
-
-CREATE FUNCTION private.audit_reopened_work() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    insert into public.audit_log (actor, action, table_name, row_id, before, after)
-    values (v_actor, 'update', tg_table_name, new.id::text,
-            jsonb_build_object('status', old.status, 'steps', old.steps),
-            jsonb_build_object('status', new.status, 'steps', new.steps));
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.audit_reopened_work() IS 'Of the outbox only this is audited: a person takes finished work up again.';
-
-REVOKE ALL ON FUNCTION private.audit_reopened_work() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit_reopened_work() TO service_role;
-
 CREATE FUNCTION private.refuse_audit_by_hand() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -374,6 +324,31 @@ COMMENT ON FUNCTION private.refuse_audit_by_hand() IS 'Holds for the owner of th
 REVOKE ALL ON FUNCTION private.refuse_audit_by_hand() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse_audit_by_hand() TO service_role;
 
+CREATE FUNCTION private.audit_reopened_work() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    insert into public.audit_log (actor, action, table_name, row_id, customer_id, before, after)
+    values (v_actor, 'update', tg_table_name, new.id::text, private.customer_behind(to_jsonb(new)),
+            jsonb_build_object('status', old.status, 'steps', old.steps),
+            jsonb_build_object('status', new.status, 'steps', new.steps));
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit_reopened_work() IS 'Of the outbox only this is audited: a person takes finished work up again.';
+
+REVOKE ALL ON FUNCTION private.audit_reopened_work() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_reopened_work() TO service_role;
+
 CREATE FUNCTION private.never_changed(p_table regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -385,6 +360,68 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
+
+CREATE FUNCTION private.customer_behind(p_row jsonb) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    if p_row ->> 'bill_id' is not null then
+        return (select b.customer_id from public.bills b where b.id = (p_row ->> 'bill_id')::uuid);
+    elsif p_row ->> 'agreement_id' is not null then
+        return (select a.customer_id from public.service_agreements a where a.id = (p_row ->> 'agreement_id')::uuid);
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.customer_behind(p_row jsonb) IS 'The customer of the bill or the agreement that a row names.';
+
+REVOKE ALL ON FUNCTION private.customer_behind(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.customer_behind(p_row jsonb) TO service_role;
+
+CREATE FUNCTION private.audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null and exists (select 1 from new_rows) then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if tg_op = 'INSERT' then
+        insert into public.audit_log (actor, action, table_name, row_id, customer_id, meter_id, after)
+        select v_actor, 'insert', tg_table_name, r.id,
+               case when r.n ->> 'customer_id' is not null then (r.n ->> 'customer_id')::uuid
+                    when tg_table_name = 'customers' then r.id::uuid
+                    when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
+               case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
+               r.n - 'lines'
+        from (select n.id::text as id, to_jsonb(n) as n from new_rows n offset 0) r;
+    else
+        insert into public.audit_log (actor, action, table_name, row_id, customer_id, meter_id, before, after)
+        select v_actor, 'update', tg_table_name, r.id,
+               case when r.n ->> 'customer_id' is not null then (r.n ->> 'customer_id')::uuid
+                    when tg_table_name = 'customers' then r.id::uuid
+                    when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
+               case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
+               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
+        from (select n.id::text as id, to_jsonb(o) as o, to_jsonb(n) as n
+              from new_rows n join old_rows o on o.id = n.id
+              where o is distinct from n
+              offset 0) r;
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables: one insert a statement, so that bulk writes stay fast.';
+
+REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit() TO service_role;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 

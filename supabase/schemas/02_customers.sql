@@ -34,6 +34,30 @@ ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.customers TO service_role;
 
+CREATE TABLE public.customer_notes (
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    note text NOT NULL,
+    written_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT customer_notes_note_check CHECK (((btrim(note) <> ''::text) AND (length(note) <= 4000))),
+    CONSTRAINT customer_notes_written_by_check CHECK ((written_by <> ''::text))
+);
+
+COMMENT ON TABLE public.customer_notes IS 'What the office wrote down about a customer. A note is never changed: another one corrects it.';
+
+ALTER TABLE ONLY public.customer_notes
+    ADD CONSTRAINT customer_notes_pkey PRIMARY KEY (id);
+
+CREATE INDEX customer_notes_customer ON public.customer_notes USING btree (customer_id, created_at DESC);
+
+ALTER TABLE public.customer_notes ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.customer_notes TO service_role;
+
+ALTER TABLE ONLY public.customer_notes
+    ADD CONSTRAINT customer_notes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
 CREATE FUNCTION public.import_customers(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -164,6 +188,80 @@ COMMENT ON FUNCTION public.change_customer(p jsonb) IS 'Changes a customer''s na
 REVOKE ALL ON FUNCTION public.change_customer(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_customer(p jsonb) TO service_role;
 
+CREATE FUNCTION public.add_customer_note(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_note public.customer_notes;
+begin
+    perform private.set_actor(p);
+    if not exists (select 1 from public.customers where id = (p ->> 'customer_id')::uuid) then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    insert into public.customer_notes (id, customer_id, note, written_by)
+    values ((p ->> 'id')::uuid, (p ->> 'customer_id')::uuid, p ->> 'note', p ->> 'actor')
+    on conflict (id) do nothing;
+    select * into v_note from public.customer_notes where id = (p ->> 'id')::uuid;
+    if (v_note.customer_id, v_note.note) is distinct from ((p ->> 'customer_id')::uuid, p ->> 'note') then
+        perform private.refuse('EB005', 'Another note was stored under this id: open the form again.');
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.add_customer_note(p jsonb) IS 'Writes a note about a customer, once: {actor, id, customer_id, note}.';
+
+REVOKE ALL ON FUNCTION public.add_customer_note(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.add_customer_note(p jsonb) TO service_role;
+
+CREATE FUNCTION private.meters_of_customer(p_customer uuid) RETURNS TABLE(meter_id uuid, days datemultirange)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- The day of the read at which an agreement ends is still its customer's.
+    select i.meter_id, range_agg(daterange(greatest(a.starts_on, i.installed_on), least(a.ends_on, i.removed_on), '[]'))
+    from public.service_agreements a
+    join public.meter_installations i on i.service_point_id = a.service_point_id
+        and i.installed_on <= coalesce(a.ends_on, 'infinity') and coalesce(i.removed_on, 'infinity') >= a.starts_on
+    where a.customer_id = p_customer
+    group by i.meter_id
+$$;
+
+COMMENT ON FUNCTION private.meters_of_customer(p_customer uuid) IS 'The meters that a customer was or is supplied by, with the local dates on which they were.';
+
+REVOKE ALL ON FUNCTION private.meters_of_customer(p_customer uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.meters_of_customer(p_customer uuid) TO service_role;
+
+CREATE FUNCTION public.meters_of_customer(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('meters', coalesce(jsonb_agg(
+        to_jsonb(m) - 'search' || jsonb_build_object('last_read_on', r.read_on, 'last_register_wh', r.register_wh, 'last_source', r.source)
+        order by m.serial), '[]'))
+    from public.meter_list m
+    left join lateral (
+        select x.read_on, x.register_wh, x.source from public.readings x
+        where x.meter_id = m.id and x.status = 'accepted' order by x.read_at desc limit 1) r on true
+    where m.id = any (array(select o.meter_id from private.meters_of_customer((p ->> 'customer_id')::uuid) o))
+      and m.customer_id = (p ->> 'customer_id')::uuid
+$$;
+
+COMMENT ON FUNCTION public.meters_of_customer(p jsonb) IS 'The meters that a customer has now, each with its last accepted read: {customer_id} -> {meters: rows of meter_list with last_read_on, last_register_wh, last_source}.';
+
+REVOKE ALL ON FUNCTION public.meters_of_customer(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.meters_of_customer(p jsonb) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.customers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.customers REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.customer_notes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.customer_notes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.customer_notes FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.customer_notes FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.customer_notes FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

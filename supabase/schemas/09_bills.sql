@@ -1364,6 +1364,44 @@ COMMENT ON FUNCTION private.chain_tail(p_agreement_id uuid) IS 'The read at whic
 REVOKE ALL ON FUNCTION private.chain_tail(p_agreement_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.chain_tail(p_agreement_id uuid) TO service_role;
 
+CREATE FUNCTION public.billed_use(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('periods', coalesce(jsonb_agg(jsonb_build_object(
+        'meter_id', m.id, 'meter_serial', m.serial, 'period_start', s.period_start, 'period_end', s.period_end,
+        'consumption_wh', s.consumption_wh) order by m.serial, s.period_start), '[]'))
+    from public.bills b
+    cross join lateral (
+        -- A bill of several meters says of each how much it measured, and between which reads.
+        select (x ->> 'meter_id')::uuid as meter_id, o.read_on as period_start, c.read_on as period_end,
+               (x ->> 'consumption_wh')::bigint as consumption_wh
+        from jsonb_array_elements(b.segments) x
+        join public.readings o on o.id = (x ->> 'opening_reading_id')::uuid
+        join public.readings c on c.id = (x ->> 'closing_reading_id')::uuid
+        where c.read_on > o.read_on
+        union all
+        select b.meter_id, b.period_start, b.period_end, b.consumption_wh where b.segments is null) s
+    join public.meters m on m.id = s.meter_id
+    where (p ->> 'meter_id' is null or s.meter_id = (p ->> 'meter_id')::uuid)
+      and b.id = any (array(
+        select k.id from public.bills k
+        where k.customer_id = (p ->> 'customer_id')::uuid and k.period_end > (p ->> 'since')::date and k.status <> 'void'
+        union all
+        -- A meter is billed by the agreements of the places where it was.
+        select k.id from public.bills k
+        where k.agreement_id = any (array(
+                select a.id from public.meter_installations i
+                join public.service_agreements a on a.service_point_id = i.service_point_id
+                where i.meter_id = (p ->> 'meter_id')::uuid))
+          and k.period_end > (p ->> 'since')::date and k.status <> 'void'))
+$$;
+
+COMMENT ON FUNCTION public.billed_use(p jsonb) IS 'What the bills of a customer or a meter that are not void measured, by meter and period: {customer_id or meter_id, since: the periods end after it} -> {periods: [{meter_id, meter_serial, period_start, period_end, consumption_wh}]}.';
+
+REVOKE ALL ON FUNCTION public.billed_use(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.billed_use(p jsonb) TO service_role;
+
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

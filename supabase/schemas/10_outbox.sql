@@ -400,40 +400,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.owe_on_balance() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.owe_on_balance() TO service_role;
 
-CREATE FUNCTION private.audit_customer_channels() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-    v_after jsonb := to_jsonb(new) - 'updated_at'
-        || jsonb_build_object('discord_webhook_url', private.fingerprint(new.discord_webhook_url));
-    v_before jsonb;
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    if tg_op = 'INSERT' then
-        insert into public.audit_log (actor, action, table_name, row_id, after)
-        values (v_actor, 'insert', tg_table_name, new.customer_id::text, v_after);
-        return null;
-    end if;
-    v_before := to_jsonb(old) - 'updated_at'
-        || jsonb_build_object('discord_webhook_url', private.fingerprint(old.discord_webhook_url));
-    if v_before <> v_after then
-        insert into public.audit_log (actor, action, table_name, row_id, before, after)
-        values (v_actor, 'update', tg_table_name, new.customer_id::text,
-                private.changed_columns(v_after, v_before), private.changed_columns(v_before, v_after));
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
-
 CREATE FUNCTION private.owe_for_balance(p_bills uuid[]) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -485,6 +451,40 @@ COMMENT ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) IS 'St
 
 REVOKE ALL ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.to_try_again(p_steps jsonb, p_unsent boolean) TO service_role;
+
+CREATE FUNCTION private.audit_customer_channels() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+    v_after jsonb := to_jsonb(new) - 'updated_at'
+        || jsonb_build_object('discord_webhook_url', private.fingerprint(new.discord_webhook_url));
+    v_before jsonb;
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if tg_op = 'INSERT' then
+        insert into public.audit_log (actor, action, table_name, row_id, customer_id, after)
+        values (v_actor, 'insert', tg_table_name, new.customer_id::text, new.customer_id, v_after);
+        return null;
+    end if;
+    v_before := to_jsonb(old) - 'updated_at'
+        || jsonb_build_object('discord_webhook_url', private.fingerprint(old.discord_webhook_url));
+    if v_before <> v_after then
+        insert into public.audit_log (actor, action, table_name, row_id, customer_id, before, after)
+        values (v_actor, 'update', tg_table_name, new.customer_id::text, new.customer_id,
+                private.changed_columns(v_after, v_before), private.changed_columns(v_before, v_after));
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
 
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
 

@@ -286,7 +286,8 @@ CREATE VIEW public.notification_list WITH (security_invoker='true') AS
     o.id AS owed_id,
     o.status AS owed_status,
     lower(concat_ws(' '::text, private.invoice_reference(b.number), c.account_no)) AS search,
-    n.occasion
+    n.occasion,
+    n.customer_id
    FROM (((public.notifications n
      LEFT JOIN public.bills b ON ((b.id = n.bill_id)))
      LEFT JOIN public.customers c ON ((c.id = n.customer_id)))

@@ -32,6 +32,8 @@ COMMENT ON COLUMN public.corrections.difference_minor IS 'What the customer owes
 ALTER TABLE ONLY public.corrections
     ADD CONSTRAINT corrections_pkey PRIMARY KEY (id);
 
+CREATE INDEX corrections_customer ON public.corrections USING btree (customer_id);
+
 CREATE INDEX corrections_meter ON public.corrections USING btree (meter_id);
 
 ALTER TABLE public.corrections ENABLE ROW LEVEL SECURITY;

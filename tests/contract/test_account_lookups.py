@@ -9,11 +9,8 @@ import pytest
 from services.database.errors import NotFound
 from services.records.entries import (
     DepositUse,
-    NewAdjustment,
     NewPayment,
-    NewPlan,
     NewReturn,
-    ReturnOutcome,
 )
 from tests.contract.over import Json, Over
 from tests.contract.test_accounts import bill_of, receive, returned
@@ -86,59 +83,6 @@ def test_why_a_message_is_not_sent_and_as_of_when_bills_are_overdue(over: Over) 
     _, run = over.here.claim_job_run(job="overdue_marking", scheduled_on=day, **claim)
     over.here.finish_job_run(run=run.ref(lease_seconds=60), status="done", detail="")
     assert over.same("overdue_as_of") == day
-
-
-def test_the_timeline_has_all_that_happened_the_newest_first(over: Over) -> None:
-    bill = bill_of(over)
-    customer = bill.customer_id
-    paid = receive(over, 60_000, bill_id=bill.id, method="stripe", provider_id="pi_1")
-    pending = returned(over, payment_id=paid, amount_minor=60_000, method="stripe")
-    over.here.record_return(
-        actor=ADMIN.user, entry=NewReturn.model_validate(pending | {"status": "pending"})
-    )
-    fee: Json = {"id": str(uuid4()), "customer_id": customer, "kind": "fee", "amount_minor": 9_965}
-    fee |= {"currency": "INR", "note": "Reconnection", "on_date": over.utility.today}
-    over.here.add_adjustment(actor=ADMIN.user, entry=NewAdjustment.model_validate(fee))
-    assert [e.id for e in over.same("adjustments", customer_id=customer)] == [fee["id"]]
-    away = ReturnOutcome(status="failed", error="away")
-    over.here.end_return(actor=ADMIN.user, return_id=pending["id"], outcome=away)
-    claim = over.here.begin_notification(
-        notification_id=str(uuid4()),
-        bill_id=bill.id,
-        kind="bill_issued",
-        channel="discord",
-        recipient="",
-        body="A bill",
-    )
-    assert claim.send
-    found = over.same("timeline", customer_id=customer)
-    assert {event.what for event in found.items} == {
-        "bill",
-        "payment",
-        "return_failed",
-        "fee",
-        "message",
-    }
-    assert [event.at for event in found.items] == sorted(
-        (event.at for event in found.items), reverse=True
-    )
-    assert found.total == 5
-    second = over.same("timeline", customer_id=customer, page=2, page_size=2)
-    assert second.items == found.items[2:4]
-
-
-def test_plans_stand_in_the_timeline_when_agreed_and_when_ended(over: Over) -> None:
-    bill = bill_of(over)
-    part = {"due_on": over.utility.today, "amount_minor": 54_035}
-    plan: Json = {"id": str(uuid4()), "customer_id": bill.customer_id, "currency": "INR"}
-    plan |= {"bills": [bill.id], "instalments": [part], "on": over.utility.today}
-    over.here.agree_plan(actor=ADMIN.user, plan=NewPlan.model_validate(plan))
-    over.here.end_plan(actor=ADMIN.user, plan_id=str(plan["id"]), reason="talked")
-    events = over.same("timeline", customer_id=bill.customer_id).items
-    assert [e.what for e in events if e.what.startswith("plan")] == [
-        "plan_cancelled",
-        "plan_agreed",
-    ]
 
 
 def test_collected_is_net_of_what_went_back_and_without_deposits_held(over: Over) -> None:

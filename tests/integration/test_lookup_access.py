@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.accounts.lookups import CustomerLookups
+from services.accounts.usage import Usage
 from services.ai.asking import Budget
 from services.ai.usage import AiUsage
 from services.bill_documents import Utility
@@ -16,6 +17,7 @@ from services.billing.lookups import BillLookups
 from services.corrections.lookups import CorrectionLookups
 from services.database.service import DatabaseService
 from services.database.transport import Selection
+from services.history.timeline import Timeline
 from services.identity.api_keys import ApiKeys
 from services.identity.auth import NotAllowed, Principal, Role
 from services.identity.security_log import SecurityLog
@@ -58,6 +60,8 @@ def lookups() -> Iterator[tuple[str, Callable[..., object]]]:
         MessageLookups(database),
         OfficeLists(database, BillArchive(database, lambda _: Utility("U"), ZONE), lambda: "INR"),
         PaymentLookups(database),
+        Timeline(database, ZONE),
+        Usage(database),
         ReadingLookups(database, ZONE),
         StripeLookups(database),
         TariffPublishing(database),

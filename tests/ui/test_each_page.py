@@ -49,6 +49,7 @@ def asked(utility: Utility) -> Asked:
         registry.CORRECT_BILL.script: {"id": bill.id},
         registry.CUSTOMER.script: {"id": bill.customer_id},
         registry.FLAGGED_READING.script: {"id": flagged.id},
+        registry.METER.script: {"id": bill.meter_id},
         registry.PAYMENT.script: {"id": receipt.payment.id},
         registry.RECORD_PAYMENT.script: {"bill": bill.id},
         registry.TARIFF.script: tariff,

@@ -288,19 +288,19 @@ def test_an_account_shows_open_bills_statement_and_timeline(office: Office) -> N
     def view(name: str) -> str:
         return words(office.open("customers/customer.py", id=bill.customer_id, view=name))
 
-    assert "Owes ₹440.35" in view("Open")
-    assert f"**{bill.reference}**" in view("Open")
+    assert "Owes ₹440.35" in view("Overview")
+    assert f"**{bill.reference}**" in view("Overview")
     statement = view("Statement")
     assert "Payment, bank transfer" in statement
     assert "T*1" in statement
     assert "balance ₹440.35" in statement
     timeline = view("Timeline")
-    assert timeline.index("Payment, bank transfer") < timeline.index(f"Bill {bill.reference}")
+    assert timeline.index("Payment of ₹100.00") < timeline.index(f"Bill {bill.reference} issued")
 
 
 def test_credits_fees_and_deposits_are_given_and_taken_back(office: Office) -> None:
     bill = office.new_bill()
-    app = office.open("customers/customer.py", id=bill.customer_id, view="Change")
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Payments")
     fields = [one for one in app.text_input if one.label in ("Amount (INR)", "What for")]
     for field_of, typed in zip(fields[:4], ("", "", "50", "Reconnection"), strict=True):
         field_of.set_value(typed)
@@ -312,7 +312,7 @@ def test_credits_fees_and_deposits_are_given_and_taken_back(office: Office) -> N
     assert database.account(bill.customer_id).balance_minor == 54_035
     app.text_input[4].set_value("600")
     assert "The deposit of **₹600.00** is recorded." in words(press(app, "Take the deposit"))
-    app = office.open("customers/customer.py", id=bill.customer_id, view="Change")
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Payments")
     next(one for one in app.text_input if one.label == "Why").set_value("Moved out")
     assert "The deposit has paid what is open." in words(press(app, "Use it"))
     assert office.now_of(bill).status == "paid"
@@ -320,7 +320,7 @@ def test_credits_fees_and_deposits_are_given_and_taken_back(office: Office) -> N
 
 def test_contact_details_are_changed_and_what_cannot_be_right_is_said(office: Office) -> None:
     bill = office.new_bill()
-    app = office.open("customers/customer.py", id=bill.customer_id, view="Contact")
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Details")
     press(fill(app, Name="Meera Nair", **{"E-mail": "meera"}), "Save")
     assert "is not an e-mail address" in words(app)
     press(fill(app, **{"E-mail": "meera@example.org"}, Address="12 Canal Road"), "Save")
@@ -336,7 +336,7 @@ def test_contact_details_are_changed_and_what_cannot_be_right_is_said(office: Of
 
 def test_contact_details_that_somebody_else_changed_are_not_overwritten(office: Office) -> None:
     bill = office.new_bill()
-    app = office.open("customers/customer.py", id=bill.customer_id, view="Contact")
+    app = office.open("customers/customer.py", id=bill.customer_id, view="Details")
     contacts = office.utility.services.contacts
     seen = contacts.details(customer_id=bill.customer_id, principal=ADMIN)
     contacts.change(
@@ -385,7 +385,7 @@ def test_each_detail_names_its_state_and_tells_what_happened(office: Office) -> 
             bill.id,
             f"Bill {bill.reference}",
             "Partly paid",
-            f"Issued as {bill.reference}",
+            f"Bill {bill.reference} issued: ₹540.35",
         ),
         ("payments/payment.py", paid.id, "Payment of ₹100.00", "Applied", f"Paid {bill.reference}"),
         (
@@ -393,7 +393,7 @@ def test_each_detail_names_its_state_and_tells_what_happened(office: Office) -> 
             bill.customer_id,
             bill.customer_name,
             "Owes",
-            "Payment, bank transfer",
+            "Payment of ₹100.00",
         ),
     )
     for file, found, title, state, happened in details:

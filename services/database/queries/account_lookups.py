@@ -5,26 +5,12 @@ from typing import Literal
 from services.database.errors import NotFound
 from services.database.queries.base import Queries
 from services.database.transport import Filter
-from services.records.base import Page
 from services.records.bills import Bill
-from services.records.ledger import Account, LedgerEntry, TimelineEvent
+from services.records.ledger import Account, LedgerEntry
 
 
 class AccountLookups(Queries):
     """Look-ups around one customer's money."""
-
-    def timeline(
-        self, *, customer_id: str, page: int = 1, page_size: int = 25
-    ) -> Page[TimelineEvent]:
-        """All that happened to a customer's account, the newest first."""
-        rows, total = self._page(
-            "timeline_list",
-            filters=[Filter("customer_id", "eq", customer_id)],
-            order=["at.desc", "what.desc", "id.desc"],
-            page=page,
-            page_size=page_size,
-        )
-        return Page(items=tuple(TimelineEvent.model_validate(row) for row in rows), total=total)
 
     def ledger_entry(self, entry_id: str) -> LedgerEntry:
         """One entry; raises NotFound."""

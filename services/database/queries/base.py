@@ -52,7 +52,7 @@ class Queries:
         return found.rows, found.total or 0
 
     def _one(self, view: str, row_id: str, what: str) -> Json:
-        if _is_uuid(row_id):
+        if is_uuid(row_id):
             rows = self._transport.select(view, filters=[Filter("id", "eq", row_id)], limit=1).rows
             if rows:
                 return rows[0]
@@ -69,7 +69,8 @@ def search_filters(text: str) -> list[Filter]:
     return [Filter("search", "ilike", f"%{escape_like(w)}%") for w in text.lower().split()[:6]]
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
+    """Whether it is an id as the database writes them."""
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:

@@ -186,6 +186,7 @@ class OutboxQueries(Queries):
         text: str = "",
         status: NotificationStatus | None = None,
         bill_id: str | None = None,
+        customer_id: str | None = None,
         kind: str | None = None,
         occasion: str | None = None,
         page: int = 1,
@@ -194,6 +195,7 @@ class OutboxQueries(Queries):
         """Messages by bill, occasion and channel, the last changed first."""
         filters = search_filters(text)
         wanted = {"status": status, "bill_id": bill_id, "kind": kind, "occasion": occasion}
+        wanted["customer_id"] = customer_id
         filters += [Filter(c, "eq", v) for c, v in wanted.items() if v is not None]
         rows, total = self._page(
             "notification_list",

@@ -1,0 +1,130 @@
+"""The first view of a customer: what is to pay, what is used, by which meters, under which plan."""
+
+import streamlit as st
+
+from pages.customers.account_columns import in_currency
+from pages.registry import BILL, METER, RECORD_PAYMENT
+from pages.shared.components import status_badge
+from pages.shared.format import (
+    BILL_STATUS,
+    READING_SOURCE,
+    count,
+    day,
+    escaped,
+    kwh,
+    money,
+    period,
+)
+from pages.shared.session import services, today
+from pages.shared.usage import show_usage
+from services.identity.auth import Principal
+from services.records.bills import Bill
+from services.records.details import CustomersMeter
+from services.records.ledger import Account, InstalmentPlan, LedgerEntry
+
+
+def show_overview(account: Account, principal: Principal) -> None:
+    """What is open beside the meters and plans (above them on a phone), and the use below."""
+    left, right = st.columns([3, 2], gap="medium")
+    with left, st.container(border=True, gap="small"):
+        st.markdown("**To pay**")
+        _show_open(account, principal)
+    with right:
+        _show_meters(account, principal)
+        _show_held(account, principal)
+    with st.container(border=True):
+        show_usage(
+            services().usage.by_customer(customer_id=account.id, today=today(), principal=principal)
+        )
+
+
+def _show_open(account: Account, principal: Principal) -> None:
+    found = services().customers.open_items(customer_id=account.id, principal=principal)
+    if not found.bills and not found.fees:
+        st.caption(":material/check_circle: Nothing is open.")
+    for bill in found.bills:
+        _show_bill(bill)
+    for entry in found.fees:
+        _show_fee(entry)
+    if found.credits_left:
+        credit = -sum(entry.open_minor for entry in found.credits_left)
+        total = escaped(money(credit, found.credits_left[0].currency))
+        st.info(f"**{total}** of credit pays nothing yet.", icon=":material/savings:")
+
+
+def _show_bill(bill: Bill) -> None:
+    with st.container(gap="xxsmall"):
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
+            with st.container(gap="xxsmall"):
+                st.page_link(
+                    BILL.script,
+                    label=f"**{bill.reference}**",
+                    icon=":material/receipt_long:",
+                    query_params={"id": bill.id},
+                )
+                due = f" · due {day(bill.due_date)}" if bill.due_date else ""
+                st.caption(f"{period(bill.period_start, bill.period_end)}{due}")
+            with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
+                st.markdown(f"**{escaped(money(bill.balance_minor, bill.currency))}**")
+                status_badge(bill.status, BILL_STATUS)
+        st.page_link(
+            RECORD_PAYMENT.script,
+            label="Record its payment",
+            icon=":material/payments:",
+            query_params={"bill": bill.id},
+        )
+
+
+def _show_fee(entry: LedgerEntry) -> None:
+    with st.container(gap="xxsmall"):
+        left = escaped(money(entry.open_minor, entry.currency))
+        st.markdown(f"**{escaped(entry.note)}** · {left} to pay")
+        st.caption(f"Since {day(entry.on_date)}")
+
+
+def _show_meters(account: Account, principal: Principal) -> None:
+    meters = services().readings.meters_of_customer(customer_id=account.id, principal=principal)
+    with st.container(border=True, gap="small"):
+        st.markdown("**Meters**")
+        if not meters:
+            st.caption("No meter is connected for this customer.")
+        for meter in meters:
+            _show_meter(meter)
+
+
+def _show_meter(meter: CustomersMeter) -> None:
+    with st.container(gap="xxsmall"):
+        st.page_link(
+            METER.script,
+            label=f"**{escaped(meter.serial)}**",
+            icon=":material/electric_meter:",
+            query_params={"id": meter.id},
+        )
+        st.caption(escaped(meter.tariff_name or "No tariff"))
+        if meter.last_read_on and meter.last_register_wh is not None:
+            source = READING_SOURCE.get(meter.last_source or "", "")
+            read = f"{kwh(meter.last_register_wh)} on {day(meter.last_read_on)}, {source}"
+            st.caption(escaped(read))
+
+
+def _show_held(account: Account, principal: Principal) -> None:
+    plans = services().customers.plans(customer_id=account.id, principal=principal).plans
+    running = [plan for plan in plans if plan.status == "active"]
+    if not account.deposit_minor and not running:
+        return
+    with st.container(border=True, gap="small"):
+        if account.deposit_minor:
+            held = escaped(in_currency(account, account.deposit_minor))
+            st.markdown(f":material/savings: Deposit held: **{held}**")
+        for plan in running:
+            _show_plan(plan)
+
+
+def _show_plan(plan: InstalmentPlan) -> None:
+    ahead = [one for one in plan.instalments if not one.paid]
+    total, paid = (escaped(money(m, plan.currency)) for m in (plan.total_minor, plan.paid_minor))
+    st.markdown(f":material/event_note: Instalment plan: **{paid}** of **{total}** paid")
+    if ahead:
+        next_one = escaped(money(ahead[0].amount_minor, plan.currency))
+        left = count(len(ahead), "instalment")
+        st.caption(f"{left} left; the next, {next_one}, is due {day(ahead[0].due_on)}")

@@ -1,0 +1,38 @@
+"""Writing a note about a customer; notes are read in the timeline."""
+
+import streamlit as st
+
+from pages.shared.form_ids import form_done, form_id
+from pages.shared.format import escaped
+from pages.shared.session import services
+from services.database.errors import IllegalChange
+from services.history.notes import LONGEST, InvalidNote
+from services.identity.auth import Principal
+
+
+def offer_note(customer_id: str, principal: Principal) -> None:
+    """A form for a note, behind a button."""
+    name = f"note-{customer_id}"
+    form = form_id(name)
+    with (
+        st.popover("Write a note", icon=":material/edit_note:"),
+        st.form(f"form-{form}", border=False),
+    ):
+        text = st.text_area(
+            "Note",
+            max_chars=LONGEST,
+            placeholder="Such as: rang about the October bill; reads the meter on Friday",
+            key=f"text-{form}",
+        )
+        st.caption("It stands in the timeline with your name and cannot be changed.")
+        if not st.form_submit_button("Keep the note", type="primary"):
+            return
+        try:
+            services().notes.add(
+                note_id=form, customer_id=customer_id, text=text or "", principal=principal
+            )
+        except (InvalidNote, IllegalChange) as error:
+            st.error(escaped(error), icon=":material/edit:")
+            return
+    form_done(name, "The note is kept.")
+    st.rerun()

@@ -1,0 +1,38 @@
+"""Notes that the office writes about a customer; a note is never changed."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+
+LONGEST: Final = 4000
+
+
+class InvalidNote(ValueError):
+    """What was typed is no note; the sentence says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerNotes:
+    """Writes notes, for administrators."""
+
+    database: DatabaseService
+
+    def add(self, *, note_id: str, customer_id: str, text: str, principal: Principal) -> None:
+        """Write a note down; the same id again changes nothing.
+
+        Raises NotAllowed, InvalidNote, NotFound, and IllegalChange for another note under its id.
+        """
+        require(principal, Role.ADMIN)
+        note = text.strip()
+        if not note:
+            raise InvalidNote("The note is empty: write down what is to be known.")
+        if len(note) > LONGEST:
+            raise InvalidNote(f"The note has {len(note):,} letters; {LONGEST:,} can be kept.")
+        if any(not letter.isprintable() and letter not in "\n\t" for letter in note):
+            raise InvalidNote("The note has letters that cannot be shown: type it anew.")
+        self.database.add_customer_note(
+            actor=principal.user, note_id=str(UUID(note_id)), customer_id=customer_id, note=note
+        )

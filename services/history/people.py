@@ -1,0 +1,31 @@
+"""Who made a change, as people are told it."""
+
+from typing import Final
+
+_SYSTEMS: Final = {
+    "system": "the system",
+    "system:demo": "the demo",
+    "system:stripe": "Stripe",
+    "system:payment-links": "payment links",
+    "system:owed-work": "the background work",
+    "system:payments": "the check of payments",
+    "system:refunds": "refunds",
+    "job:monthly_bills": "the monthly bills",
+    "job:payment_reminders": "the payment reminders",
+    "job:overdue_marking": "the marking of overdue bills",
+    "job:meter_collection": "the meter collection",
+}
+
+
+def name_of(actor: str) -> str:
+    """The name of an actor: a person's as it is, a program's as what it does."""
+    kind, _, name = actor.partition(":")
+    if actor in _SYSTEMS:
+        return _SYSTEMS[actor]
+    if kind == "key" and name:
+        return f"the API key {name}"
+    if kind == "cli" and name:
+        return f"{name}, at the command line"
+    if kind in ("system", "job") and name:
+        return f"the {kind} ({name.replace('_', ' ').replace('-', ' ')})"
+    return actor

@@ -1,0 +1,66 @@
+"""What people call the states and kinds that are stored as one word."""
+
+from typing import Final
+
+from services.records.ledger import FlagReason, PaymentMethod, ReturnKind
+
+READING_SOURCE: Final = {
+    "field": "field read",
+    "smart": "smart meter",
+    "customer": "read by the customer",
+    "estimated": "estimated",
+    "imported": "imported",
+}
+OCCASION: Final = {
+    "bill_issued": "When it was issued",
+    "payment_reminder": "Payment reminder",
+    "overdue_notice": "Overdue notice",
+    "payment_received": "Thanks for a payment",
+    "balance_changed": "When its balance changed",
+    "bill_corrected": "When it was corrected",
+}
+CHANNELS: Final = {
+    "discord": "Discord, shared channel",
+    "discord_customer": "Discord, the customer's",
+    "whatsapp": "WhatsApp",
+    "none": "No channel",
+}
+METHOD: Final[dict[PaymentMethod, str]] = {
+    "cash": "cash",
+    "mobile_money": "mobile money",
+    "bank": "bank transfer",
+    "cheque": "cheque",
+    "card": "card",
+    "stripe": "online by Stripe",
+}
+RETURN_KIND: Final[dict[ReturnKind, str]] = {
+    "refund": "Refund",
+    "reversal": "Reversal",
+    "dispute": "Dispute",
+    "payout": "Pay-out",
+}
+FLAG: Final[dict[FlagReason, str]] = {
+    "amount_differs": "The amount is not what the bill asked for.",
+    "currency_differs": "It is in another currency than the bill.",
+    "bill_void": "The bill it was for is void: the money lies on the account.",
+    "bill_not_issued": "The bill it was for is a draft.",
+    "unknown_bill": "Nobody knows which bill or account it is for.",
+    "already_paid": "The bill it was for was paid already: perhaps somebody paid twice.",
+    "disputed": "The payer disputes it with their bank.",
+    "reference_repeated": "Its reference is booked already: perhaps it was entered twice.",
+}
+ENTRY: Final[dict[str, str]] = {
+    "bill": "Bill",
+    "bill_void": "Bill made void",
+    "payment": "Payment",
+    "refund": "Refund",
+    "reversal": "Payment reversed",
+    "dispute": "Payment disputed",
+    "payout": "Paid out",
+    "return_undone": "Came back again",
+    "credit": "Credit",
+    "credit_undone": "Credit taken back",
+    "fee": "Fee",
+    "fee_undone": "Fee taken back",
+    "deposit_used": "Deposit used",
+}

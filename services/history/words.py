@@ -1,0 +1,87 @@
+"""Which words belong to which table: one line a table. What is not here still reads well."""
+
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.history import customer_words, money_words, supply_words
+from services.history.people import name_of
+from services.history.told import Entry, Said, Told, Words
+from services.history.values import label_of
+from services.records.details import Change, ChangePage
+
+# The kinds that a timeline can be filtered by, as people call them.
+KINDS: Final = {
+    "contact": "Contact details",
+    "supply": "Meters and agreements",
+    "tariff": "Tariffs",
+    "reading": "Readings",
+    "bill": "Bills",
+    "payment": "Payments",
+    "deposit": "Deposits",
+    "plan": "Plans",
+    "correction": "Corrections",
+    "message": "Messages",
+    "note": "Notes",
+}
+_OTHER: Final = "other"
+
+# Of each audited table the kind of its changes and what is said of one.
+TABLES: Final[dict[str, tuple[str, Words]]] = {
+    "customers": ("contact", customer_words.customer),
+    "customer_channels": ("contact", customer_words.channels),
+    "customer_notes": ("note", customer_words.note),
+    "notifications": ("message", customer_words.message),
+    "outbox": ("message", money_words.reopened_work),
+    "instalment_plans": ("plan", customer_words.plan),
+    "meters": ("supply", supply_words.meter),
+    "meter_installations": ("supply", supply_words.installation),
+    "service_points": ("supply", supply_words.service_point),
+    "service_agreements": ("supply", supply_words.agreement),
+    "agreement_tariffs": ("tariff", supply_words.agreement_tariff),
+    "tariffs": ("tariff", supply_words.tariff),
+    "tariff_versions": ("tariff", supply_words.tariff_version),
+    "readings": ("reading", supply_words.reading),
+    "bills": ("bill", money_words.bill),
+    "spared_bills": ("bill", money_words.spared_bill),
+    "payment_links": ("bill", money_words.payment_link),
+    "payments": ("payment", money_words.payment),
+    "payment_returns": ("payment", money_words.payment_return),
+    "payment_flags": ("payment", money_words.payment_flag),
+    "allocations": ("payment", money_words.allocation),
+    "adjustments": ("payment", money_words.adjustment),
+    "deposits": ("deposit", money_words.payment),
+    "deposit_uses": ("deposit", money_words.adjustment),
+    "corrections": ("correction", money_words.correction),
+}
+
+
+def tables_of(kind: str) -> list[str]:
+    """The tables whose changes are of a kind; none for a kind that there is not."""
+    return [table for table, (of, _) in TABLES.items() if of == kind]
+
+
+def entries_of(page: ChangePage, zone: ZoneInfo) -> tuple[Entry, ...]:
+    """Changes in words, in the order that they came in."""
+    return tuple(_entry(change, page, zone) for change in page.changes)
+
+
+def _entry(change: Change, page: ChangePage, zone: ZoneInfo) -> Entry:
+    told = Told(change, page.names, zone)
+    kind, words = TABLES.get(change.table, (_OTHER, _plain))
+    if kind == "payment" and told.value("book") == "deposit":
+        kind = "deposit"
+    return Entry(
+        at=change.at, by=name_of(change.actor), kind=kind, key=change.key, said=words(told)
+    )
+
+
+def _plain(told: Told) -> Said:
+    """What is said of a table that nobody has written words for yet."""
+    name = label_of(told.change.table)
+    for plural, singular in (("ies", "y"), ("ses", "s"), ("s", "")):
+        if name.endswith(plural):
+            name = f"{name.removesuffix(plural)}{singular}"
+            break
+    if told.is_new:
+        return Said(what=f"{name} added", details=told.facts())
+    return Said(what=f"{name} changed", details=told.details())
