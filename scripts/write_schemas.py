@@ -43,6 +43,7 @@ SUBJECTS: Final = (
     "ai",
     "lists",
     "utility_settings",
+    "imports",
     "security",
 )
 # Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
@@ -57,6 +58,7 @@ _NAMES: Final = (
         "lists",
         r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|\w*search\w*|names_a_bill",
     ),
+    ("imports", r"import_(headings|value|differences)|set_import_headings|preview_import"),
     ("graph", r"(note_)?graph_\w+"),
     ("ai", r"(add_)?ai_\w+|second_opinion\w*"),
     ("month_end", r"month_\w+|close_month|aged_receivables|overview"),

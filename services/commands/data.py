@@ -10,6 +10,7 @@ from services.commands.arguments import Commands, add_decimal, local_date_of
 from services.commands.working import actor, say, utc_now, working
 from services.demo import load_demo_if_empty
 from services.importing import Importer, WhatToImport
+from services.importing.dates import DateOrder
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.quantities.counting import count
 from services.settings import Settings
@@ -33,7 +34,7 @@ def add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     command.add_argument("what", choices=get_args(WhatToImport))
     command.add_argument(
-        "file", metavar="FILE", type=Path, help="CSV; for tariffs JSON, also OpenEI's URDB"
+        "file", metavar="FILE", type=Path, help="CSV, XLSX or ODS; for tariffs JSON, also URDB"
     )
     command.add_argument(
         "--effective-from",
@@ -42,6 +43,16 @@ def add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
         help="from when URDB rates hold here; without it from their own start date",
     )
     add_decimal(command)
+    command.add_argument(
+        "--dates",
+        choices=get_args(DateOrder),
+        help="which of day and month comes first, where the file does not show it",
+    )
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be added and changed, and write nothing",
+    )
     command.add_argument(
         "--allow-similar",
         action="store_true",
@@ -74,6 +85,8 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
             services.database,
             held.timezone,
             decimal=given.decimal,
+            date_order=given.dates,
+            dry_run=given.dry_run,
             allow_similar=given.allow_similar,
             unknown_daily_wh=held.unknown_daily_wh,
             default_language=held.default_language,
@@ -87,6 +100,9 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
         )
     for remark in report.remarks:
         say(f"note, {remark}")
+    for found in report.differences:
+        before, after = found.before or "(empty)", found.after or "(empty)"
+        say(f"{found.name}, {found.field}: {before} → {after}")
     if report.ignored_columns:
         say(f"Columns that were ignored: {', '.join(report.ignored_columns)}.")
     for problem in report.errors[:MOST_PROBLEMS_SHOWN]:

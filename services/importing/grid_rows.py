@@ -18,6 +18,7 @@ TRANSFORMER_OPTIONS = ("feeder_name", "rated_kva")
 SUPPLY_COLUMNS = ("transformer_code", "period_start", "period_end", "energy_kwh")
 SUPPLY_OPTIONS = ("correction",)
 SUPPLY_NUMBERS = ("energy_kwh",)
+SUPPLY_DATES = ("period_start", "period_end")
 
 _WHOLE = re.compile(r"[1-9][0-9]{0,6}")
 _YES_OR_NO = {"yes": True, "no": False, "": False}

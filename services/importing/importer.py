@@ -1,65 +1,37 @@
 """Imports: the whole file is checked before anything of it is written, then written in chunks."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
-from services.database.transport import DatabaseRefused
 from services.importing.chunks import chunks_of
+from services.importing.dates import DateOrder
 from services.importing.grid_rows import (
-    SUPPLY_COLUMNS,
-    SUPPLY_NUMBERS,
-    SUPPLY_OPTIONS,
-    TRANSFORMER_COLUMNS,
-    TRANSFORMER_OPTIONS,
     name_feeders_with_two_names,
     name_overlaps,
     supply_row,
     transformer_row,
 )
-from services.importing.interval_rows import (
-    INTERVAL_COLUMNS,
-    INTERVAL_NUMBERS,
-    INTERVAL_OPTIONS,
-    IntervalFile,
-)
-from services.importing.look_alikes import LookAlikes, unknown
-from services.importing.reads import (
-    READING_COLUMNS,
-    READING_NUMBERS,
-    REGISTER_PREFIX,
-    FileRead,
-    Judged,
-    MeterHistory,
-    by_meter,
-    file_read,
-)
+from services.importing.interval_rows import IntervalFile
+from services.importing.kinds import COLUMNS_OF, TableKind
+from services.importing.look_alikes import Kind, LookAlikes, unknown
+from services.importing.reads import FileRead, Judged, MeterHistory, by_meter, file_read
 from services.importing.report import ImportProblem, ImportReport, WhatToImport, in_order
-from services.importing.rows import (
-    CUSTOMER_COLUMNS,
-    CUSTOMER_OPTIONS,
-    METER_COLUMNS,
-    METER_NUMBERS,
-    METER_OPTIONS,
-    channels_row,
-    customer_row,
-    meter_row,
-)
+from services.importing.rows import channels_row, customer_row, meter_row
 from services.importing.source import Source, UnreadableFile
-from services.importing.table import read_table
+from services.importing.table import Table, read_table
 from services.importing.tariff_files import tariff_rows
+from services.importing.writing import Counts, Progress, Row, Writer, say_nothing
 from services.quantities.written_numbers import DecimalSign
-from services.records.imports import ImportAnswer
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion
 from services.records.use_limits import DEFAULT_DAILY_WH
 
 Item = TypeVar("Item")
-Row = dict[str, Any]
 
 CHUNK_ROWS = 5000
 METERS_AT_ONCE = 200
@@ -72,10 +44,13 @@ _ONLY_FOR_TARIFFS = "A date from which it holds goes with tariffs only."
 class Importer:
     """Brings files in; a path, bytes (an upload) or text. Repeating an import changes nothing.
 
-    `decimal` says which sign of the files' numbers is the decimal one, where they do not show it.
+    `decimal` says which sign of the files' numbers is the decimal one, `date_order` which of day
+    and month comes first, where the files do not show it. `headings` are said of this file alone,
+    by heading_key, before those that are remembered.
     With `allow_similar` a new identifier may look like a known one, such as 123 like 00123.
     `unknown_daily_wh` is the most Wh a day of a meter of which nothing is known yet,
-    `default_language` that of new customers for whom a file names none.
+    `default_language` that of new customers for whom a file names none. With `dry_run` nothing is
+    written, and the report says what would be.
     Each method answers a report: with errors found in the file nothing was written. Each raises
     DatabaseError when the database fails; then the same file is imported again.
     """
@@ -84,9 +59,13 @@ class Importer:
     zone: ZoneInfo
     chunk_rows: int = CHUNK_ROWS
     decimal: DecimalSign | None = None
+    date_order: DateOrder | None = None
+    headings: Mapping[str, str] = field(default_factory=dict)
     allow_similar: bool = False
     unknown_daily_wh: int = DEFAULT_DAILY_WH
     default_language: str = "en"
+    dry_run: bool = False
+    progress: Progress = say_nothing
 
     @property
     def _look_alikes(self) -> LookAlikes:
@@ -119,7 +98,7 @@ class Importer:
     def customers(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
         """Add customers, or update the contact details of known account numbers."""
         try:
-            table = read_table(source, required=CUSTOMER_COLUMNS, optional=CUSTOMER_OPTIONS)
+            table = self._table("customers", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows, channels = [], []
@@ -127,12 +106,10 @@ class Importer:
             rows.append(customer_row(cells))
             channels.append(channels_row(cells, zone=self.zone, now=now))
         _name_duplicates(rows, "account_no", table.problems)
-        self._look_alikes.name_new(
-            rows, kind="customers", column="account_no", problems=table.problems
-        )
+        self._name_similar(table, rows, kind="customers", column="account_no")
         chunks = list(chunks_of(rows, self.chunk_rows))
-        report = self._check_and_store("customers", chunks, actor, table.problems, table.ignored)
-        if report.ok:
+        report = self._check_and_store("customers", chunks, actor, table)
+        if report.ok and not self.dry_run:
             for chunk in chunks_of([row for row in channels if row], self.chunk_rows):
                 self.database.set_customer_channels(actor=actor, rows=chunk)
         return report
@@ -143,39 +120,32 @@ class Importer:
         Of a meter that is connected already, the transformer may be set or changed.
         """
         try:
-            table = read_table(
-                source,
-                required=METER_COLUMNS,
-                optional=METER_OPTIONS,
-                numbers=METER_NUMBERS,
-                decimal=self.decimal,
-            )
+            table = self._table("meters", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows = [meter_row(cells, zone=self.zone, now=now) for cells in table.rows()]
         _name_duplicates(rows, "serial", table.problems)
-        alike = self._look_alikes
-        alike.name_new(rows, kind="meters", column="serial", problems=table.problems)
-        alike.name_unknown(rows, kind="customers", column="account_no", problems=table.problems)
+        self._name_similar(table, rows, kind="meters", column="serial")
+        self._look_alikes.name_unknown(
+            rows, kind="customers", column="account_no", problems=table.problems
+        )
         # An account's meters together: their currencies are compared.
         chunks = list(_chunks_by("account_no", rows, self.chunk_rows))
-        return self._check_and_store("meters", chunks, actor, table.problems, table.ignored)
+        return self._check_and_store("meters", chunks, actor, table)
 
     def transformers(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
         """Add transformers with their feeders, or update those with known codes."""
         del now  # Nothing of a transformer has a date.
         try:
-            table = read_table(source, required=TRANSFORMER_COLUMNS, optional=TRANSFORMER_OPTIONS)
+            table = self._table("transformers", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows = [transformer_row(cells) for cells in table.rows()]
         _name_duplicates(rows, "code", table.problems)
-        self._look_alikes.name_new(
-            rows, kind="transformers", column="code", problems=table.problems
-        )
+        self._name_similar(table, rows, kind="transformers", column="code")
         name_feeders_with_two_names(rows, table.problems)
         chunks = list(chunks_of(rows, self.chunk_rows))
-        return self._check_and_store("transformers", chunks, actor, table.problems, table.ignored)
+        return self._check_and_store("transformers", chunks, actor, table)
 
     def supplies(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
         """Add the energy that went into transformers; a stored value changes only by a correction.
@@ -183,13 +153,7 @@ class Importer:
         A row that says `correction` replaces the stored period that it overlaps.
         """
         try:
-            table = read_table(
-                source,
-                required=SUPPLY_COLUMNS,
-                optional=SUPPLY_OPTIONS,
-                numbers=SUPPLY_NUMBERS,
-                decimal=self.decimal,
-            )
+            table = self._table("supplies", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows = [supply_row(cells, zone=self.zone, now=now) for cells in table.rows()]
@@ -199,7 +163,7 @@ class Importer:
         )
         # A transformer's periods together: where one moves, the next may follow.
         chunks = list(_chunks_by("transformer_code", rows, self.chunk_rows))
-        return self._check_and_store("supplies", chunks, actor, table.problems, table.ignored)
+        return self._check_and_store("supplies", chunks, actor, table)
 
     def intervals(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
         """Keep interval series of known meters, whole local days; other values are a new version.
@@ -207,13 +171,7 @@ class Importer:
         The report counts days.
         """
         try:
-            table = read_table(
-                source,
-                required=INTERVAL_COLUMNS,
-                optional=INTERVAL_OPTIONS,
-                numbers=INTERVAL_NUMBERS,
-                decimal=self.decimal,
-            )
+            table = self._table("intervals", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         file = IntervalFile(zone=self.zone, now=now, problems=table.problems)
@@ -224,7 +182,7 @@ class Importer:
             rows, kind="meters", column="meter_serial", problems=table.problems
         )
         chunks = list(chunks_of(rows, min(self.chunk_rows, DAYS_AT_ONCE)))
-        return self._check_and_store("intervals", chunks, actor, table.problems, table.ignored)
+        return self._check_and_store("intervals", chunks, actor, table)
 
     def tariffs(
         self, source: Source, *, actor: str, now: datetime, effective_from: date | None = None
@@ -241,8 +199,8 @@ class Importer:
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         chunks = list(chunks_of(rows, self.chunk_rows))
-        report = self._check_and_store("tariffs", chunks, actor, problems, ())
-        return replace(report, remarks=tuple(remarks))
+        counts = self._writer(actor).check_and_write("tariffs", chunks, problems)
+        return self._report(counts, problems, remarks=remarks)
 
     def readings(
         self, source: Source, *, actor: str, now: datetime, as_source: ReadingSource = "imported"
@@ -253,13 +211,7 @@ class Importer:
         as a stored one is left as it is.
         """
         try:
-            table = read_table(
-                source,
-                required=READING_COLUMNS,
-                prefix=REGISTER_PREFIX,
-                numbers=READING_NUMBERS,
-                decimal=self.decimal,
-            )
+            table = self._table("readings", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         parsed = (file_read(cells, zone=self.zone, now=now) for cells in table.rows())
@@ -273,9 +225,9 @@ class Importer:
             table.problems.extend(judged.problems)
             kept += [judged] if keep else []
         if table.problems:
-            return ImportReport(errors=in_order(table.problems), ignored_columns=table.ignored)
+            return self._report_of(table, Counts())
         all_judged = kept if keep else (self._judge(batch, as_source) for batch in batches)
-        return self._store_reads(all_judged, actor, table.ignored)
+        return self._store_reads(all_judged, actor, table)
 
     def _judge(
         self, batch: Sequence[tuple[str, list[FileRead]]], as_source: ReadingSource
@@ -310,63 +262,77 @@ class Importer:
             by_tariff.setdefault(version.tariff_id, []).append(version)
         return by_tariff
 
-    def _store_reads(
-        self, all_judged: Iterable[Judged], actor: str, ignored: tuple[str, ...]
-    ) -> ImportReport:
-        added = unchanged = 0
+    def _store_reads(self, all_judged: Iterable[Judged], actor: str, table: Table) -> ImportReport:
+        counts, writer = Counts(), self._writer(actor)
         for judged in all_judged:
-            unchanged += judged.unchanged
-            for chunk in chunks_of(judged.rows, self.chunk_rows):
-                try:
-                    answer = self.database.import_readings(actor=actor, rows=chunk)
-                except DatabaseRefused as error:
-                    problem = ImportProblem(None, "", error.message)
-                    return ImportReport((problem,), added, 0, unchanged, ignored)
-                added += answer.added
-                unchanged += answer.unchanged
-        return ImportReport((), added, 0, unchanged, ignored)
+            counts.unchanged += judged.unchanged
+            if refused := writer.write_reads(chunks_of(judged.rows, self.chunk_rows), counts):
+                table.problems.append(ImportProblem(None, "", refused))
+                break
+        return self._report_of(table, counts)
 
-    def _put(
-        self, what: WhatToImport, actor: str, rows: Sequence[Row], *, dry_run: bool
-    ) -> ImportAnswer:
-        language = self.default_language if what == "customers" else None
-        return self.database.import_rows(
-            what=what, actor=actor, rows=rows, dry_run=dry_run, default_language=language
+    def _table(self, kind: TableKind, source: Source) -> Table:
+        """The rows of a file, with the headings that people said what they mean."""
+        columns = COLUMNS_OF[kind]
+        remembered = self.database.import_headings(kind=kind)
+        said = {heading.heading_key: heading.field for heading in remembered}
+        return read_table(
+            source,
+            required=columns.required,
+            optional=columns.optional,
+            prefix=columns.prefix,
+            numbers=columns.numbers,
+            dates=columns.dates,
+            decimal=self.decimal,
+            date_order=self.date_order,
+            said={**said, **self.headings},
+        )
+
+    def _name_similar(self, table: Table, rows: Sequence[Row], *, kind: Kind, column: str) -> None:
+        known = len(table.problems)
+        self._look_alikes.name_new(rows, kind=kind, column=column, problems=table.problems)
+        if len(table.problems) > known:
+            table.asks.add("similar")
+
+    def _writer(self, actor: str) -> Writer:
+        return Writer(
+            self.database,
+            actor,
+            default_language=self.default_language,
+            dry_run=self.dry_run,
+            progress=self.progress,
         )
 
     def _check_and_store(
-        self,
-        what: WhatToImport,
-        chunks: Sequence[Sequence[Row]],
-        actor: str,
-        problems: list[ImportProblem],
-        ignored: tuple[str, ...],
+        self, what: TableKind, chunks: Sequence[Sequence[Row]], actor: str, table: Table
     ) -> ImportReport:
-        if not problems:
-            for chunk in chunks:
-                answer = self._put(what, actor, chunk, dry_run=True)
-                problems += _problems_of(answer)
-        if problems:
-            return ImportReport(errors=in_order(problems), ignored_columns=ignored)
-        added = changed = unchanged = 0
-        for chunk in chunks:
-            answer = self._put(what, actor, chunk, dry_run=False)
-            problems += _problems_of(answer)
-            if problems:
-                break
-            added, changed = added + answer.added, changed + answer.changed
-            unchanged += answer.unchanged
+        counts = self._writer(actor).check_and_write(what, chunks, table.problems)
+        return self._report_of(table, counts)
+
+    def _report_of(self, table: Table, counts: Counts) -> ImportReport:
+        remarks = [ImportProblem(None, "", remark) for remark in table.remarks]
+        report = self._report(counts, table.problems, remarks=remarks)
+        return replace(report, ignored_columns=table.ignored, asks=frozenset(table.asks))
+
+    def _report(
+        self,
+        counts: Counts,
+        problems: list[ImportProblem],
+        *,
+        remarks: Sequence[ImportProblem],
+    ) -> ImportReport:
+        if problems and self.dry_run:
+            counts = Counts()
         return ImportReport(
             errors=in_order(problems),
-            added=added,
-            changed=changed,
-            unchanged=unchanged,
-            ignored_columns=ignored,
+            added=counts.added,
+            changed=counts.changed,
+            unchanged=counts.unchanged,
+            remarks=tuple(remarks),
+            dry_run=self.dry_run,
+            differences=tuple(counts.differences),
+            states=counts.states,
         )
-
-
-def _problems_of(answer: ImportAnswer) -> list[ImportProblem]:
-    return [ImportProblem(e.row, e.column, e.message) for e in answer.errors]
 
 
 def _name_duplicates(rows: Sequence[Row], column: str, problems: list[ImportProblem]) -> None:

@@ -17,6 +17,7 @@ from services.readings.submission import EARLIEST
 INTERVAL_COLUMNS = ("meter_serial", "start", "kwh")
 INTERVAL_OPTIONS = ("minutes",)
 INTERVAL_NUMBERS = ("kwh",)
+INTERVAL_DATES = ("start",)
 
 _LENGTHS: Final = (15, 30, 60)
 _MINUTE: Final = timedelta(minutes=1)

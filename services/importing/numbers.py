@@ -63,6 +63,6 @@ class NumberStyle:
 def _which(text: str) -> str:
     whole = re.sub(r"[.,]", "", text)
     return (
-        f"{text} may be {whole} or {text.replace(',', '.')}: nothing in the file tells. Run this "
-        "again with --decimal point or --decimal comma, whichever sign is the decimal one."
+        f"{text} may be {whole} or {text.replace(',', '.')}: nothing in the file tells. Say "
+        "which sign is the decimal one (the command takes --decimal point or --decimal comma)."
     )

@@ -25,6 +25,7 @@ from services.records.use_limits import DEFAULT_DAILY_WH, UseLimits
 
 READING_COLUMNS = ("meter_serial", "reading_kwh", "read_at")
 READING_NUMBERS = ("reading_kwh",)
+READING_DATES = ("read_at",)
 # A column for each further register, such as register:peak; its cell is empty in other rows.
 REGISTER_PREFIX = "register:"
 HISTORY = timedelta(days=400)

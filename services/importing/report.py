@@ -1,13 +1,19 @@
 """What an import did, or everything that is wrong with its file."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from services.quantities.counting import count
+from services.records.imports import Difference
 
 WhatToImport = Literal[
     "customers", "intervals", "meters", "readings", "supplies", "tariffs", "transformers"
 ]
+
+# What a file leaves open and a person can answer: its decimal sign, which of day and month comes
+# first, and whether what looks like a known identifier is another one.
+Question = Literal["decimal", "dates", "similar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +34,17 @@ class ImportProblem:
         return f"{', '.join(where)}: {self.message}" if where else self.message
 
 
+RowState = Literal["new", "changed", "unchanged"]
+
+
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """How an import came out; with errors found beforehand nothing was written."""
+    """How an import came out, or would; with errors found beforehand nothing was written.
+
+    `asks` are questions whose answer would clear some of the errors. Of a dry run, `differences`
+    are the first fields that would change, and `states` what would become of the first rows, where
+    a row is about one customer, meter or transformer.
+    """
 
     errors: tuple[ImportProblem, ...] = ()
     added: int = 0
@@ -38,16 +52,22 @@ class ImportReport:
     unchanged: int = 0
     ignored_columns: tuple[str, ...] = ()
     remarks: tuple[ImportProblem, ...] = ()
+    asks: frozenset[Question] = frozenset()
+    dry_run: bool = False
+    differences: tuple[Difference, ...] = ()
+    states: Mapping[int, RowState] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """True when everything in the file is now in the database."""
+        """True when everything in the file is now in the database, or could be after a dry run."""
         return not self.errors
 
     @property
     def summary(self) -> str:
         """One or two sentences for the person who imports."""
         counts = f"{self.added} added, {self.changed} changed, {self.unchanged} unchanged."
+        if self.ok and self.dry_run:
+            return f"Nothing was written. An import would leave {counts}"
         if self.ok:
             return counts
         wrong = count(len(self.errors), "problem")

@@ -25,6 +25,7 @@ from services.readings.submission import EARLIEST
 
 CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
 CUSTOMER_OPTIONS = ("currency", "language", "discord_webhook", "whatsapp_opt_in")
+CUSTOMER_DATES = ("whatsapp_opt_in",)
 METER_COLUMNS = (
     "serial",
     "account_no",
@@ -37,6 +38,7 @@ METER_COLUMNS = (
 )
 METER_OPTIONS = ("transformer_code", "registers", "connected_kw", "connected_kva")
 METER_NUMBERS = ("multiplier", "opening_kwh", "connected_kw", "connected_kva", "registers")
+METER_DATES = ("opened_on",)
 
 # Derived ids: a file that is imported again, or whose import was interrupted, makes the same rows.
 _NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/import")
@@ -65,7 +67,7 @@ def customer_row(cells: Cells) -> dict[str, Any]:
         "name": cells.text("name", required=True),
         "email": cells.parsed("email", _email),
         "phone": _phone(cells.changed("phone", most=60)),
-        "address": cells.changed("address", most=400),
+        "address": cells.lines("address", most=400),
     }
     if cells.values.get("language"):
         row["language"] = cells.parsed("language", language_tag)

@@ -1,11 +1,17 @@
 """Getting the text of a file that somebody hands in: size, encoding, stray bytes."""
 
+import codecs
 from pathlib import Path
 
 from services.importing.report import ImportProblem
 
 MOST_BYTES = 100_000_000
 Source = str | bytes | Path
+
+WINDOWS_1252 = (
+    "The file is not UTF-8, so it was read as Windows-1252, the encoding of Western European "
+    "spreadsheets. Look at letters with accents before you import."
+)
 
 
 class UnreadableFile(Exception):
@@ -16,12 +22,17 @@ class UnreadableFile(Exception):
         self.problem = ImportProblem(row, "", message)
 
 
-def read_text(source: Source, *, most_bytes: int = MOST_BYTES) -> str:
+def read_text(
+    source: Source, *, most_bytes: int = MOST_BYTES, remarks: list[str] | None = None
+) -> str:
     """The text of a path, of bytes, or the text itself, without a byte order mark.
 
+    UTF-8 and UTF-16. Where the caller takes `remarks`, Windows-1252 too, which is then said there.
     Raises UnreadableFile.
     """
-    text = source if isinstance(source, str) else _decoded(_bytes_of(source, most_bytes))
+    text = source
+    if not isinstance(text, str):
+        text = _decoded(read_bytes(text, most_bytes=most_bytes), remarks)
     if len(text) > most_bytes:
         raise UnreadableFile(_too_large(most_bytes))
     if "\0" in text:
@@ -35,7 +46,8 @@ def read_text(source: Source, *, most_bytes: int = MOST_BYTES) -> str:
     return text
 
 
-def _bytes_of(source: bytes | Path, most_bytes: int) -> bytes:
+def read_bytes(source: bytes | Path, *, most_bytes: int = MOST_BYTES) -> bytes:
+    """The bytes of a path, or the bytes themselves. Raises UnreadableFile."""
     if isinstance(source, bytes):
         if len(source) > most_bytes:
             raise UnreadableFile(_too_large(most_bytes))
@@ -50,14 +62,36 @@ def _bytes_of(source: bytes | Path, most_bytes: int) -> bytes:
         ) from error
 
 
-def _decoded(data: bytes) -> str:
+def _decoded(data: bytes, remarks: list[str] | None) -> str:
     try:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return data.decode("utf-16")
+        if (guessed := _utf_16_without_mark(data)) is not None:
+            return data.decode(guessed)
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UnreadableFile(
-            f"Line {line} is not UTF-8 text. In a spreadsheet, save the file as “CSV UTF-8”."
-        ) from None
+    if remarks is not None and b"\0" not in data:
+        try:
+            text = data.decode("cp1252")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+        else:
+            remarks.append(WINDOWS_1252)
+            return text
+    raise UnreadableFile(
+        f"Line {line} is not UTF-8 text. In a spreadsheet, save the file as “CSV UTF-8”."
+    )
+
+
+def _utf_16_without_mark(data: bytes) -> str | None:
+    """UTF-16 of mostly Latin letters has a NUL in every second byte."""
+    start = data[:2000]
+    low, high = start[0::2].count(0), start[1::2].count(0)
+    most = len(start) // 4
+    if not most or max(low, high) <= most or min(low, high) > most // 4:
+        return None
+    return "utf-16-be" if low > high else "utf-16-le"
 
 
 def _too_large(most_bytes: int) -> str:

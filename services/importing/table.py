@@ -1,21 +1,30 @@
-"""A CSV file as rows of named cells, numbered as a spreadsheet numbers them."""
+"""A file as rows of named cells, numbered as a spreadsheet numbers them."""
 
 import csv
-import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from services.importing.numbers import NumberStyle
-from services.importing.report import ImportProblem
-from services.importing.source import Source, UnreadableFile, read_text
+from services.importing.columns import WantedColumns
+from services.importing.dates import AmbiguousDate, DateOrder
+from services.importing.raw_rows import (
+    Header,
+    RawRows,
+    csv_problem,
+    find_header,
+    raw_rows,
+    rows_below,
+)
+from services.importing.report import ImportProblem, Question
+from services.importing.source import Source, UnreadableFile
+from services.importing.styles import FileStyles, styles_of
+from services.importing.workbook import TypedText
 from services.quantities.spreadsheet import as_written
 from services.quantities.written_numbers import AmbiguousNumber, DecimalSign
 
 Value = TypeVar("Value")
 
-_PRINTED = 60
 # Malayalam, Persian and others write these inside words, not in identifiers. Nothing else that is
 # unprintable is meant.
 JOINERS = str.maketrans("", "", "\u200c\u200d")
@@ -25,6 +34,9 @@ TAKE_AWAY = "-"
 _POWER_OF_TEN = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+", re.IGNORECASE)
 
 _SEPARATORS = re.compile(r"[/\\]")
+_TOTAL = re.compile(r"(grand |sub-?|page |report )?(totals?|sum)\b.*", re.IGNORECASE)
+_LINE_BREAKS = re.compile(r"[\s,;]*[\r\n\v]+[\s,;]*")
+_PRINTED = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,12 @@ class Cells:
         value = self.text(column, most=most)
         return "" if value == TAKE_AWAY else value or None
 
+    def lines(self, column: str, *, most: int) -> str | None:
+        """A text of several lines as one, with commas between them; else like `changed`."""
+        value = self.values.get(column, "").strip()
+        joined = {**self.values, column: _LINE_BREAKS.sub(", ", value)}
+        return Cells(self.row, joined, self.problems).changed(column, most=most)
+
     def parsed(self, column: str, parse: Callable[[str], Value]) -> Value | None:
         """What `parse` makes of the cell; None after a ValueError, whose message is reported."""
         try:
@@ -81,55 +99,73 @@ class Cells:
 
 @dataclass
 class Table:
-    """A file's header and its rows; walking through the rows may add to `problems`."""
+    """A file's header and its rows; walking through the rows may add to `problems` and `asks`.
+
+    `columns` has our name of each column, or the file's own where it is ignored.
+    """
 
     columns: list[str]
     ignored: tuple[str, ...]
+    header: Header
+    remarks: tuple[str, ...]
     problems: list[ImportProblem] = field(default_factory=list)
-    _records: Iterator[list[str]] = field(default_factory=lambda: iter(()))
-    _header_row: int = 1
-    _numbers: frozenset[str] = frozenset()
-    _style: NumberStyle = field(default_factory=NumberStyle)
+    asks: set[Question] = field(default_factory=set)
+    _raw: RawRows | None = None
+    _required: tuple[str, ...] = ()
+    _styles: FileStyles = field(default_factory=FileStyles)
 
     def rows(self) -> Iterator[Cells]:
-        """The rows that are not blank; numbers have a decimal point.
+        """The rows that are not blank; numbers have a decimal point, dates are as 2026-03-01.
 
-        A row with too few or too many cells, or with a number that may be two, is only reported.
+        A row with too few or too many cells, a total, or one with a number or date that may be
+        two, is only reported.
         """
         seen = 0
-        number = self._header_row
+        number = self.header.row
         try:
-            for number, record in enumerate(self._records, start=self._header_row + 1):
-                cells = [as_written(cell.strip()) for cell in record]
+            for number, record in rows_below(self._raw, self.header.row):
+                cells = [_trimmed(cell) for cell in record]
                 if not any(cells):
                     continue
                 seen += 1
-                if len(cells) < len(self.columns) or any(cells[len(self.columns) :]):
-                    self.problems.append(ImportProblem(number, "", self._miscounted(len(cells))))
+                if (problem := self._problem_of(cells)) is not None:
+                    self.problems.append(ImportProblem(number, "", problem))
                     continue
                 named = dict(zip(self.columns, cells, strict=False))
-                if self._write_numbers_plainly(number, named):
+                if self._write_plainly(number, named):
                     yield Cells(number, named, self.problems)
         except csv.Error as error:
-            self.problems.append(ImportProblem(number + 1, "", _csv_problem(error)))
+            self.problems.append(ImportProblem(number + 1, "", csv_problem(error)))
         if not seen and not self.problems:
             self.problems.append(ImportProblem(None, "", "There are no rows below the header."))
 
-    def _write_numbers_plainly(self, row: int, named: dict[str, str]) -> bool:
-        """Whether each number of a row is clear; those that are not are reported."""
+    def _problem_of(self, cells: Sequence[str]) -> str | None:
+        """What is wrong with a row as a whole: it is a total, or cells are missing."""
+        first = next(cell for cell in cells if cell)
+        named = dict(zip(self.columns, cells, strict=False))
+        if _TOTAL.fullmatch(first) and not all(named.get(name) for name in self._required):
+            return f"looks like a total ({first[:40]}): delete the row from the file."
+        if len(cells) < len(self.columns) or any(cells[len(self.columns) :]):
+            return (
+                f"has {len(cells)} cells where the header names {len(self.columns)}. Put a value "
+                "that holds a comma or semicolon between quotation marks."
+            )
+        return None
+
+    def _write_plainly(self, row: int, named: dict[str, str]) -> bool:
+        """Whether each number and date of a row is clear; those that are not are reported."""
         known = len(self.problems)
-        for column in self._numbers:
+        for column in self._styles.numbers | self._styles.dates:
             try:
-                named[column] = _plain(named[column], self._style)
+                named[column] = self._styles.plain(column, named[column])
             except AmbiguousNumber as error:
                 self.problems.append(ImportProblem(row, column, str(error)))
+                if self._styles.number_style.decimal is None:
+                    self.asks.add("decimal")
+            except AmbiguousDate as error:
+                self.problems.append(ImportProblem(row, column, str(error)))
+                self.asks.add("dates")
         return len(self.problems) == known
-
-    def _miscounted(self, found: int) -> str:
-        return (
-            f"has {found} cells where the header names {len(self.columns)}. Put a value that "
-            "holds a comma or semicolon between quotation marks."
-        )
 
 
 def read_table(
@@ -139,105 +175,66 @@ def read_table(
     optional: Sequence[str] = (),
     prefix: str | None = None,
     numbers: Sequence[str] = (),
+    dates: Sequence[str] = (),
     decimal: DecimalSign | None = None,
+    date_order: DateOrder | None = None,
+    said: Mapping[str, str] | None = None,
 ) -> Table:
-    """Open a CSV with at least the required columns, in any order, comma or semicolon between.
+    """Open a CSV, XLSX or ODS with at least the required columns, in any order.
 
-    Names of columns are compared without case and spaces around them. Columns named in neither
-    list, and not beginning with `prefix`, are ignored, and listed in `ignored`. The columns
-    `numbers`, and those with the prefix, hold numbers: `decimal` says how the file writes them,
-    else a file with semicolons must show it (services/importing/numbers.py).
-    Raises UnreadableFile.
+    The header may stand below titles, and name the columns in usual ways or as `said`
+    (services/importing/columns.py). Columns named in neither list, and not beginning with `prefix`,
+    are ignored, and listed in `ignored`. The columns `numbers`, and those with the prefix, hold
+    numbers: `decimal` says how the file writes them, else it must show it; `date_order` likewise
+    for the columns `dates`. Raises UnreadableFile.
     """
-    text = read_text(source)
-    delimiter = _delimiter(text)
-    records = _records_of(text, delimiter)
-    try:
-        header_row, header = next(
-            (number, record)
-            for number, record in enumerate(records, start=1)
-            if any(cell.strip() for cell in record)
-        )
-    except StopIteration:
-        raise UnreadableFile("The file has only blank lines.") from None
-    except csv.Error as error:
-        raise UnreadableFile(_csv_problem(error), row=1) from None
-    columns = [cell.strip().lower() for cell in header]
-    while columns and not columns[-1]:
-        columns.pop()
-    if prefix is not None:
-        prefixed = [c for c in dict.fromkeys(columns) if c.startswith(prefix)]
-        optional, numbers = (*optional, *prefixed), (*numbers, *prefixed)
-    _check_columns(columns, required, optional)
-    ignored = tuple(c or "(no name)" for c in columns if c not in (*required, *optional))
-    counted = frozenset(numbers) & set(columns)
-    if decimal is None and delimiter == ",":
-        # Where commas part the cells a number has a decimal point, and no grouping.
-        counted = frozenset()
-    style = NumberStyle(decimal) if decimal else _style_of(text, delimiter, columns, counted)
+    wanted = WantedColumns(required, optional, prefix, said)
+    raw = raw_rows(source, wanted=wanted)
+    header = find_header(raw, wanted=wanted)
+    fields = wanted.fields_of(header.headings)
+    _check_columns(header.headings, fields, wanted)
+    columns = [
+        field or heading.lower() for field, heading in zip(fields, header.headings, strict=True)
+    ]
+    meant = {field for field in fields if field}
+    prefixed = [field for field in meant if prefix is not None and field.startswith(prefix)]
+    styles = styles_of(
+        raw,
+        header,
+        fields,
+        numbers=meant & {*numbers, *prefixed},
+        dates=meant & set(dates),
+        decimal=decimal,
+        date_order=date_order,
+    )
+    left = [heading for field, heading in zip(fields, header.headings, strict=True) if not field]
     return Table(
-        columns, ignored, _records=records, _header_row=header_row, _numbers=counted, _style=style
+        columns,
+        tuple(heading.lower() or "(no name)" for heading in left),
+        header,
+        tuple(raw.remarks),
+        _raw=raw,
+        _required=tuple(required),
+        _styles=styles,
     )
 
 
-def _records_of(text: str, delimiter: str) -> Iterator[list[str]]:
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-
-
-def _plain(cell: str, style: NumberStyle) -> str:
-    """A number, or names with numbers such as peak=430, with a decimal point."""
-    if "=" not in cell:
-        return style.plain(cell)
-    pairs = (part.partition("=") for part in cell.split())
-    return " ".join(f"{name}{equals}{style.plain(number)}" for name, equals, number in pairs)
-
-
-def _numbers_in(cell: str) -> list[str]:
-    """The numbers of a cell that holds one, or several by name."""
-    return [part.partition("=")[2] for part in cell.split()] if "=" in cell else [cell]
-
-
-def _style_of(text: str, delimiter: str, columns: Sequence[str], numbers: Set[str]) -> NumberStyle:
-    """How the number columns of the whole file are written. Raises UnreadableFile."""
-    places = [place for place, column in enumerate(columns) if column in numbers]
-    cells = (
-        number
-        for record in _records_of(text, delimiter)
-        for place in places
-        if place < len(record)
-        for number in _numbers_in(record[place].strip())
-    )
-    try:
-        return NumberStyle.of_cells(cells)
-    except AmbiguousNumber as error:
-        raise UnreadableFile(str(error)) from None
-    except csv.Error:
-        # Walking through the rows says where the file is broken.
-        return NumberStyle()
+def _trimmed(cell: str) -> str:
+    return cell if isinstance(cell, TypedText) else as_written(cell.strip())
 
 
 def _check_columns(
-    columns: Sequence[str], required: Sequence[str], optional: Sequence[str]
+    headings: Sequence[str], fields: Sequence[str | None], wanted: WantedColumns
 ) -> None:
-    missing = [name for name in required if name not in columns]
-    if missing:
-        raise UnreadableFile(
-            f"The header lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
-            f"It must name {', '.join(required)}."
-        )
-    twice = [name for name in (*required, *optional) if columns.count(name) > 1]
+    twice = [name for name in dict.fromkeys(fields) if name and fields.count(name) > 1]
     if twice:
         raise UnreadableFile(f"The header names {', '.join(twice)} twice.")
-
-
-def _delimiter(text: str) -> str:
-    header = next(line for line in text.splitlines() if line.strip())
-    return ";" if header.count(";") > header.count(",") else ","
-
-
-def _csv_problem(error: csv.Error) -> str:
-    if "unexpected end" in str(error):
-        return "a quotation mark is opened here and never closed."
-    if "field larger" in str(error):
-        return "a cell is longer than 100,000 characters: look for a missing quotation mark."
-    return f"the quotation marks are not as CSV has them ({str(error)[:_PRINTED]})."
+    missing = [name for name in wanted.required if name not in fields]
+    if missing:
+        unknown = [h for h, f in zip(headings, fields, strict=True) if h and not f]
+        own = ", ".join(heading[:_PRINTED] for heading in unknown[:10])
+        raise UnreadableFile(
+            f"The header lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
+            f"It must name {', '.join(wanted.required)}."
+            + (f" Of other names it has {own}." if own else "")
+        )

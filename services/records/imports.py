@@ -37,6 +37,31 @@ class ImportAnswer(Record):
     unchanged: int
 
 
+class Difference(Record):
+    """A field that an import changes: of a customer, meter … by its name."""
+
+    of: str
+    name: str
+    field: str
+    before: str
+    after: str
+
+
+class ImportPreview(ImportAnswer):
+    """What an import would do: names that it adds, and the first of the fields that it changes."""
+
+    new_names: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+class SaidHeading(Record):
+    """A heading of somebody's own and our column; the field is empty where it is left out."""
+
+    heading: str
+    heading_key: str
+    field: str
+
+
 class JudgedRead(Read):
     """A read with what was decided about it."""
 

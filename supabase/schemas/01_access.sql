@@ -194,47 +194,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.keep_rows(p_table regclass) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.keep_rows(p_table regclass) TO service_role;
 
-CREATE FUNCTION public.identifier_keys(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_found jsonb;
-begin
-    case p ->> 'kind'
-        when 'customers' then
-            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
-            into v_found
-            from jsonb_array_elements_text(p -> 'identifiers') i
-            left join lateral (
-                select (array_agg(c.account_no order by c.account_no = i desc, c.account_no))[1] as known
-                from public.customers c
-                where private.identifier_key(c.account_no) = private.identifier_key(i)) k on true;
-        when 'meters' then
-            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
-            into v_found
-            from jsonb_array_elements_text(p -> 'identifiers') i
-            left join lateral (
-                select (array_agg(m.serial order by m.serial = i desc, m.serial))[1] as known
-                from public.meters m
-                where private.identifier_key(m.serial) = private.identifier_key(i)) k on true;
-        when 'transformers' then
-            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
-            into v_found
-            from jsonb_array_elements_text(p -> 'identifiers') i
-            left join lateral (
-                select (array_agg(t.code order by t.code = i desc, t.code))[1] as known
-                from public.transformers t
-                where private.identifier_key(t.code) = private.identifier_key(i)) k on true;
-    end case;
-    return jsonb_build_object('found', coalesce(v_found, '[]'));
-end $$;
-
-COMMENT ON FUNCTION public.identifier_keys(p jsonb) IS 'Of each identifier its key, and what is stored with the same key (the identifier itself first, else null): {kind: customers|meters|transformers, identifiers: [...]} gives {found: [{identifier, key, known}]}.';
-
-REVOKE ALL ON FUNCTION public.identifier_keys(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.identifier_keys(p jsonb) TO service_role;
-
 CREATE FUNCTION private.audit_table(p_table regclass) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -307,6 +266,50 @@ COMMENT ON FUNCTION private.set_actor(p jsonb) IS 'Says who makes the changes of
 REVOKE ALL ON FUNCTION private.set_actor(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.set_actor(p jsonb) TO service_role;
 
+CREATE FUNCTION private.audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    SET enable_nestloop TO 'off'
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_actor is null and exists (select 1 from new_rows) then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    if tg_op = 'INSERT' then
+        insert into public.audit_log (actor, action, table_name, row_id, customer_id, meter_id, after)
+        select v_actor, 'insert', tg_table_name, r.id,
+               case when r.n ->> 'customer_id' is not null then (r.n ->> 'customer_id')::uuid
+                    when tg_table_name = 'customers' then r.id::uuid
+                    when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
+               case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
+               r.n - 'lines'
+        from (select n.id::text as id, to_jsonb(n) as n from new_rows n offset 0) r;
+    else
+        insert into public.audit_log (actor, action, table_name, row_id, customer_id, meter_id, before, after)
+        select v_actor, 'update', tg_table_name, r.id,
+               case when r.n ->> 'customer_id' is not null then (r.n ->> 'customer_id')::uuid
+                    when tg_table_name = 'customers' then r.id::uuid
+                    when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
+               case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
+               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
+        from (select n.id::text as id, to_jsonb(o) as o, to_jsonb(n) as n
+              from new_rows n join old_rows o on o.id = n.id
+              where o is distinct from n
+              offset 0) r;
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables: one insert a statement, so that bulk writes stay fast.';
+
+REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit() TO service_role;
+
 CREATE FUNCTION private.refuse_audit_by_hand() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -361,6 +364,48 @@ end $$;
 REVOKE ALL ON FUNCTION private.never_changed(p_table regclass) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.never_changed(p_table regclass) TO service_role;
 
+CREATE FUNCTION public.identifier_keys(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_found jsonb;
+begin
+    case p ->> 'kind'
+        when 'customers' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(c.account_no order by c.account_no = i desc, c.account_no))[1] as known
+                from public.customers c
+                where private.identifier_key(c.account_no) = private.identifier_key(i)) k on true;
+        when 'meters' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(m.serial order by m.serial = i desc, m.serial))[1] as known
+                from public.meters m
+                where private.identifier_key(m.serial) = private.identifier_key(i)) k on true;
+        when 'transformers' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(t.code order by t.code = i desc, t.code))[1] as known
+                from public.transformers t
+                where private.identifier_key(t.code) = private.identifier_key(i)) k on true;
+    end case;
+    return jsonb_build_object('found', coalesce(v_found, '[]'));
+end $$;
+
+COMMENT ON FUNCTION public.identifier_keys(p jsonb) IS 'Of each identifier its key, and what is stored with the same key (the identifier itself first, else null): {kind: customers|meters|transformers, identifiers: [...]} gives {found: [{identifier, key, known}]}.';
+
+REVOKE ALL ON FUNCTION public.identifier_keys(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.identifier_keys(p jsonb) TO service_role;
+
 CREATE FUNCTION private.customer_behind(p_row jsonb) RETURNS uuid
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -378,50 +423,6 @@ COMMENT ON FUNCTION private.customer_behind(p_row jsonb) IS 'The customer of the
 
 REVOKE ALL ON FUNCTION private.customer_behind(p_row jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.customer_behind(p_row jsonb) TO service_role;
-
-CREATE FUNCTION private.audit() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    SET enable_nestloop TO 'off'
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_actor is null and exists (select 1 from new_rows) then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    if tg_op = 'INSERT' then
-        insert into public.audit_log (actor, action, table_name, row_id, customer_id, meter_id, after)
-        select v_actor, 'insert', tg_table_name, r.id,
-               case when r.n ->> 'customer_id' is not null then (r.n ->> 'customer_id')::uuid
-                    when tg_table_name = 'customers' then r.id::uuid
-                    when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
-               case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
-               r.n - 'lines'
-        from (select n.id::text as id, to_jsonb(n) as n from new_rows n offset 0) r;
-    else
-        insert into public.audit_log (actor, action, table_name, row_id, customer_id, meter_id, before, after)
-        select v_actor, 'update', tg_table_name, r.id,
-               case when r.n ->> 'customer_id' is not null then (r.n ->> 'customer_id')::uuid
-                    when tg_table_name = 'customers' then r.id::uuid
-                    when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
-               case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
-               private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
-        from (select n.id::text as id, to_jsonb(o) as o, to_jsonb(n) as n
-              from new_rows n join old_rows o on o.id = n.id
-              where o is distinct from n
-              offset 0) r;
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.audit() IS 'Statement trigger over transition tables: one insert a statement, so that bulk writes stay fast.';
-
-REVOKE ALL ON FUNCTION private.audit() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.audit() TO service_role;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 

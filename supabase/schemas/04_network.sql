@@ -84,6 +84,7 @@ ALTER TABLE ONLY public.supplies
 CREATE FUNCTION public.import_transformers(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 declare
     v_added integer := 0;

@@ -30,6 +30,57 @@ CREATE INDEX customers_search ON public.customers USING gin (private.customer_se
 REVOKE ALL ON FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) TO service_role;
 
+CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select 'l' || e.id, e.created_at, e.actor, 'insert',
+           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
+           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
+    from public.ledger_entries e
+    where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
+      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used')
+    union all
+    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
+           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
+    from public.notifications n
+    where n.id = any (array(
+        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
+    union all
+    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
+           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
+                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
+    from public.corrections c
+    where c.id = any (array(
+        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
+        union all
+        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)))
+    union all
+    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'detail', f.detail)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
+    union all
+    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
+    union all
+    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
+           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
+    from public.ledger_entries c
+    join public.allocations a on a.credit_entry_id = c.id
+    join public.ledger_entries d on d.id = a.debit_entry_id
+    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
+$$;
+
+COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';
+
+REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
+
 CREATE FUNCTION public.list_accounts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -319,6 +370,41 @@ COMMENT ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key
 REVOKE ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[]) TO service_role;
 
+CREATE FUNCTION private.names_of(p_ids uuid[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(x.id, x.name), '{}')
+    from (select c.id, c.name || ', account ' || c.account_no as name from public.customers c where c.id = any (p_ids)
+          union all
+          select t.id, t.name from public.tariffs t where t.id = any (p_ids)
+          union all
+          select m.id, m.serial from public.meters m where m.id = any (p_ids)
+          union all
+          select s.id, s.code from public.service_points s where s.id = any (p_ids)
+          union all
+          select f.id, f.code from public.transformers f where f.id = any (p_ids)
+          union all
+          select b.id, coalesce(private.invoice_reference(b.number), '') from public.bills b where b.id = any (p_ids)) x
+$$;
+
+COMMENT ON FUNCTION private.names_of(p_ids uuid[]) IS 'What people call the customers, tariffs, meters, transformers, bills (empty: without a number) and places with these ids.';
+
+REVOKE ALL ON FUNCTION private.names_of(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.names_of(p_ids uuid[]) TO service_role;
+
+CREATE FUNCTION private.is_deposit(p_payment text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.payments y where y.id = p_payment::uuid and y.book = 'deposit')
+$$;
+
+COMMENT ON FUNCTION private.is_deposit(p_payment text) IS 'Whether a payment, by its id as the audit trail has it, is held as a deposit.';
+
+REVOKE ALL ON FUNCTION private.is_deposit(p_payment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_deposit(p_payment text) TO service_role;
+
 CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_name text, row_id text)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -358,92 +444,6 @@ COMMENT ON FUNCTION private.rows_about(p_of text, p_id uuid) IS 'The audited row
 
 REVOKE ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) TO service_role;
-
-CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select 'l' || e.id, e.created_at, e.actor, 'insert',
-           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
-           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
-    from public.ledger_entries e
-    where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
-      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used')
-    union all
-    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
-           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
-    from public.notifications n
-    where n.id = any (array(
-        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
-    union all
-    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
-           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
-                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
-    from public.corrections c
-    where c.id = any (array(
-        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
-        union all
-        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)))
-    union all
-    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
-           jsonb_build_object('reason', f.reason, 'detail', f.detail)
-    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
-    union all
-    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
-           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
-    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
-    union all
-    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
-           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
-    from public.ledger_entries c
-    join public.allocations a on a.credit_entry_id = c.id
-    join public.ledger_entries d on d.id = a.debit_entry_id
-    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
-$$;
-
-COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';
-
-REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
-
-CREATE FUNCTION private.names_of(p_ids uuid[]) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_object_agg(x.id, x.name), '{}')
-    from (select c.id, c.name || ', account ' || c.account_no as name from public.customers c where c.id = any (p_ids)
-          union all
-          select t.id, t.name from public.tariffs t where t.id = any (p_ids)
-          union all
-          select m.id, m.serial from public.meters m where m.id = any (p_ids)
-          union all
-          select s.id, s.code from public.service_points s where s.id = any (p_ids)
-          union all
-          select f.id, f.code from public.transformers f where f.id = any (p_ids)
-          union all
-          select b.id, coalesce(private.invoice_reference(b.number), '') from public.bills b where b.id = any (p_ids)) x
-$$;
-
-COMMENT ON FUNCTION private.names_of(p_ids uuid[]) IS 'What people call the customers, tariffs, meters, transformers, bills (empty: without a number) and places with these ids.';
-
-REVOKE ALL ON FUNCTION private.names_of(p_ids uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.names_of(p_ids uuid[]) TO service_role;
-
-CREATE FUNCTION private.is_deposit(p_payment text) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from public.payments y where y.id = p_payment::uuid and y.book = 'deposit')
-$$;
-
-COMMENT ON FUNCTION private.is_deposit(p_payment text) IS 'Whether a payment, by its id as the audit trail has it, is held as a deposit.';
-
-REVOKE ALL ON FUNCTION private.is_deposit(p_payment text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_deposit(p_payment text) TO service_role;
 
 CREATE FUNCTION public.timeline(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE

@@ -416,6 +416,32 @@ def test_an_import_says_what_is_wrong_and_writes_what_is_right(over: Over) -> No
     assert [error.row for error in answer.errors] == [7]
 
 
+def test_what_an_import_would_do_is_seen_and_not_done(over: Over) -> None:
+    row: Json = {"row": 1, "id": str(uuid4()), "account_no": "A1", "name": "Ann"}
+    ask: Json = {"what": "customers", "actor": ACTOR}
+    new = over.same("preview_import", **ask, rows=[row], most=5)
+    assert (new.added, new.new_names, new.differences) == (1, ("A1",), ())
+    assert over.same("account_numbers", limit=5) == []
+    assert over.here.import_rows(**ask, rows=[row], dry_run=False).added == 1
+    changed = over.same("preview_import", **ask, rows=[row | {"name": "Eve"}], most=5)
+    (found,) = changed.differences
+    assert (found.of, found.name, found.field) == ("customers", "A1", "name")
+    assert (found.before, found.after) == ("Ann", "Eve")
+    assert over.here.account_numbered("A1").name == "Ann"
+
+
+def test_what_headings_mean_is_remembered(over: Over) -> None:
+    assert over.same("import_headings", kind="customers") == []
+    heading: Json = {"id": str(uuid4()), "heading": "Konto, Nr.", "heading_key": "kontonr"}
+    for field in ("account_no", "", ""):
+        over.here.set_import_headings(
+            actor=ACTOR, kind="customers", headings=[heading | {"field": field}]
+        )
+    (said,) = over.same("import_headings", kind="customers")
+    assert (said.heading, said.heading_key, said.field) == ("Konto, Nr.", "kontonr", "")
+    assert over.same("import_headings", kind="meters") == []
+
+
 @pytest.mark.parametrize("kind", ["customers", "meters", "transformers"])
 def test_identifiers_that_look_alike_have_one_key(over: Over, kind: str) -> None:
     (one, other) = over.same("identifier_keys", kind=kind, identifiers=["00NEW", " new"])

@@ -172,7 +172,7 @@ def test_supplies_are_stored_once(grid: Grid) -> None:
         ("T-1,2026-03-01,2026-02-01,5,", "period_end: must come after 2026-03-01"),
         ("T-1,2026-02-01,2026-02-01,5,", "period_end: must come after 2026-02-01"),
         ("T-1,2026-03-01,2026-04-01,5,", "period_end: 2026-04-01 is in the future"),
-        ("T-1,1/2/2026,2026-03-01,5,", "period_start: must be a date written as"),
+        ("T-1,1/2/2026,2026-03-01,5,", "period_start: 1/2/2026 may be 2026-02-01 or 2026-01-02"),
         (f"{FEBRUARY},5,maybe", "correction: must be yes, no or empty, not 'maybe'."),
         (f"{FEBRUARY},5,yes", "correction: Nothing is stored for transformer T-1 in this period"),
         (f"{JANUARY},1200,", "period_start: The period overlaps that of row 2"),

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from datetime import date
 
 from services.database.queries.base import Json, Queries
-from services.records.imports import IdentifierKey, ImportAnswer, MeterReads
+from services.records.imports import (
+    IdentifierKey,
+    ImportAnswer,
+    ImportPreview,
+    MeterReads,
+    SaidHeading,
+)
 
 
 class ImportQueries(Queries):
@@ -27,6 +33,32 @@ class ImportQueries(Queries):
         if default_language is not None:
             params["default_language"] = default_language
         return ImportAnswer.model_validate(self._call(f"import_{what}", **params))
+
+    def preview_import(
+        self,
+        *,
+        what: str,
+        actor: str,
+        rows: Sequence[Json],
+        most: int,
+        default_language: str = "en",
+    ) -> ImportPreview:
+        """What an import of these rows would do, with at most so many differences.
+
+        Raises ReadingConflict.
+        """
+        asked: Json = {"what": what, "actor": actor, "rows": list(rows), "most": most}
+        answer = self._call("preview_import", default_language=default_language, **asked)
+        return ImportPreview.model_validate(answer)
+
+    def import_headings(self, *, kind: str) -> list[SaidHeading]:
+        """What was said of the headings of a kind of import."""
+        answer = self._call("import_headings", kind=kind)
+        return [SaidHeading.model_validate(row) for row in answer["headings"]]
+
+    def set_import_headings(self, *, actor: str, kind: str, headings: Sequence[Json]) -> None:
+        """Remember headings: `id`, `heading`, `heading_key`, `field`, empty to leave it out."""
+        self._call("set_import_headings", actor=actor, kind=kind, headings=list(headings))
 
     def identifier_keys(self, *, kind: str, identifiers: Sequence[str]) -> list[IdentifierKey]:
         """The keys of identifiers of a kind: customers, meters or transformers."""

@@ -100,8 +100,8 @@ def test_more_columns_are_ignored_and_named() -> None:
         ('a,b\n1,2\n"3,4\n', "row 3: a quotation mark is opened here and never closed"),
         ('a,b\n"1"x,2\n', "row 2: the quotation marks are not as CSV has them"),
         ("a,b\n1,2\n3,\0\n", "Line 3 holds a NUL byte"),
-        (b"a,b\n1,2\n3,caf\xe9\n", "Line 3 is not UTF-8 text"),
-        ("a,b\n1,2\n".encode("utf-16"), "Line 1 is not UTF-8 text"),
+        (b"a,b\n1,2\n3,caf\x81\n", "Line 3 is not UTF-8 text"),
+        (b"a,b\n1,2\n3,caf\xe9\0\n", "Line 3 is not UTF-8 text"),
         (f"a,b\n{'x' * 200_000},1\n", "row 2: a cell is longer than 100,000 characters"),
     ],
 )

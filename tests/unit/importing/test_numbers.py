@@ -19,8 +19,8 @@ def test_a_number_that_may_be_two_is_refused_with_the_way_out() -> None:
     read, problems = numbers_of("1.000", "1.117", "900")
     assert read == ["900"]
     told = (
-        "nothing in the file tells. Run this again with --decimal point or --decimal comma, "
-        "whichever sign is the decimal one."
+        "nothing in the file tells. Say which sign is the decimal one (the command takes "
+        "--decimal point or --decimal comma)."
     )
     assert problems == [
         f"row 2, kwh: 1.000 may be 1000 or 1.000: {told}",
@@ -95,3 +95,28 @@ def test_numbers_beside_the_names_of_registers_are_asked_about_too() -> None:
         "row 2, kwh: 1.000 may be 1000 or 1.000"
     )
     assert numbers_of("peak=1.000 off_peak=300,5") == (["peak=1000 off_peak=300.5"], [])
+
+
+@pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (('"1,117.00"', "5.5"), ["1117.00", "5.5"]),
+        (('"1.117,00"', '"5,5"'), ["1117.00", "5.5"]),
+        (('"1,117.00"', "1.117"), ["1117.00", "1.117"]),
+        (('"1.117,00"', "1.117"), ["1117.00", "1117"]),
+    ],
+)
+def test_a_number_between_quotation_marks_may_hold_a_comma(
+    cells: tuple[str, ...], read: list[str]
+) -> None:
+    text = "name,kwh\n" + "".join(f"x,{cell}\n" for cell in cells)
+    table = read_table(text, required=("name", "kwh"), numbers=("kwh",))
+    assert [row.values["kwh"] for row in table.rows()] == read
+    assert not table.problems
+
+
+def test_a_comma_between_quotation_marks_is_asked_about_where_nothing_tells() -> None:
+    table = read_table('name,kwh\nx,"1,117"\n', required=("name", "kwh"), numbers=("kwh",))
+    assert list(table.rows()) == []
+    assert "may be" in table.problems[0].message
+    assert table.asks == {"decimal"}

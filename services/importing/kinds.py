@@ -1,0 +1,78 @@
+"""The kinds of tables that can be imported: their columns, and what those hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from services.importing.grid_rows import (
+    SUPPLY_COLUMNS,
+    SUPPLY_DATES,
+    SUPPLY_NUMBERS,
+    SUPPLY_OPTIONS,
+    TRANSFORMER_COLUMNS,
+    TRANSFORMER_OPTIONS,
+)
+from services.importing.interval_rows import (
+    INTERVAL_COLUMNS,
+    INTERVAL_DATES,
+    INTERVAL_NUMBERS,
+    INTERVAL_OPTIONS,
+)
+from services.importing.reads import (
+    READING_COLUMNS,
+    READING_DATES,
+    READING_NUMBERS,
+    REGISTER_PREFIX,
+)
+from services.importing.rows import (
+    CUSTOMER_COLUMNS,
+    CUSTOMER_DATES,
+    CUSTOMER_OPTIONS,
+    METER_COLUMNS,
+    METER_DATES,
+    METER_NUMBERS,
+    METER_OPTIONS,
+)
+
+TableKind = Literal["customers", "intervals", "meters", "readings", "supplies", "transformers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a kind, and which hold numbers and dates; `prefix` begins further columns."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    prefix: str | None = None
+
+
+COLUMNS_OF: Final[Mapping[TableKind, Columns]] = {
+    "customers": Columns(CUSTOMER_COLUMNS, optional=CUSTOMER_OPTIONS, dates=CUSTOMER_DATES),
+    "transformers": Columns(TRANSFORMER_COLUMNS, optional=TRANSFORMER_OPTIONS),
+    "meters": Columns(
+        METER_COLUMNS,
+        optional=METER_OPTIONS,
+        numbers=METER_NUMBERS,
+        dates=METER_DATES,
+    ),
+    "readings": Columns(
+        READING_COLUMNS,
+        numbers=READING_NUMBERS,
+        dates=READING_DATES,
+        prefix=REGISTER_PREFIX,
+    ),
+    "intervals": Columns(
+        INTERVAL_COLUMNS,
+        optional=INTERVAL_OPTIONS,
+        numbers=INTERVAL_NUMBERS,
+        dates=INTERVAL_DATES,
+    ),
+    "supplies": Columns(
+        SUPPLY_COLUMNS,
+        optional=SUPPLY_OPTIONS,
+        numbers=SUPPLY_NUMBERS,
+        dates=SUPPLY_DATES,
+    ),
+}
