@@ -11,7 +11,7 @@ from services.metering.monthly_use import Billed, MonthOfUse
 from services.quantities.energy import format_kwh
 
 _HEIGHT = 260
-_SERIES = ("A year before", "This year")
+_SERIES = ("A year earlier", "In the month")
 
 
 def show_usage(of_meters: Sequence[MeterUse]) -> None:
@@ -86,7 +86,7 @@ def _chart(shown: MeterUse) -> None:
 
 
 def _table(months: Sequence[MonthOfUse]) -> str:
-    rows = ["| Month | This year, kWh | A year before, kWh |", "|:---|---:|---:|"]
+    rows = ["| Month | kWh | A year earlier, kWh |", "|:---|---:|---:|"]
     for of in reversed(months):
         now, before = _cell(of.this_year, of.days), _cell(of.year_before, of.days_before)
         # On a phone a month stays on one line.

@@ -114,7 +114,9 @@ def tariff(told: Told) -> Said:
     """A tariff was made, or its name changed."""
     name = told.shown("name")
     if told.is_new:
-        return Said(what=f"Tariff {name} made", details=told.facts({"code": "Code"}))
+        return Said(
+            what=f"Tariff {name} made", details=told.facts({"code": "Code"}, without=("name",))
+        )
     return Said(what=f"Tariff {name} changed", details=told.details({"name": "Name"}))
 
 

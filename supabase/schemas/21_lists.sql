@@ -409,7 +409,25 @@ CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_nam
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select p_of || 's', p_id::text
+    select p_of || 's', p_id::text where p_of in ('bill', 'payment', 'tariff')
+    union
+    -- A meter's own changes name it; who was supplied by it, and on which tariff, is said of its places.
+    select 'service_agreements', a.id::text
+    from public.meter_installations i
+    join public.service_agreements a on a.service_point_id = i.service_point_id
+        and a.starts_on <= coalesce(i.removed_on, 'infinity') and coalesce(a.ends_on, 'infinity') >= i.installed_on
+    where p_of = 'meter' and i.meter_id = p_id
+    union
+    select 'agreement_tariffs', t.id::text
+    from public.meter_installations i
+    join public.service_agreements a on a.service_point_id = i.service_point_id
+        and a.starts_on <= coalesce(i.removed_on, 'infinity') and coalesce(a.ends_on, 'infinity') >= i.installed_on
+    join public.agreement_tariffs t on t.agreement_id = a.id
+    where p_of = 'meter' and i.meter_id = p_id
+    union
+    select 'service_points', i.service_point_id::text from public.meter_installations i where p_of = 'meter' and i.meter_id = p_id
+    union
+    select 'service_points', a.service_point_id::text from public.service_agreements a where p_of = 'customer' and a.customer_id = p_id
     union
     select 'readings', r.id::text
     from public.bills b
@@ -440,7 +458,7 @@ CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_nam
     select 'tariff_versions', v.id::text from public.tariff_versions v where p_of = 'tariff' and v.tariff_id = p_id
 $$;
 
-COMMENT ON FUNCTION private.rows_about(p_of text, p_id uuid) IS 'The audited rows that the timeline of a bill, payment or tariff is made of.';
+COMMENT ON FUNCTION private.rows_about(p_of text, p_id uuid) IS 'The audited rows that a timeline is made of beside those that name its customer or meter.';
 
 REVOKE ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) TO service_role;
@@ -484,7 +502,12 @@ begin
         union all
         select a.* from private.rows_about(v_of, v_id) r
         join public.audit_log a on a.table_name = r.table_name and a.row_id = r.row_id
-        where v_of in ('bill', 'payment', 'tariff') and (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
+        where (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
+          -- Of a place only what happened while it was the customer's.
+          and (v_of <> 'customer' or exists (
+                  select 1 from public.service_agreements g
+                  where g.customer_id = v_id and g.service_point_id::text = r.row_id
+                    and (a.at at time zone 'UTC')::date between g.starts_on and coalesce(g.ends_on, 'infinity')))
     ), told as (
         select 'a' || lpad(a.id::text, 19, '0') as key, a.at, a.actor, a.action, a.table_name, a.row_id, a.before, a.after
         from audited a

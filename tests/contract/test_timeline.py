@@ -46,7 +46,7 @@ def test_a_customers_timeline_has_all_that_happened_the_newest_first(over: Over)
     assert set(tables(found.changes)) == {
         *("customers", "meters", "readings", "bills", "payments", "payment_returns"),
         *("adjustments", "notifications"),
-        *("meter_installations", "service_agreements", "agreement_tariffs"),
+        *("meter_installations", "service_agreements", "agreement_tariffs", "service_points"),
     }
     assert [c.at for c in found.changes] == sorted((c.at for c in found.changes), reverse=True)
     assert found.names[bill.id] == bill.reference
@@ -117,7 +117,8 @@ def test_a_bill_a_payment_a_meter_and_a_tariff_have_their_own(over: Over) -> Non
     )
     assert sorted(told("payment", paid)) == ["allocations", "payments"]
     assert sorted(set(told("meter", bill.meter_id))) == [
-        *("bills", "meter_installations", "meters", "readings"),
+        *("agreement_tariffs", "bills", "meter_installations", "meters", "readings"),
+        *("service_agreements", "service_points"),
     ]
     tariffs = over.here.tariffs()
     assert sorted(told("tariff", tariffs[0].id)) == ["tariff_versions", "tariffs"]

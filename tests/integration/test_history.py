@@ -67,6 +67,7 @@ def test_a_meter_its_readings_and_bills_are_told_from_connecting_to_paying(
         f"Payment of ₹100.00 ({ADMIN.user})",
         f"Bill {bill.reference} issued: ₹540.35 ({ENGINEER.user})",
         f"Reading 1,117 kWh of meter M1 ({ENGINEER.user})",
+        f"Place of supply M1 added ({ACTOR})",
         f"Reading 1,000 kWh of meter M1 ({ACTOR})",
         f"Meter M1 installed at M1 ({ACTOR})",
         f"Supply agreed at M1 ({ACTOR})",
@@ -110,6 +111,10 @@ def test_each_tenant_is_told_of_their_own_days(utility: Utility, database: str) 
     before = said(utility, "customer", left.customer_id)
     since = said(utility, "customer", moved_in)
     assert "Agreement ended at M1 (asha)" in before
+    assert f"Place of supply M1 added ({ACTOR})" in before
+    of_meter = said(utility, "meter", left.meter_id, "supply")
+    assert "Agreement ended at M1 (asha)" in of_meter
+    assert "Supply agreed at M1 (asha)" in of_meter
     assert "Supply agreed at M1 (asha)" in since
     assert f"Reading 1,000 kWh of meter M1 ({ACTOR})" in before
     assert f"Reading 1,000 kWh of meter M1 ({ACTOR})" not in since
@@ -206,6 +211,35 @@ def test_credits_deposits_plans_refunds_and_overdue_marks(utility: Utility) -> N
     assert f"Paid {bill.reference} ({ADMIN.user})" in of_payment
     assert "Instalment plan agreed (admin-1)" in said(utility, "bill", bill.id, "plan")
     assert said(utility, "customer", customer, "deposit") == []
+
+
+def test_a_deposit_that_is_used(utility: Utility) -> None:
+    bill = billed(utility)
+    services, customer = utility.services, bill.customer_id
+    services.office_payments.take_deposit(
+        payment_id=str(uuid4()),
+        customer_id=customer,
+        body={
+            "amount": "600",
+            "method": "cash",
+            "received_on": utility.today,
+        },
+        principal=ADMIN,
+        now=utility.now,
+    )
+    services.office_payments.use_deposit(
+        entry_id=str(uuid4()),
+        customer_id=customer,
+        body={"amount": "540.35", "note": "moved out"},
+        principal=ADMIN,
+        now=utility.now,
+    )
+    told = said(utility, "customer", customer, "deposit")
+    assert told == [
+        f"Deposit used: ₹540.35 ({ADMIN.user})",
+        f"Deposit of ₹600.00 ({ADMIN.user})",
+    ]
+    assert f"Bill {bill.reference} paid ({ADMIN.user})" in said(utility, "bill", bill.id)
 
 
 def test_a_correction_is_told_of_the_customer_the_meter_and_each_bill(utility: Utility) -> None:

@@ -62,7 +62,7 @@ def test_each_view_of_a_customer_reads_at_both_widths(
     expect(page.get_by_text("Meters", exact=True)).to_be_visible()
     page.get_by_text("The numbers", exact=True).click()
     settled(page)
-    months = page.locator("table").filter(has_text="A year before, kWh").locator("tbody tr")
+    months = page.locator("table").filter(has_text="A year earlier, kWh").locator("tbody tr")
     expect(months).to_have_count(13)
     nothing_is_cut_off(page)
     page.screenshot(path=tmp_path / "overview.png", full_page=True)
