@@ -66,6 +66,7 @@ _LANDLORD: Final = """
            md5('x' || n), md5('c1')::uuid, '{{"amount_paid_minor": 0}}',
            '{{"amount_paid_minor": 5}}'
     from generate_series(1, {landlord}) n"""
+_WITH_READS: Final = ("meter_installations", "service_agreements")
 _PLAN: Final = """
     explain (analyze, costs off, timing off, summary off)
     select a.* from audit_log a
@@ -98,7 +99,12 @@ def load(dsn: str) -> tuple[int, str]:
     given = {"customers": CUSTOMERS, "months": MONTHS, "landlord": LANDLORDS_CHANGES}
     with psycopg.connect(dsn, autocommit=True) as connection:
         # Neither audited nor checked: opening reads and bills are not what is measured.
-        connection.execute("set session_replication_role = replica")
+        for table in ("customers", "meters", "service_points", "audit_log", *_WITH_READS):
+            connection.execute(f"alter table {table} disable trigger user")
+        for table in _WITH_READS:
+            connection.execute(
+                f"alter table {table} drop constraint {table}_opening_reading_id_fkey"
+            )
         for insert in (_PEOPLE, _READINGS, _BILLS, _LANDLORD):
             connection.execute(insert.format(**given).encode())
         connection.execute("vacuum analyze")
