@@ -64,7 +64,10 @@ _NAMES: Final = (
     ("month_end", r"month_\w+|close_month|aged_receivables|overview"),
     ("documents", r"\w*bill_document\w*|bills_to_print"),
     ("plans", r"\w*(plan|instalment)s?(_\w+)?"),
-    ("corrections", r"correct\w+|\w*rebill\w*|replace_reading|bills_to_correct|owe_correction"),
+    (
+        "corrections",
+        r"correct\w+|begin_correction|end_correction|\w*rebill\w*|replace_reading|bills_to_correct|owe_correction",
+    ),
     ("corrections", r"pay_again|paid_on|bills_priced_by|is_priced_by|wrong_versions"),
     ("stripe", r"\w*(stripe|dispute|reconciliation|payment_link)\w*"),
     ("stripe", r"match_refunded|failed_at_stripe|undo_failed_refund|fail_refund"),
@@ -90,7 +93,7 @@ _NAMES: Final = (
     ("access", r"import_answer|refuse_reopening|refuse_audit_by_hand|identifier_keys?"),
     (
         "supply",
-        r"service_\w+|check_agreement\w*|check_installation|agreement_tariffs|installations_between|meter_installations|tariff_spans|spans_of|set_tariff",
+        r"\w*_supply|supply_\w+|service_\w+|check_agreement\w*|check_installation|agreement_tariffs|installations_between|meter_installations|tariff_spans|spans_of|set_tariff",
     ),
     ("supply", r"lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*"),
     ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),

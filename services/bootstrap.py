@@ -68,6 +68,7 @@ from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
+from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
 from services.utility_settings.current import CurrentSettings
 from services.utility_settings.desk import SettingsDesk
@@ -294,6 +295,7 @@ def wire(
         stripe=StripeLookups(database),
         reconciliation=_reconciliation(settings, database, payments, providers.stripe),
         rebilling=rebilling,
+        supply=Supply(database=database, assessor=assessor, issuer=issuer, outbox=outbox),
         corrections=CorrectionLookups(database),
         tariff_correction=TariffCorrection(database=database, rebilling=rebilling),
         tariff_publishing=TariffPublishing(database),

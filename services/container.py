@@ -52,6 +52,7 @@ from services.readings.assessment import ReadingAssessor
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
+from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
 from services.utility_settings.current import CurrentSettings
 from services.utility_settings.desk import SettingsDesk
@@ -94,6 +95,7 @@ class Services:
     refunds: Refunds
     stripe: StripeLookups
     rebilling: Rebilling
+    supply: Supply
     corrections: CorrectionLookups
     tariff_correction: TariffCorrection
     tariff_publishing: TariffPublishing

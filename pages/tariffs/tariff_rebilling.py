@@ -103,7 +103,7 @@ def _rebill_all(tariff_id: str, left: BillsToCorrect, reason: str, principal: Pr
             )
             done += 1
             failed += [found] if found.correction is None else []
-        after = meters[-1].agreement_id
+        after = meters[-1]
     st.session_state[_FAILED] = failed
     st.toast(f"{count(done - len(failed), 'meter')} corrected.", icon=":material/check_circle:")
     st.rerun()

@@ -35,9 +35,9 @@ def by_reading(chain: BillChain, wrong: Reading, right: Reading | None) -> list[
         return _with_dependents(chain, _withdrawn(chain, closer, opener))
     found = []
     if closer:
-        found.append(replace(_again(chain, closer, _CLOSES), closing=right))
+        found.append(replace(reissued(chain, closer, _CLOSES), closing=right))
     if opener:
-        found.append(replace(_again(chain, opener, _OPENS), opening=right))
+        found.append(replace(reissued(chain, opener, _OPENS), opening=right))
     if not found:
         raise CannotRebill("No bill opens or closes at this reading.")
     return _with_dependents(chain, found)
@@ -45,21 +45,21 @@ def by_reading(chain: BillChain, wrong: Reading, right: Reading | None) -> list[
 
 def by_versions(chain: BillChain) -> list[AffectedBills]:
     """What corrected versions of a tariff touch; nothing where all is priced as it should be."""
-    found = [_again(chain, bill, _PRICED) for bill in chain.bills if bill.priced_wrongly]
+    found = [reissued(chain, bill, _PRICED) for bill in chain.bills if bill.priced_wrongly]
     return _with_dependents(chain, found)
 
 
 def by_tariff(chain: BillChain, *, first: ChainBill, tariff_id: str) -> list[AffectedBills]:
     """The bill from which on a meter is on another tariff, and all after it."""
     since = [bill for bill in chain.bills if bill.period_start >= first.period_start]
-    return [replace(_again(chain, bill, _OTHER_TARIFF), tariff_id=tariff_id) for bill in since]
+    return [replace(reissued(chain, bill, _OTHER_TARIFF), tariff_id=tariff_id) for bill in since]
 
 
 def by_voiding(chain: BillChain, bill: ChainBill) -> list[AffectedBills]:
     """The last bill of a chain, which nothing takes the place of. Raises CannotRebill."""
     if bill.id != chain.bills[-1].id:
         raise CannotRebill("A later bill begins where this one ends: void that one first.")
-    return [replace(_again(chain, bill, _VOIDED), again=False)]
+    return [replace(reissued(chain, bill, _VOIDED), again=False)]
 
 
 def reissue(
@@ -70,7 +70,7 @@ def reissue(
     Raises CannotRebill, which names the bill that cannot be priced.
     """
     voided = {bill.id for one in affected for bill in one.bills}
-    past = [_past_of_bill(bill) for bill in chain.bills if bill.id not in voided]
+    past = [past_of_bill(bill) for bill in chain.bills if bill.id not in voided]
     changes = []
     for one in affected:
         made = _made(chain, one, past, issue, zone) if one.again else None
@@ -90,18 +90,19 @@ def _withdrawn(
             else "No bill opens or closes at this reading."
         )
     if opener is None:
-        return [replace(_again(chain, closer, _LAST), again=False)]
+        return [replace(reissued(chain, closer, _LAST), again=False)]
     if closer.tariff_id != opener.tariff_id:
         raise CannotRebill(
             f"The bills before and after this reading are under two tariffs ({closer.tariff_code} "
             f"and {opener.tariff_code}): give the right value instead."
         )
-    merged = _again(chain, closer, _MERGED)
+    merged = reissued(chain, closer, _MERGED)
     closing = _read(chain, opener.closing_reading_id)
     return [replace(merged, bills=(closer, opener), closing=closing)]
 
 
-def _again(chain: BillChain, bill: ChainBill, why: str) -> AffectedBills:
+def reissued(chain: BillChain, bill: ChainBill, why: str) -> AffectedBills:
+    """A bill that is priced again between the same reads. Raises CannotRebill."""
     return AffectedBills(
         bills=(bill,),
         opening=_read(chain, bill.opening_reading_id),
@@ -130,7 +131,7 @@ def _with_dependents(chain: BillChain, found: list[AffectedBills]) -> list[Affec
         if any(looks_back(version.tariff) for version in chain.versions_of(bill.tariff_id))
     }
     later = [
-        _again(chain, bill, _DEPENDS)
+        reissued(chain, bill, _DEPENDS)
         for bill in chain.bills
         if bill.period_start > since and bill.id not in known and bill.tariff_id in backward
     ]
@@ -168,7 +169,8 @@ def _made(
     return replace(bill, replaces_id=first.id)
 
 
-def _past_of_bill(bill: ChainBill) -> PastBill:
+def past_of_bill(bill: ChainBill) -> PastBill:
+    """What a bill leaves to later ones."""
     return past_of(
         tariff_id=bill.tariff_id,
         start=bill.period_start,

@@ -98,7 +98,12 @@ class TariffCorrection:
         return self.database.bills_to_correct(version_id=version_id, limit=limit)
 
     def left(
-        self, *, tariff_id: str, after: str | None = None, limit: int, principal: Principal
+        self,
+        *,
+        tariff_id: str,
+        after: MeterToCorrect | None = None,
+        limit: int,
+        principal: Principal,
     ) -> BillsToCorrect:
         """What corrected versions of a tariff priced and is not reissued yet; raises NotAllowed."""
         require(principal, Role.ADMIN)

@@ -20,6 +20,7 @@ from services.database.queries.reconciliation import ReconciliationQueries
 from services.database.queries.search import SearchQueries
 from services.database.queries.sessions import SessionQueries
 from services.database.queries.stripe_events import StripeQueries
+from services.database.queries.supply import SupplyQueries
 from services.database.queries.tariffs import TariffQueries
 from services.database.queries.utility_settings import SettingsQueries
 from services.database.transport import Transport
@@ -43,6 +44,7 @@ class DatabaseService(
     KeyQueries,
     SessionQueries,
     GraphQueries,
+    SupplyQueries,
     TariffQueries,
     DraftQueries,
     BookQueries,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from services.quantities.money import Money
 from services.records.base import Record
@@ -13,7 +13,7 @@ from services.records.readings import Installation, IntervalDay, Meter, Read, Re
 from services.records.tariffs import TariffSpan, TariffSummary, TariffVersion, versions_along
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
 
-CorrectionKind = Literal["reading", "tariff_version", "tariff", "void"]
+CorrectionKind = Literal["reading", "tariff_version", "tariff", "void", "supply"]
 
 
 class ChainBill(Bill):
@@ -45,6 +45,11 @@ class BillChain(Record):
     agreement_id: str
     starts_on: date
     ends_on: date | None
+    # The read at which its next bill opens, and how many void bills opened there.
+    tail_id: str
+    tail_reissues: int
+    # How many void bills opened at which read.
+    reissues: dict[str, int] = Field(default_factory=dict)
     meter: Meter
     spans: tuple[TariffSpan, ...]
     installations: tuple[Installation, ...]

@@ -408,17 +408,18 @@ create or replace function public.bills_to_correct(p jsonb) RETURNS jsonb
         'total_minor', (select coalesce(sum(total_minor), 0)::bigint from wanted),
         'meters', (select coalesce(jsonb_agg(jsonb_build_object(
                        'agreement_id', x.agreement_id, 'meter_id', x.meter_id, 'serial', x.serial, 'account_no', x.account_no, 'customer_name', x.name,
-                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.agreement_id), '[]')
+                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.serial, x.agreement_id), '[]')
                    from (select y.*, m.serial, c.account_no, c.name
                          from by_meter y
                          join public.meters m on m.id = y.meter_id
                          join public.service_agreements a on a.id = y.agreement_id
                          join public.customers c on c.id = a.customer_id
-                         where y.agreement_id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
-                         order by y.agreement_id limit (p ->> 'limit')::integer) x))
+                         where (m.serial, y.agreement_id) > (coalesce(p #>> '{after,serial}', ''),
+                             coalesce((p #>> '{after,agreement_id}')::uuid, '00000000-0000-0000-0000-000000000000'))
+                         order by m.serial, y.agreement_id limit (p ->> 'limit')::integer) x))
 $$;
 
-comment on function public.bills_to_correct is 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not reissued yet; their agreements in order of id: {tariff_id or version_id, after?: agreement, limit} -> {bills, meters_in_all, since, total_minor, meters: one an agreement}.';
+comment on function public.bills_to_correct is 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not reissued yet; their agreements by the meter''s serial: {tariff_id or version_id, after?: {serial, agreement_id}, limit} -> {bills, meters_in_all, since, total_minor, meters: one an agreement}.';
 
 create or replace function public.rebill(p jsonb) RETURNS jsonb
     language plpgsql

@@ -182,6 +182,12 @@ ALTER TABLE ONLY public.agreement_tariffs
 ALTER TABLE ONLY public.agreement_tariffs
     ADD CONSTRAINT agreement_tariffs_tariff_id_fkey FOREIGN KEY (tariff_id) REFERENCES public.tariffs(id);
 
+ALTER TABLE ONLY public.supply_changes
+    ADD CONSTRAINT supply_changes_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
+
+ALTER TABLE ONLY public.supply_changes
+    ADD CONSTRAINT supply_changes_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
+
 CREATE VIEW public.meter_list WITH (security_invoker='true') AS
  SELECT m.id,
     m.serial,
@@ -257,6 +263,39 @@ COMMENT ON VIEW private.tariff_spans IS 'The tariffs of an agreement, each from 
 
 GRANT SELECT ON TABLE private.tariff_spans TO service_role;
 
+CREATE VIEW public.service_point_list WITH (security_invoker='true') AS
+ SELECT s.id,
+    s.code,
+    s.address,
+    s.route,
+    s.sequence,
+    s.phases,
+    s.connected_w,
+    s.connected_va,
+    s.access_note,
+    s.transformer_id,
+    t.code AS transformer_code,
+    s.created_at,
+    m.id AS meter_id,
+    m.serial AS meter_serial,
+    i.installed_on,
+    a.id AS agreement_id,
+    a.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    a.starts_on,
+    lower(concat_ws(' '::text, s.code, s.address, s.route, m.serial, c.account_no, c.name)) AS search
+   FROM (((((public.service_points s
+     LEFT JOIN public.transformers t ON ((t.id = s.transformer_id)))
+     LEFT JOIN public.meter_installations i ON (((i.service_point_id = s.id) AND (i.removed_at IS NULL))))
+     LEFT JOIN public.meters m ON ((m.id = i.meter_id)))
+     LEFT JOIN public.service_agreements a ON (((a.service_point_id = s.id) AND (a.ends_on IS NULL))))
+     LEFT JOIN public.customers c ON ((c.id = a.customer_id)));
+
+COMMENT ON VIEW public.service_point_list IS 'Places of supply with the meter that is there and who is supplied now.';
+
+GRANT SELECT ON TABLE public.service_point_list TO service_role;
+
 CREATE FUNCTION private.spans_of(p_agreement_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -323,47 +362,6 @@ COMMENT ON FUNCTION private.lock_points_of(p_meters uuid[]) IS 'Locks the places
 REVOKE ALL ON FUNCTION private.lock_points_of(p_meters uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.lock_points_of(p_meters uuid[]) TO service_role;
 
-CREATE FUNCTION private.check_installation() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.lock_points(array[new.service_point_id]);
-    if exists (select 1 from public.meter_installations x
-               where x.id <> new.id and x.meter_id = new.meter_id
-                 and x.installed_at < coalesce(new.removed_at, 'infinity')
-                 and coalesce(x.removed_at, 'infinity') > new.installed_at) then
-        raise exception using errcode = 'EB005', message = 'This meter is installed at another place at that time: remove it there first.';
-    elsif exists (select 1 from public.meter_installations x
-               where x.id <> new.id and x.service_point_id = new.service_point_id
-                 and x.installed_at < coalesce(new.removed_at, 'infinity')
-                 and coalesce(x.removed_at, 'infinity') > new.installed_at) then
-        raise exception using errcode = 'EB005', message = 'Another meter is installed at this place at that time: exchange it, or remove it first.';
-    end if;
-    return new;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_installation() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_installation() TO service_role;
-
-CREATE FUNCTION private.check_agreement() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.lock_points(array[new.service_point_id]);
-    if exists (select 1 from public.service_agreements x
-               where x.id <> new.id and x.service_point_id = new.service_point_id
-                 and x.starts_on < coalesce(new.ends_on, 'infinity')
-                 and coalesce(x.ends_on, 'infinity') > new.starts_on) then
-        raise exception using errcode = 'EB005', message = 'Somebody else has an agreement for this place at that time: end it first.';
-    end if;
-    return new;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_agreement() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_agreement() TO service_role;
-
 CREATE FUNCTION private.check_agreement_tariff() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -380,6 +378,60 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.check_agreement_tariff() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_agreement_tariff() TO service_role;
+
+CREATE FUNCTION private.check_agreement() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.lock_points(array[new.service_point_id]);
+    if exists (select 1 from public.service_agreements x
+               where x.id <> new.id and x.service_point_id = new.service_point_id
+                 and x.starts_on < coalesce(new.ends_on, 'infinity')
+                 and coalesce(x.ends_on, 'infinity') > new.starts_on) then
+        raise exception using errcode = 'EB005', message = 'Somebody else has an agreement for this place at that time: end it first.';
+    elsif new.ends_on is not null and exists (
+        select 1 from public.bills b
+        where b.agreement_id = new.id and b.status <> 'void' and b.period_end > new.ends_on) then
+        raise exception using errcode = 'EB001', message = 'A bill of this agreement runs beyond that day: look at it again.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_agreement() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_agreement() TO service_role;
+
+CREATE FUNCTION private.check_installation() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.lock_points(array[new.service_point_id]);
+    if exists (select 1 from public.meter_installations x
+               where x.id <> new.id and x.meter_id = new.meter_id
+                 and x.installed_at < coalesce(new.removed_at, 'infinity')
+                 and coalesce(x.removed_at, 'infinity') > new.installed_at) then
+        raise exception using errcode = 'EB005', message = 'This meter is installed at another place at that time: remove it there first.';
+    elsif exists (select 1 from public.meter_installations x
+               where x.id <> new.id and x.service_point_id = new.service_point_id
+                 and x.installed_at < coalesce(new.removed_at, 'infinity')
+                 and coalesce(x.removed_at, 'infinity') > new.installed_at) then
+        raise exception using errcode = 'EB005', message = 'Another meter is installed at this place at that time: exchange it, or remove it first.';
+    elsif new.removed_at is not null and exists (
+        select 1 from public.readings r
+        where r.meter_id = new.meter_id and r.status in ('accepted', 'needs_review') and r.read_at > new.removed_at
+          and not exists (select 1 from public.meter_installations n
+                          where n.meter_id = new.meter_id and n.id <> new.id and n.installed_at <= r.read_at
+                            and (n.removed_at is null or r.read_at <= n.removed_at))
+          -- The same meter goes on under another multiplier: its next row comes in this transaction.
+          and current_setting('billing.same_meter', true) is distinct from new.meter_id::text) then
+        raise exception using errcode = 'EB005', message = 'This meter was read after that time: correct or reject that reading first.';
+    end if;
+    return new;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_installation() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_installation() TO service_role;
 
 CREATE FUNCTION private.installations_between(p_point_id uuid, p_from timestamp with time zone, p_to timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE

@@ -105,6 +105,83 @@ COMMENT ON COLUMN public.job_run_list.status IS '"interrupted": its process is g
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.job_run_list TO service_role;
 
+CREATE VIEW public.unbilled_use_list WITH (security_invoker='true') AS
+ SELECT s.id AS service_point_id,
+    s.code AS service_point_code,
+    s.address,
+    g.since,
+    g.until,
+    m.id AS meter_id,
+    m.serial AS meter_serial,
+    ((((((c.register_wh - o.register_wh) + private.register_span_wh((m.dials)::integer)) % private.register_span_wh((m.dials)::integer)) * i.multiplier_milli) + 500) / 1000) AS wh
+   FROM (((((public.service_points s
+     JOIN public.meter_installations i ON ((i.service_point_id = s.id)))
+     JOIN public.meters m ON ((m.id = i.meter_id)))
+     CROSS JOIN LATERAL ( SELECT COALESCE(e.ends_on, i.installed_on) AS since,
+            n.starts_on AS until,
+            e.closing_reading_id,
+            n.opening_reading_id
+           FROM (( SELECT a.ends_on,
+                    a.closing_reading_id
+                   FROM public.service_agreements a
+                  WHERE ((a.service_point_id = s.id) AND (a.ends_on IS NOT NULL))
+                UNION ALL
+                 SELECT NULL::date,
+                    NULL::uuid) e
+             LEFT JOIN LATERAL ( SELECT a.starts_on,
+                    a.opening_reading_id
+                   FROM public.service_agreements a
+                  WHERE ((a.service_point_id = s.id) AND (a.starts_on >= COALESCE(e.ends_on, '-infinity'::date)))
+                  ORDER BY a.starts_on
+                 LIMIT 1) n ON (true))) g)
+     JOIN LATERAL ( SELECT r.id,
+            r.meter_id,
+            r.read_at,
+            r.read_on,
+            r.register_wh,
+            r.source,
+            r.status,
+            r.is_opening,
+            r.submitted_by,
+            r.validation,
+            r.supersedes_id,
+            r.decided_by,
+            r.decided_at,
+            r.decision_reason,
+            r.created_at,
+            r.registers,
+            r.rolled_over
+           FROM public.readings r
+          WHERE ((r.meter_id = i.meter_id) AND (r.status = 'accepted'::text) AND (r.read_at >= i.installed_at) AND ((i.removed_at IS NULL) OR (r.read_at <= i.removed_at)) AND (r.read_on >= g.since))
+          ORDER BY (r.id = g.closing_reading_id) DESC, r.read_at
+         LIMIT 1) o ON (true))
+     JOIN LATERAL ( SELECT r.id,
+            r.meter_id,
+            r.read_at,
+            r.read_on,
+            r.register_wh,
+            r.source,
+            r.status,
+            r.is_opening,
+            r.submitted_by,
+            r.validation,
+            r.supersedes_id,
+            r.decided_by,
+            r.decided_at,
+            r.decision_reason,
+            r.created_at,
+            r.registers,
+            r.rolled_over
+           FROM public.readings r
+          WHERE ((r.meter_id = i.meter_id) AND (r.status = 'accepted'::text) AND (r.read_at >= i.installed_at) AND ((i.removed_at IS NULL) OR (r.read_at <= i.removed_at)) AND (r.read_on <= COALESCE(g.until, 'infinity'::date)))
+          ORDER BY (r.id = g.opening_reading_id) DESC, r.read_at DESC
+         LIMIT 1) c ON (true))
+  WHERE (c.read_at > o.read_at);
+
+COMMENT ON VIEW public.unbilled_use_list IS 'What was measured at a place while nobody had an agreement for it, in Wh: from one local date to another, which is null while it lasts.';
+
+GRANT SELECT ON TABLE public.unbilled_use_list TO service_role;
+
 CREATE FUNCTION public.finish_job_run(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''

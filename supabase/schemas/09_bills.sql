@@ -149,11 +149,6 @@ $$;
 
 COMMENT ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) IS 'Sum of a bill''s tax lines, or of its other lines, in minor units.';
 
-
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
-
 REVOKE ALL ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.lines_total(p_lines jsonb, p_tax boolean) TO service_role;
 

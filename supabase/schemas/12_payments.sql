@@ -907,6 +907,11 @@ $$;
 
 COMMENT ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) IS 'Whether an account owes nothing while credit of it is about to go back: only when it has gone, something is owed.';
 
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
 REVOKE ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.awaits_return(p_customer_id uuid, p_currency text) TO service_role;
 

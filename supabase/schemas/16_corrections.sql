@@ -15,13 +15,13 @@ CREATE TABLE public.corrections (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT corrections_created_by_check CHECK ((created_by <> ''::text)),
     CONSTRAINT corrections_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT corrections_kind_check CHECK ((kind = ANY (ARRAY['reading'::text, 'tariff_version'::text, 'tariff'::text, 'void'::text]))),
+    CONSTRAINT corrections_kind_check CHECK ((kind = ANY (ARRAY['reading'::text, 'tariff_version'::text, 'tariff'::text, 'void'::text, 'supply'::text]))),
     CONSTRAINT corrections_reason_check CHECK ((btrim(reason) <> ''::text))
 );
 
 COMMENT ON TABLE public.corrections IS 'Each time that bills of a meter were voided, and made anew or not: why, by whom, what it came to.';
 
-COMMENT ON COLUMN public.corrections.kind IS 'reading: a read was wrong. tariff_version: a version of the tariff was. tariff: the meter was on another tariff. void: nothing takes the bill''s place.';
+COMMENT ON COLUMN public.corrections.kind IS 'reading: a read was wrong. tariff_version: a version of the tariff was. tariff: the meter was on another tariff. void: nothing takes the bill''s place. supply: somebody moved, or a meter was another, and that was said late.';
 
 COMMENT ON COLUMN public.corrections.reading_id IS 'The read that was wrong.';
 
@@ -77,6 +77,9 @@ ALTER TABLE ONLY public.corrected_bills
 ALTER TABLE ONLY public.corrected_bills
     ADD CONSTRAINT corrected_bills_void_bill_id_fkey FOREIGN KEY (void_bill_id) REFERENCES public.bills(id);
 
+ALTER TABLE ONLY public.supply_changes
+    ADD CONSTRAINT supply_changes_correction_id_fkey FOREIGN KEY (correction_id) REFERENCES public.corrections(id);
+
 CREATE VIEW public.corrected_bill_list WITH (security_invoker='true') AS
  SELECT x.correction_id,
     x.void_bill_id,
@@ -118,77 +121,6 @@ CREATE VIEW public.correction_list WITH (security_invoker='true') AS
 COMMENT ON VIEW public.correction_list IS 'Corrections with the bills that each voided, and those that took their places.';
 
 GRANT SELECT ON TABLE public.correction_list TO service_role;
-
-CREATE FUNCTION public.rebill_context(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    m public.meter_list;
-    a public.service_agreements;
-    v_since date;
-    v_versions uuid[];
-begin
-    select * into a from public.service_agreements
-    where id = coalesce((select b.agreement_id from public.bills b where b.id = (p ->> 'bill_id')::uuid), (p ->> 'agreement_id')::uuid);
-    if not found then
-        perform private.refuse('EB404', case when p ? 'bill_id' then 'No such bill.' else 'No such agreement.' end);
-    end if;
-    -- The meter of the bill; else the last that the agreement had.
-    select * into m from public.meter_list
-    where id = coalesce(
-        (select b.meter_id from public.bills b where b.id = (p ->> 'bill_id')::uuid),
-        (select i.meter_id from public.meter_installations i
-         where i.service_point_id = a.service_point_id and i.installed_on < coalesce(a.ends_on, 'infinity')
-         order by i.installed_at desc limit 1));
-    v_versions := case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
-        else (select coalesce(array_agg(n.replaces_id), '{}')
-              from public.bills b
-              join public.tariff_versions u on u.id = b.tariff_version_id
-              join public.tariff_versions n on n.tariff_id = u.tariff_id and n.replaces_id is not null
-              where b.agreement_id = a.id and b.status <> 'void') end;
-    v_since := coalesce(
-        (select coalesce(prior.period_start, b.period_start)
-         from public.bills b
-         left join public.bills prior on prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
-         where b.id = (p ->> 'bill_id')::uuid),
-        (select min(b.period_start) from public.bills b
-         where b.agreement_id = a.id and b.status <> 'void' and private.is_priced_by(b, v_versions)),
-        'infinity');
-    return jsonb_build_object(
-        'meter', to_jsonb(m) - 'search',
-        'agreement_id', a.id, 'starts_on', a.starts_on, 'ends_on', a.ends_on, 'spans', private.spans_of(a.id),
-        'installations', private.installations_between(a.service_point_id, '-infinity', 'infinity'),
-        'balance_minor', coalesce((select x.balance_minor from public.accounts x
-                                   where x.customer_id = a.customer_id and x.book = 'account'
-                                     and x.currency = (select c.currency from public.customers c where c.id = a.customer_id)), 0),
-        'bills', (select coalesce(jsonb_agg(to_jsonb(l) - 'search' || jsonb_build_object(
-                             'reissues', private.reissues(b.opening_reading_id), 'tariff_id', v.tariff_id,
-                             'priced_wrongly', private.is_priced_by(b, v_versions)) order by b.period_start), '[]')
-                  from public.bills b
-                  join public.bill_list l on l.id = b.id
-                  join public.tariff_versions v on v.id = b.tariff_version_id
-                  where b.agreement_id = a.id and b.status <> 'void'),
-        'reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at), '[]') from public.reading_list r
-                  where r.status = 'accepted' and r.read_on >= v_since and r.id in (
-                      select x.id from public.meter_installations i join public.readings x on x.meter_id = i.meter_id
-                      where i.service_point_id = a.service_point_id and x.read_at >= i.installed_at
-                        and (i.removed_at is null or x.read_at <= i.removed_at))),
-        'tariffs', (select coalesce(jsonb_agg(to_jsonb(t) order by t.code, t.effective_from), '[]') from public.tariff_version_list t
-                    where t.tariff_id in (select y.tariff_id from public.agreement_tariffs y where y.agreement_id = a.id) or t.code = p ->> 'tariff_code' or t.tariff_id in (
-                        select v.tariff_id from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
-                        where b.agreement_id = a.id and b.status <> 'void')),
-        'intervals', (select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-                      from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh from public.intervals d
-                            where d.day >= v_since and d.meter_id in (
-                                select i.meter_id from public.meter_installations i where i.service_point_id = a.service_point_id)
-                            order by d.day, d.meter_id, d.id desc) i));
-end $$;
-
-COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What reissuing bills of an agreement needs: {bill_id, or agreement_id and the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, agreement_id, starts_on, ends_on, spans, installations, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';
-
-REVOKE ALL ON FUNCTION public.rebill_context(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.rebill_context(p jsonb) TO service_role;
 
 CREATE FUNCTION private.paid_on(p_bills jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -388,17 +320,18 @@ CREATE FUNCTION public.bills_to_correct(p jsonb) RETURNS jsonb
         'total_minor', (select coalesce(sum(total_minor), 0)::bigint from wanted),
         'meters', (select coalesce(jsonb_agg(jsonb_build_object(
                        'agreement_id', x.agreement_id, 'meter_id', x.meter_id, 'serial', x.serial, 'account_no', x.account_no, 'customer_name', x.name,
-                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.agreement_id), '[]')
+                       'bills', x.bills, 'since', x.since, 'total_minor', x.total_minor) order by x.serial, x.agreement_id), '[]')
                    from (select y.*, m.serial, c.account_no, c.name
                          from by_meter y
                          join public.meters m on m.id = y.meter_id
                          join public.service_agreements a on a.id = y.agreement_id
                          join public.customers c on c.id = a.customer_id
-                         where y.agreement_id > coalesce((p ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')
-                         order by y.agreement_id limit (p ->> 'limit')::integer) x))
+                         where (m.serial, y.agreement_id) > (coalesce(p #>> '{after,serial}', ''),
+                             coalesce((p #>> '{after,agreement_id}')::uuid, '00000000-0000-0000-0000-000000000000'))
+                         order by m.serial, y.agreement_id limit (p ->> 'limit')::integer) x))
 $$;
 
-COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not reissued yet; their agreements in order of id: {tariff_id or version_id, after?: agreement, limit} -> {bills, meters_in_all, since, total_minor, meters: one an agreement}.';
+COMMENT ON FUNCTION public.bills_to_correct(p jsonb) IS 'The bills that a version priced, or without one those that corrected versions of a tariff did and that are not reissued yet; their agreements by the meter''s serial: {tariff_id or version_id, after?: {serial, agreement_id}, limit} -> {bills, meters_in_all, since, total_minor, meters: one an agreement}.';
 
 REVOKE ALL ON FUNCTION public.bills_to_correct(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bills_to_correct(p jsonb) TO service_role;
@@ -409,12 +342,8 @@ CREATE FUNCTION public.rebill(p jsonb) RETURNS jsonb
     AS $$
 declare
     v_id uuid := (p ->> 'id')::uuid;
-    v_void uuid[] := array(select (x ->> 'void')::uuid from jsonb_array_elements(p -> 'touched') with ordinality t(x, n) order by n);
-    v_moved constant text := 'The bills of this meter changed meanwhile: look at them again.';
     a public.service_agreements;
-    v_paid jsonb;
-    v_last bigint;
-    v_bill uuid;
+    v_state jsonb;
 begin
     perform private.set_actor(p);
     perform private.set_owed(p);
@@ -423,44 +352,19 @@ begin
         perform private.refuse('EB404', 'No such agreement.');
     end if;
     perform private.lock_points(array[a.service_point_id]);
-    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_void)) || a.customer_id);
     if exists (select 1 from public.corrections where id = v_id) then
         return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
+    elsif p -> 'touched' = '[]' then
+        perform private.refuse('EB001', 'The bills of this meter changed meanwhile: look at them again.');
     end if;
-    perform 1 from public.bills where id = any (v_void) order by id for update;
-    if v_void = '{}' or (select jsonb_agg(b.id || ' ' || b.status order by b.period_start) from public.bills b
-            where b.agreement_id = a.id and b.status <> 'void' and b.period_start >= (p ->> 'chain_from')::date)
-       is distinct from p -> 'chain' then
-        perform private.refuse('EB001', v_moved);
-    end if;
-    v_paid := private.paid_on(p -> 'touched');
-    v_last := (select coalesce(max(id), 0) from public.allocations);
-    foreach v_bill in array array(select b from unnest(v_void) with ordinality u(b, n) order by n desc) loop
-        perform private.void_one(v_bill, p ->> 'reason', (p ->> 'on')::date);
-    end loop;
+    v_state := private.begin_correction(p, a);
     if p ->> 'reading' is not null then
         perform private.replace_reading(p, a.service_point_id);
     end if;
     if p ->> 'tariff_id' is not null then
         perform private.set_tariff(a.id, (p ->> 'chain_from')::date, (p ->> 'tariff_id')::uuid);
     end if;
-    if exists (select 1 from jsonb_to_recordset(p -> 'bills') as b(opening_reading_id uuid, reissue_no integer)
-               where private.reissues(b.opening_reading_id) <> b.reissue_no) then
-        perform private.refuse('EB001', v_moved);
-    end if;
-    perform private.insert_bills(p -> 'bills');
-    perform private.settle(array[a.customer_id]);
-    perform private.pay_again(v_paid, v_last);
-    perform private.settle(array[a.customer_id]);
-    insert into public.corrections (id, kind, meter_id, customer_id, reading_id, reason, warned, difference_minor, currency, created_by)
-    select v_id, p ->> 'kind', (p ->> 'meter_id')::uuid, a.customer_id, (p #>> '{reading,id}')::uuid, p ->> 'reason', coalesce(p ->> 'warned', ''),
-           (select coalesce(sum(n.total_minor), 0) from public.bills n
-            where n.number is not null and n.id in (select (x ->> 'id')::uuid from jsonb_array_elements(p -> 'bills') x))
-           - sum(case when o.number is not null then o.total_minor else 0 end), min(o.currency), p ->> 'actor'
-    from public.bills o where o.id = any (v_void);
-    insert into public.corrected_bills (void_bill_id, correction_id, new_bill_id)
-    select (x ->> 'void')::uuid, v_id, (x ->> 'new')::uuid from jsonb_array_elements(p -> 'touched') x;
-    perform private.owe_correction(v_id, p #> '{owed,bill_corrected}');
+    perform private.end_correction(p, a, v_state);
     -- Refused here rather than when the transaction ends, where nobody could say why.
     set constraints all immediate;
     return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
@@ -510,6 +414,151 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) TO service_role;
+
+CREATE FUNCTION public.rebill_context(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    m public.meter_list;
+    a public.service_agreements;
+    v_since date;
+    v_versions uuid[];
+begin
+    select * into a from public.service_agreements
+    where id = coalesce((select b.agreement_id from public.bills b where b.id = (p ->> 'bill_id')::uuid), (p ->> 'agreement_id')::uuid);
+    if not found then
+        perform private.refuse('EB404', case when p ? 'bill_id' then 'No such bill.' else 'No such agreement.' end);
+    end if;
+    -- The meter of the bill; else the last that the agreement had.
+    select * into m from public.meter_list
+    where id = coalesce(
+        (select b.meter_id from public.bills b where b.id = (p ->> 'bill_id')::uuid),
+        (select i.meter_id from public.meter_installations i
+         where i.service_point_id = a.service_point_id and i.installed_on < coalesce(a.ends_on, 'infinity')
+         order by i.installed_at desc limit 1));
+    v_versions := case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
+        else (select coalesce(array_agg(n.replaces_id), '{}')
+              from public.bills b
+              join public.tariff_versions u on u.id = b.tariff_version_id
+              join public.tariff_versions n on n.tariff_id = u.tariff_id and n.replaces_id is not null
+              where b.agreement_id = a.id and b.status <> 'void') end;
+    v_since := coalesce(
+        (select coalesce(prior.period_start, b.period_start)
+         from public.bills b
+         left join public.bills prior on prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
+         where b.id = (p ->> 'bill_id')::uuid),
+        (select min(b.period_start) from public.bills b
+         where b.agreement_id = a.id and b.status <> 'void' and private.is_priced_by(b, v_versions)),
+        (select coalesce((select b.period_start from public.bills b
+                          where b.agreement_id = a.id and b.status <> 'void' and b.period_end > (p ->> 'since')::date
+                          order by b.period_end limit 1),
+                         (select r.read_on from public.readings r where r.id = private.chain_tail(a.id)))
+         where p ->> 'since' is not null),
+        'infinity');
+    return jsonb_build_object(
+        'meter', to_jsonb(m) - 'search',
+        'agreement_id', a.id, 'tail_id', private.chain_tail(a.id),
+        'tail_reissues', private.reissues(private.chain_tail(a.id)),
+        'reissues', (select coalesce(jsonb_object_agg(v.opening_reading_id, v.number), '{}')
+                     from (select b.opening_reading_id, count(*) as number from public.bills b
+                           where b.agreement_id = a.id and b.status = 'void' and b.period_start >= v_since group by 1) v), 'starts_on', a.starts_on, 'ends_on', a.ends_on, 'spans', private.spans_of(a.id),
+        'installations', private.installations_between(a.service_point_id, '-infinity', 'infinity'),
+        'balance_minor', coalesce((select x.balance_minor from public.accounts x
+                                   where x.customer_id = a.customer_id and x.book = 'account'
+                                     and x.currency = (select c.currency from public.customers c where c.id = a.customer_id)), 0),
+        'bills', (select coalesce(jsonb_agg(to_jsonb(l) - 'search' || jsonb_build_object(
+                             'reissues', private.reissues(b.opening_reading_id), 'tariff_id', v.tariff_id,
+                             'priced_wrongly', private.is_priced_by(b, v_versions)) order by b.period_start), '[]')
+                  from public.bills b
+                  join public.bill_list l on l.id = b.id
+                  join public.tariff_versions v on v.id = b.tariff_version_id
+                  where b.agreement_id = a.id and b.status <> 'void'),
+        'reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at), '[]') from public.reading_list r
+                  where r.status = 'accepted' and r.read_on >= v_since and r.id in (
+                      select x.id from public.meter_installations i join public.readings x on x.meter_id = i.meter_id
+                      where i.service_point_id = a.service_point_id and x.read_at >= i.installed_at
+                        and (i.removed_at is null or x.read_at <= i.removed_at))),
+        'tariffs', (select coalesce(jsonb_agg(to_jsonb(t) order by t.code, t.effective_from), '[]') from public.tariff_version_list t
+                    where t.tariff_id in (select y.tariff_id from public.agreement_tariffs y where y.agreement_id = a.id) or t.code = p ->> 'tariff_code' or t.tariff_id in (
+                        select v.tariff_id from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
+                        where b.agreement_id = a.id and b.status <> 'void')),
+        'intervals', (select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
+                      from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh from public.intervals d
+                            where d.day >= v_since and d.meter_id in (
+                                select i.meter_id from public.meter_installations i where i.service_point_id = a.service_point_id)
+                            order by d.day, d.meter_id, d.id desc) i));
+end $$;
+
+COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What reissuing bills of an agreement needs: {bill_id, or agreement_id with since?: a local date, else the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, agreement_id, tail_id, tail_reissues, starts_on, ends_on, spans, installations, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';
+
+REVOKE ALL ON FUNCTION public.rebill_context(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rebill_context(p jsonb) TO service_role;
+
+CREATE FUNCTION private.begin_correction(p jsonb, a public.service_agreements) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_void uuid[] := array(select (x ->> 'void')::uuid from jsonb_array_elements(p -> 'touched') with ordinality t(x, n) order by n);
+    v_state jsonb;
+    v_bill uuid;
+begin
+    perform private.lock_customers(array(select customer_id from public.bills where id = any (v_void)) || a.customer_id);
+    perform 1 from public.bills where id = any (v_void) order by id for update;
+    if (select coalesce(jsonb_agg(b.id || ' ' || b.status order by b.period_start), '[]') from public.bills b
+            where b.agreement_id = a.id and b.status <> 'void' and b.period_start >= (p ->> 'chain_from')::date)
+       is distinct from p -> 'chain' then
+        perform private.refuse('EB001', 'The bills of this meter changed meanwhile: look at them again.');
+    end if;
+    v_state := jsonb_build_object('paid', private.paid_on(p -> 'touched'),
+                                  'last', (select coalesce(max(id), 0) from public.allocations));
+    foreach v_bill in array array(select b from unnest(v_void) with ordinality u(b, n) order by n desc) loop
+        perform private.void_one(v_bill, p ->> 'reason', (p ->> 'on')::date);
+    end loop;
+    return v_state;
+end $$;
+
+COMMENT ON FUNCTION private.begin_correction(p jsonb, a public.service_agreements) IS 'Voids bills of an agreement, if its chain is as it was seen: {chain_from, chain, touched, reason, on} -> what private.end_correction needs.';
+
+REVOKE ALL ON FUNCTION private.begin_correction(p jsonb, a public.service_agreements) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.begin_correction(p jsonb, a public.service_agreements) TO service_role;
+
+CREATE FUNCTION private.end_correction(p jsonb, a public.service_agreements, p_state jsonb) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_id uuid := (p ->> 'id')::uuid;
+    v_void uuid[] := array(select (x ->> 'void')::uuid from jsonb_array_elements(p -> 'touched') x);
+begin
+    if exists (select 1 from jsonb_to_recordset(p -> 'bills') as b(opening_reading_id uuid, reissue_no integer)
+               where private.reissues(b.opening_reading_id) <> b.reissue_no) then
+        perform private.refuse('EB001', 'The bills of this meter changed meanwhile: look at them again.');
+    end if;
+    perform private.insert_bills(p -> 'bills');
+    perform private.settle(array[a.customer_id]);
+    perform private.pay_again(p_state -> 'paid', (p_state ->> 'last')::bigint);
+    perform private.settle(array[a.customer_id]);
+    if v_void = '{}' then
+        return null;
+    end if;
+    insert into public.corrections (id, kind, meter_id, customer_id, reading_id, reason, warned, difference_minor, currency, created_by)
+    select v_id, p ->> 'kind', (p ->> 'meter_id')::uuid, a.customer_id, (p #>> '{reading,id}')::uuid, p ->> 'reason', coalesce(p ->> 'warned', ''),
+           (select coalesce(sum(n.total_minor), 0) from public.bills n
+            where n.number is not null and n.id in (select (x ->> 'id')::uuid from jsonb_array_elements(p -> 'bills') x))
+           - sum(case when o.number is not null then o.total_minor else 0 end), min(o.currency), p ->> 'actor'
+    from public.bills o where o.id = any (v_void);
+    insert into public.corrected_bills (void_bill_id, correction_id, new_bill_id)
+    select (x ->> 'void')::uuid, v_id, (x ->> 'new')::uuid from jsonb_array_elements(p -> 'touched') x;
+    perform private.owe_correction(v_id, p #> '{owed,bill_corrected}');
+    return v_id;
+end $$;
+
+COMMENT ON FUNCTION private.end_correction(p jsonb, a public.service_agreements, p_state jsonb) IS 'Stores the bills in the place of those that private.begin_correction voided, lets what paid those pay these, and keeps the correction; null where none was voided.';
+
+REVOKE ALL ON FUNCTION private.end_correction(p jsonb, a public.service_agreements, p_state jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.end_correction(p jsonb, a public.service_agreements, p_state jsonb) TO service_role;
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 

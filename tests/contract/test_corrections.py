@@ -66,8 +66,6 @@ def test_a_tariff_is_corrected_once_and_its_bills_are_listed_until_made_anew(ove
     assert (left.bills, left.meters[0].serial) == (1, "M1")
     assert over.same("bills_to_correct", version_id=now.id, limit=10).bills == 0
     assert (
-        over.same(
-            "bills_to_correct", version_id=version.id, after=left.meters[0].agreement_id, limit=1
-        ).meters
+        over.same("bills_to_correct", version_id=version.id, after=left.meters[0], limit=1).meters
         == ()
     )

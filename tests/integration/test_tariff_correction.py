@@ -65,7 +65,7 @@ def rebill_all(at: Correcting, tariff_id: str) -> list[str]:
                 meter, reason="r", acknowledged=True, principal=ADMIN, now=at.utility.now
             )
             failed += [found.why] if found.why else []
-        after = meters[-1].serial
+        after = meters[-1]
     return failed
 
 

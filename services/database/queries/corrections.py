@@ -6,7 +6,13 @@ from typing import Any
 
 from services.database.queries.base import Queries
 from services.database.transport import Filter
-from services.records.corrections import BillChain, BillsToCorrect, Correction, CorrectionKind
+from services.records.corrections import (
+    BillChain,
+    BillsToCorrect,
+    Correction,
+    CorrectionKind,
+    MeterToCorrect,
+)
 from services.tariffs import Tariff
 
 
@@ -20,14 +26,16 @@ class CorrectionQueries(Queries):
         agreement_id: str | None = None,
         version_id: str | None = None,
         tariff_code: str | None = None,
+        since: date | None = None,
     ) -> BillChain:
         """The agreement of a bill, or `agreement_id`, with its bills and what they are made from.
 
         With `version_id` the bills that this version priced count as priced wrongly; else those
-        that corrected versions did. `tariff_code` adds that tariff's versions. Raises NotFound.
+        that corrected versions did. `tariff_code` adds that tariff's versions;
+        `since` reaches back to the bill that ends after that local date. Raises NotFound.
         """
         asked = {"bill_id": bill_id, "agreement_id": agreement_id, "version_id": version_id}
-        asked["tariff_code"] = tariff_code
+        asked |= {"tariff_code": tariff_code, "since": since.isoformat() if since else None}
         given = {name: value for name, value in asked.items() if value is not None}
         return BillChain.model_validate(self._call("rebill_context", **given))
 
@@ -109,19 +117,22 @@ class CorrectionQueries(Queries):
         *,
         tariff_id: str | None = None,
         version_id: str | None = None,
-        after: str | None = None,
+        after: MeterToCorrect | None = None,
         limit: int,
     ) -> BillsToCorrect:
         """The bills that a version priced, or of a tariff those that corrected versions did.
 
-        Bills that were reissued are not among them. `limit` agreements by id, after `after`.
+        Bills that were reissued are not among them. `limit` agreements by the meter's serial, those
+        after `after`.
         """
         return BillsToCorrect.model_validate(
             self._call(
                 "bills_to_correct",
                 tariff_id=tariff_id,
                 version_id=version_id,
-                after=after,
+                after={"serial": after.serial, "agreement_id": after.agreement_id}
+                if after
+                else None,
                 limit=limit,
             )
         )

@@ -94,6 +94,8 @@ def book(*bills: ChainBill, tariffs: tuple[TariffVersion, ...] = (version(),)) -
     reads = tuple(read(n, 1000 + 100 * n) for n in range(len(bills) + 1))
     return BillChain(
         agreement_id="a",
+        tail_id="r0",
+        tail_reissues=0,
         starts_on=date(2026, 1, 1),
         ends_on=None,
         installations=(),

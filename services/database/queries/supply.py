@@ -1,0 +1,80 @@
+"""Places of supply: what is asked of them, and changing who is supplied and by which meter."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from services.database.queries.base import Queries, search_filters
+from services.database.transport import Filter
+from services.records.base import Page
+from services.records.supply import Place, ServicePoint, SupplyChange, UnbilledUse
+
+
+class SupplyQueries(Queries):
+    """Service points, agreements, installations."""
+
+    def place(self, service_point_id: str, *, on: date | None = None) -> Place:
+        """A place with everything; with `on` its reads of that local date. Raises NotFound."""
+        return Place.model_validate(
+            self._call(
+                "supply_context",
+                service_point_id=service_point_id,
+                on=on.isoformat() if on else None,
+            )
+        )
+
+    def service_points(
+        self, *, text: str = "", page: int = 1, page_size: int = 25
+    ) -> Page[ServicePoint]:
+        """Places by code; each word of `text` is in code, address, meter, account or name."""
+        rows, total = self._page(
+            "service_point_list",
+            filters=search_filters(text),
+            order=["code.asc", "id.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(ServicePoint.model_validate(row) for row in rows), total=total)
+
+    def service_points_of(self, *, customer_id: str) -> list[ServicePoint]:
+        """The places at which a customer is supplied now, by code."""
+        rows = self._transport.select(
+            "service_point_list",
+            filters=[Filter("customer_id", "eq", customer_id)],
+            order=["code.asc"],
+            limit=1000,
+        ).rows
+        return [ServicePoint.model_validate(row) for row in rows]
+
+    def unbilled_use(self, *, page: int = 1, page_size: int = 25) -> Page[UnbilledUse]:
+        """What was used while nobody had an agreement, the latest first."""
+        rows, total = self._page(
+            "unbilled_use_list",
+            filters=[Filter("wh", "gt", 0)],
+            order=["since.desc", "service_point_code.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(UnbilledUse.model_validate(row) for row in rows), total=total)
+
+    def supply_change(self, change_id: str) -> SupplyChange | None:
+        """One change, None where there is none yet."""
+        rows = self._transport.select(
+            "supply_changes", filters=[Filter("id", "eq", change_id)], limit=1
+        ).rows
+        return SupplyChange.model_validate(rows[0]) if rows else None
+
+    def connect_supply(self, *, actor: str, change: Mapping[str, Any]) -> SupplyChange:
+        """Connect a customer at a new place, all or nothing; a repeat answers the first.
+
+        `change` is as services/supply/moves.py makes it. Raises IllegalChange with what is wrong.
+        """
+        return SupplyChange.model_validate(self._call("connect_supply", actor=actor, **change))
+
+    def change_supply(self, *, actor: str, change: Mapping[str, Any]) -> SupplyChange:
+        """Change who is supplied, or by which meter, all or nothing; a repeat answers the first.
+
+        `change` is as services/supply/plan.py makes it. Raises ChainMoved when the bills are not as
+        they were seen, IllegalChange, NotFound.
+        """
+        return SupplyChange.model_validate(self._call("change_supply", actor=actor, **change))

@@ -1,0 +1,101 @@
+"""What is said to change at a place: moves, exchanges, tariffs; as forms give it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+
+class CannotChangeSupply(ValueError):
+    """This cannot be changed so; the text says why and what to do, to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedRead:
+    """A register as a person read it: kWh as typed, further registers by name.
+
+    Without kWh it is the reading that is stored of the day.
+    """
+
+    kwh: str = ""
+    registers: Mapping[str, str] = field(default_factory=dict)
+    rolled_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOut:
+    """The agreement of a place ends: `on` is the first local date that is not theirs."""
+
+    service_point_id: str
+    on: date
+    read: TypedRead
+    use_deposit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MoveIn:
+    """A customer is supplied at a vacant place from a local date on."""
+
+    service_point_id: str
+    customer_id: str
+    on: date
+    read: TypedRead
+    tariff_code: str
+    billing_day: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Another meter takes the place of the one that is there, on a local date."""
+
+    service_point_id: str
+    on: date
+    last: TypedRead
+    serial: str
+    first: TypedRead
+    kind: str = "manual"
+    dials: int = 5
+    multiplier: str = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class OtherMultiplier:
+    """The meter of a place has had another multiplying factor since a local date."""
+
+    service_point_id: str
+    on: date
+    read: TypedRead
+    multiplier: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTariff:
+    """The agreement of a place is on another tariff from a local date on."""
+
+    service_point_id: str
+    on: date
+    tariff_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """A customer, new or known, is connected at a new place, with a meter that is new there."""
+
+    on: date
+    account_no: str
+    name: str
+    address: str
+    serial: str
+    tariff_code: str
+    read: TypedRead
+    phone: str = ""
+    email: str = ""
+    kind: str = "manual"
+    dials: int = 5
+    multiplier: str = "1"
+    billing_day: int = 1
+    access_note: str = ""
+    # An account that is known already: name, phone and e-mail are its own.
+    known: bool = False
+
+
+Change = MoveOut | MoveIn | Exchange | OtherMultiplier | OtherTariff | Connect

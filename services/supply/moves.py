@@ -1,0 +1,183 @@
+"""Moving in and out, another tariff, and connecting a new customer."""
+
+from typing import Any
+
+from services.importing.report import ImportProblem
+from services.importing.rows import customer_row, meter_row
+from services.importing.table import Cells
+from services.quantities.period import local_date
+from services.records.supply import ServiceAgreement
+from services.supply.changes import (
+    CannotChangeSupply,
+    Connect,
+    MoveIn,
+    MoveOut,
+    OtherTariff,
+)
+from services.supply.plan import SupplyPlan, doubts_of
+from services.supply.planning import Planning, since_of
+
+
+def plan_move_out(change: MoveOut, planning: Planning) -> SupplyPlan:
+    """The final read, the final bill, and what ran beyond that day."""
+    place = planning.place(change.service_point_id, on=change.on)
+    agreement = planning.agreement_of(place, on=change.on)
+    read = planning.read_of(place, planning.meter_of(place), change.on, change.read)
+    chain = planning.chain(agreement, since=change.on)
+    drafts = [b for b in chain.bills if b.status == "draft" and b.period_end <= change.on]
+    if drafts:
+        raise CannotChangeSupply(
+            "A draft bill of this agreement waits for approval: issue it or send it back first."
+        )
+    changes, bills = planning.bills_until(chain, read.read)
+    rows: dict[str, Any] = {
+        "service_point_id": place.point.id,
+        "effective_on": change.on.isoformat(),
+        "readings": [read.row] if read.row else [],
+        "end": {"ends_on": change.on.isoformat(), "closing_reading_id": read.read.id},
+        "details": {"customer": agreement.customer_name, "account_no": agreement.account_no},
+    }
+    if change.use_deposit:
+        rows["deposit_entry_id"] = planning.new_id("deposit")
+    return SupplyPlan(
+        "move_out",
+        rows,
+        place=place,
+        chain=chain,
+        chain_from=since_of(chain, changes),
+        changes=changes,
+        bills=bills,
+        doubts=doubts_of(read.validation),
+    )
+
+
+def plan_move_in(change: MoveIn, planning: Planning) -> SupplyPlan:
+    """An agreement that begins at the read of a day."""
+    place = planning.place(change.service_point_id, on=change.on)
+    _check_vacant(place.agreements, change)
+    meter = planning.meter_of(place)
+    account = planning.database.account(change.customer_id)
+    tariff = planning.tariff(change.tariff_code, currency=account.currency)
+    read = planning.read_of(place, meter, change.on, change.read)
+    rows: dict[str, Any] = {
+        "service_point_id": place.point.id,
+        "effective_on": change.on.isoformat(),
+        "readings": [read.row] if read.row else [],
+        "start": {
+            "id": planning.new_id("agreement"),
+            "customer_id": account.id,
+            "starts_on": change.on.isoformat(),
+            "opening_reading_id": read.read.id,
+            "billing_day": change.billing_day,
+            "tariff_id": tariff.tariff_id,
+        },
+        "details": {"customer": account.name, "account_no": account.account_no},
+    }
+    return SupplyPlan("move_in", rows, place=place, doubts=doubts_of(read.validation))
+
+
+def plan_tariff(change: OtherTariff, planning: Planning) -> SupplyPlan:
+    """Another tariff from a day on; bills that run beyond it are priced again."""
+    place = planning.place(change.service_point_id, on=change.on)
+    agreement = place.agreement
+    if agreement is None or change.on < agreement.starts_on:
+        agreement = planning.agreement_of(place, on=change.on)
+    tariff = planning.tariff(change.tariff_code, currency=agreement.currency)
+    chain = planning.chain(agreement, since=change.on)
+    chain = chain.model_copy(update={"tariffs": _with(chain.tariffs, planning, tariff.tariff_id)})
+    after = chain.on_tariff(tariff.tariff_id, since=change.on)
+    if after.spans == chain.spans:
+        raise CannotChangeSupply(f"It is on tariff {tariff.code} since then already.")
+    changes = planning.bills_since(after, since=change.on, why="It is priced by the other tariff.")
+    rows = {
+        "service_point_id": place.point.id,
+        "effective_on": change.on.isoformat(),
+        "tariff_id": tariff.tariff_id,
+        "details": {"tariff": tariff.code},
+    }
+    return SupplyPlan(
+        "tariff",
+        rows,
+        place=place,
+        chain=chain,
+        chain_from=since_of(chain, changes),
+        changes=changes,
+    )
+
+
+def plan_connect(change: Connect, planning: Planning) -> SupplyPlan:
+    """Customer, place, agreement, meter and opening read at once, by the rules of imports."""
+    planning.reads.check_day(change.on, now=planning.now)
+    problems: list[ImportProblem] = []
+    values = {
+        "account_no": change.account_no.strip(),
+        "name": change.name.strip(),
+        "email": change.email.strip(),
+        "phone": change.phone.strip(),
+        "address": change.address.strip(),
+        "serial": change.serial.strip(),
+        "tariff_code": change.tariff_code,
+        "kind": change.kind,
+        "dials": str(change.dials),
+        "multiplier": change.multiplier.strip(),
+        "opening_kwh": change.read.kwh.strip().replace(",", ""),
+        "opened_on": change.on.isoformat(),
+    }
+    cells = Cells(1, values, problems)
+    meter = meter_row(cells, zone=planning.issuer.zone, now=planning.now)
+    customer = None if change.known else customer_row(cells)
+    if problems:
+        raise CannotChangeSupply(_in_words(problems[0]))
+    if change.on == local_date(planning.now, planning.issuer.zone):
+        meter["opened_at"] = planning.now.isoformat()
+    rows = {
+        "customer": customer,
+        "meter": meter,
+        "point": {"address": values["address"], "access_note": change.access_note.strip()},
+        "billing_day": change.billing_day,
+        "effective_on": change.on.isoformat(),
+        "details": {"customer": values["name"], "account_no": values["account_no"]},
+    }
+    return SupplyPlan("connect", rows)
+
+
+def _check_vacant(agreements: tuple[ServiceAgreement, ...], change: MoveIn) -> None:
+    for one in agreements:
+        if one.ends_on is None:
+            raise CannotChangeSupply(
+                f"{one.customer_name} has had an agreement here since {one.starts_on:%d %b %Y}: "
+                "move them out first."
+            )
+        if change.on < one.ends_on:
+            raise CannotChangeSupply(
+                f"{one.customer_name} was supplied here until {one.ends_on:%d %b %Y}: "
+                "give that day or a later one."
+            )
+
+
+def _with(tariffs: Any, planning: Planning, tariff_id: str) -> Any:
+    known = {version.id for version in tariffs}
+    more = (v for v in planning.database.tariff_versions() if v.tariff_id == tariff_id)
+    return (*tariffs, *(version for version in more if version.id not in known))
+
+
+_WORDS = {
+    "account_no": "The account number",
+    "name": "The name",
+    "email": "The e-mail address",
+    "phone": "The phone number",
+    "address": "The address",
+    "serial": "The meter's serial",
+    "tariff_code": "The tariff",
+    "opening_kwh": "The opening reading",
+    "opened_on": "The day",
+    "dials": "The digits",
+    "multiplier": "The multiplier",
+    "kind": "The kind of meter",
+}
+
+
+def _in_words(problem: ImportProblem) -> str:
+    named = _WORDS.get(problem.column, "")
+    starts = problem.message[:1].isupper()
+    return problem.message if starts or not named else f"{named} {problem.message}"

@@ -1,0 +1,186 @@
+"""What every plan of a change needs: the place, its chain, and the bills up to a read."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final
+from uuid import uuid5
+
+from services.billing.draw_up import draw_up_bills
+from services.billing.issuing import BillIssuer
+from services.corrections.affected_bills import past_of_bill, reissue, reissued
+from services.corrections.bill_changes import AffectedBills, BillChange
+from services.database.service import DatabaseService
+from services.quantities.period import EmptyPeriod
+from services.rating import UnableToPriceBill
+from services.records.bills import NewBill
+from services.records.corrections import BillChain, ChainBill, looks_back
+from services.records.readings import Read, ReadBetween
+from services.records.supply import Place, PlacedMeter, ServiceAgreement
+from services.records.tariffs import TariffVersion
+from services.supply.changes import CannotChangeSupply, TypedRead
+from services.supply.plan import SUPPLY
+from services.supply.reads import ChangeReads, ReadAtChange
+
+_BEYOND: Final = "It ran beyond the day of moving out."
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """What plans are made with; `now` is in UTC, ids are made from the form's."""
+
+    database: DatabaseService
+    issuer: BillIssuer
+    reads: ChangeReads
+    change_id: str
+    user: str
+    now: datetime
+    reason: str
+
+    def new_id(self, name: str) -> str:
+        """The id of something that this change makes, the same each time it is planned."""
+        return str(uuid5(SUPPLY, f"{self.change_id}/{name}"))
+
+    def place(self, service_point_id: str, *, on: date) -> Place:
+        """The place with the reads of a local date; raises NotFound."""
+        return self.database.place(service_point_id, on=on)
+
+    def meter_of(self, place: Place) -> PlacedMeter:
+        """The meter that is there; raises CannotChangeSupply where there is none."""
+        if place.meter is None:
+            raise CannotChangeSupply(f"No meter is installed at {place.point.code}.")
+        return place.meter
+
+    def agreement_of(self, place: Place, *, on: date) -> ServiceAgreement:
+        """The agreement that lasts, if `on` lies within; raises CannotChangeSupply."""
+        agreement = place.agreement
+        if agreement is None:
+            last = place.agreements[0] if place.agreements else None
+            if last is None or last.ends_on is None:
+                raise CannotChangeSupply(f"Nobody has an agreement for {place.point.code}.")
+            raise CannotChangeSupply(
+                f"{last.customer_name} moved out of {place.point.code} on {_day(last.ends_on)} "
+                "already, and nobody has moved in since."
+            )
+        if on <= agreement.starts_on:
+            raise CannotChangeSupply(
+                f"The agreement of {agreement.customer_name} began on {_day(agreement.starts_on)}: "
+                "give a later day."
+            )
+        return agreement
+
+    def read_of(self, place: Place, meter: PlacedMeter, on: date, typed: TypedRead) -> ReadAtChange:
+        """The read of the meter that is there on a local date, stored or typed."""
+        return self.reads.at(
+            place=place,
+            meter=meter,
+            on=on,
+            typed=typed,
+            new_id=self.new_id("read"),
+            now=self.now,
+            reason=self.reason,
+            user=self.user,
+        )
+
+    def chain(self, agreement: ServiceAgreement, *, since: date) -> BillChain:
+        """The agreement's bills and reads, back to the bill that ends after a local date."""
+        return self.database.rebill_context(agreement_id=agreement.id, since=since)
+
+    def tariff(self, code: str, *, currency: str | None) -> TariffVersion:
+        """A version of a tariff; raises CannotChangeSupply for an unknown one."""
+        found = next((v for v in self.database.tariff_versions() if v.code == code), None)
+        if found is None:
+            raise CannotChangeSupply(f"There is no tariff {code}.")
+        if currency not in (None, found.currency):
+            raise CannotChangeSupply(
+                f"Tariff {code} is in {found.currency}, the account in {currency}."
+            )
+        return found
+
+    def bills_until(
+        self, chain: BillChain, closing: Read
+    ) -> tuple[tuple[BillChange, ...], tuple[NewBill, ...]]:
+        """The bills of a chain that ends at a read: those that ran beyond it, and new ones.
+
+        Raises CannotChangeSupply, UnableToPriceBill.
+        """
+        beyond = [bill for bill in chain.bills if bill.period_end > closing.read_on]
+        opening = chain.read(beyond[0].opening_reading_id if beyond else chain.tail_id)
+        if opening is None:
+            raise CannotChangeSupply("The readings of this place changed: look at it again.")
+        made = self._drawn_up(chain, beyond, opening, closing)
+        return tuple(_changes(beyond, opening, closing, made)), tuple(made[1:] if beyond else made)
+
+    def bills_since(self, chain: BillChain, *, since: date, why: str) -> tuple[BillChange, ...]:
+        """Each bill that ends after a local date, priced again. Raises CannotRebill."""
+        affected = [reissued(chain, bill, why) for bill in chain.bills if bill.period_end > since]
+        issue = self.issuer.issue(self.now)
+        return tuple(reissue(chain, affected, issue=issue, zone=self.issuer.zone))
+
+    def _drawn_up(
+        self, chain: BillChain, beyond: list[ChainBill], opening: Read, closing: Read
+    ) -> list[NewBill]:
+        if closing.read_on <= opening.read_on:
+            return []
+        is_draft = any(bill.stored_status == "draft" for bill in beyond)
+        issue = self.issuer.issue_of_new(self.now) if not beyond else self.issuer.issue(self.now)
+        versions = chain.versions
+        kept = [bill for bill in chain.bills if bill not in beyond]
+        past = (
+            [past_of_bill(b) for b in kept] if any(looks_back(v.tariff) for v in versions) else []
+        )
+        try:
+            return draw_up_bills(
+                agreement_id=chain.agreement_id,
+                constants=chain.meter.constants,
+                installations=chain.installations,
+                opening=opening,
+                between=list(_between(chain, beyond, opening, closing)),
+                closing=closing,
+                tariffs=versions,
+                reissue_no=_reissues(chain, beyond, opening.id),
+                issue=None if is_draft else issue,
+                zone=self.issuer.zone,
+                inputs=chain.inputs(opening=opening, closing=closing, past=past),
+                shortest_days=0,
+                however_short=True,
+            )
+        except EmptyPeriod as error:
+            raise UnableToPriceBill(str(error)) from None
+
+
+def since_of(chain: BillChain, changes: Iterable[BillChange]) -> str:
+    """The local date from which the chain must be as it was seen."""
+    starts = [bill.period_start for change in changes for bill in change.affected.bills]
+    tail = chain.read(chain.tail_id)
+    return min([*starts, *([tail.read_on] if tail else [])]).isoformat()
+
+
+def _changes(
+    beyond: list[ChainBill], opening: Read, closing: Read, made: list[NewBill]
+) -> Iterable[BillChange]:
+    for bill in beyond:
+        new = replace(made[0], replaces_id=bill.id) if made and bill is beyond[0] else None
+        affected = AffectedBills(
+            (bill,), opening, closing, bill.tariff_id, _BEYOND, again=bool(new)
+        )
+        yield BillChange(affected, new)
+
+
+def _between(
+    chain: BillChain, beyond: list[ChainBill], opening: Read, closing: Read
+) -> Iterable[ReadBetween]:
+    for read in chain.reads:
+        if opening.read_at < read.read_at < closing.read_at and not read.is_opening:
+            row = {name: getattr(read, name) for name in Read.model_fields}
+            yield ReadBetween(**row, reissues=_reissues(chain, beyond, read.id))
+
+
+def _reissues(chain: BillChain, beyond: list[ChainBill], read_id: str) -> int:
+    """How many void bills will have opened at a read once those beyond are void."""
+    before = chain.tail_reissues if read_id == chain.tail_id else chain.reissues.get(read_id, 0)
+    return before + sum(bill.opening_reading_id == read_id for bill in beyond)
+
+
+def _day(value: date) -> str:
+    return f"{value.day} {value:%b %Y}"

@@ -1,0 +1,174 @@
+"""The readings at which a meter comes or goes, or somebody moves: stored already, or typed."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.database.service import DatabaseService
+from services.metering.outcomes import Validation
+from services.metering.register_arithmetic import check_fits_dials
+from services.metering.registers import check_registers, parse_registers, plain_registers
+from services.quantities.energy import format_kwh
+from services.quantities.period import local_date
+from services.quantities.typed import typed_kwh
+from services.readings.assessment import ReadingAssessor
+from services.records.readings import Read
+from services.records.supply import Place, PlacedMeter
+from services.supply.changes import CannotChangeSupply, TypedRead
+
+_NOON = time(12)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAtChange:
+    """A read that a change rests on; `row` is None where it is stored already."""
+
+    read: Read
+    row: dict[str, Any] | None
+    validation: Validation
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReads:
+    """Finds or takes the reads of changes; `now` is in UTC."""
+
+    database: DatabaseService
+    assessor: ReadingAssessor
+    zone: ZoneInfo
+
+    def at(
+        self,
+        *,
+        place: Place,
+        meter: PlacedMeter,
+        on: date,
+        typed: TypedRead,
+        new_id: str,
+        now: datetime,
+        reason: str,
+        user: str,
+    ) -> ReadAtChange:
+        """The read of a meter that is there on a local date.
+
+        Raises CannotChangeSupply where there is none and none is given, or another is billed;
+        InvalidEnergy, WrongRegisters, ReadingTooLong, InvalidReading for what was typed.
+        """
+        self.check_day(on, now=now)
+        if on < meter.installed_on:
+            raise CannotChangeSupply(
+                f"Meter {meter.serial} has been here since {_day(meter.installed_on)}: "
+                "give that day or a later one."
+            )
+        stored = [r for r in place.last_reads if r.meter_id == meter.meter_id and r.read_on == on]
+        value = typed_kwh(typed.kwh) if typed.kwh.strip() else None
+        for read in stored:
+            if value in (None, read.register_wh):
+                return ReadAtChange(read, None, Validation(()))
+        if stored:
+            raise CannotChangeSupply(
+                f"Meter {meter.serial} was read on {_day(on)}: "
+                f"{format_kwh(stored[0].register_wh)} kWh. "
+                "Leave the reading empty to use that one, or correct it first."
+            )
+        if value is None:
+            raise CannotChangeSupply(
+                f"Meter {meter.serial} was not read on {_day(on)}: give what it showed."
+            )
+        return self._typed(
+            meter, on=on, value=value, typed=typed, new_id=new_id, now=now, reason=reason, user=user
+        )
+
+    def opening(
+        self,
+        *,
+        serial: str,
+        dials: int,
+        meter_id: str,
+        at: datetime,
+        typed: TypedRead,
+        new_id: str,
+        user: str,
+        names: tuple[str, ...] = (),
+    ) -> ReadAtChange:
+        """The read at which a meter is installed."""
+        if not typed.kwh.strip():
+            raise CannotChangeSupply(f"Say what meter {serial} showed when it was installed.")
+        value = typed_kwh(typed.kwh)
+        check_fits_dials(value, dials)
+        registers = parse_registers(plain_registers(typed.registers))
+        check_registers(registers, of_meter=names, serial=serial, dials=dials)
+        read = Read(
+            id=new_id,
+            meter_id=meter_id,
+            read_at=at,
+            read_on=local_date(at, self.zone),
+            register_wh=value,
+            registers=registers,
+        )
+        return ReadAtChange(read, _row(read, user, Validation(()), is_opening=True), Validation(()))
+
+    def instant(self, on: date, *, now: datetime) -> datetime:
+        """When on a local date: now if it is today, else at noon."""
+        self.check_day(on, now=now)
+        if on == local_date(now, self.zone):
+            return now
+        return datetime.combine(on, _NOON, tzinfo=self.zone).astimezone(UTC)
+
+    def check_day(self, on: date, *, now: datetime) -> None:
+        """Raise CannotChangeSupply for a day that has not come."""
+        if on > local_date(now, self.zone):
+            raise CannotChangeSupply(
+                f"{_day(on)} has not come yet: enter this on the day, when the meter is read."
+            )
+
+    def _typed(
+        self,
+        meter: PlacedMeter,
+        *,
+        on: date,
+        value: int,
+        typed: TypedRead,
+        new_id: str,
+        now: datetime,
+        reason: str,
+        user: str,
+    ) -> ReadAtChange:
+        read = Read(
+            id=new_id,
+            meter_id=meter.meter_id,
+            read_at=max(self.instant(on, now=now), meter.installed_at),
+            read_on=on,
+            register_wh=value,
+            registers=parse_registers(plain_registers(typed.registers)),
+            rolled_over=typed.rolled_over,
+        )
+        context = self.database.reading_context(
+            meter_serial=meter.serial, read_at=read.read_at, read_on=on
+        )
+        validation = self.assessor.judge(context=context, read=read)
+        return ReadAtChange(read, _row(read, user, validation, reason=reason), validation)
+
+
+def _row(
+    read: Read, user: str, validation: Validation, *, is_opening: bool = False, reason: str = ""
+) -> dict[str, Any]:
+    return {
+        "id": read.id,
+        "meter_id": read.meter_id,
+        "read_at": read.read_at.isoformat(),
+        "read_on": read.read_on.isoformat(),
+        "register_wh": read.register_wh,
+        "registers": read.registers,
+        "rolled_over": read.rolled_over,
+        "source": "field",
+        "status": "accepted",
+        "is_opening": is_opening,
+        "submitted_by": user,
+        "validation": validation.to_json(),
+        "decision_reason": reason or None,
+    }
+
+
+def _day(value: date) -> str:
+    return f"{value.day} {value:%b %Y}"

@@ -1,0 +1,175 @@
+"""Changes of supply: each is shown before it is done, and done in one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.billing.chain_retry import BILLS_MADE, price_until_stored
+from services.billing.issuing import BillIssuer
+from services.corrections.rebilling import TOLD_WITH_CORRECTION, FiguresChanged, NotAcknowledged
+from services.database.service import DatabaseService
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal, Role, require
+from services.outbox.outbox import Outbox
+from services.quantities.period import local_date
+from services.readings.assessment import ReadingAssessor
+from services.records.base import Page
+from services.records.bills import NewBill
+from services.records.supply import Place, ServicePoint, SupplyChange, UnbilledUse
+from services.supply.changes import (
+    Change,
+    Connect,
+    Exchange,
+    MoveIn,
+    MoveOut,
+    OtherMultiplier,
+    OtherTariff,
+)
+from services.supply.meters import plan_exchange, plan_multiplier
+from services.supply.moves import plan_connect, plan_move_in, plan_move_out, plan_tariff
+from services.supply.plan import SupplyPlan, chain_as_seen, touched
+from services.supply.planning import Planning
+from services.supply.reads import ChangeReads
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Places of supply, and changes of them. Each takes an administrator; `now` is in UTC."""
+
+    database: DatabaseService
+    assessor: ReadingAssessor
+    issuer: BillIssuer
+    outbox: Outbox
+
+    def places(
+        self, *, text: str, page: int, page_size: int, principal: Principal
+    ) -> Page[ServicePoint]:
+        """Places whose code, address, route, meter or customer has each word of `text`."""
+        require(principal, Role.ADMIN)
+        return self.database.service_points(text=text, page=page, page_size=page_size)
+
+    def places_of(self, *, customer_id: str, principal: Principal) -> list[ServicePoint]:
+        """Where a customer is supplied now."""
+        require(principal, Role.ADMIN)
+        return self.database.service_points_of(customer_id=customer_id)
+
+    def place(self, *, service_point_id: str, principal: Principal) -> Place:
+        """A place with its meters, agreements, reads and changes; raises NotFound."""
+        require(principal, Role.ADMIN)
+        return self.database.place(service_point_id)
+
+    def unbilled_use(self, *, page: int, page_size: int, principal: Principal) -> Page[UnbilledUse]:
+        """What was used while nobody had an agreement, the latest first."""
+        require(principal, Role.ADMIN)
+        return self.database.unbilled_use(page=page, page_size=page_size)
+
+    def plan(
+        self,
+        change: Change,
+        *,
+        change_id: str,
+        principal: Principal,
+        now: datetime,
+        reason: str = "",
+    ) -> SupplyPlan:
+        """What a change would do at `now`; stores nothing.
+
+        `change_id` is made by the form. Raises CannotChangeSupply, CannotRebill, UnableToPriceBill,
+        NotFound, and what typed values raise.
+        """
+        require(principal, Role.ADMIN)
+        reads = ChangeReads(self.database, self.assessor, self.issuer.zone)
+        planning = Planning(
+            self.database, self.issuer, reads, change_id, principal.user, now, reason
+        )
+        match change:
+            case MoveOut():
+                return plan_move_out(change, planning)
+            case MoveIn():
+                return plan_move_in(change, planning)
+            case Exchange():
+                return plan_exchange(change, planning)
+            case OtherMultiplier():
+                return plan_multiplier(change, planning)
+            case OtherTariff():
+                return plan_tariff(change, planning)
+            case Connect():
+                return plan_connect(change, planning)
+
+    def execute(
+        self,
+        change: Change,
+        *,
+        previewed: str,
+        change_id: str,
+        reason: str,
+        acknowledged: bool,
+        principal: Principal,
+        now: datetime,
+    ) -> SupplyChange:
+        """Do what the plan with the fingerprint `previewed` shows; a repeat answers the first.
+
+        Raises as `plan` does, and ReasonMissing, NotAcknowledged where the rules doubt a reading
+        and nobody says that it is right, FiguresChanged, MeterTooBusy, IllegalChange.
+        """
+        require(principal, Role.ADMIN)
+        why = reason.strip()
+        if not why:
+            raise ReasonMissing("Say why: the reason is kept with the place.")
+
+        done = self.database.supply_change(change_id)
+        if done is not None:
+            return done
+
+        def once() -> SupplyChange:
+            plan = self.plan(change, change_id=change_id, principal=principal, now=now, reason=why)
+            if plan.fingerprint != previewed:
+                raise FiguresChanged(
+                    "Something changed since you looked at this: a reading came, or somebody else "
+                    "changed it. Nothing was changed; look at it as it is now."
+                )
+            if plan.doubts and not acknowledged:
+                raise NotAcknowledged("Say that the readings are right, whatever the rules doubt.")
+            return self._store(plan, change_id, why, principal, now)
+
+        return price_until_stored(once, otherwise=BILLS_MADE)
+
+    def _store(
+        self, plan: SupplyPlan, change_id: str, reason: str, principal: Principal, now: datetime
+    ) -> SupplyChange:
+        row: dict[str, Any] = {**plan.rows, "id": change_id, "reason": reason}
+        if plan.kind == "connect":
+            return self.database.connect_supply(actor=principal.user, change=row)
+        row |= {
+            "kind": plan.kind,
+            "on": local_date(now, self.issuer.zone).isoformat(),
+            "warned": " ".join(plan.doubts),
+            "outbox": self._outbox_plans(),
+        }
+        if plan.chain is not None:
+            row |= {
+                "agreement_id": plan.chain.agreement_id,
+                "meter_id": plan.chain.meter.id,
+                "chain_from": plan.chain_from,
+                "chain": chain_as_seen(plan.chain, plan.chain_from),
+                "touched": touched(plan.changes),
+                "bills": [bill.to_json() for bill in self._with_outboxes(plan)],
+            }
+        return self.database.change_supply(actor=principal.user, change=row)
+
+    def _with_outboxes(self, plan: SupplyPlan) -> list[NewBill]:
+        """Those that are reissued are told of with the correction, the others as new ones are."""
+        reissued = {change.new.id for change in plan.changes if change.new}
+        new = [bill.unattended() for bill in plan.made if bill.id not in reissued]
+        told = {bill.id: bill for bill in self.issuer.with_all_outboxes(new)}
+        return [
+            told[bill.id]
+            if bill.id in told
+            else self.issuer.with_outbox(bill, unsaid=TOLD_WITH_CORRECTION)
+            for bill in plan.made
+        ]
+
+    def _outbox_plans(self) -> Mapping[str, Any]:
+        plan = self.outbox.plan_for_any
+        return {kind: plan(kind) for kind in ("balance_changed", "bill_corrected")}

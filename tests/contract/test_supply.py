@@ -1,0 +1,66 @@
+"""Places of supply over both transports."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from services.database.errors import IllegalChange, NotFound
+from services.supply.changes import Connect, MoveOut, TypedRead
+from tests.contract.over import Json, Over
+from tests.integration.utility import ADMIN, KSEB
+
+
+def test_a_place_is_connected_moved_out_of_and_its_use_reported(over: Over) -> None:
+    supply, now, today = over.utility.services.supply, over.utility.now, over.utility.today
+    connect = Connect(
+        on=today - timedelta(days=40), account_no="S-1", name="Asha", address="3 Canal Road",
+        serial="S1", tariff_code=KSEB["code"], read=TypedRead("100"),
+    )  # fmt: skip
+    (place_id, customer_id) = _done(over, connect)
+    (found,) = over.same("service_points", text="canal s1").items
+    assert (found.id, found.customer_id) == (place_id, customer_id)
+    assert over.same("service_points_of", customer_id=str(customer_id)) == [found]
+    _done(over, MoveOut(place_id, today - timedelta(days=10), TypedRead("150")))
+    over.utility.submit("S1", 160)
+    place = over.same("place", place_id, on=today)
+    assert [r.register_wh for r in place.last_reads] == [160_000]
+    assert [c.kind for c in place.changes] == ["move_out", "connect"]
+    (use,) = over.same("unbilled_use").items
+    assert (use.wh, use.until) == (10_000, None)
+    assert over.same("supply_change", str(uuid4())) is None
+    with pytest.raises(NotFound):
+        over.here.place(str(uuid4()))
+    row: Json = {"id": str(uuid4()), "kind": "move_out", "service_point_id": place_id}
+    row |= {"reason": "r", "effective_on": today.isoformat(), "on": today.isoformat()}
+    row |= {"agreement_id": place.agreements[0].id, "chain_from": today.isoformat(), "chain": []}
+    row |= {"touched": [], "bills": [], "end": {"ends_on": today.isoformat()}}
+    with pytest.raises(IllegalChange, match="moved out already"):
+        over.here.change_supply(actor=ADMIN.user, change=row)
+    assert supply.place(service_point_id=place_id, principal=ADMIN) == over.here.place(place_id)
+    assert now == over.utility.now
+
+
+def _done(over: Over, change: Connect | MoveOut) -> tuple[str, str | None]:
+    supply, change_id = over.utility.services.supply, str(uuid4())
+    how: Json = {"change_id": change_id, "principal": ADMIN, "now": over.utility.now}
+    plan = supply.plan(change, **how)
+    done = supply.execute(change, previewed=plan.fingerprint, reason="r", acknowledged=True, **how)
+    assert over.same("supply_change", change_id) == done
+    return done.service_point_id, over.here.place(done.service_point_id).point.customer_id
+
+
+def test_what_is_wrong_with_a_connection_is_refused_in_words(over: Over) -> None:
+    with pytest.raises(IllegalChange, match="No customer has the account number"):
+        over.here.connect_supply(
+            actor=ADMIN.user,
+            change={
+                "id": str(uuid4()), "reason": "r", "customer": None,
+                "meter": {
+                    "row": 1, "id": str(uuid4()), "opening_reading_id": str(uuid4()),
+                    "serial": "S9", "account_no": "NOBODY", "tariff_code": "NONE", "kind": "manual",
+                    "dials": 5, "multiplier_milli": 1000, "opening_wh": 0,
+                    "opened_on": "2026-01-01", "opened_at": "2026-01-01T00:00:00Z",
+                },
+            },
+        )  # fmt: skip

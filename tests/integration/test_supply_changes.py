@@ -1,0 +1,420 @@
+"""Moving, exchanging, connecting: each bill worked out by hand, to the cent."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.corrections.rebilling import FiguresChanged, NotAcknowledged
+from services.database.errors import IllegalChange
+from services.identity.auth import NotAllowed
+from services.records.bills import Bill
+from services.records.supply import Place, SupplyChange
+from services.supply.changes import (
+    CannotChangeSupply,
+    Change,
+    Connect,
+    Exchange,
+    MoveIn,
+    MoveOut,
+    OtherMultiplier,
+    OtherTariff,
+    TypedRead,
+)
+from services.supply.plan import SupplyPlan
+from tests.integration.utility import ACTOR, ADMIN, ENGINEER, Utility, make_utility
+
+# 2.00 a kWh and 3.00 a day-less bill: what a bill comes to can be worked out in the head.
+FLAT: dict[str, Any] = {
+    "code": "FLAT",
+    "name": "Flat",
+    "currency": "INR",
+    "effective_from": "2020-01-01",
+    "charges": [{"code": "energy", "description": "Energy", "kind": "energy", "rate": "2"}],
+}
+DEAR = FLAT | {
+    "code": "DEAR",
+    "name": "Dear",
+    "charges": [{"code": "energy", "description": "Energy", "kind": "energy", "rate": "5"}],
+}
+
+
+class Supplied:
+    """A utility with the flat tariffs, and changes of supply as an administrator makes them."""
+
+    def __init__(self, utility: Utility) -> None:
+        self.utility = utility
+        self.supply = utility.services.supply
+        self.database = utility.services.database
+        for definition in (FLAT, DEAR):
+            row = {"row": 1, "id": str(uuid4()), "tariff_id": str(uuid4())}
+            row |= {"definition": definition}
+            row |= {k: definition[k] for k in ("code", "name", "currency", "effective_from")}
+            answer = self.database.import_rows(
+                what="tariffs", actor=ACTOR, rows=[row], dry_run=False
+            )
+            assert not answer.errors, answer
+
+    def day(self, ago: int) -> date:
+        return self.utility.today - timedelta(days=ago)
+
+    def meter(self, serial: str, *, opened: int = 60, kwh: int = 1000) -> str:
+        """A meter on the flat tariff, opened so many days ago; the id of its place."""
+        self.utility.add_meter(serial, opened_on=self.day(opened), opening_kwh=kwh)
+        point = self.point(serial)
+        self.do(OtherTariff(point, self.day(opened), "FLAT"))
+        return point
+
+    def point(self, serial: str) -> str:
+        found = self.database.service_points(text=serial).items
+        return found[0].id
+
+    def place(self, point: str) -> Place:
+        return self.supply.place(service_point_id=point, principal=ADMIN)
+
+    def plan(self, change: Change, change_id: str | None = None) -> SupplyPlan:
+        return self.supply.plan(
+            change, change_id=change_id or str(uuid4()), principal=ADMIN, now=self.utility.now
+        )
+
+    def do(
+        self, change: Change, *, change_id: str | None = None, sure: bool = True
+    ) -> SupplyChange:
+        change_id = change_id or str(uuid4())
+        return self.supply.execute(
+            change,
+            previewed=self.plan(change, change_id).fingerprint,
+            change_id=change_id,
+            reason="as reported",
+            acknowledged=sure,
+            principal=ADMIN,
+            now=self.utility.now,
+        )
+
+    def read(self, serial: str, kwh: int, ago: int, **how: Any) -> Any:
+        return self.utility.submit(serial, kwh, at=self.noon(ago), **how)
+
+    def noon(self, ago: int) -> datetime:
+        return (self.utility.now - timedelta(days=ago)).replace(hour=6, minute=30)
+
+    def customer(self, account_no: str) -> str:
+        row = {"row": 1, "id": str(uuid4()), "account_no": account_no, "name": f"New {account_no}"}
+        row |= {"email": "", "phone": "", "address": ""}
+        answer = self.database.import_rows(what="customers", actor=ACTOR, rows=[row], dry_run=False)
+        assert not answer.errors
+        return str(row["id"])
+
+    def bills(self, serial: str) -> list[Bill]:
+        found = self.database.bills(text=serial, page_size=100).items
+        return sorted((b for b in found if b.status != "void"), key=lambda b: b.period_start)
+
+    def ledger_is_whole(self) -> None:
+        assert self.database.check_ledger().problems == ()
+
+
+@pytest.fixture
+def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
+    made = make_utility(database, tmp_path)
+    yield made
+    made.services.close()
+
+
+@pytest.fixture
+def at(utility: Utility) -> Supplied:
+    return Supplied(utility)
+
+
+class TestMoveOut:
+    def test_the_final_bill_is_made_at_once_and_the_deposit_pays_it(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.read("M1", 1100, 30)  # 100 kWh, 200.00
+        (first,) = at.bills("M1")
+        at.utility.services.office_payments.take_deposit(
+            payment_id=str(uuid4()),
+            customer_id=first.customer_id,
+            body={"amount": "500", "method": "cash", "received_on": at.utility.today},
+            principal=ADMIN,
+            now=at.utility.now,
+        )
+        done = at.do(MoveOut(point, at.day(10), TypedRead("1150")))
+        bills = at.bills("M1")
+        assert [b.total_minor for b in bills] == [20_000, 10_000]
+        assert (bills[1].period_start, bills[1].period_end) == (at.day(30), at.day(10))
+        assert [b.status for b in bills] == ["paid", "paid"]
+        account = at.database.account(first.customer_id)
+        # 500.00 were held, 300.00 were open: 200.00 of the deposit can be paid out.
+        assert (account.balance_minor, account.deposit_minor) == (0, 20_000)
+        place = at.place(point)
+        assert place.agreement is None
+        assert place.agreements[0].ends_on == at.day(10)
+        assert (place.changes[0].id, place.changes[0].kind) == (done.id, "move_out")
+        at.ledger_is_whole()
+
+    def test_entered_late_it_voids_what_ran_beyond_and_bills_the_days_before(
+        self, at: Supplied
+    ) -> None:
+        point = at.meter("M1")
+        at.read("M1", 1100, 30)
+        at.read("M1", 1160, 5)  # billed to whoever had moved out ten days before
+        change = MoveOut(point, at.day(15), TypedRead("1130"))
+        plan = at.plan(change)
+        assert [c.difference_minor for c in plan.changes] == [6_000 - 12_000]
+        at.do(change)
+        bills = at.bills("M1")
+        assert [b.total_minor for b in bills] == [20_000, 6_000]
+        assert bills[1].period_end == at.day(15)
+        at.ledger_is_whole()
+
+    def test_the_next_is_billed_from_the_same_read_on(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.read("M1", 1100, 30)
+        at.read("M1", 1160, 5)
+        at.do(MoveOut(point, at.day(15), TypedRead("1130")))
+        new = at.customer("A-NEW")
+        at.do(MoveIn(point, new, at.day(15), TypedRead(), "DEAR"))
+        at.read("M1", 1170, 0, principal=ADMIN)
+        bills = at.bills("M1")
+        assert [(b.total_minor, b.account_no) for b in bills] == [
+            (20_000, "A-M1"),
+            (6_000, "A-M1"),
+            (20_000, "A-NEW"),  # 40 kWh at 5.00
+        ]
+        assert bills[2].period_start == at.day(15)
+        at.ledger_is_whole()
+
+    def test_use_of_a_vacant_place_is_reported_and_never_billed_to_the_next(
+        self, at: Supplied
+    ) -> None:
+        point = at.meter("M1")
+        at.do(MoveOut(point, at.day(40), TypedRead("1100")))
+        stored = at.read("M1", 1120, 20)
+        assert (stored.outcome, stored.bill) == ("stored", None)
+        assert "billed to nobody" in stored.explanation
+        at.do(MoveIn(point, at.customer("A-NEW"), at.day(10), TypedRead("1125"), "FLAT"))
+        at.read("M1", 1135, 0)
+        assert [(b.consumption_wh, b.account_no) for b in at.bills("M1")] == [
+            (100_000, "A-M1"),
+            (10_000, "A-NEW"),
+        ]
+        (gap,) = at.database.unbilled_use().items
+        assert (gap.since, gap.until, gap.wh) == (at.day(40), at.day(10), 25_000)
+
+    def test_what_cannot_be_is_said_in_words(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        with pytest.raises(CannotChangeSupply, match="was not read on"):
+            at.plan(MoveOut(point, at.day(10), TypedRead()))
+        with pytest.raises(CannotChangeSupply, match="has not come yet"):
+            at.plan(MoveOut(point, at.day(-1), TypedRead("1100")))
+        with pytest.raises(CannotChangeSupply, match="give a later day"):
+            at.plan(MoveOut(point, at.day(60), TypedRead("1000")))
+        at.do(MoveOut(point, at.day(10), TypedRead("1100")))
+        with pytest.raises(CannotChangeSupply, match=r"moved out of M1 on .* already"):
+            at.plan(MoveOut(point, at.day(5), TypedRead("1110")))
+        with pytest.raises(CannotChangeSupply, match="was supplied here until"):
+            at.plan(MoveIn(point, at.customer("A-2"), at.day(11), TypedRead("1100"), "FLAT"))
+
+    def test_a_draft_waits_for_approval_first(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.read("M1", 1100, 30)
+        (bill,) = at.bills("M1")
+        plan = at.plan(MoveOut(point, at.day(10), TypedRead("1150")))
+        assert plan.changes == ()
+        assert bill.status == "issued"
+
+    def test_who_looked_before_somebody_read_the_meter_looks_again(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        change = MoveOut(point, at.day(10), TypedRead("1100"))
+        change_id = str(uuid4())
+        plan = at.plan(change, change_id)
+        at.read("M1", 1050, 30)
+        with pytest.raises(FiguresChanged):
+            at.supply.execute(
+                change,
+                previewed=plan.fingerprint,
+                change_id=change_id,
+                reason="r",
+                acknowledged=True,
+                principal=ADMIN,
+                now=at.utility.now,
+            )
+
+    def test_twice_the_same_is_done_once(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        change, change_id = MoveOut(point, at.day(10), TypedRead("1100")), str(uuid4())
+        previewed = at.plan(change, change_id).fingerprint
+        how: dict[str, Any] = {"previewed": previewed, "change_id": change_id, "reason": "r"}
+        how |= {"acknowledged": True, "principal": ADMIN, "now": at.utility.now}
+        first = at.supply.execute(change, **how)
+        assert at.supply.execute(change, **how) == first
+        assert len(at.bills("M1")) == 1
+        with pytest.raises(NotAllowed):
+            at.supply.execute(change, **how | {"principal": ENGINEER})
+
+
+class TestExchange:
+    def test_one_bill_runs_over_both_meters(self, at: Supplied) -> None:
+        point = at.meter("M1", kwh=99_000)
+        at.do(Exchange(point, at.day(20), TypedRead("99040"), "N1", TypedRead("5"), multiplier="2"))
+        answer = at.read("N1", 15, 0)
+        assert answer.bill is not None
+        # 40 kWh of the old one, 10 × 2 of the new one, at 2.00.
+        assert (answer.bill.consumption_wh, answer.bill.total_minor) == (60_000, 12_000)
+        (bill,) = at.bills("N1")
+        assert [
+            (s.meter_serial, s.opening_wh, s.closing_wh, s.multiplier_milli, s.consumption_wh)
+            for s in bill.segments
+        ] == [
+            ("M1", 99_000_000, 99_040_000, 1000, 40_000),
+            ("N1", 5_000, 15_000, 2000, 20_000),
+        ]
+        assert (bill.period_start, bill.period_end) == (at.day(60), at.day(0))
+        place = at.place(point)
+        assert [m.serial for m in place.installations] == ["N1", "M1"]
+
+    def test_the_old_one_may_roll_over_on_the_day(self, at: Supplied) -> None:
+        point = at.meter("M1", kwh=99_980)
+        last = TypedRead("15", rolled_over=True)
+        at.do(Exchange(point, at.day(20), last, "N1", TypedRead("0")))
+        answer = at.read("N1", 10, 0)
+        assert answer.bill is not None
+        # 99,980 to 100,015 are 35 kWh, and 10 of the new one: 45 at 2.00.
+        assert answer.bill.total_minor == 9_000
+
+    def test_the_monthly_job_bills_over_both(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(Exchange(point, at.day(20), TypedRead("1040"), "N1", TypedRead("0")))
+        at.read("N1", 10, 1, source="imported")
+        month_end = at.day(0)
+        (candidate,) = at.database.monthly_bill_candidates(
+            month_start=at.day(30), month_end=month_end, after=None, limit=10
+        )
+        assert (candidate.serial, len(candidate.installations)) == ("N1", 2)
+
+    def test_after_a_bill_that_ended_at_the_exchange_the_next_is_of_the_new_one(
+        self, at: Supplied
+    ) -> None:
+        point = at.meter("M1")
+        at.read("M1", 1040, 20)
+        at.do(Exchange(point, at.day(20), TypedRead(), "N1", TypedRead("7")))
+        at.read("N1", 17, 0)
+        bills = at.bills("A-M1")
+        assert [b.consumption_wh for b in bills] == [40_000, 10_000]
+        assert (bills[1].opening_wh, bills[1].period_start) == (7_000, at.day(20))
+
+    def test_what_cannot_be_is_said_in_words(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.meter("M2")
+        at.read("M1", 1100, 10)
+        with pytest.raises(CannotChangeSupply, match="is billed up to"):
+            at.plan(Exchange(point, at.day(20), TypedRead("1050"), "N1", TypedRead("0")))
+        with pytest.raises(CannotChangeSupply, match="installed at another place"):
+            at.plan(Exchange(point, at.day(5), TypedRead("1110"), "M2", TypedRead("0")))
+        with pytest.raises(CannotChangeSupply, match="is the one that is there"):
+            at.plan(Exchange(point, at.day(5), TypedRead("1110"), "M1", TypedRead("0")))
+        change = Exchange(point, at.day(5), TypedRead("1090"), "N1", TypedRead("0"))
+        assert at.plan(change).doubts
+        with pytest.raises(NotAcknowledged):
+            at.do(change, sure=False)
+
+    def test_a_meter_that_was_read_later_is_not_taken_away_before(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.read("M1", 1050, 3, source="imported")
+        with pytest.raises(IllegalChange, match="was read after that time"):
+            at.do(Exchange(point, at.day(5), TypedRead("1040"), "N1", TypedRead("0")))
+        assert at.place(point).meter is not None
+        assert at.place(point).changes[0].kind == "tariff", "nothing of it is there"
+
+    def test_a_meter_that_was_removed_can_be_installed_elsewhere(self, at: Supplied) -> None:
+        first, second = at.meter("M1"), at.meter("M2")
+        at.do(Exchange(first, at.day(20), TypedRead("1040"), "N1", TypedRead("0")))
+        at.do(Exchange(second, at.day(10), TypedRead("1010"), "M1", TypedRead("1040")))
+        at.read("M1", 1050, 0)
+        (bill,) = at.bills("A-M2")
+        assert bill.consumption_wh == 20_000
+        assert at.bills("A-M1") == []
+
+
+class TestMultiplier:
+    def test_bills_beyond_the_day_are_priced_again_in_segments(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.read("M1", 1100, 10)
+        change = OtherMultiplier(point, at.day(30), TypedRead("1060"), "40")
+        (changed,) = at.plan(change).changes
+        # 60 × 1 and 40 × 40 are 1,660 kWh for the 100 that were billed, at 2.00.
+        assert changed.difference_minor == (1_660 - 100) * 200
+        at.do(change)
+        (bill,) = at.bills("M1")
+        assert bill.total_minor == 332_000
+        assert [s.multiplier_milli for s in bill.segments] == [1000, 40_000]
+        at.read("M1", 1101, 0)
+        assert at.bills("M1")[1].consumption_wh == 40_000
+        at.ledger_is_whole()
+
+
+class TestTariff:
+    def test_from_a_day_within_a_bill_each_prices_its_days(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.read("M1", 1060, 0)  # 60 kWh in 60 days at 2.00
+        change = OtherTariff(point, at.day(30), "DEAR")
+        (changed,) = at.plan(change).changes
+        assert changed.difference_minor == 30 * 300
+        at.do(change)
+        (bill,) = at.bills("M1")
+        assert bill.total_minor == 30 * 200 + 30 * 500
+        with pytest.raises(CannotChangeSupply, match="since then already"):
+            at.plan(change)
+
+    def test_what_is_to_come_is_priced_by_it(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(OtherTariff(point, at.day(0), "DEAR"))
+        at.read("M1", 1060, 0)
+        assert at.bills("M1")[0].total_minor == 12_000
+
+
+class TestConnect:
+    def test_customer_place_agreement_meter_and_read_at_once(self, at: Supplied) -> None:
+        change = Connect(
+            on=at.day(31),
+            account_no="C-1",
+            name="Asha",
+            address="3 Canal Road",
+            serial="C1",
+            tariff_code="FLAT",
+            read=TypedRead("12"),
+            access_note="The key is at the shop.",
+        )
+        at.do(change)
+        place = at.place(at.point("C1"))
+        assert (place.point.address, place.point.access_note) == (
+            "3 Canal Road",
+            "The key is at the shop.",
+        )
+        at.read("C1", 22, 0)
+        (bill,) = at.bills("C1")
+        assert (bill.total_minor, bill.service_address) == (2_000, "3 Canal Road")
+
+    @pytest.mark.parametrize(
+        ("field", "value", "says"),
+        [
+            ("account_no", "", "The account number is empty"),
+            ("serial", "M1", "Meter M1 is already connected"),
+            ("account_no", "A-M1", "There is a customer with this account number already"),
+            ("tariff_code", "NONE", "No tariff has the code NONE"),
+            ("multiplier", "0", "The multiplier must be more than 0"),
+        ],
+    )
+    def test_what_cannot_be_is_said_and_nothing_is_half_done(
+        self, at: Supplied, field: str, value: str, says: str
+    ) -> None:
+        at.meter("M1")
+        given: dict[str, Any] = {
+            "on": at.day(31), "account_no": "C-1", "name": "Asha", "address": "", "serial": "C1",
+            "tariff_code": "FLAT", "read": TypedRead("12"),
+        }  # fmt: skip
+        with pytest.raises((CannotChangeSupply, IllegalChange), match=says):
+            at.do(Connect(**given | {field: value}))
+        assert at.database.service_points(text="C1").total == 0
+        assert at.database.accounts(text="C-1").total == 0
