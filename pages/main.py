@@ -36,6 +36,7 @@ _SECTIONS = {
         Role.ADMIN,
         (
             registry.CUSTOMERS,
+            registry.SERVICE_POINTS,
             registry.PAYMENTS,
             registry.RECONCILIATION,
             registry.BOOKS,
@@ -65,6 +66,9 @@ _DETAILS = (
     registry.SEARCH,
     registry.CUSTOMER,
     registry.METER,
+    registry.SERVICE_POINT,
+    registry.CHANGE_SUPPLY,
+    registry.CONNECT,
     registry.FLAGGED_READING,
     registry.TARIFF,
     registry.TARIFF_EDITOR,

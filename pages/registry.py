@@ -26,6 +26,9 @@ FLAGGED_READINGS: Final = PageEntry(
 DRAFTS: Final = PageEntry("drafts/drafts.py", "drafts", "Drafts", "fact_check")
 BILLS: Final = PageEntry("bills/bills.py", "bills", "Bills", "receipt_long")
 CUSTOMERS: Final = PageEntry("customers/customers.py", "customers", "Customers", "group")
+SERVICE_POINTS: Final = PageEntry(
+    "supply/service_points.py", "service-points", "Service points", "location_on"
+)
 PAYMENTS: Final = PageEntry("payments/payments.py", "payments", "Payments", "payments")
 RECONCILIATION: Final = PageEntry(
     "reconciliation/reconciliation.py", "reconciliation", "Reconciliation", "compare_arrows"
@@ -53,6 +56,9 @@ STRIPE_EVENTS: Final = PageEntry(
     "reconciliation/stripe_events.py", "stripe-events", "Stripe's events"
 )
 SEARCH: Final = PageEntry("search/search.py", "search", "Search")
+SERVICE_POINT: Final = PageEntry("supply/service_point.py", "service-point", "Service point")
+CHANGE_SUPPLY: Final = PageEntry("supply/change_supply.py", "change-supply", "Change the supply")
+CONNECT: Final = PageEntry("supply/connect.py", "connect", "Connect a customer")
 CUSTOMER: Final = PageEntry("customers/customer.py", "customer", "Customer")
 FLAGGED_READING: Final = PageEntry(
     "readings/flagged_reading.py", "flagged-reading", "Flagged reading"

@@ -34,7 +34,7 @@ def show_plan(plan: Plan) -> None:
     if plan.warning:
         st.warning(escaped(plan.warning), icon=":material/history:")
     for index, change in enumerate(plan.changes):
-        _show_change(change, currency, expanded=index < _OPEN)
+        show_bill_change(change, currency, expanded=index < _OPEN)
 
 
 def more_or_less(minor: int, currency: str) -> str:
@@ -55,7 +55,8 @@ def _paid(minor: int, currency: str) -> str:
     return f"{money(minor, currency)}, stays with the account" if minor else "nothing"
 
 
-def _show_change(change: BillChange, currency: str, *, expanded: bool) -> None:
+def show_bill_change(change: BillChange, currency: str, *, expanded: bool) -> None:
+    """One bill, or two that become one: its lines before and after."""
     first, last = change.affected.bills[0], change.affected.bills[-1]
     names = " and ".join(name_of(bill.number) for bill in change.affected.bills)
     title = (

@@ -41,14 +41,15 @@ def show_customer(customer: FoundCustomer) -> None:
 
 
 def show_meter(meter: FoundMeter) -> None:
-    """A meter and who has it."""
+    """A meter, where it is and who is supplied by it."""
     st.page_link(
         METER.script,
         label=f"**{escaped(meter.serial)}**",
         icon=":material/speed:",
         query_params={"id": meter.id},
     )
-    known = (meter.customer_name, f"account {meter.account_no}", meter.address)
+    who = f"account {meter.account_no}" if meter.account_no else "vacant"
+    known = (meter.customer_name, who, meter.address)
     st.caption(escaped(" · ".join(filter(None, known))))
 
 

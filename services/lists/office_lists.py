@@ -11,12 +11,13 @@ from typing import Final, Literal, TypeVar
 from services.bill_documents.archive import BillArchive
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
-from services.lists.tables import BILLS, PAYMENTS, Table, accounts_in
+from services.lists.tables import BILLS, PAYMENTS, SERVICE_POINTS, Table, accounts_in
 from services.quantities.spreadsheet import csv_file, xlsx_file
 from services.records.base import KeyPage, PageRequest
 from services.records.bills import BillSummary
 from services.records.ledger import Account, Payment
-from services.records.lists import AccountFilter, BillFilter, PaymentFilter
+from services.records.lists import AccountFilter, BillFilter, PaymentFilter, PointFilter
+from services.records.supply import ServicePoint
 
 FileKind = Literal["csv", "xlsx"]
 Row = TypeVar("Row")
@@ -61,6 +62,25 @@ class OfficeLists:
         """A page of the payments; `page.sort` is a PaymentSort."""
         require(principal, Role.ADMIN)
         return self.database.list_payments(wanted=wanted, page=page)
+
+    def service_points(
+        self, *, wanted: PointFilter, page: PageRequest, principal: Principal
+    ) -> KeyPage[ServicePoint]:
+        """A page of the service points; `page.sort` is a PointSort."""
+        require(principal, Role.ADMIN)
+        return self.database.list_service_points(wanted=wanted, page=page)
+
+    def service_points_file(
+        self, *, wanted: PointFilter, page: PageRequest, kind: FileKind, principal: Principal
+    ) -> bytes:
+        """The service points of a filter as a file, in the order of `page`."""
+        require(principal, Role.ADMIN)
+        return _file(
+            SERVICE_POINTS,
+            lambda at: self.database.list_service_points(wanted=wanted, page=at),
+            page,
+            kind,
+        )
 
     def overdue_as_of(self, *, principal: Principal) -> date | None:
         """The day that the marks of overdue bills are as of; None before the first."""

@@ -9,6 +9,7 @@ from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.records.bills import BillSummary, invoice_reference
 from services.records.ledger import Account, Payment
+from services.records.supply import ServicePoint
 
 Row = TypeVar("Row")
 
@@ -68,6 +69,21 @@ PAYMENTS: Final[Table[Payment]] = Table(
         ("returned", lambda payment: Money(payment.returned_minor, payment.currency)),
         ("currency", lambda payment: payment.currency),
         ("recorded_by", lambda payment: payment.recorded_by),
+    )
+)
+SERVICE_POINTS: Final[Table[ServicePoint]] = Table(
+    (
+        ("code", lambda point: point.code),
+        ("address", lambda point: point.address),
+        ("route", lambda point: point.route),
+        ("sequence", lambda point: point.sequence),
+        ("meter_serial", lambda point: point.meter_serial),
+        ("installed_on", lambda point: point.installed_on),
+        ("account_no", lambda point: point.account_no),
+        ("customer", lambda point: point.customer_name),
+        ("supplied_since", lambda point: point.starts_on),
+        ("transformer_code", lambda point: point.transformer_code),
+        ("access_note", lambda point: point.access_note),
     )
 )
 

@@ -9,6 +9,7 @@ from services.records.ledger import PaymentStatus
 
 BillSort = Literal["period", "number", "customer", "total", "due"]
 AccountSort = Literal["account", "name", "balance", "overdue"]
+PointSort = Literal["code"]
 PaymentSort = Literal["received", "amount", "customer"]
 
 
@@ -55,4 +56,17 @@ class PaymentFilter:
     ids: tuple[str, ...] | None = None
 
 
-ListFilter = BillFilter | AccountFilter | PaymentFilter
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointFilter:
+    """Service points, or only vacant ones.
+
+    Each word of `text` is part of the code, the address, the route, the meter's serial, or the
+    account number or name of who is supplied now.
+    """
+
+    text: str = ""
+    vacant_only: bool = False
+    ids: tuple[str, ...] | None = None
+
+
+ListFilter = BillFilter | AccountFilter | PaymentFilter | PointFilter

@@ -22,10 +22,11 @@ class FoundMeter(Record):
 
     id: str
     serial: str
-    customer_id: str
-    account_no: str
-    customer_name: str
-    address: str
+    # None while nobody is supplied by it.
+    customer_id: str | None
+    account_no: str | None
+    customer_name: str | None
+    address: str | None
 
 
 class FoundBill(Record):

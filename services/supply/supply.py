@@ -42,13 +42,6 @@ class Supply:
     issuer: BillIssuer
     outbox: Outbox
 
-    def places(
-        self, *, text: str, page: int, page_size: int, principal: Principal
-    ) -> Page[ServicePoint]:
-        """Places whose code, address, route, meter or customer has each word of `text`."""
-        require(principal, Role.ADMIN)
-        return self.database.service_points(text=text, page=page, page_size=page_size)
-
     def places_of(self, *, customer_id: str, principal: Principal) -> list[ServicePoint]:
         """Where a customer is supplied now."""
         require(principal, Role.ADMIN)

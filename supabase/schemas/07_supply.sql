@@ -38,6 +38,8 @@ ALTER TABLE ONLY public.service_points
 ALTER TABLE ONLY public.service_points
     ADD CONSTRAINT service_points_pkey PRIMARY KEY (id);
 
+CREATE INDEX service_points_by_code ON public.service_points USING btree (code, id);
+
 CREATE INDEX service_points_route ON public.service_points USING btree (route, sequence) WHERE (route <> ''::text);
 
 CREATE INDEX service_points_transformer ON public.service_points USING btree (transformer_id);

@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 
 from services.database.errors import IllegalChange, NotFound
+from services.records.base import PageRequest
+from services.records.lists import PointFilter
 from services.supply.changes import Connect, MoveOut, TypedRead
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN, KSEB
@@ -18,7 +20,8 @@ def test_a_place_is_connected_moved_out_of_and_its_use_reported(over: Over) -> N
         serial="S1", tariff_code=KSEB["code"], read=TypedRead("100"),
     )  # fmt: skip
     (place_id, customer_id) = _done(over, connect)
-    (found,) = over.same("service_points", text="canal s1").items
+    wanted, page = PointFilter(text="canal s1"), PageRequest(sort="code")
+    (found,) = over.same("list_service_points", wanted=wanted, page=page).items
     assert (found.id, found.customer_id) == (place_id, customer_id)
     assert over.same("service_points_of", customer_id=str(customer_id)) == [found]
     _done(over, MoveOut(place_id, today - timedelta(days=10), TypedRead("150")))

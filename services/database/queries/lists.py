@@ -7,13 +7,14 @@ from services.database.queries.base import Json, Queries
 from services.records.base import Key, KeyPage, PageRequest, Record
 from services.records.bills import BillSummary
 from services.records.ledger import Account, Payment
-from services.records.lists import AccountFilter, BillFilter, ListFilter, PaymentFilter
+from services.records.lists import AccountFilter, BillFilter, ListFilter, PaymentFilter, PointFilter
+from services.records.supply import ServicePoint
 
 Row = TypeVar("Row", bound=Record)
 
 
 class ListQueries(Queries):
-    """Pages of bills, customers and payments."""
+    """Pages of bills, customers, payments and service points."""
 
     def list_bills(self, *, wanted: BillFilter, page: PageRequest) -> KeyPage[BillSummary]:
         """A page of the bills; `page.sort` is a BillSort."""
@@ -26,6 +27,12 @@ class ListQueries(Queries):
     def list_payments(self, *, wanted: PaymentFilter, page: PageRequest) -> KeyPage[Payment]:
         """A page of the payments; `page.sort` is a PaymentSort."""
         return self._list("list_payments", Payment, wanted, page)
+
+    def list_service_points(
+        self, *, wanted: PointFilter, page: PageRequest
+    ) -> KeyPage[ServicePoint]:
+        """A page of the service points; `page.sort` is a PointSort."""
+        return self._list("list_service_points", ServicePoint, wanted, page)
 
     def _list(
         self, function: str, row: type[Row], wanted: ListFilter, page: PageRequest

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from services.database.queries.base import Queries, search_filters
+from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.supply import Place, ServicePoint, SupplyChange, UnbilledUse
@@ -22,19 +22,6 @@ class SupplyQueries(Queries):
                 on=on.isoformat() if on else None,
             )
         )
-
-    def service_points(
-        self, *, text: str = "", page: int = 1, page_size: int = 25
-    ) -> Page[ServicePoint]:
-        """Places by code; each word of `text` is in code, address, meter, account or name."""
-        rows, total = self._page(
-            "service_point_list",
-            filters=search_filters(text),
-            order=["code.asc", "id.asc"],
-            page=page,
-            page_size=page_size,
-        )
-        return Page(items=tuple(ServicePoint.model_validate(row) for row in rows), total=total)
 
     def service_points_of(self, *, customer_id: str) -> list[ServicePoint]:
         """The places at which a customer is supplied now, by code."""

@@ -1,0 +1,182 @@
+"""The forms of changes at a place: moving out and in, another meter, multiplier or tariff."""
+
+from collections.abc import Callable
+from datetime import date
+
+import streamlit as st
+
+from pages.shared.form_ids import form_id
+from pages.shared.format import day, escaped, kwh, times
+from pages.shared.header import show_header
+from pages.shared.number_field import number_field
+from pages.shared.session import services, today
+from pages.supply.confirm import look_at, show_and_ask
+from services.identity.auth import Principal
+from services.records.supply import Place
+from services.supply.changes import (
+    Change,
+    Exchange,
+    MoveIn,
+    MoveOut,
+    OtherMultiplier,
+    OtherTariff,
+    TypedRead,
+)
+
+Form = Callable[[Place, str, Principal], Change | None]
+_READ_HELP = "Leave it empty to use the reading that is stored of that day."
+
+
+def show_change(service_point_id: str, what: str, principal: Principal) -> None:
+    """The form of one change, what it would do, and doing it."""
+    place = services().supply.place(service_point_id=service_point_id, principal=principal)
+    title, said, ask = _FORMS.get(what, _FORMS["move-out"])
+    show_header(title)
+    st.markdown(_where(place))
+    name = f"{what}-{service_point_id}"
+    form = form_id(name)
+    change = ask(place, form, principal)
+    if change is not None:
+        look_at(change, form, principal)
+    show_and_ask(name, form, said, principal)
+
+
+def _where(place: Place) -> str:
+    said = [f"**{escaped(place.point.code)}**", escaped(place.point.address)]
+    if place.agreement:
+        said.append(escaped(place.agreement.customer_name))
+    if place.meter:
+        said.append(f"meter {escaped(place.meter.serial)}")
+    if place.last_reads:
+        last = place.last_reads[0]
+        said.append(f"last read {kwh(last.register_wh)} on {day(last.read_on)}")
+    return " · ".join(filter(None, said))
+
+
+def _ask_move_out(place: Place, form: str, _principal: Principal) -> Change | None:
+    with st.form(f"ask-{form}"):
+        on = _ask_day("Last day was the day before", form)
+        read = _ask_read("Final reading (kWh)", form)
+        deposit = st.checkbox("Let a deposit pay what is open", value=True, key=f"deposit-{form}")
+        if not st.form_submit_button("Show what it does", type="primary"):
+            return None
+    return MoveOut(place.point.id, on, read, use_deposit=deposit)
+
+
+def _ask_move_in(place: Place, form: str, principal: Principal) -> Change | None:
+    text = st.text_input(
+        "Who moves in",
+        key=f"who-{form}",
+        placeholder="Account number, name or phone",
+        help="A new customer is entered under Customers first.",
+    )
+    found = services().search.find(text, principal=principal).customers if text else ()
+    if text and not found:
+        st.caption("No customer fits.")
+    tariffs = services().tariff_publishing.tariffs(principal=principal)
+    with st.form(f"ask-{form}"):
+        customer = st.selectbox(
+            "Customer",
+            found,
+            index=0 if found else None,
+            format_func=lambda one: f"{one.name} · {one.account_no}",
+            key=f"customer-{form}",
+        )
+        tariff = st.selectbox(
+            "Tariff",
+            tariffs,
+            index=0 if tariffs else None,
+            format_func=lambda one: f"{one.name} ({one.code})",
+            key=f"t-{form}",
+        )
+        on = _ask_day("From", form)
+        read = _ask_read("Reading on that day (kWh)", form)
+        asked = st.form_submit_button("Show what it does", type="primary")
+    if not asked:
+        return None
+    if customer is None or tariff is None:
+        st.error("Choose the customer and the tariff.", icon=":material/edit:")
+        return None
+    return MoveIn(place.point.id, customer.id, on, read, tariff.code)
+
+
+def _ask_exchange(place: Place, form: str, _principal: Principal) -> Change | None:
+    with st.form(f"ask-{form}"):
+        on = _ask_day("Day of the exchange", form)
+        last = _ask_read("Last reading of the old meter (kWh)", form)
+        rolled_over = st.checkbox("The old register rolled over before it", key=f"rolled-{form}")
+        serial = st.text_input("Serial of the new meter", key=f"serial-{form}", autocomplete="off")
+        first = number_field("First reading of the new meter (kWh)", key=f"first-{form}")
+        with st.grid(3, min_column_width=150) as grid:
+            with grid.cell():
+                dials = st.number_input("Digits", 1, 9, 5, key=f"dials-{form}")
+            with grid.cell():
+                multiplier = number_field("Multiplier", key=f"multiplier-{form}", value="1")
+            with grid.cell():
+                kind = st.selectbox("Kind", ("manual", "smart"), key=f"kind-{form}")
+        if not st.form_submit_button("Show what it does", type="primary"):
+            return None
+    return Exchange(
+        place.point.id,
+        on,
+        TypedRead(last.kwh, rolled_over=rolled_over),
+        serial,
+        TypedRead(first),
+        kind=kind,
+        dials=int(dials),
+        multiplier=multiplier,
+    )
+
+
+def _ask_multiplier(place: Place, form: str, _principal: Principal) -> Change | None:
+    if place.meter:
+        st.caption(f"It is {times(place.meter.multiplier_milli)} now.")
+    with st.form(f"ask-{form}"):
+        multiplier = number_field("Right multiplier", key=f"multiplier-{form}")
+        on = _ask_day("Since", form)
+        read = _ask_read("Reading on that day (kWh)", form)
+        if not st.form_submit_button("Show what it does", type="primary"):
+            return None
+    return OtherMultiplier(place.point.id, on, read, multiplier)
+
+
+def _ask_tariff(place: Place, form: str, principal: Principal) -> Change | None:
+    tariffs = services().tariff_publishing.tariffs(principal=principal)
+    currency = place.agreement.currency if place.agreement else None
+    fitting = [one for one in tariffs if currency in (None, one.currency)]
+    if not fitting:
+        st.info("There is no tariff in the currency of this account.")
+        return None
+    with st.form(f"ask-{form}"):
+        chosen = st.selectbox(
+            "Tariff",
+            fitting,
+            format_func=lambda one: f"{one.name} ({one.code})",
+            key=f"t-{form}",
+        )
+        on = _ask_day("From", form)
+        if not st.form_submit_button("Show what it does", type="primary"):
+            return None
+    return OtherTariff(place.point.id, on, chosen.code)
+
+
+def _ask_day(label: str, form: str) -> date:
+    chosen = st.date_input(
+        label, today(), max_value=today(), key=f"day-{form}", format="DD/MM/YYYY"
+    )
+    return chosen if isinstance(chosen, date) else today()
+
+
+def _ask_read(label: str, form: str) -> TypedRead:
+    typed = number_field(label, key=f"read-{form}")
+    st.caption(_READ_HELP)
+    return TypedRead(typed)
+
+
+_FORMS: dict[str, tuple[str, str, Form]] = {
+    "move-out": ("Move out", "They have moved out; the final bill is made.", _ask_move_out),
+    "move-in": ("Move in", "They have moved in.", _ask_move_in),
+    "exchange": ("Exchange the meter", "The meter is exchanged.", _ask_exchange),
+    "multiplier": ("Change the multiplier", "The multiplier is changed.", _ask_multiplier),
+    "tariff": ("Change the tariff", "The tariff is changed.", _ask_tariff),
+}

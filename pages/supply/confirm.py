@@ -1,0 +1,144 @@
+"""What a change would do, shown before it is done; then why, and doing it."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.corrections.correction_preview import show_bill_change
+from pages.registry import SERVICE_POINT
+from pages.shared.form_ids import form_done
+from pages.shared.format import count, escaped, kwh, money, period
+from pages.shared.history import go_on_to
+from pages.shared.session import now, services
+from services.billing.chain_retry import MeterTooBusy
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.rebilling import FiguresChanged, NotAcknowledged
+from services.database.errors import IllegalChange, NotFound
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal
+from services.metering.register_arithmetic import ReadingTooLong
+from services.metering.registers import WrongRegisters
+from services.quantities.energy import InvalidEnergy
+from services.rating import UnableToPriceBill
+from services.readings.submission import InvalidReading
+from services.records.bills import NewBill
+from services.supply.changes import CannotChangeSupply, Change
+from services.supply.plan import SupplyPlan
+
+# What was typed cannot be; the sentences are for the person who typed it.
+REFUSALS = (
+    *(CannotChangeSupply, CannotRebill, UnableToPriceBill, IllegalChange, NotFound),
+    *(InvalidEnergy, InvalidReading, ReadingTooLong, WrongRegisters),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A change that was looked at."""
+
+    change: Change
+    previewed: str
+
+
+def look_at(change: Change, form: str, principal: Principal) -> None:
+    """Keep a change to be shown below the form; say what is wrong with it otherwise."""
+    try:
+        plan = services().supply.plan(change, change_id=form, principal=principal, now=now())
+    except REFUSALS as error:
+        st.session_state.pop(f"shown-{form}", None)
+        st.error(escaped(error), icon=":material/edit:")
+        return
+    st.session_state[f"shown-{form}"] = _Shown(change, plan.fingerprint)
+
+
+def show_and_ask(name: str, form: str, said: str, principal: Principal) -> None:
+    """What the change that is kept would do, and the button that does it."""
+    shown = st.session_state.get(f"shown-{form}")
+    if not isinstance(shown, _Shown):
+        return
+    try:
+        plan = services().supply.plan(shown.change, change_id=form, principal=principal, now=now())
+    except REFUSALS as error:
+        st.error(escaped(error), icon=":material/edit:")
+        return
+    st.subheader("What it does", anchor=False)
+    _show_plan(plan)
+    with st.form(f"do-{form}", border=False):
+        reason = st.text_input("Why", key=f"why-{form}", placeholder="As reported by the customer")
+        sure = bool(plan.doubts) and st.checkbox("The readings are right", key=f"sure-{form}")
+        if st.form_submit_button("Do it", type="primary"):
+            _do(shown, form, reason=reason, sure=sure, principal=principal, name=name, said=said)
+
+
+def _do(
+    shown: _Shown,
+    form: str,
+    *,
+    reason: str,
+    sure: bool,
+    principal: Principal,
+    name: str,
+    said: str,
+) -> None:
+    try:
+        done = services().supply.execute(
+            shown.change,
+            previewed=shown.previewed,
+            change_id=form,
+            reason=reason,
+            acknowledged=sure,
+            principal=principal,
+            now=now(),
+        )
+    except (*REFUSALS, ReasonMissing, NotAcknowledged, MeterTooBusy) as error:
+        st.error(escaped(error), icon=":material/edit:")
+        return
+    except FiguresChanged as error:
+        st.session_state.pop(f"shown-{form}", None)
+        st.error(escaped(error), icon=":material/sync_problem:")
+        return
+    form_done(name, said)
+    go_on_to(SERVICE_POINT, id=done.service_point_id)
+
+
+def _show_plan(plan: SupplyPlan) -> None:
+    for doubt in plan.doubts:
+        st.warning(escaped(doubt), icon=":material/flag:")
+    for line in _lines(plan):
+        st.markdown(f"- {line}")
+    for change in plan.changes:
+        show_bill_change(change, change.affected.bills[0].currency, expanded=len(plan.changes) < 3)
+    for bill in plan.bills:
+        _show_new(bill)
+
+
+def _lines(plan: SupplyPlan) -> list[str]:
+    details = plan.rows.get("details", {})
+    who = escaped(str(details.get("customer", "")))
+    said = {
+        "move_out": f"The agreement of {who} ends.",
+        "move_in": f"{who} is supplied from that day on.",
+        "connect": f"{who} gets an account, a place of supply and a meter with its first reading.",
+        "exchange": f"Meter {escaped(str(details.get('removed')))} goes and "
+        f"{escaped(str(details.get('installed')))} comes; the next bill runs over both.",
+        "multiplier": "The meter counts with the other multiplier from that reading on.",
+        "tariff": f"From that day on the tariff is {escaped(str(details.get('tariff')))}.",
+    }[plan.kind]
+    found = [said]
+    if plan.changes:
+        found.append(f"{count(len(plan.changes), 'bill')} that ran beyond that day change.")
+    if plan.rows.get("deposit_entry_id"):
+        found.append("A deposit that is held pays what is open; the rest can be paid out.")
+    return found
+
+
+def _show_new(bill: NewBill) -> None:
+    total = money(bill.rated.total_minor, bill.rated.currency)
+    days = period(bill.opening.read_on, bill.closing.read_on)
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"**A bill of {escaped(total)}** · {days} · {kwh(bill.consumption_wh)}")
+        for line in bill.rated.lines:
+            amount = escaped(money(line.amount_minor, bill.rated.currency))
+            st.caption(f"{escaped(line.description)}: {amount}")
+        if bill.held_because:
+            st.warning(escaped(bill.held_because), icon=":material/date_range:")

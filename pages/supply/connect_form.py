@@ -1,0 +1,70 @@
+"""The form that connects a customer."""
+
+import streamlit as st
+
+from pages.shared.form_ids import form_id
+from pages.shared.number_field import number_field
+from pages.shared.session import services, today
+from pages.supply.confirm import look_at, show_and_ask
+from services.identity.auth import Principal
+from services.supply.changes import Connect, TypedRead
+
+_NAME = "connect"
+
+
+def show_connect(principal: Principal) -> None:
+    """Ask for all of it at once, show what it does, do it."""
+    form = form_id(_NAME)
+    tariffs = services().tariff_publishing.tariffs(principal=principal)
+    with st.form(f"ask-{form}"):
+        change = _ask(form, [(one.code, one.name) for one in tariffs])
+        asked = st.form_submit_button("Show what it does", type="primary")
+    if asked:
+        look_at(change, form, principal)
+    show_and_ask(_NAME, form, "The customer is connected.", principal)
+
+
+def _ask(form: str, tariffs: list[tuple[str, str]]) -> Connect:
+    with st.grid(2, min_column_width=260) as grid:
+        with grid.cell():
+            st.markdown("**Customer**")
+            known = st.checkbox("The account is known already", key=f"known-{form}")
+            account_no = st.text_input("Account number", key=f"account-{form}")
+            name = st.text_input("Name", key=f"name-{form}")
+            phone = st.text_input("Phone", key=f"phone-{form}")
+            email = st.text_input("E-mail", key=f"email-{form}")
+            address = st.text_input("Address of the place", key=f"address-{form}")
+            note = st.text_input("Access", key=f"note-{form}", placeholder="The key is at the shop")
+        with grid.cell():
+            st.markdown("**Meter**")
+            serial = st.text_input("Serial", key=f"serial-{form}", autocomplete="off")
+            read = number_field("Opening reading (kWh)", key=f"read-{form}")
+            on = st.date_input(
+                "Connected on", today(), max_value=today(), key=f"on-{form}", format="DD/MM/YYYY"
+            )
+            tariff = st.selectbox(
+                "Tariff",
+                tariffs,
+                index=0 if tariffs else None,
+                format_func=lambda one: f"{one[1]} ({one[0]})",
+                key=f"t-{form}",
+            )
+            dials = st.number_input("Digits", 1, 9, 5, key=f"dials-{form}")
+            multiplier = number_field("Multiplier", key=f"multiplier-{form}", value="1")
+            kind = st.selectbox("Kind", ("manual", "smart"), key=f"kind-{form}")
+    return Connect(
+        on=on,
+        account_no=account_no,
+        name=name,
+        address=address,
+        serial=serial,
+        tariff_code=tariff[0] if tariff else "",
+        read=TypedRead(read),
+        phone=phone,
+        email=email,
+        kind=kind,
+        dials=int(dials),
+        multiplier=multiplier,
+        access_note=note,
+        known=known,
+    )

@@ -1,0 +1,160 @@
+"""A place of supply: who is supplied, by which meter, since when, and what was changed."""
+
+import streamlit as st
+
+from pages.registry import CHANGE_SUPPLY, CUSTOMER, SERVICE_POINTS, PageEntry
+from pages.shared.components import description_list
+from pages.shared.detail import Event, State, chosen_view, detail_header, show_timeline_of
+from pages.shared.form_ids import show_done
+from pages.shared.format import day, escaped, kwh, times
+from pages.shared.session import services
+from services.identity.auth import Principal
+from services.records.supply import Place, PlacedMeter, ServiceAgreement, SupplyChangeKind
+
+_VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Timeline")
+_NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
+    "connect": ("Connected", "add_home"),
+    "move_in": ("Moved in", "login"),
+    "move_out": ("Moved out", "logout"),
+    "exchange": ("Meter exchanged", "swap_horiz"),
+    "multiplier": ("Multiplier changed", "close"),
+    "tariff": ("Tariff changed", "price_change"),
+}
+
+
+def show_place(service_point_id: str, principal: Principal) -> None:
+    """The place, its one main action, and what else can be done there."""
+    place = services().supply.place(service_point_id=service_point_id, principal=principal)
+    state: State = ("Supplied", "green") if place.agreement else ("Vacant", "orange")
+    with detail_header(place.point.code, back=SERVICE_POINTS, states=(state,)):
+        _main_action(place)
+    show_done()
+    _other_actions(place)
+    view = chosen_view(_VIEWS)
+    if view == "Meters":
+        _show_meters(place)
+    elif view == "Agreements":
+        _show_agreements(place)
+    elif view == "Readings":
+        _show_reads(place)
+    elif view == "Timeline":
+        show_timeline_of(_events(place))
+    else:
+        _show_overview(place)
+
+
+def _main_action(place: Place) -> None:
+    if place.agreement:
+        _link(place, "move-out", "Move out", "logout")
+    else:
+        _link(place, "move-in", "Move in", "login")
+
+
+def _other_actions(place: Place) -> None:
+    with st.container(horizontal=True):
+        if place.meter:
+            _link(place, "exchange", "Exchange the meter", "swap_horiz")
+            _link(place, "multiplier", "Change the multiplier", "close")
+        if place.agreement:
+            _link(place, "tariff", "Change the tariff", "price_change")
+
+
+def _link(place: Place, what: str, label: str, icon: str) -> None:
+    st.page_link(
+        CHANGE_SUPPLY.script,
+        label=label,
+        icon=f":material/{icon}:",
+        query_params={"id": place.point.id, "what": what},
+    )
+
+
+def _show_overview(place: Place) -> None:
+    point, meter, agreement = place.point, place.meter, place.agreement
+    with st.container(border=True):
+        if agreement:
+            _link_to(CUSTOMER, agreement.customer_id, agreement.customer_name)
+        said = [
+            ("Address", point.address or "–"),
+            ("Supplied since", day(agreement.starts_on) if agreement else "vacant"),
+            ("Tariff", agreement.tariffs[-1].name if agreement else "–"),
+            ("Meter", meter.serial if meter else "none"),
+            ("Installed", day(meter.installed_on) if meter else "–"),
+            ("Multiplier", times(meter.multiplier_milli) if meter else "–"),
+        ]
+        if place.last_reads:
+            last = place.last_reads[0]
+            said.append(("Last reading", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
+        said += [("Route", point.route)] if point.route else []
+        said += [("Transformer", point.transformer_code)] if point.transformer_code else []
+        said += [("Access", point.access_note)] if point.access_note else []
+        description_list(said, least_width=150)
+
+
+def _show_meters(place: Place) -> None:
+    for one in place.installations:
+        with st.container(border=True, gap="xsmall"):
+            st.markdown(f"**{escaped(one.serial)}** · {_since(one)}")
+            st.caption(_reads_of(one))
+            if one.removal_reason:
+                st.caption(f"Removed: {escaped(one.removal_reason)}")
+    if not place.installations:
+        st.caption("No meter was ever here.")
+
+
+def _show_agreements(place: Place) -> None:
+    for one in place.agreements:
+        with st.container(border=True, gap="xsmall"):
+            _link_to(CUSTOMER, one.customer_id, f"{one.customer_name} · {one.account_no}")
+            st.caption(_days_of(one))
+            for tariff in one.tariffs:
+                st.caption(f"Tariff {escaped(tariff.name)} from {day(tariff.starts_on)}")
+    if not place.agreements:
+        st.caption("Nobody ever had an agreement here.")
+
+
+def _show_reads(place: Place) -> None:
+    rows = ["| Date | Meter | Reading |", "|:---|:---|---:|"]
+    rows += [
+        f"| {day(read.read_on)} | {escaped(read.meter_serial)} | {kwh(read.register_wh)} |"
+        for read in place.last_reads
+    ]
+    st.markdown("\n".join(rows), width="stretch")
+
+
+def _events(place: Place) -> list[Event]:
+    found = []
+    for change in reversed(place.changes):
+        what, icon = _NAMES[change.kind]
+        who = change.details.get("customer") or change.details.get("installed") or ""
+        found.append(
+            Event(
+                on=change.effective_on,
+                what=f"{what}: {who}" if who else what,
+                icon=icon,
+                more=f"{change.reason} · by {change.created_by}",
+            )
+        )
+    return found
+
+
+def _since(one: PlacedMeter) -> str:
+    if one.removed_on is None:
+        return f"since {day(one.installed_on)}"
+    return f"{day(one.installed_on)} to {day(one.removed_on)}"
+
+
+def _reads_of(one: PlacedMeter) -> str:
+    said = f"Began at {kwh(one.opening.register_wh)}"
+    if one.closing is not None:
+        said += f", ended at {kwh(one.closing.register_wh)}"
+    return said if one.multiplier_milli == 1000 else f"{said} · × {times(one.multiplier_milli)}"
+
+
+def _days_of(one: ServiceAgreement) -> str:
+    until = f"to {day(one.ends_on)}" if one.ends_on else "until today"
+    billed = f", billed up to {day(one.billed_until)}" if one.billed_until else ", not billed yet"
+    return f"{day(one.starts_on)} {until}{billed}"
+
+
+def _link_to(page: PageEntry, thing: str, label: str) -> None:
+    st.page_link(page.script, label=f"**{escaped(label)}**", query_params={"id": thing})
