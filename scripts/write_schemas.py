@@ -93,7 +93,7 @@ _NAMES: Final = (
     ("access", r"import_answer|refuse_reopening|refuse_audit_by_hand|identifier_keys?"),
     (
         "supply",
-        r"\w*_supply|supply_\w+|service_\w+|check_agreement\w*|check_installation|agreement_tariffs|installations_between|meter_installations|tariff_spans|spans_of|set_tariff",
+        r"\w*_supply|add_customer|supply_\w+|service_\w+|check_agreement\w*|check_installation|agreement_tariffs|installations_between|meter_installations|tariff_spans|spans_of|set_tariff",
     ),
     ("supply", r"lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*"),
     ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),

@@ -12,6 +12,7 @@ from pages.shared.number_field import number_field
 from pages.shared.session import services, today
 from pages.supply.confirm import look_at, show_and_ask
 from services.identity.auth import Principal
+from services.records.search import FoundCustomer
 from services.records.supply import Place
 from services.supply.changes import (
     Change,
@@ -64,24 +65,33 @@ def _ask_move_out(place: Place, form: str, _principal: Principal) -> Change | No
 
 
 def _ask_move_in(place: Place, form: str, principal: Principal) -> Change | None:
-    text = st.text_input(
-        "Who moves in",
-        key=f"who-{form}",
-        placeholder="Account number, name or phone",
-        help="A new customer is entered under Customers first.",
-    )
-    found = services().search.find(text, principal=principal).customers if text else ()
-    if text and not found:
-        st.caption("No customer fits.")
+    is_new = st.toggle("A new customer", key=f"new-{form}")
+    found: tuple[FoundCustomer, ...] = ()
+    if not is_new:
+        text = st.text_input(
+            "Who moves in", key=f"who-{form}", placeholder="Name, account number or phone"
+        )
+        found = services().search.find(text, principal=principal).customers if text else ()
+        if text and not found:
+            st.caption("No customer fits. Somebody who has no account yet is a new customer.")
     tariffs = services().tariff_publishing.tariffs(principal=principal)
     with st.form(f"ask-{form}"):
-        customer = st.selectbox(
-            "Customer",
-            found,
-            index=0 if found else None,
-            format_func=lambda one: f"{one.name} · {one.account_no}",
-            key=f"customer-{form}",
-        )
+        account_no = name = phone = email = ""
+        customer = None
+        if is_new:
+            account_no = st.text_input("Account number", key=f"account-{form}")
+            name = st.text_input("Name", key=f"name-{form}")
+            phone = st.text_input("Phone", key=f"phone-{form}")
+            email = st.text_input("E-mail", key=f"email-{form}")
+        else:
+            customer = st.selectbox(
+                "Customer",
+                found,
+                index=0 if found else None,
+                format_func=lambda one: f"{one.name} · {one.account_no}",
+                # What was chosen of another search is not among these.
+                key=f"customer-{form}-{','.join(one.id for one in found)}",
+            )
         tariff = st.selectbox(
             "Tariff",
             tariffs,
@@ -91,13 +101,22 @@ def _ask_move_in(place: Place, form: str, principal: Principal) -> Change | None
         )
         on = _ask_day("From", form)
         read = _ask_read("Reading on that day (kWh)", form)
-        asked = st.form_submit_button("Show what it does", type="primary")
-    if not asked:
-        return None
-    if customer is None or tariff is None:
+        if not st.form_submit_button("Show what it does", type="primary"):
+            return None
+    if tariff is None or (customer is None and not is_new):
         st.error("Choose the customer and the tariff.", icon=":material/edit:")
         return None
-    return MoveIn(place.point.id, customer.id, on, read, tariff.code)
+    return MoveIn(
+        place.point.id,
+        customer.id if customer else "",
+        on,
+        read,
+        tariff.code,
+        account_no=account_no,
+        name=name,
+        phone=phone,
+        email=email,
+    )
 
 
 def _ask_exchange(place: Place, form: str, _principal: Principal) -> Change | None:
@@ -161,10 +180,7 @@ def _ask_tariff(place: Place, form: str, principal: Principal) -> Change | None:
 
 
 def _ask_day(label: str, form: str) -> date:
-    chosen = st.date_input(
-        label, today(), max_value=today(), key=f"day-{form}", format="DD/MM/YYYY"
-    )
-    return chosen if isinstance(chosen, date) else today()
+    return st.date_input(label, today(), max_value=today(), key=f"day-{form}", format="DD/MM/YYYY")
 
 
 def _ask_read(label: str, form: str) -> TypedRead:

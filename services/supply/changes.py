@@ -33,7 +33,10 @@ class MoveOut:
 
 @dataclass(frozen=True, slots=True)
 class MoveIn:
-    """A customer is supplied at a vacant place from a local date on."""
+    """A customer is supplied at a vacant place from a local date on.
+
+    Without `customer_id` it is a new one, with the account number and name given.
+    """
 
     service_point_id: str
     customer_id: str
@@ -41,6 +44,10 @@ class MoveIn:
     read: TypedRead
     tariff_code: str
     billing_day: int = 1
+    account_no: str = ""
+    name: str = ""
+    phone: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,22 +56,29 @@ def plan_move_in(change: MoveIn, planning: Planning) -> SupplyPlan:
     place = planning.place(change.service_point_id, on=change.on)
     _check_vacant(place.agreements, change)
     meter = planning.meter_of(place)
-    account = planning.database.account(change.customer_id)
-    tariff = planning.tariff(change.tariff_code, currency=account.currency)
+    customer = None if change.customer_id else _new_customer(change, place.point.address)
+    if customer is None:
+        account = planning.database.account(change.customer_id)
+        customer_id, name, account_no = account.id, account.name, account.account_no
+        tariff = planning.tariff(change.tariff_code, currency=account.currency)
+    else:
+        customer_id, name, account_no = (str(customer[key]) for key in ("id", "name", "account_no"))
+        tariff = planning.tariff(change.tariff_code, currency=None)
     read = planning.read_of(place, meter, change.on, change.read)
     rows: dict[str, Any] = {
         "service_point_id": place.point.id,
         "effective_on": change.on.isoformat(),
         "readings": [read.row] if read.row else [],
+        "customer": customer,
         "start": {
             "id": planning.new_id("agreement"),
-            "customer_id": account.id,
+            "customer_id": customer_id,
             "starts_on": change.on.isoformat(),
             "opening_reading_id": read.read.id,
             "billing_day": change.billing_day,
             "tariff_id": tariff.tariff_id,
         },
-        "details": {"customer": account.name, "account_no": account.account_no},
+        "details": {"customer": name, "account_no": account_no},
     }
     return SupplyPlan("move_in", rows, place=place, doubts=doubts_of(read.validation))
 
@@ -139,6 +146,17 @@ def plan_connect(change: Connect, planning: Planning) -> SupplyPlan:
         "details": {"customer": values["name"], "account_no": values["account_no"]},
     }
     return SupplyPlan("connect", rows)
+
+
+def _new_customer(change: MoveIn, address: str) -> dict[str, Any]:
+    problems: list[ImportProblem] = []
+    given = {"account_no": change.account_no, "name": change.name, "phone": change.phone}
+    given |= {"email": change.email, "address": address}
+    values = {column: text.strip() for column, text in given.items()}
+    row = customer_row(Cells(1, values, problems))
+    if problems:
+        raise CannotChangeSupply(_in_words(problems[0]))
+    return row
 
 
 def _check_vacant(agreements: tuple[ServiceAgreement, ...], change: MoveIn) -> None:

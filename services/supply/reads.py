@@ -1,7 +1,7 @@
 """The readings at which a meter comes or goes, or somebody moves: stored already, or typed."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,8 @@ from services.records.supply import Place, PlacedMeter
 from services.supply.changes import CannotChangeSupply, TypedRead
 
 _NOON = time(12)
+# A meter that goes on the day it came goes after it came.
+_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,13 @@ class ChangeReads:
                 f"Meter {meter.serial} has been here since {_day(meter.installed_on)}: "
                 "give that day or a later one."
             )
-        stored = [r for r in place.last_reads if r.meter_id == meter.meter_id and r.read_on == on]
+        stored = [
+            read
+            for read in place.last_reads
+            if read.meter_id == meter.meter_id
+            and read.read_on == on
+            and read.id != meter.opening.id
+        ]
         value = typed_kwh(typed.kwh) if typed.kwh.strip() else None
         for read in stored:
             if value in (None, read.register_wh):
@@ -137,7 +145,7 @@ class ChangeReads:
         read = Read(
             id=new_id,
             meter_id=meter.meter_id,
-            read_at=max(self.instant(on, now=now), meter.installed_at),
+            read_at=max(self.instant(on, now=now), meter.installed_at + _MOMENT),
             read_on=on,
             register_wh=value,
             registers=parse_registers(plain_registers(typed.registers)),

@@ -157,6 +157,23 @@ begin
     return (select to_jsonb(k) from public.correction_list k where k.id = v_id);
 end $$;
 
+create function private.add_customer(p jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+    v_answer jsonb := public.import_customers(jsonb_build_object(
+        'actor', p -> 'actor', 'dry_run', false, 'rows', jsonb_build_array(p -> 'customer')));
+begin
+    -- By the rules of imports, so that a form lets nothing in that a file would not.
+    if coalesce(v_answer -> 'errors', 'null') not in ('null', '[]') then
+        perform private.refuse('EB005', v_answer #>> '{errors,0,message}');
+    elsif (v_answer ->> 'added')::integer <> 1 then
+        perform private.refuse('EB005', 'There is a customer with this account number already.');
+    end if;
+end $$;
+comment on function private.add_customer is 'Adds a customer that a form is about: {actor, customer: as import_customers takes it}.';
+revoke all on function private.add_customer from public;
+grant execute on function private.add_customer to service_role;
+
 create function public.change_supply(p jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -174,6 +191,9 @@ begin
         select i.service_point_id from public.meter_installations i where i.meter_id = (p #>> '{install,meter_id}')::uuid));
     if exists (select 1 from public.supply_changes where id = v_id) then
         return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
+    end if;
+    if p ->> 'customer' is not null then
+        perform private.add_customer(p);
     end if;
     insert into public.meters (id, serial, kind, dials, registers)
     select x.id, x.serial, x.kind, x.dials, coalesce(x.registers, '[]')
@@ -256,7 +276,7 @@ exception when unique_violation then
         when sqlerrm like '%one_open%' then 'Somebody else has an agreement for this place: end it first.'
         else 'Somebody else changed this at the same time: look at it again.' end;
 end $$;
-comment on function public.change_supply is 'Changes who is supplied at a place, or by which meter, in one transaction: {actor, id, kind, service_point_id, effective_on, reason, on, details?, new_meter?, readings?: reads to store, remove?: {installation_id, removed_at, removed_on, closing_reading_id, same_meter?}, install?: {id, meter_id, installed_at, installed_on, multiplier_milli, opening_reading_id}, end?: {ends_on, closing_reading_id}, start?: {id, customer_id, starts_on, opening_reading_id, billing_day?, tariff_id}, tariff_id?: from effective_on on; with agreement_id also, as rebill: meter_id, warned?, chain_from, chain, touched, bills, owed?, deposit_entry_id?: the deposit pays what is then open} -> the change. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
+comment on function public.change_supply is 'Changes who is supplied at a place, or by which meter, in one transaction: {actor, id, kind, service_point_id, effective_on, reason, on, details?, customer?: a new one, as import_customers takes it, new_meter?, readings?: reads to store, remove?: {installation_id, removed_at, removed_on, closing_reading_id, same_meter?}, install?: {id, meter_id, installed_at, installed_on, multiplier_milli, opening_reading_id}, end?: {ends_on, closing_reading_id}, start?: {id, customer_id, starts_on, opening_reading_id, billing_day?, tariff_id}, tariff_id?: from effective_on on; with agreement_id also, as rebill: meter_id, warned?, chain_from, chain, touched, bills, owed?, deposit_entry_id?: the deposit pays what is then open} -> the change. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
 
 create or replace function public.rebill_context(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -341,24 +361,21 @@ declare
     v_id uuid := (p ->> 'id')::uuid;
     v_point uuid := md5('service_point/' || (p #>> '{meter,id}'))::uuid;
     v_answer jsonb;
-    x jsonb;
 begin
     perform private.set_actor(p);
     if exists (select 1 from public.supply_changes where id = v_id) then
         return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
     end if;
-    -- By the rules of imports, so that a form lets nothing in that a file would not.
-    for x in select jsonb_build_object('what', 'customers', 'row', p -> 'customer') where p ->> 'customer' is not null
-             union all select jsonb_build_object('what', 'meters', 'row', p -> 'meter') loop
-        v_answer := jsonb_build_object('actor', p -> 'actor', 'dry_run', false, 'rows', jsonb_build_array(x -> 'row'));
-        v_answer := case x ->> 'what' when 'customers' then public.import_customers(v_answer) else public.import_meters(v_answer) end;
-        if coalesce(v_answer -> 'errors', 'null') not in ('null', '[]') then
-            perform private.refuse('EB005', v_answer #>> '{errors,0,message}');
-        elsif (v_answer ->> 'added')::integer <> 1 then
-            perform private.refuse('EB005', case x ->> 'what' when 'customers' then 'There is a customer with this account number already.'
-                                                                else 'There is a meter with this serial already.' end);
-        end if;
-    end loop;
+    if p ->> 'customer' is not null then
+        perform private.add_customer(p);
+    end if;
+    v_answer := public.import_meters(jsonb_build_object(
+        'actor', p -> 'actor', 'dry_run', false, 'rows', jsonb_build_array(p -> 'meter')));
+    if coalesce(v_answer -> 'errors', 'null') not in ('null', '[]') then
+        perform private.refuse('EB005', v_answer #>> '{errors,0,message}');
+    elsif (v_answer ->> 'added')::integer <> 1 then
+        perform private.refuse('EB005', 'There is a meter with this serial already.');
+    end if;
     update public.service_points
     set code = coalesce(nullif(p #>> '{point,code}', ''), code), address = coalesce(p #>> '{point,address}', address),
         access_note = coalesce(p #>> '{point,access_note}', ''), route = coalesce(p #>> '{point,route}', '')

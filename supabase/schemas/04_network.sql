@@ -187,6 +187,116 @@ end $$;
 REVOKE ALL ON FUNCTION private.check_supplies() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_supplies() TO service_role;
 
+CREATE FUNCTION public.change_supply(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_id uuid := (p ->> 'id')::uuid;
+    v_point uuid := (p ->> 'service_point_id')::uuid;
+    a public.service_agreements;
+    v_state jsonb;
+    v_correction uuid;
+    v_deposit bigint;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_points(array(
+        select v_point union
+        select i.service_point_id from public.meter_installations i where i.meter_id = (p #>> '{install,meter_id}')::uuid));
+    if exists (select 1 from public.supply_changes where id = v_id) then
+        return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
+    end if;
+    if p ->> 'customer' is not null then
+        perform private.add_customer(p);
+    end if;
+    insert into public.meters (id, serial, kind, dials, registers)
+    select x.id, x.serial, x.kind, x.dials, coalesce(x.registers, '[]')
+    from jsonb_to_record(p -> 'new_meter') as x(id uuid, serial text, kind text, dials smallint, registers jsonb)
+    where p ->> 'new_meter' is not null;
+    if p ->> 'agreement_id' is not null then
+        select * into a from public.service_agreements where id = (p ->> 'agreement_id')::uuid and service_point_id = v_point;
+        if not found then
+            perform private.refuse('EB404', 'No such agreement.');
+        elsif a.ends_on is not null and p ->> 'kind' = 'move_out' then
+            perform private.refuse('EB005', 'They have moved out already.');
+        end if;
+        v_state := private.begin_correction(p, a);
+    end if;
+    if p #>> '{remove,same_meter}' is not null then
+        perform set_config('billing.same_meter', p #>> '{remove,same_meter}', true);
+    end if;
+    -- The read at which a meter goes is one of its installation, that at which one comes is an opening.
+    perform private.insert_reading(x) from jsonb_array_elements(coalesce(p -> 'readings', '[]')) x;
+    update public.meter_installations i
+    set removed_at = x.removed_at, removed_on = x.removed_on, closing_reading_id = x.closing_reading_id, removal_reason = p ->> 'reason'
+    from jsonb_to_record(p -> 'remove') as x(
+        installation_id uuid, removed_at timestamptz, removed_on date, closing_reading_id uuid)
+    where p ->> 'remove' is not null and i.id = x.installation_id and i.removed_at is null;
+    if not found and p ->> 'remove' is not null then
+        perform private.refuse('EB001', 'This meter was removed meanwhile: look at the place again.');
+    end if;
+    insert into public.meter_installations (id, service_point_id, meter_id, installed_at, installed_on, multiplier_milli, opening_reading_id)
+    select x.id, v_point, x.meter_id, x.installed_at, x.installed_on, x.multiplier_milli, x.opening_reading_id
+    from jsonb_to_record(p -> 'install') as x(
+        id uuid, meter_id uuid, installed_at timestamptz, installed_on date, multiplier_milli integer, opening_reading_id uuid)
+    where p ->> 'install' is not null;
+    if p ->> 'end' is not null then
+        update public.service_agreements
+        set ends_on = (p #>> '{end,ends_on}')::date, closing_reading_id = (p #>> '{end,closing_reading_id}')::uuid
+        where id = a.id;
+    end if;
+    if p ->> 'start' is not null then
+        insert into public.service_agreements (id, service_point_id, customer_id, starts_on, opening_reading_id, billing_day)
+        select x.id, v_point, x.customer_id, x.starts_on, x.opening_reading_id, coalesce(x.billing_day, 1)
+        from jsonb_to_record(p -> 'start') as x(
+            id uuid, customer_id uuid, starts_on date, opening_reading_id uuid, billing_day smallint);
+        insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
+        select gen_random_uuid(), x.id, x.starts_on, x.tariff_id
+        from jsonb_to_record(p -> 'start') as x(id uuid, starts_on date, tariff_id uuid);
+        update public.customers c set currency = t.currency
+        from public.tariffs t
+        where t.id = (p #>> '{start,tariff_id}')::uuid and c.id = (p #>> '{start,customer_id}')::uuid and c.currency is null;
+    end if;
+    if p ->> 'tariff_id' is not null then
+        perform private.set_tariff(a.id, (p ->> 'effective_on')::date, (p ->> 'tariff_id')::uuid);
+    end if;
+    if a.id is not null then
+        v_correction := private.end_correction(p || jsonb_build_object('kind', 'supply'), a, v_state);
+    end if;
+    if p ->> 'deposit_entry_id' is not null then
+        -- What is held pays what is open; what is left of it can be paid out.
+        select least(private.open_credit(a.customer_id, 'deposit', c.currency),
+                     coalesce((select x.balance_minor from public.accounts x
+                               where x.customer_id = c.id and x.book = 'account' and x.currency = c.currency), 0))
+        into v_deposit from public.customers c where c.id = a.customer_id;
+        if v_deposit > 0 then
+            perform public.use_deposit(jsonb_build_object(
+                'actor', p ->> 'actor', 'id', p ->> 'deposit_entry_id', 'customer_id', a.customer_id,
+                'currency', (select currency from public.customers where id = a.customer_id),
+                'amount_minor', v_deposit, 'note', p ->> 'reason', 'on_date', p ->> 'on', 'owed', p -> 'owed'));
+        end if;
+    end if;
+    set constraints all immediate;
+    insert into public.supply_changes (id, kind, service_point_id, agreement_id, effective_on, reason, details, correction_id, created_by)
+    values (v_id, p ->> 'kind', v_point, coalesce(a.id, (p #>> '{start,id}')::uuid), (p ->> 'effective_on')::date, p ->> 'reason',
+            coalesce(p -> 'details', '{}'), v_correction, p ->> 'actor');
+    return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
+exception when unique_violation then
+    raise exception using errcode = 'EB005', message = case
+        when sqlerrm like '%meters_serial%' then 'There is a meter with this serial already.'
+        when sqlerrm like '%readings_one_live%' then 'Another value is stored for this meter at this very time.'
+        when sqlerrm like '%one_place%' then 'This meter is installed at another place: remove it there first.'
+        when sqlerrm like '%one_meter%' then 'Another meter is installed at this place: exchange it, or remove it first.'
+        when sqlerrm like '%one_open%' then 'Somebody else has an agreement for this place: end it first.'
+        else 'Somebody else changed this at the same time: look at it again.' end;
+end $$;
+
+COMMENT ON FUNCTION public.change_supply(p jsonb) IS 'Changes who is supplied at a place, or by which meter, in one transaction: {actor, id, kind, service_point_id, effective_on, reason, on, details?, customer?: a new one, as import_customers takes it, new_meter?, readings?: reads to store, remove?: {installation_id, removed_at, removed_on, closing_reading_id, same_meter?}, install?: {id, meter_id, installed_at, installed_on, multiplier_milli, opening_reading_id}, end?: {ends_on, closing_reading_id}, start?: {id, customer_id, starts_on, opening_reading_id, billing_day?, tariff_id}, tariff_id?: from effective_on on; with agreement_id also, as rebill: meter_id, warned?, chain_from, chain, touched, bills, owed?, deposit_entry_id?: the deposit pays what is then open} -> the change. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
+
+REVOKE ALL ON FUNCTION public.change_supply(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.change_supply(p jsonb) TO service_role;
+
 CREATE FUNCTION public.import_supplies(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -282,113 +392,6 @@ COMMENT ON FUNCTION private.match_supplies(p_rows jsonb) IS 'The rows of a file,
 REVOKE ALL ON FUNCTION private.match_supplies(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.match_supplies(p_rows jsonb) TO service_role;
 
-CREATE FUNCTION public.change_supply(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_id uuid := (p ->> 'id')::uuid;
-    v_point uuid := (p ->> 'service_point_id')::uuid;
-    a public.service_agreements;
-    v_state jsonb;
-    v_correction uuid;
-    v_deposit bigint;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_points(array(
-        select v_point union
-        select i.service_point_id from public.meter_installations i where i.meter_id = (p #>> '{install,meter_id}')::uuid));
-    if exists (select 1 from public.supply_changes where id = v_id) then
-        return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
-    end if;
-    insert into public.meters (id, serial, kind, dials, registers)
-    select x.id, x.serial, x.kind, x.dials, coalesce(x.registers, '[]')
-    from jsonb_to_record(p -> 'new_meter') as x(id uuid, serial text, kind text, dials smallint, registers jsonb)
-    where p ->> 'new_meter' is not null;
-    if p ->> 'agreement_id' is not null then
-        select * into a from public.service_agreements where id = (p ->> 'agreement_id')::uuid and service_point_id = v_point;
-        if not found then
-            perform private.refuse('EB404', 'No such agreement.');
-        elsif a.ends_on is not null and p ->> 'kind' = 'move_out' then
-            perform private.refuse('EB005', 'They have moved out already.');
-        end if;
-        v_state := private.begin_correction(p, a);
-    end if;
-    if p #>> '{remove,same_meter}' is not null then
-        perform set_config('billing.same_meter', p #>> '{remove,same_meter}', true);
-    end if;
-    -- The read at which a meter goes is one of its installation, that at which one comes is an opening.
-    perform private.insert_reading(x) from jsonb_array_elements(coalesce(p -> 'readings', '[]')) x;
-    update public.meter_installations i
-    set removed_at = x.removed_at, removed_on = x.removed_on, closing_reading_id = x.closing_reading_id, removal_reason = p ->> 'reason'
-    from jsonb_to_record(p -> 'remove') as x(
-        installation_id uuid, removed_at timestamptz, removed_on date, closing_reading_id uuid)
-    where p ->> 'remove' is not null and i.id = x.installation_id and i.removed_at is null;
-    if not found and p ->> 'remove' is not null then
-        perform private.refuse('EB001', 'This meter was removed meanwhile: look at the place again.');
-    end if;
-    insert into public.meter_installations (id, service_point_id, meter_id, installed_at, installed_on, multiplier_milli, opening_reading_id)
-    select x.id, v_point, x.meter_id, x.installed_at, x.installed_on, x.multiplier_milli, x.opening_reading_id
-    from jsonb_to_record(p -> 'install') as x(
-        id uuid, meter_id uuid, installed_at timestamptz, installed_on date, multiplier_milli integer, opening_reading_id uuid)
-    where p ->> 'install' is not null;
-    if p ->> 'end' is not null then
-        update public.service_agreements
-        set ends_on = (p #>> '{end,ends_on}')::date, closing_reading_id = (p #>> '{end,closing_reading_id}')::uuid
-        where id = a.id;
-    end if;
-    if p ->> 'start' is not null then
-        insert into public.service_agreements (id, service_point_id, customer_id, starts_on, opening_reading_id, billing_day)
-        select x.id, v_point, x.customer_id, x.starts_on, x.opening_reading_id, coalesce(x.billing_day, 1)
-        from jsonb_to_record(p -> 'start') as x(
-            id uuid, customer_id uuid, starts_on date, opening_reading_id uuid, billing_day smallint);
-        insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-        select gen_random_uuid(), x.id, x.starts_on, x.tariff_id
-        from jsonb_to_record(p -> 'start') as x(id uuid, starts_on date, tariff_id uuid);
-        update public.customers c set currency = t.currency
-        from public.tariffs t
-        where t.id = (p #>> '{start,tariff_id}')::uuid and c.id = (p #>> '{start,customer_id}')::uuid and c.currency is null;
-    end if;
-    if p ->> 'tariff_id' is not null then
-        perform private.set_tariff(a.id, (p ->> 'effective_on')::date, (p ->> 'tariff_id')::uuid);
-    end if;
-    if a.id is not null then
-        v_correction := private.end_correction(p || jsonb_build_object('kind', 'supply'), a, v_state);
-    end if;
-    if p ->> 'deposit_entry_id' is not null then
-        -- What is held pays what is open; what is left of it can be paid out.
-        select least(private.open_credit(a.customer_id, 'deposit', c.currency),
-                     coalesce((select x.balance_minor from public.accounts x
-                               where x.customer_id = c.id and x.book = 'account' and x.currency = c.currency), 0))
-        into v_deposit from public.customers c where c.id = a.customer_id;
-        if v_deposit > 0 then
-            perform public.use_deposit(jsonb_build_object(
-                'actor', p ->> 'actor', 'id', p ->> 'deposit_entry_id', 'customer_id', a.customer_id,
-                'currency', (select currency from public.customers where id = a.customer_id),
-                'amount_minor', v_deposit, 'note', p ->> 'reason', 'on_date', p ->> 'on', 'owed', p -> 'owed'));
-        end if;
-    end if;
-    set constraints all immediate;
-    insert into public.supply_changes (id, kind, service_point_id, agreement_id, effective_on, reason, details, correction_id, created_by)
-    values (v_id, p ->> 'kind', v_point, coalesce(a.id, (p #>> '{start,id}')::uuid), (p ->> 'effective_on')::date, p ->> 'reason',
-            coalesce(p -> 'details', '{}'), v_correction, p ->> 'actor');
-    return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
-exception when unique_violation then
-    raise exception using errcode = 'EB005', message = case
-        when sqlerrm like '%meters_serial%' then 'There is a meter with this serial already.'
-        when sqlerrm like '%readings_one_live%' then 'Another value is stored for this meter at this very time.'
-        when sqlerrm like '%one_place%' then 'This meter is installed at another place: remove it there first.'
-        when sqlerrm like '%one_meter%' then 'Another meter is installed at this place: exchange it, or remove it first.'
-        when sqlerrm like '%one_open%' then 'Somebody else has an agreement for this place: end it first.'
-        else 'Somebody else changed this at the same time: look at it again.' end;
-end $$;
-
-COMMENT ON FUNCTION public.change_supply(p jsonb) IS 'Changes who is supplied at a place, or by which meter, in one transaction: {actor, id, kind, service_point_id, effective_on, reason, on, details?, new_meter?, readings?: reads to store, remove?: {installation_id, removed_at, removed_on, closing_reading_id, same_meter?}, install?: {id, meter_id, installed_at, installed_on, multiplier_milli, opening_reading_id}, end?: {ends_on, closing_reading_id}, start?: {id, customer_id, starts_on, opening_reading_id, billing_day?, tariff_id}, tariff_id?: from effective_on on; with agreement_id also, as rebill: meter_id, warned?, chain_from, chain, touched, bills, owed?, deposit_entry_id?: the deposit pays what is then open} -> the change. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
-
-REVOKE ALL ON FUNCTION public.change_supply(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.change_supply(p jsonb) TO service_role;
-
 CREATE FUNCTION public.connect_supply(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -397,24 +400,21 @@ declare
     v_id uuid := (p ->> 'id')::uuid;
     v_point uuid := md5('service_point/' || (p #>> '{meter,id}'))::uuid;
     v_answer jsonb;
-    x jsonb;
 begin
     perform private.set_actor(p);
     if exists (select 1 from public.supply_changes where id = v_id) then
         return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
     end if;
-    -- By the rules of imports, so that a form lets nothing in that a file would not.
-    for x in select jsonb_build_object('what', 'customers', 'row', p -> 'customer') where p ->> 'customer' is not null
-             union all select jsonb_build_object('what', 'meters', 'row', p -> 'meter') loop
-        v_answer := jsonb_build_object('actor', p -> 'actor', 'dry_run', false, 'rows', jsonb_build_array(x -> 'row'));
-        v_answer := case x ->> 'what' when 'customers' then public.import_customers(v_answer) else public.import_meters(v_answer) end;
-        if coalesce(v_answer -> 'errors', 'null') not in ('null', '[]') then
-            perform private.refuse('EB005', v_answer #>> '{errors,0,message}');
-        elsif (v_answer ->> 'added')::integer <> 1 then
-            perform private.refuse('EB005', case x ->> 'what' when 'customers' then 'There is a customer with this account number already.'
-                                                                else 'There is a meter with this serial already.' end);
-        end if;
-    end loop;
+    if p ->> 'customer' is not null then
+        perform private.add_customer(p);
+    end if;
+    v_answer := public.import_meters(jsonb_build_object(
+        'actor', p -> 'actor', 'dry_run', false, 'rows', jsonb_build_array(p -> 'meter')));
+    if coalesce(v_answer -> 'errors', 'null') not in ('null', '[]') then
+        perform private.refuse('EB005', v_answer #>> '{errors,0,message}');
+    elsif (v_answer ->> 'added')::integer <> 1 then
+        perform private.refuse('EB005', 'There is a meter with this serial already.');
+    end if;
     update public.service_points
     set code = coalesce(nullif(p #>> '{point,code}', ''), code), address = coalesce(p #>> '{point,address}', address),
         access_note = coalesce(p #>> '{point,access_note}', ''), route = coalesce(p #>> '{point,route}', '')

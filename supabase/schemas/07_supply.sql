@@ -435,6 +435,27 @@ end $$;
 REVOKE ALL ON FUNCTION private.check_installation() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_installation() TO service_role;
 
+CREATE FUNCTION private.add_customer(p jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_answer jsonb := public.import_customers(jsonb_build_object(
+        'actor', p -> 'actor', 'dry_run', false, 'rows', jsonb_build_array(p -> 'customer')));
+begin
+    -- By the rules of imports, so that a form lets nothing in that a file would not.
+    if coalesce(v_answer -> 'errors', 'null') not in ('null', '[]') then
+        perform private.refuse('EB005', v_answer #>> '{errors,0,message}');
+    elsif (v_answer ->> 'added')::integer <> 1 then
+        perform private.refuse('EB005', 'There is a customer with this account number already.');
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.add_customer(p jsonb) IS 'Adds a customer that a form is about: {actor, customer: as import_customers takes it}.';
+
+REVOKE ALL ON FUNCTION private.add_customer(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_customer(p jsonb) TO service_role;
+
 CREATE FUNCTION private.installations_between(p_point_id uuid, p_from timestamp with time zone, p_to timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''

@@ -180,6 +180,86 @@ $$;
 REVOKE ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_priced_by(b public.bills, p_versions uuid[]) TO service_role;
 
+CREATE FUNCTION public.rebill_context(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    m public.meter_list;
+    a public.service_agreements;
+    v_since date;
+    v_versions uuid[];
+begin
+    select * into a from public.service_agreements
+    where id = coalesce((select b.agreement_id from public.bills b where b.id = (p ->> 'bill_id')::uuid), (p ->> 'agreement_id')::uuid);
+    if not found then
+        perform private.refuse('EB404', case when p ? 'bill_id' then 'No such bill.' else 'No such agreement.' end);
+    end if;
+    -- The meter of the bill; else the last that the agreement had.
+    select * into m from public.meter_list
+    where id = coalesce(
+        (select b.meter_id from public.bills b where b.id = (p ->> 'bill_id')::uuid),
+        (select i.meter_id from public.meter_installations i
+         where i.service_point_id = a.service_point_id and i.installed_on < coalesce(a.ends_on, 'infinity')
+         order by i.installed_at desc limit 1));
+    v_versions := case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
+        else (select coalesce(array_agg(n.replaces_id), '{}')
+              from public.bills b
+              join public.tariff_versions u on u.id = b.tariff_version_id
+              join public.tariff_versions n on n.tariff_id = u.tariff_id and n.replaces_id is not null
+              where b.agreement_id = a.id and b.status <> 'void') end;
+    v_since := coalesce(
+        (select coalesce(prior.period_start, b.period_start)
+         from public.bills b
+         left join public.bills prior on prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
+         where b.id = (p ->> 'bill_id')::uuid),
+        (select min(b.period_start) from public.bills b
+         where b.agreement_id = a.id and b.status <> 'void' and private.is_priced_by(b, v_versions)),
+        (select coalesce((select b.period_start from public.bills b
+                          where b.agreement_id = a.id and b.status <> 'void' and b.period_end > (p ->> 'since')::date
+                          order by b.period_end limit 1),
+                         (select r.read_on from public.readings r where r.id = private.chain_tail(a.id)))
+         where p ->> 'since' is not null),
+        'infinity');
+    return jsonb_build_object(
+        'meter', to_jsonb(m) - 'search',
+        'agreement_id', a.id, 'tail_id', private.chain_tail(a.id),
+        'tail_reissues', private.reissues(private.chain_tail(a.id)),
+        'reissues', (select coalesce(jsonb_object_agg(v.opening_reading_id, v.number), '{}')
+                     from (select b.opening_reading_id, count(*) as number from public.bills b
+                           where b.agreement_id = a.id and b.status = 'void' and b.period_start >= v_since group by 1) v), 'starts_on', a.starts_on, 'ends_on', a.ends_on, 'spans', private.spans_of(a.id),
+        'installations', private.installations_between(a.service_point_id, '-infinity', 'infinity'),
+        'balance_minor', coalesce((select x.balance_minor from public.accounts x
+                                   where x.customer_id = a.customer_id and x.book = 'account'
+                                     and x.currency = (select c.currency from public.customers c where c.id = a.customer_id)), 0),
+        'bills', (select coalesce(jsonb_agg(to_jsonb(l) - 'search' || jsonb_build_object(
+                             'reissues', private.reissues(b.opening_reading_id), 'tariff_id', v.tariff_id,
+                             'priced_wrongly', private.is_priced_by(b, v_versions)) order by b.period_start), '[]')
+                  from public.bills b
+                  join public.bill_list l on l.id = b.id
+                  join public.tariff_versions v on v.id = b.tariff_version_id
+                  where b.agreement_id = a.id and b.status <> 'void'),
+        'reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at), '[]') from public.reading_list r
+                  where r.status = 'accepted' and r.read_on >= v_since and r.id in (
+                      select x.id from public.meter_installations i join public.readings x on x.meter_id = i.meter_id
+                      where i.service_point_id = a.service_point_id and x.read_at >= i.installed_at
+                        and (i.removed_at is null or x.read_at <= i.removed_at))),
+        'tariffs', (select coalesce(jsonb_agg(to_jsonb(t) order by t.code, t.effective_from), '[]') from public.tariff_version_list t
+                    where t.tariff_id in (select y.tariff_id from public.agreement_tariffs y where y.agreement_id = a.id) or t.code = p ->> 'tariff_code' or t.tariff_id in (
+                        select v.tariff_id from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
+                        where b.agreement_id = a.id and b.status <> 'void')),
+        'intervals', (select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
+                      from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh from public.intervals d
+                            where d.day >= v_since and d.meter_id in (
+                                select i.meter_id from public.meter_installations i where i.service_point_id = a.service_point_id)
+                            order by d.day, d.meter_id, d.id desc) i));
+end $$;
+
+COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What reissuing bills of an agreement needs: {bill_id, or agreement_id with since?: a local date, else the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, agreement_id, tail_id, tail_reissues, starts_on, ends_on, spans, installations, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';
+
+REVOKE ALL ON FUNCTION public.rebill_context(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rebill_context(p jsonb) TO service_role;
+
 CREATE FUNCTION private.bills_priced_by(p_versions uuid[]) RETURNS SETOF public.bills
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -414,86 +494,6 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) TO service_role;
-
-CREATE FUNCTION public.rebill_context(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    m public.meter_list;
-    a public.service_agreements;
-    v_since date;
-    v_versions uuid[];
-begin
-    select * into a from public.service_agreements
-    where id = coalesce((select b.agreement_id from public.bills b where b.id = (p ->> 'bill_id')::uuid), (p ->> 'agreement_id')::uuid);
-    if not found then
-        perform private.refuse('EB404', case when p ? 'bill_id' then 'No such bill.' else 'No such agreement.' end);
-    end if;
-    -- The meter of the bill; else the last that the agreement had.
-    select * into m from public.meter_list
-    where id = coalesce(
-        (select b.meter_id from public.bills b where b.id = (p ->> 'bill_id')::uuid),
-        (select i.meter_id from public.meter_installations i
-         where i.service_point_id = a.service_point_id and i.installed_on < coalesce(a.ends_on, 'infinity')
-         order by i.installed_at desc limit 1));
-    v_versions := case when p ->> 'version_id' is not null then array[(p ->> 'version_id')::uuid]
-        else (select coalesce(array_agg(n.replaces_id), '{}')
-              from public.bills b
-              join public.tariff_versions u on u.id = b.tariff_version_id
-              join public.tariff_versions n on n.tariff_id = u.tariff_id and n.replaces_id is not null
-              where b.agreement_id = a.id and b.status <> 'void') end;
-    v_since := coalesce(
-        (select coalesce(prior.period_start, b.period_start)
-         from public.bills b
-         left join public.bills prior on prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
-         where b.id = (p ->> 'bill_id')::uuid),
-        (select min(b.period_start) from public.bills b
-         where b.agreement_id = a.id and b.status <> 'void' and private.is_priced_by(b, v_versions)),
-        (select coalesce((select b.period_start from public.bills b
-                          where b.agreement_id = a.id and b.status <> 'void' and b.period_end > (p ->> 'since')::date
-                          order by b.period_end limit 1),
-                         (select r.read_on from public.readings r where r.id = private.chain_tail(a.id)))
-         where p ->> 'since' is not null),
-        'infinity');
-    return jsonb_build_object(
-        'meter', to_jsonb(m) - 'search',
-        'agreement_id', a.id, 'tail_id', private.chain_tail(a.id),
-        'tail_reissues', private.reissues(private.chain_tail(a.id)),
-        'reissues', (select coalesce(jsonb_object_agg(v.opening_reading_id, v.number), '{}')
-                     from (select b.opening_reading_id, count(*) as number from public.bills b
-                           where b.agreement_id = a.id and b.status = 'void' and b.period_start >= v_since group by 1) v), 'starts_on', a.starts_on, 'ends_on', a.ends_on, 'spans', private.spans_of(a.id),
-        'installations', private.installations_between(a.service_point_id, '-infinity', 'infinity'),
-        'balance_minor', coalesce((select x.balance_minor from public.accounts x
-                                   where x.customer_id = a.customer_id and x.book = 'account'
-                                     and x.currency = (select c.currency from public.customers c where c.id = a.customer_id)), 0),
-        'bills', (select coalesce(jsonb_agg(to_jsonb(l) - 'search' || jsonb_build_object(
-                             'reissues', private.reissues(b.opening_reading_id), 'tariff_id', v.tariff_id,
-                             'priced_wrongly', private.is_priced_by(b, v_versions)) order by b.period_start), '[]')
-                  from public.bills b
-                  join public.bill_list l on l.id = b.id
-                  join public.tariff_versions v on v.id = b.tariff_version_id
-                  where b.agreement_id = a.id and b.status <> 'void'),
-        'reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at), '[]') from public.reading_list r
-                  where r.status = 'accepted' and r.read_on >= v_since and r.id in (
-                      select x.id from public.meter_installations i join public.readings x on x.meter_id = i.meter_id
-                      where i.service_point_id = a.service_point_id and x.read_at >= i.installed_at
-                        and (i.removed_at is null or x.read_at <= i.removed_at))),
-        'tariffs', (select coalesce(jsonb_agg(to_jsonb(t) order by t.code, t.effective_from), '[]') from public.tariff_version_list t
-                    where t.tariff_id in (select y.tariff_id from public.agreement_tariffs y where y.agreement_id = a.id) or t.code = p ->> 'tariff_code' or t.tariff_id in (
-                        select v.tariff_id from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
-                        where b.agreement_id = a.id and b.status <> 'void')),
-        'intervals', (select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-                      from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh from public.intervals d
-                            where d.day >= v_since and d.meter_id in (
-                                select i.meter_id from public.meter_installations i where i.service_point_id = a.service_point_id)
-                            order by d.day, d.meter_id, d.id desc) i));
-end $$;
-
-COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What reissuing bills of an agreement needs: {bill_id, or agreement_id with since?: a local date, else the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, agreement_id, tail_id, tail_reissues, starts_on, ends_on, spans, installations, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';
-
-REVOKE ALL ON FUNCTION public.rebill_context(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.rebill_context(p jsonb) TO service_role;
 
 CREATE FUNCTION private.begin_correction(p jsonb, a public.service_agreements) RETURNS jsonb
     LANGUAGE plpgsql

@@ -1,6 +1,7 @@
 """Moving, exchanging, connecting: each bill worked out by hand, to the cent."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,22 @@ class TestMoveOut:
         ]
         (gap,) = at.database.unbilled_use().items
         assert (gap.since, gap.until, gap.wh) == (at.day(40), at.day(10), 25_000)
+
+    def test_somebody_new_moves_in_with_an_account_of_their_own(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(MoveOut(point, at.day(10), TypedRead("1100")))
+        change = MoveIn(
+            point, "", at.day(10), TypedRead(), "FLAT", account_no="A-77", name="Ravi"
+        )  # fmt: skip
+        at.do(change)
+        place = at.place(point)
+        assert place.agreement is not None
+        assert (place.agreement.account_no, place.agreement.customer_name) == ("A-77", "Ravi")
+        at.do(MoveOut(point, at.day(5), TypedRead("1110")))
+        with pytest.raises(IllegalChange, match="customer with this account number already"):
+            at.do(replace(change, on=at.day(5)))
+        with pytest.raises(CannotChangeSupply, match="The name is empty"):
+            at.plan(replace(change, on=at.day(5), name=" "))
 
     def test_what_cannot_be_is_said_in_words(self, at: Supplied) -> None:
         point = at.meter("M1")
