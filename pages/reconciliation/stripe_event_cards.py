@@ -10,7 +10,7 @@ from pages.shared.format import Color, count, escaped, moment, money
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
 from services.records.bills import invoice_reference
-from services.records.stripe_events import EventOutcome, StripeEvent
+from services.records.reconciliation import EventOutcome, StripeEvent
 
 OUTCOME: Final[dict[str, tuple[str, Color]]] = {
     "applied": ("Taken", "green"),

@@ -7,7 +7,7 @@ from pages.registry import RECONCILIATION
 from pages.shared.components import search_and_status
 from pages.shared.session import require_role
 from services.identity.auth import Role
-from services.records.stripe_events import EventOutcome
+from services.records.reconciliation import EventOutcome
 
 # The words people see are also what stands in the address.
 OUTCOME_OF: dict[str, EventOutcome] = {

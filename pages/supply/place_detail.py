@@ -4,14 +4,14 @@ import streamlit as st
 
 from pages.registry import CHANGE_SUPPLY, CUSTOMER, SERVICE_POINTS, PageEntry
 from pages.shared.components import description_list
-from pages.shared.detail import Event, State, chosen_view, detail_header, show_timeline_of
+from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, escaped, kwh, times
 from pages.shared.session import services
 from services.identity.auth import Principal
 from services.records.supply import Place, PlacedMeter, ServiceAgreement, SupplyChangeKind
 
-_VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Timeline")
+_VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Changes")
 _NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
     "connect": ("Connected", "add_home"),
     "move_in": ("Moved in", "login"),
@@ -37,8 +37,8 @@ def show_place(service_point_id: str, principal: Principal) -> None:
         _show_agreements(place)
     elif view == "Readings":
         _show_reads(place)
-    elif view == "Timeline":
-        show_timeline_of(_events(place))
+    elif view == "Changes":
+        _show_changes(place)
     else:
         _show_overview(place)
 
@@ -121,20 +121,17 @@ def _show_reads(place: Place) -> None:
     st.markdown("\n".join(rows), width="stretch")
 
 
-def _events(place: Place) -> list[Event]:
-    found = []
-    for change in reversed(place.changes):
+def _show_changes(place: Place) -> None:
+    for change in place.changes:
         what, icon = _NAMES[change.kind]
         who = change.details.get("customer") or change.details.get("installed") or ""
-        found.append(
-            Event(
-                on=change.effective_on,
-                what=f"{what}: {who}" if who else what,
-                icon=icon,
-                more=f"{change.reason} · by {change.created_by}",
-            )
-        )
-    return found
+        with st.container(border=True, gap="xxsmall"):
+            st.caption(day(change.effective_on))
+            named = f": {escaped(str(who))}" if who else ""
+            st.markdown(f":material/{icon}: **{what}{named}**")
+            st.caption(f"{escaped(change.reason)} · by {escaped(change.created_by)}")
+    if not place.changes:
+        st.caption("Nothing was changed here yet.")
 
 
 def _since(one: PlacedMeter) -> str:

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from services.database.service import DatabaseService
 from services.outbox.outbox import Outbox
 from services.payments.stripe.events import NotAnEvent, TranslatedEvent, translate
-from services.records.stripe_events import AppliedEvent, ArrivedBy
+from services.records.reconciliation import AppliedEvent, ArrivedBy
 from services.settings import Settings
 
 TOLERANCE_SECONDS: Final = 300

@@ -3,6 +3,7 @@
 from datetime import date
 from typing import Any
 
+from services.quantities.counting import count
 from services.quantities.energy import parse_multiplier
 from services.records.corrections import BillChain
 from services.records.readings import Installation, Read
@@ -139,7 +140,7 @@ def _new_meter(
             f"Meter {serial} is installed at another place: remove it there first."
         )
     if known[0].dials != change.dials:
-        raise CannotChangeSupply(f"Meter {serial} is known, with {known[0].dials} digits.")
+        raise CannotChangeSupply(f"Meter {serial} is known, with {count(known[0].dials, 'digit')}.")
     return known[0].id, None
 
 

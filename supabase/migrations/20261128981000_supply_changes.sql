@@ -455,7 +455,7 @@ cross join lateral (
     from (select a.ends_on, a.closing_reading_id from public.service_agreements a
           where a.service_point_id = s.id and a.ends_on is not null
           union all
-          select null, null) e
+          select null::date as ends_on, null::uuid as closing_reading_id) e
     left join lateral (select a.starts_on, a.opening_reading_id from public.service_agreements a
                        where a.service_point_id = s.id and a.starts_on >= coalesce(e.ends_on, '-infinity')
                        order by a.starts_on limit 1) n on true) g

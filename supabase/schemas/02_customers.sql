@@ -126,6 +126,26 @@ COMMENT ON FUNCTION private.customers_found(p_patterns text[], p_account_no text
 REVOKE ALL ON FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) TO service_role;
 
+CREATE FUNCTION public.meters_of_customer(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('meters', coalesce(jsonb_agg(
+        to_jsonb(m) - 'search' || jsonb_build_object('last_read_on', r.read_on, 'last_register_wh', r.register_wh, 'last_source', r.source)
+        order by m.serial), '[]'))
+    from public.meter_list m
+    left join lateral (
+        select x.read_on, x.register_wh, x.source from public.readings x
+        where x.meter_id = m.id and x.status = 'accepted' order by x.read_at desc limit 1) r on true
+    where m.id = any (array(select o.meter_id from private.meters_of_customer((p ->> 'customer_id')::uuid) o))
+      and m.customer_id = (p ->> 'customer_id')::uuid
+$$;
+
+COMMENT ON FUNCTION public.meters_of_customer(p jsonb) IS 'The meters that a customer has now, each with its last accepted read: {customer_id} -> {meters: rows of meter_list with last_read_on, last_register_wh, last_source}.';
+
+REVOKE ALL ON FUNCTION public.meters_of_customer(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.meters_of_customer(p jsonb) TO service_role;
+
 CREATE FUNCTION public.customer_contact(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -232,26 +252,6 @@ COMMENT ON FUNCTION private.meters_of_customer(p_customer uuid) IS 'The meters t
 
 REVOKE ALL ON FUNCTION private.meters_of_customer(p_customer uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.meters_of_customer(p_customer uuid) TO service_role;
-
-CREATE FUNCTION public.meters_of_customer(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('meters', coalesce(jsonb_agg(
-        to_jsonb(m) - 'search' || jsonb_build_object('last_read_on', r.read_on, 'last_register_wh', r.register_wh, 'last_source', r.source)
-        order by m.serial), '[]'))
-    from public.meter_list m
-    left join lateral (
-        select x.read_on, x.register_wh, x.source from public.readings x
-        where x.meter_id = m.id and x.status = 'accepted' order by x.read_at desc limit 1) r on true
-    where m.id = any (array(select o.meter_id from private.meters_of_customer((p ->> 'customer_id')::uuid) o))
-      and m.customer_id = (p ->> 'customer_id')::uuid
-$$;
-
-COMMENT ON FUNCTION public.meters_of_customer(p jsonb) IS 'The meters that a customer has now, each with its last accepted read: {customer_id} -> {meters: rows of meter_list with last_read_on, last_register_wh, last_source}.';
-
-REVOKE ALL ON FUNCTION public.meters_of_customer(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.meters_of_customer(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.customers REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

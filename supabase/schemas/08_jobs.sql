@@ -126,8 +126,8 @@ CREATE VIEW public.unbilled_use_list WITH (security_invoker='true') AS
                    FROM public.service_agreements a
                   WHERE ((a.service_point_id = s.id) AND (a.ends_on IS NOT NULL))
                 UNION ALL
-                 SELECT NULL::date,
-                    NULL::uuid) e
+                 SELECT NULL::date AS ends_on,
+                    NULL::uuid AS closing_reading_id) e
              LEFT JOIN LATERAL ( SELECT a.starts_on,
                     a.opening_reading_id
                    FROM public.service_agreements a

@@ -30,65 +30,6 @@ CREATE INDEX customers_search ON public.customers USING gin (private.customer_se
 REVOKE ALL ON FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) TO service_role;
 
-CREATE FUNCTION public.list_bills(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_from text := 'public.bills b';
-    v_key text;
-    v_type text;
-    v_page jsonb;
-    v_ids uuid[];
-    v_conditions text[] := array(
-        select format(
-            '(b.customer_id in (select c.id from public.customers c where strpos(lower(concat_ws('' '', c.account_no, c.name)), %1$L) > 0)'
-            ' or b.meter_id in (select m.id from public.meters m where strpos(lower(m.serial), %1$L) > 0)%2$s)',
-            w, private.names_a_bill(w, 'b.number'))
-        from unnest(private.search_words(p ->> 'text')) w);
-begin
-    case p ->> 'sort'
-        when 'period' then v_key := 'b.period_end'; v_type := 'date';
-        when 'number' then v_key := 'coalesce(b.number, 9223372036854775807)'; v_type := 'bigint';
-        when 'total' then v_key := 'b.total_minor'; v_type := 'bigint';
-        when 'due' then v_key := 'coalesce(b.due_date, ''infinity''::date)'; v_type := 'date';
-        when 'customer' then
-            v_key := 'lower(k.name)'; v_type := 'text';
-            v_from := 'public.bills b join public.customers k on k.id = b.customer_id';
-    end case;
-    v_conditions := v_conditions || array[
-        case when p ->> 'ids' is not null then 'b.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
-        case when p ->> 'ended_after' is not null then 'b.period_end > ($1 ->> ''ended_after'')::date' end,
-        case when p ->> 'ended_by' is not null then 'b.period_end <= ($1 ->> ''ended_by'')::date' end,
-        case when p ->> 'issued_from' is not null then 'b.issued_on >= ($1 ->> ''issued_from'')::date' end,
-        case when p ->> 'issued_to' is not null then 'b.issued_on <= ($1 ->> ''issued_to'')::date' end,
-        case p ->> 'status'
-            when 'void' then 'b.status = ''void'''
-            when 'draft' then 'b.status = ''draft'''
-            when 'paid' then 'b.status = ''issued'' and b.amount_paid_minor >= b.total_minor'
-            when 'overdue' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null'
-            when 'partially_paid' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is null and b.amount_paid_minor > 0'
-            when 'issued' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is null and b.amount_paid_minor <= 0'
-        end];
-    v_page := private.page_by_key(p, v_from, 'b.id', v_key, v_type, v_conditions);
-    -- Ids in an array let the view be entered by its key; a join with a set is planned as if it were long.
-    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
-    return v_page || jsonb_build_object('rows', (
-        select coalesce(jsonb_agg(jsonb_build_object(
-            'id', l.id, 'number', l.number, 'status', l.status, 'customer_id', l.customer_id,
-            'account_no', l.account_no, 'customer_name', l.customer_name, 'meter_serial', l.meter_serial,
-            'tariff_name', l.tariff_name, 'period_start', l.period_start, 'period_end', l.period_end,
-            'consumption_wh', l.consumption_wh, 'currency', l.currency, 'total_minor', l.total_minor,
-            'amount_paid_minor', l.amount_paid_minor, 'balance_minor', l.balance_minor,
-            'issued_on', l.issued_on, 'due_date', l.due_date, 'overdue_since', l.overdue_since) order by array_position(v_ids, l.id)), '[]')
-        from public.bill_list l where l.id = any (v_ids)));
-end $_$;
-
-COMMENT ON FUNCTION public.list_bills(p jsonb) IS 'A page of the bills without their lines: {text?, status?, ended_after?, ended_by?, issued_from?, issued_to?, ids?, sort: period|number|customer|total|due, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the account number, the customer''s name or the meter''s serial, or the whole number of the bill. A draft, which has no number and no due date, comes after all that have one.';
-
-REVOKE ALL ON FUNCTION public.list_bills(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_bills(p jsonb) TO service_role;
-
 CREATE FUNCTION public.list_accounts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -133,6 +74,66 @@ COMMENT ON FUNCTION public.list_accounts(p jsonb) IS 'A page of the customers wi
 REVOKE ALL ON FUNCTION public.list_accounts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_accounts(p jsonb) TO service_role;
 
+CREATE FUNCTION public.list_bills(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_from text := 'public.bills b';
+    v_key text;
+    v_type text;
+    v_page jsonb;
+    v_ids uuid[];
+    v_conditions text[] := array(
+        select format(
+            '(b.customer_id in (select c.id from public.customers c where strpos(lower(concat_ws('' '', c.account_no, c.name)), %1$L) > 0)'
+            ' or b.meter_id in (select m.id from public.meters m where strpos(lower(m.serial), %1$L) > 0)%2$s)',
+            w, private.names_a_bill(w, 'b.number'))
+        from unnest(private.search_words(p ->> 'text')) w);
+begin
+    case p ->> 'sort'
+        when 'period' then v_key := 'b.period_end'; v_type := 'date';
+        when 'number' then v_key := 'coalesce(b.number, 9223372036854775807)'; v_type := 'bigint';
+        when 'total' then v_key := 'b.total_minor'; v_type := 'bigint';
+        when 'due' then v_key := 'coalesce(b.due_date, ''infinity''::date)'; v_type := 'date';
+        when 'customer' then
+            v_key := 'lower(k.name)'; v_type := 'text';
+            v_from := 'public.bills b join public.customers k on k.id = b.customer_id';
+    end case;
+    v_conditions := v_conditions || array[
+        case when p ->> 'ids' is not null then 'b.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when p ->> 'customer_id' is not null then 'b.customer_id = ($1 ->> ''customer_id'')::uuid' end,
+        case when p ->> 'ended_after' is not null then 'b.period_end > ($1 ->> ''ended_after'')::date' end,
+        case when p ->> 'ended_by' is not null then 'b.period_end <= ($1 ->> ''ended_by'')::date' end,
+        case when p ->> 'issued_from' is not null then 'b.issued_on >= ($1 ->> ''issued_from'')::date' end,
+        case when p ->> 'issued_to' is not null then 'b.issued_on <= ($1 ->> ''issued_to'')::date' end,
+        case p ->> 'status'
+            when 'void' then 'b.status = ''void'''
+            when 'draft' then 'b.status = ''draft'''
+            when 'paid' then 'b.status = ''issued'' and b.amount_paid_minor >= b.total_minor'
+            when 'overdue' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is not null'
+            when 'partially_paid' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is null and b.amount_paid_minor > 0'
+            when 'issued' then 'b.status = ''issued'' and b.amount_paid_minor < b.total_minor and b.overdue_since is null and b.amount_paid_minor <= 0'
+        end];
+    v_page := private.page_by_key(p, v_from, 'b.id', v_key, v_type, v_conditions);
+    -- Ids in an array let the view be entered by its key; a join with a set is planned as if it were long.
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'id', l.id, 'number', l.number, 'status', l.status, 'customer_id', l.customer_id,
+            'account_no', l.account_no, 'customer_name', l.customer_name, 'meter_serial', l.meter_serial,
+            'tariff_name', l.tariff_name, 'period_start', l.period_start, 'period_end', l.period_end,
+            'consumption_wh', l.consumption_wh, 'currency', l.currency, 'total_minor', l.total_minor,
+            'amount_paid_minor', l.amount_paid_minor, 'balance_minor', l.balance_minor,
+            'issued_on', l.issued_on, 'due_date', l.due_date, 'overdue_since', l.overdue_since) order by array_position(v_ids, l.id)), '[]')
+        from public.bill_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_bills(p jsonb) IS 'A page of the bills without their lines: {text?, status?, ended_after?, ended_by?, issued_from?, issued_to?, customer_id?, ids?, sort: period|number|customer|total|due, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the account number, the customer''s name or the meter''s serial, or the whole number of the bill. A draft, which has no number and no due date, comes after all that have one.';
+
+REVOKE ALL ON FUNCTION public.list_bills(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_bills(p jsonb) TO service_role;
+
 CREATE FUNCTION public.list_payments(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -159,6 +160,7 @@ begin
     end case;
     v_conditions := v_conditions || array[
         case when p ->> 'ids' is not null then 'y.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when p ->> 'customer_id' is not null then 'y.customer_id = ($1 ->> ''customer_id'')::uuid' end,
         case when p ->> 'received_from' is not null then 'y.received_on >= ($1 ->> ''received_from'')::date' end,
         case when p ->> 'received_to' is not null then 'y.received_on <= ($1 ->> ''received_to'')::date' end,
         -- What leaves few to be looked at; the status itself is said by the view alone.
@@ -179,10 +181,71 @@ begin
         from public.payment_list l where l.id = any (v_ids)));
 end $_$;
 
-COMMENT ON FUNCTION public.list_payments(p jsonb) IS 'A page of the payments: {text?, status?, received_from?, received_to?, ids?, sort: received|amount|customer, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the account number, the customer''s name, the reference or the provider''s id, or the whole number of the bill. A payment of nobody known sorts before all names.';
+COMMENT ON FUNCTION public.list_payments(p jsonb) IS 'A page of the payments: {text?, status?, received_from?, received_to?, customer_id?, ids?, sort: received|amount|customer, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the account number, the customer''s name, the reference or the provider''s id, or the whole number of the bill. A payment of nobody known sorts before all names.';
 
 REVOKE ALL ON FUNCTION public.list_payments(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_payments(p jsonb) TO service_role;
+
+CREATE FUNCTION public.search(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_words constant text[] := private.search_words(private.search_text(p ->> 'text'));
+    v_patterns text[];
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_number constant bigint := (p ->> 'bill_number')::bigint;
+    v_minor constant bigint := (p ->> 'amount_minor')::bigint;
+    v_key constant text := private.reference_key(p ->> 'text');
+begin
+    select array_agg('%' || replace(replace(replace(w, '\', '\\'), '%', '\%'), '_', '\_') || '%') into v_patterns
+    from unnest(v_words) w;
+    -- The index knows nothing of words of less than three letters: alone they are looked up whole.
+    if not exists (select 1 from unnest(v_words) w where length(w) >= 3) then
+        v_patterns := null;
+    end if;
+    return jsonb_build_object(
+        'customers', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', c.id, 'account_no', c.account_no, 'name', c.name, 'address', c.address, 'phone', c.phone)
+                order by c.account_no <> p ->> 'text', lower(c.name), c.id), '[]')
+            from public.customers c
+            where c.id = any (private.customers_found(v_patterns, p ->> 'text', v_limit))),
+        'meters', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', m.id, 'serial', m.serial, 'customer_id', m.customer_id, 'account_no', m.account_no,
+                'customer_name', m.customer_name, 'address', m.address) order by m.serial), '[]')
+            from public.meter_list m
+            where m.id = any (private.meters_found(v_patterns, p ->> 'text', v_limit))),
+        'bills', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', b.id, 'number', b.number, 'status', b.status, 'customer_name', b.customer_name,
+                'period_start', b.period_start, 'period_end', b.period_end, 'total_minor', b.total_minor,
+                'currency', b.currency) order by b.number is distinct from v_number, b.period_end desc, b.id), '[]')
+            from public.bill_list b
+            where b.id = any (array(
+                select k.id from public.bills k where k.number = v_number
+                union all
+                (select k.id from public.bills k where k.total_minor = v_minor order by k.id desc limit v_limit)))),
+        'payments', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', y.id, 'customer_name', y.customer_name, 'reference', y.reference, 'method', y.method,
+                'received_on', y.received_on, 'amount_minor', y.amount_minor, 'currency', y.currency)
+                order by y.received_on desc, y.id), '[]')
+            from public.payment_list y
+            where y.id = any (array(
+                (select k.id from public.payments k
+                 where v_key <> '' and k.reference <> '' and private.reference_key(k.reference) = v_key limit v_limit)
+                union
+                (select k.id from public.payments k where k.provider_id <> '' and k.provider_id = p ->> 'text' limit v_limit)
+                union
+                (select k.id from public.payments k where k.amount_minor = v_minor order by k.id desc limit v_limit)))));
+end $$;
+
+COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_number?, amount_minor?, limit} -> {customers, meters, bills, payments}, `limit` of each at most. Customers by parts of account, name, phone, e-mail and address, each word of the text, of which one must have three letters; meters by parts of the serial; bills by their number or total; payments by their reference, the provider''s id or the amount.';
+
+REVOKE ALL ON FUNCTION public.search(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search(p jsonb) TO service_role;
 
 CREATE FUNCTION private.search_words(p_text text) RETURNS text[]
     LANGUAGE sql IMMUTABLE
@@ -288,63 +351,229 @@ COMMENT ON FUNCTION public.list_service_points(p jsonb) IS 'A page of the servic
 REVOKE ALL ON FUNCTION public.list_service_points(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_service_points(p jsonb) TO service_role;
 
-CREATE FUNCTION public.search(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_name text, row_id text)
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
+    select p_of || 's', p_id::text where p_of in ('bill', 'payment', 'tariff')
+    union
+    -- A meter's own changes name it; who was supplied by it, and on which tariff, is said of its places.
+    select 'service_agreements', a.id::text
+    from public.meter_installations i
+    join public.service_agreements a on a.service_point_id = i.service_point_id
+        and a.starts_on <= coalesce(i.removed_on, 'infinity') and coalesce(a.ends_on, 'infinity') >= i.installed_on
+    where p_of = 'meter' and i.meter_id = p_id
+    union
+    select 'agreement_tariffs', t.id::text
+    from public.meter_installations i
+    join public.service_agreements a on a.service_point_id = i.service_point_id
+        and a.starts_on <= coalesce(i.removed_on, 'infinity') and coalesce(a.ends_on, 'infinity') >= i.installed_on
+    join public.agreement_tariffs t on t.agreement_id = a.id
+    where p_of = 'meter' and i.meter_id = p_id
+    union
+    select 'service_points', i.service_point_id::text from public.meter_installations i where p_of = 'meter' and i.meter_id = p_id
+    union
+    select 'service_points', a.service_point_id::text from public.service_agreements a where p_of = 'customer' and a.customer_id = p_id
+    union
+    select 'readings', r.id::text
+    from public.bills b
+    cross join lateral (
+        select unnest(array[b.opening_reading_id, b.closing_reading_id])
+        union
+        select unnest(array[x ->> 'opening_reading_id', x ->> 'closing_reading_id'])::uuid from jsonb_array_elements(b.segments) x) r (id)
+    where p_of = 'bill' and b.id = p_id
+    union
+    select 'payments', y.id::text from public.payments y where p_of = 'bill' and y.bill_id = p_id
+    union
+    select 'payments', c.payment_id::text
+    from public.ledger_entries d
+    join public.allocations a on a.debit_entry_id = d.id
+    join public.ledger_entries c on c.id = a.credit_entry_id
+    where p_of = 'bill' and d.bill_id = p_id and d.kind = 'bill' and c.payment_id is not null
+    union
+    select 'spared_bills', s.id::text from public.spared_bills s where p_of = 'bill' and s.bill_id = p_id
+    union
+    select 'payment_links', k.id from public.payment_links k where p_of = 'bill' and k.bill_id = p_id
+    union
+    select 'outbox', o.id::text from public.outbox o where p_of = 'bill' and o.bill_id = p_id
+    union
+    select 'instalment_plans', i.plan_id::text from public.plan_bills i where p_of = 'bill' and i.bill_id = p_id
+    union
+    select 'payment_returns', x.id::text from public.payment_returns x where p_of = 'payment' and x.payment_id = p_id
+    union
+    select 'tariff_versions', v.id::text from public.tariff_versions v where p_of = 'tariff' and v.tariff_id = p_id
+$$;
+
+COMMENT ON FUNCTION private.rows_about(p_of text, p_id uuid) IS 'The audited rows that a timeline is made of beside those that name its customer or meter.';
+
+REVOKE ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) TO service_role;
+
+CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select 'l' || e.id, e.created_at, e.actor, 'insert',
+           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
+           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
+    from public.ledger_entries e
+    where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
+      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used')
+    union all
+    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
+           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
+    from public.notifications n
+    where n.id = any (array(
+        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
+    union all
+    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
+           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
+                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
+    from public.corrections c
+    where c.id = any (array(
+        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
+        union all
+        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)))
+    union all
+    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'detail', f.detail)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
+    union all
+    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
+    union all
+    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
+           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
+    from public.ledger_entries c
+    join public.allocations a on a.credit_entry_id = c.id
+    join public.ledger_entries d on d.id = a.debit_entry_id
+    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
+$$;
+
+COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';
+
+REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
+
+CREATE FUNCTION private.names_of(p_ids uuid[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(x.id, x.name), '{}')
+    from (select c.id, c.name || ', account ' || c.account_no as name from public.customers c where c.id = any (p_ids)
+          union all
+          select t.id, t.name from public.tariffs t where t.id = any (p_ids)
+          union all
+          select m.id, m.serial from public.meters m where m.id = any (p_ids)
+          union all
+          select s.id, s.code from public.service_points s where s.id = any (p_ids)
+          union all
+          select f.id, f.code from public.transformers f where f.id = any (p_ids)
+          union all
+          select b.id, coalesce(private.invoice_reference(b.number), '') from public.bills b where b.id = any (p_ids)) x
+$$;
+
+COMMENT ON FUNCTION private.names_of(p_ids uuid[]) IS 'What people call the customers, tariffs, meters, transformers, bills (empty: without a number) and places with these ids.';
+
+REVOKE ALL ON FUNCTION private.names_of(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.names_of(p_ids uuid[]) TO service_role;
+
+CREATE FUNCTION private.is_deposit(p_payment text) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.payments y where y.id = p_payment::uuid and y.book = 'deposit')
+$$;
+
+COMMENT ON FUNCTION private.is_deposit(p_payment text) IS 'Whether a payment, by its id as the audit trail has it, is held as a deposit.';
+
+REVOKE ALL ON FUNCTION private.is_deposit(p_payment text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_deposit(p_payment text) TO service_role;
+
+CREATE FUNCTION public.timeline(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
 declare
-    v_words constant text[] := private.search_words(private.search_text(p ->> 'text'));
-    v_patterns text[];
+    v_of constant text := p ->> 'of';
+    v_id constant uuid := (p ->> 'id')::uuid;
+    v_tables constant text[] := case when jsonb_typeof(p -> 'tables') = 'array' then array(select jsonb_array_elements_text(p -> 'tables')) end;
+    v_deposits constant boolean := coalesce('deposits' = any (v_tables), false);
+    v_at constant timestamptz := coalesce((p #>> '{after,0}')::timestamptz, 'infinity');
+    v_key constant text := coalesce(p #>> '{after,1}', '~');
     v_limit constant integer := (p ->> 'limit')::integer;
-    v_number constant bigint := (p ->> 'bill_number')::bigint;
-    v_minor constant bigint := (p ->> 'amount_minor')::bigint;
-    v_key constant text := private.reference_key(p ->> 'text');
+    v_changes jsonb;
+    v_ids uuid[];
 begin
-    select array_agg('%' || replace(replace(replace(w, '\', '\\'), '%', '\%'), '_', '\_') || '%') into v_patterns
-    from unnest(v_words) w;
-    -- The index knows nothing of words of less than three letters: alone they are looked up whole.
-    if not exists (select 1 from unnest(v_words) w where length(w) >= 3) then
-        v_patterns := null;
-    end if;
+    with audited as (
+        (select a.* from public.audit_log a
+         where v_of = 'customer' and a.customer_id = v_id
+           and a.at <= v_at and (a.at < v_at or 'a' || lpad(a.id::text, 19, '0') < v_key collate "C")
+           and (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
+         order by a.at desc, a.id desc limit v_limit + 1)
+        union all
+        select x.* from private.meters_of_customer(case v_of when 'customer' then v_id end) m
+        cross join lateral (
+            select a.* from public.audit_log a
+            where a.meter_id = m.meter_id and a.customer_id is null
+              and a.at <= v_at and (a.at < v_at or 'a' || lpad(a.id::text, 19, '0') < v_key collate "C")
+              and m.days @> coalesce((a.after ->> 'read_on')::date, (a.after ->> 'installed_on')::date, (a.at at time zone 'UTC')::date)
+              and (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
+            order by a.at desc, a.id desc limit v_limit + 1) x
+        union all
+        (select a.* from public.audit_log a
+         where v_of = 'meter' and a.meter_id = v_id
+           and a.at <= v_at and (a.at < v_at or 'a' || lpad(a.id::text, 19, '0') < v_key collate "C")
+           and (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
+         order by a.at desc, a.id desc limit v_limit + 1)
+        union all
+        select a.* from private.rows_about(v_of, v_id) r
+        join public.audit_log a on a.table_name = r.table_name and a.row_id = r.row_id
+        where (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
+          -- Of a place only what happened while it was the customer's.
+          and (v_of <> 'customer' or exists (
+                  select 1 from public.service_agreements g
+                  where g.customer_id = v_id and g.service_point_id::text = r.row_id
+                    and (a.at at time zone 'UTC')::date between g.starts_on and coalesce(g.ends_on, 'infinity')))
+    ), told as (
+        select 'a' || lpad(a.id::text, 19, '0') as key, a.at, a.actor, a.action, a.table_name, a.row_id, a.before, a.after
+        from audited a
+        union all
+        select b.* from private.recorded_beside_audit(v_of, v_id) b
+        where v_tables is null or b.table_name = any (v_tables) or (v_deposits and b.table_name = 'payments' and private.is_deposit(b.row_id))
+    ), page as (
+        select t.* from told t
+        where t.at < v_at or (t.at = v_at and t.key < v_key collate "C")
+        order by t.at desc, t.key collate "C" desc limit v_limit + 1
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'key', jsonb_build_array(g.at, g.key), 'at', g.at, 'actor', g.actor, 'action', g.action, 'table', g.table_name,
+               'row_id', g.row_id, 'before', coalesce(g.before, '{}') - w.unsaid, 'after', g.after - w.unsaid,
+               'inserted', case when g.action = 'update' then (
+                   select i.after - w.unsaid from public.audit_log i
+                   where i.table_name = g.table_name and i.row_id = g.row_id and i.action = 'insert' limit 1) end)
+               order by g.at desc, g.key collate "C" desc), '[]')
+    into v_changes
+    from page g
+    cross join (select array['validation', 'definition', 'usage', 'second_opinion', 'priced_by', 'facts', 'steps', 'segments']) w (unsaid);
+    v_ids := array(
+        select distinct i.value::uuid
+        from jsonb_array_elements(v_changes) c
+        cross join lateral unnest(array[c -> 'before', c -> 'after', c -> 'inserted', jsonb_build_object('row_id', c -> 'row_id')]) o
+        cross join lateral jsonb_each_text(case jsonb_typeof(o) when 'object' then o else '{}' end) i
+        where i.key like '%\_id' and i.value ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$');
     return jsonb_build_object(
-        'customers', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', c.id, 'account_no', c.account_no, 'name', c.name, 'address', c.address, 'phone', c.phone)
-                order by c.account_no <> p ->> 'text', lower(c.name), c.id), '[]')
-            from public.customers c
-            where c.id = any (private.customers_found(v_patterns, p ->> 'text', v_limit))),
-        'meters', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', m.id, 'serial', m.serial, 'service_point_id', m.service_point_id, 'customer_id', m.customer_id, 'account_no', m.account_no,
-                'customer_name', m.customer_name, 'address', m.address) order by m.serial), '[]')
-            from public.meter_list m
-            where m.id = any (private.meters_found(v_patterns, p ->> 'text', v_limit))),
-        'bills', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', b.id, 'number', b.number, 'status', b.status, 'customer_name', b.customer_name,
-                'period_start', b.period_start, 'period_end', b.period_end, 'total_minor', b.total_minor,
-                'currency', b.currency) order by b.number is distinct from v_number, b.period_end desc, b.id), '[]')
-            from public.bill_list b
-            where b.id = any (array(
-                select k.id from public.bills k where k.number = v_number
-                union all
-                (select k.id from public.bills k where k.total_minor = v_minor order by k.id desc limit v_limit)))),
-        'payments', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', y.id, 'customer_name', y.customer_name, 'reference', y.reference, 'method', y.method,
-                'received_on', y.received_on, 'amount_minor', y.amount_minor, 'currency', y.currency)
-                order by y.received_on desc, y.id), '[]')
-            from public.payment_list y
-            where y.id = any (array(
-                (select k.id from public.payments k
-                 where v_key <> '' and k.reference <> '' and private.reference_key(k.reference) = v_key limit v_limit)
-                union
-                (select k.id from public.payments k where k.provider_id <> '' and k.provider_id = p ->> 'text' limit v_limit)
-                union
-                (select k.id from public.payments k where k.amount_minor = v_minor order by k.id desc limit v_limit)))));
-end $$;
+        'changes', (select coalesce(jsonb_agg(c order by n), '[]') from jsonb_array_elements(v_changes) with ordinality x (c, n) where n <= v_limit),
+        'names', private.names_of(v_ids),
+        'more', jsonb_array_length(v_changes) > v_limit);
+end $_$;
 
-COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_number?, amount_minor?, limit} -> {customers, meters, bills, payments}, `limit` of each at most. Customers by parts of account, name, phone, e-mail and address, each word of the text, of which one must have three letters; meters by parts of the serial; bills by their number or total; payments by their reference, the provider''s id or the amount.';
+COMMENT ON FUNCTION public.timeline(p jsonb) IS 'What happened to a customer, meter, bill, payment or tariff, the newest first: {of: customer|meter|bill|payment|tariff, id, tables: [...] or null, after: [at, key] or null, limit} -> {changes: [{key, at, actor, action, table, row_id, before, after, inserted: an updated row as it once was inserted}], names: {id: name}, more}.';
 
-REVOKE ALL ON FUNCTION public.search(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.search(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.timeline(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.timeline(p jsonb) TO service_role;

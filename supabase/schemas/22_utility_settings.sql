@@ -55,19 +55,6 @@ COMMENT ON VIEW public.utility_settings_changes IS 'Who changed which settings w
 
 GRANT SELECT ON TABLE public.utility_settings_changes TO service_role;
 
-CREATE FUNCTION public.utility_logo(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('image', (select encode(l.image, 'base64') from public.utility_logos l
-                                        where l.sha256 = p ->> 'sha256'))
-$$;
-
-COMMENT ON FUNCTION public.utility_logo(p jsonb) IS 'A logo that the settings name, in base64, or null: {sha256} -> {image}.';
-
-REVOKE ALL ON FUNCTION public.utility_logo(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.utility_logo(p jsonb) TO service_role;
-
 CREATE FUNCTION private.audit_utility_settings() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -175,6 +162,19 @@ COMMENT ON FUNCTION public.first_steps(p jsonb) IS 'What of a new utility is the
 
 REVOKE ALL ON FUNCTION public.first_steps(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.first_steps(p jsonb) TO service_role;
+
+CREATE FUNCTION public.utility_logo(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('image', (select encode(l.image, 'base64') from public.utility_logos l
+                                        where l.sha256 = p ->> 'sha256'))
+$$;
+
+COMMENT ON FUNCTION public.utility_logo(p jsonb) IS 'A logo that the settings name, in base64, or null: {sha256} -> {image}.';
+
+REVOKE ALL ON FUNCTION public.utility_logo(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.utility_logo(p jsonb) TO service_role;
 
 CREATE TRIGGER audit AFTER INSERT ON public.utility_settings FOR EACH ROW EXECUTE FUNCTION private.audit_utility_settings();
 

@@ -49,6 +49,20 @@ COMMENT ON FUNCTION public.set_import_headings(p jsonb) IS 'Remembers what headi
 REVOKE ALL ON FUNCTION public.set_import_headings(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_import_headings(p jsonb) TO service_role;
 
+CREATE FUNCTION public.import_headings(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('headings', coalesce(jsonb_agg(jsonb_build_object(
+               'heading', h.heading, 'heading_key', h.heading_key, 'field', h.field) order by h.heading_key), '[]'))
+    from public.import_headings h where h.kind = p ->> 'kind'
+$$;
+
+COMMENT ON FUNCTION public.import_headings(p jsonb) IS 'What was said of the headings of a kind of import: {kind} gives {headings: [{heading, heading_key, field}]}.';
+
+REVOKE ALL ON FUNCTION public.import_headings(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_headings(p jsonb) TO service_role;
+
 CREATE FUNCTION private.import_value(p_column text, p_value jsonb) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -102,20 +116,6 @@ COMMENT ON FUNCTION private.import_differences(p_after bigint, p_most integer) I
 
 REVOKE ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer) TO service_role;
-
-CREATE FUNCTION public.import_headings(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('headings', coalesce(jsonb_agg(jsonb_build_object(
-               'heading', h.heading, 'heading_key', h.heading_key, 'field', h.field) order by h.heading_key), '[]'))
-    from public.import_headings h where h.kind = p ->> 'kind'
-$$;
-
-COMMENT ON FUNCTION public.import_headings(p jsonb) IS 'What was said of the headings of a kind of import: {kind} gives {headings: [{heading, heading_key, field}]}.';
-
-REVOKE ALL ON FUNCTION public.import_headings(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_headings(p jsonb) TO service_role;
 
 CREATE FUNCTION public.preview_import(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from services.payments.stripe.events import TranslatedEvent, translate
 from services.records.bills import Bill
-from services.records.stripe_events import AppliedEvent
+from services.records.reconciliation import AppliedEvent
 from tests.contract.over import Json, Over
 from tests.integration.payments.told import AT, completed, event, refunded
 

@@ -160,7 +160,7 @@ def draft(utility: Utility) -> Callable[[], NewBill]:
     row |= {"read_at": utility.now.isoformat(), "read_on": utility.today.isoformat()}
     row |= {"status": "accepted", "validation": {}}
     assert database.import_readings(actor=ACTOR, rows=[row]).added == 1
-    read = {name: row[name] for name in ("id", "read_at", "read_on", "register_wh")}
+    read = {name: row[name] for name in ("id", "meter_id", "read_at", "read_on", "register_wh")}
 
     def draw_up() -> NewBill:
         context = database.reading_context(

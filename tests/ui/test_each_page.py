@@ -50,6 +50,8 @@ def asked(utility: Utility) -> Asked:
         registry.CUSTOMER.script: {"id": bill.customer_id},
         registry.FLAGGED_READING.script: {"id": flagged.id},
         registry.METER.script: {"id": bill.meter_id},
+        registry.SERVICE_POINT.script: {"id": bill.service_point_id},
+        registry.CHANGE_SUPPLY.script: {"id": bill.service_point_id, "what": "exchange"},
         registry.PAYMENT.script: {"id": receipt.payment.id},
         registry.RECORD_PAYMENT.script: {"bill": bill.id},
         registry.TARIFF.script: tariff,

@@ -7,7 +7,7 @@ from typing import Any
 from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
 from services.records.base import Page
-from services.records.stripe_events import AppliedEvent, ArrivedBy, EventOutcome, StripeEvent
+from services.records.reconciliation import AppliedEvent, ArrivedBy, EventOutcome, StripeEvent
 
 
 class StripeQueries(Queries):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from services.payments.stripe.client import UnchargeableAmount, from_stripe_amount
 from services.quantities.money import UnknownCurrency
 from services.quantities.period import local_date
-from services.records.stripe_events import EventOutcome
+from services.records.reconciliation import EventOutcome
 
 Json = dict[str, Any]
 

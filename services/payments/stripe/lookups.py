@@ -6,8 +6,7 @@ from typing import Final
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.records.base import Page
-from services.records.reconciliation import RecentRuns, ReconciliationRun
-from services.records.stripe_events import EventOutcome, StripeEvent
+from services.records.reconciliation import EventOutcome, RecentRuns, ReconciliationRun, StripeEvent
 
 _RUNS_SHOWN: Final = 10
 

@@ -16,7 +16,7 @@ from services.payments.payment_received import PaymentReceived
 from services.records.bills import Bill
 from services.records.entries import NewReturn, ReturnOutcome
 from services.records.ledger import PaymentReturn
-from services.records.stripe_events import AppliedEvent
+from services.records.reconciliation import AppliedEvent
 from services.settings import load_settings
 from tests.integration.payments.told import Json
 from tests.integration.utility import ADMIN, Utility, make_utility

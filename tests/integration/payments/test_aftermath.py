@@ -9,7 +9,7 @@ import pytest
 
 from services.records.bills import Bill
 from services.records.entries import NewReturn
-from services.records.stripe_events import AppliedEvent
+from services.records.reconciliation import AppliedEvent
 from tests.integration.payments.office import Office
 from tests.integration.payments.told import (
     Json,

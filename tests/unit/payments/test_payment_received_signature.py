@@ -12,7 +12,7 @@ from services.database.service import DatabaseService
 from services.outbox.outbox import Outbox
 from services.payments.payment_received import PaymentReceived, SignatureRefused
 from services.payments.stripe.events import NotAnEvent
-from services.records.stripe_events import AppliedEvent
+from services.records.reconciliation import AppliedEvent
 from tests.integration.payments.told import AT, completed
 
 SECRET = "whsec_ours"
