@@ -1,8 +1,11 @@
-"""The first view of a customer: what is to pay, what is used, by which meters, under which plan."""
+"""The first view of a customer: what is to pay and used, meters, what is held, the last notes."""
+
+from typing import Final
 
 import streamlit as st
 
 from pages.customers.account_columns import in_currency
+from pages.customers.customer_notes import offer_note
 from pages.registry import BILL, METER, RECORD_PAYMENT
 from pages.shared.components import status_badge
 from pages.shared.format import (
@@ -12,15 +15,18 @@ from pages.shared.format import (
     day,
     escaped,
     kwh,
+    moment,
     money,
     period,
 )
-from pages.shared.session import services, today
+from pages.shared.session import services, today, zone
 from pages.shared.usage import show_usage
 from services.identity.auth import Principal
 from services.records.bills import Bill
 from services.records.details import CustomersMeter
 from services.records.ledger import Account, InstalmentPlan, LedgerEntry
+
+_NOTES_AT_ONCE: Final = 3
 
 
 def show_overview(account: Account, principal: Principal) -> None:
@@ -32,6 +38,7 @@ def show_overview(account: Account, principal: Principal) -> None:
     with right:
         _show_meters(account, principal)
         _show_held(account, principal)
+        _show_notes(account, principal)
     with st.container(border=True):
         show_usage(
             services().usage.by_customer(customer_id=account.id, today=today(), principal=principal)
@@ -128,3 +135,24 @@ def _show_plan(plan: InstalmentPlan) -> None:
         next_one = escaped(money(ahead[0].amount_minor, plan.currency))
         left = count(len(ahead), "instalment")
         st.caption(f"{left} left; the next, {next_one}, is due {day(ahead[0].due_on)}")
+
+
+def _show_notes(account: Account, principal: Principal) -> None:
+    with st.container(border=True, gap="small"):
+        st.markdown("**Notes**")
+        for entry in (
+            services()
+            .timeline.of(
+                subject="customer",
+                subject_id=account.id,
+                kind="note",
+                limit=_NOTES_AT_ONCE,
+                principal=principal,
+            )
+            .entries
+        ):
+            with st.container(gap="xxsmall"):
+                # As it was typed, line by line.
+                st.text(entry.said.more)
+                st.caption(escaped(f"{moment(entry.at, zone())} · {entry.by}"))
+        offer_note(account.id, principal)

@@ -373,8 +373,6 @@ CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_nam
     union
     select 'service_points', i.service_point_id::text from public.meter_installations i where p_of = 'meter' and i.meter_id = p_id
     union
-    select 'service_points', a.service_point_id::text from public.service_agreements a where p_of = 'customer' and a.customer_id = p_id
-    union
     select 'readings', r.id::text
     from public.bills b
     cross join lateral (
@@ -534,12 +532,14 @@ begin
         union all
         select a.* from private.rows_about(v_of, v_id) r
         join public.audit_log a on a.table_name = r.table_name and a.row_id = r.row_id
-        where (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
-          -- Of a place only what happened while it was the customer's.
-          and (v_of <> 'customer' or exists (
-                  select 1 from public.service_agreements g
-                  where g.customer_id = v_id and g.service_point_id::text = r.row_id
-                    and (a.at at time zone 'UTC')::date between g.starts_on and coalesce(g.ends_on, 'infinity')))
+        where v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id))
+        union all
+        -- Of a place only what happened while it was the customer's.
+        (select distinct on (a.id) a.*
+         from public.service_agreements g
+         join public.audit_log a on a.table_name = 'service_points' and a.row_id = g.service_point_id::text
+         where v_of = 'customer' and g.customer_id = v_id and (v_tables is null or 'service_points' = any (v_tables))
+           and (a.at at time zone 'UTC')::date between g.starts_on and coalesce(g.ends_on, 'infinity'))
     ), told as (
         select 'a' || lpad(a.id::text, 19, '0') as key, a.at, a.actor, a.action, a.table_name, a.row_id, a.before, a.after
         from audited a

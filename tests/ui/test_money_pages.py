@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +17,7 @@ from services.bootstrap import run_with
 from services.identity.auth import Role
 from services.records.bills import Bill
 from services.records.ledger import Payment
-from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.integration.utility import ACTOR, ADMIN, KSEB, Utility, make_utility
 from tests.servers import NewDatabase
 from tests.ui.list_rows import list_words
 
@@ -403,3 +404,51 @@ def test_each_detail_names_its_state_and_tells_what_happened(office: Office) -> 
         assert f"-badge[{state}]" in said
         assert happened in said
         assert str(office.utility.today.year) in said
+
+
+def test_a_customer_of_two_meters_sees_both_and_the_use_of_each(office: Office) -> None:
+    bill = office.new_bill()
+    utility = office.utility
+    serial = f"M{next(office.numbers)}"
+    row = {"row": 1, "id": str(uuid4()), "opening_reading_id": str(uuid4()), "serial": serial}
+    row |= {"account_no": bill.account_no, "tariff_code": KSEB["code"], "kind": "manual"}
+    row |= {"dials": 5, "multiplier_milli": 1000, "opening_wh": 5_000_000}
+    row |= {"opened_on": (utility.today - timedelta(days=31)).isoformat()}
+    row |= {"opened_at": (utility.now - timedelta(days=31)).isoformat()}
+    database = utility.services.database
+    answer = database.import_rows(what="meters", actor=ACTOR, rows=[row], dry_run=False)
+    assert not answer.errors
+    assert utility.submit(serial, 5010).bill is not None
+    page = "customers/customer.py"
+    said = words(office.open(page, id=bill.customer_id))
+    for meter, read in ((bill.meter_serial, "1,117 kWh"), (serial, "5,010 kWh")):
+        assert f"**{meter}**" in said
+        assert read in said
+    used = {}
+    for meter in (bill.meter_serial, serial):
+        asked = {"id": bill.customer_id, "use-of": meter}
+        app = office.open(page, Role.ADMIN, **asked)
+        (table,) = [one.value for one in app.markdown if "A year earlier, kWh" in one.value]
+        used[meter] = table
+    assert used[serial] != used[bill.meter_serial]
+    assert office.open("meters/meter.py", id=str(row["id"])).title[0].value == f"Meter {serial}"
+
+
+def test_the_last_notes_stand_on_the_overview(office: Office) -> None:
+    bill = office.new_bill()
+    app = office.open("customers/customer.py", id=bill.customer_id)
+    press(app, "Keep the note")
+    assert "The note is empty" in words(app)
+    app.text_area[0].set_value("Reads *the* meter\non Friday")
+    assert "The note is kept." in words(press(app, "Keep the note"))
+    assert [one.value for one in app.text] == ["Reads *the* meter\non Friday"]
+
+
+@pytest.mark.parametrize("page", ["customers/customer.py", "meters/meter.py"])
+def test_an_engineer_sees_nothing_of_a_customer_or_a_meters_past(office: Office, page: str) -> None:
+    bill = office.new_bill()
+    found = bill.customer_id if "customer" in page else bill.meter_id
+    said = words(office.open(page, role=Role.ENGINEER, id=found, view="Timeline"))
+    assert "Not allowed" in said
+    assert bill.customer_name not in said
+    assert "issued" not in said
