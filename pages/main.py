@@ -46,6 +46,7 @@ _SECTIONS = {
         Role.ADMIN,
         (
             registry.SETTINGS,
+            registry.IMPORTS,
             registry.TARIFFS,
             registry.NETWORK,
             registry.JOBS,

@@ -46,6 +46,7 @@ SECURITY_LOG: Final = PageEntry(
     "sign_ins/security_log.py", "security-log", "Security log", "security"
 )
 SETTINGS: Final = PageEntry("settings/settings.py", "settings", "Settings", "settings")
+IMPORTS: Final = PageEntry("imports/import_files.py", "import", "Import", "upload_file")
 SERVICES: Final = PageEntry("system/services.py", "services", "Services", "lan")
 BILL: Final = PageEntry("bills/bill.py", "bill", "Bill")
 PAYMENT: Final = PageEntry("payments/payment.py", "payment", "Payment")

@@ -51,6 +51,7 @@ from services.identity.passwordless import Passwordless, RoleChoices, SignInLink
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.signing_key import load_or_create_signing_key
+from services.importing.file_imports import FileImports
 from services.lists.office_lists import OfficeLists
 from services.messages.discord import Discord
 from services.messages.lookups import MessageLookups
@@ -285,6 +286,7 @@ def wire(
         usage=Usage(database),
         payments=PaymentLookups(database),
         search=Search(database, currency),
+        imports=FileImports(database, current),
         books=MonthEnd(database=database, zone=settings.timezone),
         lists=OfficeLists(database, archive, currency),
         office_payments=OfficePayments(database, outbox, settings.timezone, currency),

@@ -39,6 +39,7 @@ from services.identity.passwordless import Passwordless
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.upload_rights import UploadRights
+from services.importing.file_imports import FileImports
 from services.lists.office_lists import OfficeLists
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox
@@ -90,6 +91,7 @@ class Services:
     payments: PaymentLookups
     lists: OfficeLists
     search: Search
+    imports: FileImports
     office_payments: OfficePayments
     account_adjustments: AccountAdjustments
     refunds: Refunds

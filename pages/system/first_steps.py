@@ -4,15 +4,12 @@ from typing import Final
 
 import streamlit as st
 
-from pages.registry import CUSTOMERS, SETTINGS, SUBMIT_READING, TARIFF_EDITOR
+from pages.registry import IMPORTS, SETTINGS, SUBMIT_READING, TARIFF_EDITOR
 from pages.shared.format import escaped
 from pages.shared.session import services
 from services.identity.auth import Principal
 
-_FROM_FILES: Final = (
-    "From files, with `.venv/bin/python -m services import customers FILE`, then "
-    "`import meters FILE`. The folder examples shows both."
-)
+_FROM_FILES: Final = "From a spreadsheet of yours: first the customers, then their meters."
 
 
 def show_first_steps(principal: Principal) -> bool:
@@ -24,7 +21,7 @@ def show_first_steps(principal: Principal) -> bool:
         (there.tariffs, TARIFF_EDITOR, "Add a tariff", "Begin with a template or a file."),
         (
             there.customers and there.meters,
-            CUSTOMERS,
+            IMPORTS,
             "Add customers and meters",
             _FROM_FILES,
         ),

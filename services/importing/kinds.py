@@ -27,6 +27,7 @@ from services.importing.reads import (
 from services.importing.rows import (
     CUSTOMER_COLUMNS,
     CUSTOMER_DATES,
+    CUSTOMER_NEEDED,
     CUSTOMER_OPTIONS,
     METER_COLUMNS,
     METER_DATES,
@@ -49,7 +50,12 @@ class Columns:
 
 
 COLUMNS_OF: Final[Mapping[TableKind, Columns]] = {
-    "customers": Columns(CUSTOMER_COLUMNS, optional=CUSTOMER_OPTIONS, dates=CUSTOMER_DATES),
+    "customers": Columns(
+        CUSTOMER_NEEDED,
+        # A column that a file has not is like one with empty cells.
+        optional=(*CUSTOMER_COLUMNS[len(CUSTOMER_NEEDED) :], *CUSTOMER_OPTIONS),
+        dates=CUSTOMER_DATES,
+    ),
     "transformers": Columns(TRANSFORMER_COLUMNS, optional=TRANSFORMER_OPTIONS),
     "meters": Columns(
         METER_COLUMNS,

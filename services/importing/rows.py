@@ -24,6 +24,7 @@ from services.quantities.period import local_date, start_of_day
 from services.readings.submission import EARLIEST
 
 CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
+CUSTOMER_NEEDED = CUSTOMER_COLUMNS[:2]
 CUSTOMER_OPTIONS = ("currency", "language", "discord_webhook", "whatsapp_opt_in")
 CUSTOMER_DATES = ("whatsapp_opt_in",)
 METER_COLUMNS = (

@@ -15,6 +15,7 @@ from services.database.embedded import EmbeddedPostgres
 from services.identity.auth import LocalTokens, Role, hash_api_key
 from services.identity.passwordless import SignInLinks
 from services.identity.signing_key import load_or_create_signing_key
+from services.quantities.spreadsheet import xlsx_file
 from services.settings import PROJECT_FOLDER, Settings
 from tests.command import run_command
 
@@ -169,6 +170,18 @@ def test_an_import_says_what_it_did_or_what_is_wrong_by_row(cli: Run, tmp_path: 
         "row 3, account_no: A9 stands in row 2 already: keep one of the two.",
         "customers: 3 problems, nothing was imported. Correct the file and import it again.",
     ]
+
+
+def test_a_workbook_is_imported_after_a_dry_run(cli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "customers.xlsx"
+    path.write_bytes(xlsx_file(("Account No.", "Customer"), [("C-1", "Ann"), ("C-2", "Ben")]))
+    looked = cli("import", "customers", str(path), "--dry-run")
+    assert "Nothing was written. An import would leave 2 added" in looked.stdout
+    assert "2 added, 0 changed" in cli("import", "customers", str(path)).stdout
+    path.write_bytes(xlsx_file(("Account No.", "Customer"), [("C-1", "Anna"), ("C-2", "Ben")]))
+    looked = cli("import", "customers", str(path), "--dry-run")
+    assert "C-1, name: Ann → Anna" in looked.stderr
+    assert "0 added, 1 changed, 1 unchanged" in looked.stdout
 
 
 def test_rates_of_urdb_are_imported_and_what_they_lack_is_noted(cli: Run, tmp_path: Path) -> None:

@@ -1,0 +1,162 @@
+"""Import: choose what and a file, see what it would do row by row, then bring it in."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+from pages.imports.import_columns import ask_columns
+from pages.imports.import_progress import with_progress
+from pages.imports.import_report import answers_of, ask_answers, show_report
+from pages.imports.kind_names import KINDS
+from pages.registry import IMPORTS
+from pages.shared.form_ids import form_done, form_id, show_done
+from pages.shared.format import escaped
+from pages.shared.header import show_header
+from pages.shared.session import allow_upload, now, require_role, services
+from services.identity.auth import Role
+from services.importing.file_imports import FileAnswers, FileLook
+from services.importing.kinds import TableKind
+from services.importing.report import ImportReport
+from services.importing.source import UnreadableFile
+
+_XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_CHECKED: Final = "import-checked"
+_LOOK: Final = "import-look"
+_PRESSED: Final = "import-pressed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A report, and of what it is: the file, its kind, its columns and the answers."""
+
+    of: tuple[object, ...]
+    report: ImportReport
+
+
+def _page() -> None:
+    show_header(IMPORTS.title)
+    show_done()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox(
+            "What is in the file", list(KINDS), format_func=KINDS.__getitem__, key="kind"
+        )
+        _offer_templates(kind)
+    allow_upload()
+    file = st.file_uploader(
+        "A spreadsheet (XLSX, ODS) or CSV, at most 20 MB",
+        type=["xlsx", "ods", "csv", "tsv", "txt"],
+        key=f"file-{form_id('import')}",
+    )
+    if file is None:
+        st.caption("Nothing is written before you have seen what would be added and changed.")
+        return
+    _show_file(kind, file.getvalue(), file.file_id)
+
+
+def _offer_templates(kind: TableKind) -> None:
+    imports = services().imports
+    with st.popover("Template", icon=":material/download:"):
+        st.caption("An empty file with every column. A file of your own works as well.")
+        st.download_button(
+            "Excel (XLSX)",
+            data=lambda: imports.template(kind, "xlsx", principal=principal),
+            file_name=f"{kind}.xlsx",
+            mime=_XLSX,
+            on_click="ignore",
+            width="stretch",
+        )
+        st.download_button(
+            "CSV",
+            data=lambda: imports.template(kind, "csv", principal=principal),
+            file_name=f"{kind}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            width="stretch",
+        )
+
+
+def _show_file(kind: TableKind, content: bytes, file_id: str) -> None:
+    key = f"{kind}-{file_id}"
+    try:
+        look = _look(kind, content, key)
+    except UnreadableFile as error:
+        st.error(escaped(error), icon=":material/error:")
+        return
+    if ask_columns(kind, look, key, principal):
+        # What was remembered holds for this look too.
+        st.session_state.pop(_LOOK, None)
+        st.rerun()
+    if look.missing:
+        return
+    answers = answers_of(key)
+    if st.session_state.pop(_PRESSED, None) == key:
+        _bring_in(kind, content, answers)
+    report = _checked(kind, content, answers, (key, look.fields, answers))
+    ask_answers(report, answers, key)
+    if report.ok:
+        _offer_import(report, key)
+    show_report(report, look, principal)
+
+
+def _look(kind: TableKind, content: bytes, key: str) -> FileLook:
+    """What the file holds, read once. Raises UnreadableFile."""
+    kept: tuple[str, FileLook] | None = st.session_state.get(_LOOK)
+    if kept is None or kept[0] != key:
+        kept = key, services().imports.look(kind, content, principal=principal)
+        st.session_state[_LOOK] = kept
+    return kept[1]
+
+
+def _checked(
+    kind: TableKind, content: bytes, answers: FileAnswers, of: tuple[object, ...]
+) -> ImportReport:
+    """The report of this file, which is made once."""
+    kept: _Checked | None = st.session_state.get(_CHECKED)
+    if kept is not None and kept.of == of:
+        return kept.report
+    imports, at = services().imports, now()
+    report = with_progress(
+        lambda progress: imports.check(
+            kind, content, answers=answers, principal=principal, now=at, progress=progress
+        ),
+        text="Checking the file …",
+    )
+    st.session_state[_CHECKED] = _Checked(of, report)
+    return report
+
+
+def _offer_import(report: ImportReport, key: str) -> None:
+    number = report.added + report.changed
+    if not number:
+        st.success(
+            "Everything in this file is known already: there is nothing to import.",
+            icon=":material/check_circle:",
+        )
+        return
+
+    def press() -> None:
+        st.session_state[_PRESSED] = key
+
+    label = f"Import: add {report.added:,}, change {report.changed:,}"
+    st.button(label, type="primary", icon=":material/upload:", on_click=press, key="import")
+
+
+def _bring_in(kind: TableKind, content: bytes, answers: FileAnswers) -> None:
+    imports, at = services().imports, now()
+    report = with_progress(
+        lambda progress: imports.bring_in(
+            kind, content, answers=answers, principal=principal, now=at, progress=progress
+        ),
+        text="Importing …",
+    )
+    st.session_state.pop(_CHECKED, None)
+    if report.ok:
+        form_done("import", f"{KINDS[kind]}: {report.summary}")
+        st.rerun()
+    # Somebody else changed the same rows since they were checked.
+    st.warning(escaped(report.summary), icon=":material/sync_problem:")
+
+
+principal = require_role(Role.ADMIN)
+_page()

@@ -1,0 +1,47 @@
+"""What the office calls the kinds of imports and their columns."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.importing.kinds import TableKind
+
+# In the order in which they are brought in.
+KINDS: Final[Mapping[TableKind, str]] = {
+    "customers": "Customers",
+    "transformers": "Transformers and feeders",
+    "meters": "Meters",
+    "readings": "Readings",
+    "intervals": "Interval data",
+    "supplies": "Energy into transformers",
+}
+_FIELDS: Final[Mapping[str, str]] = {
+    "account_no": "Account number",
+    "email": "E-mail",
+    "whatsapp_opt_in": "WhatsApp consent",
+    "discord_webhook": "Discord webhook",
+    "serial": "Meter serial",
+    "meter_serial": "Meter serial",
+    "kind": "Kind (manual or smart)",
+    "dials": "Dials (whole kWh digits)",
+    "opening_kwh": "Opening reading (kWh)",
+    "opened_on": "Opening date",
+    "registers": "Further registers",
+    "connected_kw": "Connected load (kW)",
+    "connected_kva": "Connected load (kVA)",
+    "reading_kwh": "Reading (kWh)",
+    "read_at": "Reading date",
+    "kwh": "Energy (kWh)",
+    "energy_kwh": "Energy (kWh)",
+    "rated_kva": "Rating (kVA)",
+    "start": "Start of the interval",
+    "minutes": "Minutes of an interval",
+    "transformer_id": "Transformer",
+    "feeder_id": "Feeder",
+    "connected_w": "Connected load (W)",
+    "connected_va": "Connected load (VA)",
+}
+
+
+def field_name(field: str) -> str:
+    """A column of ours, or a field of the database, as people call it."""
+    return _FIELDS.get(field) or field.replace("_", " ").capitalize()

@@ -1,0 +1,168 @@
+"""Imports in the office: what a file holds, what importing it would do, then the import itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Final, Literal
+
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+from services.importing.columns import LEFT_OUT, WantedColumns, heading_key
+from services.importing.dates import DateOrder
+from services.importing.importer import Importer
+from services.importing.kinds import COLUMNS_OF, TableKind
+from services.importing.raw_rows import find_header, raw_rows, rows_below
+from services.importing.report import ImportProblem, ImportReport
+from services.importing.rows import derived_id
+from services.importing.writing import Progress, say_nothing
+from services.quantities.spreadsheet import csv_file, xlsx_file
+from services.quantities.written_numbers import DecimalSign
+from services.utility_settings.current import CurrentSettings
+
+ROWS_SHOWN: Final = 10
+_MOST_HEADING: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswers:
+    """What a person said of one file, where it leaves something open."""
+
+    decimal: DecimalSign | None = None
+    date_order: DateOrder | None = None
+    allow_similar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileLook:
+    """The headings of a file with the field that each is taken for, and its first rows.
+
+    `rows` are numbered as a spreadsheet numbers them; `missing` are required fields that no heading
+    is taken for.
+    """
+
+    headings: tuple[str, ...]
+    fields: tuple[str | None, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileImports:
+    """Imports for administrators. Each method raises NotAllowed for others, and DatabaseError.
+
+    A report is as the command's, from the same Importer.
+    """
+
+    database: DatabaseService
+    settings: CurrentSettings
+
+    def look(self, kind: TableKind, content: bytes, *, principal: Principal) -> FileLook:
+        """The first rows of a file, and which column is taken for which. Raises UnreadableFile."""
+        require(principal, Role.ADMIN)
+        columns = COLUMNS_OF[kind]
+        said = {one.heading_key: one.field for one in self.database.import_headings(kind=kind)}
+        wanted = WantedColumns(columns.required, columns.optional, columns.prefix, said)
+        raw = raw_rows(content, wanted=wanted)
+        header = find_header(raw, wanted=wanted)
+        fields = wanted.fields_of(header.headings)
+        filled = (
+            (number, tuple(cell.strip() for cell in record))
+            for number, record in rows_below(raw, header.row)
+            if any(cell.strip() for cell in record)
+        )
+        return FileLook(
+            headings=tuple(header.headings),
+            fields=tuple(fields),
+            rows=tuple(islice(filled, ROWS_SHOWN)),
+            missing=tuple(name for name in columns.required if name not in fields),
+        )
+
+    def remember(
+        self,
+        kind: TableKind,
+        chosen: Mapping[str, str | None],
+        *,
+        headings: Sequence[str],
+        principal: Principal,
+    ) -> None:
+        """Remember which of the file's headings is meant by each of our fields, if one is.
+
+        Headings that are chosen for no field are left out from now on.
+        """
+        require(principal, Role.ADMIN)
+        field_of = {heading: field for field, heading in chosen.items() if heading}
+        self.database.set_import_headings(
+            actor=principal.user,
+            kind=kind,
+            headings=[
+                {
+                    "id": derived_id("heading", kind, heading_key(heading)),
+                    "heading": heading,
+                    "heading_key": heading_key(heading),
+                    "field": field_of.get(heading, LEFT_OUT),
+                }
+                for heading in dict.fromkeys(headings)
+                if heading_key(heading) and len(heading) <= _MOST_HEADING
+            ],
+        )
+
+    def check(
+        self,
+        kind: TableKind,
+        content: bytes,
+        *,
+        answers: FileAnswers,
+        principal: Principal,
+        now: datetime,
+        progress: Progress = say_nothing,
+    ) -> ImportReport:
+        """What importing the file would do, or all that is wrong with it; nothing is written."""
+        importer = self._importer(answers, principal, progress, dry_run=True)
+        return importer.run(kind, content, actor=principal.user, now=now)
+
+    def bring_in(
+        self,
+        kind: TableKind,
+        content: bytes,
+        *,
+        answers: FileAnswers,
+        principal: Principal,
+        now: datetime,
+        progress: Progress = say_nothing,
+    ) -> ImportReport:
+        """Import the file: it is checked whole again, then written. A repeat changes nothing."""
+        importer = self._importer(answers, principal, progress, dry_run=False)
+        return importer.run(kind, content, actor=principal.user, now=now)
+
+    def template(
+        self, kind: TableKind, file_kind: Literal["csv", "xlsx"], *, principal: Principal
+    ) -> bytes:
+        """A file with the columns of a kind and no rows."""
+        require(principal, Role.ADMIN)
+        columns = COLUMNS_OF[kind]
+        names = (*columns.required, *columns.optional)
+        return csv_file(names, []) if file_kind == "csv" else xlsx_file(names, [])
+
+    def problems_file(self, problems: Sequence[ImportProblem], *, principal: Principal) -> bytes:
+        """All that is wrong with a file, as CSV."""
+        require(principal, Role.ADMIN)
+        rows = ((p.row or "", p.column, p.message) for p in problems)
+        return csv_file(("row", "column", "what_is_wrong"), rows)
+
+    def _importer(
+        self, answers: FileAnswers, principal: Principal, progress: Progress, *, dry_run: bool
+    ) -> Importer:
+        require(principal, Role.ADMIN)
+        held = self.settings()
+        return Importer(
+            self.database,
+            held.timezone,
+            decimal=answers.decimal,
+            date_order=answers.date_order,
+            allow_similar=answers.allow_similar,
+            unknown_daily_wh=held.unknown_daily_wh,
+            default_language=held.default_language,
+            dry_run=dry_run,
+            progress=progress,
+        )
