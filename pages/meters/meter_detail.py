@@ -57,7 +57,7 @@ def _show_facts(meter: Meter) -> None:
             st.markdown("Nobody is supplied by it now.")
         facts = [
             ("Address", meter.address or ""),
-            ("Place of supply", meter.service_point_code or ""),
+            ("Service point", meter.service_point_code or ""),
             ("Tariff", meter.tariff_name or ""),
             ("Installed on", day(meter.opened_on) if meter.opened_on else ""),
             ("Read", "by itself" if meter.kind == "smart" else "by a person"),

@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.registry import BILL, CUSTOMER, METER, PAYMENT, PageEntry
+from pages.registry import BILL, CUSTOMER, METER, PAYMENT, SERVICE_POINT, PageEntry
 from pages.shared.format import day, escaped
 from pages.shared.session import services, zone
 from services.database.errors import DatabaseRefused
@@ -37,6 +37,7 @@ _PAGES: Final[dict[str, PageEntry]] = {
     "payment": PAYMENT,
     "customer": CUSTOMER,
     "meter": METER,
+    "service_point": SERVICE_POINT,
 }
 # Of what each timeline tells; one kind needs no filter.
 _KINDS: Final[dict[Subject, tuple[str, ...]]] = {

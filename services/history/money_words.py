@@ -26,6 +26,7 @@ _CORRECTED: Final = {
     "tariff_version": "Billed anew by a corrected tariff",
     "tariff": "Billed anew by another tariff",
     "void": "Bill made void",
+    "supply": "Billed anew after a change of supply",
 }
 _SPARED: Final = {
     "bank_debit": "is not reminded of for now: the bank is paying it",

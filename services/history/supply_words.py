@@ -65,11 +65,12 @@ def reading(told: Told) -> Said:
 
 
 def service_point(told: Told) -> Said:
-    """A place of supply."""
-    code = told.shown("code")
+    """A service point was added, or something of it changed."""
+    code, link = told.shown("code"), link_to("service_point", told.change.row_id)
     if told.is_new:
-        return Said(what=f"Place of supply {code} added", details=told.facts())
-    return Said(what=f"Place of supply {code} changed", details=told.details())
+        what, details = f"Service point {code} added", told.facts(without=("code",))
+        return Said(what=what, details=details, link=link)
+    return Said(what=f"Service point {code} changed", details=told.details(), link=link)
 
 
 def installation(told: Told) -> Said:
@@ -95,11 +96,14 @@ def agreement(told: Told) -> Said:
     place = told.name("service_point_id")
     at = f" at {place}" if place else ""
     who = told.name("customer_id")
+    link = link_to("service_point", told.value("service_point_id"))
     if told.is_new:
-        return Said(what=f"Supply agreed{at}", more=f"{who}, from {told.shown('starts_on')}")
+        more = f"{who}, from {told.shown('starts_on')}"
+        return Said(what=f"Supply agreed{at}", more=more, link=link)
     if told.change.after.get("ends_on"):
-        return Said(what=f"Agreement ended{at}", more=f"{who}, on {told.shown('ends_on')}")
-    return Said(what=f"Agreement changed{at}", details=told.details())
+        more = f"{who}, on {told.shown('ends_on')}"
+        return Said(what=f"Agreement ended{at}", more=more, link=link)
+    return Said(what=f"Agreement changed{at}", details=told.details(), link=link)
 
 
 def agreement_tariff(told: Told) -> Said:

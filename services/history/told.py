@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from services.history import values
 from services.records.details import Change
 
-Page = Literal["bill", "payment", "customer", "meter"]
+Page = Literal["bill", "payment", "customer", "meter", "service_point"]
 # A page, and the id of what it shows.
 Link = tuple[Page, str]
 # Said by nothing else than that the change is there, or of no use to people.

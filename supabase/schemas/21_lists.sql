@@ -520,7 +520,10 @@ begin
             select a.* from public.audit_log a
             where a.meter_id = m.meter_id and a.customer_id is null
               and a.at <= v_at and (a.at < v_at or 'a' || lpad(a.id::text, 19, '0') < v_key collate "C")
-              and m.days @> coalesce((a.after ->> 'read_on')::date, (a.after ->> 'installed_on')::date, (a.at at time zone 'UTC')::date)
+              and m.days @> coalesce(
+                  (a.after ->> 'read_on')::date, (a.after ->> 'removed_on')::date, (a.after ->> 'installed_on')::date,
+                  case a.table_name when 'readings' then (select r.read_on from public.readings r where r.id = a.row_id::uuid) end,
+                  (a.at at time zone 'UTC')::date)
               and (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
             order by a.at desc, a.id desc limit v_limit + 1) x
         union all

@@ -17,8 +17,10 @@ from services.identity.auth import NotAllowed
 from services.quantities.written import day
 from services.records.bills import Bill
 from services.records.details import Subject
+from services.supply.changes import Exchange, TypedRead
 from tests.integration.correcting import Correcting
 from tests.integration.test_plans import agree, mark_overdue
+from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, Utility, make_utility
 
 
@@ -67,7 +69,7 @@ def test_a_meter_its_readings_and_bills_are_told_from_connecting_to_paying(
         f"Payment of ₹100.00 ({ADMIN.user})",
         f"Bill {bill.reference} issued: ₹540.35 ({ENGINEER.user})",
         f"Reading 1,117 kWh of meter M1 ({ENGINEER.user})",
-        f"Place of supply M1 added ({ACTOR})",
+        f"Service point M1 added ({ACTOR})",
         f"Reading 1,000 kWh of meter M1 ({ACTOR})",
         f"Meter M1 installed at M1 ({ACTOR})",
         f"Supply agreed at M1 ({ACTOR})",
@@ -111,7 +113,7 @@ def test_each_tenant_is_told_of_their_own_days(utility: Utility, database: str) 
     before = said(utility, "customer", left.customer_id)
     since = said(utility, "customer", moved_in)
     assert "Agreement ended at M1 (asha)" in before
-    assert f"Place of supply M1 added ({ACTOR})" in before
+    assert f"Service point M1 added ({ACTOR})" in before
     of_meter = said(utility, "meter", left.meter_id, "supply")
     assert "Agreement ended at M1 (asha)" in of_meter
     assert "Supply agreed at M1 (asha)" in of_meter
@@ -126,6 +128,28 @@ def test_each_tenant_is_told_of_their_own_days(utility: Utility, database: str) 
     assert not utility.services.readings.meters_of_customer(
         customer_id=left.customer_id, principal=ADMIN
     )
+
+
+def test_a_meter_that_was_exchanged_has_its_part_of_the_bill(utility: Utility) -> None:
+    at = Supplied(utility)
+    point = at.meter("M1", kwh=99_000)
+    at.do(Exchange(point, at.day(20), TypedRead("99040"), "N1", TypedRead("5"), multiplier="2"))
+    bill = at.read("N1", 15, 0).bill
+    assert bill is not None
+    usage, today = utility.services.usage, utility.today
+    both = usage.by_customer(customer_id=bill.customer_id, today=today, principal=ADMIN)
+    assert {use.meter_serial: sum(m.this_year.wh for m in use.months) for use in both} == {
+        "M1": 40_000,
+        "N1": 20_000,
+    }
+    assert [sum(m.this_year.days for m in use.months) for use in both] == [40, 20]
+    old = both[0]
+    assert usage.of_meter(meter_id=old.meter_id, today=today, principal=ADMIN) == (old,)
+    told = said(utility, "customer", bill.customer_id)
+    assert f"Meter M1 removed at M1 ({ADMIN.user})" in told
+    assert f"Meter N1 installed at M1 ({ADMIN.user})" in told
+    assert f"Meter M1 removed at M1 ({ADMIN.user})" in said(utility, "meter", old.meter_id)
+    assert len(said(utility, "bill", bill.id, "reading")) == 4
 
 
 def test_details_notes_and_what_is_typed_by_the_office(utility: Utility) -> None:
