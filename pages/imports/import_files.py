@@ -103,7 +103,8 @@ def _look(kind: TableKind, content: bytes, key: str) -> FileLook:
     """What the file holds, read once. Raises UnreadableFile."""
     kept: tuple[str, FileLook] | None = st.session_state.get(_LOOK)
     if kept is None or kept[0] != key:
-        kept = key, services().imports.look(kind, content, principal=principal)
+        with st.spinner("Reading the file …"):
+            kept = key, services().imports.look(kind, content, principal=principal)
         st.session_state[_LOOK] = kept
     return kept[1]
 

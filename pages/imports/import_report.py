@@ -15,7 +15,7 @@ from services.quantities.counting import count
 
 _SHOWN: Final = 50
 _STATES: Final = {"new": "New", "changed": "Changed", "unchanged": "The same"}
-_DECIMALS: Final = {"1,117.00 (point)": "point", "1.117,00 (comma)": "comma"}
+_DECIMALS: Final = {"1,117.5 (point)": "point", "1.117,5 (comma)": "comma"}
 _ORDERS: Final = {"Day first (31/12/2026)": "day_first", "Month first (12/31/2026)": "month_first"}
 
 
@@ -23,13 +23,13 @@ def ask_answers(report: ImportReport, answers: FileAnswers, key: str) -> None:
     """Ask once what the file leaves open; an answer is kept for this file under `key`."""
     if "decimal" in report.asks:
         _ask(
-            "Numbers such as 1.117 may be two. How does this file write 1117 with cents?",
+            "A number such as 1.117 may be two. Which sign is the decimal one in this file?",
             _DECIMALS,
             f"decimal-{key}",
         )
     if "dates" in report.asks:
         _ask(
-            "Dates such as 03/04/2026 may be two. How does this file write 31 December?",
+            "A date such as 03/04/2026 may be two. Which comes first in this file?",
             _ORDERS,
             f"dates-{key}",
         )
@@ -81,9 +81,11 @@ def _show_counts(report: ImportReport) -> None:
 
 def _show_problems(report: ImportReport, principal: Principal) -> None:
     wrong = report.errors
+    way_out = "Correct the file and choose it again."
+    if report.asks:
+        way_out = "Answer what is asked above, or correct the file and choose it again."
     st.error(
-        f"{count(len(wrong), 'problem')}; nothing was imported. Correct the file and choose it "
-        "again.",
+        f"{count(len(wrong), 'problem')}; nothing was imported. {way_out}",
         icon=":material/error:",
     )
     st.table(
@@ -141,8 +143,11 @@ def _show_rows(report: ImportReport, look: FileLook) -> None:
     ]
     rows = []
     for number, cells in look.rows:
-        state = "Wrong" if number in wrong else _STATES.get(report.states.get(number, ""), "")
-        shown = {"Row": number, **({"Outcome": state} if state else {})}
-        rows.append(shown | dict(zip(names, cells, strict=False)))
+        outcome = "Wrong" if number in wrong else _STATES.get(report.states.get(number, ""), "")
+        first = {"Row": number, "Outcome": outcome}
+        rows.append(first | dict(zip(names, cells, strict=False)))
+    if not any(row["Outcome"] for row in rows):
+        # Of readings and the like a row is not about one thing that is new or changed.
+        rows = [{name: cell for name, cell in row.items() if name != "Outcome"} for row in rows]
     st.subheader("First rows", anchor=False)
     st.dataframe(rows, hide_index=True, width="stretch")

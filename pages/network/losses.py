@@ -18,9 +18,8 @@ _MONTHS_BACK = 13
 USUAL_LOSS_PERMILLE = 100
 _NO_SUPPLIES = (
     "Nothing is known of the energy that went into the transformers in the last "
-    f"{_MONTHS_BACK} months. Import the grid and its check meters with "
-    "`.venv/bin/python -m services import transformers FILE` and `import supplies FILE`, then "
-    "bring them into the graph with `.venv/bin/python -m services graph rebuild`."
+    f"{_MONTHS_BACK} months. Import the transformers and the energy into them on the page "
+    "Import, then bring them into the graph with `.venv/bin/python -m services graph rebuild`."
 )
 
 

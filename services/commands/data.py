@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, get_args
 
@@ -11,11 +12,17 @@ from services.commands.working import actor, say, utc_now, working
 from services.demo import load_demo_if_empty
 from services.importing import Importer, WhatToImport
 from services.importing.dates import DateOrder
+from services.importing.report import Question
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.quantities.counting import count
 from services.settings import Settings
 
 MOST_PROBLEMS_SHOWN: Final = 100
+_HOW_TO_SAY: Final[Mapping[Question, str]] = {
+    "dates": "Run this again with --dates day_first or --dates month_first.",
+    "decimal": "Run this again with --decimal point or --decimal comma.",
+    "similar": "If they are different, run this again with --allow-similar.",
+}
 GRAPH_START_SECONDS: Final = 90
 
 
@@ -109,6 +116,8 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
         say(str(problem))
     if len(report.errors) > MOST_PROBLEMS_SHOWN:
         say(f"… and {len(report.errors) - MOST_PROBLEMS_SHOWN} more.")
+    for question in sorted(report.asks):
+        say(_HOW_TO_SAY[question])
     if report.ok:
         print(f"{given.what}: {report.summary}")
         return 0

@@ -107,5 +107,5 @@ def _which(first: int, second: int, year: str, text: str) -> str:
     day_first, month_first = f"{year}-{second:02}-{first:02}", f"{year}-{first:02}-{second:02}"
     return (
         f"{text[:20]} may be {day_first} or {month_first}: nothing in the file tells. Say "
-        "which comes first (the command takes --dates day_first or --dates month_first)."
+        "which comes first, the day or the month."
     )

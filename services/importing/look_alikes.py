@@ -93,5 +93,5 @@ def unknown(kind: Kind, identifier: str, meant: str | None = None) -> str:
 def _question(identifier: str, other: str) -> str:
     return (
         f"{identifier} looks like {other}: a spreadsheet may have changed it. If they are the "
-        "same, write them the same way; if not, say so (the command takes --allow-similar)."
+        "same, write them the same way; if not, say so."
     )

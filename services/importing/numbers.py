@@ -64,5 +64,5 @@ def _which(text: str) -> str:
     whole = re.sub(r"[.,]", "", text)
     return (
         f"{text} may be {whole} or {text.replace(',', '.')}: nothing in the file tells. Say "
-        "which sign is the decimal one (the command takes --decimal point or --decimal comma)."
+        "which sign is the decimal one, point or comma."
     )

@@ -109,7 +109,9 @@ def _first_rows(rows: RawRows) -> list[tuple[int, list[str]]]:
 
 def _score(record: Sequence[str], wanted: WantedColumns) -> tuple[int, int]:
     known = sum(field is not None for field in wanted.fields_of(record))
-    return known, _filled(record)
+    # One alone may be a value below headings of somebody's own, such as a customer named Client.
+    is_enough = known >= min(2, len(wanted.required))
+    return known if is_enough else 0, _filled(record)
 
 
 def _headings(record: Sequence[str], above: Sequence[str]) -> list[str]:

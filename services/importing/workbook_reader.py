@@ -10,9 +10,9 @@ import io
 import json
 import sys
 import zipfile
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Final
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
@@ -47,7 +47,9 @@ def _limit_memory() -> None:
     if sys.platform != "win32":
         import resource  # noqa: PLC0415
 
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+        # Some systems have no such limit, others a lower one already.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
 def _print_rows(data: bytes, *, most_bytes: int) -> None:
@@ -145,6 +147,4 @@ def _instant(value: datetime) -> str:
 
 
 if __name__ == "__main__":
-    # Run by its path, the folder beside it is no place to import from.
-    sys.path[:] = [entry for entry in sys.path if Path(entry) != Path(__file__).parent]
     sys.exit(main())

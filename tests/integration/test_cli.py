@@ -178,6 +178,9 @@ def test_a_workbook_is_imported_after_a_dry_run(cli: Run, tmp_path: Path) -> Non
     looked = cli("import", "customers", str(path), "--dry-run")
     assert "Nothing was written. An import would leave 2 added" in looked.stdout
     assert "2 added, 0 changed" in cli("import", "customers", str(path)).stdout
+    alike = tmp_path / "alike.csv"
+    alike.write_text("account_no,name\nc-1,Eve\n")
+    assert "run this again with --allow-similar." in cli("import", "customers", str(alike)).stderr
     path.write_bytes(xlsx_file(("Account No.", "Customer"), [("C-1", "Anna"), ("C-2", "Ben")]))
     looked = cli("import", "customers", str(path), "--dry-run")
     assert "C-1, name: Ann → Anna" in looked.stderr

@@ -144,9 +144,10 @@ def test_a_customer_that_looks_like_a_known_one_is_asked_about(
     imports: Imports, database_of: DatabaseService, known: str, damaged: str
 ) -> None:
     assert imports.customers(f"{known},House,,,").ok
-    (why,) = said(imports.customers(f"{damaged},House,,,"))
+    report = imports.customers(f"{damaged},House,,,")
+    (why,) = said(report)
     assert why.startswith(f"row 2, account_no: {damaged} looks like {known}, which is known")
-    assert "--allow-similar" in why
+    assert report.asks == {"similar"}
     imports.importer = replace(imports.importer, allow_similar=True)
     assert counts(imports.customers(f"{damaged},House,,,")) == (1, 0, 0)
     # Now that both are known there is nothing to ask.

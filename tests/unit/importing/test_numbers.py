@@ -18,10 +18,7 @@ def numbers_of(*cells: str, decimal: DecimalSign | None = None) -> tuple[list[st
 def test_a_number_that_may_be_two_is_refused_with_the_way_out() -> None:
     read, problems = numbers_of("1.000", "1.117", "900")
     assert read == ["900"]
-    told = (
-        "nothing in the file tells. Say which sign is the decimal one (the command takes "
-        "--decimal point or --decimal comma)."
-    )
+    told = "nothing in the file tells. Say which sign is the decimal one, point or comma."
     assert problems == [
         f"row 2, kwh: 1.000 may be 1000 or 1.000: {told}",
         f"row 3, kwh: 1.117 may be 1117 or 1.117: {told}",

@@ -214,6 +214,12 @@ def test_an_own_heading_is_named_and_can_be_said() -> None:
     assert table.ignored == ("zone",)
 
 
+def test_a_value_that_is_called_like_a_column_is_no_header() -> None:
+    source = "Konto,Kunde,Ort\nA-1,Ann,Kochi\nA-2,Client,Kochi\n"
+    said = problems_of(source)[0]
+    assert "Of other names it has Konto, Kunde, Ort." in said
+
+
 def test_what_was_said_comes_before_what_is_usual() -> None:
     source = "account_no,customer,name,address\nA-1,Café Núñez,Shop,12 Canal Road\n"
     rows, _ = read(source, said={"customer": "name", "name": ""})
