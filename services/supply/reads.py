@@ -67,7 +67,7 @@ class ChangeReads:
             for read in place.last_reads
             if read.meter_id == meter.meter_id
             and read.read_on == on
-            and read.id != meter.opening.id
+            and read.read_at > meter.installed_at
         ]
         value = typed_kwh(typed.kwh) if typed.kwh.strip() else None
         for read in stored:

@@ -1,0 +1,264 @@
+"""Years of a utility in random order: whatever happens, each kWh is billed once or to nobody.
+
+The walk knows what each place used on each day. SUPPLY_STEPS and SUPPLY_SEEDS make it longer.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from uuid import uuid4
+
+import pytest
+
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.plan import WrongReading
+from services.database.errors import IllegalChange
+from services.records.bills import Bill
+from services.records.supply import ServiceAgreement
+from services.supply.changes import (
+    CannotChangeSupply,
+    Change,
+    Exchange,
+    MoveIn,
+    MoveOut,
+    OtherMultiplier,
+    OtherTariff,
+    TypedRead,
+)
+from tests.integration.test_supply_changes import Supplied
+from tests.integration.utility import ADMIN, Utility, make_utility
+
+STEPS = int(os.environ.get("SUPPLY_STEPS", "70"))
+SEEDS = [int(seed) for seed in os.environ.get("SUPPLY_SEEDS", "1,2,3").split(",")]
+# The walk goes some five days a step, and ends before today.
+DAYS = 100 + 5 * STEPS
+RATES = {"FLAT": 200, "DEAR": 500}
+
+
+@dataclass
+class Installed:
+    """A meter as it was put in: what it showed, and since when with which multiplier."""
+
+    serial: str
+    since: date
+    first_kwh: int
+    multiplier: int = 1
+
+
+@dataclass
+class Home:
+    """A place with what was used there each day, in kWh, from the first day on."""
+
+    point: str
+    used: list[int]
+    first_day: date
+    meters: list[Installed]
+    last_change: date
+    tenants: int = 1
+    tariffs: dict[str, set[str]] = field(default_factory=dict)
+
+    def kwh_until(self, on: date, since: date | None = None) -> int:
+        start = (since - self.first_day).days if since else 0
+        return sum(self.used[start : (on - self.first_day).days])
+
+    def shows(self, on: date) -> int:
+        """What the meter that is there shows on a day."""
+        meter = self.meters[-1]
+        return meter.first_kwh + self.kwh_until(on, meter.since) // meter.multiplier
+
+
+class Walk:
+    """Random things that happen to some homes, most in order of time and some late."""
+
+    def __init__(self, at: Supplied, seed: int) -> None:
+        self.at, self.random = at, Random(seed)  # noqa: S311 - the same walk each time
+        self.day = at.day(DAYS - 30)
+        self.made: dict[str, int] = {}
+        self.homes = [self._home(n) for n in range(3)]
+        self.serials = 0
+
+    def _home(self, number: int) -> Home:
+        serial, opened = f"W{number}", self.at.day(DAYS)
+        point = self.at.meter(serial, opened=DAYS, kwh=1000)
+        # Even, so that a multiplier of 2 counts whole kWh.
+        used = [2 * self.random.randint(2, 4) for _ in range(DAYS + 1)]
+        return Home(point, used, opened, [Installed(serial, opened, 1000)], opened)
+
+    def step(self) -> None:
+        home = self.random.choice(self.homes)
+        things: list[tuple[Callable[[Home, date], bool], int]] = [
+            (self.read, 8), (self.exchange, 1), (self.move_out, 2), (self.move_in, 3),
+            (self.tariff, 1), (self.multiplier, 1), (self.correct, 2),
+        ]  # fmt: skip
+        chosen = self.random.choices([t for t, _ in things], [w for _, w in things])[0]
+        late = self.random.choice((0, 0, 0, 10, 25))
+        on = max(home.last_change + timedelta(days=1), self.day - timedelta(days=late))
+        try:
+            done = on < self.at.utility.today and chosen(home, on)
+        except (CannotChangeSupply, CannotRebill):
+            done = False
+        except IllegalChange as refused:
+            assert "was read after that time" in refused.message
+            done = False
+        if done:
+            self.made[chosen.__name__] = self.made.get(chosen.__name__, 0) + 1
+        ends = self.at.day(30)
+        self.day = min(self.day + timedelta(days=self.random.randint(0, 9)), ends)
+
+    def read(self, home: Home, on: date) -> bool:
+        ago = (self.at.utility.today - on).days
+        source = self.random.choice(("field", "field", "imported"))
+        answer = self.at.read(home.meters[-1].serial, home.shows(on), ago, source=source)
+        if answer.reading.status == "needs_review":
+            self.at.utility.services.reading_review.accept(
+                reading_id=answer.reading.id, reason="seen", principal=ADMIN,
+                now=self.at.utility.now,
+            )  # fmt: skip
+        return True
+
+    def move_out(self, home: Home, on: date) -> bool:
+        self._do(home, MoveOut(home.point, on, self._typed(home, on)), on)
+        return True
+
+    def move_in(self, home: Home, on: date) -> bool:
+        home.tenants += 1
+        account = f"T-{home.meters[0].serial}-{home.tenants}"
+        tariff = self.random.choice(sorted(RATES))
+        change = MoveIn(
+            home.point, "", on, self._typed(home, on), tariff, account_no=account, name=account
+        )  # fmt: skip
+        self._do(home, change, on)
+        return True
+
+    def exchange(self, home: Home, on: date) -> bool:
+        self.serials += 1
+        serial, first = f"X{self.serials}", self.random.randint(0, 50)
+        multiplier = self.random.choice((1, 2))
+        change = Exchange(
+            home.point, on, self._typed(home, on), serial, TypedRead(str(first)),
+            multiplier=str(multiplier),
+        )  # fmt: skip
+        self._do(home, change, on)
+        home.meters.append(Installed(serial, on, first, multiplier))
+        return True
+
+    def multiplier(self, home: Home, on: date) -> bool:
+        """The factor is another from a day on; what the meter showed later was another, too."""
+        meter = home.meters[-1]
+        place = self.at.place(home.point)
+        if any(read.read_on > on for read in place.last_reads):
+            return False
+        factor = 3 - meter.multiplier
+        shown = home.shows(on)
+        self._do(home, OtherMultiplier(home.point, on, self._typed(home, on), str(factor)), on)
+        home.meters.append(Installed(meter.serial, on, shown, factor))
+        return True
+
+    def tariff(self, home: Home, on: date) -> bool:
+        change = OtherTariff(home.point, on, self.random.choice(sorted(RATES)))
+        self.at.do(change)
+        return True
+
+    def correct(self, home: Home, _on: date) -> bool:
+        """A read was typed wrong, and is put right again: all is as it was."""
+        bills = self.live(home)
+        if not bills:
+            return False
+        bill = self.random.choice(bills)
+        if any(b.opening_reading_id == bill.closing_reading_id for b in bills):
+            return False
+        right = self.at.database.reading(bill.closing_reading_id).register_wh // 1000
+        for kwh in (right + 1, right):
+            now = self.live(home)[-1] if bill is bills[-1] else None
+            if now is None:
+                return False
+            wrong = WrongReading(now.id, now.closing_reading_id, str(kwh))
+            self._rebill(wrong)
+        return True
+
+    def _rebill(self, wrong: WrongReading) -> None:
+        rebilling, now = self.at.utility.services.rebilling, self.at.utility.now
+        correction = str(uuid4())
+        rebilling.execute(
+            wrong,
+            previewed=rebilling.plan(wrong, now=now, correction_id=correction).fingerprint,
+            correction_id=correction,
+            reason="typed wrong",
+            acknowledged=True,
+            principal=ADMIN,
+            now=now,
+        )
+
+    def _typed(self, home: Home, on: date) -> TypedRead:
+        return TypedRead(str(home.shows(on)))
+
+    def _do(self, home: Home, change: Change, on: date) -> None:
+        self.at.do(change)
+        home.last_change = on
+
+    def live(self, home: Home) -> list[Bill]:
+        agreements = {one.id for one in self.at.place(home.point).agreements}
+        found = self.at.database.bills(page_size=1000).items
+        mine = [b for b in found if b.agreement_id in agreements and b.status != "void"]
+        return sorted(mine, key=lambda bill: bill.period_start)
+
+    # What must be true whatever happened
+
+    def check(self) -> None:
+        self.at.ledger_is_whole()
+        for home in self.homes:
+            bills = self.live(home)
+            billed = 0
+            for agreement in self.at.place(home.point).agreements:
+                of_it = [bill for bill in bills if bill.agreement_id == agreement.id]
+                self._check_chain(home, agreement, of_it)
+                billed += sum(bill.consumption_wh for bill in of_it)
+            self._check_all_is_accounted_for(home, billed)
+
+    def _check_chain(self, home: Home, agreement: ServiceAgreement, bills: list[Bill]) -> None:
+        """No day twice or never, and exactly what was used."""
+        day = agreement.starts_on
+        for bill in bills:
+            assert bill.period_start == day
+            day = bill.period_end
+            used = home.kwh_until(bill.period_end, bill.period_start)
+            assert bill.consumption_wh == used * 1000, (bill.meter_serial, bill.period_start)
+        if agreement.ends_on is not None:
+            assert day == agreement.ends_on, "the final bill closes an agreement"
+        if len(agreement.tariffs) == 1:
+            rate = RATES[agreement.tariffs[0].code]
+            used = home.kwh_until(day, agreement.starts_on)
+            assert sum(bill.total_minor for bill in bills) == used * rate
+
+    def _check_all_is_accounted_for(self, home: Home, billed_wh: int) -> None:
+        place = self.at.place(home.point)
+        gaps = [g for g in self.at.database.unbilled_use(page_size=100).items
+                if g.service_point_id == home.point]  # fmt: skip
+        until = max(read.read_on for read in place.last_reads)
+        waiting = 0
+        if place.agreement is not None:
+            since = place.agreement.billed_until or place.agreement.starts_on
+            waiting = home.kwh_until(until, since) * 1000
+        total = home.kwh_until(until) * 1000
+        assert billed_wh + sum(gap.wh for gap in gaps) + waiting == total
+
+
+@pytest.fixture
+def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
+    made = make_utility(database, tmp_path)
+    yield made
+    made.services.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_kwh_is_billed_once_or_reported_and_each_day_too(utility: Utility, seed: int) -> None:
+    walk = Walk(Supplied(utility), seed)
+    for step in range(STEPS):
+        walk.step()
+        if step % 10 == 9:
+            walk.check()
+    walk.check()
+    assert {"read", "move_out", "move_in"} <= walk.made.keys(), walk.made
