@@ -101,7 +101,8 @@ class Walk:
         except (CannotChangeSupply, CannotRebill):
             done = False
         except IllegalChange as refused:
-            assert "was read after that time" in refused.message
+            if "was read after that time" not in refused.message:
+                raise
             done = False
         if done:
             self.made[chosen.__name__] = self.made.get(chosen.__name__, 0) + 1
