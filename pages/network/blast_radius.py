@@ -88,7 +88,7 @@ def _ask_meter(principal: Principal) -> Meter | None:
         st.info("No active meter fits.")
         return None
     if len(found) == 1:
-        st.caption(f"Meter {escaped(found[0].serial)}, {escaped(found[0].customer_name)}")
+        st.caption(f"Meter {escaped(found[0].serial)}, {escaped(found[0].supplied)}")
         return found[0]
     return st.selectbox(
         "Which of them?",

@@ -65,7 +65,8 @@ def show_flagged(reading_id: str, principal: Principal) -> None:
 def _show_reading(reading: Reading, context: ReadingContext, principal: Principal) -> None:
     with st.container(border=True):
         st.subheader(f"{kwh(reading.register_wh)} · {escaped(reading.meter_serial)}", anchor=False)
-        st.caption(f"{escaped(reading.customer_name)} · {escaped(reading.address)}")
+        at = escaped(reading.address or "")
+        st.caption(f"{escaped(reading.supplied)} · {at}")
         last = context.last_read
         description_list(
             [
@@ -234,7 +235,7 @@ def _show_decided(reading: Reading, bill: Bill | None) -> None:
                 width="content",
             )
             status_badge(reading.status, READING_STATUS)
-        st.caption(escaped(reading.customer_name))
+        st.caption(escaped(reading.supplied))
         if reading.decided_by and reading.decided_at:
             st.markdown(
                 f"Decided by {escaped(reading.decided_by)} "

@@ -24,7 +24,7 @@ def show_row(reading: Reading) -> None:
         for doubt in doubts_of(reading.validation)[:1]:
             st.markdown(escaped(doubt))
         st.caption(
-            f"**{escaped(reading.customer_name)}** · read {moment(reading.read_at, zone())} "
+            f"**{escaped(reading.supplied)}** · read {moment(reading.read_at, zone())} "
             f"by {escaped(reading.submitted_by)} · {READING_SOURCE[reading.source]}"
         )
 

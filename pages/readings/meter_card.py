@@ -44,8 +44,8 @@ def _result(meter: Meter) -> None:
         st.container(horizontal=True, vertical_alignment="center", wrap=False),
     ):
         with st.container(gap=None):
-            st.markdown(f"**{escaped(meter.serial)}** · {escaped(meter.customer_name)}")
-            st.caption(escaped(meter.address or meter.account_no))
+            st.markdown(f"**{escaped(meter.serial)}** · {escaped(meter.supplied)}")
+            st.caption(escaped(meter.address or meter.account_no or ""))
         if st.button("Read", key=f"meter-{meter.id}", icon=":material/speed:"):
             st.query_params["meter"] = meter.serial
             st.rerun()
@@ -64,7 +64,7 @@ def show_meter(context: ReadingContext) -> None:
     """The customer, the last read, and what the register is expected to show today."""
     meter, last = context.meter, context.last_read
     with st.container(border=True):
-        st.subheader(escaped(meter.customer_name or "Vacant"), anchor=False)
+        st.subheader(escaped(meter.supplied), anchor=False)
         account = f" · account {escaped(meter.account_no)}" if meter.account_no else ""
         st.caption(f"{escaped(meter.address or '')}{account}")
         shown = [("Meter", meter.serial), ("Tariff", meter.tariff_name or "none")]

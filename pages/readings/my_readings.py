@@ -20,9 +20,7 @@ def show_reading(reading: Reading) -> None:
     ):
         with st.container(gap=None):
             st.markdown(f"**{kwh(reading.register_wh)}** · {escaped(reading.meter_serial)}")
-            st.caption(
-                f"{escaped(reading.customer_name)}  \nread {moment(reading.read_at, zone())}"
-            )
+            st.caption(f"{escaped(reading.supplied)}  \nread {moment(reading.read_at, zone())}")
             if reading.decision_reason:
                 st.caption(f"Office: {escaped(reading.decision_reason)}")
         with st.container(width="content", gap="xsmall", horizontal_alignment="right"):

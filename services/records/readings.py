@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ class ReadPoint:
     registers: Mapping[str, int] = field(default_factory=dict)
 
 
+VACANT: Final = "Vacant"
 ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
 ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
 
@@ -53,6 +54,11 @@ class Meter(Record):
     agreement_id: str | None = None
     # The local date of its removal; it was not installed again since.
     removed_on: date | None = None
+
+    @property
+    def supplied(self) -> str:
+        """Who is supplied by it, in a word where nobody is."""
+        return self.customer_name or VACANT
 
     @property
     def constants(self) -> "MeterConstants":
@@ -109,6 +115,11 @@ class Reading(Read):
     bill_number: int | None
     bill_total_minor: int | None
     bill_currency: str | None
+
+    @property
+    def supplied(self) -> str:
+        """Who was supplied by the meter then, in a word where nobody was."""
+        return self.customer_name or VACANT
 
 
 class IntervalDay(Record):
