@@ -19,6 +19,14 @@ _METER: Final = {
     "connected_w": "Connected load",
     "connected_va": "Connected load",
 }
+_SUPPLY: Final = {
+    "connect": "Connected",
+    "move_in": "Moved in",
+    "move_out": "Moved out",
+    "exchange": "Meter exchanged",
+    "multiplier": "Another multiplier",
+    "tariff": "Another tariff",
+}
 _DECIDED: Final = {
     "accepted": "accepted",
     "needs_review": "waits for a decision",
@@ -112,6 +120,17 @@ def agreement_tariff(told: Told) -> Said:
     if told.is_new:
         return Said(what=f"Tariff {tariff}", more=f"from {begins}")
     return Said(what="Tariff of the agreement changed", details=told.details())
+
+
+def supply_change(told: Told) -> Said:
+    """Why who is supplied, or by which meter, changed."""
+    kind, place = str(told.value("kind")), told.name("service_point_id")
+    what = _SUPPLY.get(kind, "Supply changed")
+    return Said(
+        what=f"{what} at {place}" if place else what,
+        more=" · ".join(filter(None, (told.shown("effective_on"), told.shown("reason")))),
+        link=link_to("service_point", told.value("service_point_id")),
+    )
 
 
 def tariff(told: Told) -> Said:

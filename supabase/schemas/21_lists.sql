@@ -451,6 +451,20 @@ CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABL
     join public.allocations a on a.credit_entry_id = c.id
     join public.ledger_entries d on d.id = a.debit_entry_id
     where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
+    union all
+    select 's' || s.id, s.created_at, s.created_by, 'insert', 'supply_changes', s.id::text, null,
+           jsonb_build_object('kind', s.kind, 'reason', s.reason, 'effective_on', s.effective_on, 'service_point_id', s.service_point_id)
+    from public.supply_changes s
+    where s.id = any (array(
+        -- One that names an agreement is of its customer, another one of whoever was supplied there that day.
+        select k.id from public.service_agreements g join public.supply_changes k on k.service_point_id = g.service_point_id
+            and case when k.agreement_id is not null then k.agreement_id = g.id
+                     else k.effective_on between g.starts_on and coalesce(g.ends_on, 'infinity') end
+        where p_of = 'customer' and g.customer_id = p_id
+        union all
+        select k.id from public.meter_installations i join public.supply_changes k on k.service_point_id = i.service_point_id
+            and k.effective_on between i.installed_on and coalesce(i.removed_on, 'infinity')
+        where p_of = 'meter' and i.meter_id = p_id))
 $$;
 
 COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';

@@ -146,6 +146,14 @@ def test_a_meter_that_was_exchanged_has_its_part_of_the_bill(utility: Utility) -
     old = both[0]
     assert usage.of_meter(meter_id=old.meter_id, today=today, principal=ADMIN) == (old,)
     told = said(utility, "customer", bill.customer_id)
+    (why,) = (
+        one
+        for one in page_of(utility, "customer", bill.customer_id, "supply").entries
+        if one.said.what == "Meter exchanged at M1"
+    )
+    assert (why.said.more, why.by) == (f"{day(at.day(20))} · as reported", ADMIN.user)
+    for meter in both:
+        assert f"Meter exchanged at M1 ({ADMIN.user})" in said(utility, "meter", meter.meter_id)
     assert f"Meter M1 removed at M1 ({ADMIN.user})" in told
     assert f"Meter N1 installed at M1 ({ADMIN.user})" in told
     assert f"Meter M1 removed at M1 ({ADMIN.user})" in said(utility, "meter", old.meter_id)
