@@ -21,6 +21,7 @@ from services.supply.changes import (
     MoveOut,
     OtherMultiplier,
     OtherTariff,
+    Stay,
     TypedRead,
 )
 
@@ -119,6 +120,12 @@ def _ask_move_in(place: Place, form: str, principal: Principal) -> Change | None
     )
 
 
+def _ask_stay(place: Place, form: str, _principal: Principal) -> Change | None:
+    if f"shown-{form}" in st.session_state:
+        return None
+    return Stay(place.point.id)
+
+
 def _ask_exchange(place: Place, form: str, _principal: Principal) -> Change | None:
     with st.form(f"ask-{form}"):
         on = _ask_day("Day of the exchange", form)
@@ -192,6 +199,7 @@ def _ask_read(label: str, form: str) -> TypedRead:
 _FORMS: dict[str, tuple[str, str, Form]] = {
     "move-out": ("Move out", "They have moved out; the final bill is made.", _ask_move_out),
     "move-in": ("Move in", "They have moved in.", _ask_move_in),
+    "stay": ("They did not move out", "The agreement goes on.", _ask_stay),
     "exchange": ("Exchange the meter", "The meter is exchanged.", _ask_exchange),
     "multiplier": ("Change the multiplier", "The multiplier is changed.", _ask_multiplier),
     "tariff": ("Change the tariff", "The tariff is changed.", _ask_tariff),

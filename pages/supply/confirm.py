@@ -118,6 +118,8 @@ def _lines(plan: SupplyPlan) -> list[str]:
     said = {
         "move_out": f"The agreement of {who} ends.",
         "move_in": f"{who} is supplied from that day on.",
+        "stay": f"The agreement of {who} goes on as if they had not moved out. The bill up to that "
+        "day stays; a deposit that paid it was used.",
         "connect": f"{who} gets an account, a place of supply and a meter with its first reading.",
         "exchange": f"Meter {escaped(str(details.get('removed')))} goes and "
         f"{escaped(str(details.get('installed')))} comes; the next bill runs over both.",

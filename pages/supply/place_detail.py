@@ -19,6 +19,7 @@ _NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
     "exchange": ("Meter exchanged", "swap_horiz"),
     "multiplier": ("Multiplier changed", "close"),
     "tariff": ("Tariff changed", "price_change"),
+    "stay": ("Did not move out", "undo"),
 }
 
 
@@ -55,6 +56,8 @@ def _other_actions(place: Place) -> None:
         if place.meter:
             _link(place, "exchange", "Exchange the meter", "swap_horiz")
             _link(place, "multiplier", "Change the multiplier", "close")
+        if place.agreements and not place.agreement:
+            _link(place, "stay", "They did not move out", "undo")
         if place.agreement:
             _link(place, "tariff", "Change the tariff", "price_change")
 

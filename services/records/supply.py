@@ -6,7 +6,9 @@ from typing import Any, Literal
 from services.records.base import Record
 from services.records.readings import Reading
 
-SupplyChangeKind = Literal["connect", "move_in", "move_out", "exchange", "multiplier", "tariff"]
+SupplyChangeKind = Literal[
+    "connect", "move_in", "move_out", "exchange", "multiplier", "tariff", "stay"
+]
 
 
 class ServicePoint(Record):

@@ -51,6 +51,13 @@ class MoveIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Stay:
+    """Whoever moved out last did not: the agreement goes on; its final bill is one like others."""
+
+    service_point_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """Another meter takes the place of the one that is there, on a local date."""
 
@@ -105,4 +112,4 @@ class Connect:
     known: bool = False
 
 
-Change = MoveOut | MoveIn | Exchange | OtherMultiplier | OtherTariff | Connect
+Change = MoveOut | MoveIn | Stay | Exchange | OtherMultiplier | OtherTariff | Connect

@@ -13,6 +13,7 @@ from services.supply.changes import (
     MoveIn,
     MoveOut,
     OtherTariff,
+    Stay,
 )
 from services.supply.plan import SupplyPlan, doubts_of
 from services.supply.planning import Planning, since_of
@@ -81,6 +82,22 @@ def plan_move_in(change: MoveIn, planning: Planning) -> SupplyPlan:
         "details": {"customer": name, "account_no": account_no},
     }
     return SupplyPlan("move_in", rows, place=place, doubts=doubts_of(read.validation))
+
+
+def plan_stay(change: Stay, planning: Planning) -> SupplyPlan:
+    """The agreement that ended last goes on, if nobody has moved in since."""
+    today = local_date(planning.now, planning.issuer.zone)
+    place = planning.place(change.service_point_id, on=today)
+    last = place.agreements[0] if place.agreements else None
+    if last is None or last.ends_on is None:
+        raise CannotChangeSupply(f"Nobody has moved out of {place.point.code} since it was let.")
+    chain = planning.chain(last, since=last.ends_on)
+    rows = {
+        "service_point_id": place.point.id,
+        "effective_on": last.ends_on.isoformat(),
+        "details": {"customer": last.customer_name, "account_no": last.account_no},
+    }
+    return SupplyPlan("stay", rows, place=place, chain=chain, chain_from=since_of(chain, ()))
 
 
 def plan_tariff(change: OtherTariff, planning: Planning) -> SupplyPlan:

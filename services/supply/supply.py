@@ -25,9 +25,10 @@ from services.supply.changes import (
     MoveOut,
     OtherMultiplier,
     OtherTariff,
+    Stay,
 )
 from services.supply.meters import plan_exchange, plan_multiplier
-from services.supply.moves import plan_connect, plan_move_in, plan_move_out, plan_tariff
+from services.supply.moves import plan_connect, plan_move_in, plan_move_out, plan_stay, plan_tariff
 from services.supply.plan import SupplyPlan, chain_as_seen, touched
 from services.supply.planning import Planning
 from services.supply.reads import ChangeReads
@@ -78,17 +79,20 @@ class Supply:
         )
         match change:
             case MoveOut():
-                return plan_move_out(change, planning)
+                plan = plan_move_out(change, planning)
             case MoveIn():
-                return plan_move_in(change, planning)
+                plan = plan_move_in(change, planning)
+            case Stay():
+                plan = plan_stay(change, planning)
             case Exchange():
-                return plan_exchange(change, planning)
+                plan = plan_exchange(change, planning)
             case OtherMultiplier():
-                return plan_multiplier(change, planning)
+                plan = plan_multiplier(change, planning)
             case OtherTariff():
-                return plan_tariff(change, planning)
+                plan = plan_tariff(change, planning)
             case Connect():
-                return plan_connect(change, planning)
+                plan = plan_connect(change, planning)
+        return plan
 
     def execute(
         self,

@@ -2,7 +2,7 @@
 
 create table public.supply_changes (
     id uuid primary key,
-    kind text not null check (kind in ('connect', 'move_in', 'move_out', 'exchange', 'multiplier', 'tariff')),
+    kind text not null check (kind in ('connect', 'move_in', 'move_out', 'exchange', 'multiplier', 'tariff', 'stay')),
     service_point_id uuid not null references public.service_points (id),
     agreement_id uuid references public.service_agreements (id),
     effective_on date not null,
@@ -230,6 +230,9 @@ begin
         update public.service_agreements
         set ends_on = (p #>> '{end,ends_on}')::date, closing_reading_id = (p #>> '{end,closing_reading_id}')::uuid
         where id = a.id;
+    end if;
+    if p ->> 'kind' = 'stay' then
+        update public.service_agreements set ends_on = null, closing_reading_id = null where id = a.id;
     end if;
     if p ->> 'start' is not null then
         insert into public.service_agreements (id, service_point_id, customer_id, starts_on, opening_reading_id, billing_day)

@@ -87,7 +87,7 @@ CREATE TABLE public.supply_changes (
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT supply_changes_created_by_check CHECK ((created_by <> ''::text)),
-    CONSTRAINT supply_changes_kind_check CHECK ((kind = ANY (ARRAY['connect'::text, 'move_in'::text, 'move_out'::text, 'exchange'::text, 'multiplier'::text, 'tariff'::text])))
+    CONSTRAINT supply_changes_kind_check CHECK ((kind = ANY (ARRAY['connect'::text, 'move_in'::text, 'move_out'::text, 'exchange'::text, 'multiplier'::text, 'tariff'::text, 'stay'::text])))
 );
 
 COMMENT ON TABLE public.supply_changes IS 'Each change of who is supplied at a place, or by which meter: since which local date it holds, why, by whom.';
@@ -245,6 +245,9 @@ begin
         update public.service_agreements
         set ends_on = (p #>> '{end,ends_on}')::date, closing_reading_id = (p #>> '{end,closing_reading_id}')::uuid
         where id = a.id;
+    end if;
+    if p ->> 'kind' = 'stay' then
+        update public.service_agreements set ends_on = null, closing_reading_id = null where id = a.id;
     end if;
     if p ->> 'start' is not null then
         insert into public.service_agreements (id, service_point_id, customer_id, starts_on, opening_reading_id, billing_day)

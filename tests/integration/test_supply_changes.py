@@ -25,6 +25,7 @@ from services.supply.changes import (
     MoveOut,
     OtherMultiplier,
     OtherTariff,
+    Stay,
     TypedRead,
 )
 from services.supply.plan import SupplyPlan
@@ -262,6 +263,20 @@ class TestMoveOut:
                 principal=ADMIN,
                 now=at.utility.now,
             )
+
+    def test_who_did_not_move_out_after_all_is_billed_on(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        with pytest.raises(CannotChangeSupply, match="Nobody has moved out"):
+            at.plan(Stay(point))
+        at.do(MoveOut(point, at.day(20), TypedRead("1040")))
+        at.do(Stay(point))
+        at.read("M1", 1060, 0)
+        assert [b.total_minor for b in at.bills("M1")] == [8_000, 4_000]
+        at.do(MoveOut(point, at.day(0), TypedRead()))
+        at.do(MoveIn(point, "", at.day(0), TypedRead(), "FLAT", account_no="A-9", name="Ravi"))
+        with pytest.raises(CannotChangeSupply, match="Nobody has moved out"):
+            at.plan(Stay(point))
+        at.ledger_is_whole()
 
     def test_twice_the_same_is_done_once(self, at: Supplied) -> None:
         point = at.meter("M1")
