@@ -37,6 +37,8 @@ CHUNK_ROWS = 5000
 METERS_AT_ONCE = 200
 KEPT_ROWS = 20_000
 DAYS_AT_ONCE = 1000
+# What is tried and undone leaves dead rows behind, so that each further call takes longer.
+METERS_TRIED_AT_ONCE = 1000
 _ONLY_FOR_TARIFFS = "A date from which it holds goes with tariffs only."
 
 
@@ -130,7 +132,8 @@ class Importer:
             rows, kind="customers", column="account_no", problems=table.problems
         )
         # An account's meters together: their currencies are compared.
-        chunks = list(_chunks_by("account_no", rows, self.chunk_rows))
+        size = min(self.chunk_rows, METERS_TRIED_AT_ONCE) if self.dry_run else self.chunk_rows
+        chunks = list(_chunks_by("account_no", rows, size))
         return self._check_and_store("meters", chunks, actor, table)
 
     def transformers(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
