@@ -19,7 +19,6 @@ from services.records.bills import NewBill
 from services.records.supply import Place, ServicePoint, SupplyChange, UnbilledUse
 from services.supply.changes import (
     Change,
-    Connect,
     Exchange,
     MoveIn,
     MoveOut,
@@ -90,7 +89,7 @@ class Supply:
                 plan = plan_multiplier(change, planning)
             case OtherTariff():
                 plan = plan_tariff(change, planning)
-            case Connect():
+            case _:
                 plan = plan_connect(change, planning)
         return plan
 
