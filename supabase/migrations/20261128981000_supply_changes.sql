@@ -446,22 +446,33 @@ end $$;
 comment on function public.supply_context is 'A place with everything: {service_point_id, on?: a local date} -> {point, installations and agreements the last first, last_reads: up to 40 accepted ones, of that date if given, changes}.';
 
 create view public.unbilled_use_list with (security_invoker = true) as
+with gaps as (
+    -- From where an agreement ended to where the next began, if it did.
+    select a.service_point_id, a.ends_on as since, a.closing_reading_id, n.starts_on as until, n.opening_reading_id
+    from public.service_agreements a
+    left join lateral (
+        select x.starts_on, x.opening_reading_id from public.service_agreements x
+        where x.service_point_id = a.service_point_id and x.starts_on >= a.ends_on
+        order by x.starts_on limit 1) n on true
+    where a.ends_on is not null and (n.starts_on is null or n.starts_on > a.ends_on)
+    union all
+    -- From where the first meter came to where the first agreement began.
+    select i.service_point_id, i.installed_on, i.opening_reading_id, n.starts_on, n.opening_reading_id
+    from public.meter_installations i
+    left join lateral (
+        select x.starts_on, x.opening_reading_id from public.service_agreements x
+        where x.service_point_id = i.service_point_id order by x.starts_on limit 1) n on true
+    where not exists (select 1 from public.service_agreements x where x.opening_reading_id = i.opening_reading_id)
+      and not exists (select 1 from public.meter_installations x
+                      where x.service_point_id = i.service_point_id and x.installed_at < i.installed_at)
+)
 select s.id as service_point_id, s.code as service_point_code, s.address, g.since, g.until, m.id as meter_id, m.serial as meter_serial,
        ((c.register_wh - o.register_wh + private.register_span_wh(m.dials)) % private.register_span_wh(m.dials)
             * i.multiplier_milli + 500) / 1000 as wh
-from public.service_points s
+from gaps g
+join public.service_points s on s.id = g.service_point_id
 join public.meter_installations i on i.service_point_id = s.id
 join public.meters m on m.id = i.meter_id
-cross join lateral (
-    -- From where one agreement ended to where the next began, or to the last read while there is none.
-    select coalesce(e.ends_on, i.installed_on) as since, n.starts_on as until, e.closing_reading_id, n.opening_reading_id
-    from (select a.ends_on, a.closing_reading_id from public.service_agreements a
-          where a.service_point_id = s.id and a.ends_on is not null
-          union all
-          select null::date as ends_on, null::uuid as closing_reading_id) e
-    left join lateral (select a.starts_on, a.opening_reading_id from public.service_agreements a
-                       where a.service_point_id = s.id and a.starts_on >= coalesce(e.ends_on, '-infinity')
-                       order by a.starts_on limit 1) n on true) g
 join lateral (
     select r.* from public.readings r
     where r.meter_id = i.meter_id and r.status = 'accepted' and r.read_at >= i.installed_at
