@@ -8,6 +8,7 @@ from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, escaped, kwh, times
 from pages.shared.session import services
+from pages.supply.unbilled import show_unbilled
 from services.identity.auth import Principal
 from services.records.supply import Place, PlacedMeter, ServiceAgreement, SupplyChangeKind
 
@@ -36,6 +37,7 @@ def show_place(service_point_id: str, principal: Principal) -> None:
         _show_meters(place)
     elif view == "Agreements":
         _show_agreements(place)
+        show_unbilled(place.point.id, principal)
     elif view == "Readings":
         _show_reads(place)
     elif view == "Changes":

@@ -11,6 +11,7 @@ from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_text
 from pages.shared.listing import show_list
 from pages.shared.session import require_role, services
+from pages.supply.unbilled import show_unbilled
 from services.identity.auth import Role
 from services.records.lists import PointFilter
 from services.records.supply import ServicePoint
@@ -62,3 +63,5 @@ show_list(
         ),
     )
 )
+if vacant:
+    show_unbilled(None, principal)

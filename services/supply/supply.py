@@ -52,10 +52,19 @@ class Supply:
         require(principal, Role.ADMIN)
         return self.database.place(service_point_id)
 
-    def unbilled_use(self, *, page: int, page_size: int, principal: Principal) -> Page[UnbilledUse]:
-        """What was used while nobody had an agreement, the latest first."""
+    def unbilled_use(
+        self,
+        *,
+        principal: Principal,
+        service_point_id: str | None = None,
+        page: int = 1,
+        page_size: int = 25,
+    ) -> Page[UnbilledUse]:
+        """What was used while nobody had an agreement, of one place or all, the latest first."""
         require(principal, Role.ADMIN)
-        return self.database.unbilled_use(page=page, page_size=page_size)
+        return self.database.unbilled_use(
+            service_point_id=service_point_id, page=page, page_size=page_size
+        )
 
     def plan(
         self,

@@ -208,6 +208,7 @@ class TestMoveOut:
         ]
         (gap,) = at.database.unbilled_use().items
         assert (gap.since, gap.until, gap.wh) == (at.day(40), at.day(10), 25_000)
+        assert at.supply.unbilled_use(principal=ADMIN, service_point_id=point).items == (gap,)
 
     def test_somebody_new_moves_in_with_an_account_of_their_own(self, at: Supplied) -> None:
         point = at.meter("M1")

@@ -33,11 +33,14 @@ class SupplyQueries(Queries):
         ).rows
         return [ServicePoint.model_validate(row) for row in rows]
 
-    def unbilled_use(self, *, page: int = 1, page_size: int = 25) -> Page[UnbilledUse]:
-        """What was used while nobody had an agreement, the latest first."""
+    def unbilled_use(
+        self, *, service_point_id: str | None = None, page: int = 1, page_size: int = 25
+    ) -> Page[UnbilledUse]:
+        """What was used while nobody had an agreement, of one place or all, the latest first."""
+        of_one = [Filter("service_point_id", "eq", service_point_id)] if service_point_id else []
         rows, total = self._page(
             "unbilled_use_list",
-            filters=[Filter("wh", "gt", 0)],
+            filters=[Filter("wh", "gt", 0), *of_one],
             order=["since.desc", "service_point_code.asc"],
             page=page,
             page_size=page_size,
