@@ -1,9 +1,11 @@
 """A bill as a card: what was read, what it costs line by line, what is to be paid and when."""
 
+from datetime import date
 from itertools import groupby
 
 import streamlit as st
 
+from pages.registry import SERVICE_POINT
 from pages.shared.components import description_list, status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, grouped, kwh, money, period, times
 from pages.shared.registers import show_used_registers
@@ -11,13 +13,16 @@ from pages.shared.session import services
 from services.bill_documents.qr import qr_png
 from services.billing.explain import explain
 from services.rating import BillLine, RatedBill, SlabPart
-from services.records.bills import Bill
+from services.records.bills import Bill, BillSegment
 
 _UNITS = {"day": "days", "month": "months"}
 
 
-def show_bill(bill: Bill, *, titled: bool = True) -> None:
-    """The whole bill; amounts are in its own currency. `titled` where no page's title names it."""
+def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) -> None:
+    """The whole bill; amounts are in its own currency. `titled` where no page's title names it.
+
+    `place_linked` leads to the place of supply, for whoever may see it.
+    """
     with st.container(border=True):
         st.caption(escaped(services().settings.utility_name))
         if titled:
@@ -29,6 +34,7 @@ def show_bill(bill: Bill, *, titled: bool = True) -> None:
             f"**{escaped(bill.customer_name)}** · account {escaped(bill.account_no)}"
             f"  \n{escaped(bill.address)}"
         )
+        _show_place(bill, linked=place_linked)
         _show_reads(bill)
         _show_total(bill)
         st.markdown(lines_table(bill), width="stretch")
@@ -37,13 +43,28 @@ def show_bill(bill: Bill, *, titled: bool = True) -> None:
             st.code(explain(rated), language=None, wrap_lines=True)
 
 
+def _show_place(bill: Bill, *, linked: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if linked:
+            st.page_link(
+                SERVICE_POINT.script,
+                label=f"Service point {escaped(bill.service_point_code)}",
+                icon=":material/location_on:",
+                query_params={"id": bill.service_point_id},
+                width="content",
+            )
+        else:
+            st.markdown(f"Service point {escaped(bill.service_point_code)}", width="content")
+        if bill.service_address:
+            st.markdown(escaped(bill.service_address), width="content")
+
+
 def _show_reads(bill: Bill) -> None:
-    used = [("Opening read", kwh(bill.opening_wh)), ("Closing read", kwh(bill.closing_wh))]
-    if bill.multiplier_milli != 1000:
-        used.append(("Multiplier", times(bill.multiplier_milli)))
+    several = len(bill.metered) > 1
+    used = [] if several else _reads_of(bill.metered[0])
     description_list(
         [
-            ("Meter", bill.meter_serial),
+            ("Meters" if len(bill.meter_serials) > 1 else "Meter", ", ".join(bill.meter_serials)),
             *used,
             ("Used", kwh(bill.consumption_wh)),
             ("Period", period(bill.period_start, bill.period_end)),
@@ -51,7 +72,32 @@ def _show_reads(bill: Bill) -> None:
         ],
         least_width=130,
     )
-    show_used_registers(bill.usage or {})
+    if several:
+        st.markdown(_segments_table(bill), width="stretch")
+    show_used_registers(bill.usage or {}, meters=len(bill.metered))
+
+
+def _reads_of(one: BillSegment) -> list[tuple[str, str]]:
+    reads = [("Opening read", kwh(one.opening_wh)), ("Closing read", kwh(one.closing_wh))]
+    if one.multiplier_milli != 1000:
+        reads.append(("Multiplier", times(one.multiplier_milli)))
+    return reads
+
+
+def _segments_table(bill: Bill) -> str:
+    """A row of reads for each meter, or multiplier, and what they come to."""
+    rows = ["| Meter | From | To | Used |", "|:---|---:|---:|---:|"]
+    for one in bill.metered:
+        by = "" if one.multiplier_milli == 1000 else f" :small[{times(one.multiplier_milli)}]"
+        first, last = _read(one.opening_wh, one.opened_on), _read(one.closing_wh, one.closed_on)
+        meter = f"{escaped(one.meter_serial)}{by}"
+        rows.append(f"| {meter} | {first} | {last} | {kwh(one.consumption_wh)} |")
+    rows.append(f"| **In all** | | | **{kwh(bill.consumption_wh)}** |")
+    return "\n".join(rows)
+
+
+def _read(wh: int, on: date) -> str:
+    return f"{kwh(wh)} :gray[:small[{day(on)}]]"
 
 
 def _show_total(bill: Bill) -> None:

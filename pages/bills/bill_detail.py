@@ -54,15 +54,17 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
         show_second_opinion(bill, found.second_opinion)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        show_bill(bill, titled=False)
+        show_bill(bill, titled=False, place_linked=True)
     with right:
         _show_payment(found)
         show_spared(bill, principal)
         if bill.status != "void":
             _link_to_correction(bill)
         show_corrections(bill, found.corrections)
-        _show_read("Opening read", found.opening)
-        _show_read("Closing read", found.closing)
+        # Of several meters, whose read it is; the reads between are in the bill.
+        several = len(bill.meter_serials) > 1 or bill.meter_id != found.opening.meter_id
+        _show_read("Opening read", found.opening, meter_named=several)
+        _show_read("Closing read", found.closing, meter_named=several)
         show_stored_after(found, principal)
         if services().graph.graph is not None:
             _link_to_network(bill)
@@ -125,9 +127,11 @@ def _show_payment(found: BillDetail) -> None:
         show_download(bill, found.unprinted_because)
 
 
-def _show_read(title: str, reading: Reading) -> None:
+def _show_read(title: str, reading: Reading, *, meter_named: bool) -> None:
     with st.container(border=True, gap="xxsmall"):
         st.markdown(f"**{title}** · {kwh(reading.register_wh)}")
+        if meter_named:
+            st.caption(f"Meter {escaped(reading.meter_serial)}")
         if reading.registers:
             shown = (f"{label} {value}" for label, value in registers_shown(reading.registers))
             st.caption(escaped(" · ".join(shown)))

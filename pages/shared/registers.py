@@ -31,23 +31,26 @@ def registers_shown(registers: Mapping[str, int]) -> list[tuple[str, str]]:
     return [(measure_of(name).label, _value(name, value)) for name, value in _in_order(registers)]
 
 
-def show_used_registers(usage: Mapping[str, Any]) -> None:
+def show_used_registers(usage: Mapping[str, Any], *, meters: int = 1) -> None:
     """The reads of each further register of a bill, and what was used; or where the hours are from.
 
-    `usage` is what the bill was priced from, as it is kept.
+    `usage` is what the bill was priced from, as it is kept. What several meters, or multipliers,
+    come to has no two reads.
     """
     registers = usage.get("registers", {})
     if registers:
         rows = ["| Register | Reads | Used |", "|:---|---:|---:|"]
-        rows += [_used_row(name, of) for name, of in _in_order(registers)]
+        rows += [_used_row(name, of, is_sum=meters > 1) for name, of in _in_order(registers)]
         st.markdown("\n".join(rows), width="stretch")
     elif "by_period" in usage or "peak_w" in usage:
         st.caption("The hours and the highest demand are from the meter's interval data.")
 
 
-def _used_row(name: str, of: Mapping[str, int]) -> str:
+def _used_row(name: str, of: Mapping[str, int], *, is_sum: bool) -> str:
     if measure_of(name).is_maximum:
         reads, used = "highest", _value(name, of["maximum"])
+    elif is_sum:
+        reads, used = "in all", _value(name, of["used"])
     else:
         reads = f"{_number(of['opening'])} to {_number(of['closing'])}"
         used = _value(name, of["used"])

@@ -149,7 +149,7 @@ def _reads_of(one: PlacedMeter) -> str:
     said = f"Began at {kwh(one.opening.register_wh)}"
     if one.closing is not None:
         said += f", ended at {kwh(one.closing.register_wh)}"
-    return said if one.multiplier_milli == 1000 else f"{said} · × {times(one.multiplier_milli)}"
+    return said if one.multiplier_milli == 1000 else f"{said} · {times(one.multiplier_milli)}"
 
 
 def _days_of(one: ServiceAgreement) -> str:

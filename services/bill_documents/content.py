@@ -89,6 +89,8 @@ def _facts(document: BillDocument, words: Words) -> Iterator[tuple[str, str]]:
     yield "period", _days(Period(document.period_start, document.period_end), words)
     yield "meter", typed_in_one_line(document.meter_serial)
     yield "tariff", typed_in_one_line(document.tariff_name)
+    if document.service_address:
+        yield "service_address", typed_in_one_line(document.service_address)
 
 
 def _days(period: Period, words: Words) -> str:
@@ -111,9 +113,10 @@ def _due(document: BillDocument, words: Words) -> Content:
 def _register(line: RegisterLine, document: BillDocument, words: Words) -> Content:
     measure = measure_of(line.name) if line.name else None
     unit = measure.unit if measure else "kWh"
-    times = words.quantity(document.multiplier_milli)
+    multiplier_milli = line.multiplier_milli or document.multiplier_milli
+    times = words.quantity(multiplier_milli)
     written: Content = {
-        "name": typed_in_one_line(words.register(line.name)),
+        "name": typed_in_one_line(_register_name(line, words)),
         "opening": _read(line.opening, words),
         "closing": _read(line.closing, words),
         "difference": "",
@@ -122,9 +125,16 @@ def _register(line: RegisterLine, document: BillDocument, words: Words) -> Conte
     }
     if line.opening and line.closing:
         # Where the register rolled over, the present reading is the lower one.
-        difference = line.used * 1000 // document.multiplier_milli
+        difference = line.used * 1000 // multiplier_milli
         written["difference"] = words.quantity(difference)
     return written
+
+
+def _register_name(line: RegisterLine, words: Words) -> str:
+    """What it counts or, of one meter among several, which meter it is of."""
+    if line.meter_serial:
+        return f"{words.label('meter')} {line.meter_serial}"
+    return words.register(line.name)
 
 
 def _read(read: RegisterRead | None, words: Words) -> Content | None:

@@ -32,13 +32,17 @@ class RegisterRead:
 class RegisterLine:
     """A register over the period; `name` as in services/metering/registers.py, "" for the total.
 
-    `used` is in whole Wh after the multiplier, or the maximum in W, which has no reads.
+    `used` is in whole Wh after the multiplier, or the maximum in W, which has no reads. On a bill
+    over several meters or multipliers the total has a line for each, with its own `meter_serial`
+    and `multiplier_milli`, and what they come to has no reads.
     """
 
     name: str
     used: int
     opening: RegisterRead | None = None
     closing: RegisterRead | None = None
+    meter_serial: str = ""
+    multiplier_milli: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +71,10 @@ class MonthOfUse:
 class BillDocument:
     """A bill as printed. Amounts are minor units of `currency`, energy whole Wh, dates local.
 
-    `registers` has the total first. `brought_forward_minor` is the balance before the entries:
-    what was unpaid, or negative for a credit. The period is half-open, as everywhere.
+    `registers` has the total first. `meter_serial` has the meters in order, with commas;
+    `service_address` is that of the supply where it is another than the customer's.
+    `brought_forward_minor` is the balance before the entries: what was unpaid, or negative for a
+    credit. The period is half-open, as everywhere.
     """
 
     utility: Utility
@@ -96,6 +102,7 @@ class BillDocument:
     months: tuple[MonthOfUse, ...] = ()
     payment_url: str | None = None
     replaces: str | None = None
+    service_address: str = ""
 
     @property
     def amount_due_minor(self) -> int:

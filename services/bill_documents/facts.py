@@ -1,6 +1,7 @@
 """What a bill prints, put together from what the database knows of it at its issue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -14,7 +15,7 @@ from services.bill_documents import (
     Utility,
 )
 from services.quantities.period import first_of_month
-from services.records.bills import Bill, invoice_reference
+from services.records.bills import Bill, BillSegment, invoice_reference
 from services.records.readings import Reading, ReadingSource
 
 # This month and the same one a year ago both show.
@@ -60,7 +61,7 @@ def document_of(
         customer_name=bill.customer_name,
         address=bill.address,
         account_no=bill.account_no,
-        meter_serial=bill.meter_serial,
+        meter_serial=", ".join(bill.meter_serials),
         tariff_name=bill.tariff_name,
         number=bill.reference,
         issued_on=bill.issued_on,
@@ -80,18 +81,31 @@ def document_of(
         months=_months(bill, used_before or {}),
         payment_url=bill.payment_url,
         replaces=None if replaces is None else invoice_reference(replaces),
+        service_address=_elsewhere(bill),
     )
+
+
+def _elsewhere(bill: Bill) -> str:
+    """Where the supply is, if that is not the customer's own address."""
+    is_same = bill.service_address.split() == bill.address.split()
+    return "" if is_same else bill.service_address
 
 
 def _registers(bill: Bill, opening: Reading, closing: Reading) -> tuple[RegisterLine, ...]:
     """The total, then the further registers as the bill was priced from them."""
-
-    def line(name: str, used: int, before: int, after: int) -> RegisterLine:
-        return RegisterLine(name, used, _read(opening, before), _read(closing, after))
-
     further: Mapping[str, Mapping[str, int]] = (bill.usage or {}).get("registers", {})
+    if len(bill.metered) > 1:
+        return (*_of_each(bill.metered), *_in_all(bill.consumption_wh, further))
+    (one,) = bill.metered
+    # Where the bill opens as another meter was removed, that one's last read is not this one's.
+    before = _Shown(one.opened_on, one.opening_source or opening.source)
+    after = _Shown(one.closed_on, one.closing_source or closing.source)
+
+    def line(name: str, used: int, first: int, last: int) -> RegisterLine:
+        return RegisterLine(name, used, before.value(first), after.value(last))
+
     return (
-        line("", bill.consumption_wh, bill.opening_wh, bill.closing_wh),
+        line("", bill.consumption_wh, one.opening_wh, one.closing_wh),
         *(
             RegisterLine(name, of["maximum"])
             if "maximum" in of
@@ -101,8 +115,38 @@ def _registers(bill: Bill, opening: Reading, closing: Reading) -> tuple[Register
     )
 
 
-def _read(reading: Reading, value: int) -> RegisterRead:
-    return RegisterRead(value=value, on=reading.read_on, kind=_KINDS[reading.source])
+def _of_each(segments: Sequence[BillSegment]) -> Iterator[RegisterLine]:
+    """What each of several meters, or multipliers, counted."""
+    for one in segments:
+        before = _Shown(one.opened_on, one.opening_source or "field")
+        after = _Shown(one.closed_on, one.closing_source or "field")
+        yield RegisterLine(
+            name="",
+            used=one.consumption_wh,
+            opening=before.value(one.opening_wh),
+            closing=after.value(one.closing_wh),
+            meter_serial=one.meter_serial,
+            multiplier_milli=one.multiplier_milli,
+        )
+
+
+def _in_all(wh: int, further: Mapping[str, Mapping[str, int]]) -> Iterator[RegisterLine]:
+    """What several meters came to: sums have no two reads of one meter that explain them."""
+    yield RegisterLine("", wh)
+    for name, of in further.items():
+        yield RegisterLine(name, of["maximum"] if "maximum" in of else of["used"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """When and how the registers of a meter were read."""
+
+    on: date
+    source: ReadingSource
+
+    def value(self, value: int) -> RegisterRead:
+        """What one of them showed."""
+        return RegisterRead(value=value, on=self.on, kind=_KINDS[self.source])
 
 
 def _months(bill: Bill, used_before: Mapping[date, int]) -> tuple[MonthOfUse, ...]:

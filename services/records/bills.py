@@ -16,6 +16,7 @@ from services.records.readings import (
     MeterConstants,
     Read,
     ReadBetween,
+    ReadingSource,
     Segment,
 )
 from services.records.tariffs import TariffSpan
@@ -65,7 +66,10 @@ class BillSummary(Record):
 
 
 class BillSegment(Record):
-    """What one meter measured of a bill, in Wh: its reads before the multiplier, its use after."""
+    """What one meter measured of a bill, in Wh: its reads before the multiplier, its use after.
+
+    Where it is all of the bill, its reads' sources are those of the bill's readings, and None here.
+    """
 
     meter_id: str
     meter_serial: str
@@ -75,6 +79,10 @@ class BillSegment(Record):
     closing_wh: int
     multiplier_milli: int
     consumption_wh: int
+    opened_on: date
+    closed_on: date
+    opening_source: ReadingSource | None = None
+    closing_source: ReadingSource | None = None
 
 
 class Bill(BillSummary):
@@ -108,7 +116,7 @@ class Bill(BillSummary):
     held_because: str | None = None
     # Why nobody is pressed for it now: the bank is paying it, or its money went back.
     spared_because: SparedBecause | None = None
-    # Kept where it is more than one.
+    # Kept where it is more than one, or where the bill opens at the removal of another meter.
     segments: tuple[BillSegment, ...] = ()
 
     @field_validator("segments", mode="before")
@@ -129,8 +137,15 @@ class Bill(BillSummary):
                 closing_wh=self.closing_wh,
                 multiplier_milli=self.multiplier_milli,
                 consumption_wh=self.consumption_wh,
+                opened_on=self.period_start,
+                closed_on=self.period_end,
             ),
         )
+
+    @property
+    def meter_serials(self) -> tuple[str, ...]:
+        """The meters that it runs over, each once, in order of time."""
+        return tuple(dict.fromkeys(one.meter_serial for one in self.metered))
 
     @field_validator("lines", mode="before")
     @classmethod

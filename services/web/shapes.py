@@ -11,7 +11,7 @@ from services.quantities.energy import format_kwh
 from services.quantities.money import scaled_text
 from services.rating import BillLine
 from services.readings.reading_to_bill import Submitted
-from services.records.bills import Bill
+from services.records.bills import Bill, BillSegment
 from services.records.jobs import JobRun, SchedulerStatus
 from services.records.readings import Reading
 
@@ -71,12 +71,16 @@ def step_json(outcome: StepOutcome) -> Json:
 
 
 def bill_json(bill: Bill) -> Json:
-    """A bill with its lines; `number` is its reference, or null for a draft."""
+    """A bill with its lines; `number` is its reference, or null for a draft.
+
+    Its meter, reads and multiplier are those of the last of its `segments`.
+    """
     return {
         "id": bill.id,
         "number": bill.reference if bill.number is not None else None,
         "customer_id": bill.customer_id,
         "account_no": bill.account_no,
+        "service_point": {"code": bill.service_point_code, "address": bill.service_address},
         "meter_serial": bill.meter_serial,
         "tariff_code": bill.tariff_code,
         "period_start": bill.period_start.isoformat(),
@@ -85,6 +89,7 @@ def bill_json(bill: Bill) -> Json:
         "closing_kwh": format_kwh(bill.closing_wh),
         "multiplier": scaled_text(bill.multiplier_milli, places=3, trim=True),
         "consumption_kwh": format_kwh(bill.consumption_wh),
+        "segments": [_segment_json(one) for one in bill.metered],
         "currency": bill.currency,
         "subtotal": bill.money(bill.subtotal_minor).text,
         "tax": bill.money(bill.tax_minor).text,
@@ -96,6 +101,19 @@ def bill_json(bill: Bill) -> Json:
         "due_date": _date_text(bill.due_date),
         "payment_url": bill.payment_url,
         "lines": [_line_json(line, bill) for line in bill.lines],
+    }
+
+
+def _segment_json(one: BillSegment) -> Json:
+    """What one meter measured: its reads before the multiplier, its consumption after."""
+    return {
+        "meter_serial": one.meter_serial,
+        "opening_read_on": one.opened_on.isoformat(),
+        "closing_read_on": one.closed_on.isoformat(),
+        "opening_kwh": format_kwh(one.opening_wh),
+        "closing_kwh": format_kwh(one.closing_wh),
+        "multiplier": scaled_text(one.multiplier_milli, places=3, trim=True),
+        "consumption_kwh": format_kwh(one.consumption_wh),
     }
 
 

@@ -99,9 +99,11 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
          LIMIT 1) AS spared_because,
     b.agreement_id,
         CASE
-            WHEN (b.segments IS NOT NULL) THEN ( SELECT jsonb_agg((x.value || jsonb_build_object('meter_serial', y.serial)) ORDER BY x.ordinality) AS jsonb_agg
-               FROM (jsonb_array_elements(b.segments) WITH ORDINALITY x(value, ordinality)
-                 JOIN public.meters y ON ((y.id = ((x.value ->> 'meter_id'::text))::uuid))))
+            WHEN (b.segments IS NOT NULL) THEN ( SELECT jsonb_agg((x.value || jsonb_build_object('meter_serial', y.serial, 'opened_on', o.read_on, 'opening_source', o.source, 'closed_on', e.read_on, 'closing_source', e.source)) ORDER BY x.ordinality) AS jsonb_agg
+               FROM (((jsonb_array_elements(b.segments) WITH ORDINALITY x(value, ordinality)
+                 JOIN public.meters y ON ((y.id = ((x.value ->> 'meter_id'::text))::uuid)))
+                 JOIN public.readings o ON ((o.id = ((x.value ->> 'opening_reading_id'::text))::uuid)))
+                 JOIN public.readings e ON ((e.id = ((x.value ->> 'closing_reading_id'::text))::uuid))))
             ELSE NULL::jsonb
         END AS segments,
     p.id AS service_point_id,

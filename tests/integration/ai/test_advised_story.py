@@ -13,8 +13,10 @@ from services.outbox.steps import OUTBOX_STEPS
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import parse_submission
 from services.records.ai import AiCall
+from services.supply.changes import Exchange, TypedRead
 from tests.integration.ai.advised import Advised, bill, verdict
 from tests.integration.ai.conftest import Advise
+from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ADMIN, make_utility
 
 
@@ -304,3 +306,16 @@ def test_history_that_ai_is_given_is_what_the_rules_used(advised: Advised, llmoc
     assert usual_daily_use(context.history, 5, 1000) is not None
     last = json.loads(llmock.requests[2].body["messages"][1]["content"])
     assert [read["kwh"] for read in last["history"]] == ["1000", "1100"]
+
+
+def test_of_several_meters_ai_is_given_what_they_come_to(advised: Advised, llmock: LLMock) -> None:
+    advised.utility.add_meter("M1")
+    at = Supplied(advised.utility)
+    at.do(Exchange(at.point("M1"), at.day(20), TypedRead("1040"), "N1", TypedRead("5")))
+    llmock.reply(verdict()).reply(bill())
+    answer = advised.utility.submit("N1", 82)
+    assert answer.bill is not None
+    assert len(answer.bill.segments) == 2
+    # 40 kWh of the old meter and 77 of the new one.
+    assert '\\"consumption_kwh\\": \\"117\\"' in json.dumps(llmock.requests[-1].body)
+    assert detail(answer, 6) == "117 kWh, ₹540.35. AI agrees to the cent."

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from services.bill_documents import AccountEntry, BillDocument, RegisterRead, Utility, render
+from services.bill_documents import (
+    AccountEntry,
+    BillDocument,
+    RegisterLine,
+    RegisterRead,
+    Utility,
+    render,
+)
 from services.bill_documents.facts import NotIssued, document_of
 from services.records.bills import Bill
 from services.records.readings import Reading
@@ -118,3 +125,68 @@ def test_a_reissued_bill_names_the_one_it_replaces() -> None:
 def test_a_draft_is_not_printed(lacking: dict[str, None]) -> None:
     with pytest.raises(NotIssued, match="issue the bill first"):
         document(bill(**lacking))
+
+
+SPLIT = date(2026, 10, 30)
+
+
+def segment(
+    meter: str, days: tuple[date, date], kwh: tuple[int, int], **how: Any
+) -> dict[str, Any]:
+    """What a meter counted between two days, as the database gives it."""
+    row: dict[str, Any] = {"meter_id": meter, "meter_serial": meter, "multiplier_milli": 1000}
+    row |= {"opening_reading_id": f"{meter}-1", "closing_reading_id": f"{meter}-2"}
+    row |= {"opening_wh": kwh[0] * 1000, "closing_wh": kwh[1] * 1000}
+    row |= {"opened_on": days[0], "closed_on": days[1], "consumption_wh": (kwh[1] - kwh[0]) * 1000}
+    return row | {"opening_source": "field", "closing_source": "field"} | how
+
+
+def exchanged(**changes: Any) -> Bill:
+    """40 kWh of S1, then 10 × 2 of N1."""
+    first = segment("S1", (OCT, SPLIT), (99_000, 99_040), closing_source="estimated")
+    second = segment("N1", (SPLIT, NOV), (5, 15), multiplier_milli=2000, consumption_wh=20_000)
+    row: dict[str, Any] = {"meter_id": "N1", "meter_serial": "N1", "multiplier_milli": 2000}
+    row |= {"opening_wh": 5_000, "closing_wh": 15_000, "consumption_wh": 60_000}
+    return bill(**row | {"segments": [first, second]} | changes)
+
+
+def test_each_of_several_meters_has_a_line_and_the_last_is_what_they_come_to() -> None:
+    made = document(exchanged(), closing=reading(NOV))
+    old, new, total = made.registers
+    assert (old.meter_serial, old.multiplier_milli, old.used) == ("S1", 1000, 40_000)
+    assert old.opening == RegisterRead(99_000_000, OCT, "actual")
+    assert old.closing == RegisterRead(99_040_000, SPLIT, "estimated")
+    assert (new.meter_serial, new.multiplier_milli, new.used) == ("N1", 2000, 20_000)
+    assert new.opening == RegisterRead(5_000, SPLIT, "actual")
+    assert new.closing == RegisterRead(15_000, NOV, "actual")
+    assert total == RegisterLine("", 60_000)
+    assert made.meter_serial == "S1, N1"
+    assert made.is_estimated, "the read between was"
+
+
+def test_further_registers_of_several_meters_are_sums_without_reads() -> None:
+    registers = {
+        "peak": {"opening": 3_000, "closing": 8_000, "used": 31_000},
+        "max_kw": {"maximum": 4_200},
+    }
+    made = document(exchanged(usage={"wh": 60_000, "registers": registers}))
+    assert made.registers[3:] == (RegisterLine("peak", 31_000), RegisterLine("max_kw", 4_200))
+
+
+def test_a_bill_that_opens_at_the_removal_of_another_meter_has_the_read_of_its_own() -> None:
+    alone = segment("N1", (OCT, NOV), (7, 17), opening_source="customer")
+    row = {"meter_serial": "N1", "opening_wh": 7_000, "closing_wh": 17_000}
+    made = document(bill(**row, consumption_wh=10_000, segments=[alone]), closing=reading(NOV))
+    (total,) = made.registers
+    assert total.opening == RegisterRead(7_000, OCT, "customer")
+    assert (total.meter_serial, made.meter_serial) == ("", "N1")
+
+
+@pytest.mark.parametrize(
+    ("address", "printed"),
+    [("", ""), ("1 Long  Road\n", ""), ("3 Canal Road", "3 Canal Road")],
+)
+def test_the_place_of_supply_is_printed_where_it_is_another_address(
+    address: str, printed: str
+) -> None:
+    assert document(bill(service_address=address)).service_address == printed

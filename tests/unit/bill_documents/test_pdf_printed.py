@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from services.bill_documents import AccountEntry, render
+from services.bill_documents import AccountEntry, RegisterLine, RegisterRead, render
 from tests.unit.bill_documents import bills, printed
 
 
@@ -143,3 +143,40 @@ def test_without_a_link_the_office_takes_the_reference() -> None:
 
 def test_an_unknown_language_is_printed_in_english() -> None:
     assert "Amount due now" in printed.text_of(replace(bills.yen(), language="xx-Zzzz-notag"))
+
+
+def test_each_meter_of_an_exchange_is_a_row_with_its_own_multiplier() -> None:
+    split = date(2026, 10, 30)
+    rows = (
+        RegisterLine("", 40_000, RegisterRead(99_000_000, bills.OCT),
+                     RegisterRead(99_040_000, split), "OLD-1", 1000),
+        RegisterLine("", 400_000, RegisterRead(5_000, split),
+                     RegisterRead(15_000, bills.NOV, "estimated"), "NEW-2", 40_000),
+        RegisterLine("", 440_000),
+        RegisterLine("peak", 31_000),
+        RegisterLine("max_kw", 4_200),
+    )  # fmt: skip
+    made = replace(
+        bills.yen(), meter_serial="OLD-1, NEW-2", registers=rows, multiplier_milli=40_000,
+        consumption_wh=440_000, service_address="3 Canal Road",
+    )  # fmt: skip
+    text = squeezed(printed.text_of(made))
+    for shown in (
+        "Meter OLD-1, NEW-2",
+        "Place of supply 3 Canal Road",
+        "Meter OLD-1 99,000 12 Oct 2026 · read 99,040 30 Oct 2026 · read 40 × 1 40 kWh",
+        "Meter NEW-2 5 30 Oct 2026 · read 15 12 Nov 2026 · Estimated 10 × 40 400 kWh",
+        "Total energy – – 440 kWh",
+        "Peak – – 31 kWh",
+        "Maximum demand – – 4.2 kW",
+        "Estimated bill",
+    ):
+        assert squeezed(shown) in text, shown
+    left, right = printed.text_span(made)
+    assert (left > 0.05, right < 0.95) == (True, True)
+
+
+def test_a_bill_of_one_meter_names_neither_its_place_nor_its_meter_again() -> None:
+    text = squeezed(printed.text_of(bills.yen()))
+    assert "Placeofsupply" not in text
+    assert text.count("J-100") == 1

@@ -1,0 +1,151 @@
+"""A bill over several meters or multipliers, as the API, the page and the PDF have it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.bill_documents import RegisterLine, RegisterRead
+from services.records.bills import Bill
+from services.supply.changes import Connect, Exchange, OtherMultiplier, TypedRead
+from services.web.shapes import bill_json
+from tests.integration.metered import Metered
+from tests.integration.test_supply_changes import Supplied
+from tests.integration.utility import Utility, make_utility
+
+
+@pytest.fixture
+def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
+    made = make_utility(database, tmp_path)
+    yield made
+    made.services.close()
+
+
+@pytest.fixture
+def at(utility: Utility) -> Supplied:
+    return Supplied(utility)
+
+
+def exchanged(at: Supplied) -> Bill:
+    """40 kWh of M1, then 10 × 2 of N1."""
+    point = at.meter("M1", kwh=99_000)
+    at.do(Exchange(point, at.day(20), TypedRead("99040"), "N1", TypedRead("5"), multiplier="2"))
+    at.read("N1", 15, 0, source="customer")
+    (bill,) = at.bills("N1")
+    return bill
+
+
+def test_the_api_has_each_meter_and_the_place(at: Supplied) -> None:
+    found = bill_json(exchanged(at))
+    assert found["segments"] == [
+        {
+            "meter_serial": "M1",
+            "opening_read_on": at.day(60).isoformat(),
+            "closing_read_on": at.day(20).isoformat(),
+            "opening_kwh": "99000",
+            "closing_kwh": "99040",
+            "multiplier": "1",
+            "consumption_kwh": "40",
+        },
+        {
+            "meter_serial": "N1",
+            "opening_read_on": at.day(20).isoformat(),
+            "closing_read_on": at.day(0).isoformat(),
+            "opening_kwh": "5",
+            "closing_kwh": "15",
+            "multiplier": "2",
+            "consumption_kwh": "20",
+        },
+    ]
+    assert (found["meter_serial"], found["consumption_kwh"]) == ("N1", "60")
+    assert found["service_point"] == {"code": "M1", "address": at.bills("N1")[0].service_address}
+
+
+def test_a_bill_of_one_meter_is_one_segment_of_the_same_reads(at: Supplied) -> None:
+    at.meter("M1")
+    at.read("M1", 1100, 0)
+    found = bill_json(at.bills("M1")[0])
+    (segment,) = found["segments"]
+    own = ("meter_serial", "opening_kwh", "closing_kwh", "multiplier", "consumption_kwh")
+    assert {name: segment[name] for name in own} == {name: found[name] for name in own}
+    assert segment["opening_read_on"] == found["period_start"]
+    assert segment["closing_read_on"] == found["period_end"]
+
+
+def test_the_pdf_has_a_line_for_each_meter(at: Supplied) -> None:
+    bill = exchanged(at)
+    archive = at.utility.services.bill_archive
+    document = archive.document(bill.id)
+    assert document.meter_serial == "M1, N1"
+    assert document.registers == (
+        RegisterLine(
+            "", 40_000, RegisterRead(99_000_000, at.day(60)), RegisterRead(99_040_000, at.day(20)),
+            "M1", 1000,
+        ),
+        RegisterLine(
+            "", 20_000, RegisterRead(5_000, at.day(20)),
+            RegisterRead(15_000, at.day(0), "customer"), "N1", 2000,
+        ),
+        RegisterLine("", 60_000),
+    )  # fmt: skip
+    assert archive.pdf(bill.id).pdf.startswith(b"%PDF")
+
+
+def test_a_bill_from_an_exchange_on_has_the_reads_of_its_own_meter(at: Supplied) -> None:
+    point = at.meter("M1")
+    at.read("M1", 1040, 20)
+    at.do(Exchange(point, at.day(20), TypedRead(), "N1", TypedRead("7")))
+    at.read("N1", 17, 0)
+    bill = at.bills("A-M1")[1]
+    (segment,) = bill_json(bill)["segments"]
+    assert (segment["meter_serial"], segment["opening_kwh"]) == ("N1", "7")
+    (line,) = at.utility.services.bill_archive.document(bill.id).registers
+    assert line.opening == RegisterRead(7_000, at.day(20))
+
+
+def test_another_multiplier_is_a_second_line_of_the_same_meter(at: Supplied) -> None:
+    point = at.meter("M1")
+    at.read("M1", 1100, 10)
+    at.do(OtherMultiplier(point, at.day(30), TypedRead("1060"), "40"))
+    (bill,) = at.bills("M1")
+    assert bill.meter_serials == ("M1",)
+    document = at.utility.services.bill_archive.document(bill.id)
+    assert document.meter_serial == "M1"
+    assert [(r.meter_serial, r.multiplier_milli, r.used) for r in document.registers] == [
+        ("M1", 1000, 60_000),
+        ("M1", 40_000, 1_600_000),
+        ("", None, 1_660_000),
+    ]
+
+
+def test_further_registers_are_summed_over_the_meters(at: Supplied) -> None:
+    metered = Metered(at.utility)
+    metered.add_meter("P1", "peak=400 off_peak=600 max_kw", days=60)
+    change: dict[str, Any] = {"peak": "420", "off_peak": "640", "max_kw": "3"}
+    late = at.utility.now - timedelta(minutes=1)
+    assert metered.submit("P1", 1061, at=late, peak="420.4", off_peak="640.6", max_kw="0.5").bill
+    at.do(OtherMultiplier(at.point("P1"), at.day(30), TypedRead("1060", change), "10"))
+    (bill,) = at.bills("P1")
+    assert bill.consumption_wh == 70_000
+    by_name = {r.name: r for r in at.utility.services.bill_archive.document(bill.id).registers[2:]}
+    assert by_name[""] == RegisterLine("", 70_000)
+    # 20 and 0.4 × 10 kWh; 40 and 0.6 × 10; the higher of 3 kW and 0.5 × 10 kW.
+    assert by_name["peak"] == RegisterLine("peak", 24_000)
+    assert by_name["off_peak"] == RegisterLine("off_peak", 46_000)
+    assert by_name["max_kw"] == RegisterLine("max_kw", 5_000)
+
+
+def test_the_place_of_supply_is_printed_where_the_customer_lives_elsewhere(at: Supplied) -> None:
+    at.do(
+        Connect(
+            on=at.day(31), account_no="C-1", name="Asha", address="3 Canal Road", serial="C1",
+            tariff_code="FLAT", read=TypedRead("12"),
+        )
+    )  # fmt: skip
+    at.read("C1", 22, 0)
+    (bill,) = at.bills("C1")
+    own = at.utility.services.bill_archive.document(bill.id)
+    is_same = bill.address == "3 Canal Road"
+    assert own.service_address == ("" if is_same else "3 Canal Road")
