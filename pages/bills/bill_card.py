@@ -12,6 +12,7 @@ from pages.shared.registers import show_used_registers
 from pages.shared.session import services
 from services.bill_documents.qr import qr_png
 from services.billing.explain import explain
+from services.quantities.energy import format_kwh
 from services.rating import BillLine, RatedBill, SlabPart
 from services.records.bills import Bill, BillSegment
 
@@ -44,19 +45,17 @@ def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) ->
 
 
 def _show_place(bill: Bill, *, linked: bool) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if linked:
-            st.page_link(
-                SERVICE_POINT.script,
-                label=f"Service point {escaped(bill.service_point_code)}",
-                icon=":material/location_on:",
-                query_params={"id": bill.service_point_id},
-                width="content",
-            )
-        else:
-            st.markdown(f"Service point {escaped(bill.service_point_code)}", width="content")
-        if bill.service_address:
-            st.markdown(escaped(bill.service_address), width="content")
+    where = [f"Service point {bill.service_point_code}", bill.service_address]
+    label = escaped(" · ".join(filter(None, where)))
+    if linked:
+        st.page_link(
+            SERVICE_POINT.script,
+            label=label,
+            icon=":material/location_on:",
+            query_params={"id": bill.service_point_id},
+        )
+    else:
+        st.markdown(label)
 
 
 def _show_reads(bill: Bill) -> None:
@@ -86,18 +85,27 @@ def _reads_of(one: BillSegment) -> list[tuple[str, str]]:
 
 def _segments_table(bill: Bill) -> str:
     """A row of reads for each meter, or multiplier, and what they come to."""
-    rows = ["| Meter | From | To | Used |", "|:---|---:|---:|---:|"]
+    rows = ["| Meter | From | To | Used (kWh) |", "|:---|---:|---:|---:|"]
     for one in bill.metered:
-        by = "" if one.multiplier_milli == 1000 else f" :small[{times(one.multiplier_milli)}]"
+        by = (
+            ""
+            if one.multiplier_milli == 1000
+            else f" :small[{_unbroken(times(one.multiplier_milli))}]"
+        )
         first, last = _read(one.opening_wh, one.opened_on), _read(one.closing_wh, one.closed_on)
-        meter = f"{escaped(one.meter_serial)}{by}"
-        rows.append(f"| {meter} | {first} | {last} | {kwh(one.consumption_wh)} |")
-    rows.append(f"| **In all** | | | **{kwh(bill.consumption_wh)}** |")
+        meter, used = f"{escaped(one.meter_serial)}{by}", grouped(format_kwh(one.consumption_wh))
+        rows.append(f"| {meter} | {first} | {last} | {used} |")
+    rows.append(f"| **In all** | | | **{grouped(format_kwh(bill.consumption_wh))}** |")
     return "\n".join(rows)
 
 
 def _read(wh: int, on: date) -> str:
-    return f"{kwh(wh)} :gray[:small[{day(on)}]]"
+    """What it showed and, on a phone below it, when."""
+    return f"{grouped(format_kwh(wh))} :gray[:small[{_unbroken(day(on))}]]"
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "&nbsp;")
 
 
 def _show_total(bill: Bill) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from services.bill_documents import RegisterLine, RegisterRead
 from services.records.bills import Bill
-from services.supply.changes import Connect, Exchange, OtherMultiplier, TypedRead
+from services.supply.changes import Exchange, MoveIn, MoveOut, OtherMultiplier, TypedRead
 from services.web.shapes import bill_json
 from tests.integration.metered import Metered
 from tests.integration.test_supply_changes import Supplied
@@ -137,15 +137,15 @@ def test_further_registers_are_summed_over_the_meters(at: Supplied) -> None:
     assert by_name["max_kw"] == RegisterLine("max_kw", 5_000)
 
 
-def test_the_place_of_supply_is_printed_where_the_customer_lives_elsewhere(at: Supplied) -> None:
-    at.do(
-        Connect(
-            on=at.day(31), account_no="C-1", name="Asha", address="3 Canal Road", serial="C1",
-            tariff_code="FLAT", read=TypedRead("12"),
-        )
-    )  # fmt: skip
-    at.read("C1", 22, 0)
-    (bill,) = at.bills("C1")
-    own = at.utility.services.bill_archive.document(bill.id)
-    is_same = bill.address == "3 Canal Road"
-    assert own.service_address == ("" if is_same else "3 Canal Road")
+def test_the_place_of_supply_is_printed_where_the_customer_has_another_address(
+    at: Supplied,
+) -> None:
+    point = at.meter("M1")
+    at.do(MoveOut(point, at.day(30), TypedRead("1010")))
+    at.do(MoveIn(point, at.customer("A-2"), at.day(20), TypedRead("1010"), "FLAT"))
+    at.read("M1", 1020, 0)
+    own, others = at.bills("M1")
+    archive = at.utility.services.bill_archive
+    assert own.service_address == others.service_address != ""
+    assert archive.document(own.id).service_address == ""
+    assert archive.document(others.id).service_address == others.service_address

@@ -15,7 +15,7 @@ from tests.integration.utility import Utility
 BILL_FIELDS = {
     "id", "number", "customer_id", "meter_serial", "period_start", "period_end", "opening_kwh",
     "closing_kwh", "consumption_kwh", "currency", "subtotal", "tax", "total", "amount_paid",
-    "balance", "status", "due_date", "payment_url", "lines",
+    "balance", "status", "due_date", "payment_url", "lines", "segments", "service_point",
 }  # fmt: skip
 
 
