@@ -39,6 +39,8 @@ _CHROMIUM_ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Pages live for seconds: optimising their scripts costs more than it gives.
+    "--js-flags=--no-opt",
 )
 
 
@@ -93,6 +95,7 @@ def page_at(browser: Browser) -> Iterator[Callable[..., Page]]:
             locale="en-IN",
             timezone_id="Asia/Kolkata",
             user_agent=user_agent,
+            reduced_motion="reduce",
         )
         contexts.append(context)
         page = context.new_page()
