@@ -1,9 +1,12 @@
 """Moving, exchanging, connecting: each bill worked out by hand, to the cent."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -277,6 +280,31 @@ class TestMoveOut:
         at.do(MoveIn(point, "", at.day(0), TypedRead(), "FLAT", account_no="A-9", name="Ravi"))
         with pytest.raises(CannotChangeSupply, match="Nobody has moved out"):
             at.plan(Stay(point))
+        at.ledger_is_whole()
+
+    def test_a_reading_at_the_very_moment_comes_before_or_after(self, at: Supplied) -> None:
+        """Whichever is first, no day and no kWh is billed twice, and none to who had left."""
+        for number in range(4):
+            point, ready = at.meter(f"M{number}"), Barrier(2)
+            change, change_id = MoveOut(point, at.day(10), TypedRead("1100")), str(uuid4())
+            previewed = at.plan(change, change_id).fingerprint
+
+            def read(number: int = number, ready: Barrier = ready) -> None:
+                ready.wait()
+                at.read(f"M{number}", 1150, 0)
+
+            with ThreadPoolExecutor(1) as pool:
+                reading = pool.submit(read)
+                ready.wait()
+                with suppress(FiguresChanged):
+                    at.supply.execute(
+                        change, previewed=previewed, change_id=change_id, reason="r",
+                        acknowledged=True, principal=ADMIN, now=at.utility.now,
+                    )  # fmt: skip
+                reading.result()
+            if at.place(point).agreement is not None:
+                at.do(change)
+            assert [b.period_end for b in at.bills(f"M{number}")] == [at.day(10)]
         at.ledger_is_whole()
 
     def test_twice_the_same_is_done_once(self, at: Supplied) -> None:
