@@ -39,8 +39,6 @@ _CHROMIUM_ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Pages live for seconds: optimising their scripts costs more than it gives.
-    "--js-flags=--no-opt",
 )
 
 

@@ -22,7 +22,8 @@ import streamlit as st
 st.navigation(
     [
         st.Page("bills/bill.py", default=True), st.Page("bills/bills.py"), st.Page("home.py"),
-        st.Page("system/services.py"), st.Page("readings/my_readings.py"),
+        st.Page("system/services.py"),
+        st.Page("supply/service_point.py"), st.Page("readings/my_readings.py"),
         st.Page("readings/flagged_reading.py"), st.Page("readings/flagged_readings.py"),
         st.Page("payments/record_payment.py"), st.Page("customers/customer.py"),
         st.Page("payments/payment.py"), st.Page("corrections/correct_bill.py"),

@@ -204,6 +204,8 @@ def test_cash_pays_a_bill_and_its_reversal_opens_it_again(
     open_at(payment)
     body.get_by_text("Reverse it").click()
     body.get_by_label("Reason").last.fill("Entered for the wrong bill")
+    body.get_by_label("Reason").last.press("Tab")
+    settled(page)
     body.get_by_role("button", name="Reverse the payment").click()
     expect(body.get_by_text("The payment is reversed.")).to_be_visible()
     open_at(bill)

@@ -32,6 +32,7 @@ import streamlit as st
 st.navigation(
     [st.Page("system/notifications.py", default=True), st.Page("bills/bill.py"), st.Page("home.py"),
      st.Page("bills/bills.py"), st.Page("payments/record_payment.py"),
+     st.Page("supply/service_point.py"), st.Page("meters/meter.py"),
      st.Page("customers/customer.py"), st.Page("payments/payment.py"),
      st.Page("corrections/correct_bill.py")],
     position="hidden",

@@ -37,7 +37,7 @@ def test_a_fee_that_was_set_fills_in_its_amount_and_its_name(utility: Utility) -
     utility.add_meter("M1")
     (account,) = utility.services.database.accounts(text="A-M1").items
     app = signed_in(
-        utility.services, Role.ADMIN, registry.CUSTOMER.script, id=account.id, view="Change"
+        utility.services, Role.ADMIN, registry.CUSTOMER.script, id=account.id, view="Payments"
     )
     (fee,) = [box for box in app.selectbox if box.label == "Fee"]
     assert fee.options == ["Reconnection"]
