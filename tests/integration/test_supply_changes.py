@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -108,7 +108,11 @@ class Supplied:
         return self.utility.submit(serial, kwh, at=self.noon(ago), **how)
 
     def noon(self, ago: int) -> datetime:
-        return (self.utility.now - timedelta(days=ago)).replace(hour=6, minute=30)
+        """Local noon of a day before today, and now of today: at noon it may be still to come."""
+        if ago == 0:
+            return self.utility.now
+        zone = self.utility.services.settings.timezone
+        return datetime.combine(self.day(ago), time(12), tzinfo=zone)
 
     def customer(self, account_no: str) -> str:
         row = {"row": 1, "id": str(uuid4()), "account_no": account_no, "name": f"New {account_no}"}
