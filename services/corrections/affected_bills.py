@@ -49,10 +49,10 @@ def by_versions(chain: BillChain) -> list[AffectedBills]:
     return _with_dependents(chain, found)
 
 
-def by_tariff(chain: BillChain, *, first: ChainBill, tariff_id: str) -> list[AffectedBills]:
+def by_tariff(chain: BillChain, *, first: ChainBill) -> list[AffectedBills]:
     """The bill from which on a meter is on another tariff, and all after it."""
     since = [bill for bill in chain.bills if bill.period_start >= first.period_start]
-    return [replace(reissued(chain, bill, _OTHER_TARIFF), tariff_id=tariff_id) for bill in since]
+    return [reissued(chain, bill, _OTHER_TARIFF) for bill in since]
 
 
 def by_voiding(chain: BillChain, bill: ChainBill) -> list[AffectedBills]:
@@ -71,11 +71,12 @@ def reissue(
     """
     voided = {bill.id for one in affected for bill in one.bills}
     past = [past_of_bill(bill) for bill in chain.bills if bill.id not in voided]
+    tariff_of = {version.id: version.tariff_id for version in chain.tariffs}
     changes = []
     for one in affected:
         made = _made(chain, one, past, issue, zone) if one.again else None
         if made:
-            past.append(past_of_new(made, tariff_id=one.tariff_id))
+            past.append(past_of_new(made, tariff_id=tariff_of[made.tariff_version_id]))
         changes.append(BillChange(one, made))
     return changes
 
@@ -107,7 +108,6 @@ def reissued(chain: BillChain, bill: ChainBill, why: str) -> AffectedBills:
         bills=(bill,),
         opening=_read(chain, bill.opening_reading_id),
         closing=_read(chain, bill.closing_reading_id),
-        tariff_id=bill.tariff_id,
         why=why,
     )
 

@@ -24,7 +24,6 @@ class AffectedBills:
     bills: tuple[ChainBill, ...]
     opening: Read
     closing: Read
-    tariff_id: str
     why: str
     again: bool = True
 

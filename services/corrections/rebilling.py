@@ -240,7 +240,7 @@ class Rebilling:
             raise CannotRebill(
                 f"Tariff {version.code} is in {version.currency}, the account in {first.currency}."
             )
-        affected = by_tariff(chain, first=first, tariff_id=version.tariff_id)
+        affected = by_tariff(chain, first=first)
         if all(bill.tariff_id == version.tariff_id for one in affected for bill in one.bills):
             raise CannotRebill(f"These bills are under tariff {version.code} already.")
         chain = chain.on_tariff(version.tariff_id, since=first.period_start)

@@ -13,7 +13,7 @@ from services.metering.register_arithmetic import consumption_wh, is_a_fall
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 from services.quantities.money import round_half_up
-from services.quantities.period import Period
+from services.quantities.period import Period, written_day
 from services.rating import UnableToPriceBill
 from services.records.bills import PricingInputs
 from services.records.readings import IntervalDay, MeterConstants, Read, Segment
@@ -265,14 +265,10 @@ def _whole_days(
     there = {day.day for day in days}
     wanted = (period.start + _DAY * n for n in range(period.days))
     first = next(day for day in wanted if day not in there)
-    lack = f"{period.days - len(days)} of {period.days} days, such as {_day(first)}"
+    lack = f"{period.days - len(days)} of {period.days} days, such as {written_day(first)}"
     return (), (f"Its intervals lack {lack}.",)
 
 
 def _not_at_opening(name: str, opening: Read) -> str:
-    where = f"the read of {_day(opening.read_on)}, where the bill opens"
+    where = f"the read of {written_day(opening.read_on)}, where the bill opens"
     return f"The register {name} has no value in {where}."
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b %Y}"

@@ -66,3 +66,8 @@ def first_of_month(day: date) -> date:
 def next_month(day: date) -> date:
     """The first day of the month after that of `day`."""
     return first_of_month(first_of_month(day) + timedelta(days=31))
+
+
+def written_day(day: date) -> str:
+    """A local date in a sentence: 3 Nov 2026."""
+    return f"{day.day} {day:%b %Y}"

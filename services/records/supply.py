@@ -71,7 +71,6 @@ class ServiceAgreement(Record):
     currency: str | None
     starts_on: date
     ends_on: date | None
-    billing_day: int
     billed_until: date | None
     opening: Reading
     closing: Reading | None

@@ -43,7 +43,6 @@ class MoveIn:
     on: date
     read: TypedRead
     tariff_code: str
-    billing_day: int = 1
     account_no: str = ""
     name: str = ""
     phone: str = ""
@@ -106,7 +105,6 @@ class Connect:
     kind: str = "manual"
     dials: int = 5
     multiplier: str = "1"
-    billing_day: int = 1
     access_note: str = ""
     # An account that is known already: name, phone and e-mail are its own.
     known: bool = False

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.quantities.counting import count
 from services.quantities.energy import parse_multiplier
+from services.quantities.period import written_day
 from services.records.corrections import BillChain
 from services.records.readings import Installation, Read
 from services.records.supply import Place, PlacedMeter
@@ -149,6 +150,6 @@ def _check_not_billed(place: Place, old: PlacedMeter, on: date) -> None:
     if agreement and agreement.billed_until and on < agreement.billed_until:
         until = agreement.billed_until
         raise CannotChangeSupply(
-            f"Meter {old.serial} is billed up to {until.day} {until:%b %Y} by a reading after that "
+            f"Meter {old.serial} is billed up to {written_day(until)} by a reading after that "
             "day: correct or void that bill first, or give that day or a later one."
         )

@@ -5,7 +5,8 @@ from typing import Any
 from services.importing.report import ImportProblem
 from services.importing.rows import customer_row, meter_row
 from services.importing.table import Cells
-from services.quantities.period import local_date
+from services.quantities.period import local_date, written_day
+from services.quantities.typed import plain_kwh
 from services.records.supply import ServiceAgreement
 from services.supply.changes import (
     CannotChangeSupply,
@@ -76,7 +77,6 @@ def plan_move_in(change: MoveIn, planning: Planning) -> SupplyPlan:
             "customer_id": customer_id,
             "starts_on": change.on.isoformat(),
             "opening_reading_id": read.read.id,
-            "billing_day": change.billing_day,
             "tariff_id": tariff.tariff_id,
         },
         "details": {"customer": name, "account_no": account_no},
@@ -107,8 +107,7 @@ def plan_tariff(change: OtherTariff, planning: Planning) -> SupplyPlan:
     if agreement is None or change.on < agreement.starts_on:
         agreement = planning.agreement_of(place, on=change.on)
     tariff = planning.tariff(change.tariff_code, currency=agreement.currency)
-    chain = planning.chain(agreement, since=change.on)
-    chain = chain.model_copy(update={"tariffs": _with(chain.tariffs, planning, tariff.tariff_id)})
+    chain = planning.chain(agreement, since=change.on, tariff_code=tariff.code)
     after = chain.on_tariff(tariff.tariff_id, since=change.on)
     if after.spans == chain.spans:
         raise CannotChangeSupply(f"It is on tariff {tariff.code} since then already.")
@@ -144,7 +143,7 @@ def plan_connect(change: Connect, planning: Planning) -> SupplyPlan:
         "kind": change.kind,
         "dials": str(change.dials),
         "multiplier": change.multiplier.strip(),
-        "opening_kwh": change.read.kwh.strip().replace(",", ""),
+        "opening_kwh": plain_kwh(change.read.kwh),
         "opened_on": change.on.isoformat(),
     }
     cells = Cells(1, values, problems)
@@ -158,7 +157,6 @@ def plan_connect(change: Connect, planning: Planning) -> SupplyPlan:
         "customer": customer,
         "meter": meter,
         "point": {"address": values["address"], "access_note": change.access_note.strip()},
-        "billing_day": change.billing_day,
         "effective_on": change.on.isoformat(),
         "details": {"customer": values["name"], "account_no": values["account_no"]},
     }
@@ -180,20 +178,15 @@ def _check_vacant(agreements: tuple[ServiceAgreement, ...], change: MoveIn) -> N
     for one in agreements:
         if one.ends_on is None:
             raise CannotChangeSupply(
-                f"{one.customer_name} has had an agreement here since {one.starts_on:%d %b %Y}: "
+                f"{one.customer_name} has had an agreement here since "
+                f"{written_day(one.starts_on)}: "
                 "move them out first."
             )
         if change.on < one.ends_on:
             raise CannotChangeSupply(
-                f"{one.customer_name} was supplied here until {one.ends_on:%d %b %Y}: "
+                f"{one.customer_name} was supplied here until {written_day(one.ends_on)}: "
                 "give that day or a later one."
             )
-
-
-def _with(tariffs: Any, planning: Planning, tariff_id: str) -> Any:
-    known = {version.id for version in tariffs}
-    more = (v for v in planning.database.tariff_versions() if v.tariff_id == tariff_id)
-    return (*tariffs, *(version for version in more if version.id not in known))
 
 
 _WORDS = {

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -32,7 +32,6 @@ class SupplyPlan:
     changes: tuple[BillChange, ...] = ()
     bills: tuple[NewBill, ...] = ()
     doubts: tuple[str, ...] = ()
-    says: tuple[str, ...] = field(default=())
 
     @property
     def difference_minor(self) -> int:
@@ -48,7 +47,7 @@ class SupplyPlan:
     @property
     def fingerprint(self) -> str:
         """Two plans with the same do the same."""
-        said = [self.kind, _without_ids(self.rows), self.doubts, self.says]
+        said = [self.kind, _without_ids(self.rows), self.doubts]
         said.append([_figures(bill) for bill in self.made])
         said.append([b.id for c in self.changes for b in c.affected.bills])
         return hashlib.sha256(json.dumps(said, default=str, sort_keys=True).encode()).hexdigest()

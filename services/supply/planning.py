@@ -11,7 +11,7 @@ from services.billing.issuing import BillIssuer
 from services.corrections.affected_bills import past_of_bill, reissue, reissued
 from services.corrections.bill_changes import AffectedBills, BillChange
 from services.database.service import DatabaseService
-from services.quantities.period import EmptyPeriod
+from services.quantities.period import EmptyPeriod, written_day
 from services.rating import UnableToPriceBill
 from services.records.bills import NewBill
 from services.records.corrections import BillChain, ChainBill, looks_back
@@ -59,12 +59,14 @@ class Planning:
             if last is None or last.ends_on is None:
                 raise CannotChangeSupply(f"Nobody has an agreement for {place.point.code}.")
             raise CannotChangeSupply(
-                f"{last.customer_name} moved out of {place.point.code} on {_day(last.ends_on)} "
+                f"{last.customer_name} moved out of {place.point.code} on "
+                f"{written_day(last.ends_on)} "
                 "already, and nobody has moved in since."
             )
         if on <= agreement.starts_on:
             raise CannotChangeSupply(
-                f"The agreement of {agreement.customer_name} began on {_day(agreement.starts_on)}: "
+                f"The agreement of {agreement.customer_name} began on "
+                f"{written_day(agreement.starts_on)}: "
                 "give a later day."
             )
         return agreement
@@ -82,9 +84,16 @@ class Planning:
             user=self.user,
         )
 
-    def chain(self, agreement: ServiceAgreement, *, since: date) -> BillChain:
-        """The agreement's bills and reads, back to the bill that ends after a local date."""
-        return self.database.rebill_context(agreement_id=agreement.id, since=since)
+    def chain(
+        self, agreement: ServiceAgreement, *, since: date, tariff_code: str | None = None
+    ) -> BillChain:
+        """The agreement's bills and reads, back to the bill that ends after a local date.
+
+        With the versions of another tariff too, if one is named.
+        """
+        return self.database.rebill_context(
+            agreement_id=agreement.id, since=since, tariff_code=tariff_code
+        )
 
     def tariff(self, code: str, *, currency: str | None) -> TariffVersion:
         """A version of a tariff; raises CannotChangeSupply for an unknown one."""
@@ -161,9 +170,7 @@ def _changes(
 ) -> Iterable[BillChange]:
     for bill in beyond:
         new = replace(made[0], replaces_id=bill.id) if made and bill is beyond[0] else None
-        affected = AffectedBills(
-            (bill,), opening, closing, bill.tariff_id, _BEYOND, again=bool(new)
-        )
+        affected = AffectedBills((bill,), opening, closing, _BEYOND, again=bool(new))
         yield BillChange(affected, new)
 
 
@@ -180,7 +187,3 @@ def _reissues(chain: BillChain, beyond: list[ChainBill], read_id: str) -> int:
     """How many void bills will have opened at a read once those beyond are void."""
     before = chain.tail_reissues if read_id == chain.tail_id else chain.reissues.get(read_id, 0)
     return before + sum(bill.opening_reading_id == read_id for bill in beyond)
-
-
-def _day(value: date) -> str:
-    return f"{value.day} {value:%b %Y}"

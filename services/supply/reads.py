@@ -10,7 +10,7 @@ from services.metering.outcomes import Validation
 from services.metering.register_arithmetic import check_fits_dials
 from services.metering.registers import check_registers, parse_registers, plain_registers
 from services.quantities.energy import format_kwh
-from services.quantities.period import local_date
+from services.quantities.period import local_date, written_day
 from services.quantities.typed import typed_kwh
 from services.readings.assessment import ReadingAssessor
 from services.records.readings import Read
@@ -59,7 +59,7 @@ class ChangeReads:
         self.check_day(on, now=now)
         if on < meter.installed_on:
             raise CannotChangeSupply(
-                f"Meter {meter.serial} has been here since {_day(meter.installed_on)}: "
+                f"Meter {meter.serial} has been here since {written_day(meter.installed_on)}: "
                 "give that day or a later one."
             )
         stored = [
@@ -75,13 +75,13 @@ class ChangeReads:
                 return ReadAtChange(read, None, Validation(()))
         if stored:
             raise CannotChangeSupply(
-                f"Meter {meter.serial} was read on {_day(on)}: "
+                f"Meter {meter.serial} was read on {written_day(on)}: "
                 f"{format_kwh(stored[0].register_wh)} kWh. "
                 "Leave the reading empty to use that one, or correct it first."
             )
         if value is None:
             raise CannotChangeSupply(
-                f"Meter {meter.serial} was not read on {_day(on)}: give what it showed."
+                f"Meter {meter.serial} was not read on {written_day(on)}: give what it showed."
             )
         return self._typed(
             meter, on=on, value=value, typed=typed, new_id=new_id, now=now, reason=reason, user=user
@@ -97,7 +97,6 @@ class ChangeReads:
         typed: TypedRead,
         new_id: str,
         user: str,
-        names: tuple[str, ...] = (),
     ) -> ReadAtChange:
         """The read at which a meter is installed."""
         if not typed.kwh.strip():
@@ -105,7 +104,7 @@ class ChangeReads:
         value = typed_kwh(typed.kwh)
         check_fits_dials(value, dials)
         registers = parse_registers(plain_registers(typed.registers))
-        check_registers(registers, of_meter=names, serial=serial, dials=dials)
+        check_registers(registers, of_meter=(), serial=serial, dials=dials)
         read = Read(
             id=new_id,
             meter_id=meter_id,
@@ -127,7 +126,8 @@ class ChangeReads:
         """Raise CannotChangeSupply for a day that has not come."""
         if on > local_date(now, self.zone):
             raise CannotChangeSupply(
-                f"{_day(on)} has not come yet: enter this on the day, when the meter is read."
+                f"{written_day(on)} has not come yet: enter this on the day, "
+                "when the meter is read."
             )
 
     def _typed(
@@ -176,7 +176,3 @@ def _row(
         "validation": validation.to_json(),
         "decision_reason": reason or None,
     }
-
-
-def _day(value: date) -> str:
-    return f"{value.day} {value:%b %Y}"

@@ -16,7 +16,7 @@ from services.quantities.period import local_date
 from services.readings.assessment import ReadingAssessor
 from services.records.base import Page
 from services.records.bills import NewBill
-from services.records.supply import Place, ServicePoint, SupplyChange, UnbilledUse
+from services.records.supply import Place, SupplyChange, UnbilledUse
 from services.supply.changes import (
     Change,
     Exchange,
@@ -41,11 +41,6 @@ class Supply:
     assessor: ReadingAssessor
     issuer: BillIssuer
     outbox: Outbox
-
-    def places_of(self, *, customer_id: str, principal: Principal) -> list[ServicePoint]:
-        """Where a customer is supplied now."""
-        require(principal, Role.ADMIN)
-        return self.database.service_points_of(customer_id=customer_id)
 
     def place(self, *, service_point_id: str, principal: Principal) -> Place:
         """A place with its meters, agreements, reads and changes; raises NotFound."""

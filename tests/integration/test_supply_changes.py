@@ -32,9 +32,10 @@ from services.supply.changes import (
     TypedRead,
 )
 from services.supply.plan import SupplyPlan
+from tests.integration.test_bill_states import draft_of
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, Utility, make_utility
 
-# 2.00 a kWh and 3.00 a day-less bill: what a bill comes to can be worked out in the head.
+# 2.00 or 5.00 a kWh: what a bill comes to can be worked out in the head.
 FLAT: dict[str, Any] = {
     "code": "FLAT",
     "name": "Flat",
@@ -249,11 +250,12 @@ class TestMoveOut:
 
     def test_a_draft_waits_for_approval_first(self, at: Supplied) -> None:
         point = at.meter("M1")
-        at.read("M1", 1100, 30)
-        (bill,) = at.bills("M1")
-        plan = at.plan(MoveOut(point, at.day(10), TypedRead("1150")))
-        assert plan.changes == ()
-        assert bill.status == "issued"
+        draft = draft_of(at.utility, "M1", 1100)
+        with pytest.raises(CannotChangeSupply, match=r"draft bill .* waits for approval"):
+            at.plan(MoveOut(point, at.day(0), TypedRead()))
+        at.utility.services.bill_approval.issue(bill_id=draft, principal=ADMIN, now=at.utility.now)
+        at.do(MoveOut(point, at.day(0), TypedRead()))
+        assert [bill.id for bill in at.bills("M1")] == [draft]
 
     def test_who_looked_before_somebody_read_the_meter_looks_again(self, at: Supplied) -> None:
         point = at.meter("M1")

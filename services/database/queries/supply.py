@@ -7,7 +7,7 @@ from typing import Any
 from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.records.base import Page
-from services.records.supply import Place, ServicePoint, SupplyChange, UnbilledUse
+from services.records.supply import Place, SupplyChange, UnbilledUse
 
 
 class SupplyQueries(Queries):
@@ -22,16 +22,6 @@ class SupplyQueries(Queries):
                 on=on.isoformat() if on else None,
             )
         )
-
-    def service_points_of(self, *, customer_id: str) -> list[ServicePoint]:
-        """The places at which a customer is supplied now, by code."""
-        rows = self._transport.select(
-            "service_point_list",
-            filters=[Filter("customer_id", "eq", customer_id)],
-            order=["code.asc"],
-            limit=1000,
-        ).rows
-        return [ServicePoint.model_validate(row) for row in rows]
 
     def unbilled_use(
         self, *, service_point_id: str | None = None, page: int = 1, page_size: int = 25

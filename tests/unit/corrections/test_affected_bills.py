@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.billing.draw_up import draw_up_bill
+from services.corrections import affected_bills
 from services.corrections.affected_bills import (
     CannotRebill,
     by_reading,
@@ -14,6 +16,7 @@ from services.corrections.affected_bills import (
     by_versions,
     by_voiding,
     reissue,
+    reissued,
 )
 from services.corrections.bill_changes import (
     AffectedBills,
@@ -22,7 +25,7 @@ from services.corrections.bill_changes import (
     back_billing_limit,
     beyond,
 )
-from services.records.bills import Issue
+from services.records.bills import Issue, NewBill
 from services.records.corrections import BillChain, ChainBill
 from services.records.readings import Meter, Reading
 from services.records.tariffs import TariffSpan, TariffVersion
@@ -173,10 +176,28 @@ class TestTouched:
     def test_another_tariff_touches_all_from_a_bill_on(self) -> None:
         other = version(ENERGY | {"rate": "2"}, tariff_id="u")
         chain = five(tariffs=(version(), other))
-        affected = by_tariff(chain, first=chain.bills[3], tariff_id="u")
+        affected = by_tariff(chain, first=chain.bills[3])
         chain = chain.on_tariff("u", since=chain.bills[3].period_start)
         changes = reissue(chain, affected, issue=ISSUE, zone=ZoneInfo("UTC"))
         assert [change.after_minor for change in changes] == [20_000, 20_000]
+
+    def test_on_another_tariff_a_bill_counts_to_that_ones_year(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looked_at: list[list[str]] = []
+
+        def noting(**how: Any) -> NewBill:
+            looked_at.append([bill.tariff_id for bill in how["inputs"].past])
+            return draw_up_bill(**how)
+
+        monkeypatch.setattr(affected_bills, "draw_up_bill", noting)
+        least: dict[str, Any] = {"code": "least", "description": "Least", "kind": "minimum"}
+        least |= {"amount": "1", "per": "year", "of": ["energy"]}
+        other = version(ENERGY | {"rate": "2"}, least, tariff_id="u")
+        chain = five(tariffs=(version(), other)).on_tariff("u", since=date(2026, 4, 1))
+        again = [reissued(chain, bill, "another tariff") for bill in chain.bills[3:]]
+        reissue(chain, again, issue=ISSUE, zone=ZoneInfo("UTC"))
+        assert looked_at == [["t", "t", "t"], ["u", "t", "t", "t"]]
 
     def test_only_the_last_bill_is_voided_alone(self) -> None:
         chain = five()
