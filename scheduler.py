@@ -148,18 +148,19 @@ class Scheduler:
 
         Raises DatabaseError.
         """
-        last_runs = self._services.database.job_history(
+        history = self._services.database.job_history(
             since=dict.fromkeys((job.id for job in jobs.JOBS), date.max)
-        ).last_runs
+        )
+        crons = {job.id: job.cron_with(history.cycles) for job in jobs.JOBS}
         return SchedulerStatus(
             running=self.running,
             held=self._doubt.why if self._doubt else None,
             jobs=tuple(
                 JobStatus(
                     id=job.id,
-                    cron=job.cron,
-                    next_run_at=self._next_run_at(job, now),
-                    last_run=last_runs.get(job.id),
+                    cron=crons[job.id],
+                    next_run_at=self._next_run_at(crons[job.id], now),
+                    last_run=history.last_runs.get(job.id),
                 )
                 for job in jobs.JOBS
             ),
@@ -304,6 +305,6 @@ class Scheduler:
         if self._stop.is_set():
             raise StopRequested
 
-    def _next_run_at(self, job: Job, now: datetime) -> datetime:
-        following = Timetable(job.cron, self._zone).next_after(now)
+    def _next_run_at(self, cron: str, now: datetime) -> datetime:
+        following = Timetable(cron, self._zone).next_after(now)
         return following.at.astimezone(self._zone)

@@ -70,7 +70,7 @@ def _drawn_up(services: Services, month: date, meters: int, now: datetime) -> li
     bills: list[NewBill] = []
     after: str | None = None
     while page := services.database.monthly_bill_candidates(
-        month_start=month, month_end=next_month(month), after=after, limit=1000
+        on=next_month(month), after=after, limit=1000
     ):
         after = page[-1].agreement_id
         for one in page:

@@ -16,6 +16,7 @@ from services.ai.service import AiService
 from services.ai.usage import AiUsage
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
+from services.billing.cycles import BillingCycles
 from services.billing.issuing import BillIssuer
 from services.billing.lookups import BillLookups
 from services.bootstrap_providers import Addresses, Providers, open_providers
@@ -297,6 +298,7 @@ def wire(
         stripe=StripeLookups(database),
         reconciliation=_reconciliation(settings, database, payments, providers.stripe),
         rebilling=rebilling,
+        billing_cycles=BillingCycles(database),
         supply=Supply(database=database, assessor=assessor, issuer=issuer, outbox=outbox),
         corrections=CorrectionLookups(database),
         tariff_correction=TariffCorrection(database=database, rebilling=rebilling),

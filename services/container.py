@@ -14,6 +14,7 @@ from services.accounts.usage import Usage
 from services.ai.usage import AiUsage
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
+from services.billing.cycles import BillingCycles
 from services.billing.issuing import BillIssuer
 from services.billing.lookups import BillLookups
 from services.corrections.lookups import CorrectionLookups
@@ -76,6 +77,7 @@ class Services:
     messages: MessageLookups
     assessor: ReadingAssessor
     issuer: BillIssuer
+    billing_cycles: BillingCycles
     reading_to_bill: ReadingToBill
     readings: ReadingLookups
     reading_review: ReadingReview

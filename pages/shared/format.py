@@ -77,8 +77,16 @@ def cron_in_words(cron: str) -> str:
     if of_month == "*" and of_week in _WEEKDAYS:
         return f"{_WEEKDAYS[of_week]}s {at}"
     if of_week == "*" and of_month.isdigit():
-        return f"on the {_ORDINALS.get(int(of_month), f'{of_month}th')} of the month {at}"
+        return f"on the {ordinal(int(of_month))} of the month {at}"
+    if of_week == "*" and of_month.replace(",", "").isdigit():
+        *days, last = (ordinal(int(one)) for one in of_month.split(","))
+        return f"on the {', '.join(days)} and {last} of the month {at}"
     return cron
+
+
+def ordinal(day_of_month: int) -> str:
+    """A day of the month as people say it: 1st, 2nd, 28th."""
+    return _ORDINALS.get(day_of_month, f"{day_of_month}th")
 
 
 def file_name(name: str) -> str:

@@ -22,7 +22,7 @@ NAMES: Final = {
     "meter_collection": "Meter collection",
 }
 _WHAT: Final = {
-    "monthly_bills": "A bill for each active meter not yet billed for the last month.",
+    "monthly_bills": "A bill for each agreement of the day that is not billed for the month yet.",
     "payment_reminders": "Reminds of unpaid bills that are due within 3 days.",
     "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
     "meter_collection": "Collects the reading of each smart meter.",

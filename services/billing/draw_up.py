@@ -107,9 +107,10 @@ def draw_up_bills(
     zone: ZoneInfo,
     inputs: PricingInputs,
     shortest_days: int,
+    billing_day: int,
     however_short: bool = False,
 ) -> list[NewBill]:
-    """The bills from one read to another, in order: one a month where reads were taken then.
+    """The bills from one read to another, in order: one a cycle where reads were taken then.
 
     `between` are the accepted reads between the two. The last read closes no bill where that would
     be too short, unless `however_short`. Raises as `draw_up_bill` does.
@@ -120,6 +121,7 @@ def draw_up_bills(
         closing=closing,
         length_on=lambda day: BillLength.of(version_in_force(tariffs, on=day).tariff),
         shortest=shortest_days,
+        billing_day=billing_day,
         however_short=however_short,
     )
     bills: list[NewBill] = []

@@ -60,6 +60,7 @@ class BillIssuer:
             zone=self.zone,
             inputs=context.pricing,
             shortest_days=self.shortest_days,
+            billing_day=context.billing_day,
             however_short=however_short,
         )
         return self.with_all_outboxes([bill.unattended() for bill in bills], leased=True)

@@ -54,8 +54,9 @@ class DueRuns:
         """
         past, every = _past_runs(history, job), job.catch_up == "every"
         first = history.installed_at if every else max(history.installed_at, now - LOOK_BACK)
-        due = [o.on for o in self._timetable(job).between(first, now)]
-        runs = self._true_runs(job, past, now)
+        found = job.due_between(first, now, cycles=history.cycles, zone=self.zone)
+        due = [occurrence.on for occurrence in found]
+        runs = self._true_runs(job, past, history, now)
         wanted = next_of_every(due, runs) if every else next_of_latest(due, runs)
         if not every:
             self._close(job, left_behind(wanted, runs))
@@ -102,10 +103,11 @@ class DueRuns:
         return context
 
     def _true_runs(
-        self, job: Job, past: Mapping[date, PastRun], now: datetime
+        self, job: Job, past: Mapping[date, PastRun], history: JobHistory, now: datetime
     ) -> dict[date, PastRun]:
         """The runs up to today, without those that were over before their time had come."""
-        timetable, today = self._timetable(job), local_date(now, self.zone)
+        timetable = Timetable(job.cron_with(history.cycles), self.zone)
+        today = local_date(now, self.zone)
         return {
             on: run
             for on, run in past.items()
@@ -121,9 +123,6 @@ class DueRuns:
                 self.services.database.finish_job_run(
                     run=context.ref, status="failed", detail="Interrupted; a later run took over."
                 )
-
-    def _timetable(self, job: Job) -> Timetable:
-        return Timetable(job.cron, self.zone)
 
 
 def _past_runs(history: JobHistory, job: Job) -> dict[date, PastRun]:

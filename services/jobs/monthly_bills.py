@@ -1,42 +1,35 @@
-"""The monthly bills: each active meter not yet billed for the month before the run's date."""
+"""The monthly bills: each agreement not yet billed for the billing cycle that ended last."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import chain, groupby
+from itertools import groupby
 
-from services.billing.draw_up import draw_up_bills
 from services.database.errors import ChainMoved, RunTakenOver
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.jobs import unbilled
+from services.jobs.cycle_bills import UNEXPECTED, CycleBills
 from services.jobs.runs import JobContext
-from services.metering.bill_periods import MONTH_END_DAYS
-from services.metering.measured import RegisterFell
-from services.quantities.period import EmptyPeriod, first_of_month
-from services.rating import UnableToPriceBill
+from services.quantities.period import first_of_month, written_day
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import QueuedAgreement, SetAside
-from services.records.tariffs import TariffVersion, versions_along
-from services.tariffs import InvalidTariff
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 # Field reads that are billed while the run goes on make it compute their meters again.
 MOST_PASSES = 3
-UNEXPECTED = "An unexpected error; the log has the details."
 MOVED = "Its readings were being billed or corrected meanwhile; it is looked at again at once."
 
 Candidates = dict[str, BillCandidate]  # by agreement
 
 
 def run(context: JobContext) -> str:
-    """Bill the month [1st of the month before the run's date, 1st of the run's month).
+    """Bill the cycle that ends on the run's date; on a date that ends none, each one's last.
 
-    Answers the run's summary; a meter without a closing read, or whose bill cannot be made, is
-    set aside with its reason.
+    A cycle is a month from one billing day to the next. Answers the run's summary; a meter without
+    a closing read, or whose bill cannot be made, is set aside with its reason.
     """
     billing = _billing(context)
     moved = billing.go_through()
@@ -63,37 +56,50 @@ def take_up_late(context: JobContext) -> str:
 
 
 def _billing(context: JobContext) -> "_MonthlyBilling":
-    month_end = first_of_month(context.run.scheduled_on)
+    on = context.run.scheduled_on
+    days = _billing_days(context)
     return _MonthlyBilling(
         context=context,
-        month_start=first_of_month(month_end - timedelta(days=1)),
-        month_end=month_end,
-        tariffs=_tariffs(context),
+        covers=_months_covered(on, days),
+        cycle=CycleBills(
+            database=context.services.database,
+            issuer=context.services.issuer,
+            on=on,
+            billing_day=on.day if on.day in days else None,
+            now=context.now,
+            ask=context.patiently,
+        ),
     )
 
 
-def _tariffs(context: JobContext) -> Mapping[str, Sequence[TariffVersion]]:
-    """All versions by tariff, fetched once a run."""
-    by_tariff: dict[str, list[TariffVersion]] = defaultdict(list)
-    for version in context.patiently(context.services.database.tariff_versions):
-        by_tariff[version.tariff_id].append(version)
-    return by_tariff
+def _billing_days(context: JobContext) -> set[int]:
+    database = context.services.database
+    history = context.patiently(lambda: database.job_history(since={context.run.job: date.max}))
+    return {cycle.billing_day for cycle in history.cycles} or {1}
+
+
+def _months_covered(on: date, days: set[int]) -> str:
+    """What a run for a date bills, in words."""
+    if on.day == 1 or days == {1}:
+        return f"for {first_of_month(on) - timedelta(days=1):%B %Y}"
+    if on.day in days:
+        return f"for the month up to {written_day(on)}"
+    return f"for the months up to the last billing days before {written_day(on)}"
 
 
 @dataclass(frozen=True)
 class _MonthlyBilling:
-    """One run's way through the meters; `month_start` and `month_end` are 1sts."""
+    """One run's way through the agreements; `covers` says of which time the bills are."""
 
     context: JobContext
-    month_start: date
-    month_end: date
-    tariffs: Mapping[str, Sequence[TariffVersion]]
+    covers: str
+    cycle: CycleBills
 
     @property
     def summary(self) -> str:
         """What the run makes, and for which month."""
         what = "Drafts" if self.context.services.issuer.approval else "Bills"
-        return f"{what} for {self.month_start:%B %Y}."
+        return f"{what} {self.covers}."
 
     def go_through(self, only: Collection[str] | None = None) -> Candidates:
         """Bill page by page, only some meters if said; those whose chain moved meanwhile."""
@@ -101,7 +107,7 @@ class _MonthlyBilling:
         after: str | None = None
         while True:
             self.context.go_on()
-            page = self._candidates(after)
+            page = self.cycle.candidates(after, limit=BATCH)
             chosen = [c for c in page if only is None or c.agreement_id in only]
             if chosen:
                 moved |= self._bill(chosen)
@@ -117,7 +123,7 @@ class _MonthlyBilling:
             ids = [row.agreement_id for row in queued]
             # What was said of them before is not true any more; what is said again comes back.
             self._note(settled=ids)
-            page = self._candidates(None, only=ids)
+            page = self.cycle.candidates(None, limit=BATCH, only=ids)
             moved = self._bill(page) if page else {}
             # Those whose chain moved stay for the next tick.
             self._note(looked_at=[row for row in queued if row.agreement_id not in moved])
@@ -137,95 +143,16 @@ class _MonthlyBilling:
             )
         )
 
-    def _candidates(
-        self, after: str | None, only: Sequence[str] | None = None
-    ) -> list[BillCandidate]:
-        database = self.context.services.database
-        return self.context.patiently(
-            lambda: database.monthly_bill_candidates(
-                month_start=self.month_start,
-                month_end=self.month_end,
-                month_end_days=MONTH_END_DAYS,
-                after=after,
-                limit=BATCH,
-                only=only,
-            )
-        )
-
     def _bill(self, candidates: Sequence[BillCandidate]) -> Candidates:
-        bills: list[NewBill] = []
-        aside: list[SetAside] = []
-        without: dict[str, RegisterFell | None] = {}
-        for candidate in candidates:
-            try:
-                made = self._draw_up(candidate)
-            except RegisterFell as fell:
-                without[candidate.agreement_id] = fell
-                continue
-            if made is None:
-                without[candidate.agreement_id] = None
-            elif isinstance(made, list):
-                bills += made
-            else:
-                aside.append(made)
+        bills, aside = self.cycle.drawn_up(candidates)
         meters = {c.agreement_id: c for c in candidates}
-        aside += self._why_not(without, meters)
-        return {meter: meters[meter] for meter in self._store(bills, aside, meters)}
-
-    def _why_not(
-        self, without: Mapping[str, RegisterFell | None], meters: Candidates
-    ) -> list[SetAside]:
-        """Why meters have no bill: no read to close at, or a register that fell; by their ids."""
-        if not without:
-            return []
-        database = self.context.services.database
-        facts = self.context.patiently(
-            lambda: database.unbilled_facts(agreements=list(without), month_end=self.month_end)
-        )
-        return [
-            unbilled.fallen(meters[meter], fell, facts[meter].last_bill_id)
-            if fell
-            else unbilled.without_closing(meters[meter], facts[meter], self.month_end)
-            for meter, fell in without.items()
+        issued = self.context.services.issuer
+        with_outboxes = [
+            bill
+            for _, of_agreement in groupby(bills, key=lambda bill: bill.agreement_id)
+            for bill in issued.with_all_outboxes(list(of_agreement))
         ]
-
-    def _draw_up(self, candidate: BillCandidate) -> list[NewBill] | SetAside | None:
-        """The meter's bills, none where it is too soon for one; why there can be none; or None.
-
-        None is a meter without a read to close at. Raises RegisterFell.
-        """
-        if candidate.closing is None:
-            return None
-        services = self.context.services
-        try:
-            bills = draw_up_bills(
-                agreement_id=candidate.agreement_id,
-                constants=candidate.constants,
-                installations=candidate.installations,
-                opening=candidate.opening,
-                between=candidate.between,
-                closing=candidate.closing,
-                tariffs=self._tariffs_of(candidate),
-                reissue_no=candidate.reissue_no,
-                issue=services.issuer.issue_of_new(self.context.now),
-                zone=services.settings.timezone,
-                inputs=candidate.pricing,
-                shortest_days=services.issuer.shortest_days,
-            )
-        except RegisterFell:
-            raise
-        except (UnableToPriceBill, EmptyPeriod, InvalidTariff) as error:
-            return unbilled.not_priced(candidate, error)
-        except Exception:
-            log.exception("the bill of meter %s could not be computed", candidate.serial)
-            return unbilled.aside(candidate, UNEXPECTED)
-        return services.issuer.with_all_outboxes([bill.unattended() for bill in bills])
-
-    def _tariffs_of(self, candidate: BillCandidate) -> Sequence[TariffVersion]:
-        if not candidate.spans:
-            return self.tariffs.get(candidate.tariff_id, ())
-        of_spans = (self.tariffs.get(span.tariff_id, ()) for span in candidate.spans)
-        return versions_along(candidate.spans, chain.from_iterable(of_spans))
+        return {meter: meters[meter] for meter in self._store(with_outboxes, aside, meters)}
 
     def _store(
         self, bills: Sequence[NewBill], aside: Sequence[SetAside], meters: Candidates

@@ -36,7 +36,7 @@ def aside(
     )
 
 
-def without_closing(candidate: BillCandidate, facts: UnbilledFacts, month_end: date) -> SetAside:
+def without_closing(candidate: BillCandidate, facts: UnbilledFacts) -> SetAside:
     """A meter that has no accepted read to close at: there is none, or it was kept back."""
     kept = facts.kept_back
     if kept is not None and kept.status == "needs_review":
@@ -47,7 +47,7 @@ def without_closing(candidate: BillCandidate, facts: UnbilledFacts, month_end: d
             code="flagged_reading",
             ref=kept.id,
         )
-    reason = f"No reading dated up to {_day(month_end)}."
+    reason = f"No reading dated up to {_day(candidate.cycle_end)}."
     if kept is not None:
         reason += f" That of {_day(kept.read_on)} was rejected."
     if facts.next_on is not None:

@@ -1,8 +1,8 @@
 """How long a bill may be, and at which reads a long time becomes several bills.
 
 Slab limits and amounts per bill are made for a number of days, which a tariff may state as its
-`billing_period`. Where reads were taken at the turn of the months, a long time is billed by month,
-as the monthly job would have billed it each month.
+`billing_period`. Where reads were taken at the ends of the billing cycles, a long time is billed by
+cycle, as the monthly job would have billed it each month.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from typing import Final, Protocol, Self, TypeVar
 
 from services.metering.validation_rules import LONGEST_USUAL_PERIOD_DAYS
 from services.quantities.counting import count
-from services.quantities.period import Period, next_month
+from services.quantities.period import Period, next_billing_day
 from services.tariffs import (
     Charge,
     DemandCharge,
@@ -23,8 +23,8 @@ from services.tariffs import (
     Tariff,
 )
 
-# A read so many days from the 1st of a month is one of the month's end.
-MONTH_END_DAYS: Final = 3
+# A read so many days from the billing day is one of the cycle's end.
+CYCLE_END_DAYS: Final = 3
 # What one month's bill may have where the tariff does not say.
 LONGEST_MONTH_DAYS: Final = 35
 _USUAL_DAYS: Final = 30
@@ -103,20 +103,21 @@ def closing_reads(
     closing: AnyRead,
     length_on: Callable[[date], BillLength],
     shortest: int,
+    billing_day: int,
     however_short: bool = False,
 ) -> list[AnyRead]:
     """The reads at which the bills from one read to another end, in order.
 
     `between` are the accepted reads in order of time. What is longer than a month is billed up to
-    each month-end read: the one closest to the 1st, at most 3 days from it. What is then still
-    longer than its tariff allows ends at whichever reads leave the fewest bills that are too long,
-    and then the fewest that are far from a month. The last read ends none where it would be too
-    short a bill, unless `however_short`.
+    each cycle's end: the read closest to the billing day, at most 3 days from it. Where that leaves
+    a bill longer than its tariff allows, it ends at whichever reads leave the fewest bills that are
+    too long, and then the fewest that are far from a month. The last read ends none where it would
+    be too short a bill, unless `however_short`.
     """
     between = [read for read in between if opening.read_on < read.read_on < closing.read_on]
     ends: list[AnyRead] = []
     start = opening
-    for read in _month_ends(opening, between, closing):
+    for read in _cycle_ends(opening, between, closing, billing_day):
         length = length_on(start.read_on)
         if _days(start, closing) <= length.month:
             break
@@ -130,18 +131,18 @@ def closing_reads(
     return ends[:-1] if too_short and not however_short else ends
 
 
-def _month_ends(
-    opening: AnyRead, between: Sequence[AnyRead], closing: AnyRead
+def _cycle_ends(
+    opening: AnyRead, between: Sequence[AnyRead], closing: AnyRead, billing_day: int
 ) -> Iterator[AnyRead]:
-    """The read of each month's end, where it is neither the opening nor the closing one."""
-    turn = next_month(opening.read_on)
+    """The read of each cycle's end, where it is neither the opening nor the closing one."""
+    turn = next_billing_day(opening.read_on, billing_day)
     while turn <= closing.read_on:
         reads = [opening, *between, closing]
-        near = [read for read in reads if abs((read.read_on - turn).days) <= MONTH_END_DAYS]
+        near = [read for read in reads if abs((read.read_on - turn).days) <= CYCLE_END_DAYS]
         closest = min(near, key=lambda read: abs((read.read_on - turn).days), default=None)
         if closest is not None and closest is not opening and closest is not closing:
             yield closest
-        turn = next_month(turn)
+        turn = next_billing_day(turn, billing_day)
 
 
 def _with_long_ones_split(
@@ -193,7 +194,7 @@ def _cost(days: int, length: BillLength) -> _Cost:
     That its tariff is not made for it, that it is far from a month, how much too long it is, and
     how far from the usual days.
     """
-    least = length.waits_below or _USUAL_DAYS - MONTH_END_DAYS
+    least = length.waits_below or _USUAL_DAYS - CYCLE_END_DAYS
     held = length.most is not None and days > length.most
     beyond = max(days - length.month, 0)
     return int(held), int(days < least or beyond > 0), beyond, abs(days - length.usual)

@@ -68,6 +68,12 @@ def next_month(day: date) -> date:
     return first_of_month(first_of_month(day) + timedelta(days=31))
 
 
+def next_billing_day(day: date, billing_day: int) -> date:
+    """The first date after `day` that is this day of the month, 1 to 28."""
+    of_month = day.replace(day=billing_day)
+    return of_month if of_month > day else next_month(day).replace(day=billing_day)
+
+
 def written_day(day: date) -> str:
     """A local date in a sentence: 3 Nov 2026."""
     return f"{day.day} {day:%b %Y}"

@@ -202,6 +202,9 @@ class BillCandidate(Record):
     opening: Read
     closing: Read | None
     reissue_no: int
+    # The day of the month on which it is billed, and the end of the cycle that it is billed for.
+    billing_day: int
+    cycle_end: date
     registers: tuple[str, ...] = ()
     connected_w: int | None = None
     connected_va: int | None = None

@@ -45,6 +45,7 @@ class BillChain(Record):
     agreement_id: str
     starts_on: date
     ends_on: date | None
+    billing_day: int
     # The read at which its next bill opens, and how many void bills opened there.
     tail_id: str
     tail_reissues: int

@@ -88,10 +88,39 @@ class RunSeen(Record):
     clock_at: datetime | None
 
 
+class BillingCycle(Record):
+    """A day of the month (1 to 28) on which agreements are billed, and since when; None: always."""
+
+    billing_day: int
+    since: datetime | None
+
+
+class CycleInUse(BillingCycle):
+    """A billing cycle with how many agreements last that it bills."""
+
+    agreements: int
+
+
+class ReadingRoute(Record):
+    """A reading route, how many places it has, and its billing day; None: each has its own."""
+
+    route: str
+    places: int
+    billing_day: int | None
+
+
+class BillingDays(Record):
+    """The billing days in use, and the reading routes, in order."""
+
+    cycles: tuple[CycleInUse, ...]
+    routes: tuple[ReadingRoute, ...]
+
+
 class JobHistory(Record):
     """What jobs ran since the installation (UTC); `late_reads` wait for the monthly bills."""
 
     late_reads: bool
+    cycles: tuple[BillingCycle, ...]
     installed_at: datetime
     # By job.
     last_runs: dict[str, JobRun]

@@ -25,6 +25,8 @@ class ReadingContext(Record):
     next_read: Reading | None
     history: tuple[ReadPoint, ...]
     same_day: bool
+    # The day of the month on which its agreement is billed.
+    billing_day: int
     replay: "StoredReading | None"
     # The accepted reads after the opening one, in order.
     between: tuple[ReadBetween, ...] = ()

@@ -72,6 +72,7 @@ class ServiceAgreement(Record):
     starts_on: date
     ends_on: date | None
     billed_until: date | None
+    billing_day: int
     opening: Reading
     closing: Reading | None
     tariffs: tuple[AgreementTariff, ...]

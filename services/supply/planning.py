@@ -152,6 +152,7 @@ class Planning:
                 zone=self.issuer.zone,
                 inputs=chain.inputs(opening=opening, closing=closing, past=past),
                 shortest_days=0,
+                billing_day=chain.billing_day,
                 however_short=True,
             )
         except EmptyPeriod as error:

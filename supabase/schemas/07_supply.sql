@@ -121,6 +121,8 @@ CREATE INDEX service_agreements_closing ON public.service_agreements USING btree
 
 CREATE INDEX service_agreements_of_customer ON public.service_agreements USING btree (customer_id);
 
+CREATE INDEX service_agreements_of_cycle ON public.service_agreements USING btree (billing_day, id);
+
 CREATE UNIQUE INDEX service_agreements_one_open ON public.service_agreements USING btree (service_point_id) WHERE (ends_on IS NULL);
 
 CREATE INDEX service_agreements_opening ON public.service_agreements USING btree (opening_reading_id);
@@ -150,6 +152,41 @@ CREATE INDEX agreement_tariffs_tariff ON public.agreement_tariffs USING btree (t
 ALTER TABLE public.agreement_tariffs ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.agreement_tariffs TO service_role;
+
+CREATE TABLE public.billing_cycles (
+    billing_day smallint NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT billing_cycles_billing_day_check CHECK (((billing_day >= 1) AND (billing_day <= 28)))
+);
+
+COMMENT ON TABLE public.billing_cycles IS 'The days of the month on which agreements are or were billed, and since when: no run of a day is due from before.';
+
+ALTER TABLE ONLY public.billing_cycles
+    ADD CONSTRAINT billing_cycles_pkey PRIMARY KEY (billing_day);
+
+ALTER TABLE public.billing_cycles ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.billing_cycles TO service_role;
+
+CREATE TABLE public.reading_routes (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    route text NOT NULL,
+    billing_day smallint NOT NULL,
+    CONSTRAINT reading_routes_billing_day_check CHECK (((billing_day >= 1) AND (billing_day <= 28))),
+    CONSTRAINT reading_routes_route_check CHECK (((route <> ''::text) AND (route = btrim(route))))
+);
+
+COMMENT ON TABLE public.reading_routes IS 'Reading routes that are billed on a day of their own: who is connected on one is billed on its day.';
+
+ALTER TABLE ONLY public.reading_routes
+    ADD CONSTRAINT reading_routes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.reading_routes
+    ADD CONSTRAINT reading_routes_route_key UNIQUE (route);
+
+ALTER TABLE public.reading_routes ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reading_routes TO service_role;
 
 ALTER TABLE ONLY public.service_points
     ADD CONSTRAINT service_points_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
@@ -456,6 +493,40 @@ COMMENT ON FUNCTION private.add_customer(p jsonb) IS 'Adds a customer that a for
 REVOKE ALL ON FUNCTION private.add_customer(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.add_customer(p jsonb) TO service_role;
 
+CREATE FUNCTION private.day_of_route() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    new.billing_day := coalesce(
+        (select r.billing_day from public.service_points s join public.reading_routes r on r.route = s.route
+         where s.id = new.service_point_id), new.billing_day);
+    return new;
+end $$;
+
+COMMENT ON FUNCTION private.day_of_route() IS 'A new agreement on a route that has a billing day is billed on that day, unless it was given another than the 1st.';
+
+REVOKE ALL ON FUNCTION private.day_of_route() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.day_of_route() TO service_role;
+
+CREATE FUNCTION private.move_to_day_of_route() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.service_agreements a set billing_day = r.billing_day
+    from new_rows n
+    join old_rows o on o.id = n.id and o.route is distinct from n.route
+    join public.reading_routes r on r.route = n.route
+    where a.service_point_id = n.id and a.ends_on is null and a.billing_day <> r.billing_day;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.move_to_day_of_route() IS 'A place that comes to a route with a billing day is billed on that day from then on.';
+
+REVOKE ALL ON FUNCTION private.move_to_day_of_route() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.move_to_day_of_route() TO service_role;
+
 CREATE FUNCTION private.installations_between(p_point_id uuid, p_from timestamp with time zone, p_to timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -499,9 +570,118 @@ COMMENT ON FUNCTION private.set_tariff(p_agreement_id uuid, p_from date, p_tarif
 REVOKE ALL ON FUNCTION private.set_tariff(p_agreement_id uuid, p_from date, p_tariff_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.set_tariff(p_agreement_id uuid, p_from date, p_tariff_id uuid) TO service_role;
 
+CREATE FUNCTION private.cycle_end(p_on date, p_day smallint) RETURNS date
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select date_trunc('month', (p_on - (p_day - 1))::timestamp)::date + (p_day - 1)
+$$;
+
+COMMENT ON FUNCTION private.cycle_end(p_on date, p_day smallint) IS 'The last date on or before a date that has this day of the month (1 to 28): where the cycle that was billed last ends.';
+
+REVOKE ALL ON FUNCTION private.cycle_end(p_on date, p_day smallint) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.cycle_end(p_on date, p_day smallint) TO service_role;
+
+CREATE FUNCTION private.note_cycles() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.billing_cycles (billing_day)
+    select distinct n.billing_day from new_rows n
+    where not exists (select 1 from public.billing_cycles c where c.billing_day = n.billing_day)
+    on conflict do nothing;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.note_cycles() IS 'Keeps which billing days are in use.';
+
+REVOKE ALL ON FUNCTION private.note_cycles() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_cycles() TO service_role;
+
+CREATE FUNCTION private.cycles_in_use() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(jsonb_build_object('billing_day', c.billing_day, 'since', nullif(c.since, '-infinity'))
+                              order by c.billing_day), '[]')
+    from public.billing_cycles c
+    where exists (select 1 from public.service_agreements a where a.billing_day = c.billing_day)
+$$;
+
+COMMENT ON FUNCTION private.cycles_in_use() IS 'The billing days that agreements have: [{billing_day, since: null where it always was}].';
+
+REVOKE ALL ON FUNCTION private.cycles_in_use() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.cycles_in_use() TO service_role;
+
+CREATE FUNCTION public.billing_cycles_page(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'cycles', (select coalesce(jsonb_agg(jsonb_build_object(
+                       'billing_day', c -> 'billing_day', 'since', c -> 'since',
+                       'agreements', (select count(*) from public.service_agreements a
+                                      where a.billing_day = (c ->> 'billing_day')::smallint and a.ends_on is null))
+                       order by (c ->> 'billing_day')::integer), '[]')
+                   from jsonb_array_elements(private.cycles_in_use()) c),
+        'routes', (select coalesce(jsonb_agg(jsonb_build_object(
+                       'route', s.route, 'places', s.places, 'billing_day', r.billing_day) order by s.route), '[]')
+                   from (select x.route, count(*) as places from public.service_points x where x.route <> '' group by 1) s
+                   left join public.reading_routes r on r.route = s.route))
+$$;
+
+COMMENT ON FUNCTION public.billing_cycles_page(p jsonb) IS 'The billing days in use and the reading routes: {} -> {cycles: [{billing_day, since, agreements: those that last}], routes: [{route, places, billing_day: null without one of its own}]}.';
+
+REVOKE ALL ON FUNCTION public.billing_cycles_page(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.billing_cycles_page(p jsonb) TO service_role;
+
+CREATE FUNCTION public.set_billing_day(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_day smallint := (p ->> 'billing_day')::smallint;
+    v_moved bigint;
+begin
+    perform private.set_actor(p);
+    if v_day is null or v_day not between 1 and 28 then
+        perform private.refuse('EB400', 'A billing day is from 1 to 28, so that each month has it.');
+    end if;
+    if p ->> 'agreement_id' is not null then
+        update public.service_agreements set billing_day = v_day
+        where id = (p ->> 'agreement_id')::uuid and ends_on is null and billing_day <> v_day;
+        get diagnostics v_moved = row_count;
+        if not exists (select 1 from public.service_agreements where id = (p ->> 'agreement_id')::uuid) then
+            perform private.refuse('EB404', 'There is no such agreement.');
+        elsif v_moved = 0 and not exists (select 1 from public.service_agreements
+                                          where id = (p ->> 'agreement_id')::uuid and ends_on is null) then
+            perform private.refuse('EB005', 'This agreement has ended: it is not billed on any day.');
+        end if;
+        return jsonb_build_object('agreements', v_moved);
+    end if;
+    if not exists (select 1 from public.service_points where route = p ->> 'route' and route <> '') then
+        perform private.refuse('EB404', format('No place of supply is on route %s.', p ->> 'route'));
+    end if;
+    insert into public.reading_routes (route, billing_day) values (p ->> 'route', v_day)
+    on conflict (route) do update set billing_day = excluded.billing_day;
+    update public.service_agreements a set billing_day = v_day
+    from public.service_points s
+    where s.route = p ->> 'route' and s.route <> '' and a.service_point_id = s.id and a.ends_on is null and a.billing_day <> v_day;
+    get diagnostics v_moved = row_count;
+    return jsonb_build_object('agreements', v_moved);
+end $$;
+
+COMMENT ON FUNCTION public.set_billing_day(p jsonb) IS 'Bills an agreement, or all of a route and who comes to it later, on another day of the month: {actor, billing_day, agreement_id | route} -> {agreements: how many were moved}. A repeat moves none.';
+
+REVOKE ALL ON FUNCTION public.set_billing_day(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_billing_day(p jsonb) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER move_to_day_of_route AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.move_to_day_of_route();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_points FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
@@ -521,6 +701,12 @@ CREATE TRIGGER audit_insert AFTER INSERT ON public.service_agreements REFERENCIN
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.service_agreements REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
+CREATE TRIGGER cycles_insert AFTER INSERT ON public.service_agreements REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_cycles();
+
+CREATE TRIGGER cycles_update AFTER UPDATE ON public.service_agreements REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_cycles();
+
+CREATE TRIGGER day_of_route BEFORE INSERT ON public.service_agreements FOR EACH ROW WHEN ((new.billing_day = 1)) EXECUTE FUNCTION private.day_of_route();
+
 CREATE TRIGGER never_two_agreements BEFORE INSERT OR UPDATE ON public.service_agreements FOR EACH ROW EXECUTE FUNCTION private.check_agreement();
 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_agreements FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
@@ -536,3 +722,7 @@ CREATE TRIGGER one_currency BEFORE INSERT OR UPDATE ON public.agreement_tariffs 
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.agreement_tariffs FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.agreement_tariffs FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.reading_routes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.reading_routes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

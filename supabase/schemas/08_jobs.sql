@@ -268,6 +268,34 @@ COMMENT ON FUNCTION public.note_job_progress(p jsonb) IS 'Counts what a batch di
 REVOKE ALL ON FUNCTION public.note_job_progress(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.note_job_progress(p jsonb) TO service_role;
 
+CREATE FUNCTION private.queue_late_reads() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_last_run date := private.last_month_run();
+begin
+    if v_last_run is null then
+        return null;
+    end if;
+    insert into public.agreements_to_bill (agreement_id)
+    select distinct a.id
+    from new_rows r
+    join public.meter_installations i on i.meter_id = r.meter_id and i.installed_at <= r.read_at
+        and (i.removed_at is null or r.read_at <= i.removed_at)
+    join public.service_agreements a on a.service_point_id = i.service_point_id and a.starts_on < r.read_on
+        and (a.ends_on is null or r.read_on <= a.ends_on)
+    where r.status = 'accepted' and not r.is_opening and r.read_on <= private.cycle_end(v_last_run, a.billing_day)
+    order by a.id
+    on conflict (agreement_id) do update set queued_at = clock_timestamp();
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the agreements whose read came, or was accepted, after the run of its cycle. Who writes a read has locked its service point.';
+
+REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
+
 CREATE FUNCTION public.store_job_bills(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -317,34 +345,6 @@ COMMENT ON FUNCTION public.store_job_bills(p jsonb) IS 'One batch of bills in on
 
 REVOKE ALL ON FUNCTION public.store_job_bills(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.store_job_bills(p jsonb) TO service_role;
-
-CREATE FUNCTION private.queue_late_reads() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_month_end date := date_trunc('month', private.last_month_run());
-begin
-    if v_month_end is null then
-        return null;
-    end if;
-    insert into public.agreements_to_bill (agreement_id)
-    select distinct a.id
-    from new_rows r
-    join public.meter_installations i on i.meter_id = r.meter_id and i.installed_at <= r.read_at
-        and (i.removed_at is null or r.read_at <= i.removed_at)
-    join public.service_agreements a on a.service_point_id = i.service_point_id and a.starts_on < r.read_on
-        and (a.ends_on is null or r.read_on <= a.ends_on)
-    where r.status = 'accepted' and not r.is_opening and r.read_on <= v_month_end
-    order by a.id
-    on conflict (agreement_id) do update set queued_at = clock_timestamp();
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.queue_late_reads() IS 'Queues the agreements whose read came, or was accepted, after the run of its month. Who writes a read has locked its service point.';
-
-REVOKE ALL ON FUNCTION private.queue_late_reads() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_late_reads() TO service_role;
 
 CREATE FUNCTION public.clock_state(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -426,18 +426,22 @@ CREATE FUNCTION public.monthly_bill_candidates(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $_$
 declare
-    v_which text := case when nullif(p -> 'only', 'null') is null
-        then $s$a.id > coalesce(($1 ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')$s$
-        else $s$a.id = any (array(select jsonb_array_elements_text($1 -> 'only')::uuid))$s$ end;
+    v_which text := case when nullif(p -> 'only', 'null') is not null
+        then $s$a.id = any (array(select jsonb_array_elements_text($1 -> 'only')::uuid))$s$
+        else $s$a.id > coalesce(($1 ->> 'after')::uuid, '00000000-0000-0000-0000-000000000000')$s$
+            || case when p ->> 'billing_day' is null then '' else $s$ and a.billing_day = ($1 ->> 'billing_day')::smallint$s$ end end;
     v_found jsonb;
 begin
-    -- Planned for each of the two ways: one plan for both would read all agreements for either.
+    -- Planned for each of the ways: one plan for all would read every agreement for each.
     execute format($q$
     with chosen as materialized (
-        select a.id as agreement_id, a.service_point_id, o.id as opening_id, o.read_on as opened_on, o.read_at as opened_at,
+        select a.id as agreement_id, a.service_point_id, a.billing_day, c.ends_on as cycle_end, o.id as opening_id, o.read_on as opened_on, o.read_at as opened_at,
                to_jsonb(o) as opening, to_jsonb(k) as closing, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on,
                k.meter_id as closing_meter_id, private.reissues(o.id) as reissue_no
         from public.service_agreements a
+        cross join lateral (
+            select x.ends_on, (x.ends_on - interval '1 month')::date as starts_on
+            from (select private.cycle_end(($1 ->> 'on')::date, a.billing_day) as ends_on) x) c
         cross join lateral (
             select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
             where r.id = private.chain_tail(a.id)) o
@@ -448,11 +452,11 @@ begin
                 where x.meter_id = i.meter_id and x.status = 'accepted'
                   and x.read_at > greatest(o.read_at, i.installed_at) and x.read_on > o.read_on
                   and x.read_at <= coalesce(i.removed_at, 'infinity')
-                  and x.read_on <= least(($1 ->> 'month_end')::date, coalesce(a.ends_on, 'infinity'))
+                  and x.read_on <= least(c.ends_on, coalesce(a.ends_on, 'infinity'))
                 order by x.read_at desc limit 1) r
             where i.service_point_id = a.service_point_id and (i.removed_at is null or i.removed_at > o.read_at)
             order by r.read_at desc limit 1) k on true
-        where a.starts_on < ($1 ->> 'month_end')::date
+        where a.starts_on < c.ends_on
           and %s
           -- What is billed to its end needs no more.
           and (a.ends_on is null or o.read_on < a.ends_on)
@@ -460,15 +464,15 @@ begin
           and not exists (
               select 1 from public.bills b
               where b.agreement_id = a.id and b.status <> 'void'
-                and b.period_end > ($1 ->> 'month_start')::date + coalesce(($1 ->> 'month_end_days')::integer, 0)
-                and b.period_end <= ($1 ->> 'month_end')::date)
-          -- A bill that ends at a read somewhat after the 1st is that of the month before.
+                and b.period_end > c.starts_on + coalesce(($1 ->> 'cycle_end_days')::integer, 0)
+                and b.period_end <= c.ends_on)
+          -- A bill that ends at a read somewhat after the billing day is that of the cycle before.
           and (k.id is not null or not exists (
               select 1 from public.bills b
-              where b.agreement_id = a.id and b.status <> 'void' and b.period_end > ($1 ->> 'month_start')::date
-                and b.period_end <= ($1 ->> 'month_start')::date + coalesce(($1 ->> 'month_end_days')::integer, 0)))
-          -- Billed beyond the month already (by a later field read): nothing of the month is open.
-          and o.read_on < ($1 ->> 'month_end')::date
+              where b.agreement_id = a.id and b.status <> 'void' and b.period_end > c.starts_on
+                and b.period_end <= c.starts_on + coalesce(($1 ->> 'cycle_end_days')::integer, 0)))
+          -- Billed beyond the cycle already (by a later field read): nothing of it is open.
+          and o.read_on < c.ends_on
         order by a.id
         limit ($1 ->> 'limit')::integer
     ), placed as materialized (
@@ -513,7 +517,7 @@ begin
     return v_found;
 end $_$;
 
-COMMENT ON FUNCTION public.monthly_bill_candidates(p jsonb) IS 'Agreements without a bill that ends in (month_start, month_end], each with the read it opens at and the latest accepted read it can close at, or null, and the meter of that: {month_start, month_end, month_end_days?, after?, limit, only?: [agreement ids]}. Where there is such a read, a bill that ends within month_end_days after month_start is not one of the month.';
+COMMENT ON FUNCTION public.monthly_bill_candidates(p jsonb) IS 'Agreements not billed yet for the cycle that last ended on or before a local date, each with the read it opens at and the latest accepted read it can close at, or null, and the meter of that: {on, billing_day?: of this cycle alone, cycle_end_days?, after?, limit, only?: [agreement ids]}. Where there is such a read, a bill that ends within cycle_end_days after the cycle''s start is of the one before.';
 
 REVOKE ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.monthly_bill_candidates(p jsonb) TO service_role;
@@ -528,6 +532,31 @@ $$;
 REVOKE ALL ON FUNCTION private.run_json(p_job text, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.run_json(p_job text, p_on date) TO service_role;
 
+CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_on date) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    insert into public.agreements_to_bill (agreement_id)
+    select s.agreement_id
+    from jsonb_to_recordset(p_set_aside) as s(agreement_id uuid, opening_id uuid, closing_id uuid, again boolean)
+    join public.service_agreements a on a.id = s.agreement_id
+    left join lateral (
+        select r.id from public.readings o
+        cross join public.meter_installations i
+        join public.readings r on r.meter_id = i.meter_id and r.read_at > i.installed_at
+            and (i.removed_at is null or r.read_at <= i.removed_at)
+        where o.id = s.opening_id and i.service_point_id = a.service_point_id
+          and r.status = 'accepted' and r.read_on <= least(private.cycle_end(p_on, a.billing_day), coalesce(a.ends_on, 'infinity'))
+          and r.read_at > o.read_at and r.read_on > o.read_on
+        order by r.read_at desc limit 1) k on true
+    where s.again or (k.id is not null and k.id is distinct from s.closing_id)
+    order by s.agreement_id
+    on conflict (agreement_id) do update set queued_at = clock_timestamp()
+$$;
+
+REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_on date) TO service_role;
+
 CREATE FUNCTION private.last_month_run() RETURNS date
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -536,7 +565,7 @@ CREATE FUNCTION private.last_month_run() RETURNS date
     where r.job = 'monthly_bills' and (r.status = 'running' or r.clock_at is not null)
 $$;
 
-COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of the monthly bills, under way or over: it bills up to the 1st of its month.';
+COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of the monthly bills, under way or over: it bills each cycle that ended by then.';
 
 REVOKE ALL ON FUNCTION private.last_month_run() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.last_month_run() TO service_role;
@@ -549,7 +578,7 @@ CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
         'agreement_id', a.id, 'kept_back', to_jsonb(k),
         'next_on', (select min(r.read_on) from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
                     where i.service_point_id = a.service_point_id and r.status = 'accepted'
-                      and r.read_on > (p ->> 'month_end')::date and r.read_at > i.installed_at
+                      and r.read_on > private.cycle_end((p ->> 'on')::date, a.billing_day) and r.read_at > i.installed_at
                       and (i.removed_at is null or r.read_at <= i.removed_at)),
         'last_bill_id', (select b.id from public.bills b
                          where b.closing_reading_id = o.id and b.agreement_id = a.id and b.status = 'issued' limit 1))), '[]'))
@@ -560,12 +589,12 @@ CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
         from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
         where i.service_point_id = a.service_point_id and r.status in ('needs_review', 'rejected')
           and r.read_at > i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
-          and r.read_at > o.read_at and r.read_on > o.read_on and r.read_on <= (p ->> 'month_end')::date
+          and r.read_at > o.read_at and r.read_on > o.read_on and r.read_on <= private.cycle_end((p ->> 'on')::date, a.billing_day)
         order by r.status, r.read_at desc limit 1) k on true
     where a.id in (select jsonb_array_elements_text(p -> 'agreements')::uuid)
 $$;
 
-COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {agreements: [ids], month_end} -> {agreements: [{agreement_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the month, last_bill_id}]}.';
+COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {agreements: [ids], on: local date of the run} -> {agreements: [{agreement_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the cycle, last_bill_id}]}.';
 
 REVOKE ALL ON FUNCTION public.unbilled_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.unbilled_facts(p jsonb) TO service_role;
@@ -668,12 +697,18 @@ begin
                                   from jsonb_array_elements(coalesce(p -> 'looked_at', '[]')) x))
       and exists (select 1 from jsonb_to_recordset(p -> 'looked_at') as x(agreement_id uuid, queued_at timestamptz)
                   where x.agreement_id = q.agreement_id and x.queued_at = q.queued_at);
+    -- The run of another billing day may have set it aside: each has one run a month.
     with gone as (
         delete from public.job_set_aside a
-        where a.job = v_job and a.scheduled_on = v_on
+        where a.job = v_job and a.scheduled_on > v_on - interval '1 month' and a.scheduled_on <= v_on
           and a.agreement_id = any (array(select x::uuid from jsonb_array_elements_text(coalesce(p -> 'settled', '[]')) x))
+        returning a.scheduled_on
+    ), of_others as (
+        update public.job_runs r set failed_count = r.failed_count - g.number
+        from (select scheduled_on, count(*) as number from gone where scheduled_on <> v_on group by 1) g
+        where r.job = v_job and r.scheduled_on = g.scheduled_on
         returning 1
-    ) select count(*) into v_gone from gone;
+    ) select count(*) filter (where g.scheduled_on = v_on) into v_gone from gone g;
     with kept as (
         insert into public.job_set_aside (job, scheduled_on, subject, reason, code, ref, meter_id, agreement_id)
         select v_job, v_on, s.subject, s.reason, coalesce(s.code, 'other'), s.ref, s.meter_id, s.agreement_id
@@ -684,7 +719,7 @@ begin
             agreement_id = excluded.agreement_id, at = now()
         returning xmax = 0 as is_new
     ) select count(*) filter (where is_new) into v_new from kept;
-    perform private.queue_read_meanwhile(coalesce(p -> 'set_aside', '[]'), date_trunc('month', v_on)::date);
+    perform private.queue_read_meanwhile(coalesce(p -> 'set_aside', '[]'), v_on);
     -- Added to, for a run may set aside so many that no batch should count them.
     update public.job_runs r
     set done_count = r.done_count + coalesce((p ->> 'done')::integer, 0),
@@ -703,7 +738,7 @@ begin
     insert into public.agreements_to_bill (agreement_id)
     select distinct a.agreement_id from public.job_set_aside a
     join public.agreement_tariffs t on t.agreement_id = a.agreement_id
-    where a.code = 'tariff_missing' and a.job = 'monthly_bills' and a.scheduled_on = private.last_month_run()
+    where a.code = 'tariff_missing' and a.job = 'monthly_bills' and a.scheduled_on > private.last_month_run() - interval '1 month'
       and t.tariff_id in (select v.tariff_id from new_rows v)
     order by a.agreement_id
     on conflict (agreement_id) do update set queued_at = clock_timestamp();
@@ -715,37 +750,13 @@ COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the agreements th
 REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
 
-CREATE FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) RETURNS void
-    LANGUAGE sql
-    SET search_path TO ''
-    AS $$
-    insert into public.agreements_to_bill (agreement_id)
-    select s.agreement_id
-    from jsonb_to_recordset(p_set_aside) as s(agreement_id uuid, opening_id uuid, closing_id uuid, again boolean)
-    join public.service_agreements a on a.id = s.agreement_id
-    left join lateral (
-        select r.id from public.readings o
-        cross join public.meter_installations i
-        join public.readings r on r.meter_id = i.meter_id and r.read_at > i.installed_at
-            and (i.removed_at is null or r.read_at <= i.removed_at)
-        where o.id = s.opening_id and i.service_point_id = a.service_point_id
-          and r.status = 'accepted' and r.read_on <= least(p_month_end, coalesce(a.ends_on, 'infinity'))
-          and r.read_at > o.read_at and r.read_on > o.read_on
-        order by r.read_at desc limit 1) k on true
-    where s.again or (k.id is not null and k.id is distinct from s.closing_id)
-    order by s.agreement_id
-    on conflict (agreement_id) do update set queued_at = clock_timestamp()
-$$;
-
-REVOKE ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.queue_read_meanwhile(p_set_aside jsonb, p_month_end date) TO service_role;
-
 CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
     select jsonb_build_object(
         'late_reads', exists (select 1 from public.agreements_to_bill),
+        'cycles', private.cycles_in_use(),
         'installed_at', (select installed_at from public.installation),
         'last_runs', (select coalesce(jsonb_object_agg(l.job, to_jsonb(l)), '{}')
                       from (select distinct on (r.job) r.* from public.job_run_list r
@@ -761,7 +772,7 @@ CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
                     or r.scheduled_on >= coalesce((p -> 'since' ->> r.job)::date, '-infinity')))
 $$;
 
-COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick compares with what is due: {since?: {job: date}} -> {late_reads, installed_at, last_runs by job, runs since those dates and all that did not end well}. "over": nobody tries it again by itself, if the clock was right.';
+COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick compares with what is due: {since?: {job: date}} -> {late_reads, cycles: billing days in use, installed_at, last_runs by job, runs since those dates and all that did not end well}. "over": nobody tries it again by itself, if the clock was right.';
 
 REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;

@@ -912,6 +912,7 @@ begin
         'tariffs', private.versions_of(a.id),
         'spans', private.spans_of(a.id),
         'ends_on', a.ends_on,
+        'billing_day', coalesce(a.billing_day, 1),
         'opening', private.reading_json(v_tail),
         'reissue_no', private.reissues(v_tail),
         'installations', private.installations_between(

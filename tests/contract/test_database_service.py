@@ -337,14 +337,13 @@ def test_a_meter_that_a_read_comes_late_for_is_queued_and_leaves_the_queue(over:
     job: Json = {"job": "monthly_bills", "scheduled_on": first}
     _, run = over.here.claim_job_run(**job, owner="a", lease_seconds=60, started_by="test")
     ref = run.ref(lease_seconds=60)
-    month: Json = {"month_start": first - timedelta(days=1), "month_end": first}
     meter = over.utility.add_meter("LATE", opened_on=first - timedelta(days=31))
     (reads,) = over.same("meter_reads", serials=["LATE"])
-    asked: Json = {**month, "after": None, "limit": 10, "only": [reads.agreement_id]}
+    asked: Json = {"on": first, "after": None, "limit": 10, "only": [reads.agreement_id]}
     (candidate,) = over.same("monthly_bill_candidates", **asked)
     assert over.here.monthly_bill_candidates(**(asked | {"only": []})) == []
     over.utility.submit("LATE", 900, at=over.utility.now.replace(day=1, hour=0), source="imported")
-    facts = over.same("unbilled_facts", agreements=[candidate.agreement_id], month_end=first)
+    facts = over.same("unbilled_facts", agreements=[candidate.agreement_id], on=first)
     assert facts[candidate.agreement_id].kept_back.status == "needs_review"
     assert over.same("agreements_to_bill", after=None, limit=10) == []
     aside = SetAside(
@@ -374,9 +373,7 @@ def test_candidates_reminders_and_overdue_bills(over: Over) -> None:
     for serial in ("M1", "M2"):
         over.utility.add_meter(serial)
     today = over.utility.today
-    month = today.replace(day=1)
-    before = (month - timedelta(days=1)).replace(day=1)
-    asked: Json = {"month_start": before, "month_end": month, "after": None, "limit": 1}
+    asked: Json = {"on": today, "billing_day": 1, "after": None, "limit": 1}
     page = over.same("monthly_bill_candidates", **asked)
     assert len(page) <= 1
     bill = over.utility.submit("M1", 1117).bill

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.database.errors import IllegalChange
+from services.quantities.period import next_month
 from tests.contract.over import Over
 from tests.integration.metered import Metered
 
@@ -20,9 +21,9 @@ def test_registers_and_intervals_are_stored_and_read_back_alike(over: Over) -> N
     assert over.same("find_meters", text="T2")[0].connected_w == 5_500
     assert metered.import_intervals("T2", 3).added == 3
     assert metered.import_intervals("T2", 2, peak_kwh="0.5").changed == 2
-    month: dict[str, Any] = {"month_start": over.utility.today.replace(day=1), "after": None}
-    month |= {"month_end": over.utility.today + timedelta(days=1), "limit": 10}
-    over.same("monthly_bill_candidates", **month)
+    assert over.same(
+        "monthly_bill_candidates", on=next_month(over.utility.today), after=None, limit=10
+    )
     bill = metered.submit("T1", "1010", peak=404, off_peak=606, max_kw="2.5").bill
     assert bill is not None
     stored = over.same("bill", bill.id)

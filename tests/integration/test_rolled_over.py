@@ -11,6 +11,7 @@ from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import WrongReading
 from services.metering.measured import RegisterFell
 from services.quantities.energy import format_kwh
+from services.quantities.period import next_month
 from tests.integration.correcting import Correcting
 from tests.integration.utility import ADMIN, Utility, make_utility
 
@@ -111,9 +112,8 @@ def test_a_later_read_and_the_monthly_candidates_know_of_it(
         meter_serial="M1", read_at=utility.now, read_on=utility.today
     )
     assert [read.rolled_over for read in context.between] == [True]
-    until = utility.today + timedelta(days=1)
     (candidate,) = utility.services.database.monthly_bill_candidates(
-        month_start=utility.today - timedelta(days=31), month_end=until, after=None, limit=10
+        on=next_month(utility.today), after=None, limit=10
     )
     assert candidate.closing is not None
     assert candidate.closing.rolled_over or candidate.between[0].rolled_over

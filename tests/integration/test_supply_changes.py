@@ -15,6 +15,7 @@ import pytest
 from services.corrections.rebilling import FiguresChanged, NotAcknowledged
 from services.database.errors import IllegalChange
 from services.identity.auth import NotAllowed
+from services.quantities.period import next_month
 from services.records.base import PageRequest
 from services.records.bills import Bill
 from services.records.lists import PointFilter
@@ -359,9 +360,8 @@ class TestExchange:
         point = at.meter("M1")
         at.do(Exchange(point, at.day(20), TypedRead("1040"), "N1", TypedRead("0")))
         at.read("N1", 10, 1, source="imported")
-        month_end = at.day(0)
         (candidate,) = at.database.monthly_bill_candidates(
-            month_start=at.day(30), month_end=month_end, after=None, limit=10
+            on=next_month(at.day(0)), after=None, limit=10
         )
         assert (candidate.serial, len(candidate.installations)) == ("N1", 2)
 

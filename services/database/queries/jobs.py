@@ -8,6 +8,7 @@ from services.database.transport import Filter
 from services.records.base import Page, Record
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import (
+    BillingDays,
     ClockState,
     DueCursor,
     JobHistory,
@@ -159,41 +160,62 @@ class JobQueries(Queries):
     def monthly_bill_candidates(
         self,
         *,
-        month_start: date,
-        month_end: date,
+        on: date,
         after: str | None,
         limit: int,
+        billing_day: int | None = None,
         only: Sequence[str] | None = None,
-        month_end_days: int = 0,
+        cycle_end_days: int = 0,
     ) -> list[BillCandidate]:
-        """Agreements not yet billed for the month [month_start, month_end), in order of id.
+        """Agreements not yet billed for the cycle that last ended on or before `on`, by id.
 
-        A bill that ends up to `month_end_days` after the month's start is of the month before. With
-        `only` these alone.
+        A bill that ends up to `cycle_end_days` after the cycle's start is of the one before. With
+        `billing_day` those of this day of the month, with `only` these alone, whatever their day.
         """
         answer = self._call(
             "monthly_bill_candidates",
-            month_start=month_start.isoformat(),
-            month_end=month_end.isoformat(),
-            month_end_days=month_end_days,
+            on=on.isoformat(),
+            cycle_end_days=cycle_end_days,
+            billing_day=billing_day,
             after=after,
             limit=limit,
             only=list(only) if only is not None else None,
         )
         return [BillCandidate.model_validate(row) for row in answer["agreements"]]
 
+    def billing_days(self) -> BillingDays:
+        """The billing days in use, with how many agreements each has, and the reading routes."""
+        return BillingDays.model_validate(self._call("billing_cycles_page"))
+
+    def set_billing_day(
+        self,
+        *,
+        actor: str,
+        billing_day: int,
+        agreement_id: str | None = None,
+        route: str | None = None,
+    ) -> int:
+        """Bill an agreement, or a route and who comes to it, on a day of the month from 1 to 28.
+
+        How many agreements are billed on another day now. Raises NotFound, IllegalChange.
+        """
+        answer = self._call(
+            "set_billing_day",
+            actor=actor,
+            billing_day=billing_day,
+            agreement_id=agreement_id,
+            route=route,
+        )
+        return int(answer["agreements"])
+
     def agreements_to_bill(self, *, after: str | None, limit: int) -> list[QueuedAgreement]:
         """Agreements that a read or a tariff came for after the run, by id."""
         answer = self._call("agreements_to_bill_page", after=after, limit=limit)
         return [QueuedAgreement.model_validate(row) for row in answer["agreements"]]
 
-    def unbilled_facts(
-        self, *, agreements: Sequence[str], month_end: date
-    ) -> dict[str, UnbilledFacts]:
-        """What there is instead of a closing read, by the ids of the agreements."""
-        answer = self._call(
-            "unbilled_facts", agreements=list(agreements), month_end=month_end.isoformat()
-        )
+    def unbilled_facts(self, *, agreements: Sequence[str], on: date) -> dict[str, UnbilledFacts]:
+        """What there is instead of a closing read on `on`, by the ids of the agreements."""
+        answer = self._call("unbilled_facts", agreements=list(agreements), on=on.isoformat())
         return {
             row["agreement_id"]: UnbilledFacts.model_validate(row) for row in answer["agreements"]
         }

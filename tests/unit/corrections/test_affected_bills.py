@@ -101,6 +101,7 @@ def book(*bills: ChainBill, tariffs: tuple[TariffVersion, ...] = (version(),)) -
         tail_reissues=0,
         starts_on=date(2026, 1, 1),
         ends_on=None,
+        billing_day=1,
         installations=(),
         spans=(TariffSpan(tariff_id="t", starts_on=None),),
         meter=METER,

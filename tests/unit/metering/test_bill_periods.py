@@ -172,7 +172,11 @@ class Dated:
 
 
 def ends(
-    opening: str, *reads: str, period: dict[str, Any] | None = None, shortest: int = 5
+    opening: str,
+    *reads: str,
+    period: dict[str, Any] | None = None,
+    shortest: int = 5,
+    billing_day: int = 1,
 ) -> list[str]:
     """The dates at which bills end, from an opening read over others to the last."""
     dated = [Dated(date.fromisoformat(f"2026-{day}")) for day in (opening, *reads)]
@@ -183,8 +187,15 @@ def ends(
         closing=dated[-1],
         length_on=lambda _: length,
         shortest=shortest,
+        billing_day=billing_day,
     )
     return [f"{read.read_on:%m-%d}" for read in found]
+
+
+def test_each_cycle_with_a_read_at_its_end_has_a_bill() -> None:
+    reads = ("08-15", "09-01", "09-14", "10-01", "10-17", "11-01", "11-15")
+    assert ends(*reads, billing_day=15) == ["09-14", "10-17", "11-15"]
+    assert ends(*reads, billing_day=1) == ["09-01", "10-01", "11-01", "11-15"]
 
 
 def test_each_month_with_a_read_at_its_end_has_a_bill() -> None:

@@ -14,6 +14,7 @@ from services.quantities.period import (
     Period,
     first_of_month,
     local_date,
+    next_billing_day,
     next_month,
     start_of_day,
 )
@@ -115,6 +116,22 @@ def test_the_same_instant_has_another_date_elsewhere() -> None:
     instant = datetime(2025, 1, 31, 20, tzinfo=UTC)
     assert local_date(instant, ZoneInfo("Asia/Kolkata")) == date(2025, 2, 1)
     assert local_date(instant, ZoneInfo("America/New_York")) == date(2025, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("day", "billing_day", "following"),
+    [
+        (date(2025, 1, 2), 3, date(2025, 1, 3)),
+        (date(2025, 1, 3), 3, date(2025, 2, 3)),
+        (date(2025, 1, 31), 28, date(2025, 2, 28)),
+        (date(2024, 12, 28), 28, date(2025, 1, 28)),
+        (date(2024, 12, 1), 1, date(2025, 1, 1)),
+    ],
+)
+def test_the_next_billing_day_is_in_this_month_or_the_next(
+    day: date, billing_day: int, following: date
+) -> None:
+    assert next_billing_day(day, billing_day) == following
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""The bills of a billing cycle, drawn up but not stored: by the monthly job, and to look at."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from itertools import chain
+from typing import Protocol, TypeVar
+
+from services.billing.draw_up import draw_up_bills
+from services.billing.issuing import BillIssuer
+from services.database.service import DatabaseService
+from services.jobs import unbilled
+from services.metering.bill_periods import CYCLE_END_DAYS
+from services.metering.measured import RegisterFell
+from services.quantities.period import EmptyPeriod
+from services.rating import UnableToPriceBill
+from services.records.bills import BillCandidate, NewBill
+from services.records.jobs import SetAside
+from services.records.tariffs import TariffVersion, versions_along
+from services.tariffs import InvalidTariff
+
+log = logging.getLogger(__name__)
+
+UNEXPECTED = "An unexpected error; the log has the details."
+Answer = TypeVar("Answer")
+
+
+class Ask(Protocol):
+    """How the database is asked."""
+
+    def __call__(self, call: Callable[[], Answer]) -> Answer:
+        """The call's answer."""
+        ...
+
+
+def _at_once(call: Callable[[], Answer]) -> Answer:
+    return call()
+
+
+@dataclass(frozen=True)
+class CycleBills:
+    """What agreements owe for the cycle that last ended on or before the local date `on`.
+
+    Those of one `billing_day`, or each for its own where it is None. `now` is when they would be
+    issued; `ask` calls the database, and may try again.
+    """
+
+    database: DatabaseService
+    issuer: BillIssuer
+    on: date
+    billing_day: int | None
+    now: datetime
+    ask: Ask = _at_once
+
+    @cached_property
+    def _tariffs(self) -> Mapping[str, Sequence[TariffVersion]]:
+        """All versions by tariff, fetched once."""
+        by_tariff: dict[str, list[TariffVersion]] = defaultdict(list)
+        for version in self.ask(self.database.tariff_versions):
+            by_tariff[version.tariff_id].append(version)
+        return by_tariff
+
+    def candidates(
+        self, after: str | None, *, limit: int, only: Sequence[str] | None = None
+    ) -> list[BillCandidate]:
+        """Agreements not billed for the cycle yet, by id; with `only` these, whatever their day."""
+        return self.ask(
+            lambda: self.database.monthly_bill_candidates(
+                on=self.on,
+                billing_day=self.billing_day,
+                cycle_end_days=CYCLE_END_DAYS,
+                after=after,
+                limit=limit,
+                only=only,
+            )
+        )
+
+    def drawn_up(self, candidates: Sequence[BillCandidate]) -> tuple[list[NewBill], list[SetAside]]:
+        """Their bills, those of an agreement in order, and why others have none."""
+        bills: list[NewBill] = []
+        aside: list[SetAside] = []
+        without: dict[str, RegisterFell | None] = {}
+        for candidate in candidates:
+            try:
+                made = self._of_one(candidate)
+            except RegisterFell as fell:
+                without[candidate.agreement_id] = fell
+                continue
+            if made is None:
+                without[candidate.agreement_id] = None
+            elif isinstance(made, list):
+                bills += made
+            else:
+                aside.append(made)
+        agreements = {c.agreement_id: c for c in candidates}
+        return bills, [*aside, *self._why_not(without, agreements)]
+
+    def _why_not(
+        self, without: Mapping[str, RegisterFell | None], agreements: Mapping[str, BillCandidate]
+    ) -> list[SetAside]:
+        """Why some have no bill: no read to close at, or a register that fell; by their ids."""
+        if not without:
+            return []
+        facts = self.ask(lambda: self.database.unbilled_facts(agreements=list(without), on=self.on))
+        return [
+            unbilled.fallen(agreements[one], fell, facts[one].last_bill_id)
+            if fell
+            else unbilled.without_closing(agreements[one], facts[one])
+            for one, fell in without.items()
+        ]
+
+    def _of_one(self, candidate: BillCandidate) -> list[NewBill] | SetAside | None:
+        """Its bills, none where it is too soon for one; why there can be none; or None.
+
+        None is one without a read to close at. Raises RegisterFell.
+        """
+        if candidate.closing is None:
+            return None
+        try:
+            bills = draw_up_bills(
+                agreement_id=candidate.agreement_id,
+                constants=candidate.constants,
+                installations=candidate.installations,
+                opening=candidate.opening,
+                between=candidate.between,
+                closing=candidate.closing,
+                tariffs=self._tariffs_of(candidate),
+                reissue_no=candidate.reissue_no,
+                issue=self.issuer.issue_of_new(self.now),
+                zone=self.issuer.zone,
+                inputs=candidate.pricing,
+                shortest_days=self.issuer.shortest_days,
+                billing_day=candidate.billing_day,
+            )
+        except RegisterFell:
+            raise
+        except (UnableToPriceBill, EmptyPeriod, InvalidTariff) as error:
+            return unbilled.not_priced(candidate, error)
+        except Exception:
+            log.exception("the bill of meter %s could not be computed", candidate.serial)
+            return unbilled.aside(candidate, UNEXPECTED)
+        return [bill.unattended() for bill in bills]
+
+    def _tariffs_of(self, candidate: BillCandidate) -> Sequence[TariffVersion]:
+        if not candidate.spans:
+            return self._tariffs.get(candidate.tariff_id, ())
+        of_spans = (self._tariffs.get(span.tariff_id, ()) for span in candidate.spans)
+        return versions_along(candidate.spans, chain.from_iterable(of_spans))
