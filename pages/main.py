@@ -28,6 +28,7 @@ _SECTIONS = {
         (
             registry.OVERVIEW,
             registry.FLAGGED_READINGS,
+            registry.BILL_RUNS,
             registry.DRAFTS,
             registry.BILLS,
         ),

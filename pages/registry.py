@@ -24,6 +24,9 @@ FLAGGED_READINGS: Final = PageEntry(
     "readings/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"
 )
 DRAFTS: Final = PageEntry("drafts/drafts.py", "drafts", "Drafts", "fact_check")
+BILL_RUNS: Final = PageEntry(
+    "bill_runs/bill_runs.py", "bill-runs", "Bill runs", "playlist_add_check"
+)
 BILLS: Final = PageEntry("bills/bills.py", "bills", "Bills", "receipt_long")
 CUSTOMERS: Final = PageEntry("customers/customers.py", "customers", "Customers", "group")
 SERVICE_POINTS: Final = PageEntry(

@@ -58,7 +58,10 @@ _NAMES: Final = (
         "lists",
         r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|\w*search\w*|names_a_bill",
     ),
-    ("supply", r"reading_routes|set_billing_day|\w*day_of_route|(\w+_)?cycles?(_\w+)?"),
+    (
+        "supply",
+        r"reading_routes|set_billing_day|change_service_point|\w*day_of_route|(\w+_)?cycles?(_\w+)?",
+    ),
     ("imports", r"import_(headings|value|differences)|set_import_headings|preview_import"),
     ("graph", r"(note_)?graph_\w+"),
     ("ai", r"(add_)?ai_\w+|second_opinion\w*"),

@@ -70,6 +70,7 @@ from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
+from services.supply.places import Places
 from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
 from services.utility_settings.current import CurrentSettings
@@ -299,6 +300,7 @@ def wire(
         reconciliation=_reconciliation(settings, database, payments, providers.stripe),
         rebilling=rebilling,
         billing_cycles=BillingCycles(database),
+        places=Places(database),
         supply=Supply(database=database, assessor=assessor, issuer=issuer, outbox=outbox),
         corrections=CorrectionLookups(database),
         tariff_correction=TariffCorrection(database=database, rebilling=rebilling),

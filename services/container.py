@@ -54,6 +54,7 @@ from services.readings.assessment import ReadingAssessor
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
+from services.supply.places import Places
 from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
 from services.utility_settings.current import CurrentSettings
@@ -99,6 +100,7 @@ class Services:
     refunds: Refunds
     stripe: StripeLookups
     rebilling: Rebilling
+    places: Places
     supply: Supply
     corrections: CorrectionLookups
     tariff_correction: TariffCorrection

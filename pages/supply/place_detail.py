@@ -6,13 +6,14 @@ from pages.registry import CHANGE_SUPPLY, CUSTOMER, SERVICE_POINTS, PageEntry
 from pages.shared.components import description_list
 from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
-from pages.shared.format import day, escaped, kwh, times
+from pages.shared.format import day, escaped, kwh, ordinal, times
 from pages.shared.session import services
+from pages.supply.place_form import show_place_form
 from pages.supply.unbilled import show_unbilled
 from services.identity.auth import Principal
 from services.records.supply import Place, PlacedMeter, ServiceAgreement, SupplyChangeKind
 
-_VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Changes")
+_VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Changes", "Details")
 _NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
     "connect": ("Connected", "add_home"),
     "move_in": ("Moved in", "login"),
@@ -42,6 +43,8 @@ def show_place(service_point_id: str, principal: Principal) -> None:
         _show_reads(place)
     elif view == "Changes":
         _show_changes(place)
+    elif view == "Details":
+        show_place_form(place, principal)
     else:
         _show_overview(place)
 
@@ -82,6 +85,7 @@ def _show_overview(place: Place) -> None:
             ("Address", point.address or "–"),
             ("Supplied since", day(agreement.starts_on) if agreement else "vacant"),
             ("Tariff", agreement.tariffs[-1].name if agreement else "–"),
+            ("Billed", f"on the {ordinal(agreement.billing_day)}" if agreement else "–"),
             ("Meter", meter.serial if meter else "none"),
             ("Installed", day(meter.installed_on) if meter else "–"),
             ("Multiplier", times(meter.multiplier_milli) if meter else "–"),

@@ -111,7 +111,8 @@ def agreement(told: Told) -> Said:
     if told.change.after.get("ends_on"):
         more = f"{who}, on {told.shown('ends_on')}"
         return Said(what=f"Agreement ended{at}", more=more, link=link)
-    return Said(what=f"Agreement changed{at}", details=told.details(), link=link)
+    details = told.details({"billing_day": "Billing day"})
+    return Said(what=f"Agreement changed{at}", details=details, link=link)
 
 
 def agreement_tariff(told: Told) -> Said:

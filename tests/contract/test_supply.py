@@ -1,5 +1,6 @@
 """Places of supply over both transports."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ from services.database.errors import IllegalChange, NotFound
 from services.records.base import PageRequest
 from services.records.lists import PointFilter
 from services.supply.changes import Connect, MoveOut, TypedRead
+from services.supply.places import InvalidPlace
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN, KSEB
 
@@ -33,6 +35,7 @@ def test_a_place_is_connected_moved_out_of_and_its_use_reported(over: Over) -> N
     assert over.same("supply_change", str(uuid4())) is None
     with pytest.raises(NotFound):
         over.here.place(str(uuid4()))
+    _change_details(over, place_id)
     row: Json = {"id": str(uuid4()), "kind": "move_out", "service_point_id": place_id}
     row |= {"reason": "r", "effective_on": today.isoformat(), "on": today.isoformat()}
     row |= {"agreement_id": place.agreements[0].id, "chain_from": today.isoformat(), "chain": []}
@@ -40,6 +43,38 @@ def test_a_place_is_connected_moved_out_of_and_its_use_reported(over: Over) -> N
     with pytest.raises(IllegalChange, match="moved out already"):
         over.here.change_supply(actor=ADMIN.user, change=row)
     assert supply.place(service_point_id=place_id, principal=ADMIN) == over.here.place(place_id)
+
+
+def _change_details(over: Over, place_id: str) -> None:
+    point = over.here.place(place_id).point
+    body: Json = {"code": point.code, "address": "4 Canal Road", "route": "North", "sequence": 7}
+    body |= {"connected_w": "5.5 kW", "phases": 3, "access_note": "Ring twice."}
+    change = over.utility.services.places.change
+    change(seen=point, body=body, principal=ADMIN)
+    # A repeat is harmless; another change of what is not so any more is refused.
+    change(seen=point, body=body, principal=ADMIN)
+    changed = over.same("place", place_id).point
+    assert (changed.address, changed.route, changed.sequence) == ("4 Canal Road", "North", 7)
+    assert (changed.connected_w, changed.phases) == (5_500, 3)
+    details: Json = {"code": point.code, "transformer_code": None}
+    with pytest.raises(IllegalChange, match="meanwhile"):
+        over.here.change_service_point(
+            actor=ADMIN.user, service_point_id=place_id, seen={}, details=details
+        )
+    for wrong, said in (
+        ({"code": " "}, "The code is missing."),
+        ({"connected_w": "0"}, "The connected load must be more than 0"),
+        ({"connected_w": "much"}, "The connected load is not a number of kW"),
+        ({"phases": 4}, "The number of phases is too large."),
+        ({"address": "x" * 401}, "The address is longer than can be kept."),
+    ):
+        with pytest.raises(InvalidPlace, match=re.escape(said)):
+            change(seen=changed, body=body | wrong, principal=ADMIN)
+    with pytest.raises(IllegalChange, match="No transformer has the code T-9"):
+        change(seen=changed, body=body | {"transformer_code": "T-9"}, principal=ADMIN)
+    over.utility.add_meter("S2")
+    with pytest.raises(IllegalChange, match="has the code S2 already"):
+        change(seen=changed, body=body | {"code": "S2"}, principal=ADMIN)
 
 
 def _done(over: Over, change: Connect | MoveOut) -> tuple[str, str | None]:

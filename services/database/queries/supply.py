@@ -23,6 +23,26 @@ class SupplyQueries(Queries):
             )
         )
 
+    def change_service_point(
+        self,
+        *,
+        actor: str,
+        service_point_id: str,
+        seen: Mapping[str, Any],
+        details: Mapping[str, Any],
+    ) -> None:
+        """Change the details of a place from `seen` to `details`, the same fields of each.
+
+        Raises NotFound, and IllegalChange when they are not as seen or the code is taken.
+        """
+        self._call(
+            "change_service_point",
+            actor=actor,
+            service_point_id=service_point_id,
+            seen=dict(seen),
+            details=dict(details),
+        )
+
     def unbilled_use(
         self, *, service_point_id: str | None = None, page: int = 1, page_size: int = 25
     ) -> Page[UnbilledUse]:

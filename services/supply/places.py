@@ -1,0 +1,121 @@
+"""The details of a place of supply, as the office changes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+from services.quantities.energy import InvalidEnergy
+from services.quantities.typed import typed_kwh
+from services.records.supply import ServicePoint
+
+_MOST_WATTS: Final = 2_000_000_000
+
+
+class InvalidPlace(ValueError):
+    """What was typed cannot be stored as it is; the sentence says what to change."""
+
+
+def _line(value: Any) -> str:
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if not isinstance(value, str) or not text.isprintable():
+        raise ValueError("must be a line of printable characters.")
+    return text
+
+
+def _watts(value: Any) -> int | None:
+    """A connected load as typed, kW (kVA), in W (VA); None where nothing was typed."""
+    if value in ("", None):
+        return None
+    try:
+        watts = typed_kwh(str(value), what="connected load", unit="kW")
+    except InvalidEnergy as error:
+        raise ValueError(f"is not a number of kW: {error}") from None
+    if not 0 < watts <= _MOST_WATTS:
+        raise ValueError("must be more than 0 and at most 2,000,000 kW.")
+    return watts
+
+
+def _line_or_none(value: Any) -> str | None:
+    return _line(value or "") or None
+
+
+Line = Annotated[str, BeforeValidator(_line)]
+Load = Annotated[int | None, BeforeValidator(_watts)]
+
+
+class PlaceEntry(BaseModel):
+    """The form; a field it does not know is a mistake of the page. Loads are typed in kW, kVA."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: Annotated[Line, Field(min_length=1, max_length=60)]
+    address: Annotated[Line, Field(max_length=400)] = ""
+    route: Annotated[Line, Field(max_length=60)] = ""
+    sequence: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    phases: Annotated[int, Field(ge=1, le=3)] | None = None
+    connected_w: Load = None
+    connected_va: Load = None
+    transformer_code: Annotated[str | None, BeforeValidator(_line_or_none)] = None
+    access_note: Annotated[Line, Field(max_length=400)] = ""
+
+
+_NAMES: Final = {
+    "code": "The code",
+    "address": "The address",
+    "route": "The route",
+    "sequence": "The place on the route",
+    "phases": "The number of phases",
+    "connected_w": "The connected load",
+    "connected_va": "The connected load",
+    "transformer_code": "The transformer",
+    "access_note": "The access note",
+}
+_PROBLEMS: Final = {
+    "too_short": "is missing.",
+    "too_long": "is longer than can be kept.",
+    "greater_than_equal": "is too small.",
+    "less_than_equal": "is too large.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Details of places of supply; changes are audited."""
+
+    database: DatabaseService
+
+    def change(
+        self,
+        *,
+        seen: ServicePoint,
+        body: Mapping[str, Any],
+        principal: Principal,
+    ) -> None:
+        """Store what the form says; bills keep the address that they were issued for.
+
+        `seen` is the place as the form began with it. Takes an administrator. Raises InvalidPlace,
+        NotFound, IllegalChange when somebody else changed it meanwhile or the code is taken.
+        """
+        require(principal, Role.ADMIN)
+        entry = _parsed(body)
+        self.database.change_service_point(
+            actor=principal.user,
+            service_point_id=seen.id,
+            seen=seen.model_dump(include=set(PlaceEntry.model_fields)),
+            details=entry.model_dump(),
+        )
+
+
+def _parsed(body: Mapping[str, Any]) -> PlaceEntry:
+    try:
+        return PlaceEntry.model_validate(dict(body))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        given = first.get("ctx", {}).get("error", "is not right.")
+        said = _PROBLEMS.get(first["type"].removeprefix("string_"), given)
+        raise InvalidPlace(f"{_NAMES.get(name, name)} {said}") from None
