@@ -68,6 +68,11 @@ def _show(found: BillRunPreview, run: PlannedRun) -> None:
         "Worked out from the readings that are stored now; nothing was billed."
         + ("" if found.whole else f" These are {found.looked_at:,} of {run.agreements:,}.")
     )
+    billed = max(run.agreements - found.looked_at, 0) if found.whole else 0
+    if billed and found.looked_at:
+        st.caption(
+            f"{count(billed, 'agreement is', 'agreements are')} billed for the month already."
+        )
     if not found.looked_at:
         st.info("Everybody of this day is billed already.", icon=":material/check_circle:")
         return
