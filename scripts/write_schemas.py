@@ -99,6 +99,7 @@ _NAMES: Final = (
         "supply",
         r"\w*_supply|add_customer|supply_\w+|service_\w+|check_agreement\w*|check_installation|agreement_tariffs|installations_between|meter_installations|tariff_spans|spans_of|set_tariff",
     ),
+    ("supply", r"import_service_points|\w*_agreements|agreement_problems|read_at_place"),
     ("supply", r"lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*"),
     ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),
     ("bills", r"lines_total|chain_tail|check_chain\w*|reissues|invoice_reference|check_opening"),

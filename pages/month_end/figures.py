@@ -29,6 +29,7 @@ _KINDS: Final[dict[EntryKind, str]] = {
     "fee": "Fees charged",
     "fee_undone": "Fees taken back",
     "deposit_used": "Deposits used for bills",
+    "opening_balance": "Opening balances brought in",
 }
 
 

@@ -22,6 +22,7 @@ from services.records.ledger import Allocation, Payment, PaymentReturn
 _VIEWS: Final = ("Payment", "Timeline")
 _DEBIT: Final = {
     "fee": "A fee",
+    "opening_balance": "The opening balance",
     "deposit_used": "Used of the deposit",
     "payout": "Paid out",
     "refund": "Refunded",

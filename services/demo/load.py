@@ -23,7 +23,7 @@ from services.demo.premises import (
 )
 from services.demo.reads import DemoMeter, demo_meter
 from services.importing import Importer, ImportReport
-from services.importing.grid_rows import (
+from services.importing.by_kind.grid_rows import (
     SUPPLY_COLUMNS,
     TRANSFORMER_COLUMNS,
     TRANSFORMER_OPTIONS,

@@ -63,4 +63,5 @@ ENTRY: Final[dict[str, str]] = {
     "fee": "Fee",
     "fee_undone": "Fee taken back",
     "deposit_used": "Deposit used",
+    "opening_balance": "Opening balance",
 }

@@ -37,6 +37,16 @@ _USUAL: Final[Mapping[str, str]] = {
     "opened_on": "opening date, installed on, installation date, install date, connected on, "
     "connection date, start date, date installed",
     "transformer_code": "transformer, transformer no, transformer id, dt code, dtr code",
+    "service_point": "service point code, place, place code, premise, premises, premise no, "
+    "point of supply, connection point",
+    "route": "round, walk, reading route, route code, book, book no",
+    "sequence": "route sequence, position, order, walk order",
+    "phases": "phase, number of phases, no of phases",
+    "access_note": "access, note, remarks, remark, how to get in",
+    "starts_on": "start, start date, from, begins on, valid from, moved in, move in date",
+    "ends_on": "end, end date, to, until, valid to, moved out, move out date",
+    "deposit": "security deposit, deposit held",
+    "tariff_from": "tariff start, tariff since",
     "connected_kw": "connected load, connected load kw, sanctioned load, load kw",
     "connected_kva": "connected load kva, load kva",
     "reading_kwh": "reading, read, kwh, meter reading, current reading, present reading, value, "
@@ -46,7 +56,8 @@ _USUAL: Final[Mapping[str, str]] = {
     "start": "interval start, start time, timestamp, time, date time, from",
     "kwh": "energy, energy kwh, consumption, usage, usage kwh, value",
     "minutes": "interval minutes, interval, interval length",
-    "code": "transformer code, transformer, transformer no, transformer id, dt code, dtr code",
+    "code": "service point, place, place code, premise, premises, premise no, "
+    "transformer code, transformer, transformer no, transformer id, dt code, dtr code",
     "feeder_code": "feeder, feeder no, feeder id",
     "feeder_name": "name of feeder",
     "rated_kva": "kva, rating, rating kva, capacity, capacity kva, rated capacity",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from services.importing.grid_rows import (
+from services.importing.by_kind.grid_rows import (
     SUPPLY_COLUMNS,
     SUPPLY_DATES,
     SUPPLY_NUMBERS,
@@ -12,11 +12,20 @@ from services.importing.grid_rows import (
     TRANSFORMER_COLUMNS,
     TRANSFORMER_OPTIONS,
 )
-from services.importing.interval_rows import (
+from services.importing.by_kind.interval_rows import (
     INTERVAL_COLUMNS,
     INTERVAL_DATES,
     INTERVAL_NUMBERS,
     INTERVAL_OPTIONS,
+)
+from services.importing.by_kind.place_rows import (
+    AGREEMENT_COLUMNS,
+    AGREEMENT_DATES,
+    AGREEMENT_NUMBERS,
+    AGREEMENT_OPTIONS,
+    POINT_COLUMNS,
+    POINT_NUMBERS,
+    POINT_OPTIONS,
 )
 from services.importing.reads import (
     READING_COLUMNS,
@@ -35,7 +44,16 @@ from services.importing.rows import (
     METER_OPTIONS,
 )
 
-TableKind = Literal["customers", "intervals", "meters", "readings", "supplies", "transformers"]
+TableKind = Literal[
+    "customers",
+    "transformers",
+    "service_points",
+    "meters",
+    "readings",
+    "agreements",
+    "intervals",
+    "supplies",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,11 @@ COLUMNS_OF: Final[Mapping[TableKind, Columns]] = {
         dates=CUSTOMER_DATES,
     ),
     "transformers": Columns(TRANSFORMER_COLUMNS, optional=TRANSFORMER_OPTIONS),
+    "service_points": Columns(
+        POINT_COLUMNS,
+        optional=POINT_OPTIONS,
+        numbers=POINT_NUMBERS,
+    ),
     "meters": Columns(
         METER_COLUMNS,
         optional=METER_OPTIONS,
@@ -68,6 +91,12 @@ COLUMNS_OF: Final[Mapping[TableKind, Columns]] = {
         numbers=READING_NUMBERS,
         dates=READING_DATES,
         prefix=REGISTER_PREFIX,
+    ),
+    "agreements": Columns(
+        AGREEMENT_COLUMNS,
+        optional=AGREEMENT_OPTIONS,
+        numbers=AGREEMENT_NUMBERS,
+        dates=AGREEMENT_DATES,
     ),
     "intervals": Columns(
         INTERVAL_COLUMNS,

@@ -12,12 +12,13 @@ from services.importing.chunks import chunks_of
 from services.importing.report import ImportProblem
 from services.records.imports import IdentifierKey
 
-Kind = Literal["customers", "meters", "transformers"]
+Kind = Literal["customers", "meters", "service_points", "transformers"]
 
 _AT_ONCE: Final = 5000
 _ONE: Final[Mapping[Kind, str]] = {
     "customers": "customer has the account number",
     "meters": "meter has the serial",
+    "service_points": "service point has the code",
     "transformers": "transformer has the code",
 }
 

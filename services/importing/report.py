@@ -8,7 +8,15 @@ from services.quantities.counting import count
 from services.records.imports import Difference
 
 WhatToImport = Literal[
-    "customers", "intervals", "meters", "readings", "supplies", "tariffs", "transformers"
+    "agreements",
+    "customers",
+    "intervals",
+    "meters",
+    "readings",
+    "service_points",
+    "supplies",
+    "tariffs",
+    "transformers",
 ]
 
 # What a file leaves open and a person can answer: its decimal sign, which of day and month comes

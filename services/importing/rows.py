@@ -37,7 +37,13 @@ METER_COLUMNS = (
     "opening_kwh",
     "opened_on",
 )
-METER_OPTIONS = ("transformer_code", "registers", "connected_kw", "connected_kva")
+METER_OPTIONS = (
+    "service_point",
+    "transformer_code",
+    "registers",
+    "connected_kw",
+    "connected_kva",
+)
 METER_NUMBERS = ("multiplier", "opening_kwh", "connected_kw", "connected_kva", "registers")
 METER_DATES = ("opened_on",)
 
@@ -117,14 +123,17 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
             f"{count(dials, 'digit')} counts more than any meter does: "
             "one turn of the register may be at most 1,000,000,000,000 kWh.",
         )
+    # Where both are empty the place is vacant.
+    supplied = any(map(cells.values.get, ("account_no", "tariff_code")))
     opened_on = cells.parsed("opened_on", lambda text: _opened_on(text, local_date(now, zone)))
     row = {
         "row": cells.row,
         "id": derived_id("meter", serial),
         "opening_reading_id": derived_id("opening", serial),
         "serial": serial,
-        "account_no": cells.identifier("account_no"),
-        "tariff_code": cells.identifier("tariff_code", most=64),
+        "account_no": cells.identifier("account_no", required=supplied),
+        "tariff_code": cells.identifier("tariff_code", most=64, required=supplied),
+        "service_point": cells.identifier("service_point", required=False) or None,
         "kind": cells.parsed("kind", _kind),
         "dials": dials,
         "multiplier_milli": multiplier_milli,
@@ -139,7 +148,7 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
         row |= cells.parsed("registers", lambda text: _registers(text, dials)) or {}
     for column, name in (("connected_kw", "connected_w"), ("connected_kva", "connected_va")):
         if cells.values.get(column):
-            row[name] = cells.parsed(column, _connected)
+            row[name] = cells.parsed(column, connected_load)
     return row
 
 
@@ -200,7 +209,7 @@ def _registers(text: str, dials: int | None) -> dict[str, Any]:
     }
 
 
-def _connected(text: str) -> int:
+def connected_load(text: str) -> int:
     """A connected load in W (VA)."""
     watts = parse_kwh(text, what="connected load")
     if not 0 < watts <= _MOST_CONNECTED_W:

@@ -19,6 +19,7 @@ ROWS_WITH_A_STATE: Final = 100
 _KEY_OF: Final[Mapping[WhatToImport, str]] = {
     "customers": "account_no",
     "meters": "serial",
+    "service_points": "code",
     "transformers": "code",
 }
 

@@ -25,6 +25,7 @@ EntryKind = Literal[
     "fee",
     "fee_undone",
     "deposit_used",
+    "opening_balance",
 ]
 PaymentMethod = Literal["cash", "cheque", "bank", "mobile_money", "card", "stripe"]
 PaymentStatus = Literal[

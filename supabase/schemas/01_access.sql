@@ -397,11 +397,19 @@ begin
                 select (array_agg(t.code order by t.code = i desc, t.code))[1] as known
                 from public.transformers t
                 where private.identifier_key(t.code) = private.identifier_key(i)) k on true;
+        when 'service_points' then
+            select jsonb_agg(jsonb_build_object('identifier', i, 'key', private.identifier_key(i), 'known', k.known))
+            into v_found
+            from jsonb_array_elements_text(p -> 'identifiers') i
+            left join lateral (
+                select (array_agg(s.code order by s.code = i desc, s.code))[1] as known
+                from public.service_points s
+                where private.identifier_key(s.code) = private.identifier_key(i)) k on true;
     end case;
     return jsonb_build_object('found', coalesce(v_found, '[]'));
 end $$;
 
-COMMENT ON FUNCTION public.identifier_keys(p jsonb) IS 'Of each identifier its key, and what is stored with the same key (the identifier itself first, else null): {kind: customers|meters|transformers, identifiers: [...]} gives {found: [{identifier, key, known}]}.';
+COMMENT ON FUNCTION public.identifier_keys(p jsonb) IS 'Of each identifier its key, and what is stored with the same key (the identifier itself first, else null): {kind: customers|meters|transformers|service_points, identifiers: [...]} gives {found: [{identifier, key, known}]}.';
 
 REVOKE ALL ON FUNCTION public.identifier_keys(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.identifier_keys(p jsonb) TO service_role;

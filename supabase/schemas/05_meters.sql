@@ -43,37 +43,63 @@ declare
 begin
     perform private.set_actor(p);
     select jsonb_agg(jsonb_build_object('row', x."row", 'column', case
-               when c.id is null then 'account_no'
-               when t.id is null or coalesce(c.currency, t.currency) <> t.currency then 'tariff_code'
+               when x.service_point is not null and (s.id is null or taken.why is not null) then 'service_point'
+               when x.account_no <> '' and c.id is null then 'account_no'
+               when x.account_no <> '' and t.id is null or coalesce(c.currency, t.currency) <> t.currency then 'tariff_code'
                when x.transformer_code <> '' and g.id is null then 'transformer_code'
                when m.id is null then 'opened_on'
+               when x.service_point is not null and n.service_point_id <> s.id then 'service_point'
                else 'serial' end, 'message', case
-               when c.id is null then format('No customer has the account number %s.', x.account_no)
-               when t.id is null then format('No tariff has the code %s.', x.tariff_code)
+               when x.service_point is not null and s.id is null then format(
+                   'No service point has the code %s: import it first, or leave the cell empty.', x.service_point)
+               when taken.why is not null then taken.why
+               when x.account_no <> '' and c.id is null then format('No customer has the account number %s.', x.account_no)
+               when x.account_no <> '' and t.id is null then format('No tariff has the code %s.', x.tariff_code)
                when coalesce(c.currency, t.currency) <> t.currency then format(
                    'Tariff %s is in %s, account %s in %s.', x.tariff_code, t.currency, x.account_no, c.currency)
                when x.transformer_code <> '' and g.id is null then format(
                    'No transformer has the code %s.', x.transformer_code)
                when m.id is null then format(
                    'No version of tariff %s is in force on %s, where billing would begin.', x.tariff_code, x.opened_on)
+               when x.service_point is not null and n.service_point_id <> s.id then format(
+                   'Meter %s is installed at another service point.', x.serial)
                else format('Meter %s is already connected with other details.', x.serial) end) order by x."row")
     into v_errors
     from jsonb_to_recordset(p -> 'rows') as x(
         "row" integer, serial text, account_no text, tariff_code text, kind text, dials smallint,
-        multiplier_milli integer, opened_on date, opening_wh bigint, transformer_code text)
+        multiplier_milli integer, opened_on date, opening_wh bigint, transformer_code text, service_point text)
+    left join public.service_points s on s.code = x.service_point
     left join public.customers c on c.account_no = x.account_no
     left join public.tariffs t on t.code = x.tariff_code
     left join public.transformers g on g.code = x.transformer_code
     left join public.meters m on m.serial = x.serial
     left join public.meter_installations n on n.meter_id = m.id and n.removed_at is null
     left join public.readings r on r.id = n.opening_reading_id
-    left join public.meter_list l on l.id = m.id
-    where c.id is null or t.id is null or coalesce(c.currency, t.currency) <> t.currency
+    left join lateral (
+        select format('Meter %s is installed at %s: exchange it on the page of the service point.', k.serial, s.code) as why
+        from public.meter_installations i join public.meters k on k.id = i.meter_id
+        where m.id is null and i.service_point_id = s.id and coalesce(i.removed_on, 'infinity') > x.opened_on
+        union all
+        select format('Account %s is supplied at %s: install the meter on the page of the service point.', k.account_no, s.code)
+        from public.service_agreements a join public.customers k on k.id = a.customer_id
+        where m.id is null and a.service_point_id = s.id and coalesce(a.ends_on, 'infinity') > x.opened_on
+        limit 1) taken on true
+    where (x.account_no <> '' and (c.id is null or t.id is null)) or coalesce(c.currency, t.currency) <> t.currency
+       or (x.service_point is not null and (s.id is null or n.service_point_id <> s.id)) or taken.why is not null
        or (x.transformer_code <> '' and g.id is null)
-       or (m.id is null and not exists (
+       or (m.id is null and x.account_no <> '' and not exists (
                select 1 from public.tariff_versions v where v.tariff_id = t.id and v.effective_from <= x.opened_on))
-       or (m.id is not null and (l.customer_id, l.tariff_id, m.kind, m.dials, n.multiplier_milli, n.installed_on, r.register_wh)
-               is distinct from (c.id, t.id, x.kind, x.dials, x.multiplier_milli, x.opened_on, x.opening_wh));
+       or (m.id is not null and ((m.kind, m.dials, n.multiplier_milli, n.installed_on, r.register_wh)
+               is distinct from (x.kind, x.dials, x.multiplier_milli, x.opened_on, x.opening_wh)
+           -- Who moved in later, and on which tariff, is no contradiction: a file that was imported is harmless for ever.
+           or (x.account_no <> '' and not exists (
+                   select 1 from public.service_agreements a join public.agreement_tariffs y on y.agreement_id = a.id
+                   where a.service_point_id = n.service_point_id and a.customer_id = c.id and y.tariff_id = t.id
+                     and coalesce(a.ends_on, 'infinity') > n.installed_on))
+           or (x.account_no = '' and exists (
+                   select 1 from public.service_agreements a
+                   where a.service_point_id = n.service_point_id and a.starts_on <= n.installed_on
+                     and coalesce(a.ends_on, 'infinity') > n.installed_on))));
     if v_errors is null then
         v_errors := private.register_problems(p -> 'rows');
     end if;
@@ -124,21 +150,29 @@ begin
             returning id
         ), placed as materialized (
             select x.*, c.id as customer_id, c.address, t.id as tariff_id, g.id as transformer_id,
-                   md5('service_point/' || x.id)::uuid as point_id, md5('agreement/' || x.id)::uuid as agreement_id
+                   s.id as place_id, coalesce(s.id, md5('service_point/' || x.id)::uuid) as point_id, md5('agreement/' || x.id)::uuid as agreement_id
             from added
             join jsonb_to_recordset(p -> 'rows') as x(
                 id uuid, opening_reading_id uuid, serial text, account_no text, tariff_code text, multiplier_milli integer,
                 opened_on date, opened_at timestamptz, opening_wh bigint, opening_registers jsonb, transformer_code text,
-                connected_w integer, connected_va integer) on x.id = added.id
-            join public.customers c on c.account_no = x.account_no
-            join public.tariffs t on t.code = x.tariff_code
+                connected_w integer, connected_va integer, service_point text) on x.id = added.id
+            left join public.service_points s on s.code = x.service_point
+            left join public.customers c on c.account_no = x.account_no
+            left join public.tariffs t on t.code = x.tariff_code
             left join public.transformers g on g.code = x.transformer_code
         ), of_points as (
             -- Known by the serial of the meter that it came with, unless a place has that code.
             insert into public.service_points (id, code, address, transformer_id, connected_w, connected_va)
-            select x.point_id, x.serial || case when s.id is null then '' else '/' || left(x.id::text, 8) end, x.address,
+            select x.point_id, x.serial || case when s.id is null then '' else '/' || left(x.id::text, 8) end, coalesce(x.address, ''),
                    x.transformer_id, x.connected_w, x.connected_va
             from placed x left join public.service_points s on s.code = x.serial
+            where x.place_id is null
+        ), of_places as (
+            update public.service_points s
+            set transformer_id = case when x.transformer_code is null then s.transformer_id else x.transformer_id end,
+                connected_w = coalesce(x.connected_w, s.connected_w), connected_va = coalesce(x.connected_va, s.connected_va)
+            from placed x
+            where s.id = x.place_id and (x.transformer_code is not null or x.connected_w is not null or x.connected_va is not null)
         ), of_reads as (
             insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, is_opening,
                                          submitted_by, registers)
@@ -154,16 +188,18 @@ begin
         ), of_agreements as (
             insert into public.service_agreements (id, service_point_id, customer_id, starts_on, opening_reading_id)
             select x.agreement_id, x.point_id, x.customer_id, x.opened_on, x.opening_reading_id from placed x
+            where x.customer_id is not null
         ), of_tariffs as (
             insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
             select md5('agreement_tariff/' || x.id)::uuid, x.agreement_id, x.opened_on, x.tariff_id from placed x
+            where x.customer_id is not null
         )
         select count(*) into v_added from added;
     end if;
     return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters, each at a service point of its own and with the agreement of its customer, with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id, opening_reading_id, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?}]}.';
+COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters, each at a known service point or one of its own and with the agreement of its customer, if it names one, with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id, opening_reading_id, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, service_point?, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?}]}.';
 
 REVOKE ALL ON FUNCTION public.import_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_meters(p jsonb) TO service_role;

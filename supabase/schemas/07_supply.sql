@@ -40,6 +40,8 @@ ALTER TABLE ONLY public.service_points
 
 CREATE INDEX service_points_by_code ON public.service_points USING btree (code, id);
 
+CREATE INDEX service_points_key ON public.service_points USING btree (private.identifier_key(code));
+
 CREATE INDEX service_points_route ON public.service_points USING btree (route, sequence) WHERE (route <> ''::text);
 
 CREATE INDEX service_points_transformer ON public.service_points USING btree (transformer_id);
@@ -722,6 +724,270 @@ COMMENT ON FUNCTION public.change_service_point(p jsonb) IS 'Changes the details
 
 REVOKE ALL ON FUNCTION public.change_service_point(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_service_point(p jsonb) TO service_role;
+
+CREATE FUNCTION public.import_service_points(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_errors jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+begin
+    perform private.set_actor(p);
+    select jsonb_agg(jsonb_build_object('row', x."row", 'column', 'transformer_code', 'message',
+                                        format('No transformer has the code %s.', x.transformer_code)) order by x."row")
+    into v_errors
+    from jsonb_to_recordset(p -> 'rows') as x("row" integer, transformer_code text)
+    where x.transformer_code <> '' and not exists (select 1 from public.transformers t where t.code = x.transformer_code);
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        insert into public.service_points (id, code) select x.id, x.code
+        from jsonb_to_recordset(p -> 'rows') as x(id uuid, code text)
+        -- A place that came with its meter has another id, and its serial for a code.
+        where not exists (select 1 from public.service_points s where s.code = x.code)
+        on conflict do nothing;
+        get diagnostics v_added = row_count;
+        with wanted as materialized (
+            select s.id, s.created_at = now() as is_new, coalesce(e ->> 'address', s.address) as address,
+                   case when e ? 'transformer_code' then t.id else s.transformer_id end as transformer_id,
+                   coalesce(e ->> 'route', s.route) as route,
+                   case when e ? 'sequence' then (e ->> 'sequence')::integer else s.sequence end as sequence,
+                   case when e ? 'phases' then (e ->> 'phases')::smallint else s.phases end as phases,
+                   case when e ? 'connected_w' then (e ->> 'connected_w')::integer else s.connected_w end as connected_w,
+                   case when e ? 'connected_va' then (e ->> 'connected_va')::integer else s.connected_va end as connected_va,
+                   coalesce(e ->> 'access_note', s.access_note) as access_note
+            from jsonb_array_elements(p -> 'rows') e
+            join public.service_points s on s.code = e ->> 'code'
+            left join public.transformers t on t.code = e ->> 'transformer_code'
+        ), written as (
+            update public.service_points s
+            set address = w.address, transformer_id = w.transformer_id, route = w.route, sequence = w.sequence, phases = w.phases,
+                connected_w = w.connected_w, connected_va = w.connected_va, access_note = w.access_note
+            from wanted w
+            where s.id = w.id and (s.address, s.transformer_id, s.route, s.sequence, s.phases, s.connected_w, s.connected_va, s.access_note)
+                is distinct from (w.address, w.transformer_id, w.route, w.sequence, w.phases, w.connected_w, w.connected_va, w.access_note)
+            returning w.is_new
+        )
+        select count(*) into v_changed from written where not is_new;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_service_points(p jsonb) IS 'Adds places of supply, or changes what is known of those with these codes: {actor, dry_run, rows: [{row, id, code, address?, transformer_code?, route?, sequence?, phases?, connected_w?, connected_va?, access_note?}]}. What a row does not give stays; an empty text or null takes it away.';
+
+REVOKE ALL ON FUNCTION public.import_service_points(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_service_points(p jsonb) TO service_role;
+
+CREATE FUNCTION private.read_at_place(p_point_id uuid, p_on date) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select r.id
+    from public.meter_installations i
+    join public.readings r on r.meter_id = i.meter_id and r.read_on = p_on and r.status = 'accepted'
+        and r.read_at >= i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
+    where i.service_point_id = p_point_id and i.installed_on <= p_on
+    -- Where agreements meet on a day, one read closes the first and opens the next.
+    order by exists (select 1 from public.service_agreements a
+                     where a.service_point_id = p_point_id and r.id in (a.opening_reading_id, a.closing_reading_id)) desc,
+             r.read_at, r.id
+    limit 1
+$$;
+
+COMMENT ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) IS 'The accepted read at which an agreement may begin or end at a place on a local date, or null.';
+
+REVOKE ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) TO service_role;
+
+CREATE FUNCTION private.match_agreements(p_rows jsonb) RETURNS TABLE("row" integer, id uuid, service_point text, account_no text, tariff_code text, starts_on date, ends_on date, tariff_from date, deposit_minor bigint, billing_day smallint, point_id uuid, customer_id uuid, currency text, tariff_id uuid, tariff_currency text, known_id uuid, known_customer_id uuid, known_ends_on date, opening_reading_id uuid, closing_reading_id uuid)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select x."row", coalesce(a.id, x.id), x.service_point, x.account_no, x.tariff_code, x.starts_on, x.ends_on,
+           coalesce(x.tariff_from, x.starts_on), x.deposit_minor, x.billing_day, s.id, c.id, c.currency, t.id, t.currency, a.id, a.customer_id,
+           a.ends_on, coalesce(a.opening_reading_id, private.read_at_place(s.id, x.starts_on)),
+           coalesce(a.closing_reading_id, private.read_at_place(s.id, x.ends_on))
+    from jsonb_to_recordset(p_rows) as x(
+        "row" integer, id uuid, service_point text, account_no text, tariff_code text, starts_on date, ends_on date,
+        tariff_from date, deposit_minor bigint, billing_day smallint)
+    left join public.service_points s on s.code = x.service_point
+    left join public.customers c on c.account_no = x.account_no
+    left join public.tariffs t on t.code = x.tariff_code
+    left join public.service_agreements a on a.service_point_id = s.id and a.starts_on = x.starts_on
+$$;
+
+COMMENT ON FUNCTION private.match_agreements(p_rows jsonb) IS 'Rows of an import beside the places, customers, tariffs, agreements and reads that they name.';
+
+REVOKE ALL ON FUNCTION private.match_agreements(p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.match_agreements(p_rows jsonb) TO service_role;
+
+CREATE FUNCTION private.agreement_problems(p_rows jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with m as materialized (select * from private.match_agreements(p_rows)),
+    -- Who will be supplied when: what is known, as the file ends it, and what the file adds.
+    spans as materialized (
+        select a.service_point_id as point_id, a.id, a.starts_on, coalesce(a.ends_on, e.ends_on) as ends_on, k.account_no
+        from public.service_agreements a
+        join public.customers k on k.id = a.customer_id
+        left join (select n.known_id, min(n.ends_on) as ends_on from m n group by 1) e on e.known_id = a.id
+        where a.service_point_id in (select n.point_id from m n)
+        union all
+        select n.point_id, n.id, n.starts_on, n.ends_on, n.account_no
+        from m n where n.known_id is null and n.tariff_from = n.starts_on and n.point_id is not null
+    ), problems as (
+        select m."row", case
+            when m.point_id is null then array['service_point', format(
+                'No service point has the code %s: import service points, or the meter that stands there, first.', m.service_point)]
+            when m.customer_id is null then array['account_no', format('No customer has the account number %s.', m.account_no)]
+            when m.tariff_id is null then array['tariff_code', format('No tariff has the code %s.', m.tariff_code)]
+            when coalesce(m.currency, m.tariff_currency) <> m.tariff_currency then array['tariff_code', format(
+                'Tariff %s is in %s, account %s in %s.', m.tariff_code, m.tariff_currency, m.account_no, m.currency)]
+            when m.known_id is not null and m.known_customer_id <> m.customer_id then array['account_no', format(
+                'Account %s is supplied at %s from %s: an import does not change whose agreement it is.',
+                (select k.account_no from public.customers k where k.id = m.known_customer_id), m.service_point, m.starts_on)]
+            when not exists (select 1 from public.tariff_versions v where v.tariff_id = m.tariff_id and v.effective_from <= m.tariff_from)
+                then array['tariff_code', format('No version of tariff %s is in force on %s.', m.tariff_code, m.tariff_from)]
+            when m.known_ends_on <> m.ends_on then array['ends_on', format(
+                'This agreement ended on %s: change that on the page of the service point.', m.known_ends_on)]
+            when o.account_no is not null then array['starts_on', format(
+                'Account %s is supplied at %s from %s%s: there is one agreement at a time. End that one first, or correct the dates.',
+                o.account_no, m.service_point, o.starts_on, coalesce(' to ' || o.ends_on, ' on'))]
+            when m.known_id is null and m.opening_reading_id is null then array['starts_on', r.why || ' The agreement begins at it.']
+            when m.ends_on is not null and m.closing_reading_id is null then array['ends_on', q.why || ' The agreement ends at it.']
+            when m.ends_on is not null and m.known_ends_on is null and b.period_end > m.ends_on then array['ends_on', format(
+                'A bill of this agreement runs to %s: end it on the page of the service point, which corrects the bill.', b.period_end)]
+            when m.tariff_from >= coalesce(m.ends_on, m.known_ends_on, 'infinity') or m.tariff_from < m.starts_on then
+                array['tariff_from', 'must be a day of the agreement.']
+            when m.known_id is not null and w.tariff_id <> m.tariff_id and m.tariff_from = m.starts_on then array['tariff_code', format(
+                'The agreement began on tariff %s: put the day from which another holds under tariff_from.', w.code)]
+            when m.known_id is null and m.tariff_from > m.starts_on and not exists (
+                    select 1 from m n where n.point_id = m.point_id and n.starts_on = m.starts_on and n.tariff_from = n.starts_on) then
+                array['tariff_from', 'The file lacks the row with the tariff on which this agreement begins.']
+            when m.known_id is not null and w.tariff_id <> m.tariff_id and b.period_end > m.tariff_from then array['tariff_from', format(
+                'A bill of this agreement runs to %s: change the tariff on the page of the service point, which corrects the bill.', b.period_end)]
+            when d.amount_minor <> -m.deposit_minor then array['deposit', format(
+                'Another deposit was brought in for this agreement: change it on the page of account %s.', m.account_no)]
+            end as problem
+        from m
+        left join lateral (
+            select s.account_no, s.starts_on, s.ends_on from spans s
+            where m.tariff_from = m.starts_on and s.point_id = m.point_id and s.id <> m.id
+              and s.starts_on < coalesce(m.ends_on, m.known_ends_on, 'infinity') and coalesce(s.ends_on, 'infinity') > m.starts_on
+            order by s.starts_on limit 1) o on true
+        left join lateral (
+            select max(x.period_end) as period_end from public.bills x
+            where x.agreement_id = m.known_id and x.status <> 'void') b on true
+        left join lateral (
+            select x.tariff_id, t.code from private.tariff_spans x join public.tariffs t on t.id = x.tariff_id
+            where x.agreement_id = m.known_id and x.starts_on <= m.tariff_from and m.tariff_from < x.ends_on) w on true
+        left join public.ledger_entries d on d.id = md5('agreement_deposit/' || m.id)::uuid
+        cross join lateral (
+            select case when exists (select 1 from public.meter_installations i where i.service_point_id = m.point_id and i.installed_on <= m.starts_on)
+                        then format('No read of %s is accepted: import one at %s first.', m.starts_on, m.service_point)
+                        else format('No meter stands at %s on %s: import it with an opening read of that day or before.', m.service_point, m.starts_on)
+                   end as why) r
+        cross join lateral (
+            select format('No read of %s is accepted: import one at %s first.', m.ends_on, m.service_point) as why) q
+    )
+    select jsonb_agg(jsonb_build_object('row', p."row", 'column', p.problem[1], 'message', p.problem[2]) order by p."row")
+    from problems p where p.problem is not null
+$$;
+
+REVOKE ALL ON FUNCTION private.agreement_problems(p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.agreement_problems(p_rows jsonb) TO service_role;
+
+CREATE FUNCTION public.import_agreements(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_errors jsonb;
+    v_matched jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+    v_done integer[] := '{}';
+    v_some integer[];
+begin
+    perform private.set_actor(p);
+    perform private.lock_points(array(
+        select s.id from public.service_points s
+        where s.code in (select x ->> 'service_point' from jsonb_array_elements(p -> 'rows') x)));
+    perform private.lock_customers(array(
+        select c.id from public.customers c
+        where c.account_no in (select x ->> 'account_no' from jsonb_array_elements(p -> 'rows') x)));
+    v_errors := private.agreement_problems(p -> 'rows');
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        select jsonb_agg(to_jsonb(m)) into v_matched from private.match_agreements(p -> 'rows') m;
+        update public.customers c set currency = m.tariff_currency
+        from jsonb_to_recordset(v_matched) as m(customer_id uuid, tariff_currency text)
+        where c.id = m.customer_id and c.currency is null;
+        with ended as (
+            update public.service_agreements a
+            set ends_on = coalesce(a.ends_on, m.ends_on), billing_day = coalesce(m.billing_day, a.billing_day),
+                closing_reading_id = coalesce(a.closing_reading_id, case when m.ends_on is not null then m.closing_reading_id end)
+            from jsonb_to_recordset(v_matched) as m(
+                "row" integer, known_id uuid, starts_on date, tariff_from date, ends_on date, closing_reading_id uuid, billing_day smallint)
+            where a.id = m.known_id and m.tariff_from = m.starts_on
+              and (m.ends_on is not null and a.ends_on is null or m.billing_day <> a.billing_day)
+            returning m."row"
+        )
+        select coalesce(array_agg("row"), '{}') into v_done from ended;
+        with added as (
+            insert into public.service_agreements (
+                id, service_point_id, customer_id, starts_on, ends_on, opening_reading_id, closing_reading_id, billing_day)
+            select m.id, m.point_id, m.customer_id, m.starts_on, m.ends_on, m.opening_reading_id, m.closing_reading_id,
+                   coalesce(m.billing_day, 1)
+            from jsonb_to_recordset(v_matched) as m(
+                id uuid, known_id uuid, point_id uuid, customer_id uuid, starts_on date, tariff_from date, ends_on date,
+                opening_reading_id uuid, closing_reading_id uuid, billing_day smallint)
+            where m.known_id is null and m.tariff_from = m.starts_on
+            order by m.starts_on
+            returning 1
+        )
+        select count(*) into v_added from added;
+        with wanted as (
+            select m."row", m.id, m.tariff_from, m.tariff_id, m.known_id is null and m.tariff_from = m.starts_on as is_new
+            from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, known_id uuid, starts_on date, tariff_from date, tariff_id uuid)
+            where m.known_id is null or (
+                select x.tariff_id from private.tariff_spans x
+                where x.agreement_id = m.id and x.starts_on <= m.tariff_from and m.tariff_from < x.ends_on) <> m.tariff_id
+        ), put as (
+            insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
+            select md5('agreement_tariff/' || w.id || '/' || w.tariff_from)::uuid, w.id, w.tariff_from, w.tariff_id from wanted w
+            on conflict (agreement_id, starts_on) do update set tariff_id = excluded.tariff_id
+            returning agreement_id, starts_on
+        )
+        select coalesce(array_agg(w."row"), '{}') into v_some
+        from wanted w join put u on (u.agreement_id, u.starts_on) = (w.id, w.tariff_from) where not w.is_new;
+        v_done := v_done || v_some;
+        select coalesce(array_agg(m."row"), '{}') into v_some
+        from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, deposit_minor bigint)
+        where m.deposit_minor > 0
+          and not exists (select 1 from public.ledger_entries e where e.id = md5('agreement_deposit/' || m.id)::uuid);
+        perform private.post_entries((
+            select jsonb_agg(jsonb_build_object(
+                'id', md5('agreement_deposit/' || m.id)::uuid, 'customer_id', m.customer_id, 'book', 'deposit',
+                'currency', m.tariff_currency, 'kind', 'opening_balance', 'amount_minor', -m.deposit_minor,
+                'on_date', m.starts_on, 'note', format('Deposit for %s, brought in', m.service_point)) order by m."row")
+            from jsonb_to_recordset(v_matched) as m(
+                "row" integer, id uuid, customer_id uuid, tariff_currency text, deposit_minor bigint, starts_on date, service_point text)
+            where m."row" = any (v_some))) where v_some <> '{}';
+        -- The deposit of a new agreement comes with it.
+        select count(distinct n) into v_changed from unnest(v_done || array(
+            select m."row" from jsonb_to_recordset(v_matched) as m("row" integer, known_id uuid)
+            where m."row" = any (v_some) and m.known_id is not null)) n;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreements between accepted reads, ends known ones, changes their billing day, puts them on another tariff from a day, and enters deposits that are held: {actor, dry_run, rows: [{row, id, service_point, account_no, tariff_code, starts_on, ends_on?, tariff_from?, deposit_minor?, billing_day?}]}. All rows of a place come together.';
+
+REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -56,6 +56,7 @@ CASE kind
     WHEN 'fee'::text THEN ((amount_minor > 0) AND (btrim(note) <> ''::text))
     WHEN 'fee_undone'::text THEN ((amount_minor < 0) AND (undoes_id IS NOT NULL))
     WHEN 'deposit_used'::text THEN (amount_minor <> 0)
+    WHEN 'opening_balance'::text THEN ((amount_minor <> 0) AND (btrim(note) <> ''::text) AND ((book = 'account'::text) OR (amount_minor < 0)))
     ELSE false
 END),
     CONSTRAINT ledger_entries_entry_no_check CHECK ((entry_no > 0))

@@ -10,7 +10,7 @@ CREATE TABLE public.import_headings (
     CONSTRAINT import_headings_field_check CHECK ((length(field) <= 100)),
     CONSTRAINT import_headings_heading_check CHECK ((length(heading) <= 200)),
     CONSTRAINT import_headings_heading_key_check CHECK (((heading_key <> ''::text) AND (length(heading_key) <= 200))),
-    CONSTRAINT import_headings_kind_check CHECK ((kind = ANY (ARRAY['customers'::text, 'intervals'::text, 'meters'::text, 'readings'::text, 'supplies'::text, 'transformers'::text])))
+    CONSTRAINT import_headings_kind_check CHECK ((kind = ANY (ARRAY['customers'::text, 'intervals'::text, 'meters'::text, 'readings'::text, 'supplies'::text, 'transformers'::text, 'service_points'::text, 'agreements'::text, 'balances'::text, 'past_payments'::text, 'bank_statements'::text])))
 );
 
 COMMENT ON TABLE public.import_headings IS 'Which column of an import is meant by a heading of somebody''s own, as a person said.';
@@ -72,6 +72,8 @@ CREATE FUNCTION private.import_value(p_column text, p_value jsonb) RETURNS text
                     (select t.code from public.transformers t where t.id = (p_value #>> '{}')::uuid)
                 when p_column = 'feeder_id' then
                     (select f.code from public.feeders f where f.id = (p_value #>> '{}')::uuid)
+                when p_column = 'tariff_id' then
+                    (select t.code from public.tariffs t where t.id = (p_value #>> '{}')::uuid)
                 else p_value #>> '{}' end
 $$;
 
@@ -79,43 +81,6 @@ COMMENT ON FUNCTION private.import_value(p_column text, p_value jsonb) IS 'A val
 
 REVOKE ALL ON FUNCTION private.import_value(p_column text, p_value jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.import_value(p_column text, p_value jsonb) TO service_role;
-
-CREATE FUNCTION private.import_differences(p_after bigint, p_most integer) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with written as (
-        select a.id, a.action, a.table_name, a.before, a.after,
-               case a.table_name
-                   when 'customers' then (select c.account_no from public.customers c where c.id = a.row_id::uuid)
-                   when 'meters' then (select m.serial from public.meters m where m.id = a.row_id::uuid)
-                   when 'transformers' then (select t.code from public.transformers t where t.id = a.row_id::uuid)
-                   when 'feeders' then (select f.code from public.feeders f where f.id = a.row_id::uuid)
-                   when 'service_points' then (
-                       select min(m.serial) from public.meter_installations i join public.meters m on m.id = i.meter_id
-                       where i.service_point_id = a.row_id::uuid and i.removed_at is null)
-                   end as name
-        from public.audit_log a
-        -- Others write too; what this transaction wrote has its time.
-        where a.id > p_after and a.at = now()),
-    fields as (
-        select w.id, w.table_name, w.name, n.key, w.before -> n.key as before, n.value as after
-        from written w, jsonb_each(w.after) n
-        where w.action = 'update' and w.name is not null)
-    select jsonb_build_object(
-        'new_names', coalesce((select jsonb_agg(distinct w.name) from written w
-                               where w.action = 'insert' and w.table_name in ('customers', 'meters', 'transformers')), '[]'),
-        'differences', coalesce((
-            select jsonb_agg(jsonb_build_object('of', f.table_name, 'name', f.name, 'field', f.key,
-                                                'before', private.import_value(f.key, f.before),
-                                                'after', private.import_value(f.key, f.after)) order by f.id, f.key)
-            from (select * from fields order by id, key limit p_most) f), '[]'))
-$$;
-
-COMMENT ON FUNCTION private.import_differences(p_after bigint, p_most integer) IS 'What this transaction wrote to the audit trail after an entry: names added, and fields with their values before and after, at most so many.';
-
-REVOKE ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer) TO service_role;
 
 CREATE FUNCTION public.preview_import(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -127,14 +92,15 @@ declare
     v_answer jsonb;
     v_differences jsonb;
 begin
-    if p ->> 'what' not in ('customers', 'intervals', 'meters', 'readings', 'supplies', 'tariffs', 'transformers') then
+    if p ->> 'what' not in ('customers', 'intervals', 'meters', 'readings', 'supplies', 'tariffs', 'transformers',
+                            'service_points', 'agreements', 'balances', 'past_payments') then
         perform private.refuse('EB400', 'There is no such import.');
     end if;
     select coalesce(max(id), 0) into v_last from public.audit_log;
     begin
         execute format('select public.%I($1)', 'import_' || (p ->> 'what'))
         into v_answer using p || '{"dry_run": false}';
-        v_differences := private.import_differences(v_last, (p ->> 'most')::integer);
+        v_differences := private.import_differences(v_last, (p ->> 'most')::integer, p ->> 'what');
         raise exception using errcode = 'EB000', message = 'Undo what was written to be looked at.';
     exception when sqlstate 'EB000' then
         null;
@@ -146,6 +112,61 @@ COMMENT ON FUNCTION public.preview_import(p jsonb) IS 'What an import of these r
 
 REVOKE ALL ON FUNCTION public.preview_import(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.preview_import(p jsonb) TO service_role;
+
+CREATE FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with written as (
+        select a.id, a.action, a.table_name, a.before, a.after,
+               case a.table_name
+                   when 'customers' then (select c.account_no from public.customers c where c.id = a.row_id::uuid)
+                   when 'meters' then (select m.serial from public.meters m where m.id = a.row_id::uuid)
+                   when 'transformers' then (select t.code from public.transformers t where t.id = a.row_id::uuid)
+                   when 'feeders' then (select f.code from public.feeders f where f.id = a.row_id::uuid)
+                   when 'service_points' then case
+                       when p_what = 'meters' then (
+                           select min(m.serial) from public.meter_installations i join public.meters m on m.id = i.meter_id
+                           where i.service_point_id = a.row_id::uuid and i.removed_at is null)
+                       else (select s.code from public.service_points s where s.id = a.row_id::uuid) end
+                   when 'service_agreements' then (
+                       select format('%s, %s from %s', s.code, c.account_no, g.starts_on)
+                       from public.service_agreements g
+                       join public.service_points s on s.id = g.service_point_id
+                       join public.customers c on c.id = g.customer_id where g.id = a.row_id::uuid)
+                   when 'agreement_tariffs' then (
+                       select format('%s, %s from %s', s.code, c.account_no, y.starts_on)
+                       from public.agreement_tariffs y
+                       join public.service_agreements g on g.id = y.agreement_id and g.created_at < now()
+                       join public.service_points s on s.id = g.service_point_id
+                       join public.customers c on c.id = g.customer_id where y.id = a.row_id::uuid)
+                   end as name
+        from public.audit_log a
+        -- Others write too; what this transaction wrote has its time.
+        where a.id > p_after and a.at = now()),
+    fields as (
+        select w.id, w.table_name, w.name, n.key, w.before -> n.key as before, n.value as after
+        from written w, jsonb_each(w.after) n
+        where w.name is not null and case w.action
+            -- What a new place, account … holds is no difference; another tariff of a known agreement is.
+            when 'update' then n.key <> 'closing_reading_id'
+                 and not (w.table_name = 'service_points' and p_what = 'service_points' and exists (
+                     select 1 from public.service_points s where s.code = w.name and s.created_at = now()))
+            else w.table_name = 'agreement_tariffs' and n.key = 'tariff_id' end)
+    select jsonb_build_object(
+        'new_names', coalesce((select jsonb_agg(distinct w.name) from written w
+                               where w.action = 'insert' and w.table_name in ('customers', 'meters', 'transformers', 'service_points')), '[]'),
+        'differences', coalesce((
+            select jsonb_agg(jsonb_build_object('of', f.table_name, 'name', f.name, 'field', f.key,
+                                                'before', private.import_value(f.key, f.before),
+                                                'after', private.import_value(f.key, f.after)) order by f.id, f.key)
+            from (select * from fields order by id, key limit p_most) f), '[]'))
+$$;
+
+COMMENT ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) IS 'What this transaction wrote to the audit trail after an entry, for a kind of import: names added, and fields with their values before and after, at most so many.';
+
+REVOKE ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.import_headings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -47,7 +47,7 @@ def table_counts(database: str) -> list[tuple[str, int]]:
             "select relname from pg_class where relkind = 'r'"
             " and relnamespace = 'public'::regnamespace order by relname"
         ).fetchall()
-        query = sql.SQL("table public.{}")
+        query = sql.SQL("select 1 from public.{}")
         return [
             (name, len(connection.execute(query.format(sql.Identifier(name))).fetchall()))
             for (name,) in names

@@ -7,7 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.importing.interval_rows import INTERVAL_COLUMNS, INTERVAL_OPTIONS, IntervalFile
+from services.importing.by_kind.interval_rows import (
+    INTERVAL_COLUMNS,
+    INTERVAL_OPTIONS,
+    IntervalFile,
+)
 from services.importing.table import read_table
 
 ZONE = ZoneInfo("America/New_York")

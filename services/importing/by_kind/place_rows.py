@@ -1,0 +1,144 @@
+"""What the cells of a service point's or an agreement's row must be, and the database's row."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from services.importing.report import ImportProblem
+from services.importing.rows import connected_load, derived_id, parse_day
+from services.importing.table import TAKE_AWAY, Cells
+from services.quantities.money import Money
+from services.quantities.period import local_date
+
+POINT_COLUMNS = ("code",)
+POINT_OPTIONS = (
+    "address",
+    "transformer_code",
+    "route",
+    "sequence",
+    "phases",
+    "connected_kw",
+    "connected_kva",
+    "access_note",
+)
+POINT_NUMBERS = ("connected_kw", "connected_kva")
+AGREEMENT_COLUMNS = ("service_point", "account_no", "tariff_code", "starts_on")
+AGREEMENT_OPTIONS = ("ends_on", "deposit", "tariff_from", "billing_day")
+AGREEMENT_NUMBERS = ("deposit",)
+AGREEMENT_DATES = ("starts_on", "ends_on", "tariff_from")
+
+_WHOLE: Final = re.compile(r"[0-9]{1,9}")
+_LOADS: Final = (("connected_kw", "connected_w"), ("connected_kva", "connected_va"))
+Row = dict[str, Any]
+
+
+def point_row(cells: Cells) -> Row:
+    """A place of supply as import_service_points takes it; the sign - takes a value away."""
+    code = cells.identifier("code")
+    row: Row = {"row": cells.row, "id": derived_id("service_point", code), "code": code}
+    row["address"] = cells.lines("address", most=400)
+    row["route"] = cells.changed("route", most=60)
+    row["access_note"] = cells.lines("access_note", most=400)
+    if transformer := cells.values.get("transformer_code"):
+        taken_away = transformer == TAKE_AWAY
+        row["transformer_code"] = "" if taken_away else cells.identifier("transformer_code")
+    for column, parse in (("sequence", _sequence), ("phases", _phases)):
+        if text := cells.values.get(column):
+            row[column] = None if text == TAKE_AWAY else cells.parsed(column, parse)
+    for column, name in _LOADS:
+        if text := cells.values.get(column):
+            row[name] = None if text == TAKE_AWAY else cells.parsed(column, connected_load)
+    return row
+
+
+def agreement_row(
+    cells: Cells, *, zone: ZoneInfo, now: datetime, currencies: Mapping[str, str]
+) -> Row:
+    """An agreement as import_agreements takes it; `currencies` are those of the tariffs by code."""
+    place = cells.identifier("service_point")
+    tariff = cells.identifier("tariff_code", most=64)
+    starts_on = cells.parsed("starts_on", lambda text: _day_so_far(text, local_date(now, zone)))
+    row: Row = {
+        "row": cells.row,
+        "id": derived_id("agreement", place, str(starts_on)),
+        "service_point": place,
+        "account_no": cells.identifier("account_no"),
+        "tariff_code": tariff,
+        "starts_on": starts_on.isoformat() if starts_on else None,
+    }
+    if cells.values.get("ends_on"):
+        ends_on = cells.parsed("ends_on", lambda text: _end(text, starts_on))
+        row["ends_on"] = ends_on.isoformat() if ends_on else None
+    if cells.values.get("tariff_from"):
+        since = cells.parsed("tariff_from", parse_day)
+        row["tariff_from"] = since.isoformat() if since else None
+    if cells.values.get("billing_day"):
+        row["billing_day"] = cells.parsed("billing_day", _billing_day)
+    # Of an unknown tariff the row is refused anyway.
+    if cells.values.get("deposit") and (currency := currencies.get(tariff)):
+        row["deposit_minor"] = cells.parsed("deposit", lambda text: _deposit(text, currency))
+    return row
+
+
+def name_contradictions(rows: Iterable[Row], problems: list[ImportProblem]) -> None:
+    """Report rows of one agreement that differ in what is said of it, or say the same twice."""
+    first: dict[tuple[str, str], Row] = {}
+    seen: dict[tuple[str, ...], Row] = {}
+    for row in rows:
+        if not row["starts_on"]:
+            continue
+        key = row["service_point"], row["starts_on"]
+        before = first.setdefault(key, row)
+        for column in ("account_no", "ends_on", "deposit_minor"):
+            if before.get(column) != row.get(column):
+                why = f"Row {before['row']} says another one of the same agreement."
+                name = column.removesuffix("_minor")
+                problems.append(ImportProblem(row["row"], name, why))
+        since = (*key, row.get("tariff_from") or row["starts_on"])
+        if (other := seen.setdefault(since, row)) is not row:
+            why = f"is the same agreement as row {other['row']}: keep one of the two."
+            problems.append(ImportProblem(row["row"], "", why))
+
+
+def _sequence(text: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"must be a whole number such as 12, not {text[:20]!r}.")
+    return int(text)
+
+
+def _phases(text: str) -> int:
+    if text not in ("1", "2", "3"):
+        raise ValueError(f"must be 1, 2 or 3, not {text[:20]!r}.")
+    return int(text)
+
+
+def _billing_day(text: str) -> int:
+    if not (_WHOLE.fullmatch(text) and 1 <= int(text) <= 28):
+        raise ValueError(f"must be a day of the month from 1 to 28, not {text[:20]!r}.")
+    return int(text)
+
+
+def _day_so_far(text: str, today: date) -> date:
+    day = parse_day(text)
+    if day > today:
+        raise ValueError(f"{text} is in the future: the agreement must have begun.")
+    return day
+
+
+def _end(text: str, starts_on: date | None) -> date:
+    day = parse_day(text)
+    if starts_on and day <= starts_on:
+        raise ValueError(
+            f"must come after {starts_on}: it is the first day that no longer belongs to the "
+            "agreement, and an agreement of no days is none."
+        )
+    return day
+
+
+def _deposit(text: str, currency: str) -> int:
+    minor = Money.parse(text, currency=currency).minor
+    if minor < 0:
+        raise ValueError("The deposit cannot be negative.")
+    return minor
