@@ -101,7 +101,7 @@ def _show_not_billed(found: BillRunPreview) -> None:
     if not found.reasons:
         return
     st.subheader("Will not be billed", anchor=False)
-    for code, number in found.reasons.most_common():
+    for code, number in sorted(found.reasons.items(), key=lambda one: (-one[1], one[0])):
         label = f"{_WHY.get(code, 'Something else')}: {number:,}"
         with st.expander(label, type="compact"):
             for row in found.aside:

@@ -84,7 +84,8 @@ def _load(dsn: str) -> datetime:
             )
         row = connection.execute("select clock_timestamp()").fetchone()
         assert row is not None
-        return row[0]
+        loaded_at: datetime = row[0]
+        return loaded_at
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -49,7 +49,7 @@ def test_the_preview_says_what_the_run_then_does(utility: Utility) -> None:
     said = words(app)
     assert "1 bill in INR" in said
     labels = [expander.label for expander in app.expander]
-    assert labels == ["No reading yet: 1", "The reading waits for review: 1"]
+    assert labels == ["The reading waits for review: 1", "No reading yet: 1"]
     assert utility.services.database.job_runs().total == 0
     assert utility.bills_of("M1") == []
 
