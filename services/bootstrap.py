@@ -288,7 +288,7 @@ def wire(
         usage=Usage(database),
         payments=PaymentLookups(database),
         search=Search(database, currency),
-        imports=FileImports(database, current),
+        imports=FileImports(database, current, outbox),
         books=MonthEnd(database=database, zone=settings.timezone),
         lists=OfficeLists(database, archive, currency),
         office_payments=OfficePayments(database, outbox, settings.timezone, currency),

@@ -152,7 +152,7 @@ def _ask_settle(account: Account, open_credit: int, principal: Principal) -> Non
 def _show_adjustments(standing: Sequence[LedgerEntry], principal: Principal) -> None:
     if not standing:
         return
-    st.markdown("**Credits and fees**")
+    st.markdown("**Credits, fees, opening balances**")
     for entry in standing:
         with st.container(border=True, gap="xsmall"):
             amount = escaped(money(abs(entry.amount_minor), entry.currency))
@@ -169,7 +169,7 @@ def _ask_undo(entry: LedgerEntry, principal: Principal) -> None:
             return
     attempt(
         f"undo-{entry.id}",
-        f"The {entry.kind} is taken back.",
+        f"The {entry_kind(entry.kind).lower()} is taken back.",
         lambda: services().account_adjustments.undo_adjustment(
             entry_id=entry.id, reason=reason, principal=principal, now=now()
         ),

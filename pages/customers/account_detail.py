@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from pages.customers.account_actions import show_changes
-from pages.customers.account_lists import show_bills, show_payments
+from pages.customers.account_lists import show_bills, show_past_payments, show_payments
 from pages.customers.account_overview import show_overview
 from pages.customers.account_plans import show_plans
 from pages.customers.account_statement import show_statement
@@ -55,6 +55,7 @@ def _show_view(view: str, account: Account, principal: Principal) -> None:
         show_bills(account.id, principal)
     elif view == "Payments":
         show_payments(account.id, principal)
+        show_past_payments(account.id, principal)
         show_changes(account, principal)
     elif view == "Statement":
         show_statement(account, principal)

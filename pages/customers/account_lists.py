@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
+
+import streamlit as st
 
 from pages.bills.bill_columns import COLUMNS as BILL_COLUMNS
 from pages.bills.bill_columns import summary as bill_summary
 from pages.payments.payment_cards import COLUMNS as PAYMENT_COLUMNS
 from pages.payments.payment_cards import summary as payment_summary
 from pages.registry import BILL, PAYMENT
+from pages.shared.components import chosen_page, page_number
+from pages.shared.format import count, day, escaped, money
 from pages.shared.list_columns import Column, Listing, Row
 from pages.shared.listing import show_list
 from pages.shared.session import services
 from services.identity.auth import Principal
 from services.records.lists import BillFilter, PaymentFilter
 
+_PAST: Final = 10
 # The page says already whose they are.
 _SAID: frozenset[str] = frozenset(("Customer", "Account"))
 
@@ -56,6 +62,32 @@ def show_payments(customer_id: str, principal: Principal) -> None:
             ),
         )
     )
+
+
+def show_past_payments(customer_id: str, principal: Principal) -> None:
+    """Payments that another system took, if any were brought in; they pay nothing here."""
+    key = f"past-payments-{customer_id}"
+    found = services().customers.past_payments(
+        customer_id=customer_id, principal=principal, page=chosen_page(key), page_size=_PAST
+    )
+    if not found.total:
+        return
+    label = f"{count(found.total, 'payment')} from before this system"
+    with st.expander(label, icon=":material/history:"):
+        st.caption("History. What they left open is in the opening balance.")
+        st.table(
+            [
+                {
+                    "Received": day(payment.received_on),
+                    "Amount": escaped(money(payment.amount_minor, payment.currency)),
+                    "Method": escaped(payment.method),
+                    "Reference": escaped(payment.reference),
+                }
+                for payment in found.items
+            ],
+            hide_index=True,
+        )
+        page_number(total=found.total, page_size=_PAST, key=key)
 
 
 def _own(columns: Sequence[Column[Row]], *, title: str) -> tuple[Column[Row], ...]:

@@ -13,6 +13,8 @@ KINDS: Final[Mapping[TableKind, str]] = {
     "meters": "Meters",
     "readings": "Readings",
     "agreements": "Service agreements",
+    "balances": "Opening balances",
+    "past_payments": "Payments of the past",
     "intervals": "Interval data",
     "supplies": "Energy into transformers",
 }
@@ -42,6 +44,9 @@ _FIELDS: Final[Mapping[str, str]] = {
     "phases": "Phases (1 to 3)",
     "starts_on": "Supplied from",
     "ends_on": "Supplied until (first day that is not)",
+    "balance": "Balance (above 0 is owed)",
+    "as_of": "As of",
+    "received_on": "Received on",
     "deposit": "Deposit held",
     "billing_day": "Billing day (1 to 28)",
     "tariff_from": "Tariff from (where it is not the first)",

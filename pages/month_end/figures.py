@@ -30,6 +30,7 @@ _KINDS: Final[dict[EntryKind, str]] = {
     "fee_undone": "Fees taken back",
     "deposit_used": "Deposits used for bills",
     "opening_balance": "Opening balances brought in",
+    "opening_balance_undone": "Opening balances taken back",
 }
 
 

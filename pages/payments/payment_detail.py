@@ -23,6 +23,7 @@ _VIEWS: Final = ("Payment", "Timeline")
 _DEBIT: Final = {
     "fee": "A fee",
     "opening_balance": "The opening balance",
+    "opening_balance_undone": "An opening balance taken back",
     "deposit_used": "Used of the deposit",
     "payout": "Paid out",
     "refund": "Refunded",

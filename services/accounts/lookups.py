@@ -7,7 +7,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.records.base import Page
 from services.records.details import AccountHead, AccountPlans, Changeable, OpenItems
-from services.records.ledger import Book, LedgerEntry
+from services.records.ledger import Book, LedgerEntry, PastPayment
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,13 @@ class CustomerLookups:
             fees=tuple(entry for entry in debits if entry.kind != "bill"),
             credits_left=tuple(self.database.open_credits(customer_id=customer_id)),
         )
+
+    def past_payments(
+        self, *, customer_id: str, principal: Principal, page: int, page_size: int
+    ) -> Page[PastPayment]:
+        """Payments that another system took, the last received first."""
+        require(principal, Role.ADMIN)
+        return self.database.past_payments(customer_id=customer_id, page=page, page_size=page_size)
 
     def plans(self, *, customer_id: str, principal: Principal) -> AccountPlans:
         """The instalment plans, and what another could be for."""

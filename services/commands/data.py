@@ -97,6 +97,8 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
             allow_similar=given.allow_similar,
             unknown_daily_wh=held.unknown_daily_wh,
             default_language=held.default_language,
+            default_currency=held.currency,
+            outbox=services.outbox.on_money(),
         )
         report = importer.run(
             given.what,

@@ -64,4 +64,5 @@ ENTRY: Final[dict[str, str]] = {
     "fee_undone": "Fee taken back",
     "deposit_used": "Deposit used",
     "opening_balance": "Opening balance",
+    "opening_balance_undone": "Opening balance taken back",
 }

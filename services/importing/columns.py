@@ -46,6 +46,14 @@ _USUAL: Final[Mapping[str, str]] = {
     "starts_on": "start, start date, from, begins on, valid from, moved in, move in date",
     "ends_on": "end, end date, to, until, valid to, moved out, move out date",
     "deposit": "security deposit, deposit held",
+    "balance": "opening balance, amount due, amount owed, outstanding, outstanding amount, "
+    "arrears, due, balance due, closing balance",
+    "as_of": "as at, date, balance date, on",
+    "amount": "paid, amount paid, payment, payment amount, value, received",
+    "received_on": "date, paid on, payment date, date paid, received, date received, value date",
+    "method": "payment method, mode, payment mode, paid by",
+    "reference": "ref, reference no, reference number, invoice, invoice no, invoice number, "
+    "bill no, receipt, receipt no, receipt number, transaction id",
     "tariff_from": "tariff start, tariff since",
     "connected_kw": "connected load, connected load kw, sanctioned load, load kw",
     "connected_kva": "connected load kva, load kva",

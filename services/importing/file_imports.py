@@ -16,6 +16,7 @@ from services.importing.raw_rows import find_header, raw_rows, rows_below
 from services.importing.report import ImportProblem, ImportReport
 from services.importing.rows import derived_id
 from services.importing.writing import Progress, say_nothing
+from services.outbox.outbox import Outbox
 from services.quantities.spreadsheet import csv_file, xlsx_file
 from services.quantities.written_numbers import DecimalSign
 from services.utility_settings.current import CurrentSettings
@@ -56,6 +57,7 @@ class FileImports:
 
     database: DatabaseService
     settings: CurrentSettings
+    outbox: Outbox
 
     def look(self, kind: TableKind, content: bytes, *, principal: Principal) -> FileLook:
         """The first rows of a file, and which column is taken for which. Raises UnreadableFile."""
@@ -163,6 +165,8 @@ class FileImports:
             allow_similar=answers.allow_similar,
             unknown_daily_wh=held.unknown_daily_wh,
             default_language=held.default_language,
+            default_currency=held.currency,
+            outbox=self.outbox.on_money(),
             dry_run=dry_run,
             progress=progress,
         )

@@ -13,11 +13,11 @@ from services.importing.by_kind.grid_rows import (
 from services.importing.by_kind.interval_rows import IntervalFile
 from services.importing.chunks import chunks_of
 from services.importing.look_alikes import unknown
+from services.importing.money_imports import MoneyImports
 from services.importing.reads import FileRead, Judged, MeterHistory, by_meter, file_read
 from services.importing.report import ImportProblem, ImportReport, WhatToImport
 from services.importing.rows import channels_row, customer_row, meter_row
 from services.importing.source import Source, UnreadableFile
-from services.importing.supply_imports import SupplyImports
 from services.importing.table import Table
 from services.importing.table_imports import TRIED_AT_ONCE, chunks_by, name_duplicates
 from services.importing.tariff_files import tariff_rows
@@ -32,7 +32,7 @@ _ONLY_FOR_TARIFFS = "A date from which it holds goes with tariffs only."
 
 
 @dataclass(frozen=True, slots=True)
-class Importer(SupplyImports):
+class Importer(MoneyImports):
     """Brings files in, each kind by its method; see TableImports for what can be said of a file."""
 
     def run(
@@ -51,9 +51,11 @@ class Importer(SupplyImports):
             return ImportReport(errors=(ImportProblem(None, "", _ONLY_FOR_TARIFFS),))
         importers: Mapping[WhatToImport, Callable[..., ImportReport]] = {
             "agreements": self.agreements,
+            "balances": self.balances,
             "customers": self.customers,
             "intervals": self.intervals,
             "meters": self.meters,
+            "past_payments": self.past_payments,
             "readings": self.readings,
             "service_points": self.service_points,
             "supplies": self.supplies,

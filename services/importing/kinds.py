@@ -4,6 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from services.importing.by_kind.balance_rows import (
+    BALANCE_COLUMNS,
+    BALANCE_DATES,
+    BALANCE_NUMBERS,
+    BALANCE_OPTIONS,
+    PAST_PAYMENT_COLUMNS,
+    PAST_PAYMENT_DATES,
+    PAST_PAYMENT_NUMBERS,
+    PAST_PAYMENT_OPTIONS,
+)
 from services.importing.by_kind.grid_rows import (
     SUPPLY_COLUMNS,
     SUPPLY_DATES,
@@ -51,6 +61,8 @@ TableKind = Literal[
     "meters",
     "readings",
     "agreements",
+    "balances",
+    "past_payments",
     "intervals",
     "supplies",
 ]
@@ -97,6 +109,18 @@ COLUMNS_OF: Final[Mapping[TableKind, Columns]] = {
         optional=AGREEMENT_OPTIONS,
         numbers=AGREEMENT_NUMBERS,
         dates=AGREEMENT_DATES,
+    ),
+    "balances": Columns(
+        BALANCE_COLUMNS,
+        optional=BALANCE_OPTIONS,
+        numbers=BALANCE_NUMBERS,
+        dates=BALANCE_DATES,
+    ),
+    "past_payments": Columns(
+        PAST_PAYMENT_COLUMNS,
+        optional=PAST_PAYMENT_OPTIONS,
+        numbers=PAST_PAYMENT_NUMBERS,
+        dates=PAST_PAYMENT_DATES,
     ),
     "intervals": Columns(
         INTERVAL_COLUMNS,

@@ -9,9 +9,11 @@ from services.records.imports import Difference
 
 WhatToImport = Literal[
     "agreements",
+    "balances",
     "customers",
     "intervals",
     "meters",
+    "past_payments",
     "readings",
     "service_points",
     "supplies",

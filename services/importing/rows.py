@@ -79,7 +79,7 @@ def customer_row(cells: Cells) -> dict[str, Any]:
     if cells.values.get("language"):
         row["language"] = cells.parsed("language", language_tag)
     if cells.values.get("currency"):
-        row["currency"] = cells.parsed("currency", _currency)
+        row["currency"] = cells.parsed("currency", currency_code)
     return row
 
 
@@ -166,7 +166,8 @@ def _phone(text: str | None) -> str | None:
     return None if text is None else phone_number(text)
 
 
-def _currency(text: str) -> str:
+def currency_code(text: str) -> str:
+    """A currency of ISO 4217 in capitals. Raises ValueError."""
     code = text.upper()
     exponent(code)
     return code

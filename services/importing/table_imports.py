@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
@@ -49,6 +50,11 @@ class TableImports:
     progress: Progress = say_nothing
 
     @property
+    def _follows(self) -> Mapping[str, Any] | None:
+        """What bills owe whose balance an import changes."""
+        return None
+
+    @property
     def _look_alikes(self) -> LookAlikes:
         return LookAlikes(self.database, ask=not self.allow_similar)
 
@@ -79,6 +85,7 @@ class TableImports:
         return Writer(
             self.database,
             actor,
+            outbox=self._follows,
             default_language=self.default_language,
             dry_run=self.dry_run,
             progress=self.progress,
@@ -116,14 +123,20 @@ class TableImports:
         )
 
 
-def name_duplicates(rows: Sequence[Row], column: str, problems: list[ImportProblem]) -> None:
-    """Report rows whose value in a column stands in an earlier row already."""
+def name_duplicates(
+    rows: Sequence[Row], column: str, problems: list[ImportProblem], *, shown: str = ""
+) -> None:
+    """Report rows whose value in a column stands in an earlier row already.
+
+    `shown` is the column that people know it by, where it is another one.
+    """
     first: dict[str, int] = {}
     for row in rows:
         value, number = row.get(column), row["row"]
         if value and first.setdefault(value, number) != number:
-            why = f"{value} stands in row {first[value]} already: keep one of the two."
-            problems.append(ImportProblem(number, column, why))
+            name = row[shown] if shown else value
+            why = f"{name} stands in row {first[value]} already: keep one of the two."
+            problems.append(ImportProblem(number, shown or column, why))
 
 
 def chunks_by(column: str, rows: Sequence[Row], size: int) -> Iterator[list[Row]]:

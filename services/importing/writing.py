@@ -69,6 +69,7 @@ class Writer:
     database: DatabaseService
     actor: str
     default_language: str = "en"
+    outbox: Mapping[str, Any] | None = None
     dry_run: bool = False
     progress: Progress = say_nothing
 
@@ -125,6 +126,7 @@ class Writer:
             rows=rows,
             dry_run=not write,
             default_language=language,
+            outbox=self.outbox,
         )
 
     def _reads(self, rows: Sequence[Row]) -> ImportAnswer:

@@ -26,6 +26,7 @@ EntryKind = Literal[
     "fee_undone",
     "deposit_used",
     "opening_balance",
+    "opening_balance_undone",
 ]
 PaymentMethod = Literal["cash", "cheque", "bank", "mobile_money", "card", "stripe"]
 PaymentStatus = Literal[
@@ -70,6 +71,16 @@ class Account(Record):
     deposit_minor: int
     open_bills: int
     overdue_minor: int
+
+
+class PastPayment(Amounts):
+    """A payment that another system took: history, which is in no ledger and pays nothing."""
+
+    id: str
+    amount_minor: int
+    method: str
+    reference: str
+    received_on: date
 
 
 class LedgerEntry(Amounts):

@@ -57,6 +57,7 @@ CASE kind
     WHEN 'fee_undone'::text THEN ((amount_minor < 0) AND (undoes_id IS NOT NULL))
     WHEN 'deposit_used'::text THEN (amount_minor <> 0)
     WHEN 'opening_balance'::text THEN ((amount_minor <> 0) AND (btrim(note) <> ''::text) AND ((book = 'account'::text) OR (amount_minor < 0)))
+    WHEN 'opening_balance_undone'::text THEN ((amount_minor <> 0) AND (undoes_id IS NOT NULL))
     ELSE false
 END),
     CONSTRAINT ledger_entries_entry_no_check CHECK ((entry_no > 0))
@@ -478,9 +479,10 @@ declare
 begin
     perform private.set_actor(p);
     perform private.set_owed(p);
-    select * into e from public.ledger_entries where id = (p ->> 'entry_id')::uuid and kind in ('credit', 'fee');
+    select * into e from public.ledger_entries where id = (p ->> 'entry_id')::uuid and kind in ('credit', 'fee', 'opening_balance')
+      and (book = 'account' or kind <> 'opening_balance');
     if not found then
-        perform private.refuse('EB404', 'No such credit or fee.');
+        perform private.refuse('EB404', 'No such credit, fee or opening balance.');
     end if;
     perform private.lock_customers(array[e.customer_id]);
     if not exists (select 1 from public.ledger_entries where undoes_id = e.id) then
@@ -543,7 +545,7 @@ begin
     end if;
     perform private.lock_customers(array[v_credit.customer_id]);
     if p ->> 'bill_id' is null then
-        perform private.take_back(v_credit.entry_id, 9000000000000000000, array['bill', 'fee']);
+        perform private.take_back(v_credit.entry_id, 9000000000000000000, array['bill', 'fee', 'opening_balance']);
         return '{}'::jsonb;
     end if;
     select * into v_credit from public.open_items where entry_id = v_credit.entry_id;
@@ -777,6 +779,74 @@ COMMENT ON FUNCTION private.settle(p_customers uuid[]) IS 'Lets what is open of 
 
 REVOKE ALL ON FUNCTION private.settle(p_customers uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.settle(p_customers uuid[]) TO service_role;
+
+CREATE FUNCTION public.account_currencies(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+    select jsonb_build_object('found', coalesce(jsonb_object_agg(c.account_no, c.currency), '{}'))
+    from public.customers c
+    where c.account_no = any (array(select jsonb_array_elements_text(p -> 'account_nos'))) and c.currency is not null
+$$;
+
+COMMENT ON FUNCTION public.account_currencies(p jsonb) IS 'The currencies of accounts that have one: {account_nos: [...]} gives {found: {account_no: currency}}.';
+
+REVOKE ALL ON FUNCTION public.account_currencies(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.account_currencies(p jsonb) TO service_role;
+
+CREATE FUNCTION public.import_balances(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_errors jsonb;
+    v_customers uuid[];
+    v_added integer := 0;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    v_customers := array(
+        select c.id from public.customers c
+        where c.account_no = any (array(select x ->> 'account_no' from jsonb_array_elements(p -> 'rows') x)) order by c.id);
+    perform private.lock_customers(v_customers);
+    select jsonb_agg(jsonb_build_object('row', q."row", 'column', q.problem[1], 'message', q.problem[2]) order by q."row")
+    into v_errors
+    from (
+        select x."row", case
+            when c.id is null then array['account_no', format('No customer has the account number %s.', x.account_no)]
+            when c.currency <> x.currency then array['currency', format('Account %s is in %s, not in %s.', x.account_no, c.currency, x.currency)]
+            when e.id is not null and (e.amount_minor, o.order_on) is distinct from (x.amount_minor, x.as_of) then array['balance', format(
+                'Account %s has an opening balance with this reference already, as of %s and of another amount or date. Take that one back on the customer''s page, and give this row another reference.',
+                x.account_no, o.order_on)]
+            end as problem
+        from jsonb_to_recordset(p -> 'rows') as x("row" integer, id uuid, account_no text, currency text, amount_minor bigint, as_of date)
+        left join public.customers c on c.account_no = x.account_no
+        left join public.ledger_entries e on e.id = x.id
+        left join public.open_items o on o.entry_id = x.id) q
+    where q.problem is not null;
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        select count(*) into v_added
+        from jsonb_to_recordset(p -> 'rows') as x(id uuid, amount_minor bigint)
+        where x.amount_minor <> 0 and not exists (select 1 from public.ledger_entries e where e.id = x.id);
+        perform private.post_entries((
+            select jsonb_agg(jsonb_build_object(
+                'id', x.id, 'customer_id', c.id, 'currency', x.currency, 'kind', 'opening_balance', 'amount_minor', x.amount_minor,
+                'on_date', x.as_of, 'order_on', x.as_of, 'note', x.note) order by x.as_of, x."row")
+            from jsonb_to_recordset(p -> 'rows') as x(
+                "row" integer, id uuid, account_no text, currency text, amount_minor bigint, as_of date, note text)
+            join public.customers c on c.account_no = x.account_no
+            where x.amount_minor <> 0 and not exists (select 1 from public.ledger_entries e where e.id = x.id))) where v_added > 0;
+        perform private.settle(v_customers) where v_added > 0;
+    end if;
+    return private.import_answer(v_errors, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
+end $$;
+
+COMMENT ON FUNCTION public.import_balances(p jsonb) IS 'Enters what was owed or in credit before this system, and lets credit pay what is open: {actor, dry_run, outbox?, rows: [{row, id, account_no, currency, amount_minor: above 0 is owed, as_of, note}]}. A repeat changes nothing; an amount of 0 is no entry.';
+
+REVOKE ALL ON FUNCTION public.import_balances(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_balances(p jsonb) TO service_role;
 
 CREATE TRIGGER bills_posted AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_new_bills();
 

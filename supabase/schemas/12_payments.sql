@@ -134,6 +134,32 @@ ALTER TABLE public.payment_flags ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.payment_flags TO service_role;
 
+CREATE TABLE public.past_payments (
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    method text DEFAULT ''::text NOT NULL,
+    reference text DEFAULT ''::text NOT NULL,
+    received_on date NOT NULL,
+    imported_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT past_payments_amount_minor_check CHECK ((amount_minor > 0)),
+    CONSTRAINT past_payments_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT past_payments_imported_by_check CHECK ((imported_by <> ''::text))
+);
+
+COMMENT ON TABLE public.past_payments IS 'Payments that another system took before this one: to be looked at. They are in no ledger and pay nothing; what they left open is the opening balance.';
+
+ALTER TABLE ONLY public.past_payments
+    ADD CONSTRAINT past_payments_pkey PRIMARY KEY (id);
+
+CREATE INDEX past_payments_of_customer ON public.past_payments USING btree (customer_id, received_on DESC, id);
+
+ALTER TABLE public.past_payments ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.past_payments TO service_role;
+
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
@@ -154,6 +180,9 @@ ALTER TABLE ONLY public.ledger_entries
 
 ALTER TABLE ONLY public.ledger_entries
     ADD CONSTRAINT ledger_entries_return_id_fkey FOREIGN KEY (return_id) REFERENCES public.payment_returns(id);
+
+ALTER TABLE ONLY public.past_payments
+    ADD CONSTRAINT past_payments_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 CREATE VIEW public.ledger_list WITH (security_invoker='true') AS
  SELECT e.id,
@@ -716,7 +745,7 @@ CREATE FUNCTION private.left_of_payment(p_payment_id uuid) RETURNS bigint
     select case y.book when 'deposit' then private.open_credit(y.customer_id, y.book, y.currency)
         else -o.open_minor + coalesce((
             select sum(a.amount_minor) from public.allocations a
-            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee')
+            join public.ledger_entries d on d.id = a.debit_entry_id and d.kind in ('bill', 'fee', 'opening_balance')
             where a.credit_entry_id = e.id), 0)::bigint end
     from public.payments y
     join public.ledger_entries e on e.payment_id = y.id and e.kind = 'payment'
@@ -947,6 +976,40 @@ COMMENT ON FUNCTION private.store_payments(p_rows jsonb) IS 'Stores those paymen
 REVOKE ALL ON FUNCTION private.store_payments(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.store_payments(p_rows jsonb) TO service_role;
 
+CREATE FUNCTION public.import_past_payments(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_errors jsonb;
+    v_added integer := 0;
+begin
+    perform private.set_actor(p);
+    select jsonb_agg(jsonb_build_object('row', x."row", 'column', case when c.id is null then 'account_no' else 'currency' end,
+               'message', case when c.id is null then format('No customer has the account number %s.', x.account_no)
+                               else format('Account %s is in %s, not in %s.', x.account_no, c.currency, x.currency) end) order by x."row")
+    into v_errors
+    from jsonb_to_recordset(p -> 'rows') as x("row" integer, account_no text, currency text)
+    left join public.customers c on c.account_no = x.account_no
+    where c.id is null or c.currency <> x.currency;
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        insert into public.past_payments (id, customer_id, amount_minor, currency, method, reference, received_on, imported_by)
+        select x.id, c.id, x.amount_minor, x.currency, x.method, x.reference, x.received_on, p ->> 'actor'
+        from jsonb_to_recordset(p -> 'rows') as x(
+            id uuid, account_no text, amount_minor bigint, currency text, method text, reference text, received_on date)
+        join public.customers c on c.account_no = x.account_no
+        on conflict do nothing;
+        get diagnostics v_added = row_count;
+    end if;
+    return private.import_answer(v_errors, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
+end $$;
+
+COMMENT ON FUNCTION public.import_past_payments(p jsonb) IS 'Keeps payments that another system took, which pay nothing here: {actor, dry_run, rows: [{row, id, account_no, amount_minor, currency, method, reference, received_on}]}. A repeat changes nothing.';
+
+REVOKE ALL ON FUNCTION public.import_past_payments(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_past_payments(p jsonb) TO service_role;
+
 CREATE FUNCTION private.post_return(r public.payment_returns) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -961,7 +1024,7 @@ begin
     select o.* into v_paid from public.ledger_entries e join public.open_items o on o.entry_id = e.id
     where e.payment_id = r.payment_id and e.kind = 'payment' and e.book = 'account';
     if found and -v_paid.open_minor < r.amount_minor then
-        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee']);
+        perform private.take_back(v_paid.entry_id, r.amount_minor + v_paid.open_minor, array['bill', 'fee', 'opening_balance']);
         select * into v_paid from public.open_items where entry_id = v_paid.entry_id;
     end if;
     perform private.post_entries(jsonb_build_array(jsonb_build_object(
@@ -1008,3 +1071,9 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.payment_returns FOR EAC
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.payment_flags FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.payment_flags FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.past_payments FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.past_payments FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.past_payments FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

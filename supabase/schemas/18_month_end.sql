@@ -99,7 +99,7 @@ CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
         select s.*, case when s.goes_on then least(coalesce(private.overdue_as_of(), now()::date), s.next - 1) else s.next - 1 end as as_of
         from span s
     ), entries as materialized (
-        select e.id, e.customer_id, e.currency, e.amount_minor, e.bill_id, e.on_date, e.created_at
+        select e.id, e.customer_id, e.currency, e.amount_minor, e.bill_id, e.kind, e.on_date, e.created_at
         from public.ledger_entries e, span s where e.book = 'account' and e.on_date < s.next
     ), allocated as (
         select y.id, sum(y.amount) as amount
@@ -114,14 +114,16 @@ CREATE FUNCTION public.aged_receivables(p jsonb) RETURNS jsonb
         group by 1
     ), open as (
         select e.customer_id, e.currency, (e.amount_minor + coalesce(a.amount, 0))::bigint as minor,
-               -- What has no due date, such as a fee, is past no date.
-               case when b.id is null then 0
+               -- What has no due date, such as a fee, is past no date; an opening balance was due on its day.
+               case when e.kind = 'opening_balance' then greatest(s.as_of - o.order_on, 0)
+                    when b.id is null then 0
                     when s.goes_on then case when b.overdue_since is null then 0 else greatest(s.as_of - b.due_date, 1) end
                     when s.as_of > b.due_date and not private.spared_at(b.id, s.until) then s.as_of - b.due_date
                     else 0 end as days_late
         from entries e cross join day s
         left join allocated a on a.id = e.id
         left join public.bills b on b.id = e.bill_id
+        left join public.open_items o on e.kind = 'opening_balance' and o.entry_id = e.id
         where e.amount_minor + coalesce(a.amount, 0) <> 0
     ), aged as materialized (
         select customer_id, currency,

@@ -407,6 +407,29 @@ COMMENT ON FUNCTION private.rows_about(p_of text, p_id uuid) IS 'The audited row
 REVOKE ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) TO service_role;
 
+CREATE FUNCTION private.names_of(p_ids uuid[]) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(x.id, x.name), '{}')
+    from (select c.id, c.name || ', account ' || c.account_no as name from public.customers c where c.id = any (p_ids)
+          union all
+          select t.id, t.name from public.tariffs t where t.id = any (p_ids)
+          union all
+          select m.id, m.serial from public.meters m where m.id = any (p_ids)
+          union all
+          select s.id, s.code from public.service_points s where s.id = any (p_ids)
+          union all
+          select f.id, f.code from public.transformers f where f.id = any (p_ids)
+          union all
+          select b.id, coalesce(private.invoice_reference(b.number), '') from public.bills b where b.id = any (p_ids)) x
+$$;
+
+COMMENT ON FUNCTION private.names_of(p_ids uuid[]) IS 'What people call the customers, tariffs, meters, transformers, bills (empty: without a number) and places with these ids.';
+
+REVOKE ALL ON FUNCTION private.names_of(p_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.names_of(p_ids uuid[]) TO service_role;
+
 CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -416,7 +439,7 @@ CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABL
            jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
     from public.ledger_entries e
     where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
-      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used')
+      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
     union all
     select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
            jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
@@ -471,29 +494,6 @@ COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What
 
 REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
-
-CREATE FUNCTION private.names_of(p_ids uuid[]) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_object_agg(x.id, x.name), '{}')
-    from (select c.id, c.name || ', account ' || c.account_no as name from public.customers c where c.id = any (p_ids)
-          union all
-          select t.id, t.name from public.tariffs t where t.id = any (p_ids)
-          union all
-          select m.id, m.serial from public.meters m where m.id = any (p_ids)
-          union all
-          select s.id, s.code from public.service_points s where s.id = any (p_ids)
-          union all
-          select f.id, f.code from public.transformers f where f.id = any (p_ids)
-          union all
-          select b.id, coalesce(private.invoice_reference(b.number), '') from public.bills b where b.id = any (p_ids)) x
-$$;
-
-COMMENT ON FUNCTION private.names_of(p_ids uuid[]) IS 'What people call the customers, tariffs, meters, transformers, bills (empty: without a number) and places with these ids.';
-
-REVOKE ALL ON FUNCTION private.names_of(p_ids uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.names_of(p_ids uuid[]) TO service_role;
 
 CREATE FUNCTION private.is_deposit(p_payment text) RETURNS boolean
     LANGUAGE sql STABLE

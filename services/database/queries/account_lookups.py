@@ -5,8 +5,9 @@ from typing import Literal
 from services.database.errors import NotFound
 from services.database.queries.base import Queries
 from services.database.transport import Filter
+from services.records.base import Page
 from services.records.bills import Bill
-from services.records.ledger import Account, LedgerEntry
+from services.records.ledger import Account, LedgerEntry, PastPayment
 
 
 class AccountLookups(Queries):
@@ -31,18 +32,32 @@ class AccountLookups(Queries):
         return [Bill.model_validate(row) for row in rows]
 
     def adjustments(self, *, customer_id: str) -> list[LedgerEntry]:
-        """Credits and fees of a customer that stand, 50 at most, the newest first."""
+        """Credits, fees and opening balances that stand, 50 at most, the newest first."""
         rows = self._transport.select(
             "ledger_list",
             filters=[
                 Filter("customer_id", "eq", customer_id),
-                Filter("kind", "in_", ["credit", "fee"]),
+                Filter("kind", "in_", ["credit", "fee", "opening_balance"]),
+                Filter("book", "eq", "account"),
                 Filter("undone", "eq", False),
             ],
             order=["entry_no.desc"],
             limit=50,
         ).rows
         return [LedgerEntry.model_validate(row) for row in rows]
+
+    def past_payments(
+        self, *, customer_id: str, page: int = 1, page_size: int = 10
+    ) -> Page[PastPayment]:
+        """Payments that another system took, the last received first."""
+        rows, total = self._page(
+            "past_payments",
+            filters=[Filter("customer_id", "eq", customer_id)],
+            order=["received_on.desc", "id.asc"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(PastPayment.model_validate(row) for row in rows), total=total)
 
     def open_credits(self, *, customer_id: str) -> list[LedgerEntry]:
         """Credits of a customer's account of which something is left, 100 at most, oldest first."""

@@ -1,7 +1,8 @@
 """Imports: rows by kind, reads, and what they are checked against."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from services.database.queries.base import Json, Queries
 from services.records.imports import (
@@ -24,14 +25,18 @@ class ImportQueries(Queries):
         rows: Sequence[Json],
         dry_run: bool,
         default_language: str | None = None,
+        outbox: Mapping[str, Any] | None = None,
     ) -> ImportAnswer:
         """Import customers, tariffs, meters …; with errors, or as a dry run, nothing is written.
 
-        `default_language` is that of new customers whose row names none.
+        `default_language` is that of new customers whose row names none; `outbox` has what bills
+        owe whose balance changes.
         """
         params: Json = {"actor": actor, "rows": list(rows), "dry_run": dry_run}
         if default_language is not None:
             params["default_language"] = default_language
+        if outbox is not None:
+            params["outbox"] = outbox
         return ImportAnswer.model_validate(self._call(f"import_{what}", **params))
 
     def preview_import(
@@ -59,6 +64,11 @@ class ImportQueries(Queries):
     def set_import_headings(self, *, actor: str, kind: str, headings: Sequence[Json]) -> None:
         """Remember headings: `id`, `heading`, `heading_key`, `field`, empty to leave it out."""
         self._call("set_import_headings", actor=actor, kind=kind, headings=list(headings))
+
+    def account_currencies(self, *, account_nos: Sequence[str]) -> dict[str, str]:
+        """The currency of each of these accounts that has one."""
+        found = self._call("account_currencies", account_nos=list(account_nos))["found"]
+        return {str(account): str(currency) for account, currency in found.items()}
 
     def identifier_keys(self, *, kind: str, identifiers: Sequence[str]) -> list[IdentifierKey]:
         """The keys of identifiers of a kind: customers, meters or transformers."""
