@@ -11,6 +11,7 @@ from services.accounts.contact import CustomerContacts
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.accounts.search import Search
+from services.accounts.statements import Statements
 from services.accounts.usage import Usage
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
@@ -301,6 +302,7 @@ def wire(
         rebilling=rebilling,
         billing_cycles=BillingCycles(database),
         places=Places(database),
+        statements=Statements(database, current.sender),
         supply=Supply(database=database, assessor=assessor, issuer=issuer, outbox=outbox),
         corrections=CorrectionLookups(database),
         tariff_correction=TariffCorrection(database=database, rebilling=rebilling),

@@ -10,6 +10,7 @@ from services.accounts.contact import CustomerContacts
 from services.accounts.lookups import CustomerLookups
 from services.accounts.month_end import MonthEnd
 from services.accounts.search import Search
+from services.accounts.statements import Statements
 from services.accounts.usage import Usage
 from services.ai.usage import AiUsage
 from services.bill_documents.archive import BillArchive
@@ -101,6 +102,7 @@ class Services:
     stripe: StripeLookups
     rebilling: Rebilling
     places: Places
+    statements: Statements
     supply: Supply
     corrections: CorrectionLookups
     tariff_correction: TariffCorrection

@@ -1,5 +1,6 @@
 """The statement of an account: its entries with the balance after each, and the same as a file."""
 
+from datetime import timedelta
 from typing import Final
 
 import streamlit as st
@@ -7,8 +8,10 @@ import streamlit as st
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import escaped, file_name, money
 from pages.shared.money_format import entry_more, entry_name
-from pages.shared.session import services
+from pages.shared.session import services, today
+from services.accounts.statements import NoStatement
 from services.identity.auth import Principal
+from services.quantities.period import first_of_month
 from services.records.ledger import Account, Book, LedgerEntry
 
 _PAGE_SIZE: Final = 25
@@ -16,7 +19,8 @@ _BOOKS: Final[dict[Book, str]] = {"account": "Account", "deposit": "Deposit"}
 
 
 def show_statement(account: Account, principal: Principal) -> None:
-    """A page of the entries, the newest first; the deposit's are a book of their own."""
+    """The statement as a document, then the entries, the newest first, book by book."""
+    _offer_document(account, principal)
     book = _ask_book(account, principal)
     key = f"statement-{account.id}-{book}"
     found = services().customers.statement(
@@ -43,6 +47,44 @@ def show_statement(account: Account, principal: Principal) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
+
+
+def _offer_document(account: Account, principal: Principal) -> None:
+    """The statement of some days as a PDF, one for all agreements, and who wants it so."""
+    statements = services().statements
+    first = first_of_month(first_of_month(today()) - timedelta(days=1))
+    with st.container(border=True, gap="small"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            start = st.date_input("From", first, key=f"from-{account.id}", width=160)
+            last = st.date_input("To", today(), key=f"to-{account.id}", width=160)
+            end = last + timedelta(days=1)
+            try:
+                found = statements.of(
+                    customer_id=account.id, start=start, end=end, principal=principal
+                )
+            except NoStatement as error:
+                st.caption(escaped(error))
+                return
+            st.download_button(
+                "Statement as PDF",
+                lambda: statements.pdf(
+                    customer_id=account.id, start=start, end=end, principal=principal
+                ),
+                file_name=file_name(f"statement-{account.account_no}-{last:%Y-%m-%d}.pdf"),
+                mime="application/pdf",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+        key = f"one-statement-{account.id}"
+        st.toggle(
+            "One message for all bills that are made together",
+            value=found.one_statement,
+            key=key,
+            on_change=lambda: statements.send_one(
+                customer_id=account.id, one=bool(st.session_state[key]), principal=principal
+            ),
+            help="For a customer with several agreements: one message names each bill.",
+        )
 
 
 def _ask_book(account: Account, principal: Principal) -> Book:

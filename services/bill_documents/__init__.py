@@ -11,9 +11,12 @@ from services.bill_documents.document import (
     ReadKind,
     RegisterLine,
     RegisterRead,
+    StatementBill,
+    StatementDocument,
+    StatementEntry,
     Utility,
 )
-from services.bill_documents.pdf import MissingLetters, render
+from services.bill_documents.pdf import MissingLetters, render, render_statement
 
 __all__ = [
     "AccountEntry",
@@ -24,6 +27,10 @@ __all__ = [
     "ReadKind",
     "RegisterLine",
     "RegisterRead",
+    "StatementBill",
+    "StatementDocument",
+    "StatementEntry",
     "Utility",
     "render",
+    "render_statement",
 ]

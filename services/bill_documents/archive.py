@@ -33,7 +33,7 @@ AT_ONCE: Final = 2
 _NOT_LAID_OUT: Final = (
     "The PDF could not be laid out ({error}); the log says more. It is tried again every hour."
 )
-_PRINTED_AS: Final[dict[LedgerKind, EntryKind]] = {
+PRINTED_AS: Final[dict[LedgerKind, EntryKind]] = {
     "payment": "payment",
     "deposit_used": "payment",
     "return_undone": "payment",
@@ -117,7 +117,7 @@ class BillArchive:
             brought_forward_minor=facts.brought_forward_minor,
             entries=[
                 AccountEntry(
-                    kind=_PRINTED_AS.get(entry.kind, "adjustment"),
+                    kind=PRINTED_AS.get(entry.kind, "adjustment"),
                     amount_minor=entry.amount_minor,
                     on=entry.on,
                     method=entry.method,

@@ -6,7 +6,13 @@ from typing import Any, Final
 
 from segno import DataOverflowError
 
-from services.bill_documents.document import AccountEntry, BillDocument, RegisterLine, RegisterRead
+from services.bill_documents.document import (
+    AccountEntry,
+    BillDocument,
+    RegisterLine,
+    RegisterRead,
+    StatementDocument,
+)
 from services.bill_documents.qr import qr_svg
 from services.bill_documents.text import pieces, sound, typed, typed_in_one_line
 from services.bill_documents.words import Words
@@ -34,17 +40,8 @@ def content_of(document: BillDocument) -> Content:
     """Everything that is printed, in the customer's language, as JSON can hold it."""
     words = Words.of(language=document.language, currency=document.currency)
     return {
-        "language": words.locale.language,
-        "han": _han(document.language),
-        "right_to_left": words.is_right_to_left,
-        "labels": {**words.labels, "amount": words.label("amount", currency=document.currency)},
+        **sheet_of(document, words),
         "issued": [document.issued_on.year, document.issued_on.month, document.issued_on.day],
-        "utility": typed_in_one_line(document.utility.name),
-        "author": sound(document.utility.name),
-        "contact": typed(document.utility.contact),
-        "logo": _logo(document.utility.logo),
-        "customer": typed(document.customer_name),
-        "address": typed(document.address),
         "number": sound(document.number),
         "notices": list(_notices(document, words)),
         "facts": [[words.label(name), text] for name, text in _facts(document, words)],
@@ -55,6 +52,22 @@ def content_of(document: BillDocument) -> Content:
         "account": list(_account(document, words)),
         "usage": _usage(document, words),
         "pay": _pay(document, words),
+    }
+
+
+def sheet_of(document: BillDocument | StatementDocument, words: Words) -> Content:
+    """What every document of the utility has: who sends it, to whom, in which language."""
+    return {
+        "language": words.locale.language,
+        "han": _han(document.language),
+        "right_to_left": words.is_right_to_left,
+        "labels": {**words.labels, "amount": words.label("amount", currency=document.currency)},
+        "utility": typed_in_one_line(document.utility.name),
+        "author": sound(document.utility.name),
+        "contact": typed(document.utility.contact),
+        "logo": _logo(document.utility.logo),
+        "customer": typed(document.customer_name),
+        "address": typed(document.address),
     }
 
 

@@ -60,6 +60,56 @@ class AccountEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementEntry:
+    """An entry of an account on a statement; `detail` says more, such as a bill's number."""
+
+    kind: EntryKind | Literal["bill", "bill_void"]
+    on: date
+    amount_minor: int
+    detail: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementBill:
+    """A bill on a statement: of which place and meter, for which days, whole Wh, minor units."""
+
+    number: str
+    place: str
+    meter_serial: str
+    period_start: date
+    period_end: date
+    consumption_wh: int
+    total_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementDocument:
+    """A statement of account as printed: what happened in the local dates [start, end).
+
+    One document for all agreements of a customer. Amounts are minor units of `currency`; above 0 is
+    owed by the customer. `opening_minor` is the balance before `start`.
+    """
+
+    utility: Utility
+    language: str
+    customer_name: str
+    address: str
+    account_no: str
+    currency: str
+    start: date
+    end: date
+    opening_minor: int
+    entries: tuple[StatementEntry, ...] = ()
+    bills: tuple[StatementBill, ...] = ()
+
+    @property
+    def closing_minor(self) -> int:
+        """The balance after the last entry: it adds up on paper by definition."""
+        return self.opening_minor + sum(entry.amount_minor for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
 class MonthOfUse:
     """What was used in the bills that ended in a month (its first day); None without a bill."""
 

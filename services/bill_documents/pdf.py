@@ -11,10 +11,12 @@ import manimgx_fonts
 import manimgx_fonts_cjk
 import typst
 
-from services.bill_documents.content import content_of
-from services.bill_documents.document import BillDocument
+from services.bill_documents.content import Content, content_of
+from services.bill_documents.document import BillDocument, StatementDocument
+from services.bill_documents.statement_content import statement_content
 
-_LAYOUT: Final = Path(__file__).with_name("bill.typ")
+_BILL: Final = Path(__file__).with_name("bill.typ")
+_STATEMENT: Final = Path(__file__).with_name("statement.typ")
 # Noto Sans in the scripts of most of the world; Chinese, Japanese and Korean are a package apart.
 _FONTS: Final = (manimgx_fonts, manimgx_fonts_cjk)
 # PDF for archives (ISO 19005-2): all fonts within it, and no letter without its glyph.
@@ -24,8 +26,8 @@ _ESCAPED: Final = re.compile(r"\\u\{([0-9a-f]+)\}|\\(.)")
 # Everybody's own letters: no font says which sign is meant.
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 _MOST_NAMED: Final = 40
-# A compiler keeps its fonts between bills, and lays out one bill at a time.
-_idle: Final[list[typst.Compiler]] = []
+# A compiler keeps its fonts between documents, and lays out one of its kind at a time.
+_idle: Final[dict[Path, list[typst.Compiler]]] = {_BILL: [], _STATEMENT: []}
 
 
 class MissingLetters(Exception):
@@ -47,11 +49,23 @@ def render(document: BillDocument) -> bytes:
     Other threads go on meanwhile, and may render other bills on other cores. Raises
     MissingLetters: a bill is printed in full or not at all.
     """
-    content = json.dumps(content_of(document), ensure_ascii=False)
-    if private := _PRIVATE.findall(content):
+    return _laid_out(_BILL, content_of(document))
+
+
+def render_statement(document: StatementDocument) -> bytes:
+    """The PDF (PDF/A-2u) of a statement of account; the same document gives the same bytes.
+
+    Raises MissingLetters.
+    """
+    return _laid_out(_STATEMENT, statement_content(document))
+
+
+def _laid_out(layout: Path, content: Content) -> bytes:
+    written = json.dumps(content, ensure_ascii=False)
+    if private := _PRIVATE.findall(written):
         raise MissingLetters("".join(dict.fromkeys(private)))
-    with _compiler() as compiler:
-        pdf = _compiled(compiler, content)
+    with _compiler(layout) as compiler:
+        pdf = _compiled(compiler, written)
     if not isinstance(pdf, bytes):
         raise TypeError(f"The layout made {type(pdf).__name__}, not one PDF.")
     return pdf
@@ -60,7 +74,7 @@ def render(document: BillDocument) -> bytes:
 def _compiled(compiler: typst.Compiler, content: str) -> bytes | list[bytes] | None:
     try:
         return compiler.compile(
-            format="pdf", sys_inputs={"bill": content}, pdf_standards=[_ARCHIVED]
+            format="pdf", sys_inputs={"document": content}, pdf_standards=[_ARCHIVED]
         )
     except typst.TypstError as error:
         if lost := _LOST.findall(error.diagnostic):
@@ -85,25 +99,26 @@ def _named(letter: str) -> str:
 
 
 @contextmanager
-def _compiler() -> Iterator[typst.Compiler]:
+def _compiler(layout: Path) -> Iterator[typst.Compiler]:
     try:
-        compiler = _idle.pop()
+        compiler = _idle[layout].pop()
     except IndexError:
-        compiler = _new_compiler()
+        compiler = _new_compiler(layout)
     try:
         yield compiler
     except MissingLetters:
         # The next try looks for fonts again: one may have been installed.
-        _idle.clear()
+        for compilers in _idle.values():
+            compilers.clear()
         raise
-    _idle.append(compiler)
+    _idle[layout].append(compiler)
 
 
-def _new_compiler() -> typst.Compiler:
+def _new_compiler(layout: Path) -> typst.Compiler:
     # Letters that our fonts lack come from the computer's own.
     return typst.Compiler(
-        str(_LAYOUT),
-        root=str(_LAYOUT.parent),
+        str(layout),
+        root=str(layout.parent),
         font_paths=[str(Path(package.__file__).parent) for package in _FONTS],
         ignore_system_fonts=False,
     )

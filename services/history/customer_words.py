@@ -13,6 +13,7 @@ _CONTACT: Final = {
     "language": "Language",
     "account_no": "Account",
     "currency": "Currency",
+    "one_statement": "One statement",
 }
 _SENT: Final = {
     "sent": "sent",

@@ -89,7 +89,7 @@ class WriteMessage:
         facts = self.with_today(facts)
         contact = self.database.customer_contact(bill.customer_id)
         message = self.writer.write(bill=bill, kind=kind, language=contact.language, facts=facts)
-        text = f"{message.text}{self._other_bills(facts)}"
+        text = f"{message.text}{self._other_bills(bill, facts)}"
         by = "from a template" if message.written_by == TEMPLATE else f"by {message.written_by}"
         detail = f"written {by}" + (f" ({message.note})" if message.note else "")
         written = {"text": text, "written_by": message.written_by}
@@ -117,16 +117,29 @@ class WriteMessage:
         due = "past" if past else "before"
         return f"{bill.balance_minor} {bill.payment_url or ''} {due} {bill.spared_because or ''}"
 
-    def _other_bills(self, facts: Mapping[str, str]) -> str:
-        """The bills of earlier months that were made together with this one."""
-        others = [self.database.bill(bill_id) for bill_id in facts.get(TELLS_OF, "").split()]
-        billed = [
-            f"{b.reference}, {day(b.period_start)} to {day(b.period_end)}: "
-            f"{b.money(b.total_minor).display()}."
-            for b in sorted(others, key=lambda b: b.period_start)
-            if b.status != "void"
-        ]
-        return "\n".join(["\nAlso billed:", *billed]) if billed else ""
+    def _other_bills(self, bill: Bill, facts: Mapping[str, str]) -> str:
+        """The bills that were made together with this one: of earlier months, of other places."""
+        found = [self.database.bill(bill_id) for bill_id in facts.get(TELLS_OF, "").split()]
+        others = sorted(
+            (b for b in found if b.status != "void"), key=lambda b: (b.period_start, b.reference)
+        )
+        if not others:
+            return ""
+        elsewhere = any(b.meter_serial != bill.meter_serial for b in others)
+        billed = [_also(b, with_meter=elsewhere) for b in others]
+        together = [b for b in (bill, *others) if b.currency == bill.currency]
+        left = bill.money(sum(max(b.balance_minor, 0) for b in together)).display()
+        return "\n".join(["\nAlso billed:", *billed, f"To pay in all: {left}."])
+
+
+def _also(bill: Bill, *, with_meter: bool) -> str:
+    """A bill that another one's message tells of, with the link that pays it."""
+    of = f", meter {bill.meter_serial}" if with_meter else ""
+    pay = f" {bill.payment_url}" if bill.payment_url and bill.balance_minor > 0 else ""
+    total = bill.money(bill.total_minor).display()
+    return (
+        f"{bill.reference}{of}, {day(bill.period_start)} to {day(bill.period_end)}: {total}.{pay}"
+    )
 
 
 def _text(bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:

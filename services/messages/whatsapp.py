@@ -172,7 +172,7 @@ def parameters(
         return (correction.voided, correction.issued, correction.in_words, left, due, how)
     period = f"{day(bill.period_start)} – {day(bill.period_end)}"
     others = len(facts.get(TELLS_OF, "").split())
-    also = f" (and {others} earlier bill{'' if others == 1 else 's'})" if others else ""
+    also = f" (and {others} other bill{'' if others == 1 else 's'})" if others else ""
     return (f"{bill.reference}{also}", period, left, due, how)
 
 

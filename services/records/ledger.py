@@ -111,6 +111,33 @@ class LedgerEntry(Amounts):
     created_at: datetime
 
 
+class StatementOfBill(Record):
+    """A bill on a statement of account, with its place; Wh and minor units."""
+
+    bill_id: str
+    number: int
+    period_start: date
+    period_end: date
+    consumption_wh: int
+    total_minor: int
+    meter_serial: str
+    place: str
+
+
+class AccountStatement(Record):
+    """What happened on a customer's account in some days; `opening_minor` is the balance before."""
+
+    account_no: str
+    name: str
+    address: str
+    language: str
+    currency: str
+    one_statement: bool
+    opening_minor: int
+    entries: tuple[LedgerEntry, ...]
+    bills: tuple[StatementOfBill, ...]
+
+
 class Allocation(Amounts):
     """How much of a credit pays a debit now."""
 

@@ -86,7 +86,13 @@ class CurrentSettings:
     def printed_on(self, bill_id: str) -> Utility:
         """Who sends a bill, as it was when that was issued. Raises DatabaseError."""
         stored = self._database.utility_settings(bill_id=bill_id)
-        held = live_settings(self.deployed, stored.settings)
+        return self._sender(live_settings(self.deployed, stored.settings))
+
+    def sender(self) -> Utility:
+        """Who sends a document that is made now. Raises DatabaseError."""
+        return self._sender(self())
+
+    def _sender(self, held: LiveSettings) -> Utility:
         ways = (held.utility_phone, held.utility_email, held.utility_website)
         lines = (held.utility_contact, " · ".join(filter(None, ways)))
         logo = self.logo(held.logo) if held.logo else None

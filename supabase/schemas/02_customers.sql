@@ -11,6 +11,7 @@ CREATE TABLE public.customers (
     language text DEFAULT 'en'::text NOT NULL,
     currency text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    one_statement boolean DEFAULT false NOT NULL,
     CONSTRAINT customers_account_no_check CHECK (((account_no <> ''::text) AND (account_no = btrim(account_no)))),
     CONSTRAINT customers_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT customers_name_check CHECK ((btrim(name) <> ''::text))
@@ -19,6 +20,8 @@ CREATE TABLE public.customers (
 COMMENT ON COLUMN public.customers.language IS 'Language for messages, an IETF tag such as "en" or "ml".';
 
 COMMENT ON COLUMN public.customers.currency IS 'Currency of the account (ISO 4217); null until the first meter is connected, then that of its tariff.';
+
+COMMENT ON COLUMN public.customers.one_statement IS 'Bills that are made together are told of in one message, with one statement for all agreements.';
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_account_no_key UNIQUE (account_no);

@@ -44,6 +44,8 @@ CREATE INDEX outbox_due ON public.outbox USING btree (next_attempt_at) WHERE (st
 
 CREATE INDEX outbox_failed ON public.outbox USING btree (finished_at DESC) WHERE ((status <> 'open'::text) AND jsonb_path_exists(steps, '$.*."status"?(@ == "failed")'::jsonpath));
 
+CREATE INDEX outbox_held_for_statement ON public.outbox USING btree (bill_id) WHERE (facts ? 'statement'::text);
+
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.outbox TO service_role;
@@ -191,6 +193,42 @@ COMMENT ON FUNCTION public.end_notification(p jsonb) IS 'Says what became of a m
 REVOKE ALL ON FUNCTION public.end_notification(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_notification(p jsonb) TO service_role;
 
+CREATE FUNCTION private.join_statements() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- A reading that is billed while its engineer waits is told of at once: its work is leased.
+    perform private.join_statement(x.customer_id, current_setting('billing.actor', true) = 'job:monthly_bills')
+    from (select distinct b.customer_id
+          from new_rows n
+          join public.bills b on b.id = n.bill_id
+          join public.customers c on c.id = b.customer_id and c.one_statement
+          where n.kind = 'bill_issued' and n.status = 'open' and n.lease_owner is null
+          order by b.customer_id) x;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.join_statements() IS 'Customers who have one statement are told of all bills that are made together in one message.';
+
+REVOKE ALL ON FUNCTION private.join_statements() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.join_statements() TO service_role;
+
+CREATE FUNCTION private.release_statements() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.outbox set next_attempt_at = now(), facts = facts - 'statement'
+    where facts ? 'statement' and status = 'open';
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.release_statements() IS 'The run has ended: the messages that waited for it go out.';
+
+REVOKE ALL ON FUNCTION private.release_statements() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.release_statements() TO service_role;
+
 CREATE FUNCTION public.set_customer_channels(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -267,6 +305,25 @@ COMMENT ON FUNCTION public.retry_owed_work(p jsonb) IS 'Takes up again what was 
 
 REVOKE ALL ON FUNCTION public.retry_owed_work(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.retry_owed_work(p jsonb) TO service_role;
+
+CREATE FUNCTION public.set_one_statement(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    if not exists (select 1 from public.customers where id = (p ->> 'customer_id')::uuid) then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    update public.customers set one_statement = (p ->> 'one_statement')::boolean
+    where id = (p ->> 'customer_id')::uuid and one_statement <> (p ->> 'one_statement')::boolean;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.set_one_statement(p jsonb) IS 'Whether a customer has one statement for all agreements: {actor, customer_id, one_statement}.';
+
+REVOKE ALL ON FUNCTION public.set_one_statement(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_one_statement(p jsonb) TO service_role;
 
 CREATE FUNCTION public.begin_notification(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -486,8 +543,52 @@ end $$;
 REVOKE ALL ON FUNCTION private.audit_customer_channels() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.audit_customer_channels() TO service_role;
 
+CREATE FUNCTION private.join_statement(p_customer uuid, p_in_run boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_bills uuid[];
+    v_tells uuid;
+begin
+    -- Bills that nobody has begun to tell of, the latest first; it tells of the others.
+    select array_agg(x.bill_id order by x.period_end desc, x.number desc) into v_bills
+    from (select o.bill_id, b.period_end, b.number
+          from public.bills b join public.outbox o on o.bill_id = b.id and o.kind = 'bill_issued'
+          where b.customer_id = p_customer and b.status = 'issued' and o.status = 'open'
+            and o.steps #>> '{11,status}' = 'pending' and (o.lease_until is null or o.lease_until < now())
+            and o.created_at > now() - interval '2 days'
+          for update of o) x;
+    v_tells := v_bills[1];
+    if v_tells is null then
+        return;
+    end if;
+    update public.outbox o
+    set facts = o.facts
+            || case when cardinality(v_bills) > 1
+                    then jsonb_build_object('tells_of', (select string_agg(b::text, ' ') from unnest(v_bills[2:]) b)) else '{}' end
+            || case when p_in_run then jsonb_build_object('statement', 'waits') else '{}' end,
+        -- The run goes through agreements, not customers: the message waits for its end.
+        next_attempt_at = case when p_in_run then now() + interval '12 hours' else now() + interval '2 minutes' end
+    where o.bill_id = v_tells and o.kind = 'bill_issued';
+    update public.outbox o
+    set facts = o.facts - 'tells_of' - 'statement', next_attempt_at = now(),
+        steps = o.steps || (select jsonb_object_agg(s, '{"status": "skipped", "detail": "in one message with the customer''s other bills"}'::jsonb)
+                            from unnest(array['11', '12', '13']) s)
+    where o.bill_id = any (v_bills[2:]) and o.kind = 'bill_issued';
+end $$;
+
+COMMENT ON FUNCTION private.join_statement(p_customer uuid, p_in_run boolean) IS 'Lets the latest of a customer''s untold bills tell of the others.';
+
+REVOKE ALL ON FUNCTION private.join_statement(p_customer uuid, p_in_run boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.join_statement(p_customer uuid, p_in_run boolean) TO service_role;
+
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
 
 CREATE TRIGGER audit_reopened AFTER UPDATE ON public.outbox FOR EACH ROW WHEN (((old.status <> 'open'::text) AND (new.status = 'open'::text))) EXECUTE FUNCTION private.audit_reopened_work();
+
+CREATE TRIGGER join_statements AFTER INSERT ON public.outbox REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.join_statements();
+
+CREATE TRIGGER release_statements AFTER UPDATE ON public.job_runs FOR EACH ROW WHEN (((new.job = 'monthly_bills'::text) AND (old.status = 'running'::text) AND (new.status <> 'running'::text))) EXECUTE FUNCTION private.release_statements();
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE ON public.customer_channels FOR EACH ROW EXECUTE FUNCTION private.audit_customer_channels();

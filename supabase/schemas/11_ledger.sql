@@ -415,6 +415,49 @@ COMMENT ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from t
 REVOKE ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.take_back(p_entry_id uuid, p_amount bigint, p_from text[]) TO service_role;
 
+CREATE FUNCTION public.account_statement(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    c public.customers;
+    v_currency text;
+begin
+    select * into c from public.customers where id = (p ->> 'customer_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such customer.');
+    end if;
+    v_currency := coalesce(p ->> 'currency', c.currency, '');
+    return jsonb_build_object(
+        'account_no', c.account_no, 'name', c.name, 'address', c.address, 'language', c.language,
+        'currency', v_currency, 'one_statement', c.one_statement,
+        'opening_minor', coalesce((select sum(e.amount_minor) from public.ledger_entries e
+                                   where e.customer_id = c.id and e.book = 'account' and e.currency = v_currency
+                                     and e.on_date < (p ->> 'start')::date), 0),
+        'entries', (select coalesce(jsonb_agg(x.entry order by x.on_date, x.entry_no), '[]')
+                    from (select l.on_date, l.entry_no, to_jsonb(l) as entry from public.ledger_list l
+                          where l.customer_id = c.id and l.book = 'account' and l.currency = v_currency
+                            and l.on_date >= (p ->> 'start')::date and l.on_date < (p ->> 'end')::date
+                          order by l.on_date, l.entry_no limit 1000) x),
+        'bills', (select coalesce(jsonb_agg(jsonb_build_object(
+                             'bill_id', b.id, 'number', b.number, 'period_start', b.period_start, 'period_end', b.period_end,
+                             'consumption_wh', b.consumption_wh, 'total_minor', b.total_minor,
+                             'meter_serial', m.serial, 'place', coalesce(nullif(s.address, ''), s.code))
+                             order by b.issued_on, b.number), '[]')
+                  from (select * from public.bills y
+                        where y.customer_id = c.id and y.status = 'issued' and y.currency = v_currency
+                          and y.issued_on >= (p ->> 'start')::date and y.issued_on < (p ->> 'end')::date
+                        order by y.issued_on, y.number limit 1000) b
+                  join public.meters m on m.id = b.meter_id
+                  join public.service_agreements a on a.id = b.agreement_id
+                  join public.service_points s on s.id = a.service_point_id));
+end $$;
+
+COMMENT ON FUNCTION public.account_statement(p jsonb) IS 'What happened on a customer''s account in [start, end): {customer_id, start, end, currency?: else the account''s} -> {account_no, name, address, language, currency, one_statement, opening_minor: the balance before, entries and bills in order, 1,000 of each at most}.';
+
+REVOKE ALL ON FUNCTION public.account_statement(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.account_statement(p jsonb) TO service_role;
+
 CREATE FUNCTION public.check_ledger(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''

@@ -224,3 +224,21 @@ def test_a_bill_is_printed_once_and_kept_byte_by_byte(over: Over) -> None:
     over.here.note_unprinted_bill(bill_id=bill.id, reason="Too late.")
     assert over.same("unprinted_because", bill.id) is None
     assert over.same("bills_to_print", since=today, limit=10) == []
+
+
+def test_a_statement_of_account_has_the_entries_of_its_days(over: Over) -> None:
+    over.utility.add_meter("M1")
+    bill = over.utility.submit("M1", 1117).bill
+    assert bill is not None
+    start = over.utility.today - timedelta(days=1)
+    asked: Json = {"customer_id": bill.customer_id, "start": start}
+    asked |= {"end": over.utility.today + timedelta(days=2)}
+    found = over.same("account_statement", **asked)
+    assert [entry.bill_id for entry in found.entries] == [bill.id]
+    assert [(b.number, b.total_minor) for b in found.bills] == [(bill.number, bill.total_minor)]
+    assert not found.one_statement
+    for _ in range(2):
+        over.here.set_one_statement(
+            actor=ADMIN.user, customer_id=bill.customer_id, one_statement=True
+        )
+    assert over.same("account_statement", **asked).one_statement

@@ -23,6 +23,7 @@ from services.records.entries import (
 from services.records.jobs import RunRef
 from services.records.ledger import (
     Account,
+    AccountStatement,
     Allocation,
     Book,
     FlagReason,
@@ -63,6 +64,26 @@ class AccountQueries(Queries):
     def account(self, customer_id: str) -> Account:
         """One customer with what they owe; raises NotFound."""
         return Account.model_validate(self._one("account_list", customer_id, "customer"))
+
+    def account_statement(self, *, customer_id: str, start: date, end: date) -> AccountStatement:
+        """What happened on an account in its currency in [start, end), 1,000 entries at most.
+
+        Raises NotFound.
+        """
+        return AccountStatement.model_validate(
+            self._call(
+                "account_statement",
+                customer_id=customer_id,
+                start=start.isoformat(),
+                end=end.isoformat(),
+            )
+        )
+
+    def set_one_statement(self, *, actor: str, customer_id: str, one_statement: bool) -> None:
+        """Whether bills that are made together are told of in one message; raises NotFound."""
+        self._call(
+            "set_one_statement", actor=actor, customer_id=customer_id, one_statement=one_statement
+        )
 
     def ledger(
         self,

@@ -56,7 +56,7 @@ def no_other_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(*positional, **named | {"ignore_system_fonts": True})
 
     monkeypatch.setattr(typst, "Compiler", bare)
-    monkeypatch.setattr(pdf, "_idle", [])
+    monkeypatch.setattr(pdf, "_idle", {layout: [] for layout in pdf._idle})
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OutboxK
 
 def test_whatsapp_counts_the_earlier_bills_that_the_message_is_about() -> None:
     told = whatsapp.parameters(bill(), "bill_issued", {"tells_of": "a b c"})
-    assert told[0] == "INV-000042 (and 3 earlier bills)"
+    assert told[0] == "INV-000042 (and 3 other bills)"
     assert whatsapp.parameters(bill(), "bill_issued", {})[0] == "INV-000042"
 
 

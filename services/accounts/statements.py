@@ -1,0 +1,112 @@
+"""Statements of account as documents: one for all agreements of a customer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from services.bill_documents import (
+    StatementBill,
+    StatementDocument,
+    StatementEntry,
+    Utility,
+    render_statement,
+)
+from services.bill_documents.archive import PRINTED_AS
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+from services.records.bills import invoice_reference
+from services.records.ledger import AccountStatement, LedgerEntry
+
+# So many entries are read at most; a year of a large account has fewer.
+MOST_ENTRIES: Final = 1000
+
+
+class NoStatement(ValueError):
+    """There can be no statement of these days; the sentence says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Statements of account. Each method takes an administrator.
+
+    `sender` answers who sends a document now.
+    """
+
+    database: DatabaseService
+    sender: Callable[[], Utility]
+
+    def of(
+        self, *, customer_id: str, start: date, end: date, principal: Principal
+    ) -> AccountStatement:
+        """What happened in the local dates [start, end). Raises NotFound, NoStatement."""
+        require(principal, Role.ADMIN)
+        if start >= end:
+            raise NoStatement("The statement ends before it begins: choose a later last day.")
+        found = self.database.account_statement(customer_id=customer_id, start=start, end=end)
+        if not found.currency:
+            raise NoStatement("Nothing was ever billed on this account.")
+        if max(len(found.entries), len(found.bills)) >= MOST_ENTRIES:
+            raise NoStatement(
+                "One statement holds fewer entries than these days have: choose fewer."
+            )
+        return found
+
+    def pdf(self, *, customer_id: str, start: date, end: date, principal: Principal) -> bytes:
+        """The statement as a PDF in the customer's language, as the account stands now.
+
+        Raises NotFound, NoStatement, MissingLetters.
+        """
+        found = self.of(customer_id=customer_id, start=start, end=end, principal=principal)
+        return render_statement(document_of(found, start=start, end=end, utility=self.sender()))
+
+    def send_one(self, *, customer_id: str, one: bool, principal: Principal) -> None:
+        """Whether bills that are made together are told of in one message; raises NotFound."""
+        require(principal, Role.ADMIN)
+        self.database.set_one_statement(
+            actor=principal.user, customer_id=customer_id, one_statement=one
+        )
+
+
+def document_of(
+    found: AccountStatement, *, start: date, end: date, utility: Utility
+) -> StatementDocument:
+    """What a statement prints."""
+    return StatementDocument(
+        utility=utility,
+        language=found.language,
+        customer_name=found.name,
+        address=found.address,
+        account_no=found.account_no,
+        currency=found.currency,
+        start=start,
+        end=end,
+        opening_minor=found.opening_minor,
+        entries=tuple(map(_entry, found.entries)),
+        bills=tuple(
+            StatementBill(
+                number=invoice_reference(bill.number),
+                place=bill.place,
+                meter_serial=bill.meter_serial,
+                period_start=bill.period_start,
+                period_end=bill.period_end,
+                consumption_wh=bill.consumption_wh,
+                total_minor=bill.total_minor,
+            )
+            for bill in found.bills
+        ),
+    )
+
+
+def _entry(entry: LedgerEntry) -> StatementEntry:
+    number = invoice_reference(entry.bill_number) if entry.bill_number is not None else ""
+    billed = entry.kind in ("bill", "bill_void")
+    return StatementEntry(
+        kind=entry.kind
+        if entry.kind in ("bill", "bill_void")
+        else PRINTED_AS.get(entry.kind, "adjustment"),
+        on=entry.on_date,
+        amount_minor=entry.amount_minor,
+        detail=number if billed else entry.reference or "",
+        method=entry.method or "",
+    )
