@@ -13,7 +13,7 @@ from pages.shared.format import day, escaped, kwh, period
 from pages.shared.history import go_on_to
 from pages.shared.number_field import number_field
 from pages.shared.registers import ask_registers
-from pages.shared.session import now, services
+from pages.shared.session import now, services, today
 from services.billing.chain_retry import MeterTooBusy
 from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import Plan, Wrong, WrongBill, WrongReading, WrongTariff
@@ -102,6 +102,14 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
         value = number_field(
             "It was (kWh)", key=f"right-{reading.id}", value=format_kwh(reading.register_wh)
         )
+        taken_on = st.date_input(
+            "It was taken on",
+            reading.read_on,
+            max_value=max(today(), reading.read_on),
+            disabled=reading.is_opening,
+            width=200,
+            key=f"taken-{reading.id}",
+        )
         registers = ask_registers(list(stored), stored, key=reading.id)
         rolled_over = st.checkbox(
             "The register rolled over before it",
@@ -115,8 +123,15 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
             help="The bills before and after it become one; the last one of a meter becomes void.",
         )
         if st.form_submit_button("Show what it changes", type="primary"):
-            right = None if withdrawn else value
-            _keep(bill, WrongReading(bill.id, reading.id, right, registers or None, rolled_over))
+            wrong = WrongReading(
+                bill.id,
+                reading.id,
+                None if withdrawn else value,
+                registers or None,
+                rolled_over,
+                taken_on,
+            )
+            _keep(bill, wrong)
 
 
 def _ask_tariff(bill: Bill, others: Sequence[TariffSummary]) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -22,7 +23,8 @@ class WrongReading:
     """The read at which a bill opens or closes was another: its kWh and registers as typed.
 
     None for the kWh withdraws it; None for the registers keeps them. `rolled_over` says that the
-    register passed its last digit before it and began again at 0.
+    register passed its last digit before it and began again at 0. `read_on` is the local date on
+    which it was truly taken; None keeps it.
     """
 
     bill_id: str
@@ -30,6 +32,7 @@ class WrongReading:
     reading_kwh: str | None
     registers: Mapping[str, str] | None = None
     rolled_over: bool = False
+    read_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

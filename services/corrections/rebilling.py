@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import uuid4, uuid5
+from zoneinfo import ZoneInfo
 
 from services.billing.chain_retry import BILLS_MADE, price_until_stored
 from services.billing.issuing import BillIssuer
@@ -29,6 +30,7 @@ from services.corrections.plan import (
     WrongTariff,
     WrongVersion,
 )
+from services.corrections.right_date import check_date, on_other_day
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
@@ -72,7 +74,7 @@ class Rebilling:
         """
         issue = self.issuer.issue(now)
         if isinstance(wrong, WrongReading):
-            plan, affected = self._of_reading(wrong, correction_id or str(uuid4()))
+            plan, affected = self._of_reading(wrong, correction_id or str(uuid4()), now)
         elif isinstance(wrong, WrongTariff):
             plan, affected = self._of_tariff(wrong)
         elif isinstance(wrong, WrongVersion):
@@ -210,14 +212,16 @@ class Rebilling:
         return {kind: plan(kind) for kind in ("balance_changed", "bill_corrected")}
 
     def _of_reading(
-        self, wrong: WrongReading, correction_id: str
+        self, wrong: WrongReading, correction_id: str, now: datetime
     ) -> tuple[Plan, list[AffectedBills]]:
         chain = self.database.rebill_context(bill_id=wrong.bill_id)
         bill = _live(chain, wrong.bill_id)
         read = chain.read(wrong.reading_id)
         if read is None or read.id not in (bill.opening_reading_id, bill.closing_reading_id):
             raise CannotRebill("This bill neither opens nor closes at that reading.")
-        right = _right(wrong, read, correction_id)
+        right = _right(wrong, read, correction_id, self.issuer.zone)
+        if right is not None and right.read_on != read.read_on:
+            check_date(chain, read, right, now=now)
         validation = None if right is None else self._validate(chain, read, right)
         affected = by_reading(chain, read, right)
         plan = Plan(
@@ -262,14 +266,19 @@ class Rebilling:
         if not wrong.is_opening:
             closer = next((b for b in chain.bills if b.closing_reading_id == wrong.id), None)
             opening = chain.read(closer.opening_reading_id) if closer else None
-            return self._judged(right, opening=opening)
+            return self._judged(right, opening=opening, without=wrong)
         # Nothing came before it: the first read after it is judged by it.
         self.assessor.check_possible(meter=chain.meter, read=right)
         closing = chain.read(chain.bills[0].closing_reading_id)
         return self._judged(closing, opening=right, instead_of=wrong) if closing else Validation(())
 
     def _judged(
-        self, read: Reading, *, opening: Reading | None, instead_of: Reading | None = None
+        self,
+        read: Reading,
+        *,
+        opening: Reading | None,
+        instead_of: Reading | None = None,
+        without: Reading | None = None,
     ) -> Validation:
         context = self.database.reading_context(
             meter_serial=read.meter_serial, read_at=read.read_at, read_on=read.read_on
@@ -280,6 +289,10 @@ class Rebilling:
         last = context.last_read
         if instead_of is not None and last is not None and last.id == instead_of.id:
             changed["last_read"] = opening
+        if without is not None and last is not None and last.id == without.id:
+            # It was taken later: its wrong date must not stand beside the right one.
+            changed["last_read"] = opening
+            changed["history"] = tuple(p for p in context.history if p.read_on != without.read_on)
         return self.assessor.judge(context=context.model_copy(update=changed), read=read)
 
     def _warning(self, changes: list[BillChange], *, today: date) -> str:
@@ -303,19 +316,24 @@ def _live(chain: BillChain, bill_id: str) -> ChainBill:
     return found
 
 
-def _right(wrong: WrongReading, read: Reading, correction_id: str) -> Reading | None:
+def _right(
+    wrong: WrongReading, read: Reading, correction_id: str, zone: ZoneInfo
+) -> Reading | None:
     if wrong.reading_kwh is None:
         return None
     registers = read.registers
     if wrong.registers is not None:
         registers = parse_registers(plain_registers(wrong.registers))
     register_wh = typed_kwh(wrong.reading_kwh)
-    said = (register_wh, registers, wrong.rolled_over)
-    if said == (read.register_wh, read.registers, read.rolled_over):
+    read_on = wrong.read_on or read.read_on
+    said = (register_wh, registers, wrong.rolled_over, read_on)
+    if said == (read.register_wh, read.registers, read.rolled_over, read.read_on):
         raise CannotRebill("That is what is stored: there is nothing to correct.")
     new_id = str(uuid5(CORRECTIONS, f"read/{correction_id}"))
     values = {"id": new_id, "register_wh": register_wh, "registers": registers}
     values["rolled_over"] = wrong.rolled_over
+    if read_on != read.read_on:
+        values |= {"read_on": read_on, "read_at": on_other_day(read.read_at, read_on, zone)}
     return read.model_copy(update=values)
 
 
@@ -325,6 +343,8 @@ def _row(right: Reading | None, validation: Validation | None) -> dict[str, Any]
         return None
     return {
         "id": right.id,
+        "read_at": right.read_at.isoformat(),
+        "read_on": right.read_on.isoformat(),
         "register_wh": right.register_wh,
         "registers": right.registers,
         "rolled_over": right.rolled_over,

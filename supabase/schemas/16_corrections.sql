@@ -475,6 +475,12 @@ begin
         or exists (select 1 from public.service_agreements where r.id in (opening_reading_id, closing_reading_id))) then
         perform private.refuse('EB005', 'A read at which a meter came or went, or somebody moved, can be corrected, not withdrawn.');
     end if;
+    if v_right is not null and (v_right ->> 'read_on')::date <> r.read_on and (
+        r.is_opening
+        or exists (select 1 from public.meter_installations where r.id in (opening_reading_id, closing_reading_id))
+        or exists (select 1 from public.service_agreements where r.id in (opening_reading_id, closing_reading_id))) then
+        perform private.refuse('EB005', 'A read at which a meter came or went, or somebody moved, keeps its date.');
+    end if;
     if v_right is not null then
         update public.meter_installations set opening_reading_id = (v_right ->> 'id')::uuid where opening_reading_id = r.id;
         update public.meter_installations set closing_reading_id = (v_right ->> 'id')::uuid where closing_reading_id = r.id;
@@ -487,11 +493,14 @@ begin
     where id = r.id;
     if v_right is not null then
         perform private.insert_reading(v_right || jsonb_build_object(
-            'meter_id', r.meter_id, 'read_at', r.read_at, 'read_on', r.read_on, 'source', r.source, 'status', 'accepted',
+            'meter_id', r.meter_id, 'read_at', coalesce((v_right ->> 'read_at')::timestamptz, r.read_at),
+            'read_on', coalesce((v_right ->> 'read_on')::date, r.read_on), 'source', r.source, 'status', 'accepted',
             'is_opening', r.is_opening, 'submitted_by', p ->> 'actor', 'supersedes_id', r.id, 'decided_by', p ->> 'actor',
             'decided_at', now(), 'decision_reason', p ->> 'reason'));
     end if;
 end $$;
+
+COMMENT ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) IS 'Puts a right read in the place of a wrong one, or withdraws it: {reading: {id, right: {id, register_wh, registers, rolled_over, read_at?, read_on?, validation} or null}, actor, reason}.';
 
 REVOKE ALL ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.replace_reading(p jsonb, p_point_id uuid) TO service_role;

@@ -366,3 +366,54 @@ def test_raw_sql_refuses_a_correction_of_the_wrong_chain(at: Correcting) -> None
             reading={"id": bills[0].opening_reading_id, "right": None},
         )  # fmt: skip
     at.check("M1")
+
+
+class TestTheDateOfARead:
+    def test_both_bills_get_their_true_days_and_no_kwh_is_lost(self, at: Correcting) -> None:
+        bills = at.chain("M1", 3)
+        wrong = replace(at.closed_at(bills[1], "1200"), read_on=bills[1].period_end - timedelta(4))
+        done = at.execute(wrong)
+        first, second, third = at.utility.bills_of("M1")
+        assert (first.id, first.period_end) == (bills[0].id, bills[0].period_end)
+        assert (second.period_end, third.period_start) == (wrong.read_on, wrong.read_on)
+        assert (second.consumption_wh, third.consumption_wh) == (100_000, 100_000)
+        assert {one.void_bill_id for one in done.bills} == {bills[1].id, bills[2].id}
+        right = at.database.reading(second.closing_reading_id)
+        stored = at.database.reading(bills[1].closing_reading_id)
+        # At the same time of the day; the wrong one is kept as evidence.
+        assert stored.read_at - right.read_at == timedelta(days=4)
+        assert (stored.status, right.status) == ("superseded", "accepted")
+
+    def test_value_and_date_may_be_wrong_together(self, at: Correcting) -> None:
+        bills = at.chain("M1", 2)
+        day = bills[0].period_end + timedelta(days=3)
+        at.execute(replace(at.closed_at(bills[0], "1150"), read_on=day))
+        first, second = at.utility.bills_of("M1")
+        assert (first.consumption_wh, first.period_end) == (150_000, day)
+        assert (second.consumption_wh, second.period_start) == (50_000, day)
+
+    def test_the_rules_judge_it_by_its_right_date(self, at: Correcting) -> None:
+        bills = at.chain("M1", 3)
+        later = replace(at.closed_at(bills[2], "1300"), read_on=bills[2].period_end)
+        with pytest.raises(CannotRebill, match="nothing to correct"):
+            at.plan(later)
+        moved = replace(at.closed_at(bills[1], "1200"), read_on=bills[1].period_end + timedelta(2))
+        plan = at.plan(moved)
+        assert plan.validation is not None
+        assert {outcome.outcome for outcome in plan.validation.outcomes} <= {"pass", "not_applicable"}
+
+    def test_a_date_that_cannot_be_is_refused_in_words(self, at: Correcting) -> None:
+        bills = at.chain("M1", 3)
+        wrong = at.closed_at(bills[1], "1200")
+        for day, said in (
+            (bills[0].period_end, "The reading before it is of"),
+            (bills[2].period_end, "The next reading is of"),
+        ):
+            with pytest.raises(CannotRebill, match=said):
+                at.plan(replace(wrong, read_on=day))
+        last = at.closed_at(bills[2], "1300")
+        with pytest.raises(CannotRebill, match="is still to come"):
+            at.plan(replace(last, read_on=at.utility.today + timedelta(days=1)))
+        opening = WrongReading(bills[0].id, bills[0].opening_reading_id, "1000")
+        with pytest.raises(CannotRebill, match="a meter came or went, or somebody moved"):
+            at.plan(replace(opening, read_on=bills[0].period_start + timedelta(days=2)))
