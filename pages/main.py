@@ -75,6 +75,7 @@ _DETAILS = (
     registry.TARIFF,
     registry.TARIFF_EDITOR,
     registry.CORRECT_BILL,
+    registry.CORRECT_READING,
     registry.TARIFF_CORRECTION,
 )
 

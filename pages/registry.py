@@ -71,6 +71,9 @@ METER: Final = PageEntry("meters/meter.py", "meter", "Meter")
 TARIFF: Final = PageEntry("tariffs/tariff.py", "tariff", "Tariff")
 TARIFF_EDITOR: Final = PageEntry("tariffs/tariff_editor.py", "tariff-editor", "Write a tariff")
 CORRECT_BILL: Final = PageEntry("corrections/correct_bill.py", "correct-bill", "Correct a bill")
+CORRECT_READING: Final = PageEntry(
+    "corrections/correct_reading.py", "correct-reading", "Correct a reading"
+)
 TARIFF_CORRECTION: Final = PageEntry(
     "tariffs/tariff_correction.py", "tariff-correction", "Correct a tariff"
 )

@@ -23,6 +23,7 @@ from services.billing.lookups import BillLookups
 from services.bootstrap_providers import Addresses, Providers, open_providers
 from services.container import Services
 from services.corrections.lookups import CorrectionLookups
+from services.corrections.reading_correction import ReadingCorrection
 from services.corrections.rebilling import Rebilling
 from services.corrections.tariff_correction import TariffCorrection
 from services.database.embedded import EmbeddedPostgres
@@ -300,6 +301,7 @@ def wire(
         stripe=StripeLookups(database),
         reconciliation=_reconciliation(settings, database, payments, providers.stripe),
         rebilling=rebilling,
+        reading_correction=ReadingCorrection(database, assessor, settings.timezone),
         billing_cycles=BillingCycles(database),
         places=Places(database),
         statements=Statements(database, current.sender),

@@ -19,6 +19,7 @@ from services.billing.cycles import BillingCycles
 from services.billing.issuing import BillIssuer
 from services.billing.lookups import BillLookups
 from services.corrections.lookups import CorrectionLookups
+from services.corrections.reading_correction import ReadingCorrection
 from services.corrections.rebilling import Rebilling
 from services.corrections.tariff_correction import TariffCorrection
 from services.database.service import DatabaseService
@@ -101,6 +102,7 @@ class Services:
     refunds: Refunds
     stripe: StripeLookups
     rebilling: Rebilling
+    reading_correction: ReadingCorrection
     places: Places
     statements: Statements
     supply: Supply

@@ -4,9 +4,10 @@ from typing import Final
 
 import streamlit as st
 
-from pages.registry import CUSTOMER, CUSTOMERS, SUBMIT_READING
+from pages.registry import CORRECT_READING, CUSTOMER, CUSTOMERS, SUBMIT_READING
 from pages.shared.components import description_list, status_badge
 from pages.shared.detail import State, chosen_view, detail_header
+from pages.shared.form_ids import show_done
 from pages.shared.format import (
     READING_SOURCE,
     READING_STATUS,
@@ -35,6 +36,7 @@ def show_meter_page(meter_id: str, principal: Principal) -> None:
             "Submit a reading", type="primary", icon=":material/speed:"
         ):
             st.switch_page(SUBMIT_READING.script, query_params={"meter": meter.serial})
+    show_done()
     if chosen_view(_VIEWS) == "Timeline":
         show_timeline("meter", meter.id, principal)
         return
@@ -86,5 +88,13 @@ def _show_reading(reading: Reading) -> None:
             st.markdown(f"**{kwh(reading.register_wh)}**")
             read = moment(reading.read_at, zone())
             st.caption(escaped(f"{read} · {READING_SOURCE[reading.source]}"))
+        if reading.status == "accepted":
+            st.page_link(
+                CORRECT_READING.script,
+                label="Correct",
+                icon=":material/edit:",
+                query_params={"id": reading.id},
+                width="content",
+            )
         with st.container(width="content"):
             status_badge(reading.status, READING_STATUS)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import uuid4, uuid5
-from zoneinfo import ZoneInfo
 
 from services.billing.chain_retry import BILLS_MADE, price_until_stored
 from services.billing.issuing import BillIssuer
@@ -30,15 +29,13 @@ from services.corrections.plan import (
     WrongTariff,
     WrongVersion,
 )
-from services.corrections.right_date import check_date, on_other_day
+from services.corrections.right_read import check_date, right_of, row_of
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
 from services.metering.outcomes import Validation
-from services.metering.registers import parse_registers, plain_registers
 from services.outbox.outbox import Outbox
 from services.quantities.counting import count
-from services.quantities.typed import typed_kwh
 from services.readings.assessment import ReadingAssessor
 from services.records.bills import NewBill
 from services.records.corrections import BillChain, ChainBill, Correction, name_of
@@ -195,7 +192,7 @@ class Rebilling:
                 for bill in change.affected.bills
             ],
             bills=[self._with_outbox(change.new) for change in plan.changes if change.new],
-            reading={"id": wrong.id, "right": _row(right, plan.validation)} if wrong else None,
+            reading={"id": wrong.id, "right": row_of(right, plan.validation)} if wrong else None,
             tariff_id=plan.tariff_id,
             outbox=self._outbox_plans(),
         )
@@ -219,7 +216,8 @@ class Rebilling:
         read = chain.read(wrong.reading_id)
         if read is None or read.id not in (bill.opening_reading_id, bill.closing_reading_id):
             raise CannotRebill("This bill neither opens nor closes at that reading.")
-        right = _right(wrong, read, correction_id, self.issuer.zone)
+        new_id = str(uuid5(CORRECTIONS, f"read/{correction_id}"))
+        right = right_of(wrong, read, new_id, self.issuer.zone)
         if right is not None and right.read_on != read.read_on:
             check_date(chain, read, right, now=now)
         validation = None if right is None else self._validate(chain, read, right)
@@ -314,39 +312,3 @@ def _live(chain: BillChain, bill_id: str) -> ChainBill:
     if found is None:
         raise CannotRebill(_VOID)
     return found
-
-
-def _right(
-    wrong: WrongReading, read: Reading, correction_id: str, zone: ZoneInfo
-) -> Reading | None:
-    if wrong.reading_kwh is None:
-        return None
-    registers = read.registers
-    if wrong.registers is not None:
-        registers = parse_registers(plain_registers(wrong.registers))
-    register_wh = typed_kwh(wrong.reading_kwh)
-    read_on = wrong.read_on or read.read_on
-    said = (register_wh, registers, wrong.rolled_over, read_on)
-    if said == (read.register_wh, read.registers, read.rolled_over, read.read_on):
-        raise CannotRebill("That is what is stored: there is nothing to correct.")
-    new_id = str(uuid5(CORRECTIONS, f"read/{correction_id}"))
-    values = {"id": new_id, "register_wh": register_wh, "registers": registers}
-    values["rolled_over"] = wrong.rolled_over
-    if read_on != read.read_on:
-        values |= {"read_on": read_on, "read_at": on_other_day(read.read_at, read_on, zone)}
-    return read.model_copy(update=values)
-
-
-def _row(right: Reading | None, validation: Validation | None) -> dict[str, Any] | None:
-    """The values of the right read; the rest it has of the wrong one."""
-    if right is None:
-        return None
-    return {
-        "id": right.id,
-        "read_at": right.read_at.isoformat(),
-        "read_on": right.read_on.isoformat(),
-        "register_wh": right.register_wh,
-        "registers": right.registers,
-        "rolled_over": right.rolled_over,
-        "validation": validation.to_json() if validation else {},
-    }

@@ -169,6 +169,19 @@ class Correction(Record):
         return Money(minor, self.currency)
 
 
+class ReadingToCorrect(Record):
+    """A reading with what its correction depends on: its neighbours, and the bill on it if any.
+
+    `at_a_change` is one at which a meter came or went, or somebody moved.
+    """
+
+    reading: Reading
+    bill_id: str | None
+    at_a_change: bool
+    before: Reading | None
+    after: Reading | None
+
+
 class MeterToCorrect(Record):
     """An agreement, by its meter, with bills that a corrected version of its tariff priced."""
 

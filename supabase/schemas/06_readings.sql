@@ -387,6 +387,35 @@ COMMENT ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with 
 REVOKE ALL ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) TO service_role;
 
+CREATE FUNCTION public.reading_to_correct(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    r public.readings;
+begin
+    select * into r from public.readings where id = (p ->> 'reading_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such reading.');
+    end if;
+    return jsonb_build_object(
+        'reading', private.reading_json(r.id),
+        'bill_id', (select b.id from public.bills b
+                    where b.status <> 'void' and r.id in (b.closing_reading_id, b.opening_reading_id)
+                    order by b.closing_reading_id = r.id desc limit 1),
+        'at_a_change', r.is_opening or exists (select 1 from public.meter_installations i where r.id in (i.opening_reading_id, i.closing_reading_id))
+            or exists (select 1 from public.service_agreements a where r.id in (a.opening_reading_id, a.closing_reading_id)),
+        'before', (select private.reading_json(x.id) from public.readings x
+                   where x.meter_id = r.meter_id and x.status = 'accepted' and x.read_at < r.read_at order by x.read_at desc limit 1),
+        'after', (select private.reading_json(x.id) from public.readings x
+                  where x.meter_id = r.meter_id and x.status = 'accepted' and x.read_at > r.read_at order by x.read_at limit 1));
+end $$;
+
+COMMENT ON FUNCTION public.reading_to_correct(p jsonb) IS 'A reading with what its correction depends on: {reading_id} -> {reading, bill_id: the bill that closes at it, else that opens at it, else null, at_a_change: a meter came or went or somebody moved then, before, after: the accepted reads beside it}.';
+
+REVOKE ALL ON FUNCTION public.reading_to_correct(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reading_to_correct(p jsonb) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.readings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

@@ -529,60 +529,6 @@ COMMENT ON FUNCTION private.move_to_day_of_route() IS 'A place that comes to a r
 REVOKE ALL ON FUNCTION private.move_to_day_of_route() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.move_to_day_of_route() TO service_role;
 
-CREATE FUNCTION public.import_service_points(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_custom_plan'
-    AS $$
-declare
-    v_errors jsonb;
-    v_added integer := 0;
-    v_changed integer := 0;
-begin
-    perform private.set_actor(p);
-    select jsonb_agg(jsonb_build_object('row', x."row", 'column', 'transformer_code', 'message',
-                                        format('No transformer has the code %s.', x.transformer_code)) order by x."row")
-    into v_errors
-    from jsonb_to_recordset(p -> 'rows') as x("row" integer, transformer_code text)
-    where x.transformer_code <> '' and not exists (select 1 from public.transformers t where t.code = x.transformer_code);
-    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
-        insert into public.service_points (id, code) select x.id, x.code
-        from jsonb_to_recordset(p -> 'rows') as x(id uuid, code text)
-        -- A place that came with its meter has another id, and its serial for a code.
-        where not exists (select 1 from public.service_points s where s.code = x.code)
-        on conflict do nothing;
-        get diagnostics v_added = row_count;
-        with wanted as materialized (
-            select s.id, s.created_at = now() as is_new, coalesce(e ->> 'address', s.address) as address,
-                   case when e ? 'transformer_code' then t.id else s.transformer_id end as transformer_id,
-                   coalesce(e ->> 'route', s.route) as route,
-                   case when e ? 'sequence' then (e ->> 'sequence')::integer else s.sequence end as sequence,
-                   case when e ? 'phases' then (e ->> 'phases')::smallint else s.phases end as phases,
-                   case when e ? 'connected_w' then (e ->> 'connected_w')::integer else s.connected_w end as connected_w,
-                   case when e ? 'connected_va' then (e ->> 'connected_va')::integer else s.connected_va end as connected_va,
-                   coalesce(e ->> 'access_note', s.access_note) as access_note
-            from jsonb_array_elements(p -> 'rows') e
-            join public.service_points s on s.code = e ->> 'code'
-            left join public.transformers t on t.code = e ->> 'transformer_code'
-        ), written as (
-            update public.service_points s
-            set address = w.address, transformer_id = w.transformer_id, route = w.route, sequence = w.sequence, phases = w.phases,
-                connected_w = w.connected_w, connected_va = w.connected_va, access_note = w.access_note
-            from wanted w
-            where s.id = w.id and (s.address, s.transformer_id, s.route, s.sequence, s.phases, s.connected_w, s.connected_va, s.access_note)
-                is distinct from (w.address, w.transformer_id, w.route, w.sequence, w.phases, w.connected_w, w.connected_va, w.access_note)
-            returning w.is_new
-        )
-        select count(*) into v_changed from written where not is_new;
-    end if;
-    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
-end $$;
-
-COMMENT ON FUNCTION public.import_service_points(p jsonb) IS 'Adds places of supply, or changes what is known of those with these codes: {actor, dry_run, rows: [{row, id, code, address?, transformer_code?, route?, sequence?, phases?, connected_w?, connected_va?, access_note?}]}. What a row does not give stays; an empty text or null takes it away.';
-
-REVOKE ALL ON FUNCTION public.import_service_points(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_service_points(p jsonb) TO service_role;
-
 CREATE FUNCTION private.installations_between(p_point_id uuid, p_from timestamp with time zone, p_to timestamp with time zone) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -799,6 +745,60 @@ COMMENT ON FUNCTION public.change_service_point(p jsonb) IS 'Changes the details
 
 REVOKE ALL ON FUNCTION public.change_service_point(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_service_point(p jsonb) TO service_role;
+
+CREATE FUNCTION public.import_service_points(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_errors jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+begin
+    perform private.set_actor(p);
+    select jsonb_agg(jsonb_build_object('row', x."row", 'column', 'transformer_code', 'message',
+                                        format('No transformer has the code %s.', x.transformer_code)) order by x."row")
+    into v_errors
+    from jsonb_to_recordset(p -> 'rows') as x("row" integer, transformer_code text)
+    where x.transformer_code <> '' and not exists (select 1 from public.transformers t where t.code = x.transformer_code);
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        insert into public.service_points (id, code) select x.id, x.code
+        from jsonb_to_recordset(p -> 'rows') as x(id uuid, code text)
+        -- A place that came with its meter has another id, and its serial for a code.
+        where not exists (select 1 from public.service_points s where s.code = x.code)
+        on conflict do nothing;
+        get diagnostics v_added = row_count;
+        with wanted as materialized (
+            select s.id, s.created_at = now() as is_new, coalesce(e ->> 'address', s.address) as address,
+                   case when e ? 'transformer_code' then t.id else s.transformer_id end as transformer_id,
+                   coalesce(e ->> 'route', s.route) as route,
+                   case when e ? 'sequence' then (e ->> 'sequence')::integer else s.sequence end as sequence,
+                   case when e ? 'phases' then (e ->> 'phases')::smallint else s.phases end as phases,
+                   case when e ? 'connected_w' then (e ->> 'connected_w')::integer else s.connected_w end as connected_w,
+                   case when e ? 'connected_va' then (e ->> 'connected_va')::integer else s.connected_va end as connected_va,
+                   coalesce(e ->> 'access_note', s.access_note) as access_note
+            from jsonb_array_elements(p -> 'rows') e
+            join public.service_points s on s.code = e ->> 'code'
+            left join public.transformers t on t.code = e ->> 'transformer_code'
+        ), written as (
+            update public.service_points s
+            set address = w.address, transformer_id = w.transformer_id, route = w.route, sequence = w.sequence, phases = w.phases,
+                connected_w = w.connected_w, connected_va = w.connected_va, access_note = w.access_note
+            from wanted w
+            where s.id = w.id and (s.address, s.transformer_id, s.route, s.sequence, s.phases, s.connected_w, s.connected_va, s.access_note)
+                is distinct from (w.address, w.transformer_id, w.route, w.sequence, w.phases, w.connected_w, w.connected_va, w.access_note)
+            returning w.is_new
+        )
+        select count(*) into v_changed from written where not is_new;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_service_points(p jsonb) IS 'Adds places of supply, or changes what is known of those with these codes: {actor, dry_run, rows: [{row, id, code, address?, transformer_code?, route?, sequence?, phases?, connected_w?, connected_va?, access_note?}]}. What a row does not give stays; an empty text or null takes it away.';
+
+REVOKE ALL ON FUNCTION public.import_service_points(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_service_points(p jsonb) TO service_role;
 
 CREATE FUNCTION private.match_agreements(p_rows jsonb) RETURNS TABLE("row" integer, id uuid, service_point text, account_no text, tariff_code text, starts_on date, ends_on date, tariff_from date, deposit_minor bigint, billing_day smallint, point_id uuid, customer_id uuid, currency text, tariff_id uuid, tariff_currency text, known_id uuid, known_customer_id uuid, known_ends_on date, opening_reading_id uuid, closing_reading_id uuid)
     LANGUAGE sql STABLE

@@ -570,6 +570,55 @@ COMMENT ON FUNCTION private.end_correction(p jsonb, a public.service_agreements,
 REVOKE ALL ON FUNCTION private.end_correction(p jsonb, a public.service_agreements, p_state jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.end_correction(p jsonb, a public.service_agreements, p_state jsonb) TO service_role;
 
+CREATE FUNCTION public.correct_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    r public.readings;
+    v_right jsonb := nullif(p #> '{reading,right}', 'null'::jsonb);
+    v_point uuid;
+begin
+    perform private.set_actor(p);
+    select i.service_point_id into v_point
+    from public.readings x
+    join public.meter_installations i on i.meter_id = x.meter_id and i.installed_at <= x.read_at
+        and (i.removed_at is null or x.read_at <= i.removed_at)
+    where x.id = (p #>> '{reading,id}')::uuid
+    order by i.installed_at desc limit 1;
+    if not found then
+        perform private.refuse('EB404', 'No such reading.');
+    end if;
+    perform private.lock_points(array[v_point]);
+    select * into r from public.readings where id = (p #>> '{reading,id}')::uuid;
+    -- The same once more: it is done.
+    if r.status <> 'accepted' and r.decision_reason = p ->> 'reason' and r.decided_by = p ->> 'actor' and (
+        (v_right is null and r.status = 'rejected')
+        or exists (select 1 from public.readings x where x.id = (v_right ->> 'id')::uuid and x.supersedes_id = r.id)) then
+        return private.reading_json(coalesce((v_right ->> 'id')::uuid, r.id));
+    end if;
+    if r.status <> 'accepted' then
+        perform private.refuse('EB005', 'This reading was corrected or decided on already: look at it as it is now.');
+    elsif exists (select 1 from public.bills b where b.status <> 'void' and r.id in (b.opening_reading_id, b.closing_reading_id)) then
+        perform private.refuse('EB005', 'A bill opens or closes at this reading: correct it on the bill, which is then issued again.');
+    elsif exists (select 1 from public.bills b
+                  join public.service_agreements a on a.id = b.agreement_id and a.service_point_id = v_point
+                  where b.status <> 'void' and b.period_start <= r.read_on and r.read_on < b.period_end
+                    and exists (select 1 from public.meter_installations i where r.id in (i.opening_reading_id, i.closing_reading_id))) then
+        perform private.refuse('EB005', 'A bill runs over the exchange at this reading: void that bill first.');
+    end if;
+    perform private.replace_reading(p, v_point);
+    set constraints all immediate;
+    return private.reading_json(coalesce((v_right ->> 'id')::uuid, r.id));
+exception when unique_violation then
+    raise exception using errcode = 'EB003', message = 'There is another reading of this meter at that time already.';
+end $$;
+
+COMMENT ON FUNCTION public.correct_reading(p jsonb) IS 'Corrects a reading that is not billed, or withdraws it: {actor, reason, reading: {id, right: {id, register_wh, registers, rolled_over, read_at, read_on, validation} or null}} -> the reading that holds now. EB005 where a bill rests on it; a repeat is answered with the first result.';
+
+REVOKE ALL ON FUNCTION public.correct_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.correct_reading(p jsonb) TO service_role;
+
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.corrections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.corrections FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();

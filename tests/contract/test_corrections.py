@@ -1,5 +1,6 @@
 """Every question and write about corrections, on both transports, with the same answers."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -69,3 +70,21 @@ def test_a_tariff_is_corrected_once_and_its_bills_are_listed_until_made_anew(ove
         over.same("bills_to_correct", version_id=version.id, after=left.meters[0], limit=1).meters
         == ()
     )
+
+
+def test_a_reading_that_is_not_billed_is_corrected(over: Over) -> None:
+    over.utility.add_meter("M1")
+    at = over.utility.now - timedelta(days=5)
+    read = over.utility.submit("M1", 1050, at=at, source="imported").reading
+    found = over.same("reading_to_correct", read.id)
+    assert (found.bill_id, found.at_a_change, found.after) == (None, False, None)
+    assert found.before is not None
+    assert over.same("reading_to_correct", found.before.id).at_a_change
+    right: Json = {"id": str(uuid4()), "register_wh": 1_040_000, "registers": {}}
+    right |= {"read_at": read.read_at.isoformat(), "read_on": read.read_on.isoformat()}
+    done = over.here.correct_reading(
+        actor=ADMIN.user, reason="misread", reading_id=read.id, right=right | {"validation": {}}
+    )
+    assert (done.register_wh, done.supersedes_id) == (1_040_000, read.id)
+    with pytest.raises(NotFound):
+        over.here.reading_to_correct(str(uuid4()))

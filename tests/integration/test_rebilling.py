@@ -400,7 +400,10 @@ class TestTheDateOfARead:
         moved = replace(at.closed_at(bills[1], "1200"), read_on=bills[1].period_end + timedelta(2))
         plan = at.plan(moved)
         assert plan.validation is not None
-        assert {outcome.outcome for outcome in plan.validation.outcomes} <= {"pass", "not_applicable"}
+        assert {outcome.outcome for outcome in plan.validation.outcomes} <= {
+            "pass",
+            "not_applicable",
+        }
 
     def test_a_date_that_cannot_be_is_refused_in_words(self, at: Correcting) -> None:
         bills = at.chain("M1", 3)

@@ -12,7 +12,9 @@ from services.records.corrections import (
     Correction,
     CorrectionKind,
     MeterToCorrect,
+    ReadingToCorrect,
 )
+from services.records.readings import Reading
 from services.tariffs import Tariff
 
 
@@ -83,6 +85,28 @@ class CorrectionQueries(Queries):
             outbox=outbox,
         )
         return Correction.model_validate(answer)
+
+    def reading_to_correct(self, reading_id: str) -> ReadingToCorrect:
+        """A reading with what its correction depends on; raises NotFound."""
+        return ReadingToCorrect.model_validate(
+            self._call("reading_to_correct", reading_id=reading_id)
+        )
+
+    def correct_reading(
+        self, *, actor: str, reason: str, reading_id: str, right: Mapping[str, Any] | None
+    ) -> Reading:
+        """Put a right read in the place of one that is not billed, or withdraw it (None).
+
+        The reading that holds now; a repeat changes nothing. Raises NotFound, IllegalChange where a
+        bill rests on it, ReadingConflict where another one has its time.
+        """
+        answer = self._call(
+            "correct_reading",
+            actor=actor,
+            reason=reason,
+            reading={"id": reading_id, "right": dict(right) if right is not None else None},
+        )
+        return Reading.model_validate(answer)
 
     def correction(self, correction_id: str) -> Correction | None:
         """One correction, None where there is none yet."""

@@ -1,0 +1,10 @@
+"""Correcting a reading under an address of its own: /correct-reading?id=…"""
+
+import streamlit as st
+
+from pages.corrections.reading_form import show_reading_correction
+from pages.shared.session import require_role
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+show_reading_correction(st.query_params.get("id", ""), principal)

@@ -1,0 +1,128 @@
+"""A reading that is not billed was wrong: its value, its date, or all of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid5
+from zoneinfo import ZoneInfo
+
+from services.corrections.affected_bills import CannotRebill
+from services.corrections.plan import CORRECTIONS, WrongReading
+from services.corrections.right_read import check_day, right_of, row_of
+from services.database.service import DatabaseService
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal, Role, require
+from services.metering.outcomes import Validation
+from services.readings.assessment import ReadingAssessor
+from services.records.corrections import ReadingToCorrect
+from services.records.readings import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPlan:
+    """What a correction would do: the right read, None where it is withdrawn; and the rules."""
+
+    wrong: Reading
+    right: Reading | None
+    validation: Validation
+
+    @property
+    def doubts(self) -> list[str]:
+        """What the rules find wrong with the right read."""
+        return [o.message for o in self.validation.outcomes if o.outcome in ("review", "warn")]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingCorrection:
+    """Corrects readings on which no bill rests; each is audited and keeps the wrong one."""
+
+    database: DatabaseService
+    assessor: ReadingAssessor
+    zone: ZoneInfo
+
+    def found(self, *, reading_id: str, principal: Principal) -> ReadingToCorrect:
+        """The reading, its neighbours, and the bill that rests on it if any; raises NotFound."""
+        require(principal, Role.ADMIN)
+        return self.database.reading_to_correct(reading_id)
+
+    def plan(self, wrong: WrongReading, *, principal: Principal, now: datetime) -> ReadingPlan:
+        """What it would do at `now` (UTC); stores nothing.
+
+        `bill_id` of `wrong` is empty. Raises NotFound, CannotRebill with the reason, and for the
+        new value InvalidEnergy, WrongRegisters, InvalidReading or ReadingTooLong.
+        """
+        found = self.found(reading_id=wrong.reading_id, principal=principal)
+        read = found.reading
+        if read.status != "accepted":
+            raise CannotRebill("This reading was corrected or decided on already.")
+        if found.bill_id is not None:
+            raise CannotRebill("A bill opens or closes at this reading: correct it on the bill.")
+        right = right_of(wrong, read, str(uuid5(CORRECTIONS, f"unbilled/{read.id}")), self.zone)
+        if right is None:
+            if found.at_a_change:
+                raise CannotRebill(
+                    "A read at which a meter came or went, or somebody moved, can be corrected, "
+                    "not withdrawn."
+                )
+            return ReadingPlan(read, None, Validation(()))
+        if right.read_on != read.read_on:
+            check_day(
+                right,
+                now=now,
+                at_a_change=found.at_a_change,
+                before=found.before,
+                after=found.after,
+            )
+        return ReadingPlan(read, right, self._validate(found, right))
+
+    def execute(
+        self,
+        wrong: WrongReading,
+        *,
+        reason: str,
+        acknowledged: bool,
+        principal: Principal,
+        now: datetime,
+    ) -> Reading:
+        """Do it; the reading that holds now, or the withdrawn one. A repeat changes nothing.
+
+        Raises as `plan` does, and ReasonMissing, NotAcknowledged where the rules doubt the right
+        read and nobody says that it is right, IllegalChange where a bill rests on it meanwhile.
+        """
+        require(principal, Role.ADMIN)
+        if not reason.strip():
+            raise ReasonMissing("Say why: the reason is kept with the reading.")
+        plan = self.plan(wrong, principal=principal, now=now)
+        if plan.doubts and not acknowledged:
+            raise CannotRebill("Say that the reading is right, whatever the rules doubt.")
+        return self.database.correct_reading(
+            actor=principal.user,
+            reason=reason.strip(),
+            reading_id=plan.wrong.id,
+            right=row_of(plan.right, plan.validation),
+        )
+
+    def _validate(self, found: ReadingToCorrect, right: Reading) -> Validation:
+        """What the rules find about the right read, beside those before and after it."""
+        context = self.database.reading_context(
+            meter_serial=right.meter_serial, read_at=right.read_at, read_on=right.read_on
+        )
+        if found.before is None or found.reading.is_opening:
+            # Nothing came before it: the read after it is judged by it.
+            self.assessor.check_possible(meter=context.meter, read=right)
+            return self._of_the_next(found, right)
+        history = tuple(p for p in context.history if p.read_on != found.reading.read_on)
+        changed = {"last_read": found.before, "next_read": found.after, "history": history}
+        if context.opening.id == found.reading.id:
+            changed["opening"] = found.before
+        return self.assessor.judge(context=context.model_copy(update=changed), read=right)
+
+    def _of_the_next(self, found: ReadingToCorrect, right: Reading) -> Validation:
+        if found.after is None:
+            return Validation(())
+        context = self.database.reading_context(
+            meter_serial=right.meter_serial,
+            read_at=found.after.read_at,
+            read_on=found.after.read_on,
+        )
+        changed = {"last_read": right, "opening": right}
+        return self.assessor.judge(context=context.model_copy(update=changed), read=found.after)
