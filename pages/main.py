@@ -39,6 +39,7 @@ _SECTIONS = {
             registry.CUSTOMERS,
             registry.SERVICE_POINTS,
             registry.PAYMENTS,
+            registry.BANK_LINES,
             registry.RECONCILIATION,
             registry.BOOKS,
         ),

@@ -33,6 +33,7 @@ SERVICE_POINTS: Final = PageEntry(
     "supply/service_points.py", "service-points", "Service points", "location_on"
 )
 PAYMENTS: Final = PageEntry("payments/payments.py", "payments", "Payments", "payments")
+BANK_LINES: Final = PageEntry("bank/bank_lines.py", "bank-lines", "Bank lines", "account_balance")
 RECONCILIATION: Final = PageEntry(
     "reconciliation/reconciliation.py", "reconciliation", "Reconciliation", "compare_arrows"
 )

@@ -75,6 +75,7 @@ _NAMES: Final = (
     ("corrections", r"pay_again|paid_on|bills_priced_by|is_priced_by|wrong_versions"),
     ("stripe", r"\w*(stripe|dispute|reconciliation|payment_link)\w*"),
     ("stripe", r"match_refunded|failed_at_stripe|undo_failed_refund|fail_refund"),
+    ("payments", r"\w*bank_(lines?|line_list|statements|accounts)"),
     ("ledger", r"import_balances|account_currencies"),
     ("payments", r"\w*(payment|return|flag|deposit|thanks)\w*"),
     ("dunning", r"\w*(dunned|spare|overdue|unanswered)\w*|owes_nothing|take_mark_away"),

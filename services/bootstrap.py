@@ -59,6 +59,7 @@ from services.lists.office_lists import OfficeLists
 from services.messages.discord import Discord
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox, StepHandler
+from services.payments.bank_lines import BankLines
 from services.payments.lookups import PaymentLookups
 from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived, open_payments
@@ -294,6 +295,7 @@ def wire(
         books=MonthEnd(database=database, zone=settings.timezone),
         lists=OfficeLists(database, archive, currency),
         office_payments=OfficePayments(database, outbox, settings.timezone, currency),
+        bank_lines=BankLines(database, outbox),
         account_adjustments=AccountAdjustments(database, outbox, settings.timezone, currency),
         passwordless=passwordless_for(settings),
         payment_received=payments,

@@ -46,6 +46,7 @@ from services.importing.file_imports import FileImports
 from services.lists.office_lists import OfficeLists
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox
+from services.payments.bank_lines import BankLines
 from services.payments.lookups import PaymentLookups
 from services.payments.office_payments import OfficePayments
 from services.payments.payment_received import PaymentReceived
@@ -77,6 +78,7 @@ class Services:
     security_log: SecurityLog
     api_keys: ApiKeys
     outbox: Outbox
+    bank_lines: BankLines
     messages: MessageLookups
     assessor: ReadingAssessor
     issuer: BillIssuer

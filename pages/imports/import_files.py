@@ -9,7 +9,7 @@ from pages.imports.import_columns import ask_columns
 from pages.imports.import_progress import with_progress
 from pages.imports.import_report import answers_of, ask_answers, show_report
 from pages.imports.kind_names import KINDS
-from pages.registry import IMPORTS
+from pages.registry import BANK_LINES, IMPORTS
 from pages.shared.form_ids import form_done, form_id, show_done
 from pages.shared.format import escaped
 from pages.shared.header import show_header
@@ -21,6 +21,9 @@ from services.importing.report import ImportReport
 from services.importing.source import UnreadableFile
 
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_TABLES: Final = ("xlsx", "ods", "csv", "tsv", "txt")
+_STATEMENTS: Final = ("xml", "sta", "mt940", "940", "swi")
+_BANK_LABEL: Final = "A statement as CSV, MT940 or camt.053 (XML), at most 20 MB"
 _CHECKED: Final = "import-checked"
 _LOOK: Final = "import-look"
 _PRESSED: Final = "import-pressed"
@@ -43,9 +46,14 @@ def _page() -> None:
         )
         _offer_templates(kind)
     allow_upload()
+    is_bank = kind == "bank_statements"
+    if is_bank:
+        st.page_link(
+            BANK_LINES.script, label="What statements brought so far", icon=":material/list_alt:"
+        )
     file = st.file_uploader(
-        "A spreadsheet (XLSX, ODS) or CSV, at most 20 MB",
-        type=["xlsx", "ods", "csv", "tsv", "txt"],
+        _BANK_LABEL if is_bank else "A spreadsheet (XLSX, ODS) or CSV, at most 20 MB",
+        type=[*_TABLES, *(_STATEMENTS if is_bank else ())],
         key=f"file-{form_id('import')}",
     )
     if file is None:
@@ -154,6 +162,8 @@ def _bring_in(kind: TableKind, content: bytes, answers: FileAnswers) -> None:
     st.session_state.pop(_CHECKED, None)
     if report.ok:
         form_done("import", f"{KINDS[kind]}: {report.summary}")
+        if kind == "bank_statements":
+            st.switch_page(BANK_LINES.script)
         st.rerun()
     # Somebody else changed the same rows since they were checked.
     st.warning(escaped(report.summary), icon=":material/sync_problem:")

@@ -33,6 +33,8 @@ def ask_answers(report: ImportReport, answers: FileAnswers, key: str) -> None:
             _ORDERS,
             f"dates-{key}",
         )
+    if "account" in report.asks or answers.other_account:
+        st.checkbox("The account is the utility's: take its statements too", key=f"account-{key}")
     if "similar" in report.asks or answers.allow_similar:
         st.checkbox(
             "They are different: add what looks like a known one as well", key=f"similar-{key}"
@@ -46,6 +48,7 @@ def answers_of(key: str) -> FileAnswers:
         decimal=state.get(f"said-decimal-{key}"),
         date_order=state.get(f"said-dates-{key}"),
         allow_similar=bool(state.get(f"similar-{key}")),
+        other_account=bool(state.get(f"account-{key}")),
     )
 
 

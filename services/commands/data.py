@@ -19,6 +19,7 @@ from services.settings import Settings
 
 MOST_PROBLEMS_SHOWN: Final = 100
 _HOW_TO_SAY: Final[Mapping[Question, str]] = {
+    "account": "If it is the utility's too, run this again with --other-account.",
     "dates": "Run this again with --dates day_first or --dates month_first.",
     "decimal": "Run this again with --decimal point or --decimal comma.",
     "similar": "If they are different, run this again with --allow-similar.",
@@ -41,7 +42,10 @@ def add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
     )
     command.add_argument("what", choices=get_args(WhatToImport))
     command.add_argument(
-        "file", metavar="FILE", type=Path, help="CSV, XLSX or ODS; for tariffs JSON, also URDB"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="CSV, XLSX or ODS; tariffs: JSON, also URDB; bank statements: also MT940, camt.053",
     )
     command.add_argument(
         "--effective-from",
@@ -64,6 +68,11 @@ def add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--allow-similar",
         action="store_true",
         help="add customers or meters that look like known ones, such as 123 beside 00123",
+    )
+    command.add_argument(
+        "--other-account",
+        action="store_true",
+        help="take a bank statement of an account of which there was none yet",
     )
     command.set_defaults(run=_import)
 
@@ -95,6 +104,7 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
             date_order=given.dates,
             dry_run=given.dry_run,
             allow_similar=given.allow_similar,
+            other_account=given.other_account,
             unknown_daily_wh=held.unknown_daily_wh,
             default_language=held.default_language,
             default_currency=held.currency,

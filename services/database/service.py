@@ -16,7 +16,7 @@ from services.database.queries.lists import ListQueries
 from services.database.queries.month_end import BookQueries
 from services.database.queries.outbox import OutboxQueries
 from services.database.queries.readings import ReadingQueries
-from services.database.queries.reconciliation import ReconciliationQueries
+from services.database.queries.reconciliation import BankQueries, ReconciliationQueries
 from services.database.queries.search import SearchQueries
 from services.database.queries.sessions import SessionQueries
 from services.database.queries.stripe_events import StripeQueries
@@ -32,6 +32,7 @@ class DatabaseService(
     AccountQueries,
     DocumentQueries,
     AccountLookups,
+    BankQueries,
     ListQueries,
     SearchQueries,
     HistoryQueries,

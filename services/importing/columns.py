@@ -53,7 +53,16 @@ _USUAL: Final[Mapping[str, str]] = {
     "received_on": "date, paid on, payment date, date paid, received, date received, value date",
     "method": "payment method, mode, payment mode, paid by",
     "reference": "ref, reference no, reference number, invoice, invoice no, invoice number, "
-    "bill no, receipt, receipt no, receipt number, transaction id",
+    "bill no, receipt, receipt no, receipt number, description, narration, "
+    "details, particulars, remittance information, purpose, text, transaction details",
+    "booked_on": "date, booking date, booked, posting date, posted on, transaction date, "
+    "entry date, value date, txn date, tran date",
+    "credit": "credit amount, deposits, deposit, money in, paid in, cr, deposit amount",
+    "debit": "debit amount, withdrawals, withdrawal, money out, paid out, dr, withdrawal amount",
+    "payer": "name, counterparty, payer name, sender, remitter, from, counterparty name",
+    "bank_reference": "transaction id, txn id, transaction reference, entry reference, utr, "
+    "utr no, bank ref, bank reference no, entry id",
+    "account": "iban, own account, account number, account no, account iban",
     "tariff_from": "tariff start, tariff since",
     "connected_kw": "connected load, connected load kw, sanctioned load, load kw",
     "connected_kva": "connected load kva, load kva",

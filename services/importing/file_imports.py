@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
+from services.importing.bank.files import statement_table
 from services.importing.columns import LEFT_OUT, WantedColumns, heading_key
 from services.importing.dates import DateOrder
 from services.importing.importer import Importer
@@ -32,6 +33,7 @@ class FileAnswers:
     decimal: DecimalSign | None = None
     date_order: DateOrder | None = None
     allow_similar: bool = False
+    other_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,10 @@ class FileImports:
         """The first rows of a file, and which column is taken for which. Raises UnreadableFile."""
         require(principal, Role.ADMIN)
         columns = COLUMNS_OF[kind]
+        table = statement_table(content) if kind == "bank_statements" else content
         said = {one.heading_key: one.field for one in self.database.import_headings(kind=kind)}
         wanted = WantedColumns(columns.required, columns.optional, columns.prefix, said)
-        raw = raw_rows(content, wanted=wanted)
+        raw = raw_rows(table, wanted=wanted)
         header = find_header(raw, wanted=wanted)
         fields = wanted.fields_of(header.headings)
         filled = (
@@ -163,6 +166,7 @@ class FileImports:
             decimal=answers.decimal,
             date_order=answers.date_order,
             allow_similar=answers.allow_similar,
+            other_account=answers.other_account,
             unknown_daily_wh=held.unknown_daily_wh,
             default_language=held.default_language,
             default_currency=held.currency,

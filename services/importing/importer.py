@@ -52,6 +52,7 @@ class Importer(MoneyImports):
         importers: Mapping[WhatToImport, Callable[..., ImportReport]] = {
             "agreements": self.agreements,
             "balances": self.balances,
+            "bank_statements": self.bank_statements,
             "customers": self.customers,
             "intervals": self.intervals,
             "meters": self.meters,

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from services.importing.bank.lines import (
+    LINE_COLUMNS,
+    LINE_DATES,
+    LINE_NUMBERS,
+    LINE_OPTIONS,
+)
 from services.importing.by_kind.balance_rows import (
     BALANCE_COLUMNS,
     BALANCE_DATES,
@@ -62,6 +68,7 @@ TableKind = Literal[
     "readings",
     "agreements",
     "balances",
+    "bank_statements",
     "past_payments",
     "intervals",
     "supplies",
@@ -115,6 +122,12 @@ COLUMNS_OF: Final[Mapping[TableKind, Columns]] = {
         optional=BALANCE_OPTIONS,
         numbers=BALANCE_NUMBERS,
         dates=BALANCE_DATES,
+    ),
+    "bank_statements": Columns(
+        LINE_COLUMNS,
+        optional=LINE_OPTIONS,
+        numbers=LINE_NUMBERS,
+        dates=LINE_DATES,
     ),
     "past_payments": Columns(
         PAST_PAYMENT_COLUMNS,

@@ -1,21 +1,24 @@
 """Imports of money from before this system: opening balances, and payments as history."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from services.importing.bank.lines import line_row
 from services.importing.by_kind.balance_rows import balance_row, past_payment_row
 from services.importing.chunks import chunks_of
-from services.importing.report import ImportReport
+from services.importing.report import ImportProblem, ImportReport
 from services.importing.source import Source, UnreadableFile
 from services.importing.supply_imports import SupplyImports
-from services.importing.table import Cells
+from services.importing.table import Cells, Table
 from services.importing.table_imports import TRIED_AT_ONCE, chunks_by, name_duplicates
 from services.importing.writing import Row
 
 _AT_ONCE = 5000
+# Each may become a payment with its allocations: a call stays within some seconds.
+LINES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +26,13 @@ class MoneyImports(SupplyImports):
     """Opening balances and past payments.
 
     `default_currency` is that of accounts that have none yet. `outbox` has what bills owe that an
-    opening credit pays (Outbox.on_money).
+    opening credit pays (Outbox.on_money). With `other_account` a bank statement may be of an
+    account of which there was none yet.
     """
 
     default_currency: str = "INR"
     outbox: Mapping[str, Any] = field(default_factory=dict)
+    other_account: bool = False
 
     @property
     def _follows(self) -> Mapping[str, Any] | None:
@@ -65,6 +70,37 @@ class MoneyImports(SupplyImports):
                 seen=seen,
             ),
         )
+
+    def bank_statements(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
+        """Keep the lines of a bank's statement (CSV, MT940, camt.053), and count what is paid.
+
+        A line whose text names a bill, an account or a meter becomes a payment; others wait.
+        """
+        try:
+            table = self._table("bank_statements", source)
+        except UnreadableFile as error:
+            return ImportReport(errors=(error.problem,))
+        seen: Counter[tuple[object, ...]] = Counter()
+        rows = [
+            line_row(cells, zone=self.zone, now=now, default=self.default_currency, seen=seen)
+            for cells in table.rows()
+        ]
+        self._ask_account(rows, table)
+        size = min(self.chunk_rows, LINES_AT_ONCE)
+        return self._check_and_store("bank_statements", list(chunks_of(rows, size)), actor, table)
+
+    def _ask_account(self, rows: Sequence[Row], table: Table) -> None:
+        """A statement of an account that is not the one of the statements before is asked about."""
+        known = self.database.bank_accounts()
+        new = {row["account"]: row["row"] for row in reversed(rows) if row["account"]}
+        for account, row in new.items():
+            if known and account not in known and not self.other_account:
+                why = (
+                    f"The statement is of the account {account}; those before were of "
+                    f"{', '.join(known[:5])}. If this one is the utility's too, say so."
+                )
+                table.problems.append(ImportProblem(row, "account", why))
+                table.asks.add("account")
 
     def _money(
         self,

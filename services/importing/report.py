@@ -10,6 +10,7 @@ from services.records.imports import Difference
 WhatToImport = Literal[
     "agreements",
     "balances",
+    "bank_statements",
     "customers",
     "intervals",
     "meters",
@@ -22,8 +23,9 @@ WhatToImport = Literal[
 ]
 
 # What a file leaves open and a person can answer: its decimal sign, which of day and month comes
-# first, and whether what looks like a known identifier is another one.
-Question = Literal["decimal", "dates", "similar"]
+# first, whether what looks like a known identifier is another one, and whether another bank account
+# is the utility's too.
+Question = Literal["decimal", "dates", "similar", "account"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
+from services.importing.bank.files import statement_table
 from services.importing.dates import DateOrder
 from services.importing.kinds import COLUMNS_OF, TableKind
 from services.importing.look_alikes import Kind, LookAlikes
@@ -61,6 +62,8 @@ class TableImports:
     def _table(self, kind: TableKind, source: Source) -> Table:
         """The rows of a file, with the headings that people said what they mean."""
         columns = COLUMNS_OF[kind]
+        if kind == "bank_statements":
+            source = statement_table(source)
         remembered = self.database.import_headings(kind=kind)
         said = {heading.heading_key: heading.field for heading in remembered}
         return read_table(

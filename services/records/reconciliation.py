@@ -1,10 +1,11 @@
-"""Stripe's events, and what Stripe has beside what we have: records."""
+"""Stripe's events and what Stripe has beside us, and the lines of the bank: records."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from services.quantities.money import Money
 from services.records.base import Record
+from services.records.ledger import Amounts
 
 ArrivedBy = Literal["webhook", "reconciliation"]
 EventOutcome = Literal["applied", "waiting", "kept", "ignored"]
@@ -144,3 +145,38 @@ class StripeEvent(Record):
     bill_id: str | None
     bill_number: int | None
     account_no: str | None
+
+
+BankLineStatus = Literal["matched", "open", "set_aside", "out"]
+MatchedBy = Literal["bill", "account", "meter", "person"]
+WhyOpen = Literal["no_reference", "several", "other_currency", "not_payable", "entered_already"]
+
+
+class BankLine(Amounts):
+    """A line of a bank statement with what became of it; below 0 it left the account.
+
+    `detail` is what the text names, or what `why` is about; `expected_minor` what was open of the
+    bill, or owed on the account, when it was matched.
+    """
+
+    id: str
+    account: str
+    booked_on: date
+    amount_minor: int
+    reference: str
+    payer: str
+    bank_reference: str
+    status: BankLineStatus
+    matched_by: MatchedBy | None
+    why: WhyOpen | None
+    detail: str
+    expected_minor: int | None
+    payment_id: str | None
+    customer_id: str | None
+    account_no: str | None
+    customer_name: str | None
+    bill_number: int | None
+    decided_by: str | None
+    decided_at: datetime | None
+    reason: str
+    imported_by: str

@@ -160,6 +160,68 @@ ALTER TABLE public.past_payments ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.past_payments TO service_role;
 
+CREATE TABLE public.bank_lines (
+    id uuid NOT NULL,
+    account text DEFAULT ''::text NOT NULL,
+    booked_on date NOT NULL,
+    booked_at timestamp with time zone NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    reference text DEFAULT ''::text NOT NULL,
+    payer text DEFAULT ''::text NOT NULL,
+    bank_reference text DEFAULT ''::text NOT NULL,
+    status text NOT NULL,
+    matched_by text,
+    why text,
+    detail text DEFAULT ''::text NOT NULL,
+    expected_minor bigint,
+    payment_id uuid,
+    decided_by text,
+    decided_at timestamp with time zone,
+    reason text DEFAULT ''::text NOT NULL,
+    imported_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT bank_lines_check CHECK (((status = 'matched'::text) = (payment_id IS NOT NULL))),
+    CONSTRAINT bank_lines_check1 CHECK (((status = 'matched'::text) = (matched_by IS NOT NULL))),
+    CONSTRAINT bank_lines_check2 CHECK (((status <> 'set_aside'::text) OR (btrim(reason) <> ''::text))),
+    CONSTRAINT bank_lines_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT bank_lines_imported_by_check CHECK ((imported_by <> ''::text)),
+    CONSTRAINT bank_lines_matched_by_check CHECK ((matched_by = ANY (ARRAY['bill'::text, 'account'::text, 'meter'::text, 'person'::text]))),
+    CONSTRAINT bank_lines_status_check CHECK ((status = ANY (ARRAY['matched'::text, 'open'::text, 'set_aside'::text, 'out'::text]))),
+    CONSTRAINT bank_lines_why_check CHECK ((why = ANY (ARRAY['no_reference'::text, 'several'::text, 'other_currency'::text, 'not_payable'::text, 'entered_already'::text])))
+);
+
+COMMENT ON TABLE public.bank_lines IS 'The lines of bank statements, each once, with what became of it.';
+
+COMMENT ON COLUMN public.bank_lines.account IS 'The utility''s account at the bank, as the file names it; empty where it does not.';
+
+COMMENT ON COLUMN public.bank_lines.amount_minor IS 'Above 0 came in; what left the account is kept to be looked at (status out).';
+
+COMMENT ON COLUMN public.bank_lines.reference IS 'What the payer wrote.';
+
+COMMENT ON COLUMN public.bank_lines.bank_reference IS 'The bank''s own id of the line, if it has one: the line is known by it in every file.';
+
+COMMENT ON COLUMN public.bank_lines.matched_by IS 'What named the payer: the number of a bill, an account or a meter in the text, or a person.';
+
+COMMENT ON COLUMN public.bank_lines.why IS 'Why nobody was matched.';
+
+COMMENT ON COLUMN public.bank_lines.expected_minor IS 'What was open of the bill, or owed on the account, when the line was matched.';
+
+ALTER TABLE ONLY public.bank_lines
+    ADD CONSTRAINT bank_lines_pkey PRIMARY KEY (id);
+
+CREATE INDEX bank_lines_account ON public.bank_lines USING btree (account);
+
+CREATE INDEX bank_lines_by_day ON public.bank_lines USING btree (booked_on DESC, id DESC);
+
+CREATE INDEX bank_lines_open ON public.bank_lines USING btree (booked_on, id) WHERE (status = 'open'::text);
+
+CREATE INDEX bank_lines_payment ON public.bank_lines USING btree (payment_id);
+
+ALTER TABLE public.bank_lines ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.bank_lines TO service_role;
+
 ALTER TABLE ONLY public.payments
     ADD CONSTRAINT payments_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
@@ -183,6 +245,9 @@ ALTER TABLE ONLY public.ledger_entries
 
 ALTER TABLE ONLY public.past_payments
     ADD CONSTRAINT past_payments_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.bank_lines
+    ADD CONSTRAINT bank_lines_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES public.payments(id);
 
 CREATE VIEW public.ledger_list WITH (security_invoker='true') AS
  SELECT e.id,
@@ -266,6 +331,39 @@ CREATE VIEW public.return_list WITH (security_invoker='true') AS
      LEFT JOIN public.customers c ON ((c.id = r.customer_id)));
 
 GRANT SELECT ON TABLE public.return_list TO service_role;
+
+CREATE VIEW public.bank_line_list WITH (security_invoker='true') AS
+ SELECT l.id,
+    l.account,
+    l.booked_on,
+    l.amount_minor,
+    l.currency,
+    l.reference,
+    l.payer,
+    l.bank_reference,
+    l.status,
+    l.matched_by,
+    l.why,
+    l.detail,
+    l.expected_minor,
+    l.payment_id,
+    l.decided_by,
+    l.decided_at,
+    l.reason,
+    l.imported_by,
+    l.created_at,
+    y.customer_id,
+    c.account_no,
+    c.name AS customer_name,
+    b.number AS bill_number
+   FROM (((public.bank_lines l
+     LEFT JOIN public.payments y ON ((y.id = l.payment_id)))
+     LEFT JOIN public.customers c ON ((c.id = y.customer_id)))
+     LEFT JOIN public.bills b ON ((b.id = y.bill_id)));
+
+COMMENT ON VIEW public.bank_line_list IS 'Lines of bank statements with the payment that each became.';
+
+GRANT SELECT ON TABLE public.bank_line_list TO service_role;
 
 CREATE FUNCTION public.resolve_payment_flag(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1048,6 +1146,202 @@ COMMENT ON FUNCTION private.post_return(r public.payment_returns) IS 'Counts mon
 REVOKE ALL ON FUNCTION private.post_return(r public.payment_returns) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.post_return(r public.payment_returns) TO service_role;
 
+CREATE FUNCTION private.match_bank_lines(p_rows jsonb) RETURNS TABLE(id uuid, status text, matched_by text, why text, detail text, customer_id uuid, bill_id uuid, expected_minor bigint)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with x as materialized (
+        select r.id, r.amount_minor, r.currency, r.booked_on, r.numbers, r.tokens
+        from jsonb_to_recordset(p_rows) as r(
+            id uuid, amount_minor bigint, currency text, booked_on date, numbers jsonb, tokens jsonb)
+        where r.amount_minor > 0
+    ), words as materialized (
+        select x.id, private.identifier_key(t.word) as key from x, jsonb_array_elements_text(x.tokens) t(word)
+    ), named as materialized (
+        select x.id, 1 as rank, b.customer_id, b.id as bill_id, private.invoice_reference(b.number) as name
+        from x, jsonb_array_elements_text(x.numbers) n(number) join public.bills b on b.number = n.number::bigint
+        union
+        select w.id, 2, c.id, null, c.account_no
+        from words w join public.customers c on private.identifier_key(c.account_no) = w.key
+        union
+        select w.id, 3, a.customer_id, null, m.serial
+        from words w
+        join public.meters m on private.identifier_key(m.serial) = w.key
+        join public.meter_installations i on i.meter_id = m.id and i.removed_at is null
+        join public.service_agreements a on a.service_point_id = i.service_point_id and a.ends_on is null
+    ), found as (
+        select n.id, count(distinct n.customer_id) as customers, min(n.rank) as rank,
+               (array_agg(n.customer_id order by n.rank))[1] as customer_id,
+               -- Of several bills the oldest that is open is paid first.
+               case when count(distinct n.bill_id) = 1 then (array_agg(n.bill_id) filter (where n.bill_id is not null))[1] end as bill_id,
+               string_agg(distinct n.name, ', ' order by n.name) as names
+        from named n group by n.id
+    ), judged as (
+        select x.*, f.rank, f.names, f.customer_id, f.customers, b.id as bill_id, b.status as bill_status,
+               coalesce(c.currency, x.currency) as account_currency,
+               case when b.id is not null then b.total_minor - b.amount_paid_minor
+                    else coalesce((select a.balance_minor from public.accounts a
+                                   where a.customer_id = c.id and a.book = 'account' and a.currency = x.currency), 0) end as expected_minor,
+               (select 'entered on ' || y.received_on from public.payments y
+                where y.customer_id = c.id and y.amount_minor = x.amount_minor and y.currency = x.currency
+                  and y.method in ('bank', 'cheque', 'mobile_money', 'card')
+                  and y.received_on between x.booked_on - 7 and x.booked_on + 7
+                  and not exists (select 1 from public.bank_lines l where l.payment_id = y.id)
+                  and not exists (select 1 from public.payment_returns q where q.payment_id = y.id and q.status in ('pending', 'done'))
+                limit 1) as entered
+        from x
+        left join found f on f.id = x.id
+        left join public.customers c on c.id = f.customer_id
+        left join public.bills b on b.id = f.bill_id
+    ), decided as (
+        select j.*, case
+            when j.customer_id is null then 'no_reference'
+            when j.customers > 1 then 'several'
+            when j.account_currency <> j.currency then 'other_currency'
+            when j.bill_status in ('draft', 'void') then 'not_payable'
+            when j.entered is not null then 'entered_already' end as why
+        from judged j
+    )
+    select d.id, case when d.why is null then 'matched' else 'open' end,
+           case when d.why is null then (array['bill', 'account', 'meter'])[d.rank] end, d.why,
+           coalesce(case d.why when 'other_currency' then d.account_currency when 'entered_already' then d.entered else d.names end, ''),
+           case when d.why is null then d.customer_id end, case when d.why is null then d.bill_id end,
+           case when d.why is null then d.expected_minor end
+    from decided d
+$$;
+
+COMMENT ON FUNCTION private.match_bank_lines(p_rows jsonb) IS 'Whose payments lines of a bank are: by the bill''s number, the account or the meter that their text names. Whoever names two customers, another currency, a void bill or what was entered by hand is for a person.';
+
+REVOKE ALL ON FUNCTION private.match_bank_lines(p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.match_bank_lines(p_rows jsonb) TO service_role;
+
+CREATE FUNCTION public.import_bank_statements(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_new jsonb;
+    v_matches jsonb;
+    v_added integer;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    -- Statements that overlap do not come in at the same time.
+    perform pg_advisory_xact_lock(hashtextextended('bank statements', 0));
+    select coalesce(jsonb_agg(x), '[]'), count(*) into v_new, v_added
+    from jsonb_array_elements(p -> 'rows') x
+    where not exists (select 1 from public.bank_lines l where l.id = (x ->> 'id')::uuid);
+    if v_added > 0 and not coalesce((p ->> 'dry_run')::boolean, false) then
+        select jsonb_agg(to_jsonb(m)) into v_matches from private.match_bank_lines(v_new) m;
+        perform private.lock_customers(array(
+            select (m ->> 'customer_id')::uuid from jsonb_array_elements(v_matches) m where m ->> 'customer_id' is not null));
+        perform private.post_payments(private.store_payments((
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', md5('bank_payment/' || x.id)::uuid, 'customer_id', m.customer_id, 'bill_id', m.bill_id,
+                'amount_minor', x.amount_minor, 'currency', x.currency, 'method', 'bank',
+                'reference', left(coalesce(nullif(x.bank_reference, ''), x.reference), 100),
+                'received_at', x.booked_at, 'received_on', x.booked_on) order by x.booked_on, x."row"), '[]')
+            from jsonb_to_recordset(v_matches) as m(id uuid, status text, customer_id uuid, bill_id uuid)
+            join jsonb_to_recordset(v_new) as x(
+                "row" integer, id uuid, amount_minor bigint, currency text, bank_reference text, reference text,
+                booked_at timestamptz, booked_on date) on x.id = m.id
+            where m.status = 'matched')), 'oldest');
+        insert into public.bank_lines (id, account, booked_on, booked_at, amount_minor, currency, reference, payer, bank_reference,
+                                       status, matched_by, why, detail, expected_minor, payment_id, imported_by)
+        select x.id, x.account, x.booked_on, x.booked_at, x.amount_minor, x.currency, x.reference, x.payer, x.bank_reference,
+               coalesce(m.status, 'out'), m.matched_by, m.why, coalesce(m.detail, ''), m.expected_minor,
+               case when m.status = 'matched' then md5('bank_payment/' || x.id)::uuid end, p ->> 'actor'
+        from jsonb_to_recordset(v_new) as x(
+            id uuid, account text, booked_on date, booked_at timestamptz, amount_minor bigint, currency text, reference text,
+            payer text, bank_reference text)
+        left join jsonb_to_recordset(coalesce(v_matches, '[]')) as m(
+            id uuid, status text, matched_by text, why text, detail text, expected_minor bigint) on m.id = x.id;
+    end if;
+    return private.import_answer(null, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
+end $$;
+
+COMMENT ON FUNCTION public.import_bank_statements(p jsonb) IS 'Keeps the lines of a bank statement that are not known yet, and counts those whose payer is named as payments: {actor, dry_run, owed?, rows: [{row, id, account, booked_on, booked_at, amount_minor, currency, reference, payer, bank_reference, numbers, tokens}]}. A line that is known changes nothing.';
+
+REVOKE ALL ON FUNCTION public.import_bank_statements(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_bank_statements(p jsonb) TO service_role;
+
+CREATE FUNCTION public.bank_accounts(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with recursive accounts as (
+        (select l.account from public.bank_lines l order by l.account limit 1)
+        union all
+        select (select l.account from public.bank_lines l where l.account > a.account order by l.account limit 1)
+        from accounts a where a.account is not null
+    )
+    select jsonb_build_object('accounts', coalesce(jsonb_agg(a.account order by a.account), '[]'))
+    from accounts a where a.account <> ''
+$$;
+
+COMMENT ON FUNCTION public.bank_accounts(p jsonb) IS 'The accounts of which statements were imported: {} gives {accounts: [...]}.';
+
+REVOKE ALL ON FUNCTION public.bank_accounts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.bank_accounts(p jsonb) TO service_role;
+
+CREATE FUNCTION public.decide_bank_line(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    l public.bank_lines;
+    v_payment uuid;
+    v_row jsonb;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[coalesce(
+        (p ->> 'customer_id')::uuid, (select b.customer_id from public.bills b where b.id = (p ->> 'bill_id')::uuid))]);
+    select * into l from public.bank_lines where id = (p ->> 'id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such line of a bank statement.');
+    elsif p ->> 'reason' is not null then
+        if l.status = 'set_aside' then
+            return '{}'::jsonb;
+        elsif l.status <> 'open' then
+            perform private.refuse('EB005', 'Somebody else decided this line meanwhile: look at it again.');
+        end if;
+        update public.bank_lines
+        set status = 'set_aside', reason = p ->> 'reason', decided_by = p ->> 'actor', decided_at = now()
+        where id = l.id;
+        return '{}'::jsonb;
+    end if;
+    v_payment := md5('bank_payment/' || l.id)::uuid;
+    v_row := jsonb_build_object(
+        'id', v_payment, 'customer_id', p -> 'customer_id', 'bill_id', p -> 'bill_id', 'amount_minor', l.amount_minor,
+        'currency', l.currency, 'method', 'bank', 'reference', left(coalesce(nullif(l.bank_reference, ''), l.reference), 100),
+        'received_at', l.booked_at, 'received_on', l.booked_on);
+    if l.status = 'matched' then
+        if exists (select 1 from public.payments y left join public.bills b on b.id = (p ->> 'bill_id')::uuid
+                   where y.id = l.payment_id and y.customer_id = coalesce((p ->> 'customer_id')::uuid, b.customer_id)) then
+            return '{}'::jsonb;
+        end if;
+        perform private.refuse('EB005', 'Somebody else decided this line meanwhile: look at it again.');
+    elsif l.status = 'out' then
+        perform private.refuse('EB005', 'This money left the account: it is nobody''s payment.');
+    end if;
+    perform private.check_payment(v_row);
+    perform private.take_payment(v_row);
+    update public.bank_lines
+    set status = 'matched', matched_by = 'person', why = null, payment_id = v_payment, decided_by = p ->> 'actor', decided_at = now()
+    where id = l.id;
+    if p #> '{owed,payment_received}' is not null then
+        perform private.owe_thanks(v_payment, p #> '{owed,payment_received}');
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.decide_bank_line(p jsonb) IS 'A person says whose a line of the bank is, or sets it aside: {actor, id, customer_id or bill_id, owed?} or {actor, id, reason}. A repeat changes nothing; EB005 where somebody else decided otherwise.';
+
+REVOKE ALL ON FUNCTION public.decide_bank_line(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.decide_bank_line(p jsonb) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.payments REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
@@ -1077,3 +1371,9 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.past_payments FOR EACH ROW 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.past_payments FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.past_payments FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.bank_lines REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.bank_lines FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.bank_lines FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();

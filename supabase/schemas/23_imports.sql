@@ -93,7 +93,7 @@ declare
     v_differences jsonb;
 begin
     if p ->> 'what' not in ('customers', 'intervals', 'meters', 'readings', 'supplies', 'tariffs', 'transformers',
-                            'service_points', 'agreements', 'balances', 'past_payments') then
+                            'service_points', 'agreements', 'balances', 'past_payments', 'bank_statements') then
         perform private.refuse('EB400', 'There is no such import.');
     end if;
     select coalesce(max(id), 0) into v_last from public.audit_log;

@@ -8,6 +8,26 @@ METERS = "serial,account_no,tariff_code,kind,dials,multiplier,opening_kwh,opened
 AGREEMENTS = "service_point,account_no,tariff_code,starts_on,deposit"
 
 
+def test_lines_of_a_bank_are_matched_and_decided(over: Over) -> None:
+    day, bank = (
+        over.utility.today.isoformat(),
+        Importer(over.here, over.utility.services.settings.timezone),
+    )
+    over.utility.add_meter("F1")
+    customer = over.here.account_numbered("A-F1").id
+    text = (
+        f"booked_on,amount,reference,account\n{day},5,A-F1,DE1\n{day},6,hello,DE1\n{day},7,you,DE1"
+    )
+    assert bank.bank_statements(text, actor=ACTOR, now=over.utility.now).added == 3
+    assert over.same("bank_accounts") == ["DE1"]
+    assert over.same("bank_lines", status="matched").total == 1
+    first, second = over.same("bank_lines", status="open").items
+    over.here.choose_bank_payer(actor=ACTOR, line_id=first.id, customer_id=customer, outbox={})
+    over.here.set_bank_line_aside(actor=ACTOR, line_id=second.id, reason="ours")
+    assert over.same("bank_line", first.id).customer_id == customer
+    assert over.same("bank_line", second.id).status == "set_aside"
+
+
 def test_places_agreements_and_money_from_before_are_imported(over: Over) -> None:
     services = over.utility.services
     importer = Importer(over.here, services.settings.timezone)

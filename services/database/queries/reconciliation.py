@@ -1,13 +1,20 @@
-"""Refunds that wait for Stripe, and what looks at Stripe found."""
+"""Refunds that wait for Stripe, what looks at Stripe found, and the lines of the bank."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from services.database.queries.base import Queries
 from services.database.transport import Filter
+from services.records.base import Page
 from services.records.ledger import PaymentReturn
-from services.records.reconciliation import NewReconciliationRun, PaymentHere, ReconciliationRun
+from services.records.reconciliation import (
+    BankLine,
+    BankLineStatus,
+    NewReconciliationRun,
+    PaymentHere,
+    ReconciliationRun,
+)
 
 
 class ReconciliationQueries(Queries):
@@ -64,3 +71,58 @@ class ReconciliationQueries(Queries):
             "reconciliations", filters=filters, order=[order, "id.desc"], limit=limit
         ).rows
         return [ReconciliationRun.model_validate(row) for row in rows]
+
+
+class BankQueries(Queries):
+    """Bank statements."""
+
+    def bank_accounts(self) -> list[str]:
+        """The bank accounts of which statements were imported."""
+        return [str(account) for account in self._call("bank_accounts")["accounts"]]
+
+    def bank_lines(
+        self, *, status: BankLineStatus, page: int = 1, page_size: int = 10
+    ) -> Page[BankLine]:
+        """Lines with a status: those that wait for a person oldest first, others newest first."""
+        order = "asc" if status == "open" else "desc"
+        rows, total = self._page(
+            "bank_line_list",
+            filters=[Filter("status", "eq", status)],
+            order=[f"booked_on.{order}", f"id.{order}"],
+            page=page,
+            page_size=page_size,
+        )
+        return Page(items=tuple(BankLine.model_validate(row) for row in rows), total=total)
+
+    def bank_line(self, line_id: str) -> BankLine:
+        """One line; raises NotFound."""
+        return BankLine.model_validate(self._one("bank_line_list", line_id, "line"))
+
+    def choose_bank_payer(
+        self,
+        *,
+        actor: str,
+        line_id: str,
+        customer_id: str | None = None,
+        bill_id: str | None = None,
+        outbox: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Count a line as a customer's payment, or for a bill; repeated, it changes nothing.
+
+        Raises NotFound, and IllegalChange where somebody else decided it meanwhile.
+        """
+        self._call(
+            "decide_bank_line",
+            actor=actor,
+            id=line_id,
+            customer_id=customer_id,
+            bill_id=bill_id,
+            outbox=outbox,
+        )
+
+    def set_bank_line_aside(self, *, actor: str, line_id: str, reason: str) -> None:
+        """A line is nobody's payment, for a reason; repeated, it changes nothing.
+
+        Raises NotFound, and IllegalChange where somebody else decided it meanwhile.
+        """
+        self._call("decide_bank_line", actor=actor, id=line_id, reason=reason)

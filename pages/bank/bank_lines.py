@@ -1,0 +1,55 @@
+"""Bank lines: what a bank's statements brought, who was matched and why, and what waits."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.bank.line_cards import show_line
+from pages.registry import BANK_LINES, IMPORTS
+from pages.shared.components import chosen_page, page_number
+from pages.shared.detail import chosen_view
+from pages.shared.form_ids import show_done
+from pages.shared.format import count
+from pages.shared.header import header
+from pages.shared.session import require_role, services
+from services.identity.auth import Role
+from services.records.reconciliation import BankLineStatus
+
+_PAGE_SIZE: Final = 10
+# The words people see are also what stands in the address.
+_STATUS_OF: Final[dict[str, BankLineStatus]] = {
+    "To decide": "open",
+    "Matched": "matched",
+    "Set aside": "set_aside",
+    "Money out": "out",
+}
+_NONE: Final[dict[BankLineStatus, str]] = {
+    "open": "Nothing waits: each line has its customer or was set aside.",
+    "matched": "No line has become a payment yet.",
+    "set_aside": "No line was set aside.",
+    "out": "No money left the account in the statements so far.",
+}
+
+
+def _page() -> None:
+    with header(BANK_LINES.title):
+        if st.button("Import a statement", type="primary", icon=":material/upload_file:"):
+            st.session_state["kind"] = "bank_statements"
+            st.switch_page(IMPORTS.script)
+    show_done()
+    status = _STATUS_OF[chosen_view(tuple(_STATUS_OF))]
+    key = f"bank-lines-{status}"
+    found = services().bank_lines.lines(
+        status=status, principal=principal, page=chosen_page(key), page_size=_PAGE_SIZE
+    )
+    if not found.total:
+        st.caption(_NONE[status])
+        return
+    st.caption(count(found.total, "line"))
+    for line in found.items:
+        show_line(line, principal)
+    page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
+
+
+principal = require_role(Role.ADMIN)
+_page()

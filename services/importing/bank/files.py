@@ -1,0 +1,49 @@
+"""What kind of bank statement a file is, and the file as a table."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from services.importing.bank.camt import camt_lines
+from services.importing.bank.lines import HEADER, StatementLine
+from services.importing.bank.swift import is_mt940, mt940_lines
+from services.importing.source import Source, UnreadableFile, read_bytes, read_text
+from services.importing.workbook import is_workbook
+from services.quantities.spreadsheet import harmless
+
+_XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
+_OTHERS: Final = (
+    (rb"\s*OFXHEADER|\s*<OFX", "The file is OFX."),
+    (rb"%PDF", "The file is a PDF."),
+    (rb"\s*!Type:", "The file is QIF."),
+)
+_INSTEAD: Final = " Export the statement from the bank as camt.053 (XML), MT940 or CSV."
+
+
+def statement_table(source: Source) -> Source:
+    """The file itself where it is a table; camt.053 and MT940 as one. Raises UnreadableFile."""
+    data = source.encode() if isinstance(source, str) else read_bytes(source)
+    for pattern, what in _OTHERS:
+        if re.match(pattern, data[:1000]):
+            raise UnreadableFile(what + _INSTEAD)
+    if is_workbook(data):
+        return data
+    if _XML.match(data[:1000]) or (data[:2] in (b"\xff\xfe", b"\xfe\xff") and b"<" in data[:8]):
+        return _as_csv(camt_lines(data))
+    # MT940 has no encoding of its own: what is not UTF-8 is read as the banks of the West write it.
+    text = read_text(data, remarks=[])
+    return _as_csv(mt940_lines(text)) if is_mt940(text) else data
+
+
+def _as_csv(lines: Iterable[StatementLine]) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(HEADER)
+    writer.writerows([_cell(text) for text in line.cells] for line in lines)
+    return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    return harmless("".join(sign if sign.isprintable() else " " for sign in text))
