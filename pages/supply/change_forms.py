@@ -11,6 +11,7 @@ from pages.shared.header import show_header
 from pages.shared.number_field import number_field
 from pages.shared.session import services, today
 from pages.supply.confirm import look_at, show_and_ask
+from pages.supply.deposit_field import ask_deposit
 from services.identity.auth import Principal
 from services.records.search import FoundCustomer
 from services.records.supply import Place
@@ -102,6 +103,7 @@ def _ask_move_in(place: Place, form: str, principal: Principal) -> Change | None
         )
         on = _ask_day("From", form)
         read = _ask_read("Reading on that day (kWh)", form)
+        deposit = ask_deposit(form)
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
     if tariff is None or (customer is None and not is_new):
@@ -117,6 +119,7 @@ def _ask_move_in(place: Place, form: str, principal: Principal) -> Change | None
         name=name,
         phone=phone,
         email=email,
+        deposit=deposit,
     )
 
 

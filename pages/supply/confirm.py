@@ -18,6 +18,7 @@ from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.registers import WrongRegisters
+from services.payments.entry_forms import InvalidEntry
 from services.quantities.energy import InvalidEnergy
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
@@ -28,7 +29,7 @@ from services.supply.plan import SupplyPlan
 # What was typed cannot be; the sentences are for the person who typed it.
 REFUSALS = (
     *(CannotChangeSupply, CannotRebill, UnableToPriceBill, IllegalChange, NotFound),
-    *(InvalidEnergy, InvalidReading, ReadingTooLong, WrongRegisters),
+    *(InvalidEnergy, InvalidEntry, InvalidReading, ReadingTooLong, WrongRegisters),
 )
 
 
@@ -129,6 +130,9 @@ def _lines(plan: SupplyPlan) -> list[str]:
     found = [said]
     if plan.changes:
         found.append(f"{count(len(plan.changes), 'bill')} that ran beyond that day change.")
+    if plan.deposit is not None:
+        amount = money(plan.deposit["amount_minor"], plan.deposit["currency"])
+        found.append(f"A deposit of {escaped(amount)} is taken.")
     if plan.rows.get("deposit_entry_id"):
         found.append("A deposit that is held pays what is open; the rest can be paid out.")
     return found

@@ -6,6 +6,7 @@ from pages.shared.form_ids import form_id
 from pages.shared.number_field import number_field
 from pages.shared.session import services, today
 from pages.supply.confirm import look_at, show_and_ask
+from pages.supply.deposit_field import ask_deposit
 from services.identity.auth import Principal
 from services.supply.changes import Connect, TypedRead
 
@@ -52,6 +53,7 @@ def _ask(form: str, tariffs: list[tuple[str, str]]) -> Connect:
             dials = st.number_input("Digits", 1, 9, 5, key=f"dials-{form}")
             multiplier = number_field("Multiplier", key=f"multiplier-{form}", value="1")
             kind = st.selectbox("Kind", ("manual", "smart"), key=f"kind-{form}")
+    deposit = ask_deposit(form)
     return Connect(
         on=on,
         account_no=account_no,
@@ -67,4 +69,5 @@ def _ask(form: str, tariffs: list[tuple[str, str]]) -> Connect:
         multiplier=multiplier,
         access_note=note,
         known=known,
+        deposit=deposit,
     )

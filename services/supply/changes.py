@@ -22,6 +22,15 @@ class TypedRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Deposit:
+    """A security deposit as typed, in the tariff's currency; without an amount there is none."""
+
+    amount: str = ""
+    method: str = "cash"
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MoveOut:
     """The agreement of a place ends: `on` is the first local date that is not theirs."""
 
@@ -47,6 +56,7 @@ class MoveIn:
     name: str = ""
     phone: str = ""
     email: str = ""
+    deposit: Deposit = Deposit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,7 @@ class Connect:
     access_note: str = ""
     # An account that is known already: name, phone and e-mail are its own.
     known: bool = False
+    deposit: Deposit = Deposit()
 
 
 Change = MoveOut | MoveIn | Stay | Exchange | OtherMultiplier | OtherTariff | Connect

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from services.database.errors import NotFound
 from services.importing.report import ImportProblem
 from services.importing.rows import customer_row, meter_row
 from services.importing.table import Cells
 from services.quantities.period import local_date, written_day
 from services.quantities.typed import plain_kwh
+from services.records.ledger import Account
 from services.records.supply import ServiceAgreement
 from services.supply.changes import (
     CannotChangeSupply,
@@ -16,6 +18,7 @@ from services.supply.changes import (
     OtherTariff,
     Stay,
 )
+from services.supply.deposits import deposit_row
 from services.supply.plan import SupplyPlan, doubts_of
 from services.supply.planning import Planning, since_of
 
@@ -81,7 +84,10 @@ def plan_move_in(change: MoveIn, planning: Planning) -> SupplyPlan:
         },
         "details": {"customer": name, "account_no": account_no},
     }
-    return SupplyPlan("move_in", rows, place=place, doubts=doubts_of(read.validation))
+    deposit = deposit_row(change.deposit, currency=tariff.currency, planning=planning)
+    return SupplyPlan(
+        "move_in", rows, place=place, doubts=doubts_of(read.validation), deposit=deposit
+    )
 
 
 def plan_stay(change: Stay, planning: Planning) -> SupplyPlan:
@@ -151,6 +157,19 @@ def plan_connect(change: Connect, planning: Planning) -> SupplyPlan:
     customer = None if change.known else customer_row(cells)
     if problems:
         raise CannotChangeSupply(_in_words(problems[0]))
+    account = _account(values["account_no"], planning)
+    if account is None and change.known:
+        raise CannotChangeSupply(f"No customer has the account number {values['account_no']}.")
+    if account is not None and not change.known:
+        raise CannotChangeSupply(
+            f"Account {account.account_no} is that of {account.name} already: say that it is known."
+        )
+    if planning.database.meter_reads(serials=[values["serial"]]):
+        raise CannotChangeSupply(
+            f"There is a meter with the serial {values['serial']} already. One that was removed "
+            "elsewhere comes here by an exchange."
+        )
+    tariff = planning.tariff(change.tariff_code, currency=account.currency if account else None)
     if change.on == local_date(planning.now, planning.issuer.zone):
         meter["opened_at"] = planning.now.isoformat()
     rows = {
@@ -158,9 +177,20 @@ def plan_connect(change: Connect, planning: Planning) -> SupplyPlan:
         "meter": meter,
         "point": {"address": values["address"], "access_note": change.access_note.strip()},
         "effective_on": change.on.isoformat(),
-        "details": {"customer": values["name"], "account_no": values["account_no"]},
+        "details": {
+            "customer": account.name if account else values["name"],
+            "account_no": values["account_no"],
+        },
     }
-    return SupplyPlan("connect", rows)
+    deposit = deposit_row(change.deposit, currency=tariff.currency, planning=planning)
+    return SupplyPlan("connect", rows, deposit=deposit)
+
+
+def _account(account_no: str, planning: Planning) -> Account | None:
+    try:
+        return planning.database.account_numbered(account_no)
+    except NotFound:
+        return None
 
 
 def _new_customer(change: MoveIn, address: str) -> dict[str, Any]:

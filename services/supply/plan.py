@@ -32,6 +32,8 @@ class SupplyPlan:
     changes: tuple[BillChange, ...] = ()
     bills: tuple[NewBill, ...] = ()
     doubts: tuple[str, ...] = ()
+    # The payment of a deposit that is taken with it, in minor units.
+    deposit: Mapping[str, Any] | None = None
 
     @property
     def difference_minor(self) -> int:
@@ -47,7 +49,7 @@ class SupplyPlan:
     @property
     def fingerprint(self) -> str:
         """Two plans with the same do the same."""
-        said = [self.kind, _without_ids(self.rows), self.doubts]
+        said = [self.kind, _without_ids(self.rows), self.doubts, _without_ids(self.deposit)]
         said.append([_figures(bill) for bill in self.made])
         said.append([b.id for c in self.changes for b in c.affected.bills])
         return hashlib.sha256(json.dumps(said, default=str, sort_keys=True).encode()).hexdigest()
@@ -87,7 +89,7 @@ def _without_ids(rows: Any) -> Any:
     """Without what is made anew each time: ids, and the time of day of now."""
     if isinstance(rows, Mapping):
         dropped = {"id", "closing_reading_id", "opening_reading_id", "read_at", "removed_at"}
-        dropped |= {"installed_at", "opened_at", "decision_reason"}
+        dropped |= {"installed_at", "opened_at", "decision_reason", "received_at"}
         return {k: _without_ids(v) for k, v in rows.items() if k not in dropped}
     if isinstance(rows, list | tuple):
         return [_without_ids(row) for row in rows]

@@ -140,7 +140,7 @@ class Supply:
     ) -> SupplyChange:
         row: dict[str, Any] = {**plan.rows, "id": change_id, "reason": reason}
         if plan.kind == "connect":
-            return self.database.connect_supply(actor=principal.user, change=row)
+            return self._stored(plan, row, principal)
         row |= {
             "kind": plan.kind,
             "on": local_date(now, self.issuer.zone).isoformat(),
@@ -156,7 +156,23 @@ class Supply:
                 "touched": touched(plan.changes),
                 "bills": [bill.to_json() for bill in self._with_outboxes(plan)],
             }
-        return self.database.change_supply(actor=principal.user, change=row)
+        return self._stored(plan, row, principal)
+
+    def _stored(
+        self, plan: SupplyPlan, row: Mapping[str, Any], principal: Principal
+    ) -> SupplyChange:
+        database, actor = self.database, principal.user
+        if plan.deposit is not None:
+            return database.supply_with_deposit(
+                actor=actor,
+                what=plan.kind,
+                change=row,
+                deposit=plan.deposit,
+                outbox=self.outbox.on_money(),
+            )
+        if plan.kind == "connect":
+            return database.connect_supply(actor=actor, change=row)
+        return database.change_supply(actor=actor, change=row)
 
     def _with_outboxes(self, plan: SupplyPlan) -> list[NewBill]:
         """Those that are reissued are told of with the correction, the others as new ones are."""

@@ -616,27 +616,6 @@ COMMENT ON FUNCTION private.cycles_in_use() IS 'The billing days that agreements
 REVOKE ALL ON FUNCTION private.cycles_in_use() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.cycles_in_use() TO service_role;
 
-CREATE FUNCTION private.read_at_place(p_point_id uuid, p_on date) RETURNS uuid
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select r.id
-    from public.meter_installations i
-    join public.readings r on r.meter_id = i.meter_id and r.read_on = p_on and r.status = 'accepted'
-        and r.read_at >= i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
-    where i.service_point_id = p_point_id and i.installed_on <= p_on
-    -- Where agreements meet on a day, one read closes the first and opens the next.
-    order by exists (select 1 from public.service_agreements a
-                     where a.service_point_id = p_point_id and r.id in (a.opening_reading_id, a.closing_reading_id)) desc,
-             r.read_at, r.id
-    limit 1
-$$;
-
-COMMENT ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) IS 'The accepted read at which an agreement may begin or end at a place on a local date, or null.';
-
-REVOKE ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) TO service_role;
-
 CREATE FUNCTION public.billing_cycles_page(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -799,6 +778,27 @@ COMMENT ON FUNCTION public.import_service_points(p jsonb) IS 'Adds places of sup
 
 REVOKE ALL ON FUNCTION public.import_service_points(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_service_points(p jsonb) TO service_role;
+
+CREATE FUNCTION private.read_at_place(p_point_id uuid, p_on date) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select r.id
+    from public.meter_installations i
+    join public.readings r on r.meter_id = i.meter_id and r.read_on = p_on and r.status = 'accepted'
+        and r.read_at >= i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
+    where i.service_point_id = p_point_id and i.installed_on <= p_on
+    -- Where agreements meet on a day, one read closes the first and opens the next.
+    order by exists (select 1 from public.service_agreements a
+                     where a.service_point_id = p_point_id and r.id in (a.opening_reading_id, a.closing_reading_id)) desc,
+             r.read_at, r.id
+    limit 1
+$$;
+
+COMMENT ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) IS 'The accepted read at which an agreement may begin or end at a place on a local date, or null.';
+
+REVOKE ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) TO service_role;
 
 CREATE FUNCTION private.match_agreements(p_rows jsonb) RETURNS TABLE("row" integer, id uuid, service_point text, account_no text, tariff_code text, starts_on date, ends_on date, tariff_from date, deposit_minor bigint, billing_day smallint, point_id uuid, customer_id uuid, currency text, tariff_id uuid, tariff_currency text, known_id uuid, known_customer_id uuid, known_ends_on date, opening_reading_id uuid, closing_reading_id uuid)
     LANGUAGE sql STABLE

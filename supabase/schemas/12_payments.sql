@@ -1074,6 +1074,28 @@ COMMENT ON FUNCTION private.store_payments(p_rows jsonb) IS 'Stores those paymen
 REVOKE ALL ON FUNCTION private.store_payments(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.store_payments(p_rows jsonb) TO service_role;
 
+CREATE FUNCTION public.supply_with_deposit(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_change jsonb := case p ->> 'what' when 'connect' then public.connect_supply((p -> 'change') || jsonb_build_object('actor', p -> 'actor'))
+                           else public.change_supply((p -> 'change') || jsonb_build_object('actor', p -> 'actor')) end;
+    v_customer uuid := (select a.customer_id from public.service_agreements a
+                        where a.id = coalesce((p #>> '{change,start,id}')::uuid, (v_change ->> 'agreement_id')::uuid));
+begin
+    -- Its id is the form's: a repeat finds it stored.
+    perform public.record_payments(jsonb_build_object(
+        'actor', p -> 'actor', 'owed', p -> 'owed', 'confirmed', true,
+        'payments', jsonb_build_array((p -> 'deposit') || jsonb_build_object('customer_id', v_customer, 'book', 'deposit', 'apply', 'none'))));
+    return v_change;
+end $$;
+
+COMMENT ON FUNCTION public.supply_with_deposit(p jsonb) IS 'Connects a customer, or lets one move in, and takes a deposit, in one transaction: {actor, what: connect|move_in, change: as connect_supply or change_supply takes it, deposit: {id, amount_minor, currency, method, reference, received_at, received_on}, owed?} -> the change. A repeat is answered with the first result.';
+
+REVOKE ALL ON FUNCTION public.supply_with_deposit(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.supply_with_deposit(p jsonb) TO service_role;
+
 CREATE FUNCTION public.import_past_payments(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''

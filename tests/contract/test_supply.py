@@ -9,7 +9,7 @@ import pytest
 from services.database.errors import IllegalChange, NotFound
 from services.records.base import PageRequest
 from services.records.lists import PointFilter
-from services.supply.changes import Connect, MoveOut, TypedRead
+from services.supply.changes import Connect, Deposit, MoveOut, TypedRead
 from services.supply.places import InvalidPlace
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN, KSEB
@@ -19,7 +19,7 @@ def test_a_place_is_connected_moved_out_of_and_its_use_reported(over: Over) -> N
     supply, today = over.utility.services.supply, over.utility.today
     connect = Connect(
         on=today - timedelta(days=40), account_no="S-1", name="Asha", address="3 Canal Road",
-        serial="S1", tariff_code=KSEB["code"], read=TypedRead("100"),
+        serial="S1", tariff_code=KSEB["code"], read=TypedRead("100"), deposit=Deposit("500"),
     )  # fmt: skip
     (place_id, customer_id) = _done(over, connect)
     wanted, page = PointFilter(text="canal s1"), PageRequest(sort="code")
@@ -33,6 +33,8 @@ def test_a_place_is_connected_moved_out_of_and_its_use_reported(over: Over) -> N
     (use,) = over.same("unbilled_use").items
     assert (use.wh, use.until) == (10_000, None)
     assert over.same("supply_change", str(uuid4())) is None
+    # The deposit paid the final bill: 50 kWh, and what was left of it is held.
+    assert over.same("account", str(customer_id)).balance_minor == 0
     with pytest.raises(NotFound):
         over.here.place(str(uuid4()))
     _change_details(over, place_id)
@@ -100,3 +102,18 @@ def test_what_is_wrong_with_a_connection_is_refused_in_words(over: Over) -> None
                 },
             },
         )  # fmt: skip
+
+
+def test_a_deposit_comes_with_its_connection_once(over: Over) -> None:
+    change = Connect(
+        on=over.utility.today - timedelta(days=4), account_no="S-2", name="Asha", address="",
+        serial="S2", tariff_code=KSEB["code"], read=TypedRead("1"), deposit=Deposit("500"),
+    )  # fmt: skip
+    change_id = str(uuid4())
+    plan = over.utility.services.supply.plan(
+        change, change_id=change_id, principal=ADMIN, now=over.utility.now
+    )
+    row: Json = {**plan.rows, "id": change_id, "reason": "r"}
+    given: Json = {"actor": ADMIN.user, "what": "connect", "change": row, "deposit": plan.deposit}
+    assert over.here.supply_with_deposit(**given) == over.here.supply_with_deposit(**given)
+    assert over.here.account_numbered("S-2").deposit_minor == 50_000

@@ -15,6 +15,7 @@ import pytest
 from services.corrections.rebilling import FiguresChanged, NotAcknowledged
 from services.database.errors import IllegalChange
 from services.identity.auth import NotAllowed
+from services.payments.entry_forms import InvalidEntry
 from services.quantities.period import next_month
 from services.records.base import PageRequest
 from services.records.bills import Bill
@@ -24,6 +25,7 @@ from services.supply.changes import (
     CannotChangeSupply,
     Change,
     Connect,
+    Deposit,
     Exchange,
     MoveIn,
     MoveOut,
@@ -468,25 +470,71 @@ class TestConnect:
         (bill,) = at.bills("C1")
         assert (bill.total_minor, bill.service_address) == (2_000, "3 Canal Road")
 
+    def test_a_deposit_is_taken_with_it_once(self, at: Supplied) -> None:
+        change = Connect(
+            on=at.day(10), account_no="C-1", name="Asha", address="3 Canal Road", serial="C1",
+            tariff_code="FLAT", read=TypedRead("12"), deposit=Deposit("1,500.00"),
+        )  # fmt: skip
+        change_id = str(uuid4())
+        previewed = at.plan(change, change_id).fingerprint
+        given: dict[str, Any] = {"change_id": change_id, "reason": "r", "principal": ADMIN}
+        given |= {"previewed": previewed, "acknowledged": True, "now": at.utility.now}
+        assert at.supply.execute(change, **given) == at.supply.execute(change, **given)
+        account = at.database.account_numbered("C-1")
+        assert (account.deposit_minor, account.balance_minor) == (150_000, 0)
+        at.ledger_is_whole()
+
+    def test_one_who_moves_in_may_leave_one_too(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(MoveOut(point, at.day(20), TypedRead("1040")))
+        who = at.customer("B")
+        deposit = Deposit("200", "bank", "TX-7")
+        at.do(MoveIn(point, who, at.day(10), TypedRead("1040"), "FLAT", deposit=deposit))
+        assert at.database.account(who).deposit_minor == 20_000
+        # What is open at the end is paid by it.
+        at.do(MoveOut(point, at.day(0), TypedRead("1090")))
+        assert at.database.account(who).deposit_minor == 10_000
+        at.ledger_is_whole()
+
+    def test_without_the_change_there_is_no_deposit(self, at: Supplied) -> None:
+        at.meter("M1")
+        change = Connect(
+            on=at.day(10), account_no="C-1", name="Asha", address="", serial="C1",
+            tariff_code="FLAT", read=TypedRead("12"), deposit=Deposit("100"),
+        )  # fmt: skip
+        plan, change_id = at.plan(change), str(uuid4())
+        row = {**plan.rows, "id": change_id, "reason": "r", "kind": "connect"}
+        row["meter"] = {**plan.rows["meter"], "tariff_code": "GONE"}
+        with pytest.raises(IllegalChange, match="No tariff has the code GONE"):
+            at.database.supply_with_deposit(
+                actor=ADMIN.user, what="connect", change=row, deposit=plan.deposit or {}
+            )
+        assert at.database.accounts(text="C-1").total == 0
+
     @pytest.mark.parametrize(
         ("field", "value", "says"),
         [
             ("account_no", "", "The account number is empty"),
-            ("serial", "M1", "Meter M1 is already connected"),
-            ("account_no", "A-M1", "There is a customer with this account number already"),
-            ("tariff_code", "NONE", "No tariff has the code NONE"),
+            ("serial", "M1", "There is a meter with the serial M1 already"),
+            ("account_no", "A-M1", "Account A-M1 is that of House M1 already"),
+            ("tariff_code", "NONE", "There is no tariff NONE"),
             ("multiplier", "0", "The multiplier must be more than 0"),
+            ("deposit", Deposit("much"), "much"),
+            ("deposit", Deposit("0"), "more than 0|above 0"),
+            ("deposit", Deposit("500", "cheque"), "reference|number"),
+            ("known", True, "No customer has the account number C-1"),
         ],
     )
     def test_what_cannot_be_is_said_and_nothing_is_half_done(
-        self, at: Supplied, field: str, value: str, says: str
+        self, at: Supplied, field: str, value: object, says: str
     ) -> None:
         at.meter("M1")
         given: dict[str, Any] = {
             "on": at.day(31), "account_no": "C-1", "name": "Asha", "address": "", "serial": "C1",
             "tariff_code": "FLAT", "read": TypedRead("12"),
         }  # fmt: skip
-        with pytest.raises((CannotChangeSupply, IllegalChange), match=says):
-            at.do(Connect(**given | {field: value}))
+        # Said before anything is done.
+        with pytest.raises((CannotChangeSupply, InvalidEntry), match=says):
+            at.plan(Connect(**given | {field: value}))
         assert at.points("C1") == ()
         assert at.database.accounts(text="C-1").total == 0

@@ -71,6 +71,29 @@ class SupplyQueries(Queries):
         """
         return SupplyChange.model_validate(self._call("connect_supply", actor=actor, **change))
 
+    def supply_with_deposit(
+        self,
+        *,
+        actor: str,
+        what: str,
+        change: Mapping[str, Any],
+        deposit: Mapping[str, Any],
+        outbox: Mapping[str, Any] | None = None,
+    ) -> SupplyChange:
+        """Connect a customer (`what` "connect") or let one move in, and take a deposit, or neither.
+
+        A repeat answers the first. Raises as `connect_supply` and `change_supply` do.
+        """
+        answer = self._call(
+            "supply_with_deposit",
+            actor=actor,
+            what=what,
+            change=dict(change),
+            deposit=dict(deposit),
+            outbox=outbox,
+        )
+        return SupplyChange.model_validate(answer)
+
     def change_supply(self, *, actor: str, change: Mapping[str, Any]) -> SupplyChange:
         """Change who is supplied, or by which meter, all or nothing; a repeat answers the first.
 
