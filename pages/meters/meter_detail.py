@@ -7,7 +7,7 @@ import streamlit as st
 from pages.registry import CORRECT_READING, CUSTOMER, CUSTOMERS, SUBMIT_READING
 from pages.shared.components import description_list, status_badge
 from pages.shared.detail import State, chosen_view, detail_header
-from pages.shared.form_ids import show_done
+from pages.shared.form_ids import form_done, show_done
 from pages.shared.format import (
     READING_SOURCE,
     READING_STATUS,
@@ -20,12 +20,14 @@ from pages.shared.format import (
 from pages.shared.session import services, today, zone
 from pages.shared.timeline import show_timeline
 from pages.shared.usage import show_usage
+from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import Principal
-from services.records.readings import Meter, Reading
+from services.records.readings import Meter, MeterKind, Reading
 
 _VIEWS: Final = ("Meter", "Timeline")
 _STATES: Final[dict[str, State]] = {"active": ("In use", "green"), "closed": ("Closed", "gray")}
 _READ_AT_ONCE: Final = 13
+_READ_BY: Final[dict[MeterKind, str]] = {"manual": "by a person", "smart": "by the head end"}
 
 
 def show_meter_page(meter_id: str, principal: Principal) -> None:
@@ -40,13 +42,13 @@ def show_meter_page(meter_id: str, principal: Principal) -> None:
     if chosen_view(_VIEWS) == "Timeline":
         show_timeline("meter", meter.id, principal)
         return
-    _show_facts(meter)
+    _show_facts(meter, principal)
     with st.container(border=True):
         show_usage(services().usage.of_meter(meter_id=meter.id, today=today(), principal=principal))
     _show_readings(meter, principal)
 
 
-def _show_facts(meter: Meter) -> None:
+def _show_facts(meter: Meter, principal: Principal) -> None:
     with st.container(border=True):
         if meter.customer_id:
             st.page_link(
@@ -62,12 +64,36 @@ def _show_facts(meter: Meter) -> None:
             ("Service point", meter.service_point_code or ""),
             ("Tariff", meter.tariff_name or ""),
             ("Installed on", day(meter.opened_on) if meter.opened_on else ""),
-            ("Read", "by itself" if meter.kind == "smart" else "by a person"),
+            ("Read", _READ_BY[meter.kind]),
             ("Digits", str(meter.dials)),
         ]
         if meter.multiplier_milli != 1000:
             facts.append(("Multiplier", times(meter.multiplier_milli)))
         description_list(facts, least_width=130)
+        if meter.status == "active" and meter.removed_on is None:
+            _ask_kind(meter, principal)
+
+
+def _ask_kind(meter: Meter, principal: Principal) -> None:
+    """Who reads it: a person, or the head end by the meter's serial."""
+    with st.popover("Change how it is read", icon=":material/sensors:"):
+        kind: MeterKind = st.radio(
+            "It is read",
+            list(_READ_BY),
+            index=list(_READ_BY).index(meter.kind),
+            format_func=_READ_BY.__getitem__,
+            key=f"kind-{meter.id}",
+        )
+        if services().headend_url is None:
+            st.caption("No head end is connected: see Services.")
+        if st.button("Save", key=f"save-kind-{meter.id}", type="primary"):
+            try:
+                services().places.read_by(meter.id, kind, principal=principal)
+            except (IllegalChange, NotFound) as error:
+                st.error(escaped(error), icon=":material/edit:")
+                return
+            form_done(f"kind-{meter.id}", f"It is read {_READ_BY[kind]} from now on.")
+            st.rerun()
 
 
 def _show_readings(meter: Meter, principal: Principal) -> None:

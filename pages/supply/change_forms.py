@@ -1,6 +1,7 @@
 """The forms of changes at a place: moving out and in, another meter, multiplier or tariff."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import streamlit as st
@@ -9,6 +10,7 @@ from pages.shared.form_ids import form_id
 from pages.shared.format import day, escaped, kwh, times
 from pages.shared.header import show_header
 from pages.shared.number_field import number_field
+from pages.shared.registers import ask_registers
 from pages.shared.session import services, today
 from pages.supply.confirm import look_at, show_and_ask
 from pages.supply.deposit_field import ask_deposit
@@ -59,7 +61,7 @@ def _where(place: Place) -> str:
 def _ask_move_out(place: Place, form: str, _principal: Principal) -> Change | None:
     with st.form(f"ask-{form}"):
         on = _ask_day("Last day was the day before", form)
-        read = _ask_read("Final reading (kWh)", form)
+        read = _ask_read("Final reading (kWh)", form, place)
         deposit = st.checkbox("Let a deposit pay what is open", value=True, key=f"deposit-{form}")
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
@@ -102,7 +104,7 @@ def _ask_move_in(place: Place, form: str, principal: Principal) -> Change | None
             key=f"t-{form}",
         )
         on = _ask_day("From", form)
-        read = _ask_read("Reading on that day (kWh)", form)
+        read = _ask_read("Reading on that day (kWh)", form, place)
         deposit = ask_deposit(form)
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
@@ -132,10 +134,12 @@ def _ask_stay(place: Place, form: str, _principal: Principal) -> Change | None:
 def _ask_exchange(place: Place, form: str, _principal: Principal) -> Change | None:
     with st.form(f"ask-{form}"):
         on = _ask_day("Day of the exchange", form)
-        last = _ask_read("Last reading of the old meter (kWh)", form)
+        last = _ask_read("Last reading of the old meter (kWh)", form, place)
         rolled_over = st.checkbox("The old register rolled over before it", key=f"rolled-{form}")
         serial = st.text_input("Serial of the new meter", key=f"serial-{form}", autocomplete="off")
         first = number_field("First reading of the new meter (kWh)", key=f"first-{form}")
+        # The new one counts what the old one did.
+        registers = _ask_registers(place, f"first-{form}")
         with st.grid(3, min_column_width=150) as grid:
             with grid.cell():
                 dials = st.number_input("Digits", 1, 9, 5, key=f"dials-{form}")
@@ -148,9 +152,9 @@ def _ask_exchange(place: Place, form: str, _principal: Principal) -> Change | No
     return Exchange(
         place.point.id,
         on,
-        TypedRead(last.kwh, rolled_over=rolled_over),
+        replace(last, rolled_over=rolled_over),
         serial,
-        TypedRead(first),
+        TypedRead(first, registers),
         kind=kind,
         dials=int(dials),
         multiplier=multiplier,
@@ -163,7 +167,7 @@ def _ask_multiplier(place: Place, form: str, _principal: Principal) -> Change | 
     with st.form(f"ask-{form}"):
         multiplier = number_field("Right multiplier", key=f"multiplier-{form}")
         on = _ask_day("Since", form)
-        read = _ask_read("Reading on that day (kWh)", form)
+        read = _ask_read("Reading on that day (kWh)", form, place)
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
     return OtherMultiplier(place.point.id, on, read, multiplier)
@@ -193,10 +197,21 @@ def _ask_day(label: str, form: str) -> date:
     return st.date_input(label, today(), max_value=today(), key=f"day-{form}", format="DD/MM/YYYY")
 
 
-def _ask_read(label: str, form: str) -> TypedRead:
+def _ask_read(label: str, form: str, place: Place) -> TypedRead:
+    """The register of the meter that is there, and its further ones."""
     typed = number_field(label, key=f"read-{form}")
+    registers = _ask_registers(place, f"last-{form}")
     st.caption(_READ_HELP)
-    return TypedRead(typed)
+    return TypedRead(typed, registers)
+
+
+def _ask_registers(place: Place, key: str) -> dict[str, str]:
+    """A field for each further register of the meter that is there; those that were filled in."""
+    names = place.meter.registers if place.meter else ()
+    if not names:
+        return {}
+    typed = ask_registers(names, {}, key=key)
+    return {name: text for name, text in typed.items() if text.strip()}
 
 
 _FORMS: dict[str, tuple[str, str, Form]] = {

@@ -66,7 +66,12 @@ def show_and_ask(name: str, form: str, said: str, principal: Principal) -> None:
     _show_plan(plan)
     with st.form(f"do-{form}", border=False):
         reason = st.text_input("Why", key=f"why-{form}", placeholder="As reported by the customer")
-        sure = bool(plan.doubts) and st.checkbox("The readings are right", key=f"sure-{form}")
+        sure = not plan.doubts or st.checkbox("The readings are right", key=f"sure-{form}")
+        if plan.warning:
+            sure &= st.checkbox(
+                "I have seen the warning about back-billing, and do it nevertheless",
+                key=f"warned-{form}",
+            )
         if st.form_submit_button("Do it", type="primary"):
             _do(shown, form, reason=reason, sure=sure, principal=principal, name=name, said=said)
 
@@ -105,6 +110,8 @@ def _do(
 def _show_plan(plan: SupplyPlan) -> None:
     for doubt in plan.doubts:
         st.warning(escaped(doubt), icon=":material/flag:")
+    if plan.warning:
+        st.warning(escaped(plan.warning), icon=":material/history:")
     for line in _lines(plan):
         st.markdown(f"- {line}")
     for change in plan.changes:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from services.quantities.counting import count
+from services.quantities.period import written_day
 from services.records.bills import NewBill
-from services.records.corrections import ChainBill
+from services.records.corrections import ChainBill, name_of
 from services.records.readings import Read
 
 _Key = tuple[str, str]
@@ -99,6 +101,21 @@ def beyond(changes: Sequence[BillChange], *, limit: date) -> list[ChainBill]:
     """The affected bills that begin before the back-billing limit."""
     bills = (bill for change in changes for bill in change.affected.bills)
     return [bill for bill in bills if bill.period_start < limit]
+
+
+def back_billing_warning(changes: Sequence[BillChange], *, today: date, months: int) -> str:
+    """What is said of affected bills that reach further back than so many months, or nothing."""
+    limit = back_billing_limit(today=today, months=months)
+    old = beyond(changes, limit=limit)
+    if not old:
+        return ""
+    names = ", ".join(name_of(bill.number) for bill in old[:5])
+    names += f" and {len(old) - 5} more" if len(old) > 5 else ""
+    return (
+        f"Back-billing: {names} reach{'es' if len(old) == 1 else ''} back before "
+        f"{written_day(limit)}, more than {count(months, 'month')}. "
+        "Rules may forbid to charge more for days so long ago."
+    )
 
 
 def _sums(lines: Iterable[tuple[str, str, int]]) -> dict[_Key, int]:

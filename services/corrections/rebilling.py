@@ -5,7 +5,7 @@ same again, and goes on only where it comes to what was looked at.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4, uuid5
 
@@ -19,7 +19,10 @@ from services.corrections.affected_bills import (
     by_voiding,
     reissue,
 )
-from services.corrections.bill_changes import AffectedBills, BillChange, back_billing_limit, beyond
+from services.corrections.bill_changes import (
+    AffectedBills,
+    back_billing_warning,
+)
 from services.corrections.plan import (
     CORRECTIONS,
     Plan,
@@ -35,10 +38,9 @@ from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
 from services.metering.outcomes import Validation
 from services.outbox.outbox import Outbox
-from services.quantities.counting import count
 from services.readings.assessment import ReadingAssessor
 from services.records.bills import NewBill
-from services.records.corrections import BillChain, ChainBill, Correction, name_of
+from services.records.corrections import BillChain, ChainBill, Correction
 from services.records.readings import Reading
 
 TOLD_WITH_CORRECTION: Final = "told with the correction"
@@ -80,7 +82,11 @@ class Rebilling:
             chain = self.database.rebill_context(bill_id=wrong.bill_id)
             plan, affected = Plan("void", chain, ()), by_voiding(chain, _live(chain, wrong.bill_id))
         changes = reissue(plan.chain, affected, issue=issue, zone=self.issuer.zone)
-        return replace(plan, changes=tuple(changes), warning=self._warning(changes, today=issue.on))
+        return replace(
+            plan,
+            changes=tuple(changes),
+            warning=back_billing_warning(changes, today=issue.on, months=self.back_billing_months),
+        )
 
     def execute(
         self,
@@ -292,19 +298,6 @@ class Rebilling:
             changed["last_read"] = opening
             changed["history"] = tuple(p for p in context.history if p.read_on != without.read_on)
         return self.assessor.judge(context=context.model_copy(update=changed), read=read)
-
-    def _warning(self, changes: list[BillChange], *, today: date) -> str:
-        limit = back_billing_limit(today=today, months=self.back_billing_months)
-        old = beyond(changes, limit=limit)
-        if not old:
-            return ""
-        names = ", ".join(name_of(bill.number) for bill in old[:5])
-        names += f" and {len(old) - 5} more" if len(old) > 5 else ""
-        return (
-            f"Back-billing: {names} reach{'es' if len(old) == 1 else ''} back before "
-            f"{limit.day} {limit:%b %Y}, more than {count(self.back_billing_months, 'month')}. "
-            "Rules may forbid to charge more for days so long ago."
-        )
 
 
 def _live(chain: BillChain, bill_id: str) -> ChainBill:

@@ -20,6 +20,7 @@ class ReadPoint:
 
 
 VACANT: Final = "Vacant"
+MeterKind = Literal["manual", "smart"]
 ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
 ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
 
@@ -32,7 +33,7 @@ class Meter(Record):
 
     id: str
     serial: str
-    kind: Literal["manual", "smart"]
+    kind: MeterKind
     dials: int
     multiplier_milli: int
     status: Literal["active", "closed"]

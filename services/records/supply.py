@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from services.records.base import Record
-from services.records.readings import Reading
+from services.records.readings import MeterKind, Reading
 
 SupplyChangeKind = Literal[
     "connect", "move_in", "move_out", "exchange", "multiplier", "tariff", "stay"
@@ -40,7 +40,7 @@ class PlacedMeter(Record):
     id: str
     meter_id: str
     serial: str
-    kind: Literal["manual", "smart"]
+    kind: MeterKind
     dials: int
     registers: tuple[str, ...]
     multiplier_milli: int

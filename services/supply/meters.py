@@ -22,11 +22,12 @@ def plan_exchange(change: Exchange, planning: Planning) -> SupplyPlan:
     _check_not_billed(place, old, change.on)
     last = planning.read_of(place, old, change.on, change.last)
     serial = change.serial.strip()
-    meter_id, new_meter = _new_meter(change, serial, old, planning)
+    meter_id, new_meter, registers = _new_meter(change, serial, old, planning)
     multiplier_milli = parse_multiplier(change.multiplier.strip() or "1")
     first = planning.reads.opening(
         serial=serial,
         dials=change.dials,
+        registers=registers,
         meter_id=meter_id,
         at=last.read.read_at,
         typed=change.first,
@@ -125,8 +126,8 @@ def _installation(
 
 def _new_meter(
     change: Exchange, serial: str, old: PlacedMeter, planning: Planning
-) -> tuple[str, dict[str, Any] | None]:
-    """The meter's id, and its row where it is not known yet."""
+) -> tuple[str, dict[str, Any] | None, tuple[str, ...]]:
+    """The meter's id, its row where it is not known yet, and its further registers."""
     if not serial:
         raise CannotChangeSupply("Give the serial of the new meter.")
     if serial == old.serial:
@@ -134,15 +135,16 @@ def _new_meter(
     known = planning.database.meter_reads(serials=[serial], every_status=True)
     if not known:
         meter_id = planning.new_id("meter")
-        row = {"id": meter_id, "serial": serial, "kind": change.kind, "dials": change.dials}
-        return meter_id, row
+        row: dict[str, Any] = {"id": meter_id, "serial": serial, "kind": change.kind}
+        row |= {"dials": change.dials, "registers": list(change.first.registers)}
+        return meter_id, row, tuple(change.first.registers)
     if any(one.until is None for one in known[0].installed):
         raise CannotChangeSupply(
             f"Meter {serial} is installed at another place: remove it there first."
         )
     if known[0].dials != change.dials:
         raise CannotChangeSupply(f"Meter {serial} is known, with {count(known[0].dials, 'digit')}.")
-    return known[0].id, None
+    return known[0].id, None, known[0].registers
 
 
 def _check_not_billed(place: Place, old: PlacedMeter, on: date) -> None:

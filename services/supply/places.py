@@ -10,6 +10,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.quantities.energy import InvalidEnergy
 from services.quantities.typed import typed_kwh
+from services.records.readings import MeterKind
 from services.records.supply import ServicePoint
 
 _MOST_WATTS: Final = 2_000_000_000
@@ -108,6 +109,15 @@ class Places:
             seen=seen.model_dump(include=set(PlaceEntry.model_fields)),
             details=entry.model_dump(),
         )
+
+    def read_by(self, meter_id: str, kind: MeterKind, *, principal: Principal) -> None:
+        """Have a meter read by a person ("manual") or collected from the head end ("smart").
+
+        Its readings and bills go on as they are. Takes an administrator. Raises NotFound, and
+        IllegalChange for a meter that is installed nowhere.
+        """
+        require(principal, Role.ADMIN)
+        self.database.set_meter_kind(actor=principal.user, meter_id=meter_id, kind=kind)
 
 
 def _parsed(body: Mapping[str, Any]) -> PlaceEntry:

@@ -32,6 +32,8 @@ class SupplyPlan:
     changes: tuple[BillChange, ...] = ()
     bills: tuple[NewBill, ...] = ()
     doubts: tuple[str, ...] = ()
+    # That bills are reissued which reach back further than usual rules allow; empty otherwise.
+    warning: str = ""
     # The payment of a deposit that is taken with it, in minor units.
     deposit: Mapping[str, Any] | None = None
 
@@ -50,6 +52,7 @@ class SupplyPlan:
     def fingerprint(self) -> str:
         """Two plans with the same do the same."""
         said = [self.kind, _without_ids(self.rows), self.doubts, _without_ids(self.deposit)]
+        said.append(self.warning)
         said.append([_figures(bill) for bill in self.made])
         said.append([b.id for c in self.changes for b in c.affected.bills])
         return hashlib.sha256(json.dumps(said, default=str, sort_keys=True).encode()).hexdigest()

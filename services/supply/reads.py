@@ -1,5 +1,6 @@
 """The readings at which a meter comes or goes, or somebody moves: stored already, or typed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -92,6 +93,7 @@ class ChangeReads:
         *,
         serial: str,
         dials: int,
+        registers: Sequence[str],
         meter_id: str,
         at: datetime,
         typed: TypedRead,
@@ -103,15 +105,15 @@ class ChangeReads:
             raise CannotChangeSupply(f"Say what meter {serial} showed when it was installed.")
         value = typed_kwh(typed.kwh)
         check_fits_dials(value, dials)
-        registers = parse_registers(plain_registers(typed.registers))
-        check_registers(registers, of_meter=(), serial=serial, dials=dials)
+        shown = parse_registers(plain_registers(typed.registers))
+        check_registers(shown, of_meter=registers, serial=serial, dials=dials)
         read = Read(
             id=new_id,
             meter_id=meter_id,
             read_at=at,
             read_on=local_date(at, self.zone),
             register_wh=value,
-            registers=registers,
+            registers=shown,
         )
         return ReadAtChange(read, _row(read, user, Validation(()), is_opening=True), Validation(()))
 

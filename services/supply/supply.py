@@ -1,12 +1,13 @@
 """Changes of supply: each is shown before it is done, and done in one transaction."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from services.billing.chain_retry import BILLS_MADE, price_until_stored
 from services.billing.issuing import BillIssuer
+from services.corrections.bill_changes import back_billing_warning
 from services.corrections.rebilling import TOLD_WITH_CORRECTION, FiguresChanged, NotAcknowledged
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
@@ -41,6 +42,8 @@ class Supply:
     assessor: ReadingAssessor
     issuer: BillIssuer
     outbox: Outbox
+    # Bills that begin longer ago are reissued only once somebody has seen a warning.
+    back_billing_months: int
 
     def place(self, *, service_point_id: str, principal: Principal) -> Place:
         """A place with its meters, agreements, reads and changes; raises NotFound."""
@@ -95,7 +98,12 @@ class Supply:
                 plan = plan_tariff(change, planning)
             case _:
                 plan = plan_connect(change, planning)
-        return plan
+        warning = back_billing_warning(
+            plan.changes,
+            today=local_date(now, self.issuer.zone),
+            months=self.back_billing_months,
+        )
+        return replace(plan, warning=warning)
 
     def execute(
         self,
@@ -110,8 +118,9 @@ class Supply:
     ) -> SupplyChange:
         """Do what the plan with the fingerprint `previewed` shows; a repeat answers the first.
 
-        Raises as `plan` does, and ReasonMissing, NotAcknowledged where the rules doubt a reading
-        and nobody says that it is right, FiguresChanged, MeterTooBusy, IllegalChange.
+        Raises as `plan` does, and ReasonMissing, NotAcknowledged where the rules doubt a reading,
+        or bills reach far back, and nobody says that it is right, FiguresChanged, MeterTooBusy,
+        IllegalChange.
         """
         require(principal, Role.ADMIN)
         why = reason.strip()
@@ -129,6 +138,8 @@ class Supply:
                     "Something changed since you looked at this: a reading came, or somebody else "
                     "changed it. Nothing was changed; look at it as it is now."
                 )
+            if plan.warning and not acknowledged:
+                raise NotAcknowledged(f"{plan.warning} Say that you have seen this.")
             if plan.doubts and not acknowledged:
                 raise NotAcknowledged("Say that the readings are right, whatever the rules doubt.")
             return self._store(plan, change_id, why, principal, now)
@@ -144,7 +155,7 @@ class Supply:
         row |= {
             "kind": plan.kind,
             "on": local_date(now, self.issuer.zone).isoformat(),
-            "warned": " ".join(plan.doubts),
+            "warned": " ".join(filter(None, (*plan.doubts, plan.warning))),
             "outbox": self._outbox_plans(),
         }
         if plan.chain is not None:

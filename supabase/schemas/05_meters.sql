@@ -350,6 +350,29 @@ $_$;
 REVOKE ALL ON FUNCTION private.register_problems(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.register_problems(p_rows jsonb) TO service_role;
 
+CREATE FUNCTION public.set_meter_kind(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    m public.meters;
+begin
+    perform private.set_actor(p);
+    select * into m from public.meters where id = (p ->> 'meter_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such meter.');
+    elsif not exists (select 1 from public.meter_installations i where i.meter_id = m.id and i.removed_at is null) then
+        perform private.refuse('EB005', format('Meter %s is installed nowhere: how it is read is said when it is installed.', m.serial));
+    end if;
+    update public.meters set kind = p ->> 'kind' where id = m.id and kind <> p ->> 'kind';
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.set_meter_kind(p jsonb) IS 'How a meter is read from now on: {actor, meter_id, kind: manual, or smart: collected from the head end by its serial}. A repeat changes nothing.';
+
+REVOKE ALL ON FUNCTION public.set_meter_kind(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_meter_kind(p jsonb) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.meters REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.meters REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

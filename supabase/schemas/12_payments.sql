@@ -1096,63 +1096,6 @@ COMMENT ON FUNCTION public.supply_with_deposit(p jsonb) IS 'Connects a customer,
 REVOKE ALL ON FUNCTION public.supply_with_deposit(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.supply_with_deposit(p jsonb) TO service_role;
 
-CREATE FUNCTION public.decide_bank_line(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    l public.bank_lines;
-    v_payment uuid;
-    v_row jsonb;
-begin
-    perform private.set_actor(p);
-    perform private.set_owed(p);
-    perform private.lock_customers(array[coalesce(
-        (p ->> 'customer_id')::uuid, (select b.customer_id from public.bills b where b.id = (p ->> 'bill_id')::uuid))]);
-    select * into l from public.bank_lines where id = (p ->> 'id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'No such line of a bank statement.');
-    elsif p ->> 'reason' is not null then
-        if l.status = 'set_aside' then
-            return '{}'::jsonb;
-        elsif l.status <> 'open' then
-            perform private.refuse('EB005', 'Somebody else decided this line meanwhile: look at it again.');
-        end if;
-        update public.bank_lines
-        set status = 'set_aside', reason = p ->> 'reason', decided_by = p ->> 'actor', decided_at = now()
-        where id = l.id;
-        return '{}'::jsonb;
-    end if;
-    v_payment := md5('bank_payment/' || l.id)::uuid;
-    v_row := jsonb_build_object(
-        'id', v_payment, 'customer_id', p -> 'customer_id', 'bill_id', p -> 'bill_id', 'amount_minor', l.amount_minor,
-        'currency', l.currency, 'method', 'bank', 'reference', left(coalesce(nullif(l.bank_reference, ''), l.reference), 100),
-        'received_at', l.booked_at, 'received_on', l.booked_on);
-    if l.status = 'matched' then
-        if exists (select 1 from public.payments y left join public.bills b on b.id = (p ->> 'bill_id')::uuid
-                   where y.id = l.payment_id and y.customer_id = coalesce((p ->> 'customer_id')::uuid, b.customer_id)) then
-            return '{}'::jsonb;
-        end if;
-        perform private.refuse('EB005', 'Somebody else decided this line meanwhile: look at it again.');
-    elsif l.status = 'out' then
-        perform private.refuse('EB005', 'This money left the account: it is nobody''s payment.');
-    end if;
-    perform private.check_payment(v_row);
-    perform private.take_payment(v_row);
-    update public.bank_lines
-    set status = 'matched', matched_by = 'person', why = null, payment_id = v_payment, decided_by = p ->> 'actor', decided_at = now()
-    where id = l.id;
-    if p #> '{owed,payment_received}' is not null then
-        perform private.owe_thanks(v_payment, p #> '{owed,payment_received}');
-    end if;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.decide_bank_line(p jsonb) IS 'A person says whose a line of the bank is, or sets it aside: {actor, id, customer_id or bill_id, owed?} or {actor, id, reason}. A repeat changes nothing; EB005 where somebody else decided otherwise.';
-
-REVOKE ALL ON FUNCTION public.decide_bank_line(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.decide_bank_line(p jsonb) TO service_role;
-
 CREATE FUNCTION public.import_past_payments(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1363,6 +1306,63 @@ COMMENT ON FUNCTION public.bank_accounts(p jsonb) IS 'The accounts of which stat
 
 REVOKE ALL ON FUNCTION public.bank_accounts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bank_accounts(p jsonb) TO service_role;
+
+CREATE FUNCTION public.decide_bank_line(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    l public.bank_lines;
+    v_payment uuid;
+    v_row jsonb;
+begin
+    perform private.set_actor(p);
+    perform private.set_owed(p);
+    perform private.lock_customers(array[coalesce(
+        (p ->> 'customer_id')::uuid, (select b.customer_id from public.bills b where b.id = (p ->> 'bill_id')::uuid))]);
+    select * into l from public.bank_lines where id = (p ->> 'id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'No such line of a bank statement.');
+    elsif p ->> 'reason' is not null then
+        if l.status = 'set_aside' then
+            return '{}'::jsonb;
+        elsif l.status <> 'open' then
+            perform private.refuse('EB005', 'Somebody else decided this line meanwhile: look at it again.');
+        end if;
+        update public.bank_lines
+        set status = 'set_aside', reason = p ->> 'reason', decided_by = p ->> 'actor', decided_at = now()
+        where id = l.id;
+        return '{}'::jsonb;
+    end if;
+    v_payment := md5('bank_payment/' || l.id)::uuid;
+    v_row := jsonb_build_object(
+        'id', v_payment, 'customer_id', p -> 'customer_id', 'bill_id', p -> 'bill_id', 'amount_minor', l.amount_minor,
+        'currency', l.currency, 'method', 'bank', 'reference', left(coalesce(nullif(l.bank_reference, ''), l.reference), 100),
+        'received_at', l.booked_at, 'received_on', l.booked_on);
+    if l.status = 'matched' then
+        if exists (select 1 from public.payments y left join public.bills b on b.id = (p ->> 'bill_id')::uuid
+                   where y.id = l.payment_id and y.customer_id = coalesce((p ->> 'customer_id')::uuid, b.customer_id)) then
+            return '{}'::jsonb;
+        end if;
+        perform private.refuse('EB005', 'Somebody else decided this line meanwhile: look at it again.');
+    elsif l.status = 'out' then
+        perform private.refuse('EB005', 'This money left the account: it is nobody''s payment.');
+    end if;
+    perform private.check_payment(v_row);
+    perform private.take_payment(v_row);
+    update public.bank_lines
+    set status = 'matched', matched_by = 'person', why = null, payment_id = v_payment, decided_by = p ->> 'actor', decided_at = now()
+    where id = l.id;
+    if p #> '{owed,payment_received}' is not null then
+        perform private.owe_thanks(v_payment, p #> '{owed,payment_received}');
+    end if;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.decide_bank_line(p jsonb) IS 'A person says whose a line of the bank is, or sets it aside: {actor, id, customer_id or bill_id, owed?} or {actor, id, reason}. A repeat changes nothing; EB005 where somebody else decided otherwise.';
+
+REVOKE ALL ON FUNCTION public.decide_bank_line(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.decide_bank_line(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.payments REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -74,7 +74,9 @@ def _change_details(over: Over, place_id: str) -> None:
             change(seen=changed, body=body | wrong, principal=ADMIN)
     with pytest.raises(IllegalChange, match="No transformer has the code T-9"):
         change(seen=changed, body=body | {"transformer_code": "T-9"}, principal=ADMIN)
-    over.utility.add_meter("S2")
+    meter_id = over.utility.add_meter("S2")
+    over.here.set_meter_kind(actor=ADMIN.user, meter_id=meter_id, kind="smart")
+    assert [meter.serial for meter in over.same("smart_meters")] == ["S2"]
     with pytest.raises(IllegalChange, match="has the code S2 already"):
         change(seen=changed, body=body | {"code": "S2"}, principal=ADMIN)
 

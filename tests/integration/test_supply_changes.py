@@ -13,10 +13,12 @@ from uuid import uuid4
 import pytest
 
 from services.corrections.rebilling import FiguresChanged, NotAcknowledged
-from services.database.errors import IllegalChange
+from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import NotAllowed
+from services.metering.registers import WrongRegisters
 from services.payments.entry_forms import InvalidEntry
 from services.quantities.period import next_month
+from services.readings.submission import InvalidReading
 from services.records.base import PageRequest
 from services.records.bills import Bill
 from services.records.lists import PointFilter
@@ -35,6 +37,7 @@ from services.supply.changes import (
     TypedRead,
 )
 from services.supply.plan import SupplyPlan
+from tests.integration.metered import Metered
 from tests.integration.test_bill_states import draft_of
 from tests.integration.utility import ACTOR, ADMIN, ENGINEER, Utility, make_utility
 
@@ -538,3 +541,69 @@ class TestConnect:
             at.plan(Connect(**given | {field: value}))
         assert at.points("C1") == ()
         assert at.database.accounts(text="C-1").total == 0
+
+
+class TestFurtherRegisters:
+    """A meter that counts by time of day: each change asks for each of its registers."""
+
+    @pytest.fixture
+    def point(self, at: Supplied) -> str:
+        Metered(at.utility).add_meter("T1", "peak=400 off_peak=600", days=30)
+        return at.point("T1")
+
+    def test_an_exchange_reads_each_of_both_meters(self, at: Supplied, point: str) -> None:
+        last = TypedRead("1100", {"peak": "440", "off_peak": "660"})
+        first = TypedRead("5", {"peak": "2", "off_peak": "3"})
+        at.do(Exchange(point, at.day(10), last, "T2", first))
+        meter = at.place(point).meter
+        assert meter is not None
+        assert meter.registers == ("peak", "off_peak")
+        answer = Metered(at.utility).submit("T2", 55, peak=12, off_peak=43)
+        assert answer.bill is not None
+        # 40 + 10 kWh at 9 and 60 + 40 kWh at 4.
+        assert answer.bill.total_minor == 45_000 + 40_000
+
+    @pytest.mark.parametrize(
+        ("last", "first", "says"),
+        [
+            ({"peak": "440"}, {"peak": "2", "off_peak": "3"}, "off_peak"),
+            ({}, {"peak": "2", "off_peak": "3"}, "peak"),
+        ],
+    )
+    def test_a_register_that_is_missing_or_unknown_is_named(
+        self, at: Supplied, point: str, last: dict[str, str], first: dict[str, str], says: str
+    ) -> None:
+        with pytest.raises((WrongRegisters, InvalidReading), match=says):
+            at.plan(
+                Exchange(point, at.day(10), TypedRead("1100", last), "T2", TypedRead("5", first))
+            )
+
+
+def test_a_manual_meter_becomes_smart_and_is_collected_from_then_on(at: Supplied) -> None:
+    point = at.meter("M1")
+    (meter,) = at.database.find_meters(text="M1")
+    assert (meter.kind, at.place(point).meter) != ("smart", None)
+    places = at.utility.services.places
+    for _ in range(2):
+        places.read_by(meter.id, "smart", principal=ADMIN)
+    assert [m.serial for m in at.database.smart_meters()] == ["M1"]
+    with pytest.raises(NotAllowed):
+        places.read_by(meter.id, "manual", principal=ENGINEER)
+    with pytest.raises(NotFound):
+        places.read_by(str(uuid4()), "manual", principal=ADMIN)
+    at.do(Exchange(point, at.day(0), TypedRead("1040"), "N1", TypedRead("0")))
+    with pytest.raises(IllegalChange, match="installed nowhere"):
+        places.read_by(meter.id, "manual", principal=ADMIN)
+
+
+def test_a_change_that_reissues_bills_of_long_ago_warns_of_back_billing(at: Supplied) -> None:
+    point = at.meter("M1", opened=800)
+    for ago, kwh in ((740, 1050), (700, 1090)):
+        assert at.read("M1", kwh, ago).bill is not None
+    late = OtherTariff(point, at.day(780), "DEAR")
+    plan = at.plan(late)
+    assert "Back-billing: INV-000001" in plan.warning
+    with pytest.raises(NotAcknowledged, match="Say that you have seen this"):
+        at.do(late, sure=False)
+    at.do(late)
+    assert at.plan(OtherTariff(point, at.day(10), "FLAT")).warning == ""

@@ -7,6 +7,7 @@ from typing import Any
 from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.records.base import Page
+from services.records.readings import MeterKind
 from services.records.supply import Place, SupplyChange, UnbilledUse
 
 
@@ -70,6 +71,10 @@ class SupplyQueries(Queries):
         `change` is as services/supply/moves.py makes it. Raises IllegalChange with what is wrong.
         """
         return SupplyChange.model_validate(self._call("connect_supply", actor=actor, **change))
+
+    def set_meter_kind(self, *, actor: str, meter_id: str, kind: MeterKind) -> None:
+        """How an installed meter is read from now on. Raises NotFound, IllegalChange."""
+        self._call("set_meter_kind", actor=actor, meter_id=meter_id, kind=kind)
 
     def supply_with_deposit(
         self,
