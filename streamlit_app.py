@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -42,6 +43,7 @@ from services.web.asgi import (
     utc_now,
 )
 from services.web.connections import ConnectionLimits, raise_file_limit
+from services.web.export_route import export_route
 from services.web.link_route import link_route, show_link
 from services.web.page_guard import PageGuard
 from services.web.sign_in import AroundSignIn
@@ -238,6 +240,11 @@ def redeem_link(code: str, now: datetime) -> str | None:
     return right
 
 
+def export_path(name: str, *, principal: Principal) -> Path | None:
+    """Where a full export lies; raises NotAllowed for who is no administrator."""
+    return running().exports.path_of(name, principal=principal)
+
+
 def upload_token(visit: str) -> str | None:
     """The token under which a visit may upload a file, if a page offered that to it."""
     return running().uploads.token_of(visit)
@@ -261,6 +268,7 @@ app = st.App(
         Mount("/api", api),
         *session_routes(process.tickets, verify, utc_now, sign_out),
         link_route(redeem=redeem_link, now=utc_now),
+        export_route(verify=verify, now=utc_now, path_of=export_path),
     ],
     middleware=[
         Middleware(TellRefusals, process=process),

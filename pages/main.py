@@ -49,6 +49,7 @@ _SECTIONS = {
         (
             registry.SETTINGS,
             registry.IMPORTS,
+            registry.EXPORT,
             registry.TARIFFS,
             registry.NETWORK,
             registry.JOBS,

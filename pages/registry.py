@@ -51,6 +51,7 @@ SECURITY_LOG: Final = PageEntry(
 )
 SETTINGS: Final = PageEntry("settings/settings.py", "settings", "Settings", "settings")
 IMPORTS: Final = PageEntry("imports/import_files.py", "import", "Import", "upload_file")
+EXPORT: Final = PageEntry("imports/full_export.py", "export", "Export", "archive")
 SERVICES: Final = PageEntry("system/services.py", "services", "Services", "lan")
 BILL: Final = PageEntry("bills/bill.py", "bill", "Bill")
 PAYMENT: Final = PageEntry("payments/payment.py", "payment", "Payment")

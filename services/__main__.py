@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     jobs.add_run_job(commands)
     jobs.add_confirm_clock(commands)
     data.add_import(commands)
+    data.add_export(commands)
     sign_in.add_api_key(commands)
     data.add_graph(commands)
     price.add_price(commands)

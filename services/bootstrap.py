@@ -55,6 +55,7 @@ from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.signing_key import load_or_create_signing_key
 from services.importing.file_imports import FileImports
+from services.importing.full_export.exports import FullExports
 from services.lists.office_lists import OfficeLists
 from services.messages.discord import Discord
 from services.messages.lookups import MessageLookups
@@ -292,6 +293,9 @@ def wire(
         payments=PaymentLookups(database),
         search=Search(database, currency),
         imports=FileImports(database, current, outbox),
+        exports=FullExports(
+            database, current, settings.data_dir / ("exports-demo" if settings.demo else "exports")
+        ),
         books=MonthEnd(database=database, zone=settings.timezone),
         lists=OfficeLists(database, archive, currency),
         office_payments=OfficePayments(database, outbox, settings.timezone, currency),

@@ -43,6 +43,7 @@ from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.upload_rights import UploadRights
 from services.importing.file_imports import FileImports
+from services.importing.full_export.exports import FullExports
 from services.lists.office_lists import OfficeLists
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox
@@ -99,6 +100,7 @@ class Services:
     lists: OfficeLists
     search: Search
     imports: FileImports
+    exports: FullExports
     office_payments: OfficePayments
     account_adjustments: AccountAdjustments
     refunds: Refunds

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import streamlit as st
 
-from services.importing.report import ImportReport
 from services.importing.writing import Progress
+
+Answer = TypeVar("Answer")
 
 _LOOK_SECONDS = 0.3
 
 
-def with_progress(work: Callable[[Progress], ImportReport], *, text: str) -> ImportReport:
-    """The report of `work`, with a bar while it goes on; raises what it raises.
+def with_progress(work: Callable[[Progress], Answer], *, text: str) -> Answer:
+    """The answer of `work`, with a bar while it goes on; raises what it raises.
 
     Streamlit ends a script whose visitor clicks elsewhere: the work is then finished all the same.
     """

@@ -12,6 +12,7 @@ from services.commands.working import actor, say, utc_now, working
 from services.demo import load_demo_if_empty
 from services.importing import Importer, WhatToImport
 from services.importing.dates import DateOrder
+from services.importing.full_export.writer import FullExport
 from services.importing.report import Question
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.quantities.counting import count
@@ -77,6 +78,17 @@ def add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
     command.set_defaults(run=_import)
 
 
+def add_export(commands: "Commands[argparse.ArgumentParser]") -> None:
+    """The command export."""
+    command = commands.add_parser(
+        "export",
+        help="write all that the utility owns into a ZIP of CSV files",
+        description="Files that imports take back, and every table as an archive.",
+    )
+    command.add_argument("file", metavar="FILE.zip", type=Path, help="written anew")
+    command.set_defaults(run=_export)
+
+
 def add_graph(commands: "Commands[argparse.ArgumentParser]") -> None:
     """The command graph."""
     command = commands.add_parser("graph", help="make the graph again from the database")
@@ -135,6 +147,22 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
         return 0
     say(f"{given.what}: {report.summary}")
     return 1
+
+
+def _export(given: argparse.Namespace, settings: Settings) -> int:
+    with working(settings) as services:
+        held = services.settings
+        export = FullExport(services.database, held.timezone, utility=held.utility_name)
+        try:
+            exported = export.write(given.file, now=utc_now())
+        except OSError as error:
+            say(f"The export was not written: {error}. Choose another place, or make room.")
+            return 1
+    for name, rows in exported.rows.items():
+        if rows:
+            print(f"{name}: {count(rows, 'row')}")
+    print(f"The export is in {given.file}.")
+    return 0
 
 
 def _graph_rebuild(_: argparse.Namespace, settings: Settings) -> int:

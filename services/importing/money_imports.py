@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from services.importing.bank.lines import line_row
-from services.importing.by_kind.balance_rows import balance_row, past_payment_row
+from services.importing.by_kind.balance_rows import balance_row, deposit_row, past_payment_row
 from services.importing.chunks import chunks_of
 from services.importing.report import ImportProblem, ImportReport
 from services.importing.source import Source, UnreadableFile
@@ -116,15 +116,19 @@ class MoneyImports(SupplyImports):
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
         rows: list[Row] = []
+        deposits: list[Row] = []
         for some in chunks_of(table.rows(), _AT_ONCE):
             accounts = [cells.values["account_no"] for cells in some]
             currencies = self.database.account_currencies(account_nos=accounts)
             rows += [row_of(cells, currencies) for cells in some]
+            if kind == "balances":
+                pairs = zip(some, rows[-len(some) :], strict=True)
+                deposits += filter(None, (deposit_row(cells, row) for cells, row in pairs))
         if once:
             name_duplicates(rows, "id", table.problems, shown="account_no")
         self._look_alikes.name_unknown(
             rows, kind="customers", column="account_no", problems=table.problems
         )
         size = min(self.chunk_rows, TRIED_AT_ONCE) if self.dry_run else self.chunk_rows
-        chunks = list(chunks_by("account_no", rows, size))
+        chunks = list(chunks_by("account_no", [*rows, *deposits], size))
         return self._check_and_store(kind, chunks, actor, table)

@@ -41,7 +41,7 @@ def csv_file(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([cell_text(value) for value in row] for row in rows)
     # A half of a surrogate pair, which UTF-8 has no bytes for, must not lose the whole file.
     return out.getvalue().encode("utf-8-sig", errors="replace")
 
@@ -82,7 +82,8 @@ def _is_risky(text: str) -> bool:
     return text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)
 
 
-def _cell(value: object) -> str:
+def cell_text(value: object) -> str:
+    """A value as a cell of a CSV: money and numbers as they are, text harmless, None empty."""
     if isinstance(value, Money):
         return value.text
     if value is None:

@@ -1,6 +1,7 @@
 """What an import is checked against, and what came of it: records."""
 
 from datetime import datetime
+from typing import Literal
 
 from services.records.base import Record
 from services.records.readings import Read, ReadingStatus
@@ -52,6 +53,23 @@ class ImportPreview(ImportAnswer):
 
     new_names: tuple[str, ...]
     differences: tuple[Difference, ...]
+
+
+ExportSource = Literal["import", "archive"]
+
+
+class ArchivedTable(Record):
+    """A table of which a full export holds every row, with its columns in their order."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+class ExportPlan(Record):
+    """What a full export consists of beside the imports' own columns."""
+
+    registers: tuple[str, ...]
+    tables: tuple[ArchivedTable, ...]
 
 
 class SaidHeading(Record):

@@ -823,21 +823,6 @@ COMMENT ON FUNCTION private.settle(p_customers uuid[]) IS 'Lets what is open of 
 REVOKE ALL ON FUNCTION private.settle(p_customers uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.settle(p_customers uuid[]) TO service_role;
 
-CREATE FUNCTION public.account_currencies(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_custom_plan'
-    AS $$
-    select jsonb_build_object('found', coalesce(jsonb_object_agg(c.account_no, c.currency), '{}'))
-    from public.customers c
-    where c.account_no = any (array(select jsonb_array_elements_text(p -> 'account_nos'))) and c.currency is not null
-$$;
-
-COMMENT ON FUNCTION public.account_currencies(p jsonb) IS 'The currencies of accounts that have one: {account_nos: [...]} gives {found: {account_no: currency}}.';
-
-REVOKE ALL ON FUNCTION public.account_currencies(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.account_currencies(p jsonb) TO service_role;
-
 CREATE FUNCTION public.import_balances(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -860,11 +845,11 @@ begin
         select x."row", case
             when c.id is null then array['account_no', format('No customer has the account number %s.', x.account_no)]
             when c.currency <> x.currency then array['currency', format('Account %s is in %s, not in %s.', x.account_no, c.currency, x.currency)]
-            when e.id is not null and (e.amount_minor, o.order_on) is distinct from (x.amount_minor, x.as_of) then array['balance', format(
+            when e.id is not null and (e.amount_minor, o.order_on) is distinct from (x.amount_minor, x.as_of) then array[case x.book when 'deposit' then 'deposit' else 'balance' end, format(
                 'Account %s has an opening balance with this reference already, as of %s and of another amount or date. Take that one back on the customer''s page, and give this row another reference.',
                 x.account_no, o.order_on)]
             end as problem
-        from jsonb_to_recordset(p -> 'rows') as x("row" integer, id uuid, account_no text, currency text, amount_minor bigint, as_of date)
+        from jsonb_to_recordset(p -> 'rows') as x("row" integer, id uuid, account_no text, book text, currency text, amount_minor bigint, as_of date)
         left join public.customers c on c.account_no = x.account_no
         left join public.ledger_entries e on e.id = x.id
         left join public.open_items o on o.entry_id = x.id) q
@@ -875,10 +860,10 @@ begin
         where x.amount_minor <> 0 and not exists (select 1 from public.ledger_entries e where e.id = x.id);
         perform private.post_entries((
             select jsonb_agg(jsonb_build_object(
-                'id', x.id, 'customer_id', c.id, 'currency', x.currency, 'kind', 'opening_balance', 'amount_minor', x.amount_minor,
+                'id', x.id, 'customer_id', c.id, 'book', coalesce(x.book, 'account'), 'currency', x.currency, 'kind', 'opening_balance', 'amount_minor', x.amount_minor,
                 'on_date', x.as_of, 'order_on', x.as_of, 'note', x.note) order by x.as_of, x."row")
             from jsonb_to_recordset(p -> 'rows') as x(
-                "row" integer, id uuid, account_no text, currency text, amount_minor bigint, as_of date, note text)
+                "row" integer, id uuid, account_no text, book text, currency text, amount_minor bigint, as_of date, note text)
             join public.customers c on c.account_no = x.account_no
             where x.amount_minor <> 0 and not exists (select 1 from public.ledger_entries e where e.id = x.id))) where v_added > 0;
         perform private.settle(v_customers) where v_added > 0;
@@ -886,10 +871,25 @@ begin
     return private.import_answer(v_errors, v_added, 0, jsonb_array_length(p -> 'rows') - v_added);
 end $$;
 
-COMMENT ON FUNCTION public.import_balances(p jsonb) IS 'Enters what was owed or in credit before this system, and lets credit pay what is open: {actor, dry_run, outbox?, rows: [{row, id, account_no, currency, amount_minor: above 0 is owed, as_of, note}]}. A repeat changes nothing; an amount of 0 is no entry.';
+COMMENT ON FUNCTION public.import_balances(p jsonb) IS 'Enters what was owed, in credit or held as a deposit before this system, and lets credit pay what is open: {actor, dry_run, outbox?, rows: [{row, id, account_no, book?: account|deposit, currency, amount_minor: above 0 is owed, as_of, note}]}. A repeat changes nothing; an amount of 0 is no entry.';
 
 REVOKE ALL ON FUNCTION public.import_balances(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_balances(p jsonb) TO service_role;
+
+CREATE FUNCTION public.account_currencies(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+    select jsonb_build_object('found', coalesce(jsonb_object_agg(c.account_no, c.currency), '{}'))
+    from public.customers c
+    where c.account_no = any (array(select jsonb_array_elements_text(p -> 'account_nos'))) and c.currency is not null
+$$;
+
+COMMENT ON FUNCTION public.account_currencies(p jsonb) IS 'The currencies of accounts that have one: {account_nos: [...]} gives {found: {account_no: currency}}.';
+
+REVOKE ALL ON FUNCTION public.account_currencies(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.account_currencies(p jsonb) TO service_role;
 
 CREATE TRIGGER bills_posted AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.post_new_bills();
 

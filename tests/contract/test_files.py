@@ -53,3 +53,18 @@ def test_places_agreements_and_money_from_before_are_imported(over: Over) -> Non
     assert [e.kind for e in over.same("adjustments", customer_id=customer.id)] == [
         "opening_balance"
     ]
+
+
+def test_a_full_export_is_walked_page_by_page(over: Over) -> None:
+    for serial in ("F1", "F2", "F3"):
+        over.utility.add_meter(serial)
+    plan = over.same("export_plan")
+    assert "bills" in {table.name for table in plan.tables}
+    for source, what in (("import", "meters"), ("archive", "customers"), ("archive", "accounts")):
+        seen, after = [], None
+        while True:
+            rows, after = over.same("export_rows", source=source, what=what, after=after, limit=2)
+            seen += rows
+            if len(rows) < 2:
+                break
+        assert len(seen) == (0 if what == "accounts" else 3)

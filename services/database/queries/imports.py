@@ -6,6 +6,8 @@ from typing import Any
 
 from services.database.queries.base import Json, Queries
 from services.records.imports import (
+    ExportPlan,
+    ExportSource,
     IdentifierKey,
     ImportAnswer,
     ImportPreview,
@@ -69,6 +71,18 @@ class ImportQueries(Queries):
         """The currency of each of these accounts that has one."""
         found = self._call("account_currencies", account_nos=list(account_nos))["found"]
         return {str(account): str(currency) for account, currency in found.items()}
+
+    def export_plan(self) -> ExportPlan:
+        """What a full export consists of: registers' names, and the tables of the archive."""
+        return ExportPlan.model_validate(self._call("export_plan"))
+
+    def export_rows(
+        self, *, source: ExportSource, what: str, after: Sequence[Any] | None, limit: int
+    ) -> tuple[list[Json], list[Any] | None]:
+        """A page of a full export in order of its key, and the key after which it goes on."""
+        asked: Json = {"from": source, "what": what, "limit": limit}
+        answer = self._call("export_rows", **asked, after=list(after) if after else None)
+        return list(answer["rows"]), answer["after"]
 
     def identifier_keys(self, *, kind: str, identifiers: Sequence[str]) -> list[IdentifierKey]:
         """The keys of identifiers of a kind: customers, meters or transformers."""

@@ -12,8 +12,8 @@ from services.quantities.money import Money
 from services.quantities.period import local_date
 
 BALANCE_COLUMNS = ("account_no", "balance", "as_of")
-BALANCE_OPTIONS = ("reference", "currency")
-BALANCE_NUMBERS = ("balance",)
+BALANCE_OPTIONS = ("reference", "currency", "deposit")
+BALANCE_NUMBERS = ("balance", "deposit")
 BALANCE_DATES = ("as_of",)
 PAST_PAYMENT_COLUMNS = ("account_no", "amount", "received_on")
 PAST_PAYMENT_OPTIONS = ("method", "reference", "currency")
@@ -46,6 +46,22 @@ def balance_row(
         "amount_minor": cells.parsed("balance", lambda text: _minor(text, currency)),
         "as_of": as_of.isoformat() if as_of else None,
         "note": note,
+    }
+
+
+def deposit_row(cells: Cells, balance: Row) -> Row | None:
+    """The deposit that a row of balances names, beside its balance; None without one."""
+    if not cells.values.get("deposit"):
+        return None
+    currency = balance["currency"]
+    minor = cells.parsed("deposit", lambda text: _minor(text, currency))
+    if minor is not None and minor < 0:
+        cells.refuse("deposit", "The deposit cannot be negative.")
+    parts = balance["account_no"], currency or "", cells.text("reference", most=100)
+    return balance | {
+        "id": derived_id("opening_deposit", *parts),
+        "book": "deposit",
+        "amount_minor": -(minor or 0),
     }
 
 

@@ -1,0 +1,76 @@
+"""A full export walked in a browser: made, downloaded, and what is said where it fails."""
+
+import csv
+import io
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.app_process import AppProcess, settled
+from tests.ui.test_tariff_tasks import PHONE, PHONE_AGENT, SIZES, Walk
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def app(app_server: Callable[..., AppProcess]) -> AppProcess:
+    """The demo."""
+    return app_server()
+
+
+@pytest.fixture
+def walk(app: AppProcess, page_at: Callable[..., Page], size: tuple[int, int]) -> Walk:
+    """An administrator who has just signed in."""
+    page = page_at(*size, user_agent=PHONE_AGENT if size == PHONE else None)
+    page.goto(app.sign_in_link())
+    page.get_by_role("button", name="Administrator").click()
+    page.get_by_role("button", name="Sign out").wait_for(state="attached")
+    settled(page)
+    return Walk(page)
+
+
+def open_export(walk: Walk, size: tuple[int, int]) -> None:
+    if size == PHONE:
+        walk.click(walk.page.get_by_test_id("stExpandSidebarButton"))
+    walk.click(walk.page.get_by_test_id("stSidebar").get_by_role("link", name="Export"))
+    expect(walk.main.get_by_role("heading", name="Export")).to_be_visible()
+
+
+@SIZES
+def test_an_export_is_made_and_downloaded(
+    walk: Walk, app: AppProcess, size: tuple[int, int], tmp_path: Path
+) -> None:
+    open_export(walk, size)
+    walk.click(walk.main.get_by_role("button", name="Make an export"))
+    expect(walk.main.get_by_text("The export is made:")).to_be_visible(timeout=60_000)
+    walk.page.screenshot(path=tmp_path / f"export-{size[0]}.png", full_page=True)
+    link = walk.main.get_by_role("link", name="Download").first
+    url = f"{app.url}{link.get_attribute('href')}"
+    answer = walk.page.request.get(url)
+    assert answer.status == 200
+    with zipfile.ZipFile(io.BytesIO(answer.body())) as bundle:
+        text = bundle.read("import/customers.csv").decode("utf-8-sig")
+        assert len(list(csv.DictReader(io.StringIO(text)))) >= 60
+        assert bundle.testzip() is None
+    walk.done(f"A full export, {size[0]} px")
+
+
+@pytest.mark.parametrize("size", [PHONE], ids=["phone"])
+def test_an_export_that_fails_says_so_and_leaves_the_button(
+    walk: Walk, app: AppProcess, size: tuple[int, int], tmp_path: Path
+) -> None:
+    folder = app.data_dir / "exports-demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text("in the way of the folder")
+    try:
+        open_export(walk, size)
+        walk.click(walk.main.get_by_role("button", name="Make an export"))
+        expect(walk.main.get_by_text("The export could not be made")).to_be_visible()
+        walk.page.screenshot(path=tmp_path / "export-failed.png")
+        expect(walk.main.get_by_role("button", name="Make an export")).to_be_enabled()
+    finally:
+        folder.unlink()
