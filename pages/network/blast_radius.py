@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.components import chosen_page, description_list, page_number
-from pages.shared.format import BILL_STATUS, escaped, kwh, moment, money, period
+from pages.shared.format import BILL_STATUS, day, escaped, kwh, moment, money, period
 from pages.shared.session import services, zone
 from services.graph import AffectedBill, Graph
 from services.identity.auth import Principal
@@ -83,24 +83,36 @@ def _ask_meter(principal: Principal) -> Meter | None:
     )
     if not text:
         return None
-    found = services().readings.find_meters(text=text, limit=20, principal=principal)
+    found = services().readings.find_any_meters(text=text, limit=20, principal=principal)
     if not found:
-        st.info("No active meter fits.")
+        st.info("No meter fits.")
         return None
     if len(found) == 1:
-        st.caption(f"Meter {escaped(found[0].serial)}, {escaped(found[0].supplied)}")
+        st.caption(f"Meter {escaped(_known_by(found[0]))}")
         return found[0]
     return st.selectbox(
         "Which of them?",
         found,
-        format_func=lambda m: f"{m.serial}, {m.customer_name}",
+        index=next((n for n, meter in enumerate(found) if meter.serial == text), 0),
+        format_func=_known_by,
         key="touched-meter",
     )
 
 
+def _known_by(meter: Meter) -> str:
+    if meter.removed_on is not None:
+        return f"{meter.serial}, removed on {day(meter.removed_on)}"
+    return f"{meter.serial}, {meter.supplied}"
+
+
 def _ask_reading(meter: Meter, principal: Principal) -> Reading | None:
     asked = st.query_params.get("reading")
-    readings = services().readings.of_meter(meter_id=meter.id, limit=_READINGS, principal=principal)
+    lookups = services().readings
+    readings = list(lookups.of_meter(meter_id=meter.id, limit=_READINGS, principal=principal))
+    if asked and all(reading.id != asked for reading in readings):
+        # A link leads to a read of a longer time ago.
+        older = lookups.reading(reading_id=asked, principal=principal)
+        readings += [older] if older.meter_id == meter.id else []
     if not readings:
         st.info("This meter has no reading.")
         return None

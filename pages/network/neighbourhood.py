@@ -15,18 +15,27 @@ _COLORS: Final = {
     "Bill": "#f5c04e",
     "Meter": "#7fb3ff",
     "Customer": "#9ad29a",
+    "Agreement": "#c4e3a3",
+    "ServicePoint": "#a9c7c7",
     "Transformer": "#d7b3ff",
     "Feeder": "#c9a0a0",
     "Reading": "#d5dbe3",
     "Payment": "#8fd6c8",
     "Tariff": "#f2a7b9",
 }
+_KINDS: Final = {"ServicePoint": "Service point"}
 _IN_WORDS: Final = {
-    "HAS_METER": "has meter",
+    "HAS_METER": "has meter now",
+    "HAS_AGREEMENT": "has agreement",
+    "AT": "at",
+    "CONNECTED_TO": "connected to",
+    "UNDER": "under",
     "FED_BY": "fed by",
     "ON": "on",
     "OF": "of",
     "BILLS": "bills",
+    "ALSO_BILLS": "bills, until exchanged",
+    "OVER": "over",
     "FROM": "from",
     "TO": "to",
     "PAYS": "pays",
@@ -96,7 +105,8 @@ def dot_of(around: Neighbourhood, bill_id: str) -> str:
 def _node(node: GraphNode, *, chosen: bool) -> str:
     color = _COLORS.get(node.label, "#ffffff")
     width = 3 if chosen else 1
-    label = f"{_quoted(node.label)[:-1]}\\n{_quoted(node.caption)[1:]}"
+    kind = _KINDS.get(node.label, node.label)
+    label = f"{_quoted(kind)[:-1]}\\n{_quoted(node.caption)[1:]}"
     return f'{_quoted(node.id)} [label={label}, fillcolor="{color}", penwidth={width}];'
 
 

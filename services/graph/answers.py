@@ -9,12 +9,12 @@ from services.records.bills import BillStatus
 
 @dataclass(frozen=True, slots=True)
 class TransformerBalance:
-    """Energy into a transformer against what its meters were billed, over one supply period.
+    """Energy into a transformer against what its places were billed, over one supply period.
 
     Energy in Wh; `period_end` is exclusive. `loss_wh` is negative when more was billed than
     supplied. `loss_permille` is of the supplied energy, rounded half up; None when that is 0.
-    `meters_unread` counts those of the `meters` whose bills do not cover the whole period, so
-    that a part of the loss may only be energy not billed yet.
+    `meters` counts places, each of which has one meter at a time; `meters_unread` those whose bills
+    leave days of an agreement open, so that a part of the loss may only be energy not billed yet.
     """
 
     transformer_id: str
@@ -34,6 +34,8 @@ class TransformerBalance:
 @dataclass(frozen=True, slots=True)
 class AffectedBill:
     """A bill that would have to be reissued; amounts in minor units of its currency.
+
+    `account_no` is that of the customer who was billed, who may have moved out since.
 
     `number` is None for a draft; `status` is the one that people see; `period_end` is exclusive.
     """

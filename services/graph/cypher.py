@@ -6,7 +6,17 @@ A pattern begins at what is known already: ArcadeDB follows it as it is written.
 
 from typing import Final
 
-from services.graph.shapes import LABELS, LINKS, Link
+from services.graph.shapes import LABELS, LINKS, SHAPE, Link
+
+
+def _days_of(what: str) -> str:
+    """The days of a bill or an agreement that lie in the supply period; an open end lasts on."""
+    return f"""
+           CASE WHEN {what}.end_day < supply.end_day THEN {what}.end_day ELSE supply.end_day END
+         - CASE WHEN {what}.start_day > supply.start_day
+                THEN {what}.start_day ELSE supply.start_day END
+    """
+
 
 NOW: Final = "RETURN timestamp() AS now"
 
@@ -37,9 +47,10 @@ def put_links(link: Link) -> str:
         MATCH (node:{LABELS[link.owner]} {{id: row.id}})
         WHERE node.seen = $seen
         OPTIONAL MATCH (node){_arrow(link, "old")}(elsewhere)
-        WHERE row.target IS NULL OR elsewhere.id <> row.target
+        WHERE NOT elsewhere.id IN row.targets
         DELETE old
-        WITH DISTINCT node, row.target AS target
+        WITH DISTINCT node, row.targets AS targets
+        UNWIND targets AS target
         MATCH (other:{LABELS[link.other]} {{id: target}})
         MERGE (node){_arrow(link)}(other)
     """
@@ -57,8 +68,12 @@ def drop_unseen(label: str) -> str:
 
 
 # A rebuild that came to its end leaves a note of when it did.
-NOTE_REBUILD: Final = "MERGE (note:Rebuild {id: 'last'}) SET note.ended = timestamp()"
-LAST_REBUILD: Final = "MATCH (note:Rebuild {id: 'last'}) RETURN note.ended AS ended"
+NOTE_REBUILD: Final = (
+    f"MERGE (note:Rebuild {{id: 'last'}}) SET note.ended = timestamp(), note.shape = {SHAPE}"
+)
+LAST_REBUILD: Final = (
+    f"MATCH (note:Rebuild {{id: 'last'}}) WHERE note.shape = {SHAPE} RETURN note.ended AS ended"
+)
 
 COUNT_NODES: Final = " UNION ALL ".join(
     f"MATCH (node:{label}) RETURN '{label}' AS name, count(node) AS found"
@@ -71,33 +86,37 @@ COUNT_LINKS: Final = " UNION ALL ".join(
     for link in LINKS
 )
 
-# A bill's energy is shared among its days; each share is rounded half up to Wh. A meter counts
-# from the day it was opened, a closed one only where it was billed; it is read when its bills,
-# which never overlap, cover every day.
-ENERGY_BALANCE: Final = """
+# A bill's energy is shared among its days; each share is rounded half up to Wh. It counts at the
+# place of its agreement, whichever meters measured there. A place counts from the day its first
+# meter was put in, one without a meter only where it was billed; it is unread when the bills of an
+# agreement, which never overlap, leave days of it open.
+ENERGY_BALANCE: Final = f"""
     MATCH (supply:Supply)-[:INTO]->(transformer:Transformer)
     WHERE supply.start_day < $until AND supply.end_day > $since
     OPTIONAL MATCH (transformer)-[:ON]->(feeder:Feeder)
-    OPTIONAL MATCH (transformer)<-[:FED_BY]-(meter:Meter)
-    WHERE meter.opened_day < supply.end_day
-    OPTIONAL MATCH (meter)<-[:BILLS]-(bill:Bill)
+    OPTIONAL MATCH (transformer)<-[:CONNECTED_TO]-(point:ServicePoint)
+    WHERE point.opened_day < supply.end_day
+    OPTIONAL MATCH (point)<-[:AT]-(agreement:Agreement)
+    WHERE agreement.start_day < supply.end_day
+      AND (agreement.end_day IS NULL OR agreement.end_day > supply.start_day)
+    OPTIONAL MATCH (agreement)<-[:UNDER]-(bill:Bill)
     WHERE bill.status <> 'void'
       AND bill.start_day < supply.end_day AND bill.end_day > supply.start_day
-    WITH supply, transformer, feeder, meter, bill,
+    WITH supply, transformer, feeder, point, agreement, bill,
          bill.end_day - bill.start_day AS length,
-         CASE WHEN bill.end_day < supply.end_day THEN bill.end_day ELSE supply.end_day END
-       - CASE WHEN bill.start_day > supply.start_day THEN bill.start_day ELSE supply.start_day END
-         AS days
-    WITH supply, transformer, feeder, meter,
+         {_days_of("bill")} AS days
+    WITH supply, transformer, feeder, point, agreement,
          sum(CASE WHEN bill IS NULL THEN 0 ELSE days END) AS covered,
          sum(CASE WHEN bill IS NULL THEN 0
-                  ELSE (2 * bill.consumption_wh * days + length) / (2 * length) END) AS billed,
-         supply.end_day - CASE WHEN meter.opened_day > supply.start_day
-                               THEN meter.opened_day ELSE supply.start_day END AS wanted
+                  ELSE (2 * bill.consumption_wh * days + length) / (2 * length) END) AS billed
+    WITH supply, transformer, feeder, point, covered, billed,
+         CASE WHEN agreement IS NULL THEN 0 ELSE {_days_of("agreement")} END AS wanted
+    WITH supply, transformer, feeder, point, sum(covered) AS covered, sum(billed) AS billed,
+         sum(CASE WHEN covered < wanted THEN 1 ELSE 0 END) AS gaps
     WITH supply, transformer, feeder,
          sum(billed) AS billed_wh,
-         sum(CASE WHEN meter.status = 'active' OR covered > 0 THEN 1 ELSE 0 END) AS meters,
-         sum(CASE WHEN meter.status = 'active' AND covered < wanted THEN 1 ELSE 0 END) AS unread
+         sum(CASE WHEN point.status = 'active' OR covered > 0 THEN 1 ELSE 0 END) AS meters,
+         sum(CASE WHEN gaps > 0 THEN 1 ELSE 0 END) AS unread
     RETURN transformer.id AS transformer_id, transformer.code AS code, transformer.name AS name,
            feeder.code AS feeder_code, supply.period_start AS period_start,
            supply.period_end AS period_end, supply.energy_wh AS supplied_wh,
@@ -105,8 +124,9 @@ ENERGY_BALANCE: Final = """
 """
 
 _BILLS_TOUCHED: Final = """
-    MATCH (bill)-[:BILLS]->(meter:Meter)<-[:HAS_METER]-(customer:Customer)
+    MATCH (bill)-[:BILLS]->(meter:Meter)
     WHERE bill.status <> 'void'
+    MATCH (bill)-[:UNDER]->(:Agreement)<-[:HAS_AGREEMENT]-(customer:Customer)
     OPTIONAL MATCH (bill)<-[:PAYS]-(payment:Payment)
     WITH bill, meter, customer, sum(payment.amount_minor) AS paid_minor
     RETURN bill.id AS bill_id, bill.number AS number, bill.status AS status,
@@ -119,15 +139,17 @@ TOUCHED_BY_TARIFF: Final = (
     "MATCH (:Tariff {id: $id})-[:PRICED]->(bill:Bill) WITH bill" + _BILLS_TOUCHED
 )
 TOUCHED_BY_METER: Final = (
-    "MATCH (:Meter {id: $id})<-[:BILLS]-(bill:Bill) WITH bill" + _BILLS_TOUCHED
+    "MATCH (:Meter {id: $id})<-[:BILLS|ALSO_BILLS]-(bill:Bill) WITH bill" + _BILLS_TOUCHED
 )
-# The bills that begin or end at the reading, and all that follow them in the meter's chain.
+# The bills that begin or end at the reading, or have it within them, and all that follow them in
+# the chain of their agreement. A read at which somebody moved touches two chains.
 TOUCHED_BY_READING: Final = (
     """
-    MATCH (reading:Reading {id: $id})<-[:FROM|TO]-(first:Bill)
+    MATCH (reading:Reading {id: $id})<-[:FROM|TO|OVER]-(first:Bill)
     WHERE first.status <> 'void'
-    WITH reading, min(first.start_day) AS start_day
-    MATCH (reading)-[:OF]->(:Meter)<-[:BILLS]-(bill:Bill)
+    MATCH (first)-[:UNDER]->(agreement:Agreement)
+    WITH agreement, min(first.start_day) AS start_day
+    MATCH (agreement)<-[:UNDER]-(bill:Bill)
     WHERE bill.start_day >= start_day
     WITH bill
     """
@@ -141,7 +163,10 @@ _PATHS_AROUND: Final = (
     "(bill)-[:BILLS]->(:Meter)<-[link:HAS_METER]-()",
     "(bill)-[:BILLS]->(:Meter)-[link:FED_BY]->()",
     "(bill)-[:BILLS]->(:Meter)-[:FED_BY]->(:Transformer)-[link:ON]->()",
-    "(bill)-[:FROM|TO]->(:Reading)-[link:OF]->()",
+    "(bill)-[:UNDER]->(:Agreement)<-[link:HAS_AGREEMENT]-()",
+    "(bill)-[:UNDER]->(:Agreement)-[link:AT]->()",
+    "(bill)-[:UNDER]->(:Agreement)-[:AT]->(:ServicePoint)-[link:CONNECTED_TO]->()",
+    "(bill)-[:FROM|TO|OVER]->(:Reading)-[link:OF]->()",
     "(bill)-[:FROM|TO]->(:Reading)<-[link:FROM|TO]-(near:Bill)",
     "(bill)-[:FROM|TO]->(:Reading)<-[:FROM|TO]-(near:Bill)-[link:BILLS]->()",
 )

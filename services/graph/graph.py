@@ -151,7 +151,7 @@ class Graph:
         return self.counts()
 
     def was_rebuilt(self) -> bool:
-        """Whether the graph was once made from the whole database."""
+        """Whether the graph was made from the whole database, in the shape of today."""
         return bool(self._bolt.read(cypher.LAST_REBUILD))
 
     def counts(self) -> GraphCounts:
@@ -179,8 +179,9 @@ class Graph:
     ) -> list[AffectedBill]:
         """The bills that would have to be reissued if the one that is given is corrected.
 
-        Of a reading the bills that begin or end there and all later ones of its meter; void bills
-        are never among them. Oldest first; amounts in minor units. Raises ValueError unless
+        Of a meter also those within which it was exchanged. Of a reading the bills that begin or
+        end there or have it within them, and all later ones of their agreements; void bills are
+        never among them. Oldest first; amounts in minor units. Raises ValueError unless
         exactly one is given.
         """
         asked = {
@@ -195,8 +196,8 @@ class Graph:
         return [_affected(row) for row in self._bolt.read(query, id=row_id)]
 
     def neighbourhood(self, *, bill_id: str) -> Neighbourhood:
-        """The bill with its meter, customer, transformer, feeder, readings, tariff and payments,
-        and the bills next to it in the meter's chain."""
+        """The bill with its meters, agreement, customer, place, transformer, feeder, readings,
+        tariff and payments, and the bills next to it in the chain."""
         return neighbourhood_of(
             self._bolt.read(cypher.BILL, id=bill_id),
             self._bolt.read(cypher.AROUND_BILL, id=bill_id),

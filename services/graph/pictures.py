@@ -43,6 +43,9 @@ def _caption(label: str, properties: Properties) -> str:
             return f"{properties['received_on']}: {paid}"
         case "Tariff":
             return f"{properties['code']} from {properties['effective_from']}"
+        case "Agreement":
+            until = f" to {properties['ends_on']}" if properties.get("ends_on") else ""
+            return f"from {properties['starts_on']}{until}"
     names = ("serial", "account_no", "code")
     return str(next(properties[name] for name in names if name in properties))
 

@@ -15,6 +15,8 @@ LABELS: Final = {
     "feeders": "Feeder",
     "transformers": "Transformer",
     "customers": "Customer",
+    "service_points": "ServicePoint",
+    "agreements": "Agreement",
     "meters": "Meter",
     "tariffs": "Tariff",
     "readings": "Reading",
@@ -28,7 +30,8 @@ LABELS: Final = {
 class Link:
     """A kind of relationship: a row of `owner` points with `field` to a row of `other`.
 
-    The relationship begins at the owner, but where `reverse` it ends there. A row has one at most.
+    The relationship begins at the owner, but where `reverse` it ends there. The field holds one id
+    or none, or a list of them.
     """
 
     kind: str
@@ -40,19 +43,37 @@ class Link:
 
 LINKS: Final = (
     Link("ON", "transformers", "feeder_id", "feeders"),
+    Link("CONNECTED_TO", "service_points", "transformer_id", "transformers"),
+    Link("AT", "agreements", "service_point_id", "service_points"),
+    Link("HAS_AGREEMENT", "agreements", "customer_id", "customers", reverse=True),
+    # Who has the meter now, and the transformer of the place where it is or was last; what was
+    # billed when hangs on the agreement.
     Link("HAS_METER", "meters", "customer_id", "customers", reverse=True),
     Link("FED_BY", "meters", "transformer_id", "transformers"),
     Link("OF", "readings", "meter_id", "meters"),
+    Link("UNDER", "bills", "agreement_id", "agreements"),
+    # The meter at the end of the bill's period, and those that were exchanged within it.
     Link("BILLS", "bills", "meter_id", "meters"),
+    Link("ALSO_BILLS", "bills", "earlier_meter_ids", "meters"),
     Link("FROM", "bills", "opening_reading_id", "readings"),
     Link("TO", "bills", "closing_reading_id", "readings"),
+    # The reads within the period at which a meter was taken out or put in.
+    Link("OVER", "bills", "inner_reading_ids", "readings"),
     Link("PRICED", "bills", "tariff_version_id", "tariffs", reverse=True),
     Link("PAYS", "payments", "bill_id", "bills"),
     Link("INTO", "supplies", "transformer_id", "transformers"),
 )
 _POINTERS: Final = {what: {link.field for link in LINKS if link.owner == what} for what in LABELS}
 # Dates that the graph computes with, also kept as whole days since 1970-01-01.
-_DAYS: Final = {"period_start": "start_day", "period_end": "end_day", "opened_on": "opened_day"}
+_DAYS: Final = {
+    "period_start": "start_day",
+    "period_end": "end_day",
+    "starts_on": "start_day",
+    "ends_on": "end_day",
+    "opened_on": "opened_day",
+}
+# A graph that was filled with an earlier set of nodes and relationships is made again.
+SHAPE: Final = 2
 
 
 def day_number(day: date) -> int:
@@ -66,8 +87,12 @@ def node_rows(what: str, rows: Sequence[Json], *, seen: int) -> list[Json]:
 
 
 def link_rows(link: Link, rows: Sequence[Json]) -> list[Json]:
-    """Each row as {id, target}; the target is None when it points to nothing."""
-    return [{"id": row["id"], "target": row.get(link.field)} for row in rows]
+    """Each row as {id, targets}: the ids of all that it points to."""
+    return [{"id": row["id"], "targets": _targets(row.get(link.field))} for row in rows]
+
+
+def _targets(value: str | list[str] | None) -> list[str]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _properties(what: str, row: Json, seen: int) -> Json:

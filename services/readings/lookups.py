@@ -31,6 +31,11 @@ class ReadingLookups:
         require(principal, *_READERS)
         return self.database.find_meters(text=text, limit=limit)
 
+    def find_any_meters(self, *, text: str, limit: int, principal: Principal) -> list[Meter]:
+        """The same, with meters that were taken out: they were billed too."""
+        require(principal, Role.ADMIN)
+        return self.database.find_meters(text=text, limit=limit, also_removed=True)
+
     def meter_now(self, *, serial: str, principal: Principal, now: datetime) -> ReadingContext:
         """What a reading of the meter at `now` (UTC) is judged by; raises NotFound."""
         require(principal, *_READERS)
@@ -76,6 +81,11 @@ class ReadingLookups:
         """The newest readings of a meter, `limit` at most."""
         require(principal, Role.ADMIN)
         return self.database.readings(meter_id=meter_id, page_size=limit).items
+
+    def reading(self, *, reading_id: str, principal: Principal) -> Reading:
+        """One reading; raises NotFound."""
+        require(principal, Role.ADMIN)
+        return self.database.reading(reading_id)
 
     def flagged(self, *, principal: Principal, page: int, page_size: int) -> Page[Reading]:
         """The readings that wait for a decision, the newest first."""

@@ -88,7 +88,21 @@ CREATE VIEW private.graph_bills WITH (security_invoker='true') AS
     b.period_end,
     b.consumption_wh,
     b.currency,
-    b.total_minor
+    b.total_minor,
+    b.agreement_id,
+        CASE
+            WHEN (b.segments IS NULL) THEN '[]'::jsonb
+            ELSE ( SELECT COALESCE(jsonb_agg(DISTINCT (x.value ->> 'meter_id'::text)), '[]'::jsonb) AS "coalesce"
+               FROM jsonb_array_elements(b.segments) x(value)
+              WHERE (((x.value ->> 'meter_id'::text))::uuid <> b.meter_id))
+        END AS earlier_meter_ids,
+        CASE
+            WHEN (b.segments IS NULL) THEN '[]'::jsonb
+            ELSE ( SELECT COALESCE(jsonb_agg(DISTINCT r.id), '[]'::jsonb) AS "coalesce"
+               FROM (jsonb_array_elements(b.segments) x(value)
+                 CROSS JOIN LATERAL ( VALUES ((x.value ->> 'opening_reading_id'::text)), ((x.value ->> 'closing_reading_id'::text))) r(id))
+              WHERE ((r.id)::uuid <> ALL (ARRAY[b.opening_reading_id, b.closing_reading_id])))
+        END AS inner_reading_ids
    FROM (public.bills b
      JOIN public.bill_list l ON ((l.id = b.id)));
 
@@ -118,6 +132,33 @@ CREATE VIEW private.graph_supplies WITH (security_invoker='true') AS
    FROM public.supplies s;
 
 GRANT SELECT ON TABLE private.graph_supplies TO service_role;
+
+CREATE VIEW private.graph_service_points WITH (security_invoker='true') AS
+ SELECT s.id,
+    s.code,
+    s.transformer_id,
+        CASE
+            WHEN i.still THEN 'active'::text
+            ELSE 'closed'::text
+        END AS status,
+    i.opened_on
+   FROM (public.service_points s
+     LEFT JOIN LATERAL ( SELECT min(x.installed_on) AS opened_on,
+            bool_or((x.removed_at IS NULL)) AS still
+           FROM public.meter_installations x
+          WHERE (x.service_point_id = s.id)) i ON (true));
+
+GRANT SELECT ON TABLE private.graph_service_points TO service_role;
+
+CREATE VIEW private.graph_agreements WITH (security_invoker='true') AS
+ SELECT id,
+    starts_on,
+    ends_on,
+    service_point_id,
+    customer_id
+   FROM public.service_agreements a;
+
+GRANT SELECT ON TABLE private.graph_agreements TO service_role;
 
 CREATE FUNCTION public.graph_changes_done(p jsonb) RETURNS jsonb
     LANGUAGE sql
@@ -160,7 +201,7 @@ begin
     return jsonb_build_object('rows', v_rows);
 end $$;
 
-COMMENT ON FUNCTION public.graph_rows(p jsonb) IS 'A page of what the graph is made of, in order of id: {what: feeders | transformers | customers | meters | tariffs | readings | bills | payments | supplies, after?, limit}.';
+COMMENT ON FUNCTION public.graph_rows(p jsonb) IS 'A page of what the graph is made of, in order of id: {what: feeders | transformers | customers | service_points | agreements | meters | tariffs | readings | bills | payments | supplies, after?, limit}.';
 
 REVOKE ALL ON FUNCTION public.graph_rows(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.graph_rows(p jsonb) TO service_role;
@@ -223,29 +264,38 @@ CREATE FUNCTION private.graph_rows_of(p_bills uuid[]) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    with bills as (select b.* from public.bills b where b.id = any (p_bills)),
-         meters as (select m.* from private.graph_meters m where m.id in (select meter_id from bills))
+    with bills as (select b.* from private.graph_bills b where b.id = any (p_bills)),
+         points as (select s.* from private.graph_service_points s where s.id in (
+             select a.service_point_id from public.service_agreements a where a.id in (select agreement_id from bills))),
+         agreements as (select a.* from private.graph_agreements a
+                        where a.service_point_id in (select id from points)),
+         meters as (select m.* from private.graph_meters m where m.id in (
+             select i.meter_id from public.meter_installations i where i.service_point_id in (select id from points)
+             union select meter_id from bills)),
+         fed_by as (select transformer_id as id from points union select transformer_id from meters)
     select jsonb_build_object(
         'feeders', (select coalesce(jsonb_agg(to_jsonb(f)), '[]') from private.graph_feeders f
                     where f.id in (select t.feeder_id from public.transformers t
-                                   where t.id in (select transformer_id from meters))),
+                                   where t.id in (select id from fed_by))),
         'transformers', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from private.graph_transformers t
-                         where t.id in (select transformer_id from meters)),
+                         where t.id in (select id from fed_by)),
         'customers', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from private.graph_customers c
-                      where c.id in (select customer_id from meters union select customer_id from bills)),
-        'meters', (select coalesce(jsonb_agg(to_jsonb(m)), '[]') from private.graph_meters m
-                   where m.id in (select id from meters)),
+                      where c.id in (select customer_id from meters union select customer_id from agreements)),
+        'service_points', (select coalesce(jsonb_agg(to_jsonb(s)), '[]') from points s),
+        'agreements', (select coalesce(jsonb_agg(to_jsonb(a)), '[]') from agreements a),
+        'meters', (select coalesce(jsonb_agg(to_jsonb(m)), '[]') from meters m),
         'tariffs', (select coalesce(jsonb_agg(to_jsonb(v)), '[]') from private.graph_tariffs v
                     where v.id in (select tariff_version_id from bills)),
         'readings', (select coalesce(jsonb_agg(to_jsonb(r)), '[]') from private.graph_readings r
-                     where r.id in (select opening_reading_id from bills union select closing_reading_id from bills)),
-        'bills', (select coalesce(jsonb_agg(to_jsonb(b)), '[]') from private.graph_bills b
-                  where b.id = any (p_bills)),
+                     where r.id in (select opening_reading_id from bills union select closing_reading_id from bills
+                                    union select e.id::uuid from bills b
+                                    cross join lateral jsonb_array_elements_text(b.inner_reading_ids) e (id))),
+        'bills', (select coalesce(jsonb_agg(to_jsonb(b)), '[]') from bills b),
         'payments', (select coalesce(jsonb_agg(to_jsonb(y)), '[]') from private.graph_payments y
                      where y.bill_id = any (p_bills)))
 $$;
 
-COMMENT ON FUNCTION private.graph_rows_of(p_bills uuid[]) IS 'What the graph needs for some bills, by kind and in the shapes of graph_rows.';
+COMMENT ON FUNCTION private.graph_rows_of(p_bills uuid[]) IS 'What the graph needs for some bills, by kind and in the shapes of graph_rows: with all agreements and meters of their places.';
 
 REVOKE ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.graph_rows_of(p_bills uuid[]) TO service_role;

@@ -16,12 +16,14 @@ SHAPES = {
     "feeders": {"id", "code", "name"},
     "transformers": {"id", "code", "name", "rated_kva", "feeder_id"},
     "customers": {"id", "account_no"},
+    "service_points": {"id", "code", "transformer_id", "status", "opened_on"},
+    "agreements": {"id", "starts_on", "ends_on", "service_point_id", "customer_id"},
     "meters": {"id", "serial", "status", "opened_on", "customer_id", "transformer_id"},
     "tariffs": {"id", "code", "effective_from"},
     "readings": {"id", "meter_id", "read_at", "read_on", "register_wh", "status", "source"},
     "bills": {"id", "number", "status", "meter_id", "tariff_version_id", "opening_reading_id"}
     | {"closing_reading_id", "period_start", "period_end", "consumption_wh", "currency"}
-    | {"total_minor"},
+    | {"total_minor", "agreement_id", "earlier_meter_ids", "inner_reading_ids"},
     "payments": {"id", "payment_id", "bill_id", "amount_minor", "currency", "received_on"},
     "supplies": {"id", "transformer_id", "period_start", "period_end", "energy_wh"},
 }
@@ -86,6 +88,8 @@ def test_one_bill_brings_nothing_of_the_others(over: Over) -> None:
         "feeders": 0,
         "transformers": 0,
         "customers": 1,
+        "service_points": 1,
+        "agreements": 1,
         "meters": 1,
         "tariffs": 1,
         "readings": 2,

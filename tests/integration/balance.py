@@ -10,16 +10,17 @@ Json = dict[str, Any]
 
 
 def losses_permille(database: DatabaseService) -> dict[str, list[int]]:
-    """By transformer, in order of time: of each supply, what the meters' bills do not show."""
+    """By transformer, in order of time: of each supply, what the places' bills do not show."""
     rows = {
         what: database.graph_rows(what=what, after=None, limit=100_000)
-        for what in ("transformers", "meters", "bills", "supplies")
+        for what in ("transformers", "service_points", "agreements", "bills", "supplies")
     }
-    fed_by = {meter["id"]: meter["transformer_id"] for meter in rows["meters"]}
+    of_place = {place["id"]: place["transformer_id"] for place in rows["service_points"]}
+    fed_by = {one["id"]: of_place[one["service_point_id"]] for one in rows["agreements"]}
     live = [bill for bill in rows["bills"] if bill["status"] != "void"]
     losses: dict[str, list[int]] = {}
     for one in rows["transformers"]:
-        bills = [bill for bill in live if fed_by[bill["meter_id"]] == one["id"]]
+        bills = [bill for bill in live if fed_by[bill["agreement_id"]] == one["id"]]
         of_one = [s for s in rows["supplies"] if s["transformer_id"] == one["id"]]
         of_one.sort(key=lambda supply: str(supply["period_start"]))
         losses[one["code"]] = [_loss(supply, bills) for supply in of_one]

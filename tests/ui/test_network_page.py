@@ -19,8 +19,9 @@ from services.identity.auth import Role
 from services.importing import Importer
 from services.records.bills import Bill
 from services.records.entries import NewPayment
+from services.supply.changes import Exchange, TypedRead
 from tests.contract.graph.servers import PATIENT_SECONDS, embedded_graph
-from tests.integration.utility import Utility, make_utility
+from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
 
 pytestmark = pytest.mark.postgres
@@ -152,6 +153,44 @@ class TestWhatACorrectionTouches:
     def test_a_meter_without_a_bill_can_be_corrected_freely(self, shown: Shown) -> None:
         shown.utility.add_meter("M3")
         assert "No bill hangs on it" in words(shown.page(meter="M3"))
+
+    def test_a_meter_that_was_taken_out_touches_what_it_measured(self, shown: Shown) -> None:
+        utility, graph = shown.utility, shown.utility.services.graph.graph
+        assert graph is not None
+        on = utility.today - timedelta(days=20)
+        utility.add_meter("M5", opened_on=on - timedelta(days=20))
+        (meter,) = utility.services.database.find_meters(text="M5")
+        assert meter.service_point_id is not None
+        supply, change_id = utility.services.supply, str(uuid4())
+        point = meter.service_point_id
+        change = Exchange(point, on, TypedRead("1040"), "N5", TypedRead("5"))
+        how: Any = {"change_id": change_id, "principal": ADMIN, "now": utility.now}
+        plan = supply.plan(change, **how)
+        supply.execute(change, previewed=plan.fingerprint, reason="stuck", acknowledged=True, **how)
+        assert utility.submit("N5", 15).bill is not None
+        graph.rebuild(utility.services.database)
+        place = supply.place(service_point_id=point, principal=ADMIN)
+        removal = place.installations[-1].closing
+        assert removal is not None
+        for page in (shown.page(meter="M5"), shown.page(meter="M5", reading=removal.id)):
+            assert not page.exception
+            (chosen,) = [s for s in page.selectbox if s.key == "touched-meter"]
+            assert chosen.value is not None
+            assert chosen.value.removed_on == on
+            said = words(page)
+            assert "account A\\-M5" in said
+
+    def test_a_link_to_an_old_reading_shows_that_reading(self, shown: Shown) -> None:
+        utility = shown.utility
+        utility.add_meter("M6", opened_on=utility.today - timedelta(days=40))
+        for days in range(30, 0, -1):
+            at = utility.now - timedelta(days=days)
+            utility.submit("M6", 1000 + 31 - days, at=at, source="customer")
+        first = utility.bills_of("M6")[-1]
+        page = shown.page(meter="M6", reading=first.opening_reading_id)
+        (asked,) = [s for s in page.selectbox if str(s.key).startswith("touched-reading")]
+        assert asked.value is not None
+        assert asked.value.id == first.opening_reading_id
 
 
 class TestAroundABill:

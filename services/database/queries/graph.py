@@ -11,8 +11,9 @@ class GraphQueries(Queries):
     def graph_rows(self, *, what: str, after: str | None, limit: int) -> list[Json]:
         """A page of what the graph is made of, by id, those after the id `after`.
 
-        `what` is feeders, transformers, customers, meters, tariffs (their versions), readings,
-        bills, payments or supplies. Ids and dates are texts, energy Wh, money minor units.
+        `what` is feeders, transformers, customers, service_points, agreements, meters, tariffs
+        (their versions), readings, bills, payments or supplies. Ids and dates are texts, energy
+        Wh, money minor units.
         """
         answer = self._call("graph_rows", what=what, after=after, limit=limit)
         return list(answer["rows"])

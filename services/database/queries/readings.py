@@ -18,11 +18,15 @@ from services.records.tariffs import TariffVersion
 class ReadingQueries(Queries):
     """Meters, tariffs and readings."""
 
-    def find_meters(self, *, text: str, limit: int = 20) -> list[Meter]:
-        """Active meters whose serial, account, customer or address has each word of `text`."""
+    def find_meters(self, *, text: str, limit: int = 20, also_removed: bool = False) -> list[Meter]:
+        """Meters whose serial, account, customer or address has each word of `text`.
+
+        Those that are in use, and with `also_removed` the ones that were taken out.
+        """
+        in_use = [] if also_removed else [Filter("status", "eq", "active")]
         rows = self._transport.select(
             "meter_list",
-            filters=[*search_filters(text), Filter("status", "eq", "active")],
+            filters=[*search_filters(text), *in_use],
             order=["serial.asc"],
             limit=limit,
         ).rows

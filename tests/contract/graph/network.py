@@ -39,6 +39,8 @@ def network() -> Rows:
         "feeders": [{"id": "f1", "code": "F-1", "name": "North"}],
         "transformers": [transformer("t1", feeder="f1"), transformer("t2")],
         "customers": [{"id": "c1", "account_no": "A-1"}],
+        "service_points": [],
+        "agreements": [],
         "meters": [],
         "tariffs": [{"id": "v1", "code": "LT", "effective_from": "2026-01-01"}],
         "readings": [],
@@ -64,6 +66,30 @@ def meter(row_id: str, on: str | None = "t1", **how: Any) -> Json:
     return row | how
 
 
+def place(row_id: str, on: str | None = "t1", **how: Any) -> Json:
+    """A place of supply with a meter, the first put in long ago unless told otherwise."""
+    row: Json = {"id": row_id, "code": row_id.upper(), "transformer_id": on}
+    return row | {"status": "active", "opened_on": "2020-01-01"} | how
+
+
+def agreement(row_id: str, at: str, **how: Any) -> Json:
+    """An agreement of customer c1 at a place, since long ago unless told otherwise."""
+    row: Json = {"id": row_id, "service_point_id": at, "customer_id": "c1"}
+    return row | {"starts_on": "2020-01-01", "ends_on": None} | how
+
+
+def placed(rows: Rows, **ends: str) -> Rows:
+    """The same with a place for each meter and an agreement there, which may have ended."""
+    for of in rows["meters"]:
+        at, since = f"p-{of['id']}", of["opened_on"]
+        how = {"status": of["status"], "opened_on": since}
+        rows["service_points"].append(place(at, of["transformer_id"], **how))
+        rows["agreements"].append(
+            agreement(f"a-{of['id']}", at, starts_on=since, ends_on=ends.get(of["id"]))
+        )
+    return rows
+
+
 def reading(row_id: str, of: str, on: str) -> Json:
     """An accepted reading of a meter."""
     row: Json = {"id": row_id, "meter_id": of, "read_at": f"{on}T06:00:00+00:00", "read_on": on}
@@ -71,8 +97,9 @@ def reading(row_id: str, of: str, on: str) -> Json:
 
 
 def bill(row_id: str, of: str, start: str, end: str, wh: int, **how: Any) -> Json:
-    """An issued bill of a meter for the days from `start` up to `end`."""
+    """An issued bill of a meter for the days from `start` up to `end`, as `placed` agreed on."""
     row: Json = {"id": row_id, "number": 1, "status": "issued", "meter_id": of}
+    row |= {"agreement_id": f"a-{of}", "earlier_meter_ids": [], "inner_reading_ids": []}
     row |= {"tariff_version_id": "v1", "opening_reading_id": None, "closing_reading_id": None}
     row |= {"period_start": start, "period_end": end, "consumption_wh": wh}
     return row | {"currency": "INR", "total_minor": 54_035} | how

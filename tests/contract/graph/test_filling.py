@@ -11,7 +11,7 @@ from services.graph.bolt import Server, Statement
 from services.graph.graph import GraphSource
 from services.integrations.http import ServiceUnavailable
 from tests.contract.graph.conftest import NewServer, NewStory
-from tests.contract.graph.network import Kept, bill, clear, meter, network, whole
+from tests.contract.graph.network import Kept, bill, clear, meter, network, placed, whole
 from tests.contract.graph.servers import PASSWORD, USER, Neo4j
 from tests.servers import NewDatabase
 
@@ -19,6 +19,7 @@ from tests.servers import NewDatabase
 def a_database() -> Kept:
     rows = network()
     rows["meters"] = [meter("m1")]
+    placed(rows)
     rows["bills"] = [bill("b1", "m1", "2026-01-01", "2026-02-01", 1)]
     return Kept(rows)
 
@@ -44,6 +45,14 @@ def test_a_filling_that_was_broken_off_is_taken_up_again(graph: Graph) -> None:
     graph.project({"bills": a_database().rows["bills"]})
     filled(graph, a_database())
     assert ("b1", "BILLS", "m1") in whole(graph)[1]
+
+
+def test_a_graph_of_an_earlier_release_is_made_again(graph: Graph) -> None:
+    filled(graph, a_database())
+    graph._bolt.write([Statement("MATCH (note:Rebuild {id: 'last'}) SET note.shape = 1")])
+    graph._bolt.write([Statement("MATCH (:Bill)-[link:UNDER]->() DELETE link")])
+    filled(graph, a_database())
+    assert ("b1", "UNDER", "a-m1") in whole(graph)[1]
 
 
 def test_an_imported_grid_is_there_before_the_first_bill(graph: Graph) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from services.graph import Graph
 from services.importing import Importer
 from services.records.entries import NewPayment
+from services.supply.changes import Exchange, TypedRead
 from tests.contract.graph.conftest import NewStory
 from tests.contract.graph.network import (
     Kept,
@@ -17,16 +18,19 @@ from tests.contract.graph.network import (
     meter,
     network,
     payment,
+    placed,
     reading,
     supply,
     whole,
 )
+from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ACTOR, ADMIN, Utility
 
 
 def a_bill(rows: Rows) -> Rows:
     """One bill with its meter and readings, and nothing that hangs loose."""
     rows["meters"] = [meter("m1")]
+    placed(rows)
     rows["readings"] = [reading("r1", "m1", "2026-01-01"), reading("r2", "m1", "2026-02-01")]
     ends = {"opening_reading_id": "r1", "closing_reading_id": "r2"}
     rows["bills"] = [bill("b1", "m1", "2026-01-01", "2026-02-01", 500, **ends)]
@@ -39,11 +43,15 @@ def test_labels_and_relationships_are_as_agreed(graph: Graph) -> None:
     graph.project(a_bill(network()))
     nodes, edges = whole(graph)
     assert edges == [
+        ("a-m1", "AT", "p-m1"),
         ("b1", "BILLS", "m1"),
         ("b1", "FROM", "r1"),
         ("b1", "TO", "r2"),
+        ("b1", "UNDER", "a-m1"),
+        ("c1", "HAS_AGREEMENT", "a-m1"),
         ("c1", "HAS_METER", "m1"),
         ("m1", "FED_BY", "t1"),
+        ("p-m1", "CONNECTED_TO", "t1"),
         ("p1", "PAYS", "b1"),
         ("r1", "OF", "m1"),
         ("r2", "OF", "m1"),
@@ -144,9 +152,37 @@ def test_bill_by_bill_is_the_same_as_a_rebuild(graph: Graph, new_story: NewStory
     one_by_one = whole(graph)
     graph.rebuild(utility.services.database)
     assert whole(graph) == one_by_one
-    # Three customers, meters and bills, six readings; a tariff, two transformers on a feeder.
-    assert len(one_by_one[0]) == 3 * 3 + 6 + 1 + 2 + 1 + 1
+    # Three customers, places, agreements, meters and bills, six readings; a tariff, two
+    # transformers on a feeder.
+    assert len(one_by_one[0]) == 3 * 5 + 6 + 1 + 2 + 1 + 1
     assert "House M1" not in str(one_by_one)
+
+
+def test_of_an_exchange_a_bill_brings_all_that_a_rebuild_brings(
+    graph: Graph, new_story: NewStory
+) -> None:
+    utility = new_story(graph)
+    at = Supplied(utility)
+    point = at.meter("M1")
+    at.read("M1", 1_040, 40)
+    at.do(Exchange(point, at.day(20), TypedRead("1060"), "N1", TypedRead("5"), multiplier="2"))
+    at.read("N1", 15, 0)
+    first, over = sorted(at.bills("A-M1"), key=lambda b: b.period_start)
+    clear(graph)
+    for one in (first, over):
+        graph.project_bill(utility.services.database, one.id)
+    bill_by_bill, edges = whole(graph)
+    graph.rebuild(utility.services.database)
+    nodes, edges_of_all = whole(graph)
+    assert edges_of_all == edges
+    # There are tariffs that priced no bill.
+    unused = [node for node in nodes if node not in bill_by_bill]
+    assert {node["label"] for node in unused} == {"Tariff"}
+    assert len(nodes) == len(bill_by_bill) + len(unused)
+    of_old = graph.affected_by(meter_id=over.metered[0].meter_id)
+    assert [b.bill_id for b in of_old] == [first.id, over.id]
+    removal = over.metered[0].closing_reading_id
+    assert [b.bill_id for b in graph.affected_by(reading_id=removal)] == [over.id]
 
 
 def test_two_who_save_the_same_bill_at_once_do_not_clash(graph: Graph) -> None:

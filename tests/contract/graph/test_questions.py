@@ -5,11 +5,14 @@ import pytest
 from services.graph import AffectedBill, Graph, GraphEdge, TransformerBalance
 from tests.contract.graph.network import (
     Rows,
+    agreement,
     bill,
     day,
     meter,
     network,
     payment,
+    place,
+    placed,
     reading,
     supply,
     transformer,
@@ -19,7 +22,7 @@ from tests.contract.graph.network import (
 
 
 def balances(graph: Graph, rows: Rows, since: str, until: str) -> list[TransformerBalance]:
-    graph.project(rows)
+    graph.project(rows if rows["service_points"] else placed(rows))
     return graph.energy_balance(since=day(since), until=day(until))
 
 
@@ -111,6 +114,7 @@ def test_meters_whose_bills_leave_days_open_are_told(graph: Graph) -> None:
         bill("b7", "gone", "2025-01-01", "2025-12-31", 999_999),
     ]
     rows["supplies"] = [supply("s1", "t1", *period, 1_000)]
+    placed(rows, closed="2026-01-05", gone="2025-12-31")
     (balance,) = balances(graph, rows, *period)
     # 31 of 52 days of 52 Wh, and 300, 21 and 40 Wh whole.
     assert balance.billed_wh == 31 + 300 + 21 + 40
@@ -164,7 +168,103 @@ def test_energies_beyond_what_a_float_holds_are_exact(graph: Graph) -> None:
     assert (balance.billed_wh, balance.loss_wh) == (much, 2)
 
 
+def an_exchange(graph: Graph) -> None:
+    """Meter m1 was exchanged for m2 within bill feb, and c2 moved in for c1 in March.
+
+    m1 lies in the store and m2 was put in on 10 February. After that m1 was taken to t2.
+    """
+    rows = network()
+    rows["customers"].append({"id": "c2", "account_no": "A-2"})
+    rows["meters"] = [
+        meter("m1", "t2", opened_on="2026-03-15", customer_id=None, status="closed"),
+        meter("m2", opened_on="2026-02-10", customer_id="c2"),
+    ]
+    rows["service_points"] = [place("p1"), place("p2", "t2", opened_on="2026-03-15")]
+    rows["agreements"] = [
+        agreement("a1", "p1", ends_on="2026-03-01"),
+        agreement("a2", "p1", customer_id="c2", starts_on="2026-03-01"),
+    ]
+    days = ("2026-01-01", "2026-01-20", "2026-03-01", "2026-04-01")
+    rows["readings"] = [
+        reading("r0", "m1", days[0]),
+        reading("r1", "m1", days[1]),
+        reading("out", "m1", "2026-02-10"),
+        reading("in", "m2", "2026-02-10"),
+        reading("r2", "m2", days[2]),
+        reading("r3", "m2", days[3]),
+    ]
+    rows["bills"] = [
+        bill("jan", "m1", days[0], days[1], 190, agreement_id="a1", number=1)
+        | {"opening_reading_id": "r0", "closing_reading_id": "r1"},
+        bill("feb", "m2", days[1], days[2], 400, agreement_id="a1", number=2)
+        | {"opening_reading_id": "r1", "closing_reading_id": "r2"}
+        | {"earlier_meter_ids": ["m1"], "inner_reading_ids": ["in", "out"]},
+        bill("mar", "m2", days[2], days[3], 310, agreement_id="a2", number=3)
+        | {"opening_reading_id": "r2", "closing_reading_id": "r3"},
+    ]
+    rows["supplies"] = [
+        supply("s1", "t1", "2026-01-01", "2026-02-01", 500),
+        supply("s2", "t1", "2026-02-01", "2026-03-01", 500),
+        supply("s3", "t2", "2026-01-01", "2026-02-01", 500),
+    ]
+    graph.project(rows)
+
+
+def test_what_an_exchanged_meter_measured_stays_with_its_place(graph: Graph) -> None:
+    an_exchange(graph)
+    found = graph.energy_balance(since=day("2026-01-01"), until=day("2026-03-01"))
+    # Bill feb has 40 days of 10 Wh, 12 of them in January.
+    assert {(b.code, b.period_start.month): (b.billed_wh, b.meters) for b in found} == {
+        ("T1", 1): (190 + 120, 1),
+        ("T1", 2): (280, 1),
+        ("T2", 1): (0, 0),
+    }
+    assert {b.meters_unread for b in found} == {0}
+
+
+def test_a_vacant_place_has_no_days_to_bill_and_one_that_is_supplied_has(graph: Graph) -> None:
+    rows = network()
+    rows["service_points"] = [place("p1"), place("p2")]
+    rows["agreements"] = [
+        agreement("a1", "p1", ends_on="2026-01-11"),
+        agreement("a2", "p2", ends_on="2026-01-11"),
+    ]
+    rows["meters"] = [meter("m1")]
+    rows["bills"] = [bill("b1", "m1", "2026-01-01", "2026-01-11", 100, agreement_id="a1")]
+    rows["supplies"] = [supply("s1", "t1", "2026-01-01", "2026-02-01", 500)]
+    (balance,) = balances(graph, rows, "2026-01-01", "2026-02-01")
+    assert (balance.meters, balance.meters_unread) == (2, 1)
+
+
 # What a correction would touch
+
+
+@pytest.mark.parametrize(
+    ("asked", "affected"),
+    [
+        ({"meter_id": "m1"}, [("jan", "A-1"), ("feb", "A-1")]),
+        ({"meter_id": "m2"}, [("feb", "A-1"), ("mar", "A-2")]),
+        ({"reading_id": "out"}, [("feb", "A-1")]),
+        ({"reading_id": "in"}, [("feb", "A-1")]),
+        ({"reading_id": "r0"}, [("jan", "A-1"), ("feb", "A-1")]),
+        # The one who left and the one who came meet at this read.
+        ({"reading_id": "r2"}, [("feb", "A-1"), ("mar", "A-2")]),
+    ],
+)
+def test_a_correction_touches_the_bill_over_an_exchange_and_who_was_billed(
+    graph: Graph, asked: dict[str, str], affected: list[tuple[str, str]]
+) -> None:
+    an_exchange(graph)
+    assert [(b.bill_id, b.account_no) for b in graph.affected_by(**asked)] == affected
+
+
+def test_around_a_bill_over_an_exchange_lie_both_meters_and_their_reads(graph: Graph) -> None:
+    an_exchange(graph)
+    around = graph.neighbourhood(bill_id="feb")
+    edges = {(e.source, e.kind, e.target) for e in around.edges}
+    assert {("feb", "BILLS", "m2"), ("feb", "ALSO_BILLS", "m1")} <= edges
+    assert {("feb", "OVER", "out"), ("out", "OF", "m1"), ("in", "OF", "m2")} <= edges
+    assert {("c1", "HAS_AGREEMENT", "a1"), ("p1", "CONNECTED_TO", "t1")} <= edges
 
 
 def a_chain(graph: Graph) -> None:
@@ -188,7 +288,7 @@ def a_chain(graph: Graph) -> None:
         bill("other", "m2", days[0], days[1], 100, number=10) | {"opening_reading_id": "q0"},
     ]
     rows["payments"] = [payment("p1", "jan", 200), payment("p2", "jan", -50)]
-    graph.project(rows)
+    graph.project(placed(rows))
 
 
 def test_a_meter_touches_all_its_bills_that_are_not_void(graph: Graph) -> None:
@@ -252,6 +352,8 @@ def test_around_a_bill_lies_all_that_it_hangs_together_with(graph: Graph) -> Non
         ("Bill", "Draft"),
         ("Meter", "M1"),
         ("Customer", "A-1"),
+        ("Agreement", "from 2020-01-01"),
+        ("ServicePoint", "P-M1"),
         ("Transformer", "T1"),
         ("Feeder", "F-1"),
         ("Tariff", "LT from 2026-01-01"),
@@ -263,6 +365,8 @@ def test_around_a_bill_lies_all_that_it_hangs_together_with(graph: Graph) -> Non
     expected |= {("mar", "FROM", "r2"), ("mar", "BILLS", "m1")}
     expected |= {("r1", "OF", "m1"), ("r2", "OF", "m1"), ("v1", "PRICED", "feb")}
     expected |= {("c1", "HAS_METER", "m1"), ("m1", "FED_BY", "t1"), ("t1", "ON", "f1")}
+    expected |= {("feb", "UNDER", "a-m1"), ("a-m1", "AT", "p-m1"), ("p-m1", "CONNECTED_TO", "t1")}
+    expected |= {("c1", "HAS_AGREEMENT", "a-m1")}
     assert {(e.source, e.kind, e.target) for e in around.edges} == expected
     assert len(around.edges) == len(expected)
     ends = {end for edge in around.edges for end in (edge.source, edge.target)}
