@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.bills.bill_columns import COLUMNS, summary
 from pages.registry import BILL, BILLS
+from pages.shared.download import download_button
 from pages.shared.format import BILL_STATUS, count, day, month
 from pages.shared.header import show_header
 from pages.shared.history import go_on_to
@@ -72,13 +73,12 @@ def offer_pdfs(bills: Sequence[BillSummary]) -> None:
     """The PDFs of the bills chosen, in one file."""
     issued = [bill for bill in bills if bill.number is not None]
     if issued:
-        st.download_button(
+        download_button(
             f"{count(len(issued), 'PDF')}",
-            data=lambda: services().lists.bill_pdfs(bills=issued, principal=principal),
+            lambda: services().lists.bill_pdfs(bills=issued, principal=principal),
             file_name=f"bills-{today().isoformat()}.zip",
             mime="application/zip",
             icon=":material/picture_as_pdf:",
-            on_click="ignore",
             key="pdfs",
         )
 

@@ -6,6 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.components import chosen_page, page_number
+from pages.shared.download import download_button
 from pages.shared.format import escaped, file_name, money
 from pages.shared.money_format import entry_more, entry_name
 from pages.shared.session import services, today
@@ -39,13 +40,13 @@ def show_statement(account: Account, principal: Principal) -> None:
     page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
     st.caption("Above 0 is owed by the customer; below 0 is in their favour.")
     customers = services().customers
-    st.download_button(
+    download_button(
         "Statement as CSV",
         lambda: customers.statement_csv(customer_id=account.id, principal=principal),
         file_name=file_name(f"statement-{account.account_no}.csv"),
         mime="text/csv",
         icon=":material/download:",
-        on_click="ignore",
+        key=f"statement-file-{account.id}",
     )
 
 
@@ -65,7 +66,7 @@ def _offer_document(account: Account, principal: Principal) -> None:
             except NoStatement as error:
                 st.caption(escaped(error))
                 return
-            st.download_button(
+            download_button(
                 "Statement as PDF",
                 lambda: statements.pdf(
                     customer_id=account.id, start=start, end=end, principal=principal
@@ -73,7 +74,7 @@ def _offer_document(account: Account, principal: Principal) -> None:
                 file_name=file_name(f"statement-{account.account_no}-{last:%Y-%m-%d}.pdf"),
                 mime="application/pdf",
                 icon=":material/download:",
-                on_click="ignore",
+                key=f"statement-pdf-{account.id}",
             )
         key = f"one-statement-{account.id}"
         st.toggle(

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.month_end.closing import offer_check, offer_closing, show_closings, show_state
 from pages.month_end.figures import show_books, show_methods, show_receivables
+from pages.shared.download import download_button
 from pages.shared.format import month
 from pages.shared.session import require_role, services, today
 from services.identity.auth import Role
@@ -36,21 +37,21 @@ def offer_downloads(of: date) -> None:
     """The month as files for a spreadsheet; each is made when it is asked for."""
     books = services().books
     with st.container(horizontal=True):
-        st.download_button(
+        download_button(
             "Ledger entries (CSV)",
             lambda: books.entries_csv(of),
             file_name=f"ledger-{of:%Y-%m}.csv",
             mime="text/csv",
             icon=":material/download:",
-            on_click="ignore",
+            key="ledger-file",
         )
-        st.download_button(
+        download_button(
             "Receivables (CSV)",
             lambda: books.receivables_csv(of),
             file_name=f"receivables-{of:%Y-%m}.csv",
             mime="text/csv",
             icon=":material/download:",
-            on_click="ignore",
+            key="receivables-file",
         )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.shared.download import download_button
 from pages.shared.format import file_name
 from pages.shared.list_columns import Listing, Row
 from pages.shared.session import today
@@ -29,14 +30,12 @@ def offer_files(
         if not chosen and total is not None and total > COUNTED_TO:
             st.caption(f"What is filtered, in this order; the first {ROWS_IN_A_FILE:,} rows.")
         for kind, called in _FILES.items():
-            st.download_button(
+            download_button(
                 called,
-                # Built when somebody asks for it.
-                data=_maker(listing, request, kind, ids),
+                _maker(listing, request, kind, ids),
                 file_name=file_name(f"{name}.{kind}"),
                 mime=_MIME[kind],
                 width="stretch",
-                on_click="ignore",
                 key=f"export-{kind}",
             )
 
