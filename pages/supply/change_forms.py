@@ -1,8 +1,7 @@
-"""The forms of changes at a place: moving out and in, another meter, multiplier or tariff."""
+"""The forms of changes at a place: moves, meters, multipliers, tariffs, disconnecting."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 
 import streamlit as st
 
@@ -10,10 +9,16 @@ from pages.shared.form_ids import form_id
 from pages.shared.format import day, escaped, kwh, times
 from pages.shared.header import show_header
 from pages.shared.number_field import number_field
-from pages.shared.registers import ask_registers
-from pages.shared.session import services, today
+from pages.shared.session import services
+from pages.supply.ask import ask_day, ask_read, ask_registers_of
 from pages.supply.confirm import look_at, show_and_ask
 from pages.supply.deposit_field import ask_deposit
+from pages.supply.disconnect_forms import (
+    ask_disconnect,
+    ask_not_disconnected,
+    ask_not_reconnected,
+    ask_reconnect,
+)
 from services.identity.auth import Principal
 from services.records.search import FoundCustomer
 from services.records.supply import Place
@@ -29,7 +34,6 @@ from services.supply.changes import (
 )
 
 Form = Callable[[Place, str, Principal], Change | None]
-_READ_HELP = "Leave it empty to use the reading that is stored of that day."
 
 
 def show_change(service_point_id: str, what: str, principal: Principal) -> None:
@@ -60,8 +64,8 @@ def _where(place: Place) -> str:
 
 def _ask_move_out(place: Place, form: str, _principal: Principal) -> Change | None:
     with st.form(f"ask-{form}"):
-        on = _ask_day("Last day was the day before", form)
-        read = _ask_read("Final reading (kWh)", form, place)
+        on = ask_day("Last day was the day before", form)
+        read = ask_read("Final reading (kWh)", form, place)
         deposit = st.checkbox("Let a deposit pay what is open", value=True, key=f"deposit-{form}")
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
@@ -103,8 +107,8 @@ def _ask_move_in(place: Place, form: str, principal: Principal) -> Change | None
             format_func=lambda one: f"{one.name} ({one.code})",
             key=f"t-{form}",
         )
-        on = _ask_day("From", form)
-        read = _ask_read("Reading on that day (kWh)", form, place)
+        on = ask_day("From", form)
+        read = ask_read("Reading on that day (kWh)", form, place)
         deposit = ask_deposit(form)
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
@@ -133,13 +137,13 @@ def _ask_stay(place: Place, form: str, _principal: Principal) -> Change | None:
 
 def _ask_exchange(place: Place, form: str, _principal: Principal) -> Change | None:
     with st.form(f"ask-{form}"):
-        on = _ask_day("Day of the exchange", form)
-        last = _ask_read("Last reading of the old meter (kWh)", form, place)
+        on = ask_day("Day of the exchange", form)
+        last = ask_read("Last reading of the old meter (kWh)", form, place)
         rolled_over = st.checkbox("The old register rolled over before it", key=f"rolled-{form}")
         serial = st.text_input("Serial of the new meter", key=f"serial-{form}", autocomplete="off")
         first = number_field("First reading of the new meter (kWh)", key=f"first-{form}")
         # The new one counts what the old one did.
-        registers = _ask_registers(place, f"first-{form}")
+        registers = ask_registers_of(place, f"first-{form}")
         with st.grid(3, min_column_width=150) as grid:
             with grid.cell():
                 dials = st.number_input("Digits", 1, 9, 5, key=f"dials-{form}")
@@ -166,8 +170,8 @@ def _ask_multiplier(place: Place, form: str, _principal: Principal) -> Change | 
         st.caption(f"It is {times(place.meter.multiplier_milli)} now.")
     with st.form(f"ask-{form}"):
         multiplier = number_field("Right multiplier", key=f"multiplier-{form}")
-        on = _ask_day("Since", form)
-        read = _ask_read("Reading on that day (kWh)", form, place)
+        on = ask_day("Since", form)
+        read = ask_read("Reading on that day (kWh)", form, place)
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
     return OtherMultiplier(place.point.id, on, read, multiplier)
@@ -187,31 +191,10 @@ def _ask_tariff(place: Place, form: str, principal: Principal) -> Change | None:
             format_func=lambda one: f"{one.name} ({one.code})",
             key=f"t-{form}",
         )
-        on = _ask_day("From", form)
+        on = ask_day("From", form)
         if not st.form_submit_button("Show what it does", type="primary"):
             return None
     return OtherTariff(place.point.id, on, chosen.code)
-
-
-def _ask_day(label: str, form: str) -> date:
-    return st.date_input(label, today(), max_value=today(), key=f"day-{form}", format="DD/MM/YYYY")
-
-
-def _ask_read(label: str, form: str, place: Place) -> TypedRead:
-    """The register of the meter that is there, and its further ones."""
-    typed = number_field(label, key=f"read-{form}")
-    registers = _ask_registers(place, f"last-{form}")
-    st.caption(_READ_HELP)
-    return TypedRead(typed, registers)
-
-
-def _ask_registers(place: Place, key: str) -> dict[str, str]:
-    """A field for each further register of the meter that is there; those that were filled in."""
-    names = place.meter.registers if place.meter else ()
-    if not names:
-        return {}
-    typed = ask_registers(names, {}, key=key)
-    return {name: text for name, text in typed.items() if text.strip()}
 
 
 _FORMS: dict[str, tuple[str, str, Form]] = {
@@ -220,5 +203,17 @@ _FORMS: dict[str, tuple[str, str, Form]] = {
     "stay": ("They did not move out", "The agreement goes on.", _ask_stay),
     "exchange": ("Exchange the meter", "The meter is exchanged.", _ask_exchange),
     "multiplier": ("Change the multiplier", "The multiplier is changed.", _ask_multiplier),
+    "disconnect": ("Disconnect", "They are disconnected.", ask_disconnect),
+    "reconnect": ("Reconnect", "They are reconnected.", ask_reconnect),
+    "not-disconnected": (
+        "They were not disconnected",
+        "The disconnection is taken back.",
+        ask_not_disconnected,
+    ),
+    "not-reconnected": (
+        "They were not reconnected",
+        "The reconnection is taken back.",
+        ask_not_reconnected,
+    ),
     "tariff": ("Change the tariff", "The tariff is changed.", _ask_tariff),
 }

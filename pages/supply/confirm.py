@@ -132,6 +132,11 @@ def _lines(plan: SupplyPlan) -> list[str]:
         "exchange": f"Meter {escaped(str(details.get('removed')))} goes and "
         f"{escaped(str(details.get('installed')))} comes; the next bill runs over both.",
         "multiplier": "The meter counts with the other multiplier from that reading on.",
+        "disconnect": f"{who} is disconnected from that day on; the agreement goes on. Charges by "
+        "the day or month are billed as before, with the next reading.",
+        "reconnect": f"{who} is supplied again from that day on.",
+        "not_disconnected": f"{who} is supplied as if there had been no disconnection.",
+        "not_reconnected": f"{who} is disconnected as before.",
         "tariff": f"From that day on the tariff is {escaped(str(details.get('tariff')))}.",
     }[plan.kind]
     found = [said]
@@ -140,8 +145,42 @@ def _lines(plan: SupplyPlan) -> list[str]:
     if plan.deposit is not None:
         amount = money(plan.deposit["amount_minor"], plan.deposit["currency"])
         found.append(f"A deposit of {escaped(amount)} is taken.")
+    found += _lines_of_supply(plan)
     if plan.rows.get("deposit_entry_id"):
         found.append("A deposit that is held pays what is open; the rest can be paid out.")
+    return found
+
+
+def _lines_of_supply(plan: SupplyPlan) -> list[str]:
+    """What a reconnection charges and bills, and what else is said of a disconnection."""
+    found, details = [], plan.rows.get("details", {})
+    disconnection = plan.rows.get("disconnection") or {}
+    if fee := disconnection.get("fee"):
+        charged = escaped(money(fee["amount_minor"], fee["currency"]))
+        found.append(f"A reconnection fee of **{charged}** is charged to the account.")
+    elif plan.kind == "reconnect":
+        found.append("No fee is charged.")
+    if used_wh := details.get("used_wh"):
+        found.append(
+            f"The {kwh(used_wh)} that were counted meanwhile are billed to them with the next "
+            "bill. Give a credit on the customer's page if they are not to pay for it."
+        )
+    return [*found, *_lines_of_others(plan)]
+
+
+def _lines_of_others(plan: SupplyPlan) -> list[str]:
+    """What changes beside a disconnection, or takes one back, do with it."""
+    found: list[str] = []
+    last = plan.place.disconnection if plan.place else None
+    if plan.rows.get("details", {}).get("fee_taken_back"):
+        found.append("The reconnection fee is taken back.")
+    if plan.kind in ("not_disconnected", "not_reconnected"):
+        found.append("The reading of that day stays. Correct it if it is wrong, too.")
+    elif last is not None and last.reconnected_on is None:
+        if plan.kind == "move_out":
+            found.append("They are disconnected; that ends with the agreement, without a fee.")
+        elif plan.kind == "exchange":
+            found.append("The place stays disconnected.")
     return found
 
 

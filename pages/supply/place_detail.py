@@ -11,7 +11,13 @@ from pages.shared.session import services
 from pages.supply.place_form import show_place_form
 from pages.supply.unbilled import show_unbilled
 from services.identity.auth import Principal
-from services.records.supply import Place, PlacedMeter, ServiceAgreement, SupplyChangeKind
+from services.records.supply import (
+    Disconnection,
+    Place,
+    PlacedMeter,
+    ServiceAgreement,
+    SupplyChangeKind,
+)
 
 _VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Changes", "Details")
 _NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
@@ -22,14 +28,17 @@ _NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
     "multiplier": ("Multiplier changed", "close"),
     "tariff": ("Tariff changed", "price_change"),
     "stay": ("Did not move out", "undo"),
+    "disconnect": ("Disconnected", "power_off"),
+    "reconnect": ("Reconnected", "power"),
+    "not_disconnected": ("Was not disconnected", "undo"),
+    "not_reconnected": ("Was not reconnected", "undo"),
 }
 
 
 def show_place(service_point_id: str, principal: Principal) -> None:
     """The place, its one main action, and what else can be done there."""
     place = services().supply.place(service_point_id=service_point_id, principal=principal)
-    state: State = ("Supplied", "green") if place.agreement else ("Vacant", "orange")
-    with detail_header(place.point.code, back=SERVICE_POINTS, states=(state,)):
+    with detail_header(place.point.code, back=SERVICE_POINTS, states=(_state(place),)):
         _main_action(place)
     show_done()
     _other_actions(place)
@@ -49,8 +58,16 @@ def show_place(service_point_id: str, principal: Principal) -> None:
         _show_overview(place)
 
 
+def _state(place: Place) -> State:
+    if place.point.disconnected_on:
+        return "Disconnected", "red"
+    return ("Supplied", "green") if place.agreement else ("Vacant", "orange")
+
+
 def _main_action(place: Place) -> None:
-    if place.agreement:
+    if place.point.disconnected_on:
+        _link(place, "reconnect", "Reconnect", "power")
+    elif place.agreement:
         _link(place, "move-out", "Move out", "logout")
     else:
         _link(place, "move-in", "Move in", "login")
@@ -65,6 +82,19 @@ def _other_actions(place: Place) -> None:
             _link(place, "stay", "They did not move out", "undo")
         if place.agreement:
             _link(place, "tariff", "Change the tariff", "price_change")
+            _supply_actions(place)
+
+
+def _supply_actions(place: Place) -> None:
+    last = place.disconnection
+    if last is not None and last.reconnected_on is None:
+        _link(place, "move-out", "Move out", "logout")
+        _link(place, "not-disconnected", "They were not disconnected", "undo")
+        return
+    if place.meter:
+        _link(place, "disconnect", "Disconnect", "power_off")
+    if last is not None:
+        _link(place, "not-reconnected", "They were not reconnected", "undo")
 
 
 def _link(place: Place, what: str, label: str, icon: str) -> None:
@@ -84,6 +114,11 @@ def _show_overview(place: Place) -> None:
         said = [
             ("Address", point.address or "–"),
             ("Supplied since", day(agreement.starts_on) if agreement else "vacant"),
+            *(
+                [("Disconnected since", day(point.disconnected_on))]
+                if point.disconnected_on
+                else []
+            ),
             ("Tariff", agreement.tariffs[-1].name if agreement else "–"),
             ("Billed", f"on the {ordinal(agreement.billing_day)}" if agreement else "–"),
             ("Meter", meter.serial if meter else "none"),
@@ -117,6 +152,9 @@ def _show_agreements(place: Place) -> None:
             st.caption(_days_of(one))
             for tariff in one.tariffs:
                 st.caption(f"Tariff {escaped(tariff.name)} from {day(tariff.starts_on)}")
+            for cut in place.disconnections:
+                if cut.agreement_id == one.id:
+                    st.caption(_days_cut(cut, one))
     if not place.agreements:
         st.caption("Nobody ever had an agreement here.")
 
@@ -160,6 +198,12 @@ def _days_of(one: ServiceAgreement) -> str:
     until = f"to {day(one.ends_on)}" if one.ends_on else "until today"
     billed = f", billed up to {day(one.billed_until)}" if one.billed_until else ", not billed yet"
     return f"{day(one.starts_on)} {until}{billed}"
+
+
+def _days_cut(cut: Disconnection, agreement: ServiceAgreement) -> str:
+    until = cut.reconnected_on or agreement.ends_on
+    days = f"{day(cut.disconnected_on)} to {day(until)}" if until else day(cut.disconnected_on)
+    return f"Disconnected {days}" if until else f"Disconnected since {days}"
 
 
 def _link_to(page: PageEntry, thing: str, label: str) -> None:

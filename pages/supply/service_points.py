@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.registry import CONNECT, SERVICE_POINT, SERVICE_POINTS
-from pages.shared.format import day
+from pages.shared.format import Color, day
 from pages.shared.header import header
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_text
@@ -15,6 +15,18 @@ from pages.supply.unbilled import show_unbilled
 from services.identity.auth import Role
 from services.records.lists import PointFilter
 from services.records.supply import ServicePoint
+
+
+def _supplied(point: ServicePoint) -> str:
+    name = point.customer_name or "Vacant"
+    return f"{name} (disconnected)" if point.disconnected_on else name
+
+
+def _color(point: ServicePoint) -> Color | None:
+    if point.disconnected_on:
+        return "red"
+    return None if point.customer_name else "orange"
+
 
 COLUMNS: tuple[Column[ServicePoint], ...] = (
     Column(label="Code", text=lambda point: point.code, sort="code", place="title"),
@@ -26,8 +38,8 @@ COLUMNS: tuple[Column[ServicePoint], ...] = (
     ),
     Column(
         label="Supplied",
-        text=lambda point: point.customer_name or "Vacant",
-        color=lambda point: None if point.customer_name else "orange",
+        text=_supplied,
+        color=_color,
         place="status",
     ),
     Column(label="Route", text=lambda point: point.route or "–"),

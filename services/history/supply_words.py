@@ -26,6 +26,11 @@ _SUPPLY: Final = {
     "exchange": "Meter exchanged",
     "multiplier": "Another multiplier",
     "tariff": "Another tariff",
+    "stay": "Did not move out",
+    "disconnect": "Disconnected",
+    "reconnect": "Reconnected",
+    "not_disconnected": "Was not disconnected",
+    "not_reconnected": "Was not reconnected",
 }
 _DECIDED: Final = {
     "accepted": "accepted",
@@ -113,6 +118,19 @@ def agreement(told: Told) -> Said:
         return Said(what=f"Agreement ended{at}", more=more, link=link)
     details = told.details({"billing_day": "Billing day"})
     return Said(what=f"Agreement changed{at}", details=details, link=link)
+
+
+def disconnection(told: Told) -> Said:
+    """The supply of an agreement was cut, came back, or either was a mistake."""
+    if told.is_new:
+        return Said(what="Supply cut", more=f"from {told.shown('disconnected_on')}")
+    if told.changed("withdrawn"):
+        return Said(what="Supply was not cut")
+    if told.change.after.get("reconnected_on"):
+        return Said(what="Supply restored", more=f"from {told.shown('reconnected_on')}")
+    if told.changed("reconnected_on"):
+        return Said(what="Supply was not restored")
+    return Said(what="Reading of a disconnection corrected")
 
 
 def agreement_tariff(told: Told) -> Said:

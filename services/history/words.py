@@ -37,6 +37,7 @@ TABLES: Final[dict[str, tuple[str, Words]]] = {
     "meter_installations": ("supply", supply_words.installation),
     "service_points": ("supply", supply_words.service_point),
     "service_agreements": ("supply", supply_words.agreement),
+    "disconnections": ("supply", supply_words.disconnection),
     "supply_changes": ("supply", supply_words.supply_change),
     "agreement_tariffs": ("tariff", supply_words.agreement_tariff),
     "tariffs": ("tariff", supply_words.tariff),

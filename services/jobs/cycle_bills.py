@@ -110,6 +110,8 @@ class CycleBills:
             if fell
             else unbilled.without_closing(agreements[one], facts[one])
             for one, fell in without.items()
+            # A meter whose supply is cut is not read: its next bill has these days.
+            if fell or not facts[one].disconnected or facts[one].kept_back
         ]
 
     def _of_one(self, candidate: BillCandidate) -> list[NewBill] | SetAside | None:

@@ -173,6 +173,8 @@ class UnbilledFacts(Record):
 
     kept_back: KeptBack | None
     next_on: date | None
+    # Whether the supply was cut when the cycle ended.
+    disconnected: bool
     last_bill_id: str | None
 
 

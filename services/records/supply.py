@@ -7,7 +7,17 @@ from services.records.base import Record
 from services.records.readings import MeterKind, Reading
 
 SupplyChangeKind = Literal[
-    "connect", "move_in", "move_out", "exchange", "multiplier", "tariff", "stay"
+    "connect",
+    "move_in",
+    "move_out",
+    "exchange",
+    "multiplier",
+    "tariff",
+    "stay",
+    "disconnect",
+    "reconnect",
+    "not_disconnected",
+    "not_reconnected",
 ]
 
 
@@ -32,6 +42,8 @@ class ServicePoint(Record):
     account_no: str | None
     customer_name: str | None
     starts_on: date | None
+    # Since when their supply is cut; None while it is not.
+    disconnected_on: date | None
 
 
 class PlacedMeter(Record):
@@ -78,6 +90,21 @@ class ServiceAgreement(Record):
     tariffs: tuple[AgreementTariff, ...]
 
 
+class Disconnection(Record):
+    """When the supply of an agreement was cut: [disconnected_on, reconnected_on), with its reads.
+
+    `reconnected_on` is None while it is cut, or where the agreement ended first.
+    """
+
+    id: str
+    agreement_id: str
+    disconnected_on: date
+    disconnected: Reading
+    reconnected_on: date | None
+    reconnected: Reading | None
+    fee_entry_id: str | None
+
+
 class SupplyChange(Record):
     """Something that was changed about a place, since which date it holds, why and by whom."""
 
@@ -94,11 +121,12 @@ class SupplyChange(Record):
 
 
 class Place(Record):
-    """A place with all its meters, agreements, recent reads and changes, the last first."""
+    """A place with its meters, agreements, disconnections, recent reads, changes: last first."""
 
     point: ServicePoint
     installations: tuple[PlacedMeter, ...]
     agreements: tuple[ServiceAgreement, ...]
+    disconnections: tuple[Disconnection, ...]
     last_reads: tuple[Reading, ...]
     changes: tuple[SupplyChange, ...]
 
@@ -111,6 +139,12 @@ class Place(Record):
     def agreement(self) -> ServiceAgreement | None:
         """The agreement that lasts."""
         return next((one for one in self.agreements if one.ends_on is None), None)
+
+    @property
+    def disconnection(self) -> Disconnection | None:
+        """The last disconnection of the agreement that lasts, also one that is over."""
+        held = self.agreement.id if self.agreement else None
+        return next((one for one in self.disconnections if one.agreement_id == held), None)
 
 
 class UnbilledUse(Record):

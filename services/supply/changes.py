@@ -1,4 +1,4 @@
-"""What is said to change at a place: moves, exchanges, tariffs; as forms give it."""
+"""What is said to change at a place: moves, exchanges, tariffs, supply; as forms give it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,6 +100,39 @@ class OtherTariff:
 
 
 @dataclass(frozen=True, slots=True)
+class Disconnect:
+    """The supply of a place is cut on a local date, while the agreement goes on."""
+
+    service_point_id: str
+    on: date
+    read: TypedRead
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """A supply that was cut comes back on a local date; `fee` as typed, empty for none."""
+
+    service_point_id: str
+    on: date
+    read: TypedRead
+    fee: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotDisconnected:
+    """Who is said to be disconnected was not."""
+
+    service_point_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotReconnected:
+    """Who was said to be reconnected last was not; the fee is taken back."""
+
+    service_point_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
     """A customer, new or known, is connected at a new place, with a meter that is new there."""
 
@@ -121,4 +154,16 @@ class Connect:
     deposit: Deposit = Deposit()
 
 
-Change = MoveOut | MoveIn | Stay | Exchange | OtherMultiplier | OtherTariff | Connect
+Change = (
+    MoveOut
+    | MoveIn
+    | Stay
+    | Exchange
+    | OtherMultiplier
+    | OtherTariff
+    | Disconnect
+    | Reconnect
+    | NotDisconnected
+    | NotReconnected
+    | Connect
+)

@@ -20,13 +20,18 @@ from services.records.bills import NewBill
 from services.records.supply import Place, SupplyChange, UnbilledUse
 from services.supply.changes import (
     Change,
+    Disconnect,
     Exchange,
     MoveIn,
     MoveOut,
+    NotDisconnected,
+    NotReconnected,
     OtherMultiplier,
     OtherTariff,
+    Reconnect,
     Stay,
 )
+from services.supply.disconnecting import plan_disconnection
 from services.supply.meters import plan_exchange, plan_multiplier
 from services.supply.moves import plan_connect, plan_move_in, plan_move_out, plan_stay, plan_tariff
 from services.supply.plan import SupplyPlan, chain_as_seen, touched
@@ -76,7 +81,7 @@ class Supply:
         """What a change would do at `now`; stores nothing.
 
         `change_id` is made by the form. Raises CannotChangeSupply, CannotRebill, UnableToPriceBill,
-        NotFound, and what typed values raise.
+        NotFound, InvalidEntry for the fee, and what typed values raise.
         """
         require(principal, Role.ADMIN)
         reads = ChangeReads(self.database, self.assessor, self.issuer.zone)
@@ -96,6 +101,8 @@ class Supply:
                 plan = plan_multiplier(change, planning)
             case OtherTariff():
                 plan = plan_tariff(change, planning)
+            case Disconnect() | Reconnect() | NotDisconnected() | NotReconnected():
+                plan = plan_disconnection(change, planning)
             case _:
                 plan = plan_connect(change, planning)
         warning = back_billing_warning(

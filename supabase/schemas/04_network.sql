@@ -87,7 +87,7 @@ CREATE TABLE public.supply_changes (
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT supply_changes_created_by_check CHECK ((created_by <> ''::text)),
-    CONSTRAINT supply_changes_kind_check CHECK ((kind = ANY (ARRAY['connect'::text, 'move_in'::text, 'move_out'::text, 'exchange'::text, 'multiplier'::text, 'tariff'::text, 'stay'::text])))
+    CONSTRAINT supply_changes_kind_check CHECK ((kind = ANY (ARRAY['connect'::text, 'move_in'::text, 'move_out'::text, 'exchange'::text, 'multiplier'::text, 'tariff'::text, 'stay'::text, 'disconnect'::text, 'reconnect'::text, 'not_disconnected'::text, 'not_reconnected'::text])))
 );
 
 COMMENT ON TABLE public.supply_changes IS 'Each change of who is supplied at a place, or by which meter: since which local date it holds, why, by whom.';
@@ -267,6 +267,9 @@ begin
     if a.id is not null then
         v_correction := private.end_correction(p || jsonb_build_object('kind', 'supply'), a, v_state);
     end if;
+    if p ->> 'disconnection' is not null then
+        perform private.change_disconnection(p, a);
+    end if;
     if p ->> 'deposit_entry_id' is not null then
         -- What is held pays what is open; what is left of it can be paid out.
         select least(private.open_credit(a.customer_id, 'deposit', c.currency),
@@ -292,10 +295,11 @@ exception when unique_violation then
         when sqlerrm like '%one_place%' then 'This meter is installed at another place: remove it there first.'
         when sqlerrm like '%one_meter%' then 'Another meter is installed at this place: exchange it, or remove it first.'
         when sqlerrm like '%one_open%' then 'Somebody else has an agreement for this place: end it first.'
+        when sqlerrm like '%disconnections_one_open%' then 'They are disconnected already.'
         else 'Somebody else changed this at the same time: look at it again.' end;
 end $$;
 
-COMMENT ON FUNCTION public.change_supply(p jsonb) IS 'Changes who is supplied at a place, or by which meter, in one transaction: {actor, id, kind, service_point_id, effective_on, reason, on, details?, customer?: a new one, as import_customers takes it, new_meter?, readings?: reads to store, remove?: {installation_id, removed_at, removed_on, closing_reading_id, same_meter?}, install?: {id, meter_id, installed_at, installed_on, multiplier_milli, opening_reading_id}, end?: {ends_on, closing_reading_id}, start?: {id, customer_id, starts_on, opening_reading_id, billing_day?, tariff_id}, tariff_id?: from effective_on on; with agreement_id also, as rebill: meter_id, warned?, chain_from, chain, touched, bills, owed?, deposit_entry_id?: the deposit pays what is then open} -> the change. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
+COMMENT ON FUNCTION public.change_supply(p jsonb) IS 'Changes who is supplied at a place, or by which meter, in one transaction: {actor, id, kind, service_point_id, effective_on, reason, on, details?, customer?: a new one, as import_customers takes it, new_meter?, readings?: reads to store, remove?: {installation_id, removed_at, removed_on, closing_reading_id, same_meter?}, install?: {id, meter_id, installed_at, installed_on, multiplier_milli, opening_reading_id}, end?: {ends_on, closing_reading_id}, start?: {id, customer_id, starts_on, opening_reading_id, billing_day?, tariff_id}, tariff_id?: from effective_on on, disconnection?: as private.change_disconnection takes it, with agreement_id; with agreement_id also, as rebill: meter_id, warned?, chain_from, chain, touched, bills, owed?, deposit_entry_id?: the deposit pays what is then open} -> the change. EB001 when the bills are not as they were seen; a repeat is answered with the first result.';
 
 REVOKE ALL ON FUNCTION public.change_supply(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_supply(p jsonb) TO service_role;
@@ -395,47 +399,6 @@ COMMENT ON FUNCTION private.match_supplies(p_rows jsonb) IS 'The rows of a file,
 REVOKE ALL ON FUNCTION private.match_supplies(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.match_supplies(p_rows jsonb) TO service_role;
 
-CREATE FUNCTION public.supply_context(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    s public.service_points;
-begin
-    select * into s from public.service_points where id = (p ->> 'service_point_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such service point.');
-    end if;
-    return jsonb_build_object(
-        'point', (select to_jsonb(l) - 'search' from public.service_point_list l where l.id = s.id),
-        'installations', (select coalesce(jsonb_agg(to_jsonb(i) || jsonb_build_object(
-                'serial', m.serial, 'dials', m.dials, 'kind', m.kind, 'registers', m.registers,
-                'opening', private.reading_json(i.opening_reading_id), 'closing', private.reading_json(i.closing_reading_id))
-                order by i.installed_at desc), '[]')
-            from public.meter_installations i join public.meters m on m.id = i.meter_id where i.service_point_id = s.id),
-        'agreements', (select coalesce(jsonb_agg(to_jsonb(a) || jsonb_build_object(
-                'account_no', c.account_no, 'customer_name', c.name, 'currency', c.currency,
-                'opening', private.reading_json(a.opening_reading_id), 'closing', private.reading_json(a.closing_reading_id),
-                'billed_until', (select max(b.period_end) from public.bills b where b.agreement_id = a.id and b.status <> 'void'),
-                'tariffs', (select jsonb_agg(jsonb_build_object('starts_on', t.starts_on, 'code', r.code, 'name', r.name) order by t.starts_on)
-                            from public.agreement_tariffs t join public.tariffs r on r.id = t.tariff_id where t.agreement_id = a.id))
-                order by a.starts_on desc), '[]')
-            from public.service_agreements a join public.customers c on c.id = a.customer_id where a.service_point_id = s.id),
-        'last_reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at desc), '[]')
-            from (select x.* from public.meter_installations i join public.reading_list x on x.meter_id = i.meter_id
-                  where i.service_point_id = s.id and x.status = 'accepted' and x.read_at >= i.installed_at
-                    and (i.removed_at is null or x.read_at <= i.removed_at)
-                    and (p ->> 'on' is null or x.read_on = (p ->> 'on')::date)
-                  order by x.read_at desc limit 40) r),
-        'changes', (select coalesce(jsonb_agg(to_jsonb(k) order by k.created_at desc), '[]')
-                    from public.supply_changes k where k.service_point_id = s.id));
-end $$;
-
-COMMENT ON FUNCTION public.supply_context(p jsonb) IS 'A place with everything: {service_point_id, on?: a local date} -> {point, installations and agreements the last first, last_reads: up to 40 accepted ones, of that date if given, changes}.';
-
-REVOKE ALL ON FUNCTION public.supply_context(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.supply_context(p jsonb) TO service_role;
-
 CREATE FUNCTION public.connect_supply(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -479,6 +442,52 @@ COMMENT ON FUNCTION public.connect_supply(p jsonb) IS 'Connects a customer at a 
 
 REVOKE ALL ON FUNCTION public.connect_supply(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.connect_supply(p jsonb) TO service_role;
+
+CREATE FUNCTION public.supply_context(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    s public.service_points;
+begin
+    select * into s from public.service_points where id = (p ->> 'service_point_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such service point.');
+    end if;
+    return jsonb_build_object(
+        'point', (select to_jsonb(l) - 'search' from public.service_point_list l where l.id = s.id),
+        'installations', (select coalesce(jsonb_agg(to_jsonb(i) || jsonb_build_object(
+                'serial', m.serial, 'dials', m.dials, 'kind', m.kind, 'registers', m.registers,
+                'opening', private.reading_json(i.opening_reading_id), 'closing', private.reading_json(i.closing_reading_id))
+                order by i.installed_at desc), '[]')
+            from public.meter_installations i join public.meters m on m.id = i.meter_id where i.service_point_id = s.id),
+        'agreements', (select coalesce(jsonb_agg(to_jsonb(a) || jsonb_build_object(
+                'account_no', c.account_no, 'customer_name', c.name, 'currency', c.currency,
+                'opening', private.reading_json(a.opening_reading_id), 'closing', private.reading_json(a.closing_reading_id),
+                'billed_until', (select max(b.period_end) from public.bills b where b.agreement_id = a.id and b.status <> 'void'),
+                'tariffs', (select jsonb_agg(jsonb_build_object('starts_on', t.starts_on, 'code', r.code, 'name', r.name) order by t.starts_on)
+                            from public.agreement_tariffs t join public.tariffs r on r.id = t.tariff_id where t.agreement_id = a.id))
+                order by a.starts_on desc), '[]')
+            from public.service_agreements a join public.customers c on c.id = a.customer_id where a.service_point_id = s.id),
+        'disconnections', (select coalesce(jsonb_agg(to_jsonb(d) || jsonb_build_object(
+                'disconnected', private.reading_json(d.disconnect_reading_id), 'reconnected', private.reading_json(d.reconnect_reading_id))
+                order by d.disconnected_on desc, d.created_at desc), '[]')
+            from public.service_agreements a join public.disconnections d on d.agreement_id = a.id
+            where a.service_point_id = s.id and not d.withdrawn),
+        'last_reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at desc), '[]')
+            from (select x.* from public.meter_installations i join public.reading_list x on x.meter_id = i.meter_id
+                  where i.service_point_id = s.id and x.status = 'accepted' and x.read_at >= i.installed_at
+                    and (i.removed_at is null or x.read_at <= i.removed_at)
+                    and (p ->> 'on' is null or x.read_on = (p ->> 'on')::date)
+                  order by x.read_at desc limit 40) r),
+        'changes', (select coalesce(jsonb_agg(to_jsonb(k) order by k.created_at desc), '[]')
+                    from public.supply_changes k where k.service_point_id = s.id));
+end $$;
+
+COMMENT ON FUNCTION public.supply_context(p jsonb) IS 'A place with everything: {service_point_id, on?: a local date} -> {point, installations, agreements and disconnections (with their reads) the last first, last_reads: up to 40 accepted ones, of that date if given, changes}.';
+
+REVOKE ALL ON FUNCTION public.supply_context(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.supply_context(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.feeders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -404,14 +404,15 @@ begin
                     where b.status <> 'void' and r.id in (b.closing_reading_id, b.opening_reading_id)
                     order by b.closing_reading_id = r.id desc limit 1),
         'at_a_change', r.is_opening or exists (select 1 from public.meter_installations i where r.id in (i.opening_reading_id, i.closing_reading_id))
-            or exists (select 1 from public.service_agreements a where r.id in (a.opening_reading_id, a.closing_reading_id)),
+            or exists (select 1 from public.service_agreements a where r.id in (a.opening_reading_id, a.closing_reading_id))
+            or exists (select 1 from public.disconnections d where r.id in (d.disconnect_reading_id, d.reconnect_reading_id) and not d.withdrawn),
         'before', (select private.reading_json(x.id) from public.readings x
                    where x.meter_id = r.meter_id and x.status = 'accepted' and x.read_at < r.read_at order by x.read_at desc limit 1),
         'after', (select private.reading_json(x.id) from public.readings x
                   where x.meter_id = r.meter_id and x.status = 'accepted' and x.read_at > r.read_at order by x.read_at limit 1));
 end $$;
 
-COMMENT ON FUNCTION public.reading_to_correct(p jsonb) IS 'A reading with what its correction depends on: {reading_id} -> {reading, bill_id: the bill that closes at it, else that opens at it, else null, at_a_change: a meter came or went or somebody moved then, before, after: the accepted reads beside it}.';
+COMMENT ON FUNCTION public.reading_to_correct(p jsonb) IS 'A reading with what its correction depends on: {reading_id} -> {reading, bill_id: the bill that closes at it, else that opens at it, else null, at_a_change: a meter came or went, somebody moved, was disconnected or reconnected then, before, after: the accepted reads beside it}.';
 
 REVOKE ALL ON FUNCTION public.reading_to_correct(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reading_to_correct(p jsonb) TO service_role;

@@ -190,6 +190,47 @@ ALTER TABLE public.reading_routes ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.reading_routes TO service_role;
 
+CREATE TABLE public.disconnections (
+    id uuid NOT NULL,
+    agreement_id uuid NOT NULL,
+    disconnected_on date NOT NULL,
+    disconnect_reading_id uuid NOT NULL,
+    reconnected_on date,
+    reconnect_reading_id uuid,
+    fee_entry_id uuid,
+    withdrawn boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT disconnections_check CHECK ((reconnected_on >= disconnected_on)),
+    CONSTRAINT disconnections_check1 CHECK (((reconnected_on IS NULL) = (reconnect_reading_id IS NULL))),
+    CONSTRAINT disconnections_check2 CHECK (((NOT withdrawn) OR (reconnected_on IS NULL))),
+    CONSTRAINT disconnections_check3 CHECK (((fee_entry_id IS NULL) OR (reconnected_on IS NOT NULL)))
+);
+
+COMMENT ON TABLE public.disconnections IS 'When the supply of an agreement was cut: [disconnected_on, reconnected_on), at the latest until the agreement ends. Never two at a time. Bills run on over it.';
+
+COMMENT ON COLUMN public.disconnections.reconnected_on IS 'Exclusive: the local date of the read at which the supply came back; null while it is cut or until the agreement ends.';
+
+COMMENT ON COLUMN public.disconnections.fee_entry_id IS 'The fee for the reconnection, where one was charged.';
+
+COMMENT ON COLUMN public.disconnections.withdrawn IS 'It was entered by mistake: they were not disconnected.';
+
+ALTER TABLE ONLY public.disconnections
+    ADD CONSTRAINT disconnections_pkey PRIMARY KEY (id);
+
+CREATE INDEX disconnections_disconnect_reading ON public.disconnections USING btree (disconnect_reading_id);
+
+CREATE INDEX disconnections_fee ON public.disconnections USING btree (fee_entry_id) WHERE (fee_entry_id IS NOT NULL);
+
+CREATE INDEX disconnections_of_agreement ON public.disconnections USING btree (agreement_id, disconnected_on DESC);
+
+CREATE UNIQUE INDEX disconnections_one_open ON public.disconnections USING btree (agreement_id) WHERE ((reconnected_on IS NULL) AND (NOT withdrawn));
+
+CREATE INDEX disconnections_reconnect_reading ON public.disconnections USING btree (reconnect_reading_id) WHERE (reconnect_reading_id IS NOT NULL);
+
+ALTER TABLE public.disconnections ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.disconnections TO service_role;
+
 ALTER TABLE ONLY public.service_points
     ADD CONSTRAINT service_points_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
 
@@ -228,6 +269,15 @@ ALTER TABLE ONLY public.supply_changes
 
 ALTER TABLE ONLY public.supply_changes
     ADD CONSTRAINT supply_changes_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
+
+ALTER TABLE ONLY public.disconnections
+    ADD CONSTRAINT disconnections_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
+
+ALTER TABLE ONLY public.disconnections
+    ADD CONSTRAINT disconnections_disconnect_reading_id_fkey FOREIGN KEY (disconnect_reading_id) REFERENCES public.readings(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.disconnections
+    ADD CONSTRAINT disconnections_reconnect_reading_id_fkey FOREIGN KEY (reconnect_reading_id) REFERENCES public.readings(id) DEFERRABLE INITIALLY DEFERRED;
 
 CREATE VIEW public.meter_list WITH (security_invoker='true') AS
  SELECT m.id,
@@ -325,15 +375,19 @@ CREATE VIEW public.service_point_list WITH (security_invoker='true') AS
     c.account_no,
     c.name AS customer_name,
     a.starts_on,
-    lower(concat_ws(' '::text, s.code, s.address, s.route, m.serial, c.account_no, c.name)) AS search
-   FROM (((((public.service_points s
+    lower(concat_ws(' '::text, s.code, s.address, s.route, m.serial, c.account_no, c.name)) AS search,
+    d.disconnected_on
+   FROM ((((((public.service_points s
      LEFT JOIN public.transformers t ON ((t.id = s.transformer_id)))
      LEFT JOIN public.meter_installations i ON (((i.service_point_id = s.id) AND (i.removed_at IS NULL))))
      LEFT JOIN public.meters m ON ((m.id = i.meter_id)))
      LEFT JOIN public.service_agreements a ON (((a.service_point_id = s.id) AND (a.ends_on IS NULL))))
-     LEFT JOIN public.customers c ON ((c.id = a.customer_id)));
+     LEFT JOIN public.customers c ON ((c.id = a.customer_id)))
+     LEFT JOIN public.disconnections d ON (((d.agreement_id = a.id) AND (d.reconnected_on IS NULL) AND (NOT d.withdrawn))));
 
 COMMENT ON VIEW public.service_point_list IS 'Places of supply with the meter that is there and who is supplied now.';
+
+COMMENT ON COLUMN public.service_point_list.disconnected_on IS 'Since when their supply is cut; null while it is not.';
 
 GRANT SELECT ON TABLE public.service_point_list TO service_role;
 
@@ -989,6 +1043,73 @@ COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreement
 REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
 
+CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.disconnections d
+                   where d.agreement_id = p_agreement_id and not d.withdrawn
+                     and d.disconnected_on <= p_on and coalesce(d.reconnected_on, 'infinity') > p_on)
+$$;
+
+COMMENT ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) IS 'Whether the supply of an agreement was cut on a local date.';
+
+REVOKE ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) TO service_role;
+
+CREATE FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_kind text := p ->> 'kind';
+    v_on date := (p ->> 'effective_on')::date;
+    d public.disconnections;
+begin
+    -- The last one that counts; the place and the customer are locked.
+    select * into d from public.disconnections x
+    where x.agreement_id = a.id and not x.withdrawn order by x.disconnected_on desc, x.created_at desc limit 1;
+    if v_kind = 'disconnect' then
+        if a.ends_on is not null or v_on <= a.starts_on then
+            perform private.refuse('EB005', 'Nobody who has an agreement for this place was supplied that day.');
+        elsif d.id is not null and d.reconnected_on is null then
+            perform private.refuse('EB005', 'They are disconnected already.');
+        elsif v_on < d.reconnected_on then
+            perform private.refuse('EB005', 'They were reconnected after that day: give a later one.');
+        end if;
+        insert into public.disconnections (id, agreement_id, disconnected_on, disconnect_reading_id)
+        values ((p #>> '{disconnection,id}')::uuid, a.id, v_on, (p #>> '{disconnection,reading_id}')::uuid);
+        return;
+    end if;
+    if d.id is distinct from (p #>> '{disconnection,id}')::uuid
+       or (v_kind = 'not_reconnected') = (d.reconnected_on is null) then
+        perform private.refuse('EB001', 'They were disconnected or reconnected meanwhile: look at the place again.');
+    end if;
+    if v_kind = 'reconnect' then
+        if p #> '{disconnection,fee}' <> 'null' then
+            perform public.add_adjustment((p #> '{disconnection,fee}') || jsonb_build_object(
+                'actor', p -> 'actor', 'kind', 'fee', 'customer_id', a.customer_id, 'on_date', p -> 'on', 'owed', p -> 'owed'));
+        end if;
+        update public.disconnections
+        set reconnected_on = v_on, reconnect_reading_id = (p #>> '{disconnection,reading_id}')::uuid,
+            fee_entry_id = (p #>> '{disconnection,fee,id}')::uuid
+        where id = d.id;
+    elsif v_kind = 'not_reconnected' then
+        update public.disconnections set reconnected_on = null, reconnect_reading_id = null, fee_entry_id = null where id = d.id;
+        if d.fee_entry_id is not null then
+            perform public.undo_adjustment(jsonb_build_object(
+                'actor', p -> 'actor', 'entry_id', d.fee_entry_id, 'reason', p -> 'reason', 'on_date', p -> 'on', 'owed', p -> 'owed'));
+        end if;
+    else
+        update public.disconnections set withdrawn = true where id = d.id;
+    end if;
+end $$;
+
+COMMENT ON FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) IS 'The part of change_supply that cuts a supply, brings it back with its fee, or takes either back: {kind, effective_on, reason, on, owed?, disconnection: {id, reading_id?, fee?: {id, amount_minor, currency, note}}}.';
+
+REVOKE ALL ON FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
@@ -1038,3 +1159,11 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.agreement_tariffs FOR E
 CREATE TRIGGER audit_insert AFTER INSERT ON public.reading_routes REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.reading_routes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.disconnections REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.disconnections REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.disconnections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.disconnections FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();

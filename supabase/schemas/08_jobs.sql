@@ -570,35 +570,6 @@ COMMENT ON FUNCTION private.last_month_run() IS 'The date of the latest run of t
 REVOKE ALL ON FUNCTION private.last_month_run() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.last_month_run() TO service_role;
 
-CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('agreements', coalesce(jsonb_agg(jsonb_build_object(
-        'agreement_id', a.id, 'kept_back', to_jsonb(k),
-        'next_on', (select min(r.read_on) from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
-                    where i.service_point_id = a.service_point_id and r.status = 'accepted'
-                      and r.read_on > private.cycle_end((p ->> 'on')::date, a.billing_day) and r.read_at > i.installed_at
-                      and (i.removed_at is null or r.read_at <= i.removed_at)),
-        'last_bill_id', (select b.id from public.bills b
-                         where b.closing_reading_id = o.id and b.agreement_id = a.id and b.status = 'issued' limit 1))), '[]'))
-    from public.service_agreements a
-    join public.readings o on o.id = private.chain_tail(a.id)
-    left join lateral (
-        select r.id, r.read_on, r.register_wh, r.status
-        from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
-        where i.service_point_id = a.service_point_id and r.status in ('needs_review', 'rejected')
-          and r.read_at > i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
-          and r.read_at > o.read_at and r.read_on > o.read_on and r.read_on <= private.cycle_end((p ->> 'on')::date, a.billing_day)
-        order by r.status, r.read_at desc limit 1) k on true
-    where a.id in (select jsonb_array_elements_text(p -> 'agreements')::uuid)
-$$;
-
-COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {agreements: [ids], on: local date of the run} -> {agreements: [{agreement_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the cycle, last_bill_id}]}.';
-
-REVOKE ALL ON FUNCTION public.unbilled_facts(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.unbilled_facts(p jsonb) TO service_role;
-
 CREATE FUNCTION public.claim_job_run(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -776,6 +747,36 @@ COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick c
 
 REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;
+
+CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('agreements', coalesce(jsonb_agg(jsonb_build_object(
+        'agreement_id', a.id, 'kept_back', to_jsonb(k),
+        'next_on', (select min(r.read_on) from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
+                    where i.service_point_id = a.service_point_id and r.status = 'accepted'
+                      and r.read_on > private.cycle_end((p ->> 'on')::date, a.billing_day) and r.read_at > i.installed_at
+                      and (i.removed_at is null or r.read_at <= i.removed_at)),
+        'disconnected', private.is_disconnected(a.id, private.cycle_end((p ->> 'on')::date, a.billing_day)),
+        'last_bill_id', (select b.id from public.bills b
+                         where b.closing_reading_id = o.id and b.agreement_id = a.id and b.status = 'issued' limit 1))), '[]'))
+    from public.service_agreements a
+    join public.readings o on o.id = private.chain_tail(a.id)
+    left join lateral (
+        select r.id, r.read_on, r.register_wh, r.status
+        from public.meter_installations i join public.readings r on r.meter_id = i.meter_id
+        where i.service_point_id = a.service_point_id and r.status in ('needs_review', 'rejected')
+          and r.read_at > i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
+          and r.read_at > o.read_at and r.read_on > o.read_on and r.read_on <= private.cycle_end((p ->> 'on')::date, a.billing_day)
+        order by r.status, r.read_at desc limit 1) k on true
+    where a.id in (select jsonb_array_elements_text(p -> 'agreements')::uuid)
+$$;
+
+COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of a closing read: {agreements: [ids], on: local date of the run} -> {agreements: [{agreement_id, kept_back: a read that waits for review or was rejected, next_on: date of the first read after the cycle, disconnected: the supply was cut when the cycle ended, last_bill_id}]}.';
+
+REVOKE ALL ON FUNCTION public.unbilled_facts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.unbilled_facts(p jsonb) TO service_role;
 
 CREATE TRIGGER tariffs_come_late AFTER INSERT ON public.tariff_versions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_for_late_tariff();
 

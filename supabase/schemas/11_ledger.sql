@@ -172,6 +172,9 @@ ALTER TABLE ONLY public.allocations
 ALTER TABLE ONLY public.allocations
     ADD CONSTRAINT allocations_debit_entry_id_fkey FOREIGN KEY (debit_entry_id) REFERENCES public.ledger_entries(id);
 
+ALTER TABLE ONLY public.disconnections
+    ADD CONSTRAINT disconnections_fee_entry_id_fkey FOREIGN KEY (fee_entry_id) REFERENCES public.ledger_entries(id);
+
 CREATE VIEW public.account_list WITH (security_invoker='true') AS
  SELECT c.id,
     c.account_no,

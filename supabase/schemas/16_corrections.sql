@@ -472,20 +472,24 @@ begin
     elsif v_right is null and (
         r.is_opening
         or exists (select 1 from public.meter_installations where closing_reading_id = r.id)
-        or exists (select 1 from public.service_agreements where r.id in (opening_reading_id, closing_reading_id))) then
-        perform private.refuse('EB005', 'A read at which a meter came or went, or somebody moved, can be corrected, not withdrawn.');
+        or exists (select 1 from public.service_agreements where r.id in (opening_reading_id, closing_reading_id))
+        or exists (select 1 from public.disconnections where r.id in (disconnect_reading_id, reconnect_reading_id) and not withdrawn)) then
+        perform private.refuse('EB005', 'A read at which a meter came or went, or somebody moved or was disconnected, can be corrected, not withdrawn.');
     end if;
     if v_right is not null and (v_right ->> 'read_on')::date <> r.read_on and (
         r.is_opening
         or exists (select 1 from public.meter_installations where r.id in (opening_reading_id, closing_reading_id))
-        or exists (select 1 from public.service_agreements where r.id in (opening_reading_id, closing_reading_id))) then
-        perform private.refuse('EB005', 'A read at which a meter came or went, or somebody moved, keeps its date.');
+        or exists (select 1 from public.service_agreements where r.id in (opening_reading_id, closing_reading_id))
+        or exists (select 1 from public.disconnections where r.id in (disconnect_reading_id, reconnect_reading_id) and not withdrawn)) then
+        perform private.refuse('EB005', 'A read at which a meter came or went, or somebody moved or was disconnected, keeps its date.');
     end if;
     if v_right is not null then
         update public.meter_installations set opening_reading_id = (v_right ->> 'id')::uuid where opening_reading_id = r.id;
         update public.meter_installations set closing_reading_id = (v_right ->> 'id')::uuid where closing_reading_id = r.id;
         update public.service_agreements set opening_reading_id = (v_right ->> 'id')::uuid where opening_reading_id = r.id;
         update public.service_agreements set closing_reading_id = (v_right ->> 'id')::uuid where closing_reading_id = r.id;
+        update public.disconnections set disconnect_reading_id = (v_right ->> 'id')::uuid where disconnect_reading_id = r.id;
+        update public.disconnections set reconnect_reading_id = (v_right ->> 'id')::uuid where reconnect_reading_id = r.id;
     end if;
     update public.readings
     set status = case when v_right is null then 'rejected' else 'superseded' end, is_opening = false,

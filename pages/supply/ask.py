@@ -1,0 +1,33 @@
+"""What each form of a change at a place asks: the day, and what the meter showed."""
+
+from datetime import date
+
+import streamlit as st
+
+from pages.shared.number_field import number_field
+from pages.shared.registers import ask_registers
+from pages.shared.session import today
+from services.records.supply import Place
+from services.supply.changes import TypedRead
+
+
+def ask_day(label: str, form: str) -> date:
+    """A local date that has come."""
+    return st.date_input(label, today(), max_value=today(), key=f"day-{form}", format="DD/MM/YYYY")
+
+
+def ask_read(label: str, form: str, place: Place) -> TypedRead:
+    """The register of the meter that is there, and its further ones."""
+    typed = number_field(label, key=f"read-{form}")
+    registers = ask_registers_of(place, f"last-{form}")
+    st.caption("Leave it empty to use the reading that is stored of that day.")
+    return TypedRead(typed, registers)
+
+
+def ask_registers_of(place: Place, key: str) -> dict[str, str]:
+    """A field for each further register of the meter that is there; those that were filled in."""
+    names = place.meter.registers if place.meter else ()
+    if not names:
+        return {}
+    typed = ask_registers(names, {}, key=key)
+    return {name: text for name, text in typed.items() if text.strip()}
