@@ -6,10 +6,19 @@ from uuid import uuid4
 
 import pytest
 
-from services.database.errors import IllegalChange, NotFound
+from services.database.errors import ChainMoved, IllegalChange, NotFound
 from services.records.base import PageRequest
 from services.records.lists import PointFilter
-from services.supply.changes import Connect, Deposit, MoveOut, TypedRead
+from services.supply.changes import (
+    Change,
+    Connect,
+    Deposit,
+    Disconnect,
+    MoveOut,
+    NotReconnected,
+    Reconnect,
+    TypedRead,
+)
 from services.supply.places import InvalidPlace
 from tests.contract.over import Json, Over
 from tests.integration.utility import ADMIN, KSEB
@@ -47,6 +56,32 @@ def test_a_place_is_connected_moved_out_of_and_its_use_reported(over: Over) -> N
     assert supply.place(service_point_id=place_id, principal=ADMIN) == over.here.place(place_id)
 
 
+def test_a_place_is_disconnected_and_reconnected_with_a_fee(over: Over) -> None:
+    today = over.utility.today
+    connect = Connect(
+        on=today - timedelta(days=40), account_no="S-2", name="Asha", address="", serial="S2",
+        tariff_code=KSEB["code"], read=TypedRead("100"),
+    )  # fmt: skip
+    (place_id, customer_id) = _done(over, connect)
+    _done(over, Disconnect(place_id, today - timedelta(days=20), TypedRead("150")))
+    assert over.same("place", place_id).point.disconnected_on == today - timedelta(days=20)
+    _done(over, Reconnect(place_id, today - timedelta(days=10), TypedRead("150"), "250"))
+    (cut,) = over.same("place", place_id).disconnections
+    assert (cut.reconnected_on, cut.reconnected.register_wh) == (
+        today - timedelta(days=10),
+        150_000,
+    )
+    assert over.same("account", str(customer_id)).balance_minor == 25_000
+    _done(over, NotReconnected(place_id))
+    assert over.same("account", str(customer_id)).balance_minor == 0
+    row: Json = {"id": str(uuid4()), "kind": "not_reconnected", "service_point_id": place_id}
+    row |= {"reason": "r", "effective_on": today.isoformat(), "on": today.isoformat()}
+    row |= {"agreement_id": cut.agreement_id, "chain_from": today.isoformat(), "chain": []}
+    row |= {"touched": [], "bills": [], "disconnection": {"id": cut.id}}
+    with pytest.raises(ChainMoved, match="meanwhile"):
+        over.here.change_supply(actor=ADMIN.user, change=row)
+
+
 def _change_details(over: Over, place_id: str) -> None:
     point = over.here.place(place_id).point
     body: Json = {"code": point.code, "address": "4 Canal Road", "route": "North", "sequence": 7}
@@ -81,7 +116,7 @@ def _change_details(over: Over, place_id: str) -> None:
         change(seen=changed, body=body | {"code": "S2"}, principal=ADMIN)
 
 
-def _done(over: Over, change: Connect | MoveOut) -> tuple[str, str | None]:
+def _done(over: Over, change: Change) -> tuple[str, str | None]:
     supply, change_id = over.utility.services.supply, str(uuid4())
     how: Json = {"change_id": change_id, "principal": ADMIN, "now": over.utility.now}
     plan = supply.plan(change, **how)

@@ -21,11 +21,13 @@ from services.records.supply import ServiceAgreement
 from services.supply.changes import (
     CannotChangeSupply,
     Change,
+    Disconnect,
     Exchange,
     MoveIn,
     MoveOut,
     OtherMultiplier,
     OtherTariff,
+    Reconnect,
     TypedRead,
 )
 from tests.integration.test_supply_changes import Supplied
@@ -77,6 +79,7 @@ class Walk:
         self.at, self.random = at, Random(seed)  # noqa: S311 - the same walk each time
         self.day = at.day(DAYS - 30)
         self.made: dict[str, int] = {}
+        self.fees: dict[str, int] = {}
         self.homes = [self._home(n) for n in range(3)]
         self.serials = 0
 
@@ -91,7 +94,8 @@ class Walk:
         home = self.random.choice(self.homes)
         things: list[tuple[Callable[[Home, date], bool], int]] = [
             (self.read, 8), (self.exchange, 1), (self.move_out, 2), (self.move_in, 3),
-            (self.tariff, 1), (self.multiplier, 1), (self.correct, 2),
+            (self.tariff, 1), (self.multiplier, 1), (self.correct, 2), (self.disconnect, 2),
+            (self.reconnect, 3),
         ]  # fmt: skip
         chosen = self.random.choices([t for t, _ in things], [w for _, w in things])[0]
         late = self.random.choice((0, 0, 0, 10, 25))
@@ -144,6 +148,20 @@ class Walk:
         )  # fmt: skip
         self._do(home, change, on)
         home.meters.append(Installed(serial, on, first, multiplier))
+        return True
+
+    def disconnect(self, home: Home, on: date) -> bool:
+        """Use goes on as if the supply were not cut: it is tampering, and theirs."""
+        self._do(home, Disconnect(home.point, on, self._typed(home, on)), on)
+        return True
+
+    def reconnect(self, home: Home, on: date) -> bool:
+        fee = self.random.choice(("", "250.50"))
+        self._do(home, Reconnect(home.point, on, self._typed(home, on), fee), on)
+        if fee:
+            account = self.at.place(home.point).agreement
+            assert account is not None
+            self.fees[account.customer_id] = self.fees.get(account.customer_id, 0) + 25_050
         return True
 
     def multiplier(self, home: Home, on: date) -> bool:
@@ -219,6 +237,17 @@ class Walk:
                 billed += sum(bill.consumption_wh for bill in of_it)
             self._check_all_is_accounted_for(home, billed)
 
+        self._check_what_they_owe()
+
+    def _check_what_they_owe(self) -> None:
+        """Their bills and each fee once; nobody pays in this walk."""
+        owed = dict(self.fees)
+        for home in self.homes:
+            for bill in self.live(home):
+                owed[bill.customer_id] = owed.get(bill.customer_id, 0) + bill.total_minor
+        for customer_id, amount in owed.items():
+            assert self.at.database.account(customer_id).balance_minor == amount
+
     def _check_chain(self, home: Home, agreement: ServiceAgreement, bills: list[Bill]) -> None:
         """No day twice or never, and exactly what was used."""
         day = agreement.starts_on
@@ -262,4 +291,4 @@ def test_each_kwh_is_billed_once_or_reported_and_each_day_too(utility: Utility, 
         if step % 10 == 9:
             walk.check()
     walk.check()
-    assert {"read", "move_out", "move_in"} <= walk.made.keys(), walk.made
+    assert {"read", "move_out", "move_in", "disconnect"} <= walk.made.keys(), walk.made

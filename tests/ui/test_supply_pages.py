@@ -138,6 +138,82 @@ def test_who_moves_out_gets_the_final_bill_and_the_next_moves_in(
     office.done("move in")
 
 
+@SIZES
+def test_who_does_not_pay_is_disconnected_and_reconnected_with_a_fee(
+    office: Office, size: tuple[int, int]
+) -> None:
+    serial = "M-102" if size[0] > 1000 else "M-104"
+    open_place(office, serial)
+    disconnect(office)
+    office.open("service-points?" + urlencode({"q": serial}))
+    office.says("(disconnected)")
+    office.done("disconnected in the list")
+    open_place(office, serial)
+    reconnect(office)
+    office.begin()
+    office.click("They were not reconnected", link=True)
+    office.says("The reconnection fee is taken back.")
+    office.fill("Why", "It was the neighbour")
+    office.click("Do it")
+    office.says("The reconnection is taken back.")
+    office.says("Disconnected since")
+    office.done("not reconnected")
+
+
+def disconnect(office: Office) -> None:
+    """With a reading a little above the last one."""
+    last = last_read(office)
+    office.begin()
+    office.click("Disconnect", link=True)
+    office.fill("Reading on that day (kWh)", f"{last + 5:.0f}")
+    office.click("Show what it does")
+    office.says("Charges by the day or month are billed as before")
+    office.fill("Why", "Three bills are unpaid")
+    sure(office)
+    office.click("Do it")
+    office.says("They are disconnected.")
+    office.says("Disconnected since")
+    office.done("disconnect")
+
+
+def reconnect(office: Office) -> None:
+    """On the day of the disconnection: its reading is there, and another one is refused."""
+    office.begin()
+    office.click("Reconnect", link=True)
+    office.fill("Reading on that day (kWh)", "1")
+    office.click("Show what it does")
+    office.says("Leave the reading empty to use that one")
+    office.fill("Reading on that day (kWh)", "")
+    office.fill("Reconnection fee (INR)", "250.50")
+    office.click("Show what it does")
+    office.says("₹250.50")
+    office.fill("Why", "They paid")
+    office.done("reconnect asked")
+    sure(office)
+    office.click("Do it")
+    office.says("They are reconnected.")
+    office.says("Supplied")
+    office.done("reconnect")
+
+
+def open_place(office: Office, serial: str) -> None:
+    office.open("service-points?" + urlencode({"q": serial}))
+    office.page.get_by_role("link", name=serial).first.click()
+    settled(office.page)
+
+
+def last_read(office: Office) -> float:
+    """What the page says the meter showed last, in kWh."""
+    main = office.page.get_by_test_id("stMain").inner_text()
+    (kwh,) = re.findall(r"([0-9,.]+) kWh on \d", main)[:1]
+    return float(kwh.replace(",", ""))
+
+
+def sure(office: Office) -> None:
+    if office.page.get_by_text("The readings are right").count():
+        office.page.get_by_text("The readings are right").click()
+
+
 def move_out(office: Office) -> None:
     """With a reading, without which it is refused in words."""
     office.click("Move out", link=True)
@@ -149,8 +225,7 @@ def move_out(office: Office) -> None:
     office.click("Show what it does")
     office.says("A bill of")
     office.fill("Why", "Moved to the coast")
-    if office.page.get_by_text("The readings are right").count():
-        office.page.get_by_text("The readings are right").click()
+    sure(office)
     office.click("Do it")
     office.says("the final bill is made")
     office.says("Vacant")
