@@ -779,20 +779,6 @@ COMMENT ON FUNCTION public.change_service_point(p jsonb) IS 'Changes the details
 REVOKE ALL ON FUNCTION public.change_service_point(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_service_point(p jsonb) TO service_role;
 
-CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from public.disconnections d
-                   where d.agreement_id = p_agreement_id and not d.withdrawn
-                     and d.disconnected_on <= p_on and coalesce(d.reconnected_on, 'infinity') > p_on)
-$$;
-
-COMMENT ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) IS 'Whether the supply of an agreement was cut on a local date.';
-
-REVOKE ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) TO service_role;
-
 CREATE FUNCTION public.import_service_points(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1056,6 +1042,20 @@ COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreement
 
 REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
+
+CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.disconnections d
+                   where d.agreement_id = p_agreement_id and not d.withdrawn
+                     and d.disconnected_on <= p_on and coalesce(d.reconnected_on, 'infinity') > p_on)
+$$;
+
+COMMENT ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) IS 'Whether the supply of an agreement was cut on a local date.';
+
+REVOKE ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) TO service_role;
 
 CREATE FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) RETURNS void
     LANGUAGE plpgsql
