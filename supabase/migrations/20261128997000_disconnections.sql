@@ -373,3 +373,14 @@ begin
 end $$;
 
 comment on function public.reading_to_correct is 'A reading with what its correction depends on: {reading_id} -> {reading, bill_id: the bill that closes at it, else that opens at it, else null, at_a_change: a meter came or went, somebody moved, was disconnected or reconnected then, before, after: the accepted reads beside it}.';
+
+create or replace function private.archived_tables() returns text[]
+language sql immutable set search_path = '' as $$
+    -- Not here: sign-ins, keys and addresses that are secrets, work owed to the outside, and documents, which are files.
+    select array['customers', 'customer_notes', 'tariffs', 'tariff_versions', 'feeders', 'transformers', 'supplies',
+                 'service_points', 'meters', 'meter_installations', 'service_agreements', 'agreement_tariffs', 'billing_cycles',
+                 'reading_routes', 'supply_changes', 'disconnections', 'readings', 'intervals', 'bills', 'notifications', 'accounts', 'ledger_entries',
+                 'open_items', 'allocations', 'payments', 'payment_returns', 'payment_flags', 'past_payments', 'bank_lines',
+                 'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'corrections', 'corrected_bills', 'month_closings',
+                 'utility_settings', 'audit_log']
+$$;
