@@ -60,7 +60,7 @@ _NAMES: Final = (
     ),
     (
         "supply",
-        r"\w*disconnect\w*|reading_routes|set_billing_day|change_service_point|\w*day_of_route|(\w+_)?cycles?(_\w+)?",
+        r"\w*disconnect\w*|reading_routes|set_billing_day|change_service_point|undo_(agreement|installation|supply_change)|\w*day_of_route|(\w+_)?cycles?(_\w+)?",
     ),
     ("imports", r"export_\w+|archived_tables"),
     ("imports", r"import_(headings|value|differences)|set_import_headings|preview_import"),
@@ -94,7 +94,7 @@ _NAMES: Final = (
         "access",
         r"private|public|installation|counters|audit\w*|changed_columns|set_actor|keep_rows",
     ),
-    ("access", r"refuse|refuse_delete|refuse_change|never_changed|schema_version|fingerprint"),
+    ("access", r"refuse|refuse_delete\w*|refuse_change|never_changed|schema_version|fingerprint"),
     ("access", r"customer_behind"),
     ("bills", r"billed_use"),
     ("customers", r"\w*customer_notes?|meters_of_customer"),

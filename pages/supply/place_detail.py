@@ -10,6 +10,7 @@ from pages.shared.format import day, escaped, kwh, ordinal, times
 from pages.shared.session import services
 from pages.supply.place_form import show_place_form
 from pages.supply.unbilled import show_unbilled
+from pages.supply.undo_change import last_undoable, offer_undo
 from services.identity.auth import Principal
 from services.records.supply import (
     Disconnection,
@@ -27,6 +28,7 @@ _NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
     "exchange": ("Meter exchanged", "swap_horiz"),
     "multiplier": ("Multiplier changed", "close"),
     "tariff": ("Tariff changed", "price_change"),
+    "undo": ("Undone", "undo"),
     "stay": ("Did not move out", "undo"),
     "disconnect": ("Disconnected", "power_off"),
     "reconnect": ("Reconnected", "power"),
@@ -51,7 +53,7 @@ def show_place(service_point_id: str, principal: Principal) -> None:
     elif view == "Readings":
         _show_reads(place)
     elif view == "Changes":
-        _show_changes(place)
+        _show_changes(place, principal)
     elif view == "Details":
         show_place_form(place, principal)
     else:
@@ -168,7 +170,8 @@ def _show_reads(place: Place) -> None:
     st.markdown("\n".join(rows), width="stretch")
 
 
-def _show_changes(place: Place) -> None:
+def _show_changes(place: Place, principal: Principal) -> None:
+    undoable = last_undoable(place)
     for change in place.changes:
         what, icon = _NAMES[change.kind]
         who = change.details.get("customer") or change.details.get("installed") or ""
@@ -177,6 +180,8 @@ def _show_changes(place: Place) -> None:
             named = f": {escaped(str(who))}" if who else ""
             st.markdown(f":material/{icon}: **{what}{named}**")
             st.caption(f"{escaped(change.reason)} · by {escaped(change.created_by)}")
+            if undoable is not None and change.id == undoable.id:
+                offer_undo(change, principal)
     if not place.changes:
         st.caption("Nothing was changed here yet.")
 

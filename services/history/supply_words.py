@@ -31,6 +31,7 @@ _SUPPLY: Final = {
     "reconnect": "Reconnected",
     "not_disconnected": "Was not disconnected",
     "not_reconnected": "Was not reconnected",
+    "undo": "Undone",
 }
 _DECIDED: Final = {
     "accepted": "accepted",

@@ -1,5 +1,6 @@
 """Which words belong to which table: one line a table. What is not here still reads well."""
 
+from dataclasses import replace
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -72,9 +73,25 @@ def _entry(change: Change, page: ChangePage, zone: ZoneInfo) -> Entry:
     kind, words = TABLES.get(change.table, (_OTHER, _plain))
     if kind == "payment" and told.value("book") == "deposit":
         kind = "deposit"
+    said = _taken_back(told, words) if change.action == "delete" else words(told)
     return Entry(
-        at=change.at, by=name_of(change.actor), kind=kind, key=change.key, said=words(told)
+        at=change.at,
+        by=name_of(change.actor),
+        kind=kind,
+        key=change.key,
+        said=said,
     )
+
+
+def _taken_back(told: Told, words: Words) -> Said:
+    """A row that did not stand for anything real, in the words of when it came."""
+    change = told.change
+    as_new = Told(
+        change.model_copy(update={"action": "insert", "after": change.before, "before": {}}),
+        told.names,
+        told.zone,
+    )
+    return replace(words(as_new), what=f"Undone: {words(as_new).what}")
 
 
 def _plain(told: Told) -> Said:

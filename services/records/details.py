@@ -116,7 +116,7 @@ class Change(Record):
     key: tuple[str, str]
     at: datetime
     actor: str
-    action: Literal["insert", "update"]
+    action: Literal["insert", "update", "delete"]
     table: str
     row_id: str
     before: dict[str, Any]

@@ -18,6 +18,7 @@ SupplyChangeKind = Literal[
     "reconnect",
     "not_disconnected",
     "not_reconnected",
+    "undo",
 ]
 
 
@@ -116,6 +117,8 @@ class SupplyChange(Record):
     reason: str
     details: dict[str, Any]
     correction_id: str | None
+    # The change that did not happen, which this one took back.
+    undoes_id: str | None
     created_by: str
     created_at: datetime
 

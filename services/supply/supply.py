@@ -153,6 +153,21 @@ class Supply:
 
         return price_until_stored(once, otherwise=BILLS_MADE)
 
+    def undo(
+        self, change_id: str, *, undo_id: str, reason: str, principal: Principal
+    ) -> SupplyChange:
+        """Take the last change at a place back, which did not happen; a repeat answers the first.
+
+        `undo_id` is made by the form. Raises ReasonMissing, NotFound, and IllegalChange once
+        something was billed by it or changed after it.
+        """
+        require(principal, Role.ADMIN)
+        if not reason.strip():
+            raise ReasonMissing("Say why: the reason is kept with the place.")
+        return self.database.undo_supply_change(
+            actor=principal.user, change_id=change_id, undo_id=undo_id, reason=reason.strip()
+        )
+
     def _store(
         self, plan: SupplyPlan, change_id: str, reason: str, principal: Principal, now: datetime
     ) -> SupplyChange:

@@ -31,7 +31,7 @@ CREATE TABLE public.audit_log (
     after jsonb,
     customer_id uuid,
     meter_id uuid,
-    CONSTRAINT audit_log_action_check CHECK ((action = ANY (ARRAY['insert'::text, 'update'::text]))),
+    CONSTRAINT audit_log_action_check CHECK ((action = ANY (ARRAY['insert'::text, 'update'::text, 'delete'::text]))),
     CONSTRAINT audit_log_actor_check CHECK ((actor <> ''::text))
 );
 
@@ -431,6 +431,44 @@ COMMENT ON FUNCTION private.customer_behind(p_row jsonb) IS 'The customer of the
 
 REVOKE ALL ON FUNCTION private.customer_behind(p_row jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.customer_behind(p_row jsonb) TO service_role;
+
+CREATE FUNCTION private.audit_delete() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    insert into public.audit_log (actor, action, table_name, row_id, customer_id, meter_id, before, after)
+    select current_setting('billing.actor', true), 'delete', tg_table_name, r.o ->> 'id',
+           coalesce((r.o ->> 'customer_id')::uuid, case when r.o ? 'agreement_id' then private.customer_behind(r.o) end),
+           (r.o ->> 'meter_id')::uuid, r.o, '{}'
+    from (select to_jsonb(o) as o from old_rows o offset 0) r;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit_delete() IS 'Keeps a row that is taken back in the audit trail.';
+
+REVOKE ALL ON FUNCTION private.audit_delete() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.audit_delete() TO service_role;
+
+CREATE FUNCTION private.refuse_delete_unless_undone() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if current_setting('billing.undoing', true) = coalesce(to_jsonb(old) ->> 'agreement_id', old.id::text) then
+        return old;
+    end if;
+    raise exception using errcode = 'EB005',
+        message = format('Rows of %s are never deleted: undo the change that made them.', tg_table_name);
+end $$;
+
+COMMENT ON FUNCTION private.refuse_delete_unless_undone() IS 'Only private.undo_rows takes a row away, one that nothing was billed by.';
+
+REVOKE ALL ON FUNCTION private.refuse_delete_unless_undone() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_delete_unless_undone() TO service_role;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 

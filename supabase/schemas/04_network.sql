@@ -86,15 +86,20 @@ CREATE TABLE public.supply_changes (
     correction_id uuid,
     created_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    undoes_id uuid,
     CONSTRAINT supply_changes_created_by_check CHECK ((created_by <> ''::text)),
-    CONSTRAINT supply_changes_kind_check CHECK ((kind = ANY (ARRAY['connect'::text, 'move_in'::text, 'move_out'::text, 'exchange'::text, 'multiplier'::text, 'tariff'::text, 'stay'::text, 'disconnect'::text, 'reconnect'::text, 'not_disconnected'::text, 'not_reconnected'::text])))
+    CONSTRAINT supply_changes_kind_check CHECK ((kind = ANY (ARRAY['connect'::text, 'move_in'::text, 'move_out'::text, 'exchange'::text, 'multiplier'::text, 'tariff'::text, 'stay'::text, 'disconnect'::text, 'reconnect'::text, 'not_disconnected'::text, 'not_reconnected'::text, 'undo'::text])))
 );
 
 COMMENT ON TABLE public.supply_changes IS 'Each change of who is supplied at a place, or by which meter: since which local date it holds, why, by whom.';
 
+COMMENT ON COLUMN public.supply_changes.agreement_id IS 'The agreement that it made or changed; one that was undone is no more.';
+
 COMMENT ON COLUMN public.supply_changes.details IS 'What the form said, for the history of the place.';
 
 COMMENT ON COLUMN public.supply_changes.correction_id IS 'Where it came late, and bills had to be reissued.';
+
+COMMENT ON COLUMN public.supply_changes.undoes_id IS 'The change that did not happen, which this one took back.';
 
 ALTER TABLE ONLY public.supply_changes
     ADD CONSTRAINT supply_changes_pkey PRIMARY KEY (id);
@@ -102,6 +107,8 @@ ALTER TABLE ONLY public.supply_changes
 CREATE INDEX supply_changes_of_agreement ON public.supply_changes USING btree (agreement_id);
 
 CREATE INDEX supply_changes_of_point ON public.supply_changes USING btree (service_point_id, created_at);
+
+CREATE UNIQUE INDEX supply_changes_undone_once ON public.supply_changes USING btree (undoes_id) WHERE (undoes_id IS NOT NULL);
 
 ALTER TABLE public.supply_changes ENABLE ROW LEVEL SECURITY;
 
@@ -112,6 +119,9 @@ ALTER TABLE ONLY public.transformers
 
 ALTER TABLE ONLY public.supplies
     ADD CONSTRAINT supplies_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
+
+ALTER TABLE ONLY public.supply_changes
+    ADD CONSTRAINT supply_changes_undoes_id_fkey FOREIGN KEY (undoes_id) REFERENCES public.supply_changes(id);
 
 CREATE FUNCTION public.import_transformers(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

@@ -294,7 +294,11 @@ CREATE FUNCTION private.guard_reading() RETURNS trigger
 declare
     v_decision text[] := array['status', 'decided_by', 'decided_at', 'decision_reason'];
 begin
-    if old.is_opening and old.status = 'accepted' and new.status = 'superseded' then
+    if old.is_opening and old.status = 'accepted' and (
+        new.status = 'superseded'
+        -- Of a meter that was never installed there, or not then.
+        or (new.status = 'rejected' and not exists (
+            select 1 from public.meter_installations i where old.id in (i.opening_reading_id, i.closing_reading_id)))) then
         v_decision := v_decision || array['is_opening'];
     end if;
     -- Whoever accepts a flagged read may say that the register rolled over before it.

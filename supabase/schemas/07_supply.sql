@@ -91,7 +91,7 @@ CREATE INDEX meter_installations_opening ON public.meter_installations USING btr
 
 ALTER TABLE public.meter_installations ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.meter_installations TO service_role;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.meter_installations TO service_role;
 
 CREATE TABLE public.service_agreements (
     id uuid NOT NULL,
@@ -131,7 +131,7 @@ CREATE INDEX service_agreements_opening ON public.service_agreements USING btree
 
 ALTER TABLE public.service_agreements ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.service_agreements TO service_role;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.service_agreements TO service_role;
 
 CREATE TABLE public.agreement_tariffs (
     id uuid NOT NULL,
@@ -153,7 +153,7 @@ CREATE INDEX agreement_tariffs_tariff ON public.agreement_tariffs USING btree (t
 
 ALTER TABLE public.agreement_tariffs ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.agreement_tariffs TO service_role;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agreement_tariffs TO service_role;
 
 CREATE TABLE public.billing_cycles (
     billing_day smallint NOT NULL,
@@ -263,9 +263,6 @@ ALTER TABLE ONLY public.agreement_tariffs
 
 ALTER TABLE ONLY public.agreement_tariffs
     ADD CONSTRAINT agreement_tariffs_tariff_id_fkey FOREIGN KEY (tariff_id) REFERENCES public.tariffs(id);
-
-ALTER TABLE ONLY public.supply_changes
-    ADD CONSTRAINT supply_changes_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
 
 ALTER TABLE ONLY public.supply_changes
     ADD CONSTRAINT supply_changes_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
@@ -1043,6 +1040,27 @@ COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreement
 REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
 
+CREATE FUNCTION private.undo_agreement(p_agreement uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.bills b where b.agreement_id = p_agreement) then
+        perform private.refuse('EB005', 'Bills were made for this agreement: let them move out instead.');
+    end if;
+    perform set_config('billing.undoing', p_agreement::text, true);
+    delete from public.agreements_to_bill where agreement_id = p_agreement;
+    update public.job_set_aside set agreement_id = null where agreement_id = p_agreement;
+    delete from public.agreement_tariffs where agreement_id = p_agreement;
+    delete from public.service_agreements where id = p_agreement;
+    perform set_config('billing.undoing', '', true);
+end $$;
+
+COMMENT ON FUNCTION private.undo_agreement(p_agreement uuid) IS 'Takes an agreement away that nobody ever had, and that no bill was made for.';
+
+REVOKE ALL ON FUNCTION private.undo_agreement(p_agreement uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_agreement(p_agreement uuid) TO service_role;
+
 CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1110,6 +1128,107 @@ COMMENT ON FUNCTION private.change_disconnection(p jsonb, a public.service_agree
 REVOKE ALL ON FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) TO service_role;
 
+CREATE FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    i public.meter_installations;
+    v_before public.meter_installations;
+begin
+    select * into i from public.meter_installations where service_point_id = p_point and removed_at is null for update;
+    if not found then
+        perform private.refuse('EB005', 'The meter that was installed then is not there any more: look at the place again.');
+    end if;
+    select * into v_before from public.meter_installations
+    where service_point_id = p_point and removed_at = i.installed_at for update;
+    if p_before and v_before.id is null then
+        perform private.refuse('EB005', 'There is no meter to put back.');
+    elsif exists (select 1 from public.bills b join public.service_agreements a on a.id = b.agreement_id
+                  where a.service_point_id = p_point and b.status <> 'void' and b.period_end > i.installed_on) then
+        perform private.refuse('EB005', 'A bill runs beyond that day: void it first.');
+    elsif i.meter_id is distinct from v_before.meter_id and exists (
+        select 1 from public.readings r
+        where r.meter_id = i.meter_id and r.read_at > i.installed_at and r.status in ('accepted', 'needs_review')) then
+        perform private.refuse('EB005', 'The meter was read since it was installed: take those readings away first.');
+    end if;
+    perform set_config('billing.undoing', i.id::text, true);
+    delete from public.meter_installations where id = i.id;
+    perform set_config('billing.undoing', '', true);
+    if i.meter_id is distinct from v_before.meter_id then
+        -- Of a meter that was never there nothing was read.
+        update public.readings
+        set status = 'rejected', is_opening = false, decided_by = p_actor, decided_at = now(), decision_reason = p_reason
+        where id = i.opening_reading_id and status = 'accepted'
+          and not exists (select 1 from public.service_agreements a where i.opening_reading_id in (a.opening_reading_id, a.closing_reading_id));
+    end if;
+    update public.meter_installations
+    set removed_at = null, removed_on = null, closing_reading_id = null, removal_reason = '' where id = v_before.id;
+end $$;
+
+COMMENT ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) IS 'Takes the meter away that is at a place, and puts the one before it back; refused once a bill runs beyond the day.';
+
+REVOKE ALL ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) TO service_role;
+
+CREATE FUNCTION public.undo_supply_change(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_id uuid := (p ->> 'id')::uuid;
+    c public.supply_changes;
+begin
+    perform private.set_actor(p);
+    select * into c from public.supply_changes where id = (p ->> 'change_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such change.');
+    end if;
+    perform private.lock_points(array[c.service_point_id]);
+    if exists (select 1 from public.supply_changes where id = v_id) then
+        return (select to_jsonb(x) from public.supply_changes x where x.id = v_id);
+    elsif exists (select 1 from public.supply_changes where undoes_id = c.id) then
+        perform private.refuse('EB005', 'This was undone already.');
+    elsif exists (select 1 from public.supply_changes x
+                  where x.service_point_id = c.service_point_id and x.created_at > c.created_at and x.kind <> 'undo'
+                    and not exists (select 1 from public.supply_changes u where u.undoes_id = x.id)) then
+        perform private.refuse('EB005', 'Something else was changed at this place after it: undo that first.');
+    end if;
+    case c.kind
+        when 'move_in' then
+            perform private.undo_agreement(c.agreement_id);
+        when 'connect' then
+            perform private.undo_agreement(c.agreement_id);
+            perform private.undo_installation(c.service_point_id, false, p ->> 'reason', p ->> 'actor');
+        when 'exchange' then
+            perform private.undo_installation(c.service_point_id, true, p ->> 'reason', p ->> 'actor');
+        when 'multiplier' then
+            perform private.undo_installation(c.service_point_id, true, p ->> 'reason', p ->> 'actor');
+        when 'tariff' then
+            if exists (select 1 from public.bills b
+                       where b.agreement_id = c.agreement_id and b.status <> 'void' and b.period_end > c.effective_on) then
+                perform private.refuse('EB005', 'A bill is priced by this tariff: change the tariff back from that day, which issues it again.');
+            elsif (select count(*) from public.agreement_tariffs t where t.agreement_id = c.agreement_id) < 2 then
+                perform private.refuse('EB005', 'It is the only tariff of this agreement: change it to the right one from that day.');
+            end if;
+            perform set_config('billing.undoing', c.agreement_id::text, true);
+            delete from public.agreement_tariffs where agreement_id = c.agreement_id and starts_on = c.effective_on;
+            perform set_config('billing.undoing', '', true);
+        else
+            perform private.refuse('EB005', 'This cannot be undone so.');
+    end case;
+    set constraints all immediate;
+    insert into public.supply_changes (id, kind, service_point_id, agreement_id, effective_on, reason, details, undoes_id, created_by)
+    values (v_id, 'undo', c.service_point_id, (select a.id from public.service_agreements a where a.id = c.agreement_id),
+            c.effective_on, p ->> 'reason', c.details || jsonb_build_object('undone', c.kind), c.id, p ->> 'actor');
+    return (select to_jsonb(x) from public.supply_changes x where x.id = v_id);
+end $$;
+
+COMMENT ON FUNCTION public.undo_supply_change(p jsonb) IS 'Takes the last change at a place back, which did not happen: {actor, id, change_id, reason} -> the change that says so. EB005 once something was billed by it or changed after it; a repeat is answered with the first result.';
+
+REVOKE ALL ON FUNCTION public.undo_supply_change(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.undo_supply_change(p jsonb) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
@@ -1120,15 +1239,19 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_points FOR EACH ROW
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.service_points FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
+CREATE TRIGGER audit_delete AFTER DELETE ON public.meter_installations REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit_delete();
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.meter_installations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.meter_installations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER never_two_meters BEFORE INSERT OR UPDATE ON public.meter_installations FOR EACH ROW EXECUTE FUNCTION private.check_installation();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.meter_installations FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.meter_installations FOR EACH ROW EXECUTE FUNCTION private.refuse_delete_unless_undone();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.meter_installations FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_delete AFTER DELETE ON public.service_agreements REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit_delete();
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_agreements REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
@@ -1142,9 +1265,11 @@ CREATE TRIGGER day_of_route BEFORE INSERT ON public.service_agreements FOR EACH 
 
 CREATE TRIGGER never_two_agreements BEFORE INSERT OR UPDATE ON public.service_agreements FOR EACH ROW EXECUTE FUNCTION private.check_agreement();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_agreements FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_agreements FOR EACH ROW EXECUTE FUNCTION private.refuse_delete_unless_undone();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.service_agreements FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_delete AFTER DELETE ON public.agreement_tariffs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit_delete();
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.agreement_tariffs REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
@@ -1152,7 +1277,7 @@ CREATE TRIGGER audit_update AFTER UPDATE ON public.agreement_tariffs REFERENCING
 
 CREATE TRIGGER one_currency BEFORE INSERT OR UPDATE ON public.agreement_tariffs FOR EACH ROW EXECUTE FUNCTION private.check_agreement_tariff();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.agreement_tariffs FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.agreement_tariffs FOR EACH ROW EXECUTE FUNCTION private.refuse_delete_unless_undone();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.agreement_tariffs FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 

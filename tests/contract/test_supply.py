@@ -154,3 +154,19 @@ def test_a_deposit_comes_with_its_connection_once(over: Over) -> None:
     given: Json = {"actor": ADMIN.user, "what": "connect", "change": row, "deposit": plan.deposit}
     assert over.here.supply_with_deposit(**given) == over.here.supply_with_deposit(**given)
     assert over.here.account_numbered("S-2").deposit_minor == 50_000
+
+
+def test_the_last_change_is_taken_back_once(over: Over) -> None:
+    change = Connect(
+        on=over.utility.today - timedelta(days=4), account_no="S-3", name="Asha", address="",
+        serial="S3", tariff_code=KSEB["code"], read=TypedRead("1"),
+    )  # fmt: skip
+    place_id, _ = _done(over, change)
+    (connected,) = over.same("place", place_id).changes
+    given: Json = {"actor": ADMIN.user, "change_id": connected.id, "reason": "r"}
+    given["undo_id"] = str(uuid4())
+    first = over.here.undo_supply_change(**given)
+    assert over.here.undo_supply_change(**given) == first
+    assert first.undoes_id == connected.id
+    place = over.same("place", place_id)
+    assert (place.agreements, place.installations) == ((), ())

@@ -76,6 +76,18 @@ class SupplyQueries(Queries):
         """How an installed meter is read from now on. Raises NotFound, IllegalChange."""
         self._call("set_meter_kind", actor=actor, meter_id=meter_id, kind=kind)
 
+    def undo_supply_change(
+        self, *, actor: str, change_id: str, undo_id: str, reason: str
+    ) -> SupplyChange:
+        """Take the last change at a place back; a repeat answers the first.
+
+        Raises NotFound, IllegalChange once something was billed by it or changed after it.
+        """
+        answer = self._call(
+            "undo_supply_change", actor=actor, id=undo_id, change_id=change_id, reason=reason
+        )
+        return SupplyChange.model_validate(answer)
+
     def supply_with_deposit(
         self,
         *,

@@ -1,0 +1,47 @@
+"""Taking back the last change at a place, which did not happen."""
+
+import streamlit as st
+
+from pages.shared.form_ids import form_done, form_id
+from pages.shared.format import day, escaped
+from pages.shared.session import services
+from services.database.errors import IllegalChange, NotFound
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import Principal
+from services.records.supply import Place, SupplyChange
+
+_DOES = {
+    "connect": "The agreement and the meter are taken away; the account and the place stay.",
+    "move_in": "The agreement is taken away as if it had never been; the place is vacant.",
+    "exchange": "The meter that was there before is back; the new one was never there.",
+    "multiplier": "The meter counts with the multiplier that it had before.",
+    "tariff": "The agreement is on the tariff that it had before.",
+}
+
+
+def last_undoable(place: Place) -> SupplyChange | None:
+    """The last change of a place that was not taken back, if it can be."""
+    undone = {change.undoes_id for change in place.changes}
+    last = next((c for c in place.changes if c.kind != "undo" and c.id not in undone), None)
+    return last if last is not None and last.kind in _DOES else None
+
+
+def offer_undo(change: SupplyChange, principal: Principal) -> None:
+    """What taking it back does, the reason, and the button that does it."""
+    name = f"undo-{change.id}"
+    form = form_id(name)
+    with st.popover("It did not happen", icon=":material/undo:"):
+        st.markdown(
+            f"{_DOES[change.kind]} This can be done while nothing is billed beyond "
+            f"{day(change.effective_on)}."
+        )
+        reason = st.text_input("Why", key=f"why-{form}", placeholder="Entered for another place")
+        if not st.button("Undo it", type="primary", key=f"undo-{form}"):
+            return
+        try:
+            services().supply.undo(change.id, undo_id=form, reason=reason, principal=principal)
+        except (IllegalChange, NotFound, ReasonMissing) as error:
+            st.error(escaped(error), icon=":material/edit:")
+            return
+    form_done(name, "It is undone.")
+    st.rerun()
