@@ -21,6 +21,7 @@ from tests.folders import enterable_folder
 from tests.servers import NewDatabase
 from tests.ui.app_process import AppProcess, settled, start_app
 from tests.ui.linked_pages import link_pages
+from tests.ui.walking import Walk, new_page
 
 # The first is the same without windows and menus of its own: a page costs a fifth less.
 _CHROMIUM_NAMES = (
@@ -143,6 +144,16 @@ def sign_in_as() -> SignIn:
         ]
 
     return sign_in
+
+
+@pytest.fixture
+def walk(
+    app: AppProcess, page_at: Callable[..., Page], sign_in_as: SignIn, size: tuple[int, int]
+) -> Walk:
+    """Return an administrator before the `app` of the file, with a screen of a `size`."""
+    page = new_page(page_at, size)
+    sign_in_as(page, app, "Administrator")
+    return Walk(page, app)
 
 
 @pytest.fixture(scope="module")

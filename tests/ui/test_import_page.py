@@ -6,10 +6,10 @@ from datetime import date
 
 import pytest
 import xlsxwriter
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.ui.app_process import AppProcess, settled
-from tests.ui.test_tariff_tasks import PHONE, PHONE_AGENT, SIZES, Walk
+from tests.ui.walking import PHONE, SIZES, Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -18,17 +18,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def app(app_server: Callable[..., AppProcess]) -> AppProcess:
     """The demo, whose customers stay beside those that are imported."""
     return app_server()
-
-
-@pytest.fixture
-def walk(app: AppProcess, page_at: Callable[..., Page], size: tuple[int, int]) -> Walk:
-    """An administrator who has just signed in."""
-    page = page_at(*size, user_agent=PHONE_AGENT if size == PHONE else None)
-    page.goto(app.sign_in_link())
-    page.get_by_role("button", name="Administrator").click()
-    page.get_by_role("button", name="Sign out").wait_for(state="attached")
-    settled(page)
-    return Walk(page)
 
 
 def workbook(*rows: Sequence[object]) -> bytes:
@@ -54,20 +43,10 @@ def choose_file(walk: Walk, content: bytes, name: str = "customers.xlsx") -> Non
     settled(walk.page)
 
 
-def choose(walk: Walk, label: str, option: str) -> None:
-    box = walk.main.get_by_role("combobox", name=label)
-    # A list that is open closes when the page scrolls.
-    box.scroll_into_view_if_needed()
-    settled(walk.page)
-    box.click()
-    walk.page.get_by_role("option", name=option, exact=True).click()
-    walk.fields += 1
-
-
-def open_import(walk: Walk, size: tuple[int, int]) -> None:
-    if size == PHONE:
-        walk.click(walk.page.get_by_test_id("stExpandSidebarButton"))
-    walk.click(walk.page.get_by_test_id("stSidebar").get_by_role("link", name="Import"))
+def open_import(walk: Walk) -> None:
+    walk.open("overview")
+    walk.begin()
+    walk.by_menu("Import")
     expect(walk.main.get_by_role("heading", name="Import")).to_be_visible()
 
 
@@ -78,40 +57,37 @@ def test_an_own_spreadsheet_is_imported_and_then_its_changes(
     n = size[0]
     head = [f"Konto {n}", f"Kunde {n}", "Mobile No.", f"Straße {n}"]
     rows = [[f"GV-{n}-{i}", f"Haus {i}", "", f"{i} Hill Road\nWard {i}"] for i in range(1, 4)]
-    open_import(walk, size)
+    open_import(walk)
     choose_file(walk, workbook(head, *rows))
     expect(walk.main.get_by_text("No column of the file is called like")).to_be_visible()
-    choose(walk, "Account number *", head[0])
-    choose(walk, "Name *", head[1])
-    choose(walk, "Address", head[3])
+    walk.choose("Account number *", head[0])
+    walk.choose("Name *", head[1])
+    walk.choose("Address", head[3])
     walk.click(walk.main.get_by_role("button", name="Use these columns"))
     added = walk.main.get_by_test_id("stMetric").filter(has_text="To be added")
     expect(added.get_by_test_id("stMetricValue")).to_have_text("3")
     walk.click(walk.main.get_by_role("button", name="Import: add 3, change 0"))
     expect(walk.main.get_by_text("3 added, 0 changed, 0 unchanged.")).to_be_visible()
-    walk.done(f"Customers from an own spreadsheet, {n} px")
+    walk.done("task 3 · customers from an own spreadsheet")
 
-    again = Walk(walk.page)
     rows[1][1], rows[1][3] = "Haus Zwei", "2 Mill Lane"
-    choose_file(again, workbook(head, *rows, [f"GV-{n}-4", "Haus 4", "", ""]))
-    changes = again.main.get_by_test_id("stTable").filter(has_text="Before")
+    choose_file(walk, workbook(head, *rows, [f"GV-{n}-4", "Haus 4", "", ""]))
+    changes = walk.main.get_by_test_id("stTable").filter(has_text="Before")
     expect(changes).to_contain_text("Haus 2")
     expect(changes).to_contain_text("Haus Zwei")
     expect(changes).to_contain_text("2 Hill Road, Ward 2")
     expect(changes).to_contain_text("2 Mill Lane")
-    again.click(again.main.get_by_role("button", name="Import: add 1, change 1"))
-    expect(again.main.get_by_text("1 added, 1 changed, 2 unchanged.")).to_be_visible()
-    again.done(f"The same spreadsheet with changes, {n} px")
+    walk.click(walk.main.get_by_role("button", name="Import: add 1, change 1"))
+    expect(walk.main.get_by_text("1 added, 1 changed, 2 unchanged.")).to_be_visible()
+    walk.done("task 3 · the same spreadsheet with changes")
 
-    choose_file(again, workbook(head, *rows))
-    expect(again.main.get_by_text("there is nothing to import")).to_be_visible()
+    choose_file(walk, workbook(head, *rows))
+    expect(walk.main.get_by_text("there is nothing to import")).to_be_visible()
 
 
 @SIZES
-def test_what_is_wrong_is_said_by_row_and_nothing_is_imported(
-    walk: Walk, size: tuple[int, int]
-) -> None:
-    open_import(walk, size)
+def test_what_is_wrong_is_said_by_row_and_nothing_is_imported(walk: Walk) -> None:
+    open_import(walk)
     text = "account_no,name,email\nW-1,Ann,\nW-2,,nobody\nTotal,,\n"
     choose_file(walk, text.encode(), "customers.csv")
     wrong = walk.main.get_by_test_id("stTable")
@@ -121,18 +97,16 @@ def test_what_is_wrong_is_said_by_row_and_nothing_is_imported(
     expect(walk.main.get_by_role("button", name="Import: add")).to_have_count(0)
     choose_file(walk, b"PK\x03\x04 is no workbook", "x.xlsx")
     expect(walk.main.get_by_text("The workbook is damaged.")).to_be_visible()
-    walk.done(f"A wrong file, {size[0]} px")
+    walk.done("task 3 · a wrong file")
 
 
 @pytest.mark.parametrize("size", [PHONE], ids=["phone"])
-def test_a_file_that_leaves_dates_open_is_asked_about_once(
-    walk: Walk, size: tuple[int, int]
-) -> None:
-    open_import(walk, size)
+def test_a_file_that_leaves_dates_open_is_asked_about_once(walk: Walk) -> None:
+    open_import(walk)
     choose_file(walk, b"account_no;name\nD-1;Ann\n", "customers.csv")
     walk.click(walk.main.get_by_role("button", name="Import: add 1"))
     day = date.today().replace(day=3, month=1)  # noqa: DTZ011 - any recent date
-    choose(walk, "What is in the file", "Meters")
+    walk.choose("What is in the file", "Meters")
     text = (
         "Meter No;Consumer No;Tariff;Type;Digits;MF;Initial reading;Installed on\n"
         f"D-M1;D-1;KSEB-LT1A;manual;5;1;1.117;02/{day:%m/%Y}\n"
@@ -141,4 +115,4 @@ def test_a_file_that_leaves_dates_open_is_asked_about_once(
     walk.click(walk.main.get_by_text("Day first"))
     walk.click(walk.main.get_by_text("1.117,5 (comma)"))
     expect(walk.main.get_by_role("button", name="Import: add 1")).to_be_visible()
-    walk.done("A file of meters with open dates and numbers")
+    walk.done("task 3 · a file of meters with open dates and numbers")

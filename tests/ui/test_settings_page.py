@@ -2,25 +2,22 @@
 
 import io
 import re
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pypdfium2 as pdfium
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 
 from tests.command import run_command
 from tests.ui.app_process import AppProcess, settled
 from tests.ui.conftest import SignIn
+from tests.ui.walking import SIZES, Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-DESK, PHONE = (1440, 900), (390, 844)
-SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 LOGO_SIZE = (300, 100)
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 PNG_NAME = "logo.png"
@@ -34,75 +31,20 @@ def logo() -> bytes:
     return written.getvalue()
 
 
-@dataclass
-class Walk:
-    """An administrator at work: clicks beside those into fields, fields filled in, seconds."""
+def upload(walk: Walk, name: str, kind: str, content: bytes) -> None:
+    file = FilePayload(name=name, mimeType=kind, buffer=content)
+    walk.main.locator("input[type=file]").set_input_files(files=[file])
+    settled(walk.page)
+    walk.clicks += 1
 
-    page: Page
-    app: AppProcess
-    clicks: int = 0
-    fields: int = 0
-    began: float = field(default_factory=time.monotonic)
 
-    @property
-    def main(self) -> Locator:
-        return self.page.get_by_test_id("stMain")
-
-    def open(self, path: str) -> None:
-        self.page.goto(f"{self.app.url}/{path}")
-        self.page.get_by_role("heading", level=1).wait_for()
-        settled(self.page)
-
-    def click(self, target: Locator) -> None:
-        target.click()
-        settled(self.page)
-        self.clicks += 1
-
-    def fill(self, label: str, text: str) -> None:
-        box = self.main.get_by_label(label, exact=True)
-        box.fill(text)
-        box.press("Tab")
-        settled(self.page)
-        self.fields += 1
-
-    def upload(self, name: str, kind: str, content: bytes) -> None:
-        file = FilePayload(name=name, mimeType=kind, buffer=content)
-        self.main.locator("input[type=file]").set_input_files(files=[file])
-        settled(self.page)
-        self.clicks += 1
-
-    def save(self) -> None:
-        self.click(self.main.get_by_role("button", name="Save").first)
-
-    def view(self, name: str) -> None:
-        self.click(self.main.get_by_role("radio", name=name))
-
-    def fits(self) -> bool:
-        assert self.page.viewport_size
-        width: int = self.page.viewport_size["width"]
-        return bool(self.page.evaluate("document.documentElement.scrollWidth") <= width)
-
-    def done(self, task: str) -> None:
-        took = time.monotonic() - self.began
-        print(f"\n{task}: {self.clicks} clicks, {self.fields} fields, {took:.1f} s")  # noqa: T201
-        assert self.fits()
+def save(walk: Walk) -> None:
+    walk.click(walk.main.get_by_role("button", name="Save").first)
 
 
 @pytest.fixture(scope="module")
-def demo(app_server: Callable[..., AppProcess]) -> AppProcess:
+def app(app_server: Callable[..., AppProcess]) -> AppProcess:
     return app_server({"DUE_DAYS": "12"})
-
-
-@pytest.fixture
-def walk(
-    demo: AppProcess,
-    page_at: Callable[..., Page],
-    sign_in_as: SignIn,
-    size: tuple[int, int],
-) -> Walk:
-    page = page_at(*size)
-    sign_in_as(page, demo, "Administrator")
-    return Walk(page, demo)
 
 
 def pdf_of_the_bill(walk: Walk) -> bytes:
@@ -123,13 +65,13 @@ def test_name_and_logo_are_seen_on_pages_and_printed_on_a_new_bill(
     walk.open("settings")
     walk.fill("Name", name)
     walk.fill("Phone", "+91 484 123 456")
-    walk.save()
+    save(walk)
     expect(walk.main.get_by_text("The settings are saved.")).to_be_visible()
-    walk.upload(PNG_NAME, "image/png", logo())
+    upload(walk, PNG_NAME, "image/png", logo())
     walk.click(walk.main.get_by_role("button", name="Use this logo"))
     shown = walk.main.locator("[data-testid=stImage] img, [data-testid=stImageContainer] img")
     expect(shown.first).to_be_visible()
-    walk.done(f"Name, phone and logo, {size[0]} px")
+    walk.done("task 1 · name, phone and logo")
     walk.open("overview")
     expect(walk.page).to_have_title(re.compile(name))
     # A desk shows it in the menu, a phone above the page.
@@ -146,17 +88,17 @@ def test_what_cannot_be_stored_is_refused_in_a_sentence(walk: Walk, tmp_path: Pa
     walk.open("settings")
     walk.fill("Name", "")
     walk.fill("E-mail", "office")
-    walk.save()
+    save(walk)
     expect(walk.main.get_by_text("The name must have 1 to 100 characters")).to_be_visible()
     expect(walk.main.get_by_text("office@example.org")).to_be_visible()
     # What was typed stays, to be mended.
     expect(walk.main.get_by_label("E-mail", exact=True)).to_have_value("office")
-    walk.upload("logo.svg", "image/svg+xml", SVG)
+    upload(walk, "logo.svg", "image/svg+xml", SVG)
     walk.click(walk.main.get_by_role("button", name="Use this logo"))
     expect(walk.main.get_by_text("An SVG may hold scripts")).to_be_visible()
     assert walk.fits()
     walk.open("settings")
-    walk.upload(PNG_NAME, "image/png", SVG)
+    upload(walk, PNG_NAME, "image/png", SVG)
     walk.click(walk.main.get_by_role("button", name="Use this logo"))
     expect(walk.main.get_by_text("This file is not a PNG image.")).to_be_visible()
     walk.open("settings")
@@ -177,18 +119,18 @@ def test_what_the_environment_sets_names_its_variable_and_cannot_be_edited(
     expect(walk.main.get_by_text("DUE_DAYS")).to_be_visible()
     expect(walk.main.get_by_label("Days until due")).to_be_disabled()
     walk.click(walk.main.get_by_text("Every bill is a draft until"))
-    walk.save()
+    save(walk)
     expect(walk.main.get_by_text("The settings are saved.")).to_be_visible()
     assert walk.fits()
     walk.open("drafts")
     expect(walk.main.get_by_text("went wrong")).to_have_count(0)
     walk.open("settings?view=Billing")
     walk.click(walk.main.get_by_text("Every bill is a draft until"))
-    walk.save()
+    save(walk)
     walk.open("settings?view=Fees")
     amount = f"{size[0]}.50"
     walk.fill("Reconnection (INR)", amount)
-    walk.save()
+    save(walk)
     expect(walk.main.get_by_text("The settings are saved.")).to_be_visible()
     walk.open("settings?view=Fees")
     expect(walk.main.get_by_label("Reconnection (INR)")).to_have_value(amount)
@@ -213,19 +155,22 @@ def test_a_new_utility_is_led_from_nothing_to_its_first_bill(
         expect(walk.main.get_by_text(f"First steps · {number} of 4 done")).to_be_visible()
         expect(walk.main.get_by_text("Nothing needs you")).to_have_count(0)
         assert walk.fits()
+        walk.begin()
 
     steps_done(0)
     give_name_and_logo(walk)
+    walk.done("task 1 · first step, name and logo")
     steps_done(1)
     publish_tariff(walk)
+    walk.done("task 1 · second step, a tariff")
     steps_done(2)
     bring_in(app, tmp_path)
     steps_done(3)
     submit_reading(walk)
+    walk.done("task 1 · last step, the first reading")
     walk.open("overview")
     expect(walk.main.get_by_text("First steps")).to_have_count(0)
     expect(walk.main.get_by_text("Nothing needs you just now.")).to_be_visible()
-    walk.done(f"First run, {size[0]} px")
     pdf = pdf_of_the_bill(walk)
     assert "Hill Power" in text_of(pdf)
     assert LOGO_SIZE in images_in(pdf)
@@ -234,8 +179,8 @@ def test_a_new_utility_is_led_from_nothing_to_its_first_bill(
 def give_name_and_logo(walk: Walk) -> None:
     walk.click(walk.main.get_by_role("link", name="Give your name"))
     walk.fill("Name", "Hill Power")
-    walk.save()
-    walk.upload(PNG_NAME, "image/png", logo())
+    save(walk)
+    upload(walk, PNG_NAME, "image/png", logo())
     walk.click(walk.main.get_by_role("button", name="Use this logo"))
 
 

@@ -1,18 +1,14 @@
 """Two tasks of a utility's owner, walked in a browser: a tariff from a template, a new version."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from tests.ui.app_process import AppProcess, settled
+from tests.ui.walking import DESK, SIZES, Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-DESK, PHONE = (1440, 900), (390, 844)
-SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-MOST_CLICKS = 6
 SCROLLED_DOWN = """() => {
     const main = document.querySelector("[data-testid=stMain]");
     const stayed = main.scrollTop > 0 && main.scrollTop + main.clientHeight > main.scrollHeight - 3;
@@ -20,55 +16,6 @@ SCROLLED_DOWN = """() => {
     window.stayedSince = stayed ? (window.stayedSince ?? performance.now()) : null;
     return stayed && performance.now() - window.stayedSince > 500;
 }"""
-# By its name Streamlit knows a phone, on which the menu closes behind a choice.
-PHONE_AGENT = (
-    "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/129.0.0.0 Mobile Safari/537.36"
-)
-
-
-@dataclass
-class Walk:
-    """What a task takes: clicks beside those into fields, fields filled in, seconds."""
-
-    page: Page
-    clicks: int = 0
-    fields: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def main(self) -> Locator:
-        return self.page.get_by_test_id("stMain")
-
-    def click(self, target: Locator) -> None:
-        target.click()
-        settled(self.page)
-        self.clicks += 1
-
-    def fill(self, label: str, text: str) -> None:
-        box = self.main.get_by_label(label, exact=True)
-        box.fill(text)
-        box.press("Tab")
-        settled(self.page)
-        self.fields += 1
-
-    def open_tariffs(self) -> None:
-        """By the menu, which a phone first has to open."""
-        link = self.page.get_by_test_id("stSidebar").get_by_role("link", name="Tariffs")
-        if self.width == PHONE[0]:
-            self.click(self.page.get_by_test_id("stExpandSidebarButton"))
-        self.click(link)
-
-    def done(self, task: str) -> None:
-        took = time.monotonic() - self.began
-        print(f"\n{task}: {self.clicks} clicks, {self.fields} fields, {took:.1f} s")  # noqa: T201
-        assert self.clicks <= MOST_CLICKS
-        assert self.page.evaluate("document.documentElement.scrollWidth") <= self.width
-
-    @property
-    def width(self) -> int:
-        assert self.page.viewport_size
-        return self.page.viewport_size["width"]
 
 
 @pytest.fixture(scope="module")
@@ -77,21 +24,12 @@ def app(app_server: Callable[..., AppProcess]) -> AppProcess:
     return app_server()
 
 
-@pytest.fixture
-def walk(app: AppProcess, page_at: Callable[..., Page], size: tuple[int, int]) -> Walk:
-    """An administrator who has just signed in."""
-    page = page_at(*size, user_agent=PHONE_AGENT if size == PHONE else None)
-    page.goto(app.sign_in_link())
-    page.get_by_role("button", name="Administrator").click()
-    page.get_by_role("button", name="Sign out").wait_for(state="attached")
-    settled(page)
-    return Walk(page)
-
-
 @SIZES
 def test_a_tariff_is_made_of_a_template_and_published(walk: Walk, size: tuple[int, int]) -> None:
     name = f"Homes of {size[0]}"
-    walk.open_tariffs()
+    walk.open("overview")
+    walk.begin()
+    walk.by_menu("Tariffs")
     walk.click(walk.main.get_by_role("link", name="Write a new tariff"))
     walk.click(walk.main.get_by_role("button", name="Slabs with fixed charge and tax"))
     expect(walk.main.get_by_test_id("stAlertContentError")).to_have_count(0)
@@ -112,7 +50,7 @@ def test_a_tariff_is_made_of_a_template_and_published(walk: Walk, size: tuple[in
     walk.click(walk.page.get_by_role("button", name="Yes, publish it"))
     expect(walk.main.get_by_role("heading", name=name)).to_be_visible()
     expect(walk.main.get_by_text("1060.50 per month").first).to_be_visible()
-    walk.done(f"A tariff from a template, {size[0]} px")
+    walk.done("task 2 · a tariff from a template")
 
 
 @SIZES
@@ -120,7 +58,9 @@ def test_a_new_version_is_published_and_shows_who_pays_more(
     walk: Walk, size: tuple[int, int]
 ) -> None:
     tariff = "Delhi domestic" if size == DESK else "Delhi shops"
-    walk.open_tariffs()
+    walk.open("overview")
+    walk.begin()
+    walk.by_menu("Tariffs")
     row = walk.main.get_by_test_id("stVerticalBlock").filter(has_text=tariff)
     walk.click(row.last.get_by_role("link", name="New version"))
     walk.fill("Slab 1: rate" if size == DESK else "Rate", "9.50")
@@ -132,7 +72,7 @@ def test_a_new_version_is_published_and_shows_who_pays_more(
     walk.click(walk.main.get_by_role("button", name="Publish"))
     walk.click(walk.page.get_by_role("button", name="Yes, publish it"))
     expect(walk.main.get_by_text("9.50", exact=False).first).to_be_visible()
-    walk.done(f"A new version, {size[0]} px")
+    walk.done("task 25 · a new tariff version")
 
 
 @pytest.mark.parametrize("size", [DESK], ids=["desk"])
