@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from services.quantities.period import local_date
 from services.settings import Settings
 from tests.ui.app_process import AppProcess, settled
-from tests.ui.test_import_page import choose, choose_file, open_import
-from tests.ui.test_tariff_tasks import PHONE, PHONE_AGENT, SIZES, Walk
+from tests.ui.test_import_page import choose_file, open_import
+from tests.ui.walking import SIZES, Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -20,17 +20,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def app(app_server: Callable[..., AppProcess]) -> AppProcess:
     """The demo with its meters."""
     return app_server()
-
-
-@pytest.fixture
-def walk(app: AppProcess, page_at: Callable[..., Page], size: tuple[int, int]) -> Walk:
-    """An administrator who has just signed in."""
-    page = page_at(*size, user_agent=PHONE_AGENT if size == PHONE else None)
-    page.goto(app.sign_in_link())
-    page.get_by_role("button", name="Administrator").click()
-    page.get_by_role("button", name="Sign out").wait_for(state="attached")
-    settled(page)
-    return Walk(page)
 
 
 def statement(n: int) -> bytes:
@@ -50,8 +39,8 @@ def test_a_statement_is_imported_and_its_open_lines_are_decided(
     walk: Walk, size: tuple[int, int], tmp_path: Path
 ) -> None:
     n = size[0]
-    open_import(walk, size)
-    choose(walk, "What is in the file", "Bank statement")
+    open_import(walk)
+    walk.choose("What is in the file", "Bank statement")
     walk.main.get_by_text("A statement as CSV, MT940 or camt.053").wait_for()
     settled(walk.page)
     choose_file(walk, statement(n), "statement.csv")
@@ -76,4 +65,4 @@ def test_a_statement_is_imported_and_its_open_lines_are_decided(
     walk.click(walk.main.get_by_role("radio", name="Matched"))
     expect(walk.main.get_by_text("its text names meter DEMO-1000").first).to_be_visible()
     walk.page.screenshot(path=tmp_path / f"bank-matched-{n}.png", full_page=True)
-    assert walk.page.evaluate("document.documentElement.scrollWidth") <= n
+    assert walk.fits()

@@ -9,10 +9,9 @@ from playwright.sync_api import Page, expect
 
 from tests.ui.app_process import AppProcess, settled
 from tests.ui.conftest import SignIn
+from tests.ui.walking import DESK, SIZES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-DESK, PHONE = (1440, 900), (390, 844)
-SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 VIEWS = ("Bills", "Payments", "Statement", "Plans", "Messages", "Timeline", "Details")
 
 
