@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.ui.app_process import AppProcess, settled
-from tests.ui.test_tariff_tasks import PHONE, PHONE_AGENT, SIZES, Walk
+from tests.ui.app_process import AppProcess
+from tests.ui.walking import PHONE, SIZES, Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -22,21 +22,10 @@ def app(app_server: Callable[..., AppProcess]) -> AppProcess:
     return app_server()
 
 
-@pytest.fixture
-def walk(app: AppProcess, page_at: Callable[..., Page], size: tuple[int, int]) -> Walk:
-    """An administrator who has just signed in."""
-    page = page_at(*size, user_agent=PHONE_AGENT if size == PHONE else None)
-    page.goto(app.sign_in_link())
-    page.get_by_role("button", name="Administrator").click()
-    page.get_by_role("button", name="Sign out").wait_for(state="attached")
-    settled(page)
-    return Walk(page)
-
-
-def open_export(walk: Walk, size: tuple[int, int]) -> None:
-    if size == PHONE:
-        walk.click(walk.page.get_by_test_id("stExpandSidebarButton"))
-    walk.click(walk.page.get_by_test_id("stSidebar").get_by_role("link", name="Export"))
+def open_export(walk: Walk) -> None:
+    walk.open("overview")
+    walk.begin()
+    walk.by_menu("Export")
     expect(walk.main.get_by_role("heading", name="Export")).to_be_visible()
 
 
@@ -44,7 +33,7 @@ def open_export(walk: Walk, size: tuple[int, int]) -> None:
 def test_an_export_is_made_and_downloaded(
     walk: Walk, app: AppProcess, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    open_export(walk, size)
+    open_export(walk)
     walk.click(walk.main.get_by_role("button", name="Make an export"))
     expect(walk.main.get_by_text("The export is made:")).to_be_visible(timeout=60_000)
     walk.page.screenshot(path=tmp_path / f"export-{size[0]}.png", full_page=True)
@@ -56,18 +45,18 @@ def test_an_export_is_made_and_downloaded(
         text = bundle.read("import/customers.csv").decode("utf-8-sig")
         assert len(list(csv.DictReader(io.StringIO(text)))) >= 60
         assert bundle.testzip() is None
-    walk.done(f"A full export, {size[0]} px")
+    walk.done("task 39 · a full export")
 
 
 @pytest.mark.parametrize("size", [PHONE], ids=["phone"])
 def test_an_export_that_fails_says_so_and_leaves_the_button(
-    walk: Walk, app: AppProcess, size: tuple[int, int], tmp_path: Path
+    walk: Walk, app: AppProcess, tmp_path: Path
 ) -> None:
     folder = app.data_dir / "exports-demo"
     shutil.rmtree(folder, ignore_errors=True)
     folder.write_text("in the way of the folder")
     try:
-        open_export(walk, size)
+        open_export(walk)
         walk.click(walk.main.get_by_role("button", name="Make an export"))
         expect(walk.main.get_by_text("The export could not be made")).to_be_visible()
         walk.page.screenshot(path=tmp_path / "export-failed.png")
