@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from services.settings import PROJECT_FOLDER
 from tests.ui.app_process import free_port, settled
-from tests.ui.test_tariff_tasks import SIZES
+from tests.ui.walking import SIZES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SCRIPT = """
