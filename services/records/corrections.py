@@ -85,8 +85,9 @@ class BillChain(Record):
             return self.model_copy(
                 update={"spans": (TariffSpan(tariff_id=tariff_id, starts_on=None),)}
             )
-        span = TariffSpan(tariff_id=tariff_id, starts_on=since)
-        return self.model_copy(update={"spans": (*before, span)})
+        if before[-1].tariff_id != tariff_id:
+            before.append(TariffSpan(tariff_id=tariff_id, starts_on=since))
+        return self.model_copy(update={"spans": tuple(before)})
 
     def with_version(self, version: TariffVersion, *, instead_of: str) -> "BillChain":
         """With another version in the place of one that is to be corrected."""

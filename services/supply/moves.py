@@ -61,7 +61,7 @@ def plan_move_in(change: MoveIn, planning: Planning) -> SupplyPlan:
     place = planning.place(change.service_point_id, on=change.on)
     _check_vacant(place.agreements, change)
     meter = planning.meter_of(place)
-    customer = None if change.customer_id else _new_customer(change, place.point.address)
+    customer = None if change.customer_id else _new_customer(change, place.point.address, planning)
     if customer is None:
         account = planning.database.account(change.customer_id)
         customer_id, name, account_no = account.id, account.name, account.account_no
@@ -193,7 +193,7 @@ def _account(account_no: str, planning: Planning) -> Account | None:
         return None
 
 
-def _new_customer(change: MoveIn, address: str) -> dict[str, Any]:
+def _new_customer(change: MoveIn, address: str, planning: Planning) -> dict[str, Any]:
     problems: list[ImportProblem] = []
     given = {"account_no": change.account_no, "name": change.name, "phone": change.phone}
     given |= {"email": change.email, "address": address}
@@ -201,6 +201,11 @@ def _new_customer(change: MoveIn, address: str) -> dict[str, Any]:
     row = customer_row(Cells(1, values, problems))
     if problems:
         raise CannotChangeSupply(_in_words(problems[0]))
+    account = _account(values["account_no"], planning)
+    if account is not None:
+        raise CannotChangeSupply(
+            f"Account {account.account_no} is that of {account.name} already: look them up instead."
+        )
     return row
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
 from services.metering.outcomes import Validation
-from services.metering.register_arithmetic import check_fits_dials
+from services.metering.register_arithmetic import check_fits_dials, is_a_fall
 from services.metering.registers import check_registers, parse_registers, plain_registers
 from services.quantities.energy import format_kwh
 from services.quantities.period import local_date, written_day
@@ -156,8 +156,27 @@ class ChangeReads:
         context = self.database.reading_context(
             meter_serial=meter.serial, read_at=read.read_at, read_on=on
         )
+        _check_in_order(meter, context.last_read, read)
+        _check_in_order(meter, read, context.next_read)
         validation = self.assessor.judge(context=context, read=read)
         return ReadAtChange(read, _row(read, user, validation, reason=reason), validation)
+
+
+def _check_in_order(meter: PlacedMeter, before: Read | None, after: Read | None) -> None:
+    """Raise CannotChangeSupply where the register fell between a typed read and one beside it.
+
+    Elsewhere the rules doubt that, and a person decides; what a change rests on is right at once.
+    """
+    if before is None or after is None or after.rolled_over:
+        return
+    opening_wh, closing_wh = before.register_wh, after.register_wh
+    if not is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=meter.dials):
+        return
+    raise CannotChangeSupply(
+        f"Meter {meter.serial} showed {format_kwh(opening_wh)} kWh on "
+        f"{written_day(before.read_on)} and cannot show {format_kwh(closing_wh)} kWh on "
+        f"{written_day(after.read_on)}: check what was typed, or correct the other reading first."
+    )
 
 
 def _row(

@@ -25,9 +25,12 @@ from services.supply.changes import (
     Exchange,
     MoveIn,
     MoveOut,
+    NotDisconnected,
+    NotReconnected,
     OtherMultiplier,
     OtherTariff,
     Reconnect,
+    Stay,
     TypedRead,
 )
 from tests.integration.test_supply_changes import Supplied
@@ -95,7 +98,8 @@ class Walk:
         things: list[tuple[Callable[[Home, date], bool], int]] = [
             (self.read, 8), (self.exchange, 1), (self.move_out, 2), (self.move_in, 3),
             (self.tariff, 1), (self.multiplier, 1), (self.correct, 2), (self.disconnect, 2),
-            (self.reconnect, 3),
+            (self.reconnect, 3), (self.redate_billed, 2), (self.redate_unbilled, 2), (self.stay, 1),
+            (self.not_disconnected, 1), (self.not_reconnected, 1),
         ]  # fmt: skip
         chosen = self.random.choices([t for t, _ in things], [w for _, w in things])[0]
         late = self.random.choice((0, 0, 0, 10, 25))
@@ -196,6 +200,64 @@ class Walk:
                 return False
             wrong = WrongReading(now.id, now.closing_reading_id, str(kwh))
             self._rebill(wrong)
+        return True
+
+    def redate_billed(self, home: Home, _on: date) -> bool:
+        """A bill's reading was taken on another day, and showed what the meter showed then."""
+        agreement = self.at.place(home.point).agreement
+        bills = [b for b in self.live(home) if agreement and b.agreement_id == agreement.id]
+        if not bills:
+            return False
+        bill = self.random.choice(bills)
+        day = self._other_day(home, bill.closing_reading_id)
+        if day is None:
+            return False
+        kwh = str(home.shows(day))
+        self._rebill(WrongReading(bill.id, bill.closing_reading_id, kwh, read_on=day))
+        return True
+
+    def redate_unbilled(self, home: Home, _on: date) -> bool:
+        """A reading that no bill rests on was taken on another day."""
+        correction = self.at.utility.services.reading_correction
+        for read in self.at.place(home.point).last_reads:
+            day = self._other_day(home, read.id)
+            found = correction.found(reading_id=read.id, principal=ADMIN)
+            if day is None or found.bill_id is not None:
+                continue
+            correction.execute(
+                WrongReading("", read.id, str(home.shows(day)), read_on=day), reason="wrong day",
+                acknowledged=True, principal=ADMIN, now=self.at.utility.now,
+            )  # fmt: skip
+            return True
+        return False
+
+    def _other_day(self, home: Home, reading_id: str) -> date | None:
+        """A day between the readings beside it; None where it is one of a change, or none fits."""
+        found = self.at.database.reading_to_correct(reading_id)
+        meter, read = home.meters[-1], found.reading
+        if found.at_a_change or read.meter_serial != meter.serial or read.read_on <= meter.since:
+            return None
+        first = max(meter.since, found.before.read_on if found.before else meter.since)
+        last = found.after.read_on if found.after else min(first + timedelta(40), self.day)
+        days = [first + timedelta(n) for n in range(1, (last - first).days)]
+        others = [day for day in days if day != read.read_on]
+        return self.random.choice(others) if others else None
+
+    def stay(self, home: Home, _on: date) -> bool:
+        self.at.do(Stay(home.point))
+        return True
+
+    def not_disconnected(self, home: Home, _on: date) -> bool:
+        self.at.do(NotDisconnected(home.point))
+        return True
+
+    def not_reconnected(self, home: Home, _on: date) -> bool:
+        """What was charged for it is taken back."""
+        place = self.at.place(home.point)
+        self.at.do(NotReconnected(home.point))
+        assert place.agreement is not None
+        if place.disconnection is not None and place.disconnection.fee_entry_id is not None:
+            self.fees[place.agreement.customer_id] -= 25_050
         return True
 
     def _rebill(self, wrong: WrongReading) -> None:
