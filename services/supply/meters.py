@@ -3,6 +3,8 @@
 from datetime import date
 from typing import Any
 
+from services.importing.report import ImportProblem
+from services.importing.table import Cells
 from services.quantities.counting import count
 from services.quantities.energy import parse_multiplier
 from services.quantities.period import written_day
@@ -21,7 +23,7 @@ def plan_exchange(change: Exchange, planning: Planning) -> SupplyPlan:
     old = planning.meter_of(place)
     _check_not_billed(place, old, change.on)
     last = planning.read_of(place, old, change.on, change.last)
-    serial = change.serial.strip()
+    serial = _serial_of(change)
     meter_id, new_meter, registers = _new_meter(change, serial, old, planning)
     multiplier_milli = parse_multiplier(change.multiplier.strip() or "1")
     first = planning.reads.opening(
@@ -122,6 +124,15 @@ def _installation(
         "multiplier_milli": multiplier_milli,
         "opening_reading_id": read.id,
     }
+
+
+def _serial_of(change: Exchange) -> str:
+    """The serial of the new meter, by the rules of imports."""
+    problems: list[ImportProblem] = []
+    serial = Cells(1, {"serial": change.serial}, problems).identifier("serial", required=False)
+    if problems:
+        raise CannotChangeSupply(f"The meter's serial {problems[0].message}")
+    return serial
 
 
 def _new_meter(

@@ -237,8 +237,8 @@ class TestMoveOut:
         assert place.agreement is not None
         assert (place.agreement.account_no, place.agreement.customer_name) == ("A-77", "Ravi")
         at.do(MoveOut(point, at.day(5), TypedRead("1110")))
-        with pytest.raises(IllegalChange, match="customer with this account number already"):
-            at.do(replace(change, on=at.day(5)))
+        with pytest.raises(CannotChangeSupply, match="Account A-77 is that of Ravi already"):
+            at.plan(replace(change, on=at.day(5)))
         with pytest.raises(CannotChangeSupply, match="The name is empty"):
             at.plan(replace(change, on=at.day(5), name=" "))
 
@@ -393,7 +393,7 @@ class TestExchange:
             at.plan(Exchange(point, at.day(5), TypedRead("1110"), "M2", TypedRead("0")))
         with pytest.raises(CannotChangeSupply, match="is the one that is there"):
             at.plan(Exchange(point, at.day(5), TypedRead("1110"), "M1", TypedRead("0")))
-        change = Exchange(point, at.day(5), TypedRead("1090"), "N1", TypedRead("0"))
+        change = Exchange(point, at.day(5), TypedRead("9000"), "N1", TypedRead("0"))
         assert at.plan(change).doubts
         with pytest.raises(NotAcknowledged):
             at.do(change, sure=False)
@@ -445,6 +445,20 @@ class TestTariff:
         assert bill.total_minor == 30 * 200 + 30 * 500
         with pytest.raises(CannotChangeSupply, match="since then already"):
             at.plan(change)
+
+    def test_one_that_follows_itself_is_one(self, at: Supplied) -> None:
+        """Days before a later change are put on its tariff, and what was to begin then is that."""
+        point = at.meter("M1")
+        at.do(OtherTariff(point, at.day(20), "DEAR"))
+        at.do(OtherTariff(point, at.day(30), "DEAR"))
+        at.read("M1", 1060, 0)
+        assert at.bills("M1")[0].total_minor == 30 * 200 + 30 * 500
+        with pytest.raises(CannotChangeSupply, match="since then already"):
+            at.plan(OtherTariff(point, at.day(20), "DEAR"))
+        at.do(OtherTariff(point, at.day(40), "DEAR"))
+        at.do(OtherTariff(point, at.day(50), "FLAT"))
+        assert at.bills("M1")[0].total_minor == 60 * 200
+        at.ledger_is_whole()
 
     def test_what_is_to_come_is_priced_by_it(self, at: Supplied) -> None:
         point = at.meter("M1")
