@@ -129,7 +129,9 @@ def _installation(
 def _serial_of(change: Exchange) -> str:
     """The serial of the new meter, by the rules of imports."""
     problems: list[ImportProblem] = []
-    serial = Cells(1, {"serial": change.serial}, problems).identifier("serial", required=False)
+    serial = Cells(1, {"serial": change.serial.strip()}, problems).identifier(
+        "serial", required=False
+    )
     if problems:
         raise CannotChangeSupply(f"The meter's serial {problems[0].message}")
     return serial

@@ -344,10 +344,15 @@ CREATE VIEW private.tariff_spans WITH (security_invoker='true') AS
             ELSE starts_on
         END AS starts_on,
     COALESCE(lead(starts_on) OVER w, 'infinity'::date) AS ends_on
-   FROM public.agreement_tariffs t
+   FROM ( SELECT x.agreement_id,
+            x.tariff_id,
+            x.starts_on,
+            lag(x.tariff_id) OVER (PARTITION BY x.agreement_id ORDER BY x.starts_on) AS tariff_before
+           FROM public.agreement_tariffs x) t
+  WHERE (tariff_before IS DISTINCT FROM tariff_id)
   WINDOW w AS (PARTITION BY agreement_id ORDER BY t.starts_on);
 
-COMMENT ON VIEW private.tariff_spans IS 'The tariffs of an agreement, each from a local date to another: [starts_on, ends_on). The first holds from ever.';
+COMMENT ON VIEW private.tariff_spans IS 'The tariffs of an agreement, each from a local date to another: [starts_on, ends_on). The first holds from ever; one that follows itself is one.';
 
 GRANT SELECT ON TABLE private.tariff_spans TO service_role;
 
