@@ -90,6 +90,9 @@ def _show(found: BillRunPreview, run: PlannedRun) -> None:
     if found.too_early:
         said = count(found.too_early, "agreement was", "agreements were")
         st.caption(f"{said} read too shortly after the last bill; the next run bills the time.")
+    if found.disconnected:
+        said = count(found.disconnected, "agreement is", "agreements are")
+        st.caption(f"{said} disconnected and not read; a later bill has the time.")
     _show_not_billed(found)
     _show_held(found)
     if found.largest:

@@ -107,6 +107,8 @@ def _show_meter(meter: CustomersMeter) -> None:
             icon=":material/electric_meter:",
             query_params={"id": meter.id},
         )
+        if meter.disconnected_on:
+            st.markdown(f":red-badge[Disconnected since {day(meter.disconnected_on)}]")
         st.caption(escaped(meter.tariff_name or "No tariff"))
         if meter.last_read_on and meter.last_register_wh is not None:
             source = READING_SOURCE.get(meter.last_source or "", "")

@@ -162,8 +162,9 @@ def _lines_of_supply(plan: SupplyPlan) -> list[str]:
         found.append("No fee is charged.")
     if used_wh := details.get("used_wh"):
         found.append(
-            f"The {kwh(used_wh)} that were counted meanwhile are billed to them with the next "
-            "bill. Give a credit on the customer's page if they are not to pay for it."
+            f"The {kwh(used_wh)} that were counted meanwhile are billed to them, with the next "
+            "bill if they are not in one yet. Give a credit on the customer's page if they are "
+            "not to pay for it."
         )
     return [*found, *_lines_of_others(plan)]
 

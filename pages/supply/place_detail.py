@@ -206,7 +206,7 @@ def _days_of(one: ServiceAgreement) -> str:
 
 
 def _days_cut(cut: Disconnection, agreement: ServiceAgreement) -> str:
-    until = cut.reconnected_on or agreement.ends_on
+    until = min(filter(None, (cut.reconnected_on, agreement.ends_on)), default=None)
     days = f"{day(cut.disconnected_on)} to {day(until)}" if until else day(cut.disconnected_on)
     return f"Disconnected {days}" if until else f"Disconnected since {days}"
 

@@ -58,7 +58,8 @@ with header(SERVICE_POINTS.title):
 with st.container(horizontal=True, vertical_alignment="bottom"):
     text = ask_text("Address, code, route, meter or customer")
     vacant = st.toggle("Vacant", key="vacant", bind="query-params")
-wanted = PointFilter(text=text, vacant_only=vacant)
+    cut = st.toggle("Disconnected", key="disconnected", bind="query-params")
+wanted = PointFilter(text=text, vacant_only=vacant, disconnected_only=cut)
 lists = services().lists
 show_list(
     Listing(

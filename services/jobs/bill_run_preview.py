@@ -59,7 +59,8 @@ class Sums:
 class BillRunPreview:
     """What was worked out so far; `whole` once each agreement was looked at.
 
-    `too_early` have been read, but too shortly after their last bill. Of those without a bill and
+    `too_early` have been read, but too shortly after their last bill; of those `disconnected` no
+    reading is expected. Of those without a bill and
     of those held for a person the first 50 of each reason are named.
     """
 
@@ -67,6 +68,7 @@ class BillRunPreview:
     whole: bool = False
     sums: dict[str, Sums] = field(default_factory=dict)
     too_early: int = 0
+    disconnected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     aside: list[SetAside] = field(default_factory=list)
     held: list[PreviewedBill] = field(default_factory=list)
@@ -82,7 +84,10 @@ class BillRunPreview:
         serials = {one.agreement_id: one.serial for one in page}
         billed = {bill.agreement_id for bill in bills}
         self.looked_at += len(page)
-        self.too_early += len(page) - len(billed) - len(aside)
+        why_not = {row.agreement_id for row in aside}
+        cut = sum(one.closing is None and one.agreement_id not in why_not for one in page)
+        self.disconnected += cut
+        self.too_early += len(page) - len(billed) - len(aside) - cut
         for row in aside:
             self.reasons[row.code] += 1
             if self.reasons[row.code] <= _NAMED:

@@ -133,11 +133,12 @@ class ChangePage(Record):
 
 
 class CustomersMeter(Meter):
-    """A meter that a customer has, with its last accepted read."""
+    """A meter that a customer has, with its last accepted read; since when its supply is cut."""
 
     last_read_on: date | None
     last_register_wh: int | None
     last_source: ReadingSource | None
+    disconnected_on: date | None
 
 
 class BilledUse(Record):

@@ -58,7 +58,7 @@ class PaymentFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointFilter:
-    """Service points, or only vacant ones.
+    """Service points, or only vacant ones, or only those whose supply is cut.
 
     Each word of `text` is part of the code, the address, the route, the meter's serial, or the
     account number or name of who is supplied now.
@@ -66,6 +66,7 @@ class PointFilter:
 
     text: str = ""
     vacant_only: bool = False
+    disconnected_only: bool = False
     ids: tuple[str, ...] | None = None
 
 

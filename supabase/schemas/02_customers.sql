@@ -134,17 +134,19 @@ CREATE FUNCTION public.meters_of_customer(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     select jsonb_build_object('meters', coalesce(jsonb_agg(
-        to_jsonb(m) - 'search' || jsonb_build_object('last_read_on', r.read_on, 'last_register_wh', r.register_wh, 'last_source', r.source)
+        to_jsonb(m) - 'search' || jsonb_build_object('last_read_on', r.read_on, 'last_register_wh', r.register_wh, 'last_source', r.source,
+                                            'disconnected_on', d.disconnected_on)
         order by m.serial), '[]'))
     from public.meter_list m
     left join lateral (
         select x.read_on, x.register_wh, x.source from public.readings x
         where x.meter_id = m.id and x.status = 'accepted' order by x.read_at desc limit 1) r on true
+    left join public.disconnections d on d.agreement_id = m.agreement_id and d.reconnected_on is null and not d.withdrawn
     where m.id = any (array(select o.meter_id from private.meters_of_customer((p ->> 'customer_id')::uuid) o))
       and m.customer_id = (p ->> 'customer_id')::uuid
 $$;
 
-COMMENT ON FUNCTION public.meters_of_customer(p jsonb) IS 'The meters that a customer has now, each with its last accepted read: {customer_id} -> {meters: rows of meter_list with last_read_on, last_register_wh, last_source}.';
+COMMENT ON FUNCTION public.meters_of_customer(p jsonb) IS 'The meters that a customer has now, each with its last accepted read: {customer_id} -> {meters: rows of meter_list with last_read_on, last_register_wh, last_source, disconnected_on}.';
 
 REVOKE ALL ON FUNCTION public.meters_of_customer(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.meters_of_customer(p jsonb) TO service_role;

@@ -483,7 +483,7 @@ begin
                 'disconnected', private.reading_json(d.disconnect_reading_id), 'reconnected', private.reading_json(d.reconnect_reading_id))
                 order by d.disconnected_on desc, d.created_at desc), '[]')
             from public.service_agreements a join public.disconnections d on d.agreement_id = a.id
-            where a.service_point_id = s.id and not d.withdrawn),
+            where a.service_point_id = s.id and not d.withdrawn and d.disconnected_on < coalesce(a.ends_on, 'infinity')),
         'last_reads', (select coalesce(jsonb_agg(to_jsonb(r) order by r.read_at desc), '[]')
             from (select x.* from public.meter_installations i join public.reading_list x on x.meter_id = i.meter_id
                   where i.service_point_id = s.id and x.status = 'accepted' and x.read_at >= i.installed_at

@@ -319,38 +319,6 @@ COMMENT ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key
 REVOKE ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[]) TO service_role;
 
-CREATE FUNCTION public.list_service_points(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_page jsonb;
-    v_ids uuid[];
-    v_conditions text[] := array(
-        select format(
-            '(strpos(lower(concat_ws('' '', s.code, s.address, s.route)), %1$L) > 0'
-            ' or s.id in (select i.service_point_id from public.meter_installations i join public.meters m on m.id = i.meter_id'
-            ' where i.removed_at is null and strpos(lower(m.serial), %1$L) > 0)'
-            ' or s.id in (select a.service_point_id from public.service_agreements a join public.customers c on c.id = a.customer_id'
-            ' where a.ends_on is null and strpos(lower(concat_ws('' '', c.account_no, c.name)), %1$L) > 0))', w)
-        from unnest(private.search_words(p ->> 'text')) w);
-begin
-    v_conditions := v_conditions || array[
-        case when p ->> 'ids' is not null then 's.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
-        case when coalesce((p ->> 'vacant_only')::boolean, false) then
-            'not exists (select 1 from public.service_agreements a where a.service_point_id = s.id and a.ends_on is null)' end];
-    v_page := private.page_by_key(p, 'public.service_points s', 's.id', 's.code', 'text', v_conditions);
-    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
-    return v_page || jsonb_build_object('rows', (
-        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
-        from public.service_point_list l where l.id = any (v_ids)));
-end $_$;
-
-COMMENT ON FUNCTION public.list_service_points(p jsonb) IS 'A page of the service points by code: {text?, vacant_only?, ids?, sort: code, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the code, the address, the route, the meter''s serial, or the account number or name of who is supplied now.';
-
-REVOKE ALL ON FUNCTION public.list_service_points(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_service_points(p jsonb) TO service_role;
-
 CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_name text, row_id text)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -594,3 +562,38 @@ COMMENT ON FUNCTION public.timeline(p jsonb) IS 'What happened to a customer, me
 
 REVOKE ALL ON FUNCTION public.timeline(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.timeline(p jsonb) TO service_role;
+
+CREATE FUNCTION public.list_service_points(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_page jsonb;
+    v_ids uuid[];
+    v_conditions text[] := array(
+        select format(
+            '(strpos(lower(concat_ws('' '', s.code, s.address, s.route)), %1$L) > 0'
+            ' or s.id in (select i.service_point_id from public.meter_installations i join public.meters m on m.id = i.meter_id'
+            ' where i.removed_at is null and strpos(lower(m.serial), %1$L) > 0)'
+            ' or s.id in (select a.service_point_id from public.service_agreements a join public.customers c on c.id = a.customer_id'
+            ' where a.ends_on is null and strpos(lower(concat_ws('' '', c.account_no, c.name)), %1$L) > 0))', w)
+        from unnest(private.search_words(p ->> 'text')) w);
+begin
+    v_conditions := v_conditions || array[
+        case when p ->> 'ids' is not null then 's.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when coalesce((p ->> 'vacant_only')::boolean, false) then
+            'not exists (select 1 from public.service_agreements a where a.service_point_id = s.id and a.ends_on is null)' end,
+        case when coalesce((p ->> 'disconnected_only')::boolean, false) then
+            's.id in (select a.service_point_id from public.disconnections d join public.service_agreements a on a.id = d.agreement_id'
+            ' where d.reconnected_on is null and not d.withdrawn and a.ends_on is null)' end];
+    v_page := private.page_by_key(p, 'public.service_points s', 's.id', 's.code', 'text', v_conditions);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.service_point_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_service_points(p jsonb) IS 'A page of the service points by code: {text?, vacant_only?, disconnected_only?, ids?, sort: code, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the code, the address, the route, the meter''s serial, or the account number or name of who is supplied now.';
+
+REVOKE ALL ON FUNCTION public.list_service_points(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_service_points(p jsonb) TO service_role;

@@ -1,8 +1,10 @@
 """Cutting a supply and bringing it back: each amount worked out by hand, to the cent."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +14,10 @@ from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import WrongReading
 from services.corrections.rebilling import NotAcknowledged
 from services.database.errors import IllegalChange
+from services.jobs.bill_run_preview import next_bill_run, preview_bill_run
 from services.payments.entry_forms import InvalidEntry
+from services.records.base import PageRequest
+from services.records.lists import PointFilter
 from services.supply.changes import (
     CannotChangeSupply,
     Change,
@@ -60,6 +65,13 @@ class TestReconnecting:
         assert at.place(point).point.disconnected_on == at.day(30)
         (listed,) = at.points("M1")
         assert listed.disconnected_on == at.day(30)
+        (meter,) = at.utility.services.readings.meters_of_customer(
+            customer_id=str(listed.customer_id), principal=ADMIN
+        )
+        assert meter.disconnected_on == at.day(30)
+        at.meter("M2")
+        wanted, page = PointFilter(disconnected_only=True), PageRequest(sort="code")
+        assert at.database.list_service_points(wanted=wanted, page=page).items == (listed,)
         change, change_id = Reconnect(point, at.day(10), TypedRead("1110"), "250.50"), str(uuid4())
         plan = at.plan(change, change_id)
         # Nothing was used, as is to be expected: nobody has to say that it is right.
@@ -77,6 +89,13 @@ class TestReconnecting:
         (cut,) = at.place(point).disconnections
         assert (cut.disconnected_on, cut.reconnected_on) == (at.day(30), at.day(10))
         assert [c.kind for c in at.place(point).changes[:2]] == ["reconnect", "disconnect"]
+        told = at.utility.services.timeline.of(
+            subject="customer", subject_id=str(listed.customer_id), kind="supply",
+            principal=ADMIN, limit=100,
+        ).entries  # fmt: skip
+        assert {
+            "Disconnected at M1", "Supply cut", "Reconnected at M1", "Supply restored",
+        } <= {one.said.what for one in told}  # fmt: skip
         at.ledger_is_whole()
 
     def test_credit_on_the_account_pays_the_fee(self, at: Supplied) -> None:
@@ -186,6 +205,40 @@ class TestReconnecting:
         assert sum(b.total_minor for b in at.bills("M1")) == 14_000
         at.ledger_is_whole()
 
+    def test_a_reading_meanwhile_is_billed_and_none_of_it_twice(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(Disconnect(point, at.day(40), TypedRead("1050")))
+        at.read("M1", 1054, 30)
+        assert at.bills("M1")[-1].period_end == at.day(30)
+        change = Reconnect(point, at.day(10), TypedRead("1057"))
+        assert "counted 7 kWh" in at.plan(change).doubts[0]
+        at.do(change)
+        at.read("M1", 1060, 0)
+        assert sum(b.total_minor for b in at.bills("M1")) == 12_000
+        at.ledger_is_whole()
+
+    def test_two_desks_at_the_very_moment_charge_one_fee(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(Disconnect(point, at.day(20), TypedRead("1050")))
+        change, ready = Reconnect(point, at.day(10), TypedRead("1050"), "250"), Barrier(2)
+        forms = [(form, at.plan(change, form).fingerprint) for form in (str(uuid4()), str(uuid4()))]
+
+        def desk(form: tuple[str, str]) -> str:
+            ready.wait()
+            try:
+                return at.supply.execute(
+                    change, previewed=form[1], change_id=form[0], reason="paid",
+                    acknowledged=True, principal=ADMIN, now=at.utility.now,
+                ).kind  # fmt: skip
+            except (CannotChangeSupply, IllegalChange) as refused:
+                return str(refused)
+
+        with ThreadPoolExecutor(2) as pool:
+            answers = sorted(pool.map(desk, forms))
+        assert answers[1] == "reconnect", answers
+        assert owes(at, point) == 25_000
+        at.ledger_is_whole()
+
     def test_two_at_a_time_are_done_once(self, at: Supplied) -> None:
         """Who looked at it before somebody else did it is refused, and nothing is half done."""
         point = at.meter("M1")
@@ -261,6 +314,16 @@ class TestMovingOut:
             at.plan(Reconnect(point, at.day(2), TypedRead("1050")))
         at.ledger_is_whole()
 
+    def test_who_had_moved_out_before_was_not_disconnected(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(Disconnect(point, at.day(10), TypedRead("1060")))
+        at.do(MoveOut(point, at.day(20), TypedRead("1050")))
+        assert at.place(point).disconnections == ()
+        assert [b.total_minor for b in at.bills("M1")] == [10_000]
+        (gap,) = at.database.unbilled_use().items
+        assert (gap.since, gap.wh) == (at.day(20), 10_000)
+        at.ledger_is_whole()
+
 
 class TestItsReads:
     def test_a_read_of_it_is_corrected_and_not_withdrawn(self, at: Supplied) -> None:
@@ -287,6 +350,12 @@ class TestMonthlyBills:
             at.do(Disconnect(point, on, TypedRead("1050")))
         at.do(NotDisconnected(other))
         bill_month(at.utility, "2026-11-01T02:00")
+        at.utility.now = local(at.utility, "2026-11-20T12:00")
+        planned = next_bill_run(at.utility.services, principal=ADMIN, now=at.utility.now)
+        *_, seen = preview_bill_run(
+            at.utility.services, planned, principal=ADMIN, now=at.utility.now
+        )
+        assert (seen.disconnected, seen.too_early, len(seen.aside)) == (1, 0, 1)
         run = bill_month(at.utility, "2026-12-01T02:00")
         assert list(reasons(at.utility, run)) == ["M2"]
         at.utility.now = local(at.utility, "2026-12-20T12:00")

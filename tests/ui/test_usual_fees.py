@@ -9,6 +9,8 @@ from pages import registry
 from scheduler import Scheduler
 from services.bootstrap import run_with
 from services.identity.auth import Role
+from services.records.base import PageRequest
+from services.records.lists import PointFilter
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.ui.test_pages import press, signed_in
 
@@ -52,3 +54,23 @@ def test_a_fee_that_was_set_fills_in_its_amount_and_its_name(utility: Utility) -
         customer_id=account.id, principal=ADMIN
     ).adjustments
     assert (entry.kind, entry.note) == ("fee", "Reconnection")
+
+
+def test_the_fee_of_a_reconnection_is_filled_in(utility: Utility) -> None:
+    desk = utility.services.settings_desk
+    desk.change(
+        change_id=str(uuid4()),
+        body={"fees": {"INR": {"reconnection": "250.50"}}},
+        seen=desk.shown(principal=ADMIN).stored,
+        principal=ADMIN,
+    )
+    utility.add_meter("M1")
+    wanted, page = PointFilter(text="M1"), PageRequest(sort="code")
+    (point,) = utility.services.database.list_service_points(wanted=wanted, page=page).items
+    app = signed_in(
+        utility.services, Role.ADMIN, registry.CHANGE_SUPPLY.script, id=point.id, what="reconnect"
+    )
+    fees = [box.value for box in app.text_input if box.label == "Reconnection fee (INR)"]
+    assert fees == ["250.50"]
+    app = press(app, "Show what it does")
+    assert [error.value for error in app.error] == [r"M1 is not disconnected\."]
