@@ -432,6 +432,23 @@ COMMENT ON FUNCTION private.customer_behind(p_row jsonb) IS 'The customer of the
 REVOKE ALL ON FUNCTION private.customer_behind(p_row jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.customer_behind(p_row jsonb) TO service_role;
 
+CREATE FUNCTION private.refuse_delete_unless_undone() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if current_setting('billing.undoing', true) = coalesce(to_jsonb(old) ->> 'agreement_id', old.id::text) then
+        return old;
+    end if;
+    raise exception using errcode = 'EB005',
+        message = format('Rows of %s are never deleted: undo the change that made them.', tg_table_name);
+end $$;
+
+COMMENT ON FUNCTION private.refuse_delete_unless_undone() IS 'Only private.undo_rows takes a row away, one that nothing was billed by.';
+
+REVOKE ALL ON FUNCTION private.refuse_delete_unless_undone() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_delete_unless_undone() TO service_role;
+
 CREATE FUNCTION private.audit_delete() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -452,23 +469,6 @@ COMMENT ON FUNCTION private.audit_delete() IS 'Keeps a row that is taken back in
 
 REVOKE ALL ON FUNCTION private.audit_delete() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.audit_delete() TO service_role;
-
-CREATE FUNCTION private.refuse_delete_unless_undone() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if current_setting('billing.undoing', true) = coalesce(to_jsonb(old) ->> 'agreement_id', old.id::text) then
-        return old;
-    end if;
-    raise exception using errcode = 'EB005',
-        message = format('Rows of %s are never deleted: undo the change that made them.', tg_table_name);
-end $$;
-
-COMMENT ON FUNCTION private.refuse_delete_unless_undone() IS 'Only private.undo_rows takes a row away, one that nothing was billed by.';
-
-REVOKE ALL ON FUNCTION private.refuse_delete_unless_undone() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_delete_unless_undone() TO service_role;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 

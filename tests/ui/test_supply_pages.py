@@ -80,8 +80,11 @@ def test_who_does_not_pay_is_disconnected_and_reconnected_with_a_fee(
     serial = "M-102" if size[0] > 1000 else "M-104"
     open_place(walk, serial)
     disconnect(walk)
-    walk.open("service-points?" + urlencode({"q": serial}))
+    walk.open("service-points")
+    walk.page.get_by_test_id("stMain").get_by_text("Disconnected", exact=True).click()
+    settled(walk.page)
     walk.says("(disconnected)")
+    assert "disconnected=true" in walk.page.url
     walk.done("task 13 · disconnected in the list")
     open_place(walk, serial)
     reconnect(walk)
