@@ -12,6 +12,7 @@ from services.metering.register_arithmetic import consumption_wh
 from services.quantities.money import Money
 from services.records.overview import MonthFigures
 from services.records.readings import Meter, ReadPoint
+from services.supply.place_reads import PlaceRead
 
 _HEIGHT = 260
 
@@ -89,6 +90,46 @@ def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint | None, meter: Me
         .properties(height=_HEIGHT)
     )
     st.altair_chart(chart, alt="Average daily use between the reads of this meter")
+
+
+def use_between_reads(reads: Sequence[PlaceRead]) -> None:
+    """Average daily use at a place up to each read, the newest read last, a colour for a meter."""
+    rows = [
+        {
+            "until": day(of.reading.read_on),
+            "use": float(of.used_wh) / 1000 / of.days,
+            "shown": f"{kwh(of.used_wh)} in {count(of.days, 'day')}",
+            "meter": of.reading.meter_serial,
+        }
+        for of in reversed(reads)
+        if of.used_wh is not None and of.days > 0
+    ]
+    if not rows:
+        st.caption("There is no use between two reads to show yet.")
+        return
+    meters = list(dict.fromkeys(str(row["meter"]) for row in rows))
+    chart = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
+        .encode(
+            x=alt.X(
+                "until:N", sort=None, title=None, axis=alt.Axis(labelAngle=-45, labelOverlap=True)
+            ),
+            y=alt.Y("use:Q", title="kWh a day", axis=alt.Axis(tickCount=4)),
+            color=alt.Color("meter:N", sort=meters, legend=alt.Legend(title="Meter", orient="top")),
+            tooltip=[
+                alt.Tooltip("until:N", title="Read on"),
+                alt.Tooltip("meter:N", title="Meter"),
+                alt.Tooltip("shown:N", title="Used"),
+            ],
+        )
+        .properties(height=_HEIGHT)
+    )
+    st.altair_chart(
+        chart,
+        alt="Average daily use between the reads at this place, of meters "
+        f"{', '.join(meters)}; the numbers are in the table below",
+    )
 
 
 def _used(opening: ReadPoint, closing: ReadPoint, meter: Meter) -> int:

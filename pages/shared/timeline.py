@@ -43,6 +43,7 @@ _PAGES: Final[dict[str, PageEntry]] = {
 _KINDS: Final[dict[Subject, tuple[str, ...]]] = {
     "customer": tuple(KINDS),
     "meter": ("supply", "tariff", "reading", "bill", "correction"),
+    "service_point": ("supply", "tariff", "reading", "bill", "correction"),
     "bill": ("bill", "reading", "payment", "plan", "correction", "message"),
     "payment": (),
     "tariff": (),

@@ -1,4 +1,4 @@
-"""A place of supply: who is supplied, by which meter, since when, and what was changed."""
+"""A place of supply: who is supplied, by which meter, since when, and what happened there."""
 
 import streamlit as st
 
@@ -8,7 +8,9 @@ from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, escaped, kwh, ordinal, times
 from pages.shared.session import services
+from pages.shared.timeline import show_timeline
 from pages.supply.place_form import show_place_form
+from pages.supply.place_reads import show_place_reads
 from pages.supply.unbilled import show_unbilled
 from pages.supply.undo_change import last_undoable, offer_undo
 from services.identity.auth import Principal
@@ -20,7 +22,7 @@ from services.records.supply import (
     SupplyChangeKind,
 )
 
-_VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Changes", "Details")
+_VIEWS = ("Overview", "Meters", "Agreements", "Readings", "Changes", "Timeline", "Details")
 _NAMES: dict[SupplyChangeKind, tuple[str, str]] = {
     "connect": ("Connected", "add_home"),
     "move_in": ("Moved in", "login"),
@@ -51,9 +53,11 @@ def show_place(service_point_id: str, principal: Principal) -> None:
         _show_agreements(place)
         show_unbilled(place.point.id, principal)
     elif view == "Readings":
-        _show_reads(place)
+        show_place_reads(place, principal)
     elif view == "Changes":
         _show_changes(place, principal)
+    elif view == "Timeline":
+        show_timeline("service_point", place.point.id, principal)
     elif view == "Details":
         show_place_form(place, principal)
     else:
@@ -159,15 +163,6 @@ def _show_agreements(place: Place) -> None:
                     st.caption(_days_cut(cut, one))
     if not place.agreements:
         st.caption("Nobody ever had an agreement here.")
-
-
-def _show_reads(place: Place) -> None:
-    rows = ["| Date | Meter | Reading |", "|:---|:---|---:|"]
-    rows += [
-        f"| {day(read.read_on)} | {escaped(read.meter_serial)} | {kwh(read.register_wh)} |"
-        for read in place.last_reads
-    ]
-    st.markdown("\n".join(rows), width="stretch")
 
 
 def _show_changes(place: Place, principal: Principal) -> None:

@@ -1,4 +1,4 @@
-"""Timelines: what happened to a customer, a meter, a bill, a payment, a tariff, and by whom."""
+"""Timelines: what happened to a customer, a meter, a place, a bill, a payment, a tariff."""
 
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo

@@ -104,7 +104,7 @@ class Changeable(Record):
 
 
 # What a timeline can be about.
-Subject = Literal["customer", "meter", "bill", "payment", "tariff"]
+Subject = Literal["customer", "meter", "service_point", "bill", "payment", "tariff"]
 
 
 class Change(Record):

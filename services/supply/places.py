@@ -11,7 +11,8 @@ from services.identity.auth import Principal, Role, require
 from services.quantities.energy import InvalidEnergy
 from services.quantities.typed import typed_kwh
 from services.records.readings import MeterKind
-from services.records.supply import ServicePoint
+from services.records.supply import Place, ServicePoint
+from services.supply.place_reads import Key, PlaceReadPage, page_of
 
 _MOST_WATTS: Final = 2_000_000_000
 
@@ -85,7 +86,7 @@ _PROBLEMS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Details of places of supply; changes are audited."""
+    """Details of places of supply and what was read there; changes are audited."""
 
     database: DatabaseService
 
@@ -109,6 +110,17 @@ class Places:
             seen=seen.model_dump(include=set(PlaceEntry.model_fields)),
             details=entry.model_dump(),
         )
+
+    def reads(
+        self, *, place: Place, principal: Principal, after: Key | None = None, limit: int = 40
+    ) -> PlaceReadPage:
+        """A page of what was read at a place and used between the reads, over all its meters.
+
+        Raises NotAllowed, and DatabaseRefused for a key that is none.
+        """
+        require(principal, Role.ADMIN)
+        rows = self.database.reads_at_place(place.point.id, after=after, limit=limit)
+        return page_of(place, rows, limit=limit)
 
     def read_by(self, meter_id: str, kind: MeterKind, *, principal: Principal) -> None:
         """Have a meter read by a person ("manual") or collected from the head end ("smart").

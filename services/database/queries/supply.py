@@ -7,7 +7,7 @@ from typing import Any
 from services.database.queries.base import Queries
 from services.database.transport import Filter
 from services.records.base import Page
-from services.records.readings import MeterKind
+from services.records.readings import MeterKind, Reading
 from services.records.supply import Place, SupplyChange, UnbilledUse
 
 
@@ -23,6 +23,19 @@ class SupplyQueries(Queries):
                 on=on.isoformat() if on else None,
             )
         )
+
+    def reads_at_place(
+        self, service_point_id: str, *, after: tuple[str, str] | None = None, limit: int
+    ) -> list[Reading]:
+        """The accepted reads of all meters while they were at a place, the newest first.
+
+        Up to two more than `limit` where there are older ones; `after` is the time and id of the
+        read before the first. Raises NotFound.
+        """
+        answer = self._call(
+            "reads_at_place", service_point_id=service_point_id, after=after, limit=limit
+        )
+        return [Reading.model_validate(row) for row in answer["rows"]]
 
     def change_service_point(
         self,
