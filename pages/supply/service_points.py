@@ -1,6 +1,7 @@
 """Service points: find a place by address, route, meter or who is supplied there."""
 
 from dataclasses import replace
+from typing import Final
 
 import streamlit as st
 
@@ -10,11 +11,15 @@ from pages.shared.header import header
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_text
 from pages.shared.listing import show_list
-from pages.shared.session import require_role, services
+from pages.shared.session import require_role, services, today
 from pages.supply.unbilled import show_unbilled
 from services.identity.auth import Role
+from services.quantities.period import months_before
 from services.records.lists import PointFilter
 from services.records.supply import ServicePoint
+_NEVER: Final = "ever"
+# What the filter offers, by the months that nobody has read the meter.
+_UNREAD_MONTHS: Final = {"1 month": 1} | {f"{months} months": months for months in (2, 3, 6, 12)}
 
 
 def _supplied(point: ServicePoint) -> str:
@@ -26,6 +31,15 @@ def _color(point: ServicePoint) -> Color | None:
     if point.disconnected_on:
         return "red"
     return None if point.customer_name else "orange"
+
+
+
+
+def last_read(point: ServicePoint) -> str:
+    """When the meter there was read last."""
+    if point.last_read_on:
+        return day(point.last_read_on)
+    return "never" if point.meter_serial else "–"
 
 
 COLUMNS: tuple[Column[ServicePoint], ...] = (
@@ -42,6 +56,7 @@ COLUMNS: tuple[Column[ServicePoint], ...] = (
         color=_color,
         place="status",
     ),
+    Column(label="Last read", text=last_read),
     Column(label="Route", text=lambda point: point.route or "–"),
 )
 
@@ -49,7 +64,20 @@ COLUMNS: tuple[Column[ServicePoint], ...] = (
 def summary(point: ServicePoint) -> str:
     """What a card says of a place."""
     said = [point.address, f"Meter {point.meter_serial}" if point.meter_serial else "No meter"]
+    said += [f"Read {last_read(point)}"] if point.meter_serial else []
     return " · ".join(filter(None, said))
+
+
+def ask_unread() -> str | None:
+    """For how long nobody has read the meter; it is in the address."""
+    return st.selectbox(
+        "Not read for",
+        [*_UNREAD_MONTHS, _NEVER],
+        index=None,
+        key="unread",
+        placeholder="Any time",
+        bind="query-params",
+    )
 
 
 principal = require_role(Role.ADMIN)
@@ -59,7 +87,17 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     text = ask_text("Address, code, route, meter or customer")
     vacant = st.toggle("Vacant", key="vacant", bind="query-params")
     cut = st.toggle("Disconnected", key="disconnected", bind="query-params")
-wanted = PointFilter(text=text, vacant_only=vacant, disconnected_only=cut)
+    with_use = st.toggle("Vacant with use", key="vacant-with-use", bind="query-params")
+    unread = ask_unread()
+months = _UNREAD_MONTHS.get(unread or "")
+wanted = PointFilter(
+    text=text,
+    vacant_only=vacant,
+    disconnected_only=cut,
+    vacant_with_use=with_use,
+    never_read=unread == _NEVER,
+    last_read_by=months_before(today(), months) if months else None,
+)
 lists = services().lists
 show_list(
     Listing(
@@ -76,5 +114,5 @@ show_list(
         ),
     )
 )
-if vacant:
+if vacant or with_use:
     show_unbilled(None, principal)

@@ -79,6 +79,7 @@ SERVICE_POINTS: Final[Table[ServicePoint]] = Table(
         ("sequence", lambda point: point.sequence),
         ("meter_serial", lambda point: point.meter_serial),
         ("installed_on", lambda point: point.installed_on),
+        ("last_read_on", lambda point: point.last_read_on),
         ("account_no", lambda point: point.account_no),
         ("customer", lambda point: point.customer_name),
         ("supplied_since", lambda point: point.starts_on),

@@ -68,6 +68,13 @@ def next_month(day: date) -> date:
     return first_of_month(first_of_month(day) + timedelta(days=31))
 
 
+def months_before(day: date, months: int) -> date:
+    """The same day of an earlier month, or the last one of a month that has no such day."""
+    years, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    first = date(years, month + 1, 1)
+    return first.replace(day=min(day.day, (next_month(first) - first).days))
+
+
 def next_billing_day(day: date, billing_day: int) -> date:
     """The first date after `day` that is this day of the month, 1 to 28."""
     of_month = day.replace(day=billing_day)

@@ -58,7 +58,9 @@ class PaymentFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointFilter:
-    """Service points, or only vacant ones, or only those whose supply is cut.
+    """Service points, or only vacant ones, those of them where something is used meanwhile, those
+    whose supply is cut, those not read since a meter was put in, those with a meter last read on
+    `last_read_by` or before.
 
     Each word of `text` is part of the code, the address, the route, the meter's serial, or the
     account number or name of who is supplied now.
@@ -67,6 +69,9 @@ class PointFilter:
     text: str = ""
     vacant_only: bool = False
     disconnected_only: bool = False
+    vacant_with_use: bool = False
+    never_read: bool = False
+    last_read_by: date | None = None
     ids: tuple[str, ...] | None = None
 
 

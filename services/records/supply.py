@@ -45,6 +45,8 @@ class ServicePoint(Record):
     starts_on: date | None
     # Since when their supply is cut; None while it is not.
     disconnected_on: date | None
+    # None while nothing was read since the meter was put in, or where there is none.
+    last_read_on: date | None = None
 
 
 class PlacedMeter(Record):

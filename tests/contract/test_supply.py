@@ -39,16 +39,7 @@ def test_a_place_is_connected_moved_out_of_and_its_use_reported(over: Over) -> N
     place = over.same("place", place_id, on=today)
     assert [r.register_wh for r in place.last_reads] == [160_000]
     assert [c.kind for c in place.changes] == ["move_out", "connect"]
-    reads = over.same("reads_at_place", place_id, limit=2)
-    assert [r.register_wh for r in reads] == [160_000, 150_000, 100_000]
-    after = (reads[1].read_at.isoformat(), reads[1].id)
-    assert over.same("reads_at_place", place_id, after=after, limit=2) == reads[2:]
-    with pytest.raises(NotFound):
-        over.here.reads_at_place(str(uuid4()), limit=2)
-    told = over.same("timeline", of="service_point", subject_id=place_id, limit=200)
-    assert {"readings", "service_agreements", "bills", "supply_changes"} <= {
-        change.table for change in told.changes
-    }
+    _history(over, place_id)
     (use,) = over.same("unbilled_use").items
     assert (use.wh, use.until) == (10_000, None)
     assert over.same("supply_change", str(uuid4())) is None
@@ -90,6 +81,19 @@ def test_a_place_is_disconnected_and_reconnected_with_a_fee(over: Over) -> None:
     row |= {"touched": [], "bills": [], "disconnection": {"id": cut.id}}
     with pytest.raises(ChainMoved, match="meanwhile"):
         over.here.change_supply(actor=ADMIN.user, change=row)
+
+
+def _history(over: Over, place_id: str) -> None:
+    reads = over.same("reads_at_place", place_id, limit=2)
+    assert [r.register_wh for r in reads] == [160_000, 150_000, 100_000]
+    after = (reads[1].read_at.isoformat(), reads[1].id)
+    assert over.same("reads_at_place", place_id, after=after, limit=2) == reads[2:]
+    with pytest.raises(NotFound):
+        over.here.reads_at_place(str(uuid4()), limit=2)
+    told = over.same("timeline", of="service_point", subject_id=place_id, limit=200)
+    assert {"readings", "service_agreements", "bills", "supply_changes"} <= {
+        change.table for change in told.changes
+    }
 
 
 def _change_details(over: Over, place_id: str) -> None:
