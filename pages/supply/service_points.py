@@ -17,6 +17,7 @@ from services.identity.auth import Role
 from services.quantities.period import months_before
 from services.records.lists import PointFilter
 from services.records.supply import ServicePoint
+
 _NEVER: Final = "ever"
 # What the filter offers, by the months that nobody has read the meter.
 _UNREAD_MONTHS: Final = {"1 month": 1} | {f"{months} months": months for months in (2, 3, 6, 12)}
@@ -31,8 +32,6 @@ def _color(point: ServicePoint) -> Color | None:
     if point.disconnected_on:
         return "red"
     return None if point.customer_name else "orange"
-
-
 
 
 def last_read(point: ServicePoint) -> str:
