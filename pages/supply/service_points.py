@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.registry import CONNECT, SERVICE_POINT, SERVICE_POINTS
-from pages.shared.format import Color, day
+from pages.shared.format import Color, count, day
 from pages.shared.header import header
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_text
@@ -20,7 +20,7 @@ from services.records.supply import ServicePoint
 
 _NEVER: Final = "ever"
 # What the filter offers, by the months that nobody has read the meter.
-_UNREAD_MONTHS: Final = {"1 month": 1} | {f"{months} months": months for months in (2, 3, 6, 12)}
+_UNREAD_MONTHS: Final = {count(months, "month"): months for months in (1, 2, 3, 6, 12)}
 
 
 def _supplied(point: ServicePoint) -> str:
@@ -69,7 +69,7 @@ def summary(point: ServicePoint) -> str:
 
 def ask_unread() -> str | None:
     """For how long nobody has read the meter; it is in the address."""
-    return st.selectbox(
+    chosen: str | None = st.selectbox(
         "Not read for",
         [*_UNREAD_MONTHS, _NEVER],
         index=None,
@@ -77,6 +77,7 @@ def ask_unread() -> str | None:
         placeholder="Any time",
         bind="query-params",
     )
+    return chosen
 
 
 principal = require_role(Role.ADMIN)

@@ -159,6 +159,9 @@ begin
         case when p ->> 'ids' is not null then 's.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
         case when coalesce((p ->> 'vacant_only')::boolean, false) then
             'not exists (select 1 from public.service_agreements a where a.service_point_id = s.id and a.ends_on is null)' end,
+        case when coalesce((p ->> 'disconnected_only')::boolean, false) then
+            's.id in (select a.service_point_id from public.disconnections d join public.service_agreements a on a.id = d.agreement_id'
+            ' where d.reconnected_on is null and not d.withdrawn and a.ends_on is null)' end,
         case when coalesce((p ->> 'vacant_with_use')::boolean, false) then
             's.id in (select u.service_point_id from public.unbilled_use_list u where u.until is null and u.wh > 0)' end,
         case when coalesce((p ->> 'never_read')::boolean, false) then
@@ -172,4 +175,4 @@ begin
         select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
         from public.service_point_list l where l.id = any (v_ids)));
 end $_$;
-comment on function public.list_service_points(jsonb) is 'A page of the service points by code: {text?, vacant_only?, vacant_with_use?, never_read?, last_read_by?: a local date, ids?, sort: code, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the code, the address, the route, the meter''s serial, or the account number or name of who is supplied now.';
+comment on function public.list_service_points(jsonb) is 'A page of the service points by code: {text?, vacant_only?, disconnected_only?, vacant_with_use?, never_read?, last_read_by?: a local date, ids?, sort: code, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the code, the address, the route, the meter''s serial, or the account number or name of who is supplied now.';
