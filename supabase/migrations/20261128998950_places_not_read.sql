@@ -82,7 +82,7 @@ end $$;
 create function private.note_changed_installations() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-    perform private.refresh_latest_reads(array(select distinct n.service_point_id from new_rows n));
+    perform private.refresh_latest_reads(array(select distinct c.service_point_id from changed c));
     return null;
 end $$;
 
@@ -96,9 +96,11 @@ create trigger latest_reads_new after insert on public.readings
 create trigger latest_reads_changed after update on public.readings
     referencing old table as old_rows new table as new_rows for each statement execute function private.note_changed_reads();
 create trigger latest_reads_installed after insert on public.meter_installations
-    referencing new table as new_rows for each statement execute function private.note_changed_installations();
+    referencing new table as changed for each statement execute function private.note_changed_installations();
 create trigger latest_reads_removed after update on public.meter_installations
-    referencing new table as new_rows for each statement execute function private.note_changed_installations();
+    referencing new table as changed for each statement execute function private.note_changed_installations();
+create trigger latest_reads_undone after delete on public.meter_installations
+    referencing old table as changed for each statement execute function private.note_changed_installations();
 
 select private.refresh_latest_reads(array(select id from public.service_points));
 

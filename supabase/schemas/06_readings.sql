@@ -116,6 +116,27 @@ ALTER TABLE public.intervals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 
 GRANT ALL ON SEQUENCE public.intervals_id_seq TO service_role;
 
+CREATE TABLE public.latest_reads (
+    service_point_id uuid NOT NULL,
+    read_on date NOT NULL,
+    is_first boolean NOT NULL
+);
+
+COMMENT ON TABLE public.latest_reads IS 'Of each place with a meter the local date of its last accepted read. Kept by triggers from readings and installations.';
+
+COMMENT ON COLUMN public.latest_reads.is_first IS 'Whether nothing was read there since its meters were put in.';
+
+ALTER TABLE ONLY public.latest_reads
+    ADD CONSTRAINT latest_reads_pkey PRIMARY KEY (service_point_id);
+
+CREATE INDEX latest_reads_by_day ON public.latest_reads USING btree (read_on, service_point_id);
+
+CREATE INDEX latest_reads_first ON public.latest_reads USING btree (service_point_id) WHERE is_first;
+
+ALTER TABLE public.latest_reads ENABLE ROW LEVEL SECURITY;
+
+GRANT ALL ON TABLE public.latest_reads TO service_role;
+
 ALTER TABLE ONLY public.readings
     ADD CONSTRAINT readings_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
 
@@ -421,9 +442,108 @@ COMMENT ON FUNCTION public.reading_to_correct(p jsonb) IS 'A reading with what i
 REVOKE ALL ON FUNCTION public.reading_to_correct(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reading_to_correct(p jsonb) TO service_role;
 
+CREATE FUNCTION private.refresh_latest_reads(p_points uuid[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    with found as (
+        select i.service_point_id, max(r.read_on) as read_on, not coalesce(bool_or(r.since), false) as is_first
+        from public.meter_installations i
+        cross join lateral (
+            (select x.read_on, false as since from public.readings x
+             where x.meter_id = i.meter_id and x.status = 'accepted' and x.read_at >= i.installed_at
+               and x.read_at <= coalesce(i.removed_at, 'infinity')
+             order by x.read_at desc limit 1)
+            union all
+            (select x.read_on, true from public.readings x
+             where x.meter_id = i.meter_id and x.status = 'accepted' and x.read_at > i.installed_at
+               and x.read_at <= coalesce(i.removed_at, 'infinity')
+             order by x.read_at desc limit 1)) r
+        where i.service_point_id = any (p_points)
+          and exists (select 1 from public.meter_installations o
+                      where o.service_point_id = i.service_point_id and o.removed_at is null)
+        group by i.service_point_id
+    ), gone as (
+        delete from public.latest_reads l
+        where l.service_point_id = any (p_points) and l.service_point_id not in (select f.service_point_id from found f)
+    )
+    insert into public.latest_reads as l (service_point_id, read_on, is_first)
+    select f.service_point_id, f.read_on, f.is_first from found f order by f.service_point_id
+    on conflict (service_point_id) do update set read_on = excluded.read_on, is_first = excluded.is_first
+    where (l.read_on, l.is_first) <> (excluded.read_on, excluded.is_first)
+$$;
+
+COMMENT ON FUNCTION private.refresh_latest_reads(p_points uuid[]) IS 'Works out again when some places were read last; a place without a meter has no row. Who changes reads or installations has locked the places.';
+
+REVOKE ALL ON FUNCTION private.refresh_latest_reads(p_points uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refresh_latest_reads(p_points uuid[]) TO service_role;
+
+CREATE FUNCTION private.note_new_reads() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.latest_reads as l (service_point_id, read_on, is_first)
+    select i.service_point_id, max(n.read_on), bool_and(n.read_at = i.installed_at)
+    from new_rows n
+    join public.meter_installations i on i.meter_id = n.meter_id and n.read_at >= i.installed_at
+        and n.read_at <= coalesce(i.removed_at, 'infinity')
+    where n.status = 'accepted'
+      and exists (select 1 from public.meter_installations o
+                  where o.service_point_id = i.service_point_id and o.removed_at is null)
+    group by i.service_point_id
+    order by i.service_point_id
+    on conflict (service_point_id) do update
+        set read_on = greatest(l.read_on, excluded.read_on), is_first = l.is_first and excluded.is_first
+        where l.read_on < excluded.read_on or l.is_first and not excluded.is_first;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.note_new_reads() IS 'A new read can only be later than the last one, so that bulk writes look at no other reading.';
+
+REVOKE ALL ON FUNCTION private.note_new_reads() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_new_reads() TO service_role;
+
+CREATE FUNCTION private.note_changed_reads() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_points uuid[];
+begin
+    v_points := array(
+        select distinct i.service_point_id
+        from new_rows n join old_rows o on o.id = n.id
+        join public.meter_installations i on i.meter_id = n.meter_id
+        where (n.status, n.read_at) is distinct from (o.status, o.read_at));
+    if cardinality(v_points) > 0 then
+        perform private.refresh_latest_reads(v_points);
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.note_changed_reads() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_changed_reads() TO service_role;
+
+CREATE FUNCTION private.note_changed_installations() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.refresh_latest_reads(array(select distinct c.service_point_id from changed c));
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.note_changed_installations() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_changed_installations() TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.readings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER latest_reads_changed AFTER UPDATE ON public.readings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_changed_reads();
+
+CREATE TRIGGER latest_reads_new AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_new_reads();
 
 CREATE TRIGGER readings_fit_register AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_register();
 

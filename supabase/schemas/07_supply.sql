@@ -276,6 +276,9 @@ ALTER TABLE ONLY public.disconnections
 ALTER TABLE ONLY public.disconnections
     ADD CONSTRAINT disconnections_reconnect_reading_id_fkey FOREIGN KEY (reconnect_reading_id) REFERENCES public.readings(id) DEFERRABLE INITIALLY DEFERRED;
 
+ALTER TABLE ONLY public.latest_reads
+    ADD CONSTRAINT latest_reads_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
+
 CREATE VIEW public.meter_list WITH (security_invoker='true') AS
  SELECT m.id,
     m.serial,
@@ -378,18 +381,25 @@ CREATE VIEW public.service_point_list WITH (security_invoker='true') AS
     c.name AS customer_name,
     a.starts_on,
     lower(concat_ws(' '::text, s.code, s.address, s.route, m.serial, c.account_no, c.name)) AS search,
-    d.disconnected_on
-   FROM ((((((public.service_points s
+    d.disconnected_on,
+        CASE
+            WHEN (NOT r.is_first) THEN r.read_on
+            ELSE NULL::date
+        END AS last_read_on
+   FROM (((((((public.service_points s
      LEFT JOIN public.transformers t ON ((t.id = s.transformer_id)))
      LEFT JOIN public.meter_installations i ON (((i.service_point_id = s.id) AND (i.removed_at IS NULL))))
      LEFT JOIN public.meters m ON ((m.id = i.meter_id)))
      LEFT JOIN public.service_agreements a ON (((a.service_point_id = s.id) AND (a.ends_on IS NULL))))
      LEFT JOIN public.customers c ON ((c.id = a.customer_id)))
-     LEFT JOIN public.disconnections d ON (((d.agreement_id = a.id) AND (d.reconnected_on IS NULL) AND (NOT d.withdrawn))));
+     LEFT JOIN public.disconnections d ON (((d.agreement_id = a.id) AND (d.reconnected_on IS NULL) AND (NOT d.withdrawn))))
+     LEFT JOIN public.latest_reads r ON ((r.service_point_id = s.id)));
 
 COMMENT ON VIEW public.service_point_list IS 'Places of supply with the meter that is there and who is supplied now.';
 
 COMMENT ON COLUMN public.service_point_list.disconnected_on IS 'Since when their supply is cut; null while it is not.';
+
+COMMENT ON COLUMN public.service_point_list.last_read_on IS 'Local date of the last accepted read there; null while nothing was read since the meter was put in, or without a meter.';
 
 GRANT SELECT ON TABLE public.service_point_list TO service_role;
 
@@ -1045,6 +1055,21 @@ COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreement
 REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
 
+CREATE FUNCTION private.meters_at_place(p_point uuid) RETURNS TABLE(meter_id uuid, days datemultirange)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- A meter that came back, or has another multiplier, has several installations.
+    select i.meter_id, range_agg(daterange(i.installed_on, i.removed_on, '[]'))
+    from public.meter_installations i where i.service_point_id = p_point
+    group by i.meter_id
+$$;
+
+COMMENT ON FUNCTION private.meters_at_place(p_point uuid) IS 'The meters that are or were installed at a place, with the local dates on which they were.';
+
+REVOKE ALL ON FUNCTION private.meters_at_place(p_point uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.meters_at_place(p_point uuid) TO service_role;
+
 CREATE FUNCTION private.undo_agreement(p_agreement uuid) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1065,20 +1090,6 @@ COMMENT ON FUNCTION private.undo_agreement(p_agreement uuid) IS 'Takes an agreem
 
 REVOKE ALL ON FUNCTION private.undo_agreement(p_agreement uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_agreement(p_agreement uuid) TO service_role;
-
-CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from public.disconnections d
-                   where d.agreement_id = p_agreement_id and not d.withdrawn
-                     and d.disconnected_on <= p_on and coalesce(d.reconnected_on, 'infinity') > p_on)
-$$;
-
-COMMENT ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) IS 'Whether the supply of an agreement was cut on a local date.';
-
-REVOKE ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) TO service_role;
 
 CREATE FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) RETURNS void
     LANGUAGE plpgsql
@@ -1122,6 +1133,57 @@ COMMENT ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_
 
 REVOKE ALL ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) TO service_role;
+
+CREATE FUNCTION public.reads_at_place(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_point constant uuid := (p ->> 'service_point_id')::uuid;
+    v_limit constant integer := (p ->> 'limit')::integer;
+    v_at constant timestamptz := coalesce((p #>> '{after,0}')::timestamptz, 'infinity');
+    v_id constant uuid := coalesce((p #>> '{after,1}')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    v_ids uuid[];
+begin
+    if not exists (select 1 from public.service_points where id = v_point) then
+        perform private.refuse('EB404', 'No such service point.');
+    end if;
+    -- Two rows more than asked for say that there are older ones, and where use since then began: where a meter was
+    -- exchanged, the first read of the new one stands between two of the old one.
+    v_ids := array(
+        select y.id from (
+            select distinct x.read_at, x.id
+            from public.meter_installations i
+            cross join lateral (
+                select r.read_at, r.id from public.readings r
+                where r.meter_id = i.meter_id and r.status = 'accepted' and r.read_at >= i.installed_at
+                  and r.read_at <= coalesce(i.removed_at, 'infinity') and r.read_at <= v_at and (r.read_at, r.id) < (v_at, v_id)
+                order by r.read_at desc, r.id desc limit v_limit + 2) x
+            where i.service_point_id = v_point) y
+        order by y.read_at desc, y.id desc limit v_limit + 2);
+    return jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.reading_list l where l.id = any (v_ids)));
+end $$;
+
+COMMENT ON FUNCTION public.reads_at_place(p jsonb) IS 'The accepted reads of all meters while they were at a place, the newest first: {service_point_id, after: [read_at, id] or null, limit} -> {rows: up to two more than the limit where there are older ones}.';
+
+REVOKE ALL ON FUNCTION public.reads_at_place(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reads_at_place(p jsonb) TO service_role;
+
+CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.disconnections d
+                   where d.agreement_id = p_agreement_id and not d.withdrawn
+                     and d.disconnected_on <= p_on and coalesce(d.reconnected_on, 'infinity') > p_on)
+$$;
+
+COMMENT ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) IS 'Whether the supply of an agreement was cut on a local date.';
+
+REVOKE ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) TO service_role;
 
 CREATE FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) RETURNS void
     LANGUAGE plpgsql
@@ -1249,6 +1311,12 @@ CREATE TRIGGER audit_delete AFTER DELETE ON public.meter_installations REFERENCI
 CREATE TRIGGER audit_insert AFTER INSERT ON public.meter_installations REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.meter_installations REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER latest_reads_installed AFTER INSERT ON public.meter_installations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.note_changed_installations();
+
+CREATE TRIGGER latest_reads_removed AFTER UPDATE ON public.meter_installations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.note_changed_installations();
+
+CREATE TRIGGER latest_reads_undone AFTER DELETE ON public.meter_installations REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.note_changed_installations();
 
 CREATE TRIGGER never_two_meters BEFORE INSERT OR UPDATE ON public.meter_installations FOR EACH ROW EXECUTE FUNCTION private.check_installation();
 

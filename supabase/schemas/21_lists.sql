@@ -339,6 +339,21 @@ CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_nam
     join public.agreement_tariffs t on t.agreement_id = a.id
     where p_of = 'meter' and i.meter_id = p_id
     union
+    -- Of a place everything that was agreed on there, and the bills of it; readings are said of its meters.
+    select 'service_points', p_id::text where p_of = 'service_point'
+    union
+    select 'service_agreements', a.id::text from public.service_agreements a where p_of = 'service_point' and a.service_point_id = p_id
+    union
+    select 'agreement_tariffs', t.id::text
+    from public.service_agreements a join public.agreement_tariffs t on t.agreement_id = a.id
+    where p_of = 'service_point' and a.service_point_id = p_id
+    union
+    select 'meter_installations', i.id::text from public.meter_installations i where p_of = 'service_point' and i.service_point_id = p_id
+    union
+    select 'bills', b.id::text
+    from public.service_agreements a join public.bills b on b.agreement_id = a.id
+    where p_of = 'service_point' and a.service_point_id = p_id
+    union
     select 'service_points', i.service_point_id::text from public.meter_installations i where p_of = 'meter' and i.meter_id = p_id
     union
     select 'readings', r.id::text
@@ -398,71 +413,6 @@ COMMENT ON FUNCTION private.names_of(p_ids uuid[]) IS 'What people call the cust
 REVOKE ALL ON FUNCTION private.names_of(p_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.names_of(p_ids uuid[]) TO service_role;
 
-CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select 'l' || e.id, e.created_at, e.actor, 'insert',
-           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
-           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
-    from public.ledger_entries e
-    where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
-      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
-    union all
-    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
-           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
-    from public.notifications n
-    where n.id = any (array(
-        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
-    union all
-    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
-           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
-                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
-    from public.corrections c
-    where c.id = any (array(
-        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
-        union all
-        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
-        union all
-        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)))
-    union all
-    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
-           jsonb_build_object('reason', f.reason, 'detail', f.detail)
-    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
-    union all
-    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
-           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
-    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
-    union all
-    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
-           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
-    from public.ledger_entries c
-    join public.allocations a on a.credit_entry_id = c.id
-    join public.ledger_entries d on d.id = a.debit_entry_id
-    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
-    union all
-    select 's' || s.id, s.created_at, s.created_by, 'insert', 'supply_changes', s.id::text, null,
-           jsonb_build_object('kind', s.kind, 'reason', s.reason, 'effective_on', s.effective_on, 'service_point_id', s.service_point_id)
-    from public.supply_changes s
-    where s.id = any (array(
-        -- One that names an agreement is of its customer, another one of whoever was supplied there that day.
-        select k.id from public.service_agreements g join public.supply_changes k on k.service_point_id = g.service_point_id
-            and case when k.agreement_id is not null then k.agreement_id = g.id
-                     else k.effective_on between g.starts_on and coalesce(g.ends_on, 'infinity') end
-        where p_of = 'customer' and g.customer_id = p_id
-        union all
-        select k.id from public.meter_installations i join public.supply_changes k on k.service_point_id = i.service_point_id
-            and k.effective_on between i.installed_on and coalesce(i.removed_on, 'infinity')
-        where p_of = 'meter' and i.meter_id = p_id))
-$$;
-
-COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';
-
-REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
-
 CREATE FUNCTION private.is_deposit(p_payment text) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -507,6 +457,16 @@ begin
                   case a.table_name when 'readings' then (select r.read_on from public.readings r where r.id = a.row_id::uuid) end,
                   (a.at at time zone 'UTC')::date)
               and (v_tables is null or a.table_name = any (v_tables) or (v_deposits and a.table_name = 'payments' and private.is_deposit(a.row_id)))
+            order by a.at desc, a.id desc limit v_limit + 1) x
+        union all
+        -- Of a place what was read there: of each meter while it was there.
+        select x.* from private.meters_at_place(case v_of when 'service_point' then v_id end) m
+        cross join lateral (
+            select a.* from public.audit_log a
+            where a.meter_id = m.meter_id and a.table_name = 'readings'
+              and a.at <= v_at and (a.at < v_at or 'a' || lpad(a.id::text, 19, '0') < v_key collate "C")
+              and m.days @> coalesce((a.after ->> 'read_on')::date, (select r.read_on from public.readings r where r.id = a.row_id::uuid))
+              and (v_tables is null or a.table_name = any (v_tables))
             order by a.at desc, a.id desc limit v_limit + 1) x
         union all
         (select a.* from public.audit_log a
@@ -558,10 +518,83 @@ begin
         'more', jsonb_array_length(v_changes) > v_limit);
 end $_$;
 
-COMMENT ON FUNCTION public.timeline(p jsonb) IS 'What happened to a customer, meter, bill, payment or tariff, the newest first: {of: customer|meter|bill|payment|tariff, id, tables: [...] or null, after: [at, key] or null, limit} -> {changes: [{key, at, actor, action, table, row_id, before, after, inserted: an updated row as it once was inserted}], names: {id: name}, more}.';
+COMMENT ON FUNCTION public.timeline(p jsonb) IS 'What happened to a customer, meter, service point, bill, payment or tariff, the newest first: {of: customer|meter|service_point|bill|payment|tariff, id, tables: [...] or null, after: [at, key] or null, limit} -> {changes: [{key, at, actor, action, table, row_id, before, after, inserted: an updated row as it once was inserted}], names: {id: name}, more}.';
 
 REVOKE ALL ON FUNCTION public.timeline(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.timeline(p jsonb) TO service_role;
+
+CREATE FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) RETURNS TABLE(key text, at timestamp with time zone, actor text, action text, table_name text, row_id text, before jsonb, after jsonb)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select 'l' || e.id, e.created_at, e.actor, 'insert',
+           case e.kind when 'deposit_used' then 'deposit_uses' else 'adjustments' end, e.id::text, null::jsonb,
+           jsonb_build_object('kind', e.kind, 'amount_minor', e.amount_minor, 'currency', e.currency, 'on_date', e.on_date, 'note', e.note)
+    from public.ledger_entries e
+    where p_of = 'customer' and e.customer_id = p_id and e.book = 'account'
+      and e.kind in ('credit', 'credit_undone', 'fee', 'fee_undone', 'deposit_used', 'opening_balance', 'opening_balance_undone')
+    union all
+    select 'n' || n.id, n.created_at, 'system:owed-work', 'insert', 'notifications', n.id::text, null,
+           jsonb_build_object('kind', n.kind, 'channel', n.channel, 'status', n.status, 'recipient', n.recipient, 'error', n.error, 'bill_id', n.bill_id)
+    from public.notifications n
+    where n.id = any (array(
+        select k.id from public.notifications k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.notifications k where p_of = 'bill' and k.bill_id = p_id))
+    union all
+    select 'c' || c.id, c.created_at, c.created_by, 'insert', 'corrections', c.id::text, null,
+           jsonb_build_object('kind', c.kind, 'reason', c.reason, 'difference_minor', c.difference_minor, 'currency', c.currency,
+                              'meter_id', c.meter_id, 'bills', (select count(*) from public.corrected_bills x where x.correction_id = c.id))
+    from public.corrections c
+    where c.id = any (array(
+        select k.id from public.corrections k where p_of = 'customer' and k.customer_id = p_id
+        union all
+        select k.id from public.corrections k where p_of = 'meter' and k.meter_id = p_id
+        union all
+        select x.correction_id from public.corrected_bills x where p_of = 'bill' and (x.void_bill_id = p_id or x.new_bill_id = p_id)
+        union all
+        select x.correction_id
+        from public.service_agreements g
+        join public.bills b on b.agreement_id = g.id
+        join public.corrected_bills x on b.id in (x.void_bill_id, x.new_bill_id)
+        where p_of = 'service_point' and g.service_point_id = p_id))
+    union all
+    select 'f' || f.reason, f.raised_at, 'system:payments', 'insert', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'detail', f.detail)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id
+    union all
+    select 'g' || f.reason, f.resolved_at, f.resolved_by, 'update', 'payment_flags', f.payment_id::text, null,
+           jsonb_build_object('reason', f.reason, 'resolution', f.resolution)
+    from public.payment_flags f where p_of = 'payment' and f.payment_id = p_id and f.resolved_at is not null
+    union all
+    select 'p' || lpad(a.id::text, 19, '0'), a.created_at, a.actor, 'insert', 'allocations', a.id::text, null,
+           jsonb_build_object('amount_minor', a.amount_minor, 'currency', c.currency, 'kind', d.kind, 'note', d.note, 'bill_id', d.bill_id)
+    from public.ledger_entries c
+    join public.allocations a on a.credit_entry_id = c.id
+    join public.ledger_entries d on d.id = a.debit_entry_id
+    where p_of = 'payment' and c.kind = 'payment' and c.payment_id = p_id
+    union all
+    select 's' || s.id, s.created_at, s.created_by, 'insert', 'supply_changes', s.id::text, null,
+           jsonb_build_object('kind', s.kind, 'reason', s.reason, 'effective_on', s.effective_on, 'service_point_id', s.service_point_id)
+    from public.supply_changes s
+    where s.id = any (array(
+        -- One that names an agreement is of its customer, another one of whoever was supplied there that day.
+        select k.id from public.service_agreements g join public.supply_changes k on k.service_point_id = g.service_point_id
+            and case when k.agreement_id is not null then k.agreement_id = g.id
+                     else k.effective_on between g.starts_on and coalesce(g.ends_on, 'infinity') end
+        where p_of = 'customer' and g.customer_id = p_id
+        union all
+        select k.id from public.meter_installations i join public.supply_changes k on k.service_point_id = i.service_point_id
+            and k.effective_on between i.installed_on and coalesce(i.removed_on, 'infinity')
+        where p_of = 'meter' and i.meter_id = p_id
+        union all
+        select k.id from public.supply_changes k where p_of = 'service_point' and k.service_point_id = p_id))
+$$;
+
+COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What a timeline tells from tables that only grow and name their own author, in the shape of audit rows.';
+
+REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
 
 CREATE FUNCTION public.list_service_points(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -585,7 +618,14 @@ begin
             'not exists (select 1 from public.service_agreements a where a.service_point_id = s.id and a.ends_on is null)' end,
         case when coalesce((p ->> 'disconnected_only')::boolean, false) then
             's.id in (select a.service_point_id from public.disconnections d join public.service_agreements a on a.id = d.agreement_id'
-            ' where d.reconnected_on is null and not d.withdrawn and a.ends_on is null)' end];
+            ' where d.reconnected_on is null and not d.withdrawn and a.ends_on is null)' end,
+        case when coalesce((p ->> 'vacant_with_use')::boolean, false) then
+            's.id in (select u.service_point_id from public.unbilled_use_list u where u.until is null and u.wh > 0)' end,
+        case when coalesce((p ->> 'never_read')::boolean, false) then
+            's.id in (select r.service_point_id from public.latest_reads r where r.is_first)' end,
+        -- The day as a value of its own, so that the planner knows how many places there are.
+        case when p ->> 'last_read_by' is not null then format(
+            's.id in (select r.service_point_id from public.latest_reads r where r.read_on <= %L)', (p ->> 'last_read_by')::date) end];
     v_page := private.page_by_key(p, 'public.service_points s', 's.id', 's.code', 'text', v_conditions);
     v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
     return v_page || jsonb_build_object('rows', (
@@ -593,7 +633,7 @@ begin
         from public.service_point_list l where l.id = any (v_ids)));
 end $_$;
 
-COMMENT ON FUNCTION public.list_service_points(p jsonb) IS 'A page of the service points by code: {text?, vacant_only?, disconnected_only?, ids?, sort: code, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the code, the address, the route, the meter''s serial, or the account number or name of who is supplied now.';
+COMMENT ON FUNCTION public.list_service_points(p jsonb) IS 'A page of the service points by code: {text?, vacant_only?, disconnected_only?, vacant_with_use?, never_read?, last_read_by?: a local date, ids?, sort: code, and what private.page_by_key takes} -> its answer, and rows. Each word of the text is part of the code, the address, the route, the meter''s serial, or the account number or name of who is supplied now.';
 
 REVOKE ALL ON FUNCTION public.list_service_points(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.list_service_points(p jsonb) TO service_role;

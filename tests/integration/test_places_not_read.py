@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -79,6 +80,15 @@ def test_an_exchange_is_a_reading_and_a_meter_elsewhere_is_not_of_the_place(
     assert found(at, never_read=True) == []
     assert found(at, last_read_by=at.day(20)) == ["M1"]
     kept_is_what_the_readings_say(database)
+
+
+def test_an_exchange_that_is_undone_was_no_reading(at: Supplied, database: str) -> None:
+    point = at.meter("M1", opened=60)
+    change = at.do(Exchange(point, at.day(20), TypedRead("1010"), "N1", TypedRead("0")))
+    at.supply.undo(change.id, undo_id=str(uuid4()), reason="wrong house", principal=ADMIN)
+    kept_is_what_the_readings_say(database)
+    (found_again,) = at.points("M1")
+    assert found_again.meter_serial == "M1"
 
 
 def test_a_vacant_place_where_something_is_used_is_found(at: Supplied) -> None:
