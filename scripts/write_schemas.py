@@ -85,7 +85,7 @@ _NAMES: Final = (
     ("jobs", r"(\w+_)?job_\w+|run_json|check_run|most_attempts|note_progress"),
     ("jobs", r"\w*clock\w*|last_month_run|queue_\w+|unbilled_\w+"),
     ("jobs", r"monthly_\w+"),
-    ("outbox", r"\w*(join|release)_statements?|set_one_statement"),
+    ("outbox", r"\w*(join|release)_statements?|set_one_statement|hand_message_on"),
     ("outbox", r"outbox|owe_\w+|\w*(owed|notification|channels)\w*|to_try_again|failed_work_list"),
     ("ledger", r"account\w*|\w+_account|\w*(ledger|allocat|adjustment|credit)\w*|open_\w+"),
     ("ledger", r"settle|take_back|undo_entry|post_\w+|lock_customers"),

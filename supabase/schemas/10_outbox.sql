@@ -583,7 +583,43 @@ COMMENT ON FUNCTION private.join_statement(p_customer uuid, p_in_run boolean) IS
 REVOKE ALL ON FUNCTION private.join_statement(p_customer uuid, p_in_run boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.join_statement(p_customer uuid, p_in_run boolean) TO service_role;
 
+CREATE FUNCTION private.hand_message_on() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    o public.outbox;
+    v_others uuid[];
+begin
+    select * into o from public.outbox x
+    where x.bill_id = new.id and x.kind = 'bill_issued' and x.facts ? 'tells_of' and x.status = 'open'
+      and x.steps #>> '{11,status}' = 'pending' and (x.lease_until is null or x.lease_until < now())
+    for update;
+    if not found then
+        return null;
+    end if;
+    v_others := array(select b.id from public.bills b
+                      where b.id = any (string_to_array(o.facts ->> 'tells_of', ' ')::uuid[]) and b.status = 'issued'
+                      order by b.period_end desc, b.number desc);
+    update public.outbox x
+    set status = 'open', finished_at = null, next_attempt_at = o.next_attempt_at,
+        steps = x.steps || (select jsonb_object_agg(s, o.steps -> s) from unnest(array['11', '12', '13']) s where o.steps ? s),
+        facts = x.facts || (o.facts - 'tells_of')
+            || case when cardinality(v_others) > 1
+                    then jsonb_build_object('tells_of', (select string_agg(b::text, ' ') from unnest(v_others[2:]) b)) else '{}' end
+    where x.bill_id = v_others[1] and x.kind = 'bill_issued';
+    update public.outbox x set facts = x.facts - 'tells_of' - 'statement' where x.id = o.id;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.hand_message_on() IS 'Lets another bill tell of those that a void bill was to tell of.';
+
+REVOKE ALL ON FUNCTION private.hand_message_on() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.hand_message_on() TO service_role;
+
 CREATE TRIGGER bills_owe_on_balance AFTER UPDATE ON public.bills REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.owe_on_balance();
+
+CREATE TRIGGER hand_message_on AFTER UPDATE OF status ON public.bills FOR EACH ROW WHEN (((new.status = 'void'::text) AND (old.status = 'issued'::text))) EXECUTE FUNCTION private.hand_message_on();
 
 CREATE TRIGGER audit_reopened AFTER UPDATE ON public.outbox FOR EACH ROW WHEN (((old.status <> 'open'::text) AND (new.status = 'open'::text))) EXECUTE FUNCTION private.audit_reopened_work();
 

@@ -1,8 +1,9 @@
 """Billing cycles on a real database: each agreement is billed on its own day, and once."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from random import Random
 
 import psycopg
 import pytest
@@ -199,3 +200,39 @@ def test_the_end_of_a_cycle_is_the_last_such_day(database: str) -> None:
         ):  # fmt: skip
             row = connection.execute("select private.cycle_end(%s, %s::smallint)", [on, day])
             assert row.fetchone() == (date.fromisoformat(end),)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_the_days_each_kwh_and_day_is_billed_once(utility: Utility, seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - a walk, not a secret
+    first, days = date(2026, 6, 1), 150
+    shown = {}
+    for number in range(6):
+        serial = f"M{number}"
+        utility.now = datetime(2026, 6, 2, tzinfo=UTC)
+        utility.add_meter(serial, opened_on=first)
+        shown[serial] = 1000
+    for ago in range(1, days):
+        day = first + timedelta(days=ago)
+        utility.now = datetime.combine(day, time(2, 30), utility.services.settings.timezone)
+        in_use = utility.services.billing_cycles.days(principal=ADMIN).cycles
+        # As the scheduler does, and now and then somebody by hand.
+        if day.day in {cycle.billing_day for cycle in in_use} or random.random() < 0.05:
+            assert run(utility, f"{day}").status == "done"
+        for serial, kwh in shown.items():
+            if random.random() < 0.06:
+                shown[serial] = kwh + random.randrange(30, 60)
+                read(utility, serial, shown[serial], f"{day - timedelta(days=1)}")
+            if random.random() < 0.02:
+                billed_on(utility, serial, random.randrange(1, 29))
+    for serial in shown:
+        assert_one_chain(utility, serial)
+        bills = utility.bills_of(serial)
+        ends = [bill.period_end for bill in bills]
+        assert ends == sorted(set(ends))
+        # What is read is billed with the cycle's end, but for what came since the last one.
+        (reads,) = utility.services.database.meter_reads(serials=[serial])
+        last = ends[-1] if ends else first
+        long_ago = utility.now.date() - timedelta(days=62)
+        accepted = [r.read_on for r in reads.reads if r.status == "accepted"]
+        assert [on for on in accepted if last < on < long_ago] == []

@@ -181,3 +181,21 @@ def _text(pdf: bytes) -> str:
     return re.sub(
         r"\s+", " ", " ".join(page.get_textpage().get_text_bounded() for page in document)
     )
+
+
+def test_where_the_bill_that_tells_of_them_becomes_void_another_does(
+    utility: Utility, told: Told
+) -> None:
+    trust = add_meters(utility, "T-1", "M1", "M2", "M3")
+    one_statement(utility, trust)
+    run_job(utility.services, "monthly_bills", NOV_1, "test")
+    bills = sorted(
+        (bill for s in ("M1", "M2", "M3") for bill in utility.bills_of(s)),
+        key=lambda bill: bill.number or 0,
+    )
+    utility.services.rebilling.void(
+        bill_id=bills[2].id, reason="misread", principal=ADMIN, now=NOV_1
+    )
+    sweep(utility)
+    mine = [(of, others) for of, others in told.of if of != bills[2].reference]
+    assert mine == [(bills[1].reference, bills[0].id)]
