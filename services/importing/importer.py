@@ -25,6 +25,8 @@ from services.importing.writing import Counts
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion
 
+# Each comes with a place, an installation, an agreement and a read: a call stays within seconds.
+METERS_IN_A_CALL = 2000
 METERS_AT_ONCE = 200
 KEPT_ROWS = 20_000
 DAYS_AT_ONCE = 1000
@@ -100,8 +102,8 @@ class Importer(MoneyImports):
             rows, kind="customers", column="account_no", problems=table.problems
         )
         # An account's meters together: their currencies are compared.
-        size = min(self.chunk_rows, TRIED_AT_ONCE) if self.dry_run else self.chunk_rows
-        chunks = list(chunks_by("account_no", rows, size))
+        most = TRIED_AT_ONCE if self.dry_run else METERS_IN_A_CALL
+        chunks = list(chunks_by("account_no", rows, min(self.chunk_rows, most)))
         return self._check_and_store("meters", chunks, actor, table)
 
     def transformers(self, source: Source, *, actor: str, now: datetime) -> ImportReport:

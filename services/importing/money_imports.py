@@ -129,6 +129,6 @@ class MoneyImports(SupplyImports):
         self._look_alikes.name_unknown(
             rows, kind="customers", column="account_no", problems=table.problems
         )
-        size = min(self.chunk_rows, TRIED_AT_ONCE) if self.dry_run else self.chunk_rows
+        size = min(self.chunk_rows, TRIED_AT_ONCE)
         chunks = list(chunks_by("account_no", [*rows, *deposits], size))
         return self._check_and_store(kind, chunks, actor, table)

@@ -9,11 +9,13 @@ from services.importing.look_alikes import Kind
 from services.importing.report import ImportReport
 from services.importing.source import Source, UnreadableFile
 from services.importing.table_imports import (
-    TRIED_AT_ONCE,
     TableImports,
     chunks_by,
     name_duplicates,
 )
+
+# Each is compared with all others of its place: a call stays within seconds.
+AGREEMENTS_IN_A_CALL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,5 @@ class SupplyImports(TableImports):
         for kind, column in named:
             self._look_alikes.name_unknown(rows, kind=kind, column=column, problems=table.problems)
         # A place's agreements together: where one ends the next begins.
-        size = min(self.chunk_rows, TRIED_AT_ONCE) if self.dry_run else self.chunk_rows
-        chunks = list(chunks_by("service_point", rows, size))
+        chunks = list(chunks_by("service_point", rows, min(self.chunk_rows, AGREEMENTS_IN_A_CALL)))
         return self._check_and_store("agreements", chunks, actor, table)

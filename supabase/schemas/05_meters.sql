@@ -35,6 +35,8 @@ GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.meters TO service
 CREATE FUNCTION public.import_meters(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_errors jsonb;

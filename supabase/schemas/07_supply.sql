@@ -795,6 +795,7 @@ CREATE FUNCTION public.import_service_points(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_errors jsonb;
@@ -969,6 +970,7 @@ CREATE FUNCTION public.import_agreements(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_errors jsonb;
@@ -1091,49 +1093,6 @@ COMMENT ON FUNCTION private.undo_agreement(p_agreement uuid) IS 'Takes an agreem
 REVOKE ALL ON FUNCTION private.undo_agreement(p_agreement uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_agreement(p_agreement uuid) TO service_role;
 
-CREATE FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    i public.meter_installations;
-    v_before public.meter_installations;
-begin
-    select * into i from public.meter_installations where service_point_id = p_point and removed_at is null for update;
-    if not found then
-        perform private.refuse('EB005', 'The meter that was installed then is not there any more: look at the place again.');
-    end if;
-    select * into v_before from public.meter_installations
-    where service_point_id = p_point and removed_at = i.installed_at for update;
-    if p_before and v_before.id is null then
-        perform private.refuse('EB005', 'There is no meter to put back.');
-    elsif exists (select 1 from public.bills b join public.service_agreements a on a.id = b.agreement_id
-                  where a.service_point_id = p_point and b.status <> 'void' and b.period_end > i.installed_on) then
-        perform private.refuse('EB005', 'A bill runs beyond that day: void it first.');
-    elsif i.meter_id is distinct from v_before.meter_id and exists (
-        select 1 from public.readings r
-        where r.meter_id = i.meter_id and r.read_at > i.installed_at and r.status in ('accepted', 'needs_review')) then
-        perform private.refuse('EB005', 'The meter was read since it was installed: take those readings away first.');
-    end if;
-    perform set_config('billing.undoing', i.id::text, true);
-    delete from public.meter_installations where id = i.id;
-    perform set_config('billing.undoing', '', true);
-    if i.meter_id is distinct from v_before.meter_id then
-        -- Of a meter that was never there nothing was read.
-        update public.readings
-        set status = 'rejected', is_opening = false, decided_by = p_actor, decided_at = now(), decision_reason = p_reason
-        where id = i.opening_reading_id and status = 'accepted'
-          and not exists (select 1 from public.service_agreements a where i.opening_reading_id in (a.opening_reading_id, a.closing_reading_id));
-    end if;
-    update public.meter_installations
-    set removed_at = null, removed_on = null, closing_reading_id = null, removal_reason = '' where id = v_before.id;
-end $$;
-
-COMMENT ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) IS 'Takes the meter away that is at a place, and puts the one before it back; refused once a bill runs beyond the day.';
-
-REVOKE ALL ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) TO service_role;
-
 CREATE FUNCTION public.reads_at_place(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1237,6 +1196,49 @@ COMMENT ON FUNCTION private.change_disconnection(p jsonb, a public.service_agree
 
 REVOKE ALL ON FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) TO service_role;
+
+CREATE FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    i public.meter_installations;
+    v_before public.meter_installations;
+begin
+    select * into i from public.meter_installations where service_point_id = p_point and removed_at is null for update;
+    if not found then
+        perform private.refuse('EB005', 'The meter that was installed then is not there any more: look at the place again.');
+    end if;
+    select * into v_before from public.meter_installations
+    where service_point_id = p_point and removed_at = i.installed_at for update;
+    if p_before and v_before.id is null then
+        perform private.refuse('EB005', 'There is no meter to put back.');
+    elsif exists (select 1 from public.bills b join public.service_agreements a on a.id = b.agreement_id
+                  where a.service_point_id = p_point and b.status <> 'void' and b.period_end > i.installed_on) then
+        perform private.refuse('EB005', 'A bill runs beyond that day: void it first.');
+    elsif i.meter_id is distinct from v_before.meter_id and exists (
+        select 1 from public.readings r
+        where r.meter_id = i.meter_id and r.read_at > i.installed_at and r.status in ('accepted', 'needs_review')) then
+        perform private.refuse('EB005', 'The meter was read since it was installed: take those readings away first.');
+    end if;
+    perform set_config('billing.undoing', i.id::text, true);
+    delete from public.meter_installations where id = i.id;
+    perform set_config('billing.undoing', '', true);
+    if i.meter_id is distinct from v_before.meter_id then
+        -- Of a meter that was never there nothing was read.
+        update public.readings
+        set status = 'rejected', is_opening = false, decided_by = p_actor, decided_at = now(), decision_reason = p_reason
+        where id = i.opening_reading_id and status = 'accepted'
+          and not exists (select 1 from public.service_agreements a where i.opening_reading_id in (a.opening_reading_id, a.closing_reading_id));
+    end if;
+    update public.meter_installations
+    set removed_at = null, removed_on = null, closing_reading_id = null, removal_reason = '' where id = v_before.id;
+end $$;
+
+COMMENT ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) IS 'Takes the meter away that is at a place, and puts the one before it back; refused once a bill runs beyond the day.';
+
+REVOKE ALL ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_installation(p_point uuid, p_before boolean, p_reason text, p_actor text) TO service_role;
 
 CREATE FUNCTION public.undo_supply_change(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

@@ -830,6 +830,7 @@ CREATE FUNCTION public.import_balances(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_errors jsonb;

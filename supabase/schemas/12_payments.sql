@@ -1100,6 +1100,7 @@ CREATE FUNCTION public.import_past_payments(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_errors jsonb;
@@ -1241,6 +1242,7 @@ CREATE FUNCTION public.import_bank_statements(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
     v_new jsonb;

@@ -415,6 +415,7 @@ CREATE FUNCTION public.export_rows(p jsonb) RETURNS jsonb
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_sort TO 'off'
     AS $$
 declare
     v_what constant text := p ->> 'what';
