@@ -17,7 +17,7 @@ from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import WrongReading
 from services.database.errors import IllegalChange
 from services.records.bills import Bill
-from services.records.supply import ServiceAgreement
+from services.records.supply import ServiceAgreement, SupplyChange
 from services.supply.changes import (
     CannotChangeSupply,
     Change,
@@ -41,6 +41,11 @@ SEEDS = [int(seed) for seed in os.environ.get("SUPPLY_SEEDS", "1,2,3").split(","
 # The walk goes some five days a step, and ends before today.
 DAYS = 100 + 5 * STEPS
 RATES = {"FLAT": 200, "DEAR": 500}
+# Why a change is not undone.
+STAYS = (
+    "cannot be undone so", "Bills were made for this agreement", "A bill runs beyond",
+    "was read since", "A bill is priced by this tariff",
+)  # fmt: skip
 
 
 @dataclass
@@ -53,6 +58,9 @@ class Installed:
     multiplier: int = 1
 
 
+Before = tuple[list[Installed], date, list[tuple[date, str]]]
+
+
 @dataclass
 class Home:
     """A place with what was used there each day, in kWh, from the first day on."""
@@ -63,7 +71,10 @@ class Home:
     meters: list[Installed]
     last_change: date
     tenants: int = 1
-    tariffs: dict[str, set[str]] = field(default_factory=dict)
+    # The tariffs of whoever was supplied last, each from a day on.
+    tariffs: list[tuple[date, str]] = field(default_factory=list)
+    # Each change that was made, with what was so before it.
+    done: list[tuple[SupplyChange, Before]] = field(default_factory=list)
 
     def kwh_until(self, on: date, since: date | None = None) -> int:
         start = (since - self.first_day).days if since else 0
@@ -91,7 +102,8 @@ class Walk:
         point = self.at.meter(serial, opened=DAYS, kwh=1000)
         # Even, so that a multiplier of 2 counts whole kWh.
         used = [2 * self.random.randint(2, 4) for _ in range(DAYS + 1)]
-        return Home(point, used, opened, [Installed(serial, opened, 1000)], opened)
+        meters, flat = [Installed(serial, opened, 1000)], [(opened, "FLAT")]
+        return Home(point, used, opened, meters, opened, tariffs=flat)
 
     def step(self) -> None:
         home = self.random.choice(self.homes)
@@ -99,7 +111,7 @@ class Walk:
             (self.read, 8), (self.exchange, 1), (self.move_out, 2), (self.move_in, 3),
             (self.tariff, 1), (self.multiplier, 1), (self.correct, 2), (self.disconnect, 2),
             (self.reconnect, 3), (self.redate_billed, 2), (self.redate_unbilled, 2), (self.stay, 1),
-            (self.not_disconnected, 1), (self.not_reconnected, 1),
+            (self.not_disconnected, 1), (self.not_reconnected, 1), (self.undo, 4),
         ]  # fmt: skip
         chosen = self.random.choices([t for t, _ in things], [w for _, w in things])[0]
         late = self.random.choice((0, 0, 0, 10, 25))
@@ -140,6 +152,7 @@ class Walk:
             home.point, "", on, self._typed(home, on), tariff, account_no=account, name=account
         )  # fmt: skip
         self._do(home, change, on)
+        home.tariffs = [(on, tariff)]
         return True
 
     def exchange(self, home: Home, on: date) -> bool:
@@ -181,8 +194,34 @@ class Walk:
         return True
 
     def tariff(self, home: Home, on: date) -> bool:
-        change = OtherTariff(home.point, on, self.random.choice(sorted(RATES)))
-        self.at.do(change)
+        tariff, last_change = self.random.choice(sorted(RATES)), home.last_change
+        # Also before what was changed last, and before another tariff.
+        on -= timedelta(days=self.random.choice((0, 0, 30)))
+        self._do(home, OtherTariff(home.point, on, tariff), last_change)
+        home.tariffs = [*(one for one in home.tariffs if one[0] < on), (on, tariff)]
+        return True
+
+    def undo(self, home: Home, _on: date) -> bool:
+        """The last change did not happen; what was read for it was read."""
+        if not home.done:
+            return False
+        change, before = home.done[-1]
+        place = self.at.place(home.point)
+        if change.kind == "multiplier" and any(
+            read.read_on > change.effective_on for read in place.last_reads
+        ):
+            # What the meter showed since was as the other multiplier has it.
+            return False
+        try:
+            self.at.supply.undo(change.id, undo_id=str(uuid4()), reason="r", principal=ADMIN)
+        except IllegalChange as refused:
+            if not any(says in refused.message for says in STAYS):
+                raise
+            return False
+        home.done.pop()
+        home.meters, home.last_change, home.tariffs = before
+        kind = f"undo {change.kind}"
+        self.made[kind] = self.made.get(kind, 0) + 1
         return True
 
     def correct(self, home: Home, _on: date) -> bool:
@@ -244,17 +283,17 @@ class Walk:
         return self.random.choice(others) if others else None
 
     def stay(self, home: Home, _on: date) -> bool:
-        self.at.do(Stay(home.point))
+        self._do(home, Stay(home.point), home.last_change)
         return True
 
     def not_disconnected(self, home: Home, _on: date) -> bool:
-        self.at.do(NotDisconnected(home.point))
+        self._do(home, NotDisconnected(home.point), home.last_change)
         return True
 
     def not_reconnected(self, home: Home, _on: date) -> bool:
         """What was charged for it is taken back."""
         place = self.at.place(home.point)
-        self.at.do(NotReconnected(home.point))
+        self._do(home, NotReconnected(home.point), home.last_change)
         assert place.agreement is not None
         if place.disconnection is not None and place.disconnection.fee_entry_id is not None:
             self.fees[place.agreement.customer_id] -= 25_050
@@ -277,7 +316,8 @@ class Walk:
         return TypedRead(str(home.shows(on)))
 
     def _do(self, home: Home, change: Change, on: date) -> None:
-        self.at.do(change)
+        before = ([*home.meters], home.last_change, [*home.tariffs])
+        home.done.append((self.at.do(change), before))
         home.last_change = on
 
     def live(self, home: Home) -> list[Bill]:
@@ -298,7 +338,7 @@ class Walk:
                 self._check_chain(home, agreement, of_it)
                 billed += sum(bill.consumption_wh for bill in of_it)
             self._check_all_is_accounted_for(home, billed)
-
+            self._check_tariffs(home, bills)
         self._check_what_they_owe()
 
     def _check_what_they_owe(self) -> None:
@@ -320,10 +360,16 @@ class Walk:
             assert bill.consumption_wh == used * 1000, (bill.meter_serial, bill.period_start)
         if agreement.ends_on is not None:
             assert day == agreement.ends_on, "the final bill closes an agreement"
-        if len(agreement.tariffs) == 1:
-            rate = RATES[agreement.tariffs[0].code]
-            used = home.kwh_until(day, agreement.starts_on)
-            assert sum(bill.total_minor for bill in bills) == used * rate
+
+    def _check_tariffs(self, home: Home, bills: list[Bill]) -> None:
+        """Whoever was supplied last has the tariffs of the walk, and each bill a rate of them."""
+        last = self.at.place(home.point).agreements[0]
+        assert _merged([(one.starts_on, one.code) for one in last.tariffs]) == _merged(home.tariffs)
+        for bill in bills:
+            if bill.agreement_id == last.id:
+                codes = [code for _, code in _within(home.tariffs, bill)]
+                costs = [bill.consumption_wh // 1000 * RATES[code] for code in codes]
+                assert min(costs) <= bill.total_minor <= max(costs)
 
     def _check_all_is_accounted_for(self, home: Home, billed_wh: int) -> None:
         place = self.at.place(home.point)
@@ -336,6 +382,17 @@ class Walk:
             waiting = home.kwh_until(until, since) * 1000
         total = home.kwh_until(until) * 1000
         assert billed_wh + sum(gap.wh for gap in gaps) + waiting == total
+
+
+def _merged(tariffs: list[tuple[date, str]]) -> list[tuple[date, str]]:
+    """Without those that follow themselves."""
+    return [one for n, one in enumerate(tariffs) if n == 0 or tariffs[n - 1][1] != one[1]]
+
+
+def _within(tariffs: list[tuple[date, str]], bill: Bill) -> list[tuple[date, str]]:
+    before = [one for one in tariffs if one[0] <= bill.period_start]
+    during = [one for one in tariffs if bill.period_start < one[0] < bill.period_end]
+    return [*before[-1:], *during]
 
 
 @pytest.fixture
