@@ -122,7 +122,14 @@ def plan_tariff(change: OtherTariff, planning: Planning) -> SupplyPlan:
         "service_point_id": place.point.id,
         "effective_on": change.on.isoformat(),
         "tariff_id": tariff.tariff_id,
-        "details": {"tariff": tariff.code},
+        "details": {
+            "tariff": tariff.code,
+            # What is there again once this is undone.
+            "before": [
+                {"starts_on": one.starts_on.isoformat(), "code": one.code}
+                for one in agreement.tariffs
+            ],
+        },
     }
     return SupplyPlan(
         "tariff",

@@ -1277,12 +1277,8 @@ begin
             if exists (select 1 from public.bills b
                        where b.agreement_id = c.agreement_id and b.status <> 'void' and b.period_end > c.effective_on) then
                 perform private.refuse('EB005', 'A bill is priced by this tariff: change the tariff back from that day, which issues it again.');
-            elsif (select count(*) from public.agreement_tariffs t where t.agreement_id = c.agreement_id) < 2 then
-                perform private.refuse('EB005', 'It is the only tariff of this agreement: change it to the right one from that day.');
             end if;
-            perform set_config('billing.undoing', c.agreement_id::text, true);
-            delete from public.agreement_tariffs where agreement_id = c.agreement_id and starts_on = c.effective_on;
-            perform set_config('billing.undoing', '', true);
+            perform private.undo_tariff(c);
         else
             perform private.refuse('EB005', 'This cannot be undone so.');
     end case;

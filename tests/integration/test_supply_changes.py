@@ -680,6 +680,18 @@ class TestUndo:
         # 100 kWh at 2.00, once.
         assert (answer.bill.total_minor, answer.bill.consumption_wh) == (20_000, 100_000)
 
+    def test_tariffs_that_gave_way_are_back(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(OtherTariff(point, at.day(20), "DEAR"))
+        at.do(OtherTariff(point, at.day(10), "FLAT"))
+        before = [(one.starts_on, one.code) for one in at.place(point).agreements[0].tariffs]
+        for ago, code in ((40, "DEAR"), (20, "FLAT"), (60, "DEAR")):
+            self.undo(at, at.do(OtherTariff(point, at.day(ago), code)))
+            after = [(one.starts_on, one.code) for one in at.place(point).agreements[0].tariffs]
+            assert after == before
+        at.read("M1", 1060, 0)
+        assert at.bills("M1")[0].total_minor == 50 * 200 + 10 * 500
+
     def test_a_connection_that_was_not(self, at: Supplied) -> None:
         change = Connect(
             on=at.day(10), account_no="C-1", name="Asha", address="3 Canal Road", serial="C1",
