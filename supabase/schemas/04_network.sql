@@ -499,32 +499,6 @@ COMMENT ON FUNCTION public.supply_context(p jsonb) IS 'A place with everything: 
 REVOKE ALL ON FUNCTION public.supply_context(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.supply_context(p jsonb) TO service_role;
 
-CREATE FUNCTION private.undo_tariff(c public.supply_changes) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform set_config('billing.undoing', c.agreement_id::text, true);
-    if c.details ? 'before' then
-        delete from public.agreement_tariffs where agreement_id = c.agreement_id and starts_on >= c.effective_on;
-        insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-        select gen_random_uuid(), c.agreement_id, b.starts_on, t.id
-        from jsonb_to_recordset(c.details -> 'before') as b(starts_on date, code text) join public.tariffs t on t.code = b.code
-        where b.starts_on >= c.effective_on;
-    elsif (select count(*) from public.agreement_tariffs t where t.agreement_id = c.agreement_id) < 2 then
-        perform private.refuse('EB005', 'It is the only tariff of this agreement: change it to the right one from that day.');
-    else
-        -- A change of an earlier version, which did not keep what was there before it.
-        delete from public.agreement_tariffs where agreement_id = c.agreement_id and starts_on = c.effective_on;
-    end if;
-    perform set_config('billing.undoing', '', true);
-end $$;
-
-COMMENT ON FUNCTION private.undo_tariff(c public.supply_changes) IS 'The tariffs of an agreement as they were before a change of kind tariff.';
-
-REVOKE ALL ON FUNCTION private.undo_tariff(c public.supply_changes) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_tariff(c public.supply_changes) TO service_role;
-
 CREATE TRIGGER audit_insert AFTER INSERT ON public.feeders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.feeders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
