@@ -1,18 +1,24 @@
-"""What the search finds: customers, meters, bills and payments, each a link to its page."""
+"""What the search finds: customers, meters, places, bills, payments, each a link to its page."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import streamlit as st
 
-from pages.registry import BILL, CUSTOMER, METER, PAYMENT
+from pages.registry import BILL, CUSTOMER, METER, PAYMENT, SERVICE_POINT
 from pages.shared.components import status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.header import show_header
 from pages.shared.money_format import METHOD_NAME
 from pages.shared.session import require_role, services
 from services.identity.auth import Role
-from services.records.search import FoundBill, FoundCustomer, FoundMeter, FoundPayment
+from services.records.search import (
+    FoundBill,
+    FoundCustomer,
+    FoundMeter,
+    FoundPayment,
+    FoundPoint,
+)
 
 Found = TypeVar("Found")
 
@@ -48,8 +54,28 @@ def show_meter(meter: FoundMeter) -> None:
         icon=":material/speed:",
         query_params={"id": meter.id},
     )
-    who = f"account {meter.account_no}" if meter.account_no else "vacant"
-    known = (meter.customer_name, who, meter.address)
+    known = (meter.customer_name, _where(meter), meter.address)
+    st.caption(escaped(" · ".join(filter(None, known))))
+
+
+def _where(meter: FoundMeter) -> str:
+    if meter.account_no:
+        return f"account {meter.account_no}"
+    if meter.removed_on is None:
+        return "vacant"
+    return f"removed from {meter.service_point_code} on {day(meter.removed_on)}"
+
+
+def show_point(point: FoundPoint) -> None:
+    """A place of supply, which stays whoever is supplied there."""
+    st.page_link(
+        SERVICE_POINT.script,
+        label=f"**{escaped(point.code)}**",
+        icon=":material/location_on:",
+        query_params={"id": point.id},
+    )
+    meter = f"meter {point.meter_serial}" if point.meter_serial else "no meter"
+    known = (point.address, point.customer_name or "vacant", meter)
     st.caption(escaped(" · ".join(filter(None, known))))
 
 
@@ -116,5 +142,6 @@ elif found.is_empty:
     st.info("Nothing fits. Try another part of it, or fewer letters.", icon=":material/search_off:")
 show_group("Customers", found.customers, show_customer)
 show_group("Meters", found.meters, show_meter)
+show_group("Service points", found.service_points, show_point)
 show_group("Bills", found.bills, show_bill)
 show_group("Payments", found.payments, show_payment)

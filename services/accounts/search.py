@@ -1,4 +1,4 @@
-"""One search over customers, meters, bills and payments, for the office."""
+"""One search over customers, meters, places, bills and payments, for the office."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ class Search:
 
     def find(self, text: str, *, principal: Principal) -> SearchResults:
         """What fits `text`: customers by name, account, phone, e-mail or address, meters by serial,
-        bills by number or total, payments by reference or amount.
+        places by address, code or a meter that is or was there, bills by number or total, payments
+        by reference or amount.
 
         Raises NotAllowed, DatabaseError.
         """

@@ -27,6 +27,20 @@ class FoundMeter(Record):
     account_no: str | None
     customer_name: str | None
     address: str | None
+    # Where it is, or was until it was taken out.
+    service_point_code: str | None
+    removed_on: date | None
+
+
+class FoundPoint(Record):
+    """A place of supply, with the meter that is there and who is supplied, where there are any."""
+
+    id: str
+    code: str
+    address: str
+    meter_serial: str | None
+    account_no: str | None
+    customer_name: str | None
 
 
 class FoundBill(Record):
@@ -64,10 +78,12 @@ class SearchResults(Record):
 
     customers: tuple[FoundCustomer, ...] = ()
     meters: tuple[FoundMeter, ...] = ()
+    service_points: tuple[FoundPoint, ...] = ()
     bills: tuple[FoundBill, ...] = ()
     payments: tuple[FoundPayment, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing fits."""
-        return not (self.customers or self.meters or self.bills or self.payments)
+        places = self.meters or self.service_points
+        return not (self.customers or places or self.bills or self.payments)

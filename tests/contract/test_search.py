@@ -1,11 +1,16 @@
 """The search over everything, on both transports, with the same answers."""
 
+from datetime import timedelta
+from uuid import uuid4
+
 import pytest
 
 from services.accounts.search import Search
 from services.identity.auth import NotAllowed
 from services.records.search import SearchResults
-from tests.contract.over import Over
+from services.supply.changes import Exchange, TypedRead
+from services.supply.places import PlaceEntry
+from tests.contract.over import Json, Over
 from tests.contract.test_accounts import bill_of, receive
 from tests.integration.utility import ADMIN, ENGINEER
 
@@ -60,6 +65,40 @@ def test_meters_bills_and_payments_are_found_by_what_people_type(canal_road: Ove
         assert [p.id for p in found(canal_road, text).payments] == [paid], text
     assert found(canal_road, "nobody at all").is_empty
     assert found(canal_road, "  ").is_empty
+
+
+def test_a_place_is_found_by_its_address_code_or_a_meter_that_was_taken_out(over: Over) -> None:
+    utility = over.utility
+    utility.add_meter("M1", opened_on=utility.today - timedelta(days=40))
+    utility.add_meter("M2")
+    point = found(over, "M1").service_points[0]
+    seen = over.here.place(point.id).point
+    utility.services.places.change(
+        seen=seen,
+        body=seen.model_dump(include=set(PlaceEntry.model_fields))
+        | {"connected_w": None}
+        | {"connected_va": None, "code": "P-9", "address": "7 Canal Road, Kochi"},
+        principal=ADMIN,
+    )
+    on = utility.today - timedelta(days=20)
+    change, change_id = (
+        Exchange(point.id, on, TypedRead("1010"), "N1", TypedRead("0")),
+        str(uuid4()),
+    )
+    how: Json = {"change_id": change_id, "principal": ADMIN, "now": utility.now}
+    plan = utility.services.supply.plan(change, **how)
+    utility.services.supply.execute(
+        change, previewed=plan.fingerprint, reason="stuck", acknowledged=True, **how
+    )
+    for text in ("canal rd", "7 Canal Road", "kochi canal", "P-9", "M1", "N1"):
+        assert [p.code for p in found(over, text).service_points] == ["P-9"], text
+    (place,) = found(over, "canal rd").service_points
+    assert (place.meter_serial, place.account_no) == ("N1", "A-M1")
+    (removed,) = found(over, "M1").meters
+    assert (removed.removed_on, removed.service_point_code) == (on, "P-9")
+    assert [p.code for p in found(over, "M2").service_points] == ["M2"]
+    assert found(over, "canal lane").is_empty
+    assert over.same("search", text="N1", bill_number=None, amount_minor=None, limit=8)
 
 
 def test_both_transports_answer_alike_and_only_the_office_is_answered(canal_road: Over) -> None:

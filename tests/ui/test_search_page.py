@@ -46,6 +46,11 @@ def test_an_address_with_a_text_shows_what_fits_it(utility: Utility, text: str, 
     assert found in words(app)
 
 
+def test_the_place_of_a_meter_is_found(utility: Utility) -> None:
+    app = signed_in(utility.services, Role.ADMIN, SEARCH.script, find="ks-77")
+    assert "Service points" in {heading.value for heading in app.subheader}
+
+
 def test_what_is_not_there_is_said_and_nothing_is_asked_of_an_empty_box(utility: Utility) -> None:
     app = signed_in(utility.services, Role.ADMIN, SEARCH.script, find="nobody at all")
     assert "Nothing fits" in words(app)

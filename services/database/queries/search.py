@@ -1,4 +1,4 @@
-"""One question over customers, meters, bills and payments."""
+"""One question over customers, meters, places of supply, bills and payments."""
 
 from services.database.queries.base import Queries
 from services.records.search import SearchResults
