@@ -60,11 +60,7 @@ _NAMES: Final = (
     ),
     (
         "supply",
-<<<<<<< HEAD
-        r"\w*disconnect\w*|reading_routes|set_billing_day|change_service_point|\w+_at_place|undo_(agreement|installation|supply_change|tariff)|\w*day_of_route|(\w+_)?cycles?(_\w+)?",
-=======
-        r"\w*disconnect\w*|reading_routes|set_billing_day|change_service_point|\w+_at_place|point_search_text|points_found|undo_(agreement|installation|supply_change)|\w*day_of_route|(\w+_)?cycles?(_\w+)?",
->>>>>>> 7e0a8cb (Find service points in the search over everything, also by a meter that was taken out)
+        r"\w*disconnect\w*|reading_routes|set_billing_day|change_service_point|\w+_at_place|points_found|undo_(agreement|installation|supply_change|tariff)|\w*day_of_route|(\w+_)?cycles?(_\w+)?",
     ),
     ("imports", r"export_\w+|archived_tables"),
     ("imports", r"import_(headings|value|differences)|set_import_headings|preview_import"),

@@ -1320,6 +1320,36 @@ COMMENT ON FUNCTION private.undo_tariff(c public.supply_changes) IS 'The tariffs
 REVOKE ALL ON FUNCTION private.undo_tariff(c public.supply_changes) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_tariff(c public.supply_changes) TO service_role;
 
+CREATE FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_found uuid[];
+begin
+    -- As in customers_found each pattern is a condition of its own, so that all of them enter the index.
+    execute 'select array(select s.id from public.service_points s where s.code = $1 or '
+        || coalesce((select string_agg(format('private.point_search_text(s.code, s.address) like %L', x), ' and ')
+                     from unnest(p_patterns) x), 'false')
+        || ' limit $2)'
+    into v_found using p_text, p_limit;
+    if cardinality(v_found) < p_limit then
+        v_found := array(
+            select distinct x.id from (
+                select unnest(v_found) as id
+                union all
+                select i.service_point_id from public.meter_installations i
+                where i.meter_id = any (private.meters_found(p_patterns, p_text, p_limit))) x
+            limit p_limit);
+    end if;
+    return v_found;
+end $_$;
+
+COMMENT ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) IS 'Places whose code and address fit all patterns, whose code it is, or where a meter with such a serial is or was; at most so many.';
+
+REVOKE ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

@@ -6,7 +6,7 @@ language sql immutable set search_path = '' as $$
 $$;
 revoke all on function private.point_search_text(text, text) from public, anon, authenticated;
 grant execute on function private.point_search_text(text, text) to service_role;
-create index service_points_search on public.service_points
+create index service_points_found on public.service_points
     using gin (private.point_search_text(code, address) extensions.gin_trgm_ops);
 
 create function private.points_found(p_patterns text[], p_text text, p_limit integer) returns uuid[]
