@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -170,6 +171,22 @@ def test_an_import_says_what_it_did_or_what_is_wrong_by_row(cli: Run, tmp_path: 
         "row 3, account_no: A9 stands in row 2 already: keep one of the two.",
         "customers: 3 problems, nothing was imported. Correct the file and import it again.",
     ]
+
+
+def test_a_bank_statement_and_a_full_export(cli: Run, tmp_path: Path) -> None:
+    statement = tmp_path / "statement.csv"
+    statement.write_text("Date,Amount,Text\n2026-02-03,5,hello\n2026-02-04,-1,fees\n")
+    assert "2 added, 0 changed" in cli("import", "bank_statements", str(statement)).stdout
+    assert "0 added, 0 changed, 2 unchanged" in (
+        cli("import", "bank_statements", str(statement)).stdout
+    )
+    whole = tmp_path / "all.zip"
+    answer = cli("export", str(whole))
+    assert "archive/bank_lines.csv: 2 rows" in answer.stdout
+    with zipfile.ZipFile(whole) as bundle:
+        assert bundle.read("archive/bank_lines.csv").count(b"\n") == 3
+    there = cli("export", str(tmp_path))
+    assert (there.returncode, "The export was not written" in there.stderr) == (1, True)
 
 
 def test_a_workbook_is_imported_after_a_dry_run(cli: Run, tmp_path: Path) -> None:
