@@ -21,8 +21,7 @@ _DOES = {
 
 def last_undoable(place: Place) -> SupplyChange | None:
     """The last change of a place that was not taken back, if it can be."""
-    undone = {change.undoes_id for change in place.changes}
-    last = next((c for c in place.changes if c.kind != "undo" and c.id not in undone), None)
+    last = place.last_change
     return last if last is not None and last.kind in _DOES else None
 
 

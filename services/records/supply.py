@@ -151,6 +151,12 @@ class Place(Record):
         held = self.agreement.id if self.agreement else None
         return next((one for one in self.disconnections if one.agreement_id == held), None)
 
+    @property
+    def last_change(self) -> SupplyChange | None:
+        """The last change that holds: neither taken back, nor one that took another back."""
+        undone = {change.undoes_id for change in self.changes}
+        return next((c for c in self.changes if c.undoes_id is None and c.id not in undone), None)
+
 
 class UnbilledUse(Record):
     """What a place used while nobody had an agreement for it, in Wh; `until` None: it goes on."""

@@ -294,9 +294,10 @@ begin
         end if;
     end if;
     set constraints all immediate;
-    insert into public.supply_changes (id, kind, service_point_id, agreement_id, effective_on, reason, details, correction_id, created_by)
+    insert into public.supply_changes (id, kind, service_point_id, agreement_id, effective_on, reason, details, correction_id, undoes_id, created_by)
     values (v_id, p ->> 'kind', v_point, coalesce(a.id, (p #>> '{start,id}')::uuid), (p ->> 'effective_on')::date, p ->> 'reason',
-            coalesce(p -> 'details', '{}'), v_correction, p ->> 'actor');
+            coalesce(p -> 'details', '{}'), v_correction,
+            private.supply_taken_back(p ->> 'kind', a.id), p ->> 'actor');
     return (select to_jsonb(c) from public.supply_changes c where c.id = v_id);
 exception when unique_violation then
     raise exception using errcode = 'EB005', message = case
@@ -498,6 +499,22 @@ COMMENT ON FUNCTION public.supply_context(p jsonb) IS 'A place with everything: 
 
 REVOKE ALL ON FUNCTION public.supply_context(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.supply_context(p jsonb) TO service_role;
+
+CREATE FUNCTION private.supply_taken_back(p_kind text, p_agreement_id uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select c.id from public.supply_changes c
+    where c.agreement_id = p_agreement_id
+      and c.kind = case p_kind when 'not_disconnected' then 'disconnect' when 'not_reconnected' then 'reconnect' when 'stay' then 'move_out' end
+      and not exists (select 1 from public.supply_changes u where u.undoes_id = c.id)
+    order by c.created_at desc limit 1
+$$;
+
+COMMENT ON FUNCTION private.supply_taken_back(p_kind text, p_agreement_id uuid) IS 'The change that one of the kind not_disconnected, not_reconnected or stay takes back, else null.';
+
+REVOKE ALL ON FUNCTION private.supply_taken_back(p_kind text, p_agreement_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.supply_taken_back(p_kind text, p_agreement_id uuid) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.feeders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

@@ -229,7 +229,7 @@ CREATE INDEX disconnections_reconnect_reading ON public.disconnections USING btr
 
 ALTER TABLE public.disconnections ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.disconnections TO service_role;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.disconnections TO service_role;
 
 ALTER TABLE ONLY public.service_points
     ADD CONSTRAINT service_points_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
@@ -1057,6 +1057,28 @@ COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreement
 REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
 
+CREATE FUNCTION private.undo_agreement(p_agreement uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.bills b where b.agreement_id = p_agreement) then
+        perform private.refuse('EB005', 'Bills were made for this agreement: let them move out instead.');
+    end if;
+    perform set_config('billing.undoing', p_agreement::text, true);
+    delete from public.agreements_to_bill where agreement_id = p_agreement;
+    update public.job_set_aside set agreement_id = null where agreement_id = p_agreement;
+    delete from public.disconnections where agreement_id = p_agreement and withdrawn;
+    delete from public.agreement_tariffs where agreement_id = p_agreement;
+    delete from public.service_agreements where id = p_agreement;
+    perform set_config('billing.undoing', '', true);
+end $$;
+
+COMMENT ON FUNCTION private.undo_agreement(p_agreement uuid) IS 'Takes an agreement away that nobody ever had, and that no bill was made for.';
+
+REVOKE ALL ON FUNCTION private.undo_agreement(p_agreement uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_agreement(p_agreement uuid) TO service_role;
+
 CREATE FUNCTION private.meters_at_place(p_point uuid) RETURNS TABLE(meter_id uuid, days datemultirange)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1071,27 +1093,6 @@ COMMENT ON FUNCTION private.meters_at_place(p_point uuid) IS 'The meters that ar
 
 REVOKE ALL ON FUNCTION private.meters_at_place(p_point uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.meters_at_place(p_point uuid) TO service_role;
-
-CREATE FUNCTION private.undo_agreement(p_agreement uuid) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.bills b where b.agreement_id = p_agreement) then
-        perform private.refuse('EB005', 'Bills were made for this agreement: let them move out instead.');
-    end if;
-    perform set_config('billing.undoing', p_agreement::text, true);
-    delete from public.agreements_to_bill where agreement_id = p_agreement;
-    update public.job_set_aside set agreement_id = null where agreement_id = p_agreement;
-    delete from public.agreement_tariffs where agreement_id = p_agreement;
-    delete from public.service_agreements where id = p_agreement;
-    perform set_config('billing.undoing', '', true);
-end $$;
-
-COMMENT ON FUNCTION private.undo_agreement(p_agreement uuid) IS 'Takes an agreement away that nobody ever had, and that no bill was made for.';
-
-REVOKE ALL ON FUNCTION private.undo_agreement(p_agreement uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_agreement(p_agreement uuid) TO service_role;
 
 CREATE FUNCTION public.reads_at_place(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1143,6 +1144,36 @@ COMMENT ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) IS '
 
 REVOKE ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) TO service_role;
+
+CREATE FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_found uuid[];
+begin
+    -- As in customers_found each pattern is a condition of its own, so that all of them enter the index.
+    execute 'select array(select s.id from public.service_points s where s.code = $1 or '
+        || coalesce((select string_agg(format('private.point_search_text(s.code, s.address) like %L', x), ' and ')
+                     from unnest(p_patterns) x), 'false')
+        || ' limit $2)'
+    into v_found using p_text, p_limit;
+    if cardinality(v_found) < p_limit then
+        v_found := array(
+            select distinct x.id from (
+                select unnest(v_found) as id
+                union all
+                select i.service_point_id from public.meter_installations i
+                where i.meter_id = any (private.meters_found(p_patterns, p_text, p_limit))) x
+            limit p_limit);
+    end if;
+    return v_found;
+end $_$;
+
+COMMENT ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) IS 'Places whose code and address fit all patterns, whose code it is, or where a meter with such a serial is or was; at most so many.';
+
+REVOKE ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) TO service_role;
 
 CREATE FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) RETURNS void
     LANGUAGE plpgsql
@@ -1259,7 +1290,7 @@ begin
     elsif exists (select 1 from public.supply_changes where undoes_id = c.id) then
         perform private.refuse('EB005', 'This was undone already.');
     elsif exists (select 1 from public.supply_changes x
-                  where x.service_point_id = c.service_point_id and x.created_at > c.created_at and x.kind <> 'undo'
+                  where x.service_point_id = c.service_point_id and x.created_at > c.created_at and x.undoes_id is null
                     and not exists (select 1 from public.supply_changes u where u.undoes_id = x.id)) then
         perform private.refuse('EB005', 'Something else was changed at this place after it: undo that first.');
     end if;
@@ -1319,36 +1350,6 @@ COMMENT ON FUNCTION private.undo_tariff(c public.supply_changes) IS 'The tariffs
 
 REVOKE ALL ON FUNCTION private.undo_tariff(c public.supply_changes) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_tariff(c public.supply_changes) TO service_role;
-
-CREATE FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) RETURNS uuid[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_found uuid[];
-begin
-    -- As in customers_found each pattern is a condition of its own, so that all of them enter the index.
-    execute 'select array(select s.id from public.service_points s where s.code = $1 or '
-        || coalesce((select string_agg(format('private.point_search_text(s.code, s.address) like %L', x), ' and ')
-                     from unnest(p_patterns) x), 'false')
-        || ' limit $2)'
-    into v_found using p_text, p_limit;
-    if cardinality(v_found) < p_limit then
-        v_found := array(
-            select distinct x.id from (
-                select unnest(v_found) as id
-                union all
-                select i.service_point_id from public.meter_installations i
-                where i.meter_id = any (private.meters_found(p_patterns, p_text, p_limit))) x
-            limit p_limit);
-    end if;
-    return v_found;
-end $_$;
-
-COMMENT ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) IS 'Places whose code and address fit all patterns, whose code it is, or where a meter with such a serial is or was; at most so many.';
-
-REVOKE ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
@@ -1412,10 +1413,12 @@ CREATE TRIGGER audit_insert AFTER INSERT ON public.reading_routes REFERENCING NE
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.reading_routes REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
+CREATE TRIGGER audit_delete AFTER DELETE ON public.disconnections REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit_delete();
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.disconnections REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.disconnections REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.disconnections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.disconnections FOR EACH ROW EXECUTE FUNCTION private.refuse_delete_unless_undone();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.disconnections FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();

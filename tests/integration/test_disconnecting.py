@@ -268,6 +268,27 @@ class TestTakingBack:
             at.plan(NotDisconnected(point))
         assert at.bills("M1")[-1].total_minor == 12_000
 
+    def test_what_was_taken_back_is_in_the_way_of_no_other_undoing(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(MoveOut(point, at.day(30), TypedRead("1020")))
+        moved_in = at.do(
+            MoveIn(point, "", at.day(20), TypedRead("1020"), "FLAT", account_no="A-9", name="Ravi")
+        )
+        at.do(Disconnect(point, at.day(10), TypedRead("1020")))
+        at.do(Reconnect(point, at.day(5), TypedRead("1020"), "250"))
+        undo: dict[str, Any] = {"reason": "another place", "principal": ADMIN}
+        with pytest.raises(IllegalChange, match="undo that first"):
+            at.supply.undo(moved_in.id, undo_id=str(uuid4()), **undo)
+        at.do(NotReconnected(point))
+        at.do(NotDisconnected(point))
+        last = at.place(point).last_change
+        assert last is not None
+        assert last.id == moved_in.id
+        at.supply.undo(moved_in.id, undo_id=str(uuid4()), **undo)
+        place = at.place(point)
+        assert (place.agreement, place.disconnections) == (None, ())
+        at.ledger_is_whole()
+
     def test_they_were_not_reconnected_and_the_fee_goes_back(self, at: Supplied) -> None:
         point = at.meter("M1")
         at.do(Disconnect(point, at.day(20), TypedRead("1050")))
