@@ -77,7 +77,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name what this machine lacks, with the number of tests that were skipped for it."""
+    """What people's tasks take in a browser, and what this machine lacks."""
+    _show_walks(terminalreporter)
+    _show_skipped(terminalreporter)
+
+
+def _show_walks(terminalreporter: pytest.TerminalReporter) -> None:
+    """Clicks, fields and seconds of each task; a test that failed shows those it came to."""
+    lines = sorted(
+        str(line)
+        for kind in ("", "error")
+        for report in terminalreporter.stats.get(kind, [])
+        if getattr(report, "when", None) == "teardown"
+        for name, line in report.user_properties
+        if name == "walked"
+    )
+    if lines:
+        terminalreporter.section("Tasks walked in a browser")
+        terminalreporter.line(f"{'':<50} width clicks fields seconds")
+        for line in lines:
+            terminalreporter.line(line)
+
+
+def _show_skipped(terminalreporter: pytest.TerminalReporter) -> None:
+    """The reasons, each with the number of tests that were skipped for it."""
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.getreports("skipped")

@@ -21,7 +21,7 @@ from tests.folders import enterable_folder
 from tests.servers import NewDatabase
 from tests.ui.app_process import AppProcess, settled, start_app
 from tests.ui.linked_pages import link_pages
-from tests.ui.walking import Walk, new_page
+from tests.ui.walking import WALKED, Walk, new_page
 
 # The first is the same without windows and menus of its own: a page costs a fifth less.
 _CHROMIUM_NAMES = (
@@ -47,6 +47,14 @@ _CHROMIUM_ARGUMENTS = (
 def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streamlit puts the page it runs in the main module's place; other tests need their own."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(autouse=True)
+def walked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Put what the test's walks took into its report, which reaches the summary from any worker."""
+    WALKED.clear()
+    yield
+    request.node.user_properties += [("walked", line) for line in WALKED]
 
 
 @pytest.fixture(scope="module")

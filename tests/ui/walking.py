@@ -21,6 +21,8 @@ PHONE_AGENT = (
 )
 # Beyond one for each field: the page, the preview, doing it.
 MOST_CLICKS = 6
+# What the walks of the running test took, one line a task; the summary of the session shows them.
+WALKED: list[str] = []
 _OVERFLOW = """() => Math.max(
     document.documentElement.scrollWidth - window.innerWidth,
     ...[...document.querySelectorAll("[data-testid=stMain]")].map(
@@ -117,10 +119,10 @@ class Walk:
         return int(self.page.evaluate(_OVERFLOW)) <= 0
 
     def done(self, task: str) -> None:
-        """Print what it took; few clicks, nothing to scroll sideways for."""
+        """Note what it took; few clicks, nothing to scroll sideways for."""
         seconds = time.monotonic() - self.began
-        took = f"{self.clicks} clicks, {self.fields} fields, {seconds:.1f} s"
-        print(f"\n{task} at {self.width}: {took}")  # noqa: T201 - what the task takes
+        took = f"{self.clicks:6} {self.fields:6} {seconds:7.1f}"
+        WALKED.append(f"{task:<50} {self.width:5} {took}")
         self.picture(task)
         assert self.clicks <= MOST_CLICKS
         assert self.fits(), "the page is wider than its window"
