@@ -106,6 +106,7 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
             "It was taken on",
             reading.read_on,
             max_value=max(today(), reading.read_on),
+            format="DD/MM/YYYY",
             disabled=reading.is_opening,
             width=200,
             key=f"taken-{reading.id}",

@@ -77,6 +77,7 @@ def _ask(found: ReadingToCorrect, form: str) -> WrongReading | None:
             "It was taken on",
             reading.read_on,
             max_value=max(today(), reading.read_on),
+            format="DD/MM/YYYY",
             disabled=found.at_a_change,
             width=200,
             key=f"taken-{form}",
