@@ -26,7 +26,8 @@ class Search:
     def find(self, text: str, *, principal: Principal) -> SearchResults:
         """What fits `text`: customers by name, account, phone, e-mail or address, meters by serial,
         places by address, code or a meter that is or was there, bills by number or total, payments
-        by reference or amount.
+        by reference or amount. A meter's whole serial also finds who is, or at its end was,
+        supplied by it, and its latest bills.
 
         Raises NotAllowed, DatabaseError.
         """

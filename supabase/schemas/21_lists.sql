@@ -589,6 +589,54 @@ CREATE INDEX service_points_found ON public.service_points USING gin (private.po
 REVOKE ALL ON FUNCTION private.point_search_text(p_code text, p_address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.point_search_text(p_code text, p_address text) TO service_role;
 
+CREATE FUNCTION private.customers_of_meters(p_meters uuid[], p_limit integer) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select array(
+        select a.customer_id
+        from public.meter_installations i
+        join public.service_agreements a on a.service_point_id = i.service_point_id
+        where i.meter_id = any (p_meters)
+          and case when i.removed_at is null then a.ends_on is null
+                   else a.starts_on < i.removed_on and (a.ends_on is null or a.ends_on >= i.removed_on) end
+        order by i.installed_at desc
+        limit p_limit)
+$$;
+
+COMMENT ON FUNCTION private.customers_of_meters(p_meters uuid[], p_limit integer) IS 'Who is supplied by the meters, and of those that were removed who was at the end; at most so many.';
+
+REVOKE ALL ON FUNCTION private.customers_of_meters(p_meters uuid[], p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.customers_of_meters(p_meters uuid[], p_limit integer) TO service_role;
+
+CREATE FUNCTION private.bills_of_meters(p_meters uuid[], p_limit integer) RETURNS uuid[]
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select array(
+        select x.id
+        from (
+            (select b.id, b.period_end from public.bills b
+             where b.meter_id = any (p_meters) order by b.period_end desc limit p_limit)
+            union
+            -- A bill over an exchange carries the meter that came after.
+            select b.id, b.period_end
+            from public.meter_installations i
+            join public.service_agreements a on a.service_point_id = i.service_point_id
+            join public.bills b on b.agreement_id = a.id and b.status <> 'void'
+                and b.period_start <= i.removed_on and b.period_end >= i.removed_on
+            where i.meter_id = any (p_meters) and i.removed_on is not null
+              and b.segments @> jsonb_build_array(jsonb_build_object('meter_id', i.meter_id))
+        ) x
+        order by x.period_end desc
+        limit p_limit)
+$$;
+
+COMMENT ON FUNCTION private.bills_of_meters(p_meters uuid[], p_limit integer) IS 'The latest bills of what the meters measured, with those over their exchange; at most so many.';
+
+REVOKE ALL ON FUNCTION private.bills_of_meters(p_meters uuid[], p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bills_of_meters(p_meters uuid[], p_limit integer) TO service_role;
+
 CREATE FUNCTION public.search(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -600,6 +648,7 @@ declare
     v_number constant bigint := (p ->> 'bill_number')::bigint;
     v_minor constant bigint := (p ->> 'amount_minor')::bigint;
     v_key constant text := private.reference_key(p ->> 'text');
+    v_named uuid[];
 begin
     select array_agg('%' || replace(replace(replace(w, '\', '\\'), '%', '\%'), '_', '\_') || '%') into v_patterns
     from unnest(v_words) w;
@@ -607,13 +656,16 @@ begin
     if not exists (select 1 from unnest(v_words) w where length(w) >= 3) then
         v_patterns := null;
     end if;
+    v_named := array(select m.id from public.meters m
+                     where private.identifier_key(m.serial) = private.identifier_key(p ->> 'text') limit v_limit);
     return jsonb_build_object(
         'customers', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'id', c.id, 'account_no', c.account_no, 'name', c.name, 'address', c.address, 'phone', c.phone)
                 order by c.account_no <> p ->> 'text', lower(c.name), c.id), '[]')
             from public.customers c
-            where c.id = any (private.customers_found(v_patterns, p ->> 'text', v_limit))),
+            where c.id = any (private.customers_found(v_patterns, p ->> 'text', v_limit)
+                              || private.customers_of_meters(v_named, v_limit))),
         'meters', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'id', m.id, 'serial', m.serial, 'customer_id', m.customer_id, 'account_no', m.account_no,
@@ -636,7 +688,9 @@ begin
             where b.id = any (array(
                 select k.id from public.bills k where k.number = v_number
                 union all
-                (select k.id from public.bills k where k.total_minor = v_minor order by k.id desc limit v_limit)))),
+                (select k.id from public.bills k where k.total_minor = v_minor order by k.id desc limit v_limit)
+                union all
+                select unnest(private.bills_of_meters(v_named, v_limit))))),
         'payments', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'id', y.id, 'customer_name', y.customer_name, 'reference', y.reference, 'method', y.method,
@@ -652,7 +706,7 @@ begin
                 (select k.id from public.payments k where k.amount_minor = v_minor order by k.id desc limit v_limit)))));
 end $$;
 
-COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_number?, amount_minor?, limit} -> {customers, meters, service_points, bills, payments}, `limit` of each at most. Customers by parts of account, name, phone, e-mail and address, each word of the text, of which one must have three letters; meters by parts of the serial, also those that were taken out; service points by parts of code and address, or the serial of a meter that is or was there; bills by their number or total; payments by their reference, the provider''s id or the amount.';
+COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_number?, amount_minor?, limit} -> {customers, meters, service_points, bills, payments}, `limit` of each way at most. Customers by parts of account, name, phone, e-mail and address, each word of the text, of which one must have three letters; meters by parts of the serial, also those that were taken out; service points by parts of code and address, or the serial of a meter that is or was there; bills by their number or total; payments by their reference, the provider''s id or the amount. The whole serial of a meter also finds who is supplied by it, or was at its end, and its latest bills.';
 
 REVOKE ALL ON FUNCTION public.search(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search(p jsonb) TO service_role;

@@ -8,11 +8,11 @@ import pytest
 from services.accounts.search import Search
 from services.identity.auth import NotAllowed
 from services.records.search import SearchResults
-from services.supply.changes import Exchange, TypedRead
+from services.supply.changes import Change, Connect, Exchange, MoveIn, MoveOut, TypedRead
 from services.supply.places import PlaceEntry
 from tests.contract.over import Json, Over
 from tests.contract.test_accounts import bill_of, receive
-from tests.integration.utility import ADMIN, ENGINEER
+from tests.integration.utility import ADMIN, ENGINEER, KSEB
 
 
 def found(over: Over, text: str) -> SearchResults:
@@ -107,3 +107,60 @@ def test_both_transports_answer_alike_and_only_the_office_is_answered(canal_road
     assert (len(both.customers), len(both.bills)) == (1, 1)
     with pytest.raises(NotAllowed):
         Search(canal_road.here, lambda: "INR").find("meera", principal=ENGINEER)
+
+
+def do(over: Over, change: Change) -> str:
+    """The id of the place, once the change was made there."""
+    supply, now = over.utility.services.supply, over.utility.now
+    change_id = str(uuid4())
+    plan = supply.plan(change, change_id=change_id, principal=ADMIN, now=now)
+    done = supply.execute(
+        change, previewed=plan.fingerprint, reason="r", acknowledged=True,
+        change_id=change_id, principal=ADMIN, now=now,
+    )  # fmt: skip
+    return done.service_point_id
+
+
+@pytest.fixture
+def harbour(over: Over) -> Over:
+    """A place whose first meter OLD-7 was exchanged, whose customer left, and that Ravi has now."""
+    today = over.utility.today
+    place = do(
+        over,
+        Connect(
+            on=today - timedelta(days=60), account_no="S-7", name="Asha Pillai",
+            address="7 Harbour Road", serial="OLD-7", tariff_code=KSEB["code"],
+            read=TypedRead("100"),
+        ),
+    )  # fmt: skip
+    on = today - timedelta(days=40)
+    do(over, Exchange(place, on, TypedRead("150"), "NEW-7", TypedRead("5")))
+    do(over, MoveOut(place, today - timedelta(days=20), TypedRead("35")))
+    moved_in = MoveIn(
+        place, "", today - timedelta(days=20), TypedRead("35"), KSEB["code"], "S-8", "Ravi"
+    )
+    do(over, moved_in)
+    return over
+
+
+def test_a_removed_meter_leads_to_its_place_the_customer_of_then_and_the_bills(
+    harbour: Over,
+) -> None:
+    for text in ("OLD-7", "old - 7"):
+        results = found(harbour, text)
+        assert [p.address for p in results.service_points] == ["7 Harbour Road"]
+        assert [c.account_no for c in results.customers] == ["S-7"]
+        assert [b.customer_name for b in results.bills] == ["Asha Pillai"]
+    whole = found(harbour, "OLD-7")
+    (meter,) = whole.meters
+    assert meter.service_point_code == whole.service_points[0].code
+    assert meter.removed_on == harbour.utility.today - timedelta(days=40)
+
+
+def test_a_meter_in_use_leads_to_who_is_supplied_by_it_now(harbour: Over) -> None:
+    results = found(harbour, "NEW-7")
+    assert [c.account_no for c in results.customers] == ["S-8"]
+    assert [m.removed_on for m in results.meters] == [None]
+    assert [b.customer_name for b in results.bills] == ["Asha Pillai"]
+    given = {"text": "OLD-7", "bill_number": None, "amount_minor": None, "limit": 8}
+    assert harbour.same("search", **given).service_points == results.service_points
