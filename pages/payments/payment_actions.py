@@ -41,10 +41,10 @@ def show_actions(found: PaymentDetail, principal: Principal) -> None:
                 _ask_reverse(payment, principal)
     if payment.book == "account" and payment.entry_id and payment.customer_id:
         if payment.open_minor:
-            with st.expander("Let it pay a bill", icon=":material/receipt_long:"):
+            with st.expander("Use it for a bill", icon=":material/receipt_long:"):
                 _ask_apply(found, payment.customer_id, payment.entry_id, principal)
         if any(one.debit_kind in ("bill", "fee") for one in found.paid):
-            with st.expander("Take it off what it paid", icon=":material/link_off:"):
+            with st.expander("Free it from the bills it paid", icon=":material/link_off:"):
                 _ask_unapply(payment.entry_id, principal)
 
 

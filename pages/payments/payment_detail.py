@@ -12,7 +12,13 @@ from pages.shared.components import description_list, status_badge
 from pages.shared.detail import chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, escaped, moment, money
-from pages.shared.money_format import METHOD, PAYMENT_STATUS, RETURN_KIND, RETURN_STATUS, received
+from pages.shared.money_format import (
+    METHOD_NAME,
+    PAYMENT_STATUS,
+    RETURN_KIND,
+    RETURN_STATUS,
+    received,
+)
 from pages.shared.session import now, services, zone
 from pages.shared.timeline import show_timeline
 from services.identity.auth import Principal
@@ -71,7 +77,7 @@ def _show_facts(payment: Payment) -> None:
         description_list(
             [
                 ("Received", day(payment.received_on)),
-                ("By", METHOD[payment.method]),
+                ("Paid by", METHOD_NAME[payment.method]),
                 ("Reference", payment.reference or payment.provider_id or ""),
                 ("Recorded by", payment.recorded_by),
                 ("Recorded", moment(payment.created_at, zone())),
