@@ -56,7 +56,7 @@ _NAMES: Final = (
     ("utility_settings", r"\w*utility_(settings|logo)\w*|first_steps"),
     (
         "lists",
-        r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|\w*search\w*|(customers|bills)_of_meters|names_a_bill",
+        r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|\w*search\w*|(customers|bills)_of_meters|names_a_bill|ids_found|words_found|words_in|text_conditions|find_meters",
     ),
     (
         "supply",

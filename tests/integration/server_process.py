@@ -136,7 +136,7 @@ def read(dsn: str) -> str:
     return str(text)
 
 
-def superuser_dsn(server: EmbeddedPostgres) -> str:
+def superuser_dsn(server: EmbeddedPostgres, *, database: str = "postgres") -> str:
     """The DSN of a started server's superuser."""
     access = server._started()[1]
-    return access.superuser_dsn("postgres")
+    return access.superuser_dsn(database)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from services.database.errors import NotFound
-from services.database.queries.base import ROWS_AT_ONCE, Json, Queries, search_filters
+from services.database.queries.base import ROWS_AT_ONCE, Json, Queries
 from services.database.transport import Filter
 from services.records.base import Page
 from services.records.bills import NewBill
@@ -19,18 +19,12 @@ class ReadingQueries(Queries):
     """Meters, tariffs and readings."""
 
     def find_meters(self, *, text: str, limit: int = 20, also_removed: bool = False) -> list[Meter]:
-        """Meters whose serial, account, customer or address has each word of `text`.
+        """Meters whose serial, customer or place has each word of `text`, by serial.
 
         Those that are in use, and with `also_removed` the ones that were taken out.
         """
-        in_use = [] if also_removed else [Filter("status", "eq", "active")]
-        rows = self._transport.select(
-            "meter_list",
-            filters=[*search_filters(text), *in_use],
-            order=["serial.asc"],
-            limit=limit,
-        ).rows
-        return [Meter.model_validate(row) for row in rows]
+        found = self._call("find_meters", text=text, also_removed=also_removed, limit=limit)
+        return [Meter.model_validate(row) for row in found["meters"]]
 
     def has_read_meter(self, *, user: str, meter_id: str) -> bool:
         """Whether a reading of the meter by `user` was accepted."""

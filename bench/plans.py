@@ -1,0 +1,119 @@
+"""What Postgres did for a question: the plan of each statement, those within functions too."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import set_json_loads
+
+from services.database.transport import Filter, Selection, dump_json, load_json
+from services.database.transports.postgres import SESSION_SETUP
+from services.database.transports.postgres_select import SelectQuery
+
+Json = dict[str, Any]
+
+# What Postgres thinks that reading a small index costs, in its unit.
+SMALL_INDEX: Final = 100
+_EXPLAIN: Final = """
+    load 'auto_explain';
+    set auto_explain.log_nested_statements = on;
+    set auto_explain.log_format = 'json';
+    set auto_explain.log_level = 'notice';
+    set client_min_messages = 'notice'"""
+
+
+@dataclass
+class ExplainingTransport:
+    """A transport over one connection of a superuser, which keeps the plans while told to."""
+
+    connection: psycopg.Connection[Any]
+    plans: list[Json] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Work as the application's role from now on."""
+        self.connection.execute(_EXPLAIN)
+        self.connection.execute(SESSION_SETUP)
+        set_json_loads(load_json, self.connection)
+        self.connection.add_notice_handler(self._keep)
+
+    def explain(self, on: bool) -> None:
+        """Keep the plans of what follows, beginning anew, or stop."""
+        told = f"set auto_explain.log_min_duration = {0 if on else -1}"
+        self.connection.execute(f"reset role; {told}; set role service_role".encode())
+        if on:
+            self.plans = []
+
+    def select(
+        self,
+        view: str,
+        *,
+        filters: Sequence[Filter] = (),
+        order: Sequence[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        count: bool = False,
+    ) -> Selection:
+        """See Transport.select."""
+        query = SelectQuery(view, filters=filters, order=order, limit=limit, offset=offset)
+        rows = [row for (row,) in self.connection.execute(query.rows, query.values)]
+        total = query.total_if_known(found=len(rows)) if count else None
+        if count and total is None:
+            total = self._one(query.count, query.values)
+        return Selection(rows, total)
+
+    def call(self, function: str, params: Mapping[str, Any]) -> Any:
+        """See Transport.call."""
+        query = sql.SQL("select public.{}(%s::jsonb)").format(sql.Identifier(function))
+        return self._one(query, [dump_json(dict(params))])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def _one(self, query: Any, values: Sequence[Any]) -> Any:
+        row = self.connection.execute(query, values).fetchone()
+        return row[0] if row else None
+
+    def _keep(self, notice: psycopg.errors.Diagnostic) -> None:
+        _, _, plan = (notice.message_primary or "").partition("plan:\n")
+        if plan:
+            self.plans.append(json.loads(plan))
+
+
+def nodes(plans: Sequence[Json], *, under: Json | None = None) -> Iterator[Json]:
+    """The nodes of plans and all below them, with "Under": the type of the one above."""
+    for plan in plans:
+        node = plan.get("Plan", plan)
+        yield node | {"Under": under["Node Type"] if under else None}
+        yield from nodes(node.get("Plans", []), under=node)
+
+
+def node_types(plans: Sequence[Json]) -> list[str]:
+    """The types of their nodes, each once."""
+    return sorted({node["Node Type"] for node in nodes(plans)})
+
+
+def scanned(plans: Sequence[Json], tables: Sequence[str]) -> list[str]:
+    """Which of the tables, or their indexes, are read from end to end for the rows that fit.
+
+    To read the first rows, whichever they are, is not that.
+    """
+    return sorted(
+        {
+            node["Relation Name"]
+            for node in nodes(plans)
+            if node.get("Relation Name") in tables and _reads_all(node)
+        }
+    )
+
+
+def _reads_all(node: Json) -> bool:
+    if node["Node Type"] == "Seq Scan":
+        return not (node["Under"] == "Limit" and "Filter" not in node)
+    by_index = node["Node Type"] in ("Index Scan", "Index Only Scan")
+    # One of a few rows, such as all drafts, may be the quickest way to find none.
+    is_long = node["Total Cost"] > SMALL_INDEX
+    return by_index and is_long and "Index Cond" not in node and "Filter" in node
