@@ -7,7 +7,7 @@ import streamlit as st
 from pages.imports.import_progress import with_progress
 from pages.registry import EXPORT
 from pages.shared.form_ids import form_done, show_done
-from pages.shared.format import escaped
+from pages.shared.format import count, escaped
 from pages.shared.header import show_header
 from pages.shared.session import now, require_role, services, zone
 from services.identity.auth import Role
@@ -46,7 +46,8 @@ def _make() -> None:
     except UnableToExport as error:
         st.error(_FAILED.format(reason=escaped(error)), icon=":material/error:")
         return
-    form_done("export", f"The export is made: {sum(exported.rows.values()):,} rows.")
+    rows = count(sum(exported.rows.values()), "row")
+    form_done("export", f"The export is made: {rows}.")
     st.rerun()
 
 

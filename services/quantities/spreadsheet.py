@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import xlsxwriter
 
@@ -39,11 +39,19 @@ def csv_file(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     written as they are: they may begin with a minus.
     """
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows([cell_text(value) for value in row] for row in rows)
+    write_csv(out, columns, rows)
     # A half of a surrogate pair, which UTF-8 has no bytes for, must not lose the whole file.
     return out.getvalue().encode("utf-8-sig", errors="replace")
+
+
+def write_csv(out: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    """Write a header and rows as CSV to an open text, as `csv_file` does; how many rows."""
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    number = 0
+    for number, row in enumerate(rows, start=1):  # noqa: B007 - the last one is how many
+        writer.writerow([cell_text(value) for value in row])
+    return number
 
 
 def xlsx_file(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

@@ -1,6 +1,5 @@
 """What kind of bank statement a file is, and the file as a table."""
 
-import csv
 import io
 import re
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from services.importing.bank.lines import HEADER, StatementLine
 from services.importing.bank.swift import is_mt940, mt940_lines
 from services.importing.source import Source, UnreadableFile, read_bytes, read_text
 from services.importing.workbook import is_workbook
-from services.quantities.spreadsheet import harmless
+from services.quantities.spreadsheet import write_csv
 
 _XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _OTHERS: Final = (
@@ -39,11 +38,9 @@ def statement_table(source: Source) -> Source:
 
 def _as_csv(lines: Iterable[StatementLine]) -> str:
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(HEADER)
-    writer.writerows([_cell(text) for text in line.cells] for line in lines)
+    write_csv(out, HEADER, ([_cell(text) for text in line.cells] for line in lines))
     return out.getvalue()
 
 
 def _cell(text: str) -> str:
-    return harmless("".join(sign if sign.isprintable() else " " for sign in text))
+    return "".join(sign if sign.isprintable() else " " for sign in text)

@@ -1,6 +1,5 @@
 """Writing a full export: page by page from the database into a ZIP on disk."""
 
-import csv
 import io
 import json
 import zipfile
@@ -16,7 +15,7 @@ from services.database.service import DatabaseService
 from services.importing.full_export.import_files import Cells, ImportFile, import_files
 from services.importing.writing import Progress, say_nothing
 from services.quantities.period import local_date
-from services.quantities.spreadsheet import cell_text
+from services.quantities.spreadsheet import write_csv
 from services.records.imports import ArchivedTable, ExportSource
 
 _ROWS_AT_ONCE: Final = 2000
@@ -101,19 +100,19 @@ class FullExport:
         columns: Sequence[str],
         rows: Iterable[Cells],
     ) -> int:
-        number = 0
         with (
             bundle.open(name, "w", force_zip64=True) as raw,
             io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="") as text,
         ):
-            writer = csv.writer(text)
-            writer.writerow(columns)
-            for number, row in enumerate(rows, start=1):
-                writer.writerow([cell_text(value) for value in row])
-                if number % _ROWS_AT_ONCE == 0:
-                    self.progress(number, 0, f"{name}: row")
+            number = write_csv(text, columns, self._watched(rows, name))
         self.progress(number, 0, f"{name}: row")
         return number
+
+    def _watched(self, rows: Iterable[Cells], name: str) -> Iterator[Cells]:
+        for number, row in enumerate(rows):
+            if number % _ROWS_AT_ONCE == 0:
+                self.progress(number, 0, f"{name}: row")
+            yield row
 
     def _to_import(self, files: Sequence[ImportFile]) -> Iterator[Cells]:
         for file in files:
