@@ -1,5 +1,7 @@
 """What a correction would do, before it is done: bills, lines before and after, money, doubts."""
 
+from datetime import date
+
 import streamlit as st
 
 from pages.shared.components import description_list
@@ -7,6 +9,7 @@ from pages.shared.format import count, escaped, kwh, money, period
 from services.corrections.bill_changes import BillChange, LineChange
 from services.corrections.plan import Plan
 from services.quantities.money import MINUS
+from services.records.bills import NewBill
 from services.records.corrections import name_of
 
 _OPEN = 2
@@ -69,9 +72,17 @@ def show_bill_change(change: BillChange, currency: str, *, expanded: bool) -> No
         if change.new:
             used = sum(bill.consumption_wh for bill in change.affected.bills)
             st.caption(f"{kwh(used)} → **{kwh(change.new.consumption_wh)}**")
+            _show_days(first.period_start, last.period_end, change.new)
         if change.new and change.new.held_because:
             st.warning(escaped(change.new.held_because), icon=":material/date_range:")
         st.markdown(_table(change, currency), width="stretch")
+
+
+def _show_days(start: date, end: date, new: NewBill) -> None:
+    """Which days the new bill covers, where they are others."""
+    opened, closed = new.opening.read_on, new.closing.read_on
+    if (opened, closed) != (start, end):
+        st.caption(f"{period(start, end)} → **{period(opened, closed)}**")
 
 
 def _table(change: BillChange, currency: str) -> str:

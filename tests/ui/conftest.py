@@ -29,8 +29,8 @@ _CHROMIUM_NAMES = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
 )
 # Other files of tests may keep the machine busy meanwhile; expect() would wait for 5 s.
-_PATIENT_MS = 20_000
-expect.set_options(timeout=_PATIENT_MS)
+PATIENT_MS = 20_000
+expect.set_options(timeout=PATIENT_MS)
 # Without a sandbox because it cannot work as root; without the parts that call home.
 _CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
@@ -106,7 +106,7 @@ def page_at(browser: Browser) -> Iterator[Callable[..., Page]]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(_PATIENT_MS)
+        page.set_default_timeout(PATIENT_MS)
         return page
 
     yield make

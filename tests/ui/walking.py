@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -94,9 +95,20 @@ class Walk:
 
     def fill_in_form(self, label: str, text: str) -> None:
         """The same in a form, which answers only when it is sent."""
-        box = self.main.get_by_label(label, exact=True).first
+        box = self.main.get_by_label(label, exact=True).filter(visible=True).first
         box.fill(text)
-        box.press("Tab")
+        # By Tab the calendar of a date that comes next would open.
+        box.blur()
+        self.fields += 1
+
+    def fill_day(self, label: str, day: date) -> None:
+        """Type a date as the page asks for it."""
+        box = self.main.get_by_test_id("stDateInput").filter(has_text=label)
+        box.get_by_role("spinbutton").first.click()
+        self.page.keyboard.type(f"{day:%d%m%Y}")
+        # The calendar that opened would stand in the way.
+        self.page.keyboard.press("Escape")
+        settled(self.page)
         self.fields += 1
 
     def choose(self, label: str, option: str) -> None:
@@ -106,7 +118,7 @@ class Walk:
         box.scroll_into_view_if_needed()
         settled(self.page)
         box.click()
-        self.page.get_by_role("option", name=option, exact=True).click()
+        self.page.get_by_role("option", name=option).first.click()
         settled(self.page)
         self.fields += 1
 
@@ -132,4 +144,10 @@ class Walk:
         """Of the whole page, into the folder that PICTURES names; none without one."""
         if folder := os.environ.get("PICTURES"):
             name = f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{self.width}.png"
-            self.page.screenshot(path=Path(folder) / name, full_page=True)
+            size = self.page.viewport_size or {"width": 0, "height": 0}
+            # The page scrolls inside its window, so that a picture of all of it needs a taller one.
+            tall = int(self.main.evaluate("main => main.scrollHeight")) + 100
+            self.page.set_viewport_size({"width": size["width"], "height": tall})
+            settled(self.page)
+            self.page.screenshot(path=Path(folder) / name)
+            self.page.set_viewport_size(size)
