@@ -108,7 +108,6 @@ def _ask_reading(bill: Bill, reading: Reading) -> None:
             max_value=max(today(), reading.read_on),
             format="DD/MM/YYYY",
             disabled=reading.is_opening,
-            format="DD/MM/YYYY",
             width=200,
             key=f"taken-{reading.id}",
         )

@@ -79,7 +79,6 @@ def _ask(found: ReadingToCorrect, form: str) -> WrongReading | None:
             max_value=max(today(), reading.read_on),
             format="DD/MM/YYYY",
             disabled=found.at_a_change,
-            format="DD/MM/YYYY",
             width=200,
             key=f"taken-{form}",
         )
