@@ -131,6 +131,7 @@ def _amount(cells: Cells, currency: str | None) -> int | None:
         minor = Money.parse(text, currency=currency).minor if currency else 0
         if abs(minor) > _MOST_MINOR:
             raise ValueError("The amount is larger than any bank moves.")
-        return minor if column == "amount" else abs(minor) * (-1 if column == "debit" else 1)
+        # Below 0 under credit is one that the bank took back; a sign under debit says it twice.
+        return -abs(minor) if column == "debit" else minor
 
     return cells.parsed(column, parse)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mt940.models import Transactions
+from mt940.options import Options
 
 from services.importing.bank.lines import StatementLine
 from services.importing.source import UnreadableFile
@@ -13,6 +14,8 @@ from services.importing.source import UnreadableFile
 # What it logs of a line that it cannot read is somebody's payment.
 logging.getLogger("mt940").setLevel(logging.CRITICAL)
 
+# A credit that is taken back (RC) is money that left.
+_SIGNS: Final = Options(reversal_sign=True, case_insensitive_marks=True)
 _BEGINS: Final = re.compile(r"^:20:", re.MULTILINE)
 _LINE: Final = re.compile(r"^:61:", re.MULTILINE)
 _NO_REFERENCE: Final = ("NONREF", "NOTPROVIDED", "")
@@ -32,7 +35,7 @@ def mt940_lines(text: str) -> Iterator[StatementLine]:
 
 
 def _statement(text: str, *, first_line: int) -> Iterator[StatementLine]:
-    statement = Transactions()
+    statement = Transactions(options=_SIGNS)
     try:
         lines = list(statement.parse(text))
     except Exception as error:  # The library raises whatever its parts do.

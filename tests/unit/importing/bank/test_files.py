@@ -75,6 +75,13 @@ def test_an_mt940_with_two_statements_becomes_lines() -> None:
     assert table(MT940.replace("\n", "\r\n").encode("cp1252"))[0][1] == "540.35"
 
 
+@pytest.mark.parametrize(
+    ("mark", "amount"), [("C", "540.35"), ("D", "-540.35"), ("RC", "-540.35"), ("RD", "540.35")]
+)
+def test_a_credit_that_the_bank_takes_back_is_money_that_left(mark: str, amount: str) -> None:
+    assert table(MT940.replace("02C540,35", f"02{mark}540,35").encode())[0][1] == amount
+
+
 def test_a_line_of_mt940_that_cannot_be_read_is_no_silent_loss() -> None:
     broken = MT940.replace(":61:2603040304CR7,NTRFK-77", ":61:in March Ben sent 7")
     with pytest.raises(UnreadableFile, match="begins in line 13 has a line that cannot be read"):

@@ -1,8 +1,14 @@
 """What in a line's text may name who paid."""
 
+from collections import Counter
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from services.importing.bank.lines import identifiers, invoice_numbers
+from services.importing.bank.lines import identifiers, invoice_numbers, line_row
+from services.importing.report import ImportProblem
+from services.importing.table import Cells
 
 
 @pytest.mark.parametrize(
@@ -33,3 +39,28 @@ def test_bills_are_named_by_their_numbers(text: str, numbers: list[int]) -> None
 )
 def test_identifiers_are_words_with_a_digit(text: str, words: list[str]) -> None:
     assert identifiers(text) == words
+
+
+@pytest.mark.parametrize(
+    ("given", "minor"),
+    [
+        ({"credit": "50.00", "debit": ""}, 5_000),
+        ({"credit": "50.00", "debit": "0.00"}, 5_000),
+        ({"credit": "", "debit": "50.00"}, -5_000),
+        ({"credit": "", "debit": "-50.00"}, -5_000),
+        # A cheque that bounced stands below 0 in the column in which it came.
+        ({"credit": "-50.00", "debit": ""}, -5_000),
+        ({"amount": "-50.00"}, -5_000),
+    ],
+)
+def test_money_that_left_is_no_payment(given: dict[str, str], minor: int) -> None:
+    problems: list[ImportProblem] = []
+    values = {"booked_on": "2026-03-02", "reference": "INV-000117"} | given
+    row = line_row(
+        Cells(1, values, problems),
+        zone=ZoneInfo("Asia/Kolkata"),
+        now=datetime(2026, 3, 5, tzinfo=UTC),
+        default="INR",
+        seen=Counter(),
+    )
+    assert (row["amount_minor"], problems) == (minor, [])
