@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import CORRECTIONS, WrongReading
 from services.corrections.right_read import check_day, right_of, row_of
+from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
@@ -53,10 +54,12 @@ class ReadingCorrection:
         found = self.found(reading_id=wrong.reading_id, principal=principal)
         read = found.reading
         if read.status != "accepted":
-            raise CannotRebill("This reading was corrected or decided on already.")
+            raise CannotRebill(
+                "This reading was corrected or decided on already: look at it as it is now."
+            )
         if found.bill_id is not None:
             raise CannotRebill("A bill opens or closes at this reading: correct it on the bill.")
-        right = right_of(wrong, read, str(uuid5(CORRECTIONS, f"unbilled/{read.id}")), self.zone)
+        right = right_of(wrong, read, _new_id(read), self.zone, now=now)
         if right is None:
             if found.at_a_change:
                 raise CannotRebill(
@@ -91,6 +94,9 @@ class ReadingCorrection:
         require(principal, Role.ADMIN)
         if not reason.strip():
             raise ReasonMissing("Say why: the reason is kept with the reading.")
+        done = self._done_before(wrong, reason=reason.strip(), principal=principal, now=now)
+        if done is not None:
+            return done
         plan = self.plan(wrong, principal=principal, now=now)
         if plan.doubts and not acknowledged:
             raise CannotRebill("Say that the reading is right, whatever the rules doubt.")
@@ -100,6 +106,26 @@ class ReadingCorrection:
             reading_id=plan.wrong.id,
             right=row_of(plan.right, plan.validation),
         )
+
+    def _done_before(
+        self, wrong: WrongReading, *, reason: str, principal: Principal, now: datetime
+    ) -> Reading | None:
+        """What the same correction made when its answer was lost, or the page was slow."""
+        read = self.database.reading(wrong.reading_id)
+        if (read.decided_by, read.decision_reason) != (principal.user, reason):
+            return None
+        if read.status == "rejected" and wrong.reading_kwh is None:
+            return read
+        if read.status != "superseded" or wrong.reading_kwh is None:
+            return None
+        try:
+            made = self.database.reading(_new_id(read))
+        except NotFound:
+            # It was corrected on a bill.
+            return None
+        right = right_of(wrong, read, made.id, self.zone, now=now)
+        same = right is not None and _said(right) == _said(made)
+        return made if same else None
 
     def _validate(self, found: ReadingToCorrect, right: Reading) -> Validation:
         """What the rules find about the right read, beside those before and after it."""
@@ -126,3 +152,12 @@ class ReadingCorrection:
         )
         changed = {"last_read": right, "opening": right}
         return self.assessor.judge(context=context.model_copy(update=changed), read=found.after)
+
+
+def _new_id(wrong: Reading) -> str:
+    """The id of the read that takes the place of one that no bill rests on."""
+    return str(uuid5(CORRECTIONS, f"unbilled/{wrong.id}"))
+
+
+def _said(read: Reading) -> tuple[object, ...]:
+    return read.register_wh, read.registers, read.rolled_over, read.read_on

@@ -223,7 +223,7 @@ class Rebilling:
         if read is None or read.id not in (bill.opening_reading_id, bill.closing_reading_id):
             raise CannotRebill("This bill neither opens nor closes at that reading.")
         new_id = str(uuid5(CORRECTIONS, f"read/{correction_id}"))
-        right = right_of(wrong, read, new_id, self.issuer.zone)
+        right = right_of(wrong, read, new_id, self.issuer.zone, now=now)
         if right is not None and right.read_on != read.read_on:
             check_date(chain, read, right, now=now)
         validation = None if right is None else self._validate(chain, read, right)

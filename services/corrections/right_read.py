@@ -9,7 +9,7 @@ from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import WrongReading
 from services.metering.outcomes import Validation
 from services.metering.registers import parse_registers, plain_registers
-from services.quantities.period import written_day
+from services.quantities.period import start_of_day, written_day
 from services.quantities.typed import typed_kwh
 from services.records.corrections import BillChain
 from services.records.readings import Reading
@@ -20,7 +20,9 @@ AT_A_CHANGE: Final = (
 )
 
 
-def right_of(wrong: WrongReading, read: Reading, new_id: str, zone: ZoneInfo) -> Reading | None:
+def right_of(
+    wrong: WrongReading, read: Reading, new_id: str, zone: ZoneInfo, *, now: datetime
+) -> Reading | None:
     """The read as it truly was, under a new id; None where it is withdrawn.
 
     Raises CannotRebill where nothing differs, InvalidEnergy, WrongRegisters.
@@ -38,7 +40,10 @@ def right_of(wrong: WrongReading, read: Reading, new_id: str, zone: ZoneInfo) ->
     values = {"id": new_id, "register_wh": register_wh, "registers": registers}
     values["rolled_over"] = wrong.rolled_over
     if read_on != read.read_on:
-        values |= {"read_on": read_on, "read_at": on_other_day(read.read_at, read_on, zone)}
+        values |= {
+            "read_on": read_on,
+            "read_at": on_other_day(read.read_at, read_on, zone, now=now),
+        }
     return read.model_copy(update=values)
 
 
@@ -57,10 +62,14 @@ def row_of(right: Reading | None, validation: Validation | None) -> dict[str, An
     }
 
 
-def on_other_day(read_at: datetime, day: date, zone: ZoneInfo) -> datetime:
-    """The instant (UTC) at the same time of day on another local date."""
+def on_other_day(read_at: datetime, day: date, zone: ZoneInfo, *, now: datetime) -> datetime:
+    """The instant (UTC) at the same time of day on another local date.
+
+    Where that is still to come, it is the start of the day, the same each time that it is asked.
+    """
     local = read_at.astimezone(zone)
-    return datetime.combine(day, local.time(), tzinfo=zone).astimezone(UTC)
+    moved = datetime.combine(day, local.time(), tzinfo=zone).astimezone(UTC)
+    return moved if moved <= now else start_of_day(day, zone)
 
 
 def check_date(chain: BillChain, wrong: Reading, right: Reading, *, now: datetime) -> None:

@@ -550,6 +550,7 @@ CREATE FUNCTION private.join_statement(p_customer uuid, p_in_run boolean) RETURN
 declare
     v_bills uuid[];
     v_tells uuid;
+    v_told text;
 begin
     -- Bills that nobody has begun to tell of, the latest first; it tells of the others.
     select array_agg(x.bill_id order by x.period_end desc, x.number desc) into v_bills
@@ -563,10 +564,14 @@ begin
     if v_tells is null then
         return;
     end if;
+    -- With those that each of them was to tell of already.
+    select string_agg(b.id::text, ' ' order by b.period_end desc, b.number desc) into v_told
+    from public.bills b
+    where b.status = 'issued' and b.id <> v_tells and (b.id = any (v_bills) or b.id in (
+        select t.id::uuid from public.outbox o, unnest(string_to_array(o.facts ->> 'tells_of', ' ')) t(id)
+        where o.bill_id = any (v_bills) and o.kind = 'bill_issued'));
     update public.outbox o
-    set facts = o.facts
-            || case when cardinality(v_bills) > 1
-                    then jsonb_build_object('tells_of', (select string_agg(b::text, ' ') from unnest(v_bills[2:]) b)) else '{}' end
+    set facts = o.facts || case when v_told is null then '{}' else jsonb_build_object('tells_of', v_told) end
             || case when p_in_run then jsonb_build_object('statement', 'waits') else '{}' end,
         -- The run goes through agreements, not customers: the message waits for its end.
         next_attempt_at = case when p_in_run then now() + interval '12 hours' else now() + interval '2 minutes' end

@@ -14,6 +14,7 @@ import pytest
 from services.accounts.statements import NoStatement
 from services.database.errors import NotFound
 from services.identity.auth import NotAllowed
+from services.jobs import monthly_bills
 from services.jobs.by_hand import run_job
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
@@ -99,6 +100,21 @@ def test_the_bills_of_a_run_are_told_of_in_one_message_at_its_end(
     assert len(told.of) == 3
     sweep(utility)
     assert len(told.of) == 3
+
+
+def test_bills_of_several_batches_are_all_told_of(
+    utility: Utility, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust = add_meters(utility, "T-1", "M1", "M2", "M3", "M4")
+    one_statement(utility, trust)
+    monkeypatch.setattr(monthly_bills, "BATCH", 1)
+    run_job(utility.services, "monthly_bills", NOV_1, "test")
+    sweep(utility)
+    bills = {
+        bill.reference: bill.id for s in ("M1", "M2", "M3", "M4") for bill in utility.bills_of(s)
+    }
+    ((of, others),) = told.of
+    assert {bills[of], *others.split()} == set(bills.values())
 
 
 def test_the_message_waits_for_the_end_of_the_run(

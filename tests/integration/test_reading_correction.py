@@ -1,7 +1,7 @@
 """Readings that are not billed are corrected: value, date, or taken away."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +139,29 @@ def test_a_bill_that_came_meanwhile_refuses_it(utility: Utility) -> None:
     assert again == first
     with pytest.raises(IllegalChange, match="corrected or decided on already"):
         database.correct_reading(**given | {"reason": "other"}, right=None)
+
+
+def test_the_same_correction_once_more_answers_the_first(utility: Utility) -> None:
+    utility.add_meter("M1", opening_kwh=1000)
+    read = imported(utility, "M1", 1080, days_ago=10)
+    first = correct(utility, read, "1060")
+    assert correct(utility, read, "1060") == first
+    taken = correct(utility, first, None)
+    assert correct(utility, first, None) == taken
+    # Another value, reason or person is no repeat.
+    with pytest.raises(CannotRebill, match="corrected or decided on already"):
+        correct(utility, read, "1061")
+    with pytest.raises(CannotRebill, match="corrected or decided on already"):
+        correct(utility, read, "1060", reason="another")
+
+
+def test_a_read_of_yesterday_evening_was_one_of_this_morning(utility: Utility) -> None:
+    zone = utility.services.settings.timezone
+    opened = utility.today - timedelta(days=40)
+    utility.add_meter("M1", opening_kwh=1000, opened_on=opened)
+    evening = datetime.combine(utility.today - timedelta(days=1), time(23, 59), tzinfo=zone)
+    read = utility.submit("M1", 1080, at=evening, source="imported").reading
+    now = max(utility.now, evening + timedelta(minutes=10))
+    right = correct(utility, read, "1080", read_on=utility.today, now=now)
+    assert right.read_on == utility.today
+    assert evening < right.read_at <= now

@@ -720,6 +720,19 @@ class TestUndo:
         with pytest.raises(IllegalChange, match="cannot be undone so"):
             self.undo(at, out)
 
+    def test_a_meter_that_went_elsewhere_meanwhile_cannot_come_back(self, at: Supplied) -> None:
+        point, other = at.meter("M1"), at.meter("M2")
+        done = at.do(Exchange(point, at.day(20), TypedRead("1040"), "N1", TypedRead("3")))
+        there = at.do(Exchange(other, at.day(10), TypedRead("1040"), "M1", TypedRead("1040")))
+        with pytest.raises(IllegalChange, match="installed at another place"):
+            self.undo(at, done)
+        assert [one.serial for one in at.place(point).installations] == ["N1", "M1"]
+        self.undo(at, there)
+        self.undo(at, done)
+        meter = at.place(point).meter
+        assert meter is not None
+        assert meter.serial == "M1"
+
     def test_who_may_and_why(self, at: Supplied) -> None:
         point = at.meter("M1")
         done = at.do(Exchange(point, at.day(20), TypedRead("1040"), "N1", TypedRead("3")))
