@@ -6,8 +6,15 @@ language sql immutable set search_path = '' as $$
 $$;
 revoke all on function private.point_search_text(text, text) from public, anon, authenticated;
 grant execute on function private.point_search_text(text, text) to service_role;
-create index service_points_found on public.service_points
-    using gin (private.point_search_text(code, address) extensions.gin_trgm_ops);
+do $$
+declare
+    v_schema text := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm');
+begin
+    -- Without the extension a search reads the table.
+    if v_schema is not null then
+        execute format('create index service_points_found on public.service_points using gin (private.point_search_text(code, address) %I.gin_trgm_ops)', v_schema);
+    end if;
+end $$;
 
 create function private.points_found(p_patterns text[], p_text text, p_limit integer) returns uuid[]
 language plpgsql stable set search_path = '' as $$

@@ -28,8 +28,15 @@ end $$;
 revoke all on function private.place_search_text(text, text, text) from public;
 grant execute on function private.place_search_text(text, text, text) to service_role;
 
-create index service_points_search on public.service_points
-    using gin (private.place_search_text(code, address, route) extensions.gin_trgm_ops);
+do $$
+declare
+    v_schema text := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm');
+begin
+    -- Without the extension a search reads the table.
+    if v_schema is not null then
+        execute format('create index service_points_search on public.service_points using gin (private.place_search_text(code, address, route) %I.gin_trgm_ops)', v_schema);
+    end if;
+end $$;
 
 create function private.payment_search_text(p_reference text, p_provider_id text) returns text
 language plpgsql immutable set search_path = '' cost 1000 as $$
@@ -39,8 +46,15 @@ end $$;
 revoke all on function private.payment_search_text(text, text) from public;
 grant execute on function private.payment_search_text(text, text) to service_role;
 
-create index payments_search on public.payments
-    using gin (private.payment_search_text(reference, provider_id) extensions.gin_trgm_ops);
+do $$
+declare
+    v_schema text := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm');
+begin
+    -- Without the extension a search reads the table.
+    if v_schema is not null then
+        execute format('create index payments_search on public.payments using gin (private.payment_search_text(reference, provider_id) %I.gin_trgm_ops)', v_schema);
+    end if;
+end $$;
 
 create function private.search_source(p_table text, p_column text, p_key text, p_via text) returns jsonb
 language sql immutable set search_path = '' as $$
