@@ -56,7 +56,7 @@ def _why(line: BankLine) -> str:
     if line.why == "not_payable":
         return f"The bill it names is void or a draft: {detail}."
     if line.why == "entered_already":
-        return f"A payment just like it was {detail} by hand: it would count twice."
+        return f"A payment just like it was {detail}: it would count twice."
     return "The text names no bill, account or meter that is known."
 
 

@@ -1174,9 +1174,9 @@ CREATE FUNCTION private.match_bank_lines(p_rows jsonb) RETURNS TABLE(id uuid, st
     SET search_path TO ''
     AS $$
     with x as materialized (
-        select r.id, r.amount_minor, r.currency, r.booked_on, r.numbers, r.tokens
+        select r.id, coalesce(r.account, '') as account, r.amount_minor, r.currency, r.booked_on, r.numbers, r.tokens
         from jsonb_to_recordset(p_rows) as r(
-            id uuid, amount_minor bigint, currency text, booked_on date, numbers jsonb, tokens jsonb)
+            id uuid, account text, amount_minor bigint, currency text, booked_on date, numbers jsonb, tokens jsonb)
         where r.amount_minor > 0
     ), words as materialized (
         select x.id, private.identifier_key(t.word) as key from x, jsonb_array_elements_text(x.tokens) t(word)
@@ -1205,13 +1205,16 @@ CREATE FUNCTION private.match_bank_lines(p_rows jsonb) RETURNS TABLE(id uuid, st
                case when b.id is not null then b.total_minor - b.amount_paid_minor
                     else coalesce((select a.balance_minor from public.accounts a
                                    where a.customer_id = c.id and a.book = 'account' and a.currency = x.currency), 0) end as expected_minor,
-               (select 'entered on ' || y.received_on from public.payments y
+               (select case when l.id is null then 'entered on ' else 'imported from another file, of ' end
+                     || y.received_on
+                from public.payments y left join public.bank_lines l on l.payment_id = y.id
                 where y.customer_id = c.id and y.amount_minor = x.amount_minor and y.currency = x.currency
                   and y.method in ('bank', 'cheque', 'mobile_money', 'card')
-                  and y.received_on between x.booked_on - 7 and x.booked_on + 7
-                  and not exists (select 1 from public.bank_lines l where l.payment_id = y.id)
+                  and case when l.id is null then y.received_on between x.booked_on - 7 and x.booked_on + 7
+                           -- A file that names no account may have the lines of one that does.
+                           else l.booked_on = x.booked_on and (l.account = '') <> (x.account = '') end
                   and not exists (select 1 from public.payment_returns q where q.payment_id = y.id and q.status in ('pending', 'done'))
-                limit 1) as entered
+                order by l.id nulls first limit 1) as entered
         from x
         left join found f on f.id = x.id
         left join public.customers c on c.id = f.customer_id
@@ -1233,7 +1236,7 @@ CREATE FUNCTION private.match_bank_lines(p_rows jsonb) RETURNS TABLE(id uuid, st
     from decided d
 $$;
 
-COMMENT ON FUNCTION private.match_bank_lines(p_rows jsonb) IS 'Whose payments lines of a bank are: by the bill''s number, the account or the meter that their text names. Whoever names two customers, another currency, a void bill or what was entered by hand is for a person.';
+COMMENT ON FUNCTION private.match_bank_lines(p_rows jsonb) IS 'Whose payments lines of a bank are: by the bill''s number, the account or the meter that their text names. Whoever names two customers, another currency, a void bill, what was entered by hand or came in a file with no account is for a person.';
 
 REVOKE ALL ON FUNCTION private.match_bank_lines(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.match_bank_lines(p_rows jsonb) TO service_role;

@@ -23,6 +23,8 @@ _AROUND: Final = "()[]{}<>'\".,;:!?*+#=/\\|"
 _WITHIN: Final = re.compile(r"[,;:/\\|+]")
 # A shorter number may be a flat or a day; it is looked up only where nothing else stands there.
 _SHORTEST: Final = 4
+# A year or a day is as much a number as an account's: only alone it may be one.
+_DAY: Final = re.compile(r"(?:19|20)[0-9]{2}(?:(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01]))?")
 _MOST_TOKENS: Final = 30
 _MOST_MINOR: Final = 10**15
 Row = dict[str, Any]
@@ -83,7 +85,7 @@ def line_row(
         "payer": cells.text("payer", most=200),
         "bank_reference": bank_reference,
         "numbers": invoice_numbers(text),
-        "tokens": identifiers(text),
+        "tokens": _names(text, minor, currency),
     }
 
 
@@ -98,12 +100,27 @@ def identifiers(text: str) -> list[str]:
     words = [word.strip(_AROUND) for word in text.split()]
     parts = [part.strip(_AROUND) for word in words for part in _WITHIN.split(word)]
     alone = len([word for word in words if word]) == 1
-    found = [word for word in dict.fromkeys((*words, *parts)) if _may_name(word, alone=alone)]
+    found = [
+        word
+        for word in dict.fromkeys((*words, *parts))
+        if _may_name(word, alone=alone and word in words)
+    ]
     return found[:_MOST_TOKENS]
+
+
+def _names(text: str, minor: int | None, currency: str | None) -> list[str]:
+    """What in a text may name somebody: not the amount that it may say as well."""
+    if minor is None or currency is None:
+        return []
+    shown = Money(abs(minor), currency).text
+    amounts = (shown, shown.rstrip("0").rstrip(".") if "." in shown else shown)
+    return [word for word in identifiers(text) if word not in amounts]
 
 
 def _may_name(word: str, *, alone: bool) -> bool:
     if not any(sign.isdigit() for sign in word) or len(word) > 60:
+        return False
+    if not alone and _DAY.fullmatch(word):
         return False
     return alone or len(word) >= (_SHORTEST if word.isdigit() else 2)
 

@@ -103,6 +103,26 @@ def test_two_payments_that_are_alike_are_two_and_the_same_line_in_camt_is_one(ba
     assert bank.owes("A-M2") == -2_300
 
 
+def test_the_same_line_from_a_file_that_names_no_account_is_not_counted_twice(bank: Bank) -> None:
+    rupees = camt(entry("9.00", detail("A-M2"))).replace(b'Ccy="EUR"', b'Ccy="INR"')
+    assert counts(bank.bring("2026-03-02,words of the CSV A-M2,9,,,")) == (1, 0, 0)
+    assert counts(bank.bring_file(rupees)) == (1, 0, 0)
+    assert bank.owes("A-M2") == -900
+    (line,) = bank.lines("open")
+    assert (line.why, line.detail) == (
+        "entered_already",
+        "imported from another file, of 2026-03-02",
+    )
+    # One that is truly another is a person's to count.
+    bank.desk.choose_payer(
+        line.id, customer_id=bank.database.account_numbered("A-M2").id, principal=ADMIN
+    )
+    assert bank.owes("A-M2") == -1_800
+    # Of one account, alike lines are lines of their own.
+    assert counts(bank.bring("2026-03-05,A-M2,4,,,", "2026-03-05,A-M2,4,,,")) == (2, 0, 0)
+    assert (bank.owes("A-M2"), bank.lines("open")) == (-2_600, ())
+
+
 def test_what_is_not_certain_waits_for_a_person(bank: Bank) -> None:
     record = bank.utility.services.office_payments.record_payment
     body = {"amount": "77", "method": "bank", "received_on": "2026-03-03", "reference": "X"}

@@ -35,6 +35,11 @@ def test_bills_are_named_by_their_numbers(text: str, numbers: list[int]) -> None
         ("12/345-B thanks", ["12/345-B", "345-B"]),
         ("INV-000117", []),
         ("no digits at all", []),
+        ("electricity Nov 2026", []),
+        ("11/2026 paid 20261102, acc 00412", ["11/2026", "00412"]),
+        ("2026", ["2026"]),
+        ("11/2026", ["11/2026"]),
+        ("M2026 20261340", ["M2026", "20261340"]),
     ],
 )
 def test_identifiers_are_words_with_a_digit(text: str, words: list[str]) -> None:
@@ -64,3 +69,23 @@ def test_money_that_left_is_no_payment(given: dict[str, str], minor: int) -> Non
         seen=Counter(),
     )
     assert (row["amount_minor"], problems) == (minor, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Electricity 1500", []),
+        ("1500.00 for A-1001", ["A-1001"]),
+        ("Electricity 1501", ["1501"]),
+    ],
+)
+def test_the_amount_in_the_text_is_no_account(text: str, tokens: list[str]) -> None:
+    values = {"booked_on": "2026-03-02", "reference": text, "amount": "1500.00"}
+    row = line_row(
+        Cells(1, values, []),
+        zone=ZoneInfo("Asia/Kolkata"),
+        now=datetime(2026, 3, 5, tzinfo=UTC),
+        default="INR",
+        seen=Counter(),
+    )
+    assert row["tokens"] == tokens
