@@ -136,6 +136,8 @@ class CycleBills:
                 inputs=candidate.pricing,
                 shortest_days=self.issuer.shortest_days,
                 billing_day=candidate.billing_day,
+                # Nothing comes later that could take the last days along.
+                however_short=candidate.closing.read_on == candidate.ends_on,
             )
         except RegisterFell:
             raise

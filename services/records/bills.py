@@ -205,6 +205,8 @@ class BillCandidate(Record):
     # The day of the month on which it is billed, and the end of the cycle that it is billed for.
     billing_day: int
     cycle_end: date
+    # The first day that is no longer of the agreement; None while it lasts.
+    ends_on: date | None = None
     registers: tuple[str, ...] = ()
     connected_w: int | None = None
     connected_va: int | None = None

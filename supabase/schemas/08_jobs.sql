@@ -435,7 +435,7 @@ begin
     -- Planned for each of the ways: one plan for all would read every agreement for each.
     execute format($q$
     with chosen as materialized (
-        select a.id as agreement_id, a.service_point_id, a.billing_day, c.ends_on as cycle_end, o.id as opening_id, o.read_on as opened_on, o.read_at as opened_at,
+        select a.id as agreement_id, a.service_point_id, a.billing_day, a.ends_on, c.ends_on as cycle_end, o.id as opening_id, o.read_on as opened_on, o.read_at as opened_at,
                to_jsonb(o) as opening, to_jsonb(k) as closing, k.id as closing_id, k.read_at as closed_at, k.read_on as closed_on,
                k.meter_id as closing_meter_id, private.reissues(o.id) as reissue_no
         from public.service_agreements a

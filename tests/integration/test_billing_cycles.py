@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -13,7 +14,15 @@ from services.identity.auth import NotAllowed
 from services.jobs.by_hand import run_job
 from services.records.jobs import JobRun
 from tests.integration.job_tools import at_once, installed, runs_of, tick_and_wait
-from tests.integration.utility import ADMIN, ENGINEER, Utility, assert_one_chain, make_utility
+from tests.integration.utility import (
+    ACTOR,
+    ADMIN,
+    ENGINEER,
+    KSEB,
+    Utility,
+    assert_one_chain,
+    make_utility,
+)
 
 OCT_3 = date(2026, 10, 3)
 
@@ -151,6 +160,27 @@ def test_after_a_change_of_day_the_next_bill_runs_to_the_new_one(utility: Utilit
     assert run(utility, "2026-10-15").done_count == 0
     assert run(utility, "2026-11-15").done_count == 2
     assert periods(utility, "M1") == ["09-01/10-01", "10-01/10-15", "10-15/11-15"]
+    assert_one_chain(utility, "M1")
+
+
+def test_the_last_days_of_an_agreement_are_billed_however_few(utility: Utility) -> None:
+    utility.add_meter("M1", opened_on=date(2026, 10, 1))
+    utility.add_meter("M2", opened_on=date(2026, 10, 1))
+    for serial in ("M1", "M2"):
+        read(utility, serial, 1090, "2026-11-01")
+        read(utility, serial, 1093, "2026-11-02")
+    assert run(utility, "2026-11-01").done_count == 2
+    ends = {"row": 1, "id": str(uuid4()), "service_point": "M1", "account_no": "A-M1"}
+    ends |= {"tariff_code": KSEB["code"], "starts_on": "2026-10-01", "ends_on": "2026-11-02"}
+    answer = utility.services.database.import_rows(
+        what="agreements", actor=ACTOR, rows=[ends], dry_run=False
+    )
+    assert not answer.errors, answer
+    assert run(utility, "2026-12-01").done_count == 1
+    assert periods(utility, "M1") == ["10-01/11-01", "11-01/11-02"]
+    assert utility.bills_of("M1")[-1].consumption_wh == 3_000
+    # Whoever stays has the day with the next reading.
+    assert periods(utility, "M2") == ["10-01/11-01"]
     assert_one_chain(utility, "M1")
 
 
