@@ -8,12 +8,15 @@ from typing import Final, Protocol
 from services.database.service import DatabaseService
 from services.messages.facts import NO_FACTS, Correction, Received
 from services.outbox.outbox import StepDone
+from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.records.bills import Bill
 from services.records.outbox import TELLS_OF, OutboxKind
 
 TEMPLATE: Final = "template"
 LANGUAGE: Final = "en"
+# So many with their links stay within what a message may have.
+_MOST_NAMED: Final = 8
 _BANK_PAYS: Final = "Your bank is paying it, so there is nothing to do."
 HEADLINES: Final[dict[OutboxKind, str]] = {
     "bill_issued": "Electricity bill",
@@ -129,7 +132,11 @@ class WriteMessage:
         billed = [_also(b, with_meter=elsewhere) for b in others]
         together = [b for b in (bill, *others) if b.currency == bill.currency]
         left = bill.money(sum(max(b.balance_minor, 0) for b in together)).display()
-        return "\n".join(["\nAlso billed:", *billed, f"To pay in all: {left}."])
+        if (more := len(billed) - _MOST_NAMED) > 0:
+            names = "The statement of account names all."
+            billed[_MOST_NAMED:] = [f"And {count(more, 'more bill')}. {names}"]
+        # First what is to be paid: where a message is cut short, it is at its end.
+        return "\n".join([f"\nTo pay in all: {left}. Also billed:", *billed])
 
 
 def _also(bill: Bill, *, with_meter: bool) -> str:

@@ -215,3 +215,26 @@ def test_where_the_bill_that_tells_of_them_becomes_void_another_does(
     sweep(utility)
     mine = [(of, others) for of, others in told.of if of != bills[2].reference]
     assert mine == [(bills[1].reference, bills[0].id)]
+
+
+def test_what_was_written_of_a_bill_that_becomes_void_is_told_by_another(
+    database: str, tmp_path: Path, told: Told
+) -> None:
+    def down(**_of: object) -> StepDone:
+        raise ConnectionError("the channel is down")
+
+    utility = make_utility(database, tmp_path, now=NOV_1, step_handlers={11: told, 12: down})
+    trust = add_meters(utility, "T-1", "M1", "M2")
+    one_statement(utility, trust)
+    run_job(utility.services, "monthly_bills", NOV_1, "test")
+    first, second = sorted(
+        (bill for s in ("M1", "M2") for bill in utility.bills_of(s)), key=lambda b: b.number or 0
+    )
+    sweep(utility)
+    assert told.of == [(second.reference, first.id)]
+    utility.services.rebilling.void(bill_id=second.id, reason="misread", principal=ADMIN, now=NOV_1)
+    with psycopg.connect(database) as connection:
+        connection.execute("update public.outbox set next_attempt_at = now() where status = 'open'")
+    sweep(utility)
+    assert (first.reference, "") in told.of
+    utility.services.close()

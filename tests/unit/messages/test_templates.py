@@ -1,7 +1,8 @@
 """What customers are told: every amount, date and link comes from the bill, in plain words."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +14,7 @@ from services.messages.discord import (
     shared_note,
     whole_bill,
 )
-from services.messages.templates import TemplateWriter
+from services.messages.templates import TemplateWriter, WriteMessage
 from services.messages.whatsapp import TEMPLATES, InvalidPhone, e164
 from services.records.bills import Bill
 from services.records.outbox import OutboxKind
@@ -243,6 +244,43 @@ def test_whatsapp_counts_the_earlier_bills_that_the_message_is_about() -> None:
     told = whatsapp.parameters(bill(), "bill_issued", {"tells_of": "a b c"})
     assert told[0] == "INV-000042 (and 3 other bills)"
     assert whatsapp.parameters(bill(), "bill_issued", {})[0] == "INV-000042"
+
+
+class Stored:
+    """Stands for the database: bills of a landlord, each of ₹100.00."""
+
+    def bill(self, bill_id: str) -> Bill:
+        number = int(bill_id)
+        link = f"https://buy.stripe.com/{'x' * 40}{number}"
+        return bill(
+            id=bill_id, number=number, meter_serial=f"M{number}", payment_url=link,
+            total_minor=10_000, balance_minor=10_000,
+        )  # fmt: skip
+
+    def customer_contact(self, _customer_id: str) -> Any:
+        return SimpleNamespace(language="en")
+
+    def why_unsaid(self, **_of: object) -> str:
+        return ""
+
+
+def test_whoever_has_many_bills_reads_what_is_to_pay_in_all() -> None:
+    write = WriteMessage(
+        cast("Any", Stored()), TemplateWriter(lambda: "Hill Power"), lambda: date(2026, 11, 12)
+    )
+
+    def told(others: int) -> str:
+        facts = {"tells_of": " ".join(str(n) for n in range(2, others + 2))}
+        said = write(bill=Stored().bill("1"), kind="bill_issued", facts=facts).facts["text"]
+        return discord.cut(said, discord.CONTENT_LIMIT)
+
+    few = told(3)
+    assert "To pay in all: ₹400.00." in few
+    assert all(f"INV-00000{n}" in few for n in (1, 2, 3, 4))
+    assert "more bill" not in few
+    many = told(40)
+    assert "To pay in all: ₹4,100.00." in many
+    assert many.endswith("And 32 more bills. The statement of account names all.")
 
 
 def test_what_is_said_after_the_due_date_does_not_ask_to_pay_by_it() -> None:
