@@ -537,6 +537,18 @@ end $$;
 REVOKE ALL ON FUNCTION private.note_changed_installations() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_changed_installations() TO service_role;
 
+CREATE FUNCTION private.maxima(p_registers jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(k.key, k.value), '{}') from jsonb_each(p_registers) k where k.key like 'max\_%'
+$$;
+
+COMMENT ON FUNCTION private.maxima(p_registers jsonb) IS 'Of the registers of a read those that show the highest demand since the read before.';
+
+REVOKE ALL ON FUNCTION private.maxima(p_registers jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.maxima(p_registers jsonb) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.readings REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

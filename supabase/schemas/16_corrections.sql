@@ -610,6 +610,14 @@ begin
                   where b.status <> 'void' and b.period_start <= r.read_on and r.read_on < b.period_end
                     and exists (select 1 from public.meter_installations i where r.id in (i.opening_reading_id, i.closing_reading_id))) then
         perform private.refuse('EB005', 'A bill runs over the exchange at this reading: void that bill first.');
+    elsif private.maxima(r.registers) <> private.maxima(coalesce(v_right -> 'registers', '{}')) and exists (
+            -- The highest demand of all reads within a bill is billed.
+            select 1 from public.bills b
+            join public.service_agreements a on a.id = b.agreement_id and a.service_point_id = v_point
+            join public.readings o on o.id = b.opening_reading_id
+            join public.readings c on c.id = b.closing_reading_id
+            where b.status <> 'void' and o.read_at < r.read_at and r.read_at < c.read_at) then
+        perform private.refuse('EB005', 'A bill runs over this reading, and its demand may be that of this reading: void that bill first.');
     end if;
     perform private.replace_reading(p, v_point);
     set constraints all immediate;

@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.database.errors import IdempotencyKeyReused, ReadingConflict
+from services.corrections.plan import WrongReading
+from services.database.errors import IdempotencyKeyReused, IllegalChange, ReadingConflict
 from services.importing import Importer, WhatToImport
 from services.jobs.by_hand import run_job
 from services.rating import UnableToPriceBill
@@ -242,6 +243,29 @@ def test_bills_know_of_those_before_them(metered: Metered) -> None:
     # The meter is there since 16 May: 5,000 × (7 + 16/31)/12 is 3,131.72. Of that 422.10 and 337.68
     # were charged before, and 337.68 now.
     assert ("year", 203_426) in [(x.code, x.amount_minor) for x in last.lines]
+
+
+def test_the_demand_of_a_read_within_a_bill_is_corrected_with_the_bill(metered: Metered) -> None:
+    metered.add_meter("L2", "max_kw", tariff="LINKED", days=30)
+    within = metered.submit("L2", 1002, at=NOW - timedelta(days=29), max_kw="4.2")
+    # A day is too short for a bill.
+    assert (within.reading.status, within.bill) == ("accepted", None)
+    bill = metered.submit("L2", 1050, max_kw="1").bill
+    assert bill is not None
+    assert ("demand", 42_210) in [(x.code, x.amount_minor) for x in bill.lines]
+    how: dict[str, Any] = {"reason": "Misread", "acknowledged": True}
+    how |= {"principal": ADMIN, "now": NOW}
+    correction = metered.utility.services.reading_correction
+    for wrong in (
+        WrongReading("", within.reading.id, "1002", registers={"max_kw": "2"}),
+        WrongReading("", within.reading.id, None),
+    ):
+        with pytest.raises(IllegalChange, match="void that bill first"):
+            correction.execute(wrong, **how)
+    assert metered.database.reading(within.reading.id).status == "accepted"
+    # Of its count nothing is billed.
+    right = correction.execute(WrongReading("", within.reading.id, "1003"), **how)
+    assert (right.register_wh, right.registers) == (1_003_000, {"max_kw": 4_200})
 
 
 # -- files ---------------------------------------------------------------------------------------
