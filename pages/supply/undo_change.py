@@ -11,8 +11,14 @@ from services.identity.auth import Principal
 from services.records.supply import Place, SupplyChange
 
 _DOES = {
-    "connect": "The agreement and the meter are taken away; the account and the place stay.",
-    "move_in": "The agreement is taken away as if it had never been; the place is vacant.",
+    "connect": (
+        "The agreement and the meter are taken away; the account and the place stay. A deposit "
+        "that was taken stays on the account: pay it out there."
+    ),
+    "move_in": (
+        "The agreement is taken away as if it had never been; the place is vacant. A deposit that "
+        "was taken stays on the account: pay it out there."
+    ),
     "exchange": "The meter that was there before is back; the new one was never there.",
     "multiplier": "The meter counts with the multiplier that it had before.",
     "tariff": "The agreement is on the tariff that it had before.",

@@ -1,5 +1,6 @@
 """Exchanging a meter, and another multiplying factor of the one that is there."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -9,6 +10,7 @@ from services.quantities.counting import count
 from services.quantities.energy import parse_multiplier
 from services.quantities.period import written_day
 from services.records.corrections import BillChain
+from services.records.imports import MeterReads
 from services.records.readings import Installation, Read
 from services.records.supply import Place, PlacedMeter
 from services.supply.changes import CannotChangeSupply, Exchange, OtherMultiplier
@@ -22,9 +24,12 @@ def plan_exchange(change: Exchange, planning: Planning) -> SupplyPlan:
     place = planning.place(change.service_point_id, on=change.on)
     old = planning.meter_of(place)
     _check_not_billed(place, old, change.on)
-    last = planning.read_of(place, old, change.on, change.last)
     serial = _serial_of(change)
-    meter_id, new_meter, registers = _new_meter(change, serial, old, planning)
+    known = planning.database.meter_reads(serials=[serial], every_status=True) if serial else []
+    # One that came from elsewhere on the same day was removed there first.
+    went = [until for one in known for i in one.installed if (until := i.until) is not None]
+    last = planning.read_of(place, old, change.on, change.last, after=max(went, default=None))
+    meter_id, new_meter, registers = _new_meter(change, serial, old, planning, known)
     multiplier_milli = parse_multiplier(change.multiplier.strip() or "1")
     first = planning.reads.opening(
         serial=serial,
@@ -138,14 +143,17 @@ def _serial_of(change: Exchange) -> str:
 
 
 def _new_meter(
-    change: Exchange, serial: str, old: PlacedMeter, planning: Planning
+    change: Exchange,
+    serial: str,
+    old: PlacedMeter,
+    planning: Planning,
+    known: Sequence[MeterReads],
 ) -> tuple[str, dict[str, Any] | None, tuple[str, ...]]:
     """The meter's id, its row where it is not known yet, and its further registers."""
     if not serial:
         raise CannotChangeSupply("Give the serial of the new meter.")
     if serial == old.serial:
         raise CannotChangeSupply(f"Meter {serial} is the one that is there already.")
-    known = planning.database.meter_reads(serials=[serial], every_status=True)
     if not known:
         meter_id = planning.new_id("meter")
         row: dict[str, Any] = {"id": meter_id, "serial": serial, "kind": change.kind}

@@ -71,8 +71,19 @@ class Planning:
             )
         return agreement
 
-    def read_of(self, place: Place, meter: PlacedMeter, on: date, typed: TypedRead) -> ReadAtChange:
-        """The read of the meter that is there on a local date, stored or typed."""
+    def read_of(
+        self,
+        place: Place,
+        meter: PlacedMeter,
+        on: date,
+        typed: TypedRead,
+        *,
+        after: datetime | None = None,
+    ) -> ReadAtChange:
+        """The read of the meter that is there on a local date, stored or typed.
+
+        A typed one is taken `after` an instant (UTC), where that lies on the same date.
+        """
         return self.reads.at(
             place=place,
             meter=meter,
@@ -82,6 +93,7 @@ class Planning:
             now=self.now,
             reason=self.reason,
             user=self.user,
+            after=after,
         )
 
     def chain(

@@ -51,8 +51,9 @@ class ChangeReads:
         now: datetime,
         reason: str,
         user: str,
+        after: datetime | None = None,
     ) -> ReadAtChange:
-        """The read of a meter that is there on a local date.
+        """The read of a meter that is there on a local date, `after` an instant of that date.
 
         Raises CannotChangeSupply where there is none and none is given, or another is billed;
         InvalidEnergy, WrongRegisters, ReadingTooLong, InvalidReading for what was typed.
@@ -84,8 +85,11 @@ class ChangeReads:
             raise CannotChangeSupply(
                 f"Meter {meter.serial} was not read on {written_day(on)}: give what it showed."
             )
+        at = max(self.instant(on, now=now), meter.installed_at + _MOMENT)
+        if after is not None and local_date(after, self.zone) == on:
+            at = max(at, after + _MOMENT)
         return self._typed(
-            meter, on=on, value=value, typed=typed, new_id=new_id, now=now, reason=reason, user=user
+            meter, at=at, on=on, value=value, typed=typed, new_id=new_id, reason=reason, user=user
         )
 
     def opening(
@@ -136,18 +140,18 @@ class ChangeReads:
         self,
         meter: PlacedMeter,
         *,
+        at: datetime,
         on: date,
         value: int,
         typed: TypedRead,
         new_id: str,
-        now: datetime,
         reason: str,
         user: str,
     ) -> ReadAtChange:
         read = Read(
             id=new_id,
             meter_id=meter.meter_id,
-            read_at=max(self.instant(on, now=now), meter.installed_at + _MOMENT),
+            read_at=at,
             read_on=on,
             register_wh=value,
             registers=parse_registers(plain_registers(typed.registers)),

@@ -1187,8 +1187,10 @@ begin
     -- The last one that counts; the place and the customer are locked.
     select * into d from public.disconnections x
     where x.agreement_id = a.id and not x.withdrawn order by x.disconnected_on desc, x.created_at desc limit 1;
-    if v_kind = 'disconnect' then
-        if a.ends_on is not null or v_on <= a.starts_on then
+    if a.ends_on is not null then
+        perform private.refuse('EB005', 'They moved out meanwhile: look at the place again.');
+    elsif v_kind = 'disconnect' then
+        if v_on <= a.starts_on then
             perform private.refuse('EB005', 'Nobody who has an agreement for this place was supplied that day.');
         elsif d.id is not null and d.reconnected_on is null then
             perform private.refuse('EB005', 'They are disconnected already.');

@@ -98,6 +98,19 @@ class TestReconnecting:
         } <= {one.said.what for one in told}  # fmt: skip
         at.ledger_is_whole()
 
+    def test_who_moved_out_meanwhile_is_not_charged(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(Disconnect(point, at.day(30), TypedRead("1050")))
+        at.read("M1", 1052, 0)
+        before = owes(at, point)
+        # Two people at once: what one of them saw is no more once the other is done.
+        plan = at.plan(Reconnect(point, at.day(0), TypedRead(), "250"), str(uuid4()))
+        at.do(MoveOut(point, at.day(0), TypedRead()))
+        with pytest.raises(IllegalChange, match="moved out meanwhile"):
+            at.supply._store(plan, str(uuid4()), "paid", ADMIN, at.utility.now)
+        assert owes(at, point) == before
+        at.ledger_is_whole()
+
     def test_credit_on_the_account_pays_the_fee(self, at: Supplied) -> None:
         point = at.meter("M1")
         agreement = at.place(point).agreement

@@ -625,6 +625,18 @@ def test_a_change_that_reissues_bills_of_long_ago_warns_of_back_billing(at: Supp
     assert at.plan(OtherTariff(point, at.day(10), "FLAT")).warning == ""
 
 
+def test_a_meter_goes_and_comes_elsewhere_on_one_past_day(at: Supplied) -> None:
+    point, other = at.meter("M1"), at.meter("M2")
+    at.do(Exchange(point, at.day(5), TypedRead("1040"), "N1", TypedRead("0")))
+    at.do(Exchange(other, at.day(5), TypedRead("1020"), "M1", TypedRead("1040")))
+    meter = at.place(other).meter
+    assert meter is not None
+    assert (meter.serial, meter.installed_on) == ("M1", at.day(5))
+    bill = at.read("M1", 1060, 0).bill
+    assert bill.consumption_wh == 40_000
+    assert at.read("N1", 7, 0).bill.consumption_wh == 47_000
+
+
 class TestUndo:
     """What did not happen is taken back while nothing was billed by it."""
 
