@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.registry import BILL_RUNS, SERVICE_POINTS
+from pages.registry import SERVICE_POINTS
 from pages.shared.components import chosen_page, page_number
 from pages.shared.form_ids import form_done
 from pages.shared.format import count, escaped, ordinal
@@ -70,4 +70,4 @@ def _save(route: ReadingRoute, billing_day: int, principal: Principal) -> None:
         f"Route {escaped(route.route)} is billed on the {ordinal(billing_day)}; "
         f"{count(moved, 'agreement')} moved to that day.",
     )
-    st.switch_page(BILL_RUNS.script, query_params={"view": "Billing days"})
+    st.rerun()

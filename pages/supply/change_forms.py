@@ -56,8 +56,7 @@ def _where(place: Place) -> str:
         said.append(escaped(place.agreement.customer_name))
     if place.meter:
         said.append(f"meter {escaped(place.meter.serial)}")
-    if place.last_reads:
-        last = place.last_reads[0]
+    if last := place.last_read:
         said.append(f"last read {kwh(last.register_wh)} on {day(last.read_on)}")
     return " · ".join(filter(None, said))
 

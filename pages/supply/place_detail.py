@@ -131,8 +131,7 @@ def _show_overview(place: Place) -> None:
             ("Installed", day(meter.installed_on) if meter else "–"),
             ("Multiplier", times(meter.multiplier_milli) if meter else "–"),
         ]
-        if place.last_reads:
-            last = place.last_reads[0]
+        if last := place.last_read:
             said.append(("Last reading", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
         said += [("Route", point.route)] if point.route else []
         said += [("Transformer", point.transformer_code)] if point.transformer_code else []

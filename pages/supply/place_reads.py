@@ -63,10 +63,10 @@ def _row(read: PlaceRead) -> str:
     of = read.reading
     # On a phone a date and a value stay on one line each.
     on, value = (_one_line(text) for text in (day(of.read_on), kwh(of.register_wh)))
-    source = "" if of.source == "field" else f" {READING_SOURCE[of.source]}"
+    source = "" if of.source == "field" else f" {escaped(READING_SOURCE[of.source])}"
     used = _one_line(kwh(read.used_wh)) if read.used_wh is not None else ""
     said = " · ".join(filter(None, (used, _event(read)))) or "–"
-    return f"| {on} {escaped(of.meter_serial)} | {value}{escaped(source)} | {said} |"
+    return f"| {on} {escaped(of.meter_serial)} | {value}{source} | {said} |"
 
 
 def _event(read: PlaceRead) -> str:

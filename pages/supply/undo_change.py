@@ -19,7 +19,10 @@ _DOES = {
         "The agreement is taken away as if it had never been; the place is vacant. A deposit that "
         "was taken stays on the account: pay it out there."
     ),
-    "exchange": "The meter that was there before is back; the new one was never there.",
+    "exchange": (
+        "The meter that was there before is back; the new one was never there. The last reading of "
+        "the old one stays: if it is wrong, take it away on the page of the meter."
+    ),
     "multiplier": "The meter counts with the multiplier that it had before.",
     "tariff": "The agreement is on the tariff that it had before.",
 }

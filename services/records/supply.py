@@ -141,6 +141,13 @@ class Place(Record):
         return next((one for one in self.installations if one.removed_at is None), None)
 
     @property
+    def last_read(self) -> Reading | None:
+        """The last read of the meter that is there now, or of the one that was there last."""
+        there = self.meter.meter_id if self.meter else None
+        of_it = (read for read in self.last_reads if there in (None, read.meter_id))
+        return next(of_it, None)
+
+    @property
     def agreement(self) -> ServiceAgreement | None:
         """The agreement that lasts."""
         return next((one for one in self.agreements if one.ends_on is None), None)

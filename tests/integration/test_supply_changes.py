@@ -354,6 +354,13 @@ class TestExchange:
         place = at.place(point)
         assert [m.serial for m in place.installations] == ["N1", "M1"]
 
+    def test_the_last_reading_shown_is_that_of_the_meter_that_is_there(self, at: Supplied) -> None:
+        point = at.meter("M1")
+        at.do(Exchange(point, at.day(10), TypedRead("1020"), "N1", TypedRead("3")))
+        last = at.place(point).last_read
+        assert last is not None
+        assert (last.meter_serial, last.register_wh) == ("N1", 3_000)
+
     def test_the_old_one_may_roll_over_on_the_day(self, at: Supplied) -> None:
         point = at.meter("M1", kwh=99_980)
         last = TypedRead("15", rolled_over=True)

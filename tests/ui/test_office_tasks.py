@@ -442,3 +442,28 @@ def test_task_37_losses_are_seen_by_transformer(walk: Walk) -> None:
     walk.says("Supplied")
     walk.says("% lost")
     walk.done("task 37 · where energy is lost")
+
+
+@SIZES
+def test_a_route_gets_a_billing_day_of_its_own(walk: Walk, books: Books) -> None:
+    route = f"R{walk.width}"
+    point = books.row(
+        "select id from public.service_points where code = %s",
+        "M-111" if walk.width == PHONE[0] else "M-112",
+    )
+    walk.open(f"service-point?id={point['id']}&view=Details")
+    walk.begin()
+    walk.fill_in_form("Reading route", route)
+    walk.click("Save")
+    walk.says("The details are changed.")
+    walk.by_menu("Bill runs")
+    walk.view("Billing days")
+    form = walk.main.get_by_test_id("stForm").filter(has_text=route)
+    form.get_by_label("Billing day").fill("12")
+    walk.fields += 1
+    walk.click(form.get_by_role("button", name="Save"))
+    # Said on the page where it was done, which shows the new day.
+    walk.says(f"Route {route} is billed on the 12th")
+    expect(walk.main.get_by_text("went wrong")).to_have_count(0)
+    expect(walk.main.get_by_role("table").get_by_text("12th")).to_be_visible()
+    walk.done("give a route a billing day")
