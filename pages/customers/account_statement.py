@@ -56,8 +56,12 @@ def _offer_document(account: Account, principal: Principal) -> None:
     first = first_of_month(first_of_month(today()) - timedelta(days=1))
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            start = st.date_input("From", first, key=f"from-{account.id}", width=160)
-            last = st.date_input("To", today(), key=f"to-{account.id}", width=160)
+            start = st.date_input(
+                "From", first, key=f"from-{account.id}", width=160, format="DD/MM/YYYY"
+            )
+            last = st.date_input(
+                "To", today(), key=f"to-{account.id}", width=160, format="DD/MM/YYYY"
+            )
             end = last + timedelta(days=1)
             try:
                 found = statements.of(

@@ -146,11 +146,11 @@ class _MonthlyBilling:
     def _bill(self, candidates: Sequence[BillCandidate]) -> Candidates:
         bills, aside = self.cycle.drawn_up(candidates)
         meters = {c.agreement_id: c for c in candidates}
-        issued = self.context.services.issuer
+        issuer = self.context.services.issuer
         with_outboxes = [
             bill
             for _, of_agreement in groupby(bills, key=lambda bill: bill.agreement_id)
-            for bill in issued.with_all_outboxes(list(of_agreement))
+            for bill in issuer.with_all_outboxes(list(of_agreement))
         ]
         return {meter: meters[meter] for meter in self._store(with_outboxes, aside, meters)}
 

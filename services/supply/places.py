@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from services.accounts.contact import Line
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.quantities.energy import InvalidEnergy
@@ -21,13 +22,6 @@ class InvalidPlace(ValueError):
     """What was typed cannot be stored as it is; the sentence says what to change."""
 
 
-def _line(value: Any) -> str:
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    if not isinstance(value, str) or not text.isprintable():
-        raise ValueError("must be a line of printable characters.")
-    return text
-
-
 def _watts(value: Any) -> int | None:
     """A connected load as typed, kW (kVA), in W (VA); None where nothing was typed."""
     if value in ("", None):
@@ -41,11 +35,6 @@ def _watts(value: Any) -> int | None:
     return watts
 
 
-def _line_or_none(value: Any) -> str | None:
-    return _line(value or "") or None
-
-
-Line = Annotated[str, BeforeValidator(_line)]
 Load = Annotated[int | None, BeforeValidator(_watts)]
 
 
@@ -61,7 +50,7 @@ class PlaceEntry(BaseModel):
     phases: Annotated[int, Field(ge=1, le=3)] | None = None
     connected_w: Load = None
     connected_va: Load = None
-    transformer_code: Annotated[str | None, BeforeValidator(_line_or_none)] = None
+    transformer_code: Annotated[Line, AfterValidator(lambda code: code or None)] | None = None
     access_note: Annotated[Line, Field(max_length=400)] = ""
 
 

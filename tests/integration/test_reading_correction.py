@@ -127,6 +127,19 @@ def test_what_cannot_be_is_refused_and_changes_nothing(utility: Utility) -> None
 
 def test_a_bill_that_came_meanwhile_refuses_it(utility: Utility) -> None:
     utility.add_meter("M1", opening_kwh=1000)
+    read = utility.submit("M1", 1080).reading
+    right = {"id": "7d6c3c0e-0000-4000-8000-000000000002", "register_wh": 1_070_000}
+    right |= {"read_at": read.read_at.isoformat(), "read_on": read.read_on.isoformat()}
+    right |= {"validation": {}, "registers": {}}
+    with pytest.raises(IllegalChange, match="correct it on the bill"):
+        utility.services.database.correct_reading(
+            actor=ADMIN.user, reason="r", reading_id=read.id, right=right
+        )
+    assert utility.services.database.reading(read.id).status == "accepted"
+
+
+def test_a_repeat_is_answered_and_another_correction_refused(utility: Utility) -> None:
+    utility.add_meter("M1", opening_kwh=1000)
     read = imported(utility, "M1", 1080, days_ago=0)
     database = utility.services.database
     right = {"id": "7d6c3c0e-0000-4000-8000-000000000001", "register_wh": 1_070_000}
