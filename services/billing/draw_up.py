@@ -1,7 +1,7 @@
 """Drawing up a bill: from two reads and a tariff to everything a bill must say, without any I/O."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
@@ -29,6 +29,29 @@ _MOST_MINOR: Final = 10**15
 def bill_id(*, meter_id: str, opening_reading_id: str, reissue_no: int) -> str:
     """The id of the bill that opens at this read, the `reissue_no`-th time it is made."""
     return str(uuid5(BILL_NAMESPACE, f"{meter_id}/{opening_reading_id}/{reissue_no}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A bill's lines, and the tariff versions that priced its days, each with its part."""
+
+    rated: RatedBill
+    versions: tuple[TariffVersion, ...]
+    parts: tuple[Part, ...]
+
+
+def priced(metering: Metering, tariffs: Sequence[TariffVersion]) -> Price:
+    """Price what was measured over the days of a bill, each version of a tariff its own.
+
+    Raises UnableToPriceBill, InvalidTariff.
+    """
+    within = versions_within(tariffs, period=metering.period)
+    parts = tuple(
+        Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
+        for of_days, days in within
+    )
+    rated = _within_reason(_price(parts, metering))
+    return Price(rated, tuple(of_days for of_days, _ in within), parts)
 
 
 def draw_up_bill(
@@ -66,15 +89,11 @@ def draw_up_bill(
         between=between,
         zone=zone,
     )
-    within = versions_within(tariffs, period=metering.period)
     metering = replace(
         metering,
         past=metering.past.under(tariffs, tariff_id=version.tariff_id, until=closing.read_on),
     )
-    parts = [
-        Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
-        for of_days, days in within
-    ]
+    price = priced(metering, tariffs)
     return NewBill(
         id=bill_id(meter_id=opening.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no),
         agreement_id=agreement_id,
@@ -84,12 +103,12 @@ def draw_up_bill(
         opening=opening,
         closing=closing,
         consumption_wh=metering.wh,
-        rated=_within_reason(_price(parts, metering)),
+        rated=price.rated,
         reissue_no=reissue_no,
         issue=issue,
-        usage=usage_snapshot(metering, parts),
-        priced_by=tuple(of_days.id for of_days, _ in within),
-        held_because=why_held([of_days.tariff for of_days, _ in within], metering.period),
+        usage=usage_snapshot(metering, price.parts),
+        priced_by=tuple(version.id for version in price.versions),
+        held_because=why_held([part.tariff for part in price.parts], metering.period),
     )
 
 

@@ -3,13 +3,14 @@
 Amounts and energies are decimal strings, dates ISO 8601, instants ISO 8601 in UTC ending in "Z".
 """
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
 from services.outbox.steps import StepOutcome
 from services.quantities.energy import format_kwh
-from services.quantities.money import scaled_text
-from services.rating import BillLine
+from services.quantities.money import Money, scaled_text
+from services.rating import BillLine, RatedBill
 from services.readings.reading_to_bill import Submitted
 from services.records.bills import Bill, BillSegment
 from services.records.jobs import JobRun, SchedulerStatus
@@ -100,7 +101,7 @@ def bill_json(bill: Bill) -> Json:
         "issued_at": instant_text(bill.issued_at) if bill.issued_at else None,
         "due_date": _date_text(bill.due_date),
         "payment_url": bill.payment_url,
-        "lines": [_line_json(line, bill) for line in bill.lines],
+        "lines": [line_json(line, bill.money) for line in bill.lines],
     }
 
 
@@ -137,7 +138,7 @@ def _date_text(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def _line_json(line: BillLine, bill: Bill) -> Json:
+def line_json(line: BillLine, money: Callable[[int], Money]) -> Json:
     """A line; `note` where there is one, the days where the bill has parts."""
     shown: Json = {
         "code": line.code,
@@ -145,7 +146,7 @@ def _line_json(line: BillLine, bill: Bill) -> Json:
         "quantity": line.quantity,
         "unit": line.unit,
         "rate": line.rate,
-        "amount": bill.money(line.amount_minor).text,
+        "amount": money(line.amount_minor).text,
     }
     if line.note is not None:
         shown["note"] = line.note
@@ -153,6 +154,21 @@ def _line_json(line: BillLine, bill: Bill) -> Json:
         shown["period_start"] = line.part.start.isoformat()
         shown["period_end"] = line.part.end.isoformat()
     return shown
+
+
+def rated_json(rated: RatedBill) -> Json:
+    """A bill that was priced and not stored: its lines and sums."""
+
+    def money(minor: int) -> Money:
+        return Money(minor, rated.currency)
+
+    return {
+        "lines": [line_json(line, money) for line in rated.lines],
+        "subtotal": money(rated.subtotal_minor).text,
+        "tax": money(rated.tax_minor).text,
+        "total": money(rated.total_minor).text,
+        "currency": rated.currency,
+    }
 
 
 def scheduler_json(status: SchedulerStatus) -> Json:
