@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from services.commands import data, jobs, price, sign_in
+from services.commands import check, data, jobs, price, sign_in
 from services.commands.working import say
 from services.database.embedded import EmbeddedPostgresError
 from services.database.schema.migrations import MigrationError
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_export(commands)
     sign_in.add_api_key(commands)
     data.add_graph(commands)
+    check.add_check_readings(commands)
     price.add_price(commands)
     return parser
 

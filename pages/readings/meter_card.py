@@ -96,7 +96,7 @@ def _explain(context: ReadingContext, last: Reading) -> None:
     if usual is None:
         why = "what is expected of the first reading of such a meter"
     else:
-        why = "at most three times the usual use"
+        why = "the most that its past and other meters let expect"
     st.caption(
         f"Up to {kwh(most // 1000 * 1000)} in {count(days, 'day')} is {why}. "
         "Anything else can be submitted too; an administrator looks at it first."
@@ -111,6 +111,7 @@ def _expected(context: ReadingContext, last: Reading, on: date) -> ExpectedRange
         dials=context.meter.dials,
         multiplier_milli=context.meter.multiplier_milli,
         limits=context.limits(unknown_daily_wh=services().assessor.unknown_daily_wh),
+        peers=context.peers,
     )
 
 

@@ -22,6 +22,7 @@ from services.importing.table import Table
 from services.importing.table_imports import TRIED_AT_ONCE, chunks_by, name_duplicates
 from services.importing.tariff_files import tariff_rows
 from services.importing.writing import Counts
+from services.metering.peers import PeerUses
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion
 
@@ -210,11 +211,13 @@ class Importer(MoneyImports):
         )
         # Only further registers are compared with what the tariff says of them.
         versions = self._tariffs() if any(meter.registers for meter in meters) else {}
+        peers = PeerUses()
         histories = {
             meter.serial: MeterHistory.of(
                 meter,
                 versions=versions.get(meter.tariff_id or "", ()),
                 unknown_daily_wh=self.unknown_daily_wh,
+                peers=peers,
             )
             for meter in meters
         }
@@ -222,11 +225,13 @@ class Importer(MoneyImports):
         unknown_serials = [serial for serial, _ in batch if serial not in histories]
         meant = self._look_alikes.meant_by("meters", unknown_serials) if unknown_serials else {}
         for serial, reads in batch:
-            if serial in histories:
-                histories[serial].judge(reads, source=as_source, into=judged)
-            else:
+            if serial not in histories:
                 why = unknown("meters", serial, meant.get(serial))
                 judged.problems.extend(ImportProblem(r.row, "meter_serial", why) for r in reads)
+        # In the order of time over all of them: meters are compared with each other.
+        known = [read for serial, reads in batch if serial in histories for read in reads]
+        for read in sorted(known, key=lambda read: read.read_at):
+            histories[read.serial].judge(read, source=as_source, into=judged)
         return judged
 
     def _tariffs(self) -> dict[str, list[TariffVersion]]:

@@ -11,15 +11,19 @@ from zoneinfo import ZoneInfo
 from services.importing.report import ImportProblem
 from services.importing.rows import derived_id
 from services.importing.table import Cells
+from services.metering.digit_rules import Doubtful
+from services.metering.expected_use import daily_uses
 from services.metering.outcomes import Validation
-from services.metering.recent_use import UnableToCompareReads
-from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
+from services.metering.peers import PeerUses
+from services.metering.recent_use import UnableToCompareReads, Use
+from services.metering.register_arithmetic import ReadingTooLong, capacity_wh, check_fits_dials
 from services.metering.register_validation import RegisterRules, calendars_in_force
 from services.metering.registers import WrongRegisters, check_registers
+from services.metering.use_limits import windows_of
 from services.metering.validation import validate_reading
 from services.readings.submission import InvalidReading, parse_submission
 from services.records.imports import Installed, MeterReads
-from services.records.readings import ReadingSource, ReadPoint
+from services.records.readings import ReadingSource, ReadingStatus, ReadPoint
 from services.records.tariffs import TariffVersion
 from services.records.use_limits import DEFAULT_DAILY_WH, UseLimits
 
@@ -30,6 +34,10 @@ READING_DATES = ("read_at",)
 REGISTER_PREFIX = "register:"
 HISTORY = timedelta(days=400)
 LIVE = ("accepted", "needs_review")
+# Three periods and some days: what peers are compared by.
+PEER_WINDOWS = timedelta(days=110)
+# Why a read cannot be judged at all; each says it in its message.
+UNUSABLE_READ = (InvalidReading, WrongRegisters, ReadingTooLong, UnableToCompareReads)
 # The value of each register, with the total's first: what makes two reads of a day the same.
 Shown = tuple[int | tuple[str, int], ...]
 
@@ -104,9 +112,13 @@ class MeterHistory:
     # Of its tariff, where it has further registers.
     versions: Sequence[TariffVersion] = ()
     installed: Sequence[Installed] = ()
+    # Other meters, whose use is compared and which this one's accepted reads are added to.
+    peers: PeerUses = field(default_factory=PeerUses)
     # Of the accepted reads, in order of time; the first is the opening read.
     times: list[datetime] = field(default_factory=list)
     points: list[ReadPoint] = field(default_factory=list)
+    # Those that wait for review.
+    waiting: list[ReadPoint] = field(default_factory=list)
     live: set[datetime] = field(default_factory=set)
     # Decided reads too: what a person rejected does not come back with the next import.
     known: set[tuple[datetime, Shown]] = field(default_factory=set)
@@ -119,6 +131,7 @@ class MeterHistory:
         *,
         versions: Sequence[TariffVersion] = (),
         unknown_daily_wh: int = DEFAULT_DAILY_WH,
+        peers: PeerUses | None = None,
     ) -> "MeterHistory":
         """From an answer of DatabaseService.meter_reads with reads of every status."""
         history = cls(
@@ -132,29 +145,36 @@ class MeterHistory:
                 connected_va=meter.connected_va,
                 class_use=meter.class_use,
                 unknown_daily_wh=unknown_daily_wh,
+                occupied=meter.agreement_id is not None,
             ),
             versions=versions,
             installed=meter.installed,
+            peers=peers or PeerUses(),
         )
         for read in meter.reads:
             history._add(at=read.read_at, point=read.point, status=read.status)
         return history
 
-    def judge(self, reads: Sequence[FileRead], *, source: ReadingSource, into: Judged) -> None:
-        """Judge reads in order of time, each by the accepted ones before it."""
-        for read in reads:
-            if self._is_known(read):
-                into.unchanged += 1
-                continue
-            try:
-                validation = self._validate(read)
-            except (InvalidReading, WrongRegisters, ReadingTooLong, UnableToCompareReads) as error:
-                into.problems.append(ImportProblem(read.row, "", str(error)))
-                continue
-            self._add(at=read.read_at, point=read.point, status=validation.verdict)
-            into.rows.append(self._row(read, validation, source))
+    def judge(self, read: FileRead, *, source: ReadingSource, into: Judged) -> None:
+        """Judge a read by the accepted ones before it; reads come in the order of time."""
+        if self.is_known(read):
+            into.unchanged += 1
+            return
+        try:
+            validation = self.validation_of(read)
+        except UNUSABLE_READ as error:
+            into.problems.append(ImportProblem(read.row, "", str(error)))
+            return
+        self.take(read, status=validation.verdict)
+        into.rows.append(self._row(read, validation, source))
 
-    def _add(self, *, at: datetime, point: ReadPoint, status: str) -> None:
+    def take(self, read: FileRead, *, status: ReadingStatus) -> None:
+        """Take in a read with what was decided about it."""
+        self._add(at=read.read_at, point=read.point, status=status)
+        if status == "accepted":
+            self._tell_peers(read)
+
+    def _add(self, *, at: datetime, point: ReadPoint, status: ReadingStatus) -> None:
         self.known.add((at, _shown(point)))
         if status not in LIVE:
             return
@@ -163,12 +183,30 @@ class MeterHistory:
         if status == "accepted":
             self.points.insert(bisect_left(self.times, at), point)
             insort(self.times, at)
+        else:
+            self.waiting.append(point)
 
-    def _is_known(self, read: FileRead) -> bool:
+    def _tell_peers(self, read: FileRead) -> None:
+        """Of a newest read, what the meter used before it."""
+        if self.points[-1] is not read.point:
+            return
+        first = bisect_left(self.times, read.read_at - PEER_WINDOWS)
+        windows = windows_of(self.points[first:], capacity_wh=capacity_wh(self.dials))
+        if windows and windows[-1].until == read.point.read_on:
+            self.peers.add(
+                self.serial,
+                read.point.read_on,
+                daily_uses(windows, self.multiplier_milli),
+                load_w=self.limits.load_w,
+            )
+
+    def is_known(self, read: FileRead) -> bool:
+        """Whether the same value of that instant or local date is stored already."""
         shown = _shown(read.point)
         return (read.read_at, shown) in self.known or (read.point.read_on, shown) in self.days
 
-    def _validate(self, read: FileRead) -> Validation:
+    def validation_of(self, read: FileRead) -> Validation:
+        """What the rules find of a read. Raises one of UNUSABLE_READ."""
         point = read.point
         check_fits_dials(point.register_wh, self.dials)
         check_registers(
@@ -192,14 +230,39 @@ class MeterHistory:
             "dials": self.dials,
             "multiplier_milli": self.multiplier_milli,
         }
+        since_first = self.points[first].read_on
         found = validate_reading(
-            register_wh=point.register_wh, read_on=point.read_on, limits=self.limits, **against
+            register_wh=point.register_wh,
+            read_on=point.read_on,
+            limits=self.limits,
+            waiting=[one for one in self.waiting if one.read_on > since_first],
+            peers=self.peers.moves(point.read_on),
+            other_registers=self.points[after - 1].registers,
+            **against,
         )
         if not self.registers:
             return found
         calendars = calendars_in_force(self.versions, on=point.read_on)
         rules = RegisterRules(read=point, calendars=calendars, **against)
         return found.with_outcomes(rules.outcomes())
+
+    def doubtful(self, read: FileRead) -> Doubtful | None:
+        """A read as the rules that explain doubts take it; None where none is before it."""
+        after = bisect_right(self.times, read.read_at)
+        if not after:
+            return None
+        first = bisect_right(self.times, self.times[after - 1] - HISTORY)
+        history, last = self.points[first:after], self.points[after - 1]
+        use = Use.of(
+            read.point.read_on,
+            last,
+            history,
+            self.dials,
+            self.multiplier_milli,
+            limits=self.limits,
+            peers=self.peers.moves(read.point.read_on),
+        )
+        return Doubtful(read.point.register_wh, last, use, self.dials, self.multiplier_milli)
 
     def _installed_since(self, at: datetime) -> datetime:
         """When the meter was installed where it was at an instant; raises InvalidReading."""

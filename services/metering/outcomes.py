@@ -1,8 +1,8 @@
 """What rules find of a reading: an outcome each, and the verdict that follows."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Self
 
 Rule = Literal[
     "below_last_read",
@@ -13,25 +13,55 @@ Rule = Literal[
     "above_connected_load",
     "above_next_read",
     "long_period",
+    "transposed_digits",
+    "wrong_digit",
+    "missed_decimal",
+    "power_of_ten",
+    "exact_multiple",
+    "swapped_meters",
+    "other_register",
+    "percent_change",
+    "outlier",
+    "interval_spike",
+    "interval_sum",
+    "too_many_digits",
+    "unusable",
     "register_sum",
     "high_maximum",
     "unable_to_price",
 ]
+# What may explain a doubtful value; none of them doubts one.
+EXPLANATIONS: Final[frozenset[Rule]] = frozenset(
+    {
+        "transposed_digits",
+        "wrong_digit",
+        "missed_decimal",
+        "power_of_ten",
+        "exact_multiple",
+        "swapped_meters",
+        "other_register",
+    }
+)
 Outcome = Literal["pass", "warn", "review", "not_applicable"]
 Verdict = Literal["accepted", "needs_review"]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
-    """What one rule found, with a sentence for the engineer."""
+    """What one rule found: a sentence for the engineer, and the values that it compared.
+
+    The values are whole numbers under names that end in their unit, such as used_wh.
+    """
 
     rule: Rule
     outcome: Outcome
     message: str
+    values: Mapping[str, int] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, str]:
-        """A JSON object of strings, under the names of the fields."""
-        return {"rule": self.rule, "outcome": self.outcome, "message": self.message}
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object under the names of the fields, without values where there are none."""
+        written = {"rule": self.rule, "outcome": self.outcome, "message": self.message}
+        return {**written, "values": dict(self.values)} if self.values else written
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +92,8 @@ class Validation:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read back what to_json wrote; the verdict follows from the outcomes."""
-        names = RuleOutcome.__slots__
-        found = (RuleOutcome(**{name: rule[name] for name in names}) for rule in data["rules"])
+        found = (
+            RuleOutcome(rule["rule"], rule["outcome"], rule["message"], rule.get("values", {}))
+            for rule in data["rules"]
+        )
         return cls(outcomes=tuple(found))

@@ -11,13 +11,13 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final, Self
 
+from services.metering.expected_use import ExpectedUse, daily_uses, expected_use
 from services.metering.register_arithmetic import capacity_wh, is_a_fall
 from services.metering.use_limits import windows_of
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
-from services.quantities.money import round_half_up, scaled_text
 from services.records.readings import ReadPoint
-from services.records.use_limits import UseLimits
+from services.records.use_limits import PeerMove, UseLimits
 
 HIGH_USE_FACTOR: Final = 3
 
@@ -47,14 +47,16 @@ def usual_daily_use(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """The days since the last read, and what is usual a day in Wh (None: not known)."""
+    """The days since the last read, what is usual a day in Wh (None: not known), and expected."""
 
     days: int
     usual_wh: Fraction | None
     # The past in stretches of about a month, in Wh a day, and what limits the use beside it.
-    windows_wh: tuple[Fraction, ...] = ()
+    windows_wh: tuple[int, ...] = ()
     limits: UseLimits | None = None
     multiplier_milli: int = 1000
+    # None without a settled past.
+    expected: ExpectedUse | None = None
 
     @classmethod
     def of(
@@ -66,26 +68,35 @@ class Use:
         multiplier_milli: int,
         *,
         limits: UseLimits | None = None,
+        peers: Sequence[PeerMove] = (),
     ) -> Self:
         """Raises UnableToCompareReads when the last read is of a later day."""
         days = (read_on - last_read.read_on).days
         if days < 0:
             read, last = day_text(read_on), day_text(last_read.read_on)
             raise UnableToCompareReads(f"A reading of {read} cannot be judged by one of {last}.")
+        windows = windows_of(history, capacity_wh=capacity_wh(dials))
         return cls(
             days,
             usual_daily_use(history, dials, multiplier_milli),
-            tuple(
-                window.daily_wh * multiplier_milli / 1000
-                for window in windows_of(history, capacity_wh=capacity_wh(dials))
-            ),
+            tuple(daily_uses(windows, multiplier_milli)),
             limits,
             multiplier_milli,
+            expected_use(
+                windows,
+                read_on=read_on,
+                days=days,
+                multiplier_milli=multiplier_milli,
+                peers=peers,
+                limits=(limits or UseLimits()).validation,
+            ),
         )
 
     @property
     def limit_wh(self) -> Fraction | None:
         """The most that is not yet high; two reads on one date may be nearly a day apart."""
+        if self.expected is not None:
+            return Fraction(self.expected.high_wh * max(self.days, 1))
         if self.usual_wh is None:
             return None
         return HIGH_USE_FACTOR * self.usual_wh * max(self.days, 1)
@@ -127,9 +138,18 @@ def day_text(day: date) -> str:
 
 def kwh_text(wh: int) -> str:
     """Wh as kWh, such as: 1,400."""
+    if wh % 1000 == 0:
+        return f"{wh // 1000:,}"
     return f"{Decimal(format_kwh(wh)):,f}"
+
+
+def daily_text(wh: int | Fraction) -> str:
+    """Wh a day as kWh with one decimal, such as: 13.3."""
+    tenths = (2 * wh // 100 + 1) // 2
+    return f"{tenths // 10:,}.{tenths % 10}"
 
 
 def tenths_text(value: Fraction) -> str:
     """With one decimal, such as: 3.4."""
-    return f"{Decimal(scaled_text(round_half_up(value * 10), places=1)):,f}"
+    tenths = (20 * value.numerator // value.denominator + 1) // 2
+    return f"{tenths // 10:,}.{tenths % 10}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from services.metering.outcomes import RuleOutcome
+from services.metering.outcomes import EXPLANATIONS, RuleOutcome
 from services.metering.recent_use import HIGH_USE_FACTOR
 from services.metering.register_arithmetic import consumption_wh
 from services.metering.registers import IMPORT, Measure, measure_of, names_for
@@ -68,7 +68,9 @@ class RegisterRules:
             multiplier_milli=self.multiplier_milli,
         )
         # What periods use is bounded by the total, which they must add up to.
-        not_asked = {"zero_use", "low_use", "high_use" if measure.quantity == IMPORT else ""}
+        not_asked = {"zero_use", "low_use", *EXPLANATIONS}
+        if measure.quantity == IMPORT:
+            not_asked.add("high_use")
         return [
             replace(outcome, message=f"Register {name}: {_in_unit(outcome.message, measure)}")
             for outcome in validation.outcomes

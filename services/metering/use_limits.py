@@ -9,7 +9,6 @@ from typing import Final, Protocol
 
 # Uses are compared over about a month: a day or a week says little.
 WINDOW_DAYS: Final = 20
-SETTLED_WINDOWS: Final = 3
 
 
 class DatedRead(Protocol):
@@ -28,10 +27,11 @@ class DatedRead(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was used in some days in a row, before the multiplier."""
+    """What was used in some days in a row up to a local date, before the multiplier."""
 
     used_wh: int
     days: int
+    until: date
 
     @property
     def daily_wh(self) -> Fraction:
@@ -53,7 +53,7 @@ def windows_of(
             continue
         used, days = used + turned, days + (after.read_on - before.read_on).days
         if days >= least_days:
-            found.append(Window(used, days))
+            found.append(Window(used, days, after.read_on))
             used = days = 0
     return found
 

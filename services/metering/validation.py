@@ -3,14 +3,17 @@
 Registers are Wh as the meter shows them, before the multiplier; uses are Wh after it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
+from typing import Final
 
-from services.metering.outcomes import RuleOutcome, Validation
-from services.metering.recent_use import Use
+from services.metering.digit_rules import Doubtful, explanations
+from services.metering.outcomes import Rule, RuleOutcome, Validation
+from services.metering.recent_use import Use, day_text
 from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
+from services.metering.unreviewed import confirmed_by_waiting, with_confirmed
 from services.metering.use_limits import standing_days
 from services.metering.validation_rules import (
     LONGEST_USUAL_PERIOD_DAYS,
@@ -21,10 +24,16 @@ from services.metering.validation_rules import (
     long_period,
     low_use,
     not_applicable,
+    outlier,
+    percent_change,
     zero_use,
 )
 from services.records.readings import ReadPoint
-from services.records.use_limits import UseLimits
+from services.records.use_limits import PeerMove, UseLimits
+
+# The rules that a new level of use answers, once readings in a row show it.
+_LEVEL_RULES: Final[frozenset[Rule]] = frozenset({"high_use", "low_use", "first_reading"})
+FAR_FACTOR: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +52,15 @@ def expected_range(
     dials: int,
     multiplier_milli: int,
     limits: UseLimits | None = None,
+    peers: Sequence[PeerMove] = (),
 ) -> ExpectedRange | None:
     """Register values that pass on `read_on`: from the last read up to the most use that does.
 
-    That is 3 × the usual use, or without history what `limits` say of a first reading; never more
-    than the connected load. None when nothing limits it, or so much may be used that every value is
-    expected. Raises UnableToCompareReads.
+    That is the most that is expected, 3 × the usual use without a settled past, or without history
+    what `limits` say of a first reading; never more than the connected load. None when nothing
+    limits it, or so much may be used that every value is expected. Raises UnableToCompareReads.
     """
-    use = Use.of(read_on, last_read, history, dials, multiplier_milli, limits=limits)
+    use = Use.of(read_on, last_read, history, dials, multiplier_milli, limits=limits, peers=peers)
     most = use.most_wh
     if most is None:
         return None
@@ -77,15 +87,21 @@ def validate_reading(
     next_read: ReadPoint | None = None,
     opening_on: date | None = None,
     limits: UseLimits | None = None,
+    waiting: Sequence[ReadPoint] = (),
+    peers: Sequence[PeerMove] = (),
+    other_registers: Mapping[str, int] | None = None,
 ) -> Validation:
-    """Judge a register value by the last read and by the usual use of `history`.
+    """Judge a register value by the last read and by what `history` and `peers` let expect.
 
     `history` holds accepted reads up to and with the last one, some 400 days of them; `next_read`
     is the accepted read after this one, where it comes in late; `opening_on` is the local date from
-    which a bill up to this read would run; `limits` is what else is known of the meter.
+    which a bill up to this read would run; `limits` is what else is known of the meter; `waiting`
+    are its readings of those days that nobody has reviewed yet; `other_registers` are what its
+    further registers showed at the last read, in Wh.
     Raises ReadingTooLong, UnableToCompareReads.
     """
-    use = Use.of(read_on, last_read, history, dials, multiplier_milli, limits=limits)
+    known = with_confirmed(history, waiting, dials)
+    use = Use.of(read_on, last_read, known, dials, multiplier_milli, limits=limits, peers=peers)
     used_wh = consumption_wh(
         opening_wh=last_read.register_wh,
         closing_wh=register_wh,
@@ -109,7 +125,15 @@ def validate_reading(
             zero_use(used_wh, use, standing),
             low_use(used_wh, use),
             *beyond_limits(used_wh, use),
+            *filter(None, (percent_change(used_wh, use), outlier(used_wh, use))),
         )
+    read = ReadPoint(register_wh, read_on)
+    if waiting:
+        level = _Level(read, last_read, waiting, use, dials)
+        found = tuple(level.answer(outcome) for outcome in found)
+    if any(outcome.outcome == "review" for outcome in found):
+        doubtful = Doubtful(register_wh, last_read, use, dials, multiplier_milli)
+        found = (*found, *explanations(doubtful, other_registers=other_registers))
     if opening_on is not None and (read_on - opening_on).days > LONGEST_USUAL_PERIOD_DAYS:
         found = (*found, long_period(read_on, opening_on))
     if next_read is None:
@@ -124,3 +148,35 @@ def validate_reading(
     fell = is_a_fall(opening_wh=register_wh, closing_wh=next_read.register_wh, dials=dials)
     after = above_next_read(register_wh, next_read, None if fell else turned, late)
     return Validation((*found, after))
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A reading beside those that wait for review: together they may show a new level of use."""
+
+    read: ReadPoint
+    last_read: ReadPoint
+    waiting: Sequence[ReadPoint]
+    use: Use
+    dials: int
+
+    def answer(self, outcome: RuleOutcome) -> RuleOutcome:
+        """An outcome, or a warning in the place of a doubt that those readings answer.
+
+        Two readings in a row at a new level are a new level; far off, three are.
+        """
+        if outcome.outcome != "review" or outcome.rule not in _LEVEL_RULES:
+            return outcome
+        most, used = outcome.values.get("most_wh"), outcome.values.get("used_wh", 0)
+        far = most is not None and used > FAR_FACTOR * most
+        by = confirmed_by_waiting(
+            self.read,
+            self.last_read,
+            self.waiting,
+            least=2 if far else 1,
+            dials=self.dials,
+        )
+        if by is None:
+            return outcome
+        same = f"The reading of {day_text(by.read_on)}, which waits for review, shows the same use."
+        return replace(outcome, outcome="warn", message=f"{outcome.message} {same}")

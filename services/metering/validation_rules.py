@@ -8,21 +8,29 @@ from datetime import date
 from fractions import Fraction
 from typing import Final
 
+from services.metering.expected_use import RECENT_WINDOWS
 from services.metering.outcomes import Outcome, Rule, RuleOutcome
-from services.metering.recent_use import HIGH_USE_FACTOR, Use, day_text, kwh_text, tenths_text
+from services.metering.recent_use import (
+    HIGH_USE_FACTOR,
+    Use,
+    daily_text,
+    day_text,
+    kwh_text,
+    tenths_text,
+)
 from services.metering.register_arithmetic import capacity_wh, is_a_fall
-from services.metering.use_limits import SETTLED_WINDOWS, WINDOW_DAYS
+from services.metering.use_limits import WINDOW_DAYS
 from services.quantities.counting import count
 from services.records.readings import ReadPoint
 from services.records.use_limits import CLASS_LOW_FACTOR, UseLimits
 
-# Below a third of the usual a use is low; below a fifth, and half the lowest so far, it is for
-# review.
+# Below a third of the usual a use is low; below all that is expected, it is for review.
 LOW_USE_FACTOR: Final = 3
-VERY_LOW_USE_FACTOR: Final = 5
 LONGEST_USUAL_PERIOD_DAYS: Final = 62
 # A register that stands still is looked at after two periods, until it is known to be unused.
 STANDING_DAYS: Final = range(55, 181)
+# Wh a day: of a meter that used less in half a year nothing is lost when it stands still.
+STUCK_USE_WH: Final = 500
 _NO_HISTORY: Final = "there are not yet two reads on different days to know the usual use from"
 
 
@@ -72,38 +80,54 @@ def long_period(read_on: date, opening_on: date) -> RuleOutcome:
 
 
 def high_use(used_wh: int, use: Use) -> RuleOutcome:
-    """Elexon's CP0789 flags more than 2 × the expected use; here it is 3 × the usual."""
+    """Oracle's D2-HILO-CHK: above all that is expected; without a settled past 3 × the usual.
+
+    Elexon's CP0789 flags more than 2 × the expected use.
+    """
     if use.limit_wh is None:
         return not_applicable("high_use", _sentence(_NO_HISTORY))
     outcome: Outcome = "review" if used_wh > use.limit_wh else "pass"
-    return RuleOutcome("high_use", outcome, f"{_used(used_wh, use)} is {_compared(used_wh, use)}.")
+    message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}{_expected(use)}."
+    values = {"used_wh": used_wh, "most_wh": int(use.limit_wh), "days": use.days}
+    return RuleOutcome("high_use", outcome, message, values)
 
 
 def zero_use(used_wh: int, use: Use, standing: int) -> RuleOutcome:
-    """A total of 0, as in Oracle's D2-ZEROCNCHK: it warns, since homes do stand empty.
+    """A total of 0, as in Oracle's D2-ZEROCNCHK: a meter that was used may be stuck.
 
-    A meter that was used and stands still over two periods may be stuck: somebody looks, and after
-    each two periods more, however often it is read.
+    Somebody looks when it stands still for the first period, and after each two periods more until
+    it is known to be unused. Without a settled past it warns for the first two periods, since homes
+    do stand empty.
     """
     if used_wh:
         return RuleOutcome("zero_use", "pass", f"{kwh_text(used_wh)} kWh were used.")
-    asked = (standing - use.days) // STANDING_DAYS.start
-    asks = standing in STANDING_DAYS and standing // STANDING_DAYS.start > asked
-    if use.usual_wh and standing > use.days and asks:
+    if _may_be_stuck(use, standing):
         return RuleOutcome(
             "zero_use",
             "review",
             f"Nothing was used for {count(standing, 'day')}, by a meter that used "
-            f"{tenths_text(use.usual_wh / 1000)} kWh a day before: it may be stuck.",
+            f"{daily_text(use.usual_wh or 0)} kWh a day before: it may be "
+            "stuck.",
+            {"standing_days": standing},
         )
     return RuleOutcome("zero_use", "warn", f"Nothing was used {use.when}.")
+
+
+def _may_be_stuck(use: Use, standing: int) -> bool:
+    if not use.usual_wh or (use.limits is not None and not use.limits.occupied):
+        return False
+    if use.expected is not None and standing <= use.days:
+        least = (use.limits or UseLimits()).validation.zero_days
+        return use.days >= least and max(use.windows_wh[-6:]) >= STUCK_USE_WH
+    asked = (standing - use.days) // STANDING_DAYS.start
+    asks = standing in STANDING_DAYS and standing // STANDING_DAYS.start > asked
+    return standing > use.days and asks
 
 
 def low_use(used_wh: int, use: Use) -> RuleOutcome:
     """The low side of Oracle's D2-HILO-CHK: a lost digit, a slow meter, theft.
 
-    It is reviewed only beside a settled past, whose lowest months it stays far below: a home that
-    is empty for some weeks is not.
+    It is reviewed only beside a settled past, and below all that is expected from that.
     """
     rule: Rule = "low_use"
     if not use.usual_wh:
@@ -111,14 +135,45 @@ def low_use(used_wh: int, use: Use) -> RuleOutcome:
     if not used_wh or use.days < WINDOW_DAYS:
         return not_applicable(rule, f"Judged of a use in {WINDOW_DAYS} days or more.")
     daily = Fraction(used_wh, use.days)
-    message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}."
+    message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}"
+    if use.expected is not None and daily < use.expected.low_wh:
+        values = {"used_wh": used_wh, "least_wh": use.expected.low_wh * use.days, "days": use.days}
+        return RuleOutcome(rule, "review", f"Low use: {message}{_expected(use)}.", values)
     if daily * LOW_USE_FACTOR >= use.usual_wh:
-        return RuleOutcome(rule, "pass", message)
-    settled = len(use.windows_wh) >= SETTLED_WINDOWS
-    if settled and daily * VERY_LOW_USE_FACTOR < use.usual_wh and 2 * daily < min(use.windows_wh):
-        lowest = tenths_text(min(use.windows_wh) / 1000)
-        return RuleOutcome(rule, "review", f"Low use: {message} The lowest so far is {lowest}.")
-    return RuleOutcome(rule, "warn", f"Low use: {message}")
+        return RuleOutcome(rule, "pass", f"{message}.")
+    return RuleOutcome(rule, "warn", f"Low use: {message}.")
+
+
+def percent_change(used_wh: int, use: Use) -> RuleOutcome | None:
+    """Itron IEE: 100 × |current - previous| / current, of daily uses; where a limit is set."""
+    limit = use.limits.validation.change_percent if use.limits else None
+    if limit is None or not use.windows_wh or not used_wh or use.days < WINDOW_DAYS:
+        return None
+    daily, before = used_wh // use.days, use.windows_wh[-1]
+    change = 100 * abs(daily - before) // max(daily, 1)
+    outcome: Outcome = "review" if change > limit else "pass"
+    message = (
+        f"{daily_text(daily)} kWh a day is a change of {change} % from the {daily_text(before)} "
+        f"kWh a day of the period before; up to {limit} % passes."
+    )
+    return RuleOutcome("percent_change", outcome, message, {"change_percent": change})
+
+
+def outlier(used_wh: int, use: Use) -> RuleOutcome | None:
+    """eemeter's: above median + a number of interquartile ranges of the past; where it is set."""
+    ranges = use.limits.validation.outlier_iqr if use.limits else None
+    if ranges is None or len(use.windows_wh) < 2 * RECENT_WINDOWS:
+        return None
+    past = sorted(use.windows_wh)
+    quarter = len(past) // 4
+    median, spread = past[len(past) // 2], past[-1 - quarter] - past[quarter]
+    most, daily = median + ranges * spread, used_wh // max(use.days, 1)
+    outcome: Outcome = "review" if daily > most else "pass"
+    message = (
+        f"{daily_text(daily)} kWh a day; up to {daily_text(most)}, the median of the past and "
+        f"{ranges} times its interquartile range, passes."
+    )
+    return RuleOutcome("outlier", outcome, message, {"most_daily_wh": most})
 
 
 def beyond_limits(used_wh: int, use: Use) -> tuple[RuleOutcome, ...]:
@@ -151,15 +206,16 @@ def _first_reading(used_wh: int, use: Use, limits: UseLimits) -> RuleOutcome:
         return not_applicable(rule, "Nothing but its connected load limits a first reading.")
     if limits.known_class:
         low, high = limits.known_class.low_wh, limits.known_class.high_wh
-        usual = f"most meters on its tariff use {_daily(low)} to {_daily(high)} kWh a day"
+        usual = f"most meters on its tariff use {daily_text(low)} to {daily_text(high)} kWh a day"
     else:
         low = 0
-        usual = f"up to {_daily(most / max(use.days, 1))} kWh a day is expected of a new meter"
+        usual = f"up to {daily_text(most / max(use.days, 1))} kWh a day is expected of a new meter"
+    values = {"used_wh": used_wh, "most_wh": int(most), "days": use.days}
     if used_wh > most:
-        return RuleOutcome(rule, "review", f"{used}, while {usual}.")
+        return RuleOutcome(rule, "review", f"{used}, while {usual}.", values)
     if used_wh * CLASS_LOW_FACTOR < low * use.days:
-        return RuleOutcome(rule, "warn", f"{used}, while {usual}.")
-    return RuleOutcome(rule, "pass", f"{used}; {usual}.")
+        return RuleOutcome(rule, "warn", f"{used}, while {usual}.", values)
+    return RuleOutcome(rule, "pass", f"{used}; {usual}.", values)
 
 
 def not_applicable(rule: Rule, message: str) -> RuleOutcome:
@@ -181,12 +237,15 @@ def _compared(used_wh: int, use: Use) -> str:
     # 3.01 times would be written as the 3.0 that still passes.
     if ratio > HIGH_USE_FACTOR and times == tenths_text(Fraction(HIGH_USE_FACTOR)):
         times = f"more than {HIGH_USE_FACTOR}"
-    return f"{times} times the usual {tenths_text(use.usual_wh / 1000)} kWh a day"
+    return f"{times} times the usual {daily_text(use.usual_wh)} kWh a day"
+
+
+def _expected(use: Use) -> str:
+    """What was expected, such as: ; 5.9 to 24.1 kWh a day are expected."""
+    if use.expected is None:
+        return ""
+    return f"; {daily_text(use.expected.low_wh)} to {daily_text(use.expected.high_wh)} is expected"
 
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _daily(wh: int | Fraction) -> str:
-    return tenths_text(Fraction(wh) / 1000)

@@ -388,6 +388,9 @@ class ReadingAssessor:
                 multiplier_milli=meter.multiplier_milli,
                 opening_on=opening.read_on,
                 limits=context.limits(unknown_daily_wh=self.unknown_daily_wh),
+                waiting=context.waiting,
+                peers=context.peers,
+                other_registers=earlier.registers,
             )
 
         rules = RegisterRules(

@@ -10,7 +10,7 @@ from services.records.bills import Bill, PricingInputs
 from services.records.outbox import OutboxEntry
 from services.records.readings import Installation, Meter, ReadBetween, Reading, ReadPoint
 from services.records.tariffs import TariffSpan, TariffVersion, versions_along
-from services.records.use_limits import ClassUse, UseLimits
+from services.records.use_limits import ClassUse, PeerMove, UseLimits
 
 
 class ReadingContext(Record):
@@ -33,6 +33,9 @@ class ReadingContext(Record):
     # What was installed from the opening read on.
     installations: tuple[Installation, ...] = ()
     pricing: PricingInputs = PricingInputs()
+    # Its readings that nobody has reviewed yet, and how other meters' use moved meanwhile.
+    waiting: tuple[ReadPoint, ...] = ()
+    peers: tuple[PeerMove, ...] = ()
     # Asked only while the meter has no use of its own to be judged by.
     class_use: ClassUse | None = None
 
@@ -52,6 +55,7 @@ class ReadingContext(Record):
             connected_va=self.meter.connected_va,
             class_use=self.class_use,
             unknown_daily_wh=unknown_daily_wh,
+            occupied=self.meter.agreement_id is not None,
         )
 
     @property
@@ -60,7 +64,7 @@ class ReadingContext(Record):
         before, after = self.last_read, self.next_read
         return before.id if before else None, after.id if after else None
 
-    @field_validator("history", mode="before")
+    @field_validator("history", "waiting", mode="before")
     @classmethod
     def _parse_history(cls, history: Any) -> Any:
         return tuple(

@@ -14,6 +14,38 @@ LEAST_IN_CLASS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
+class ValidationLimits:
+    """How far a use may lie from what is expected before somebody looks; percentages.
+
+    A use is high above `high_percent` of the highest expectation and low below the lowest one times
+    100 / `low_percent`. A meter whose use changes much from month to month gets more room, up to
+    the widest percentages. `change_percent` and `outlier_iqr` are further limits, None where they
+    are not used: the change from the period before (Itron IEE), and how many interquartile ranges
+    above the median of the past (eemeter).
+    """
+
+    high_percent: int = 180
+    low_percent: int = 220
+    widest_high_percent: int = 300
+    widest_low_percent: int = 400
+    zero_days: int = 20
+    change_percent: int | None = None
+    outlier_iqr: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMove:
+    """How another meter's daily use changed, in thousandths of the period before.
+
+    `before_milli` is the change into the period before, `now_milli` that into the same period as
+    the reading's.
+    """
+
+    before_milli: int
+    now_milli: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClassUse:
     """Wh a day of the last bills of other meters on a tariff: the lowest and highest tenths."""
 
@@ -33,6 +65,9 @@ class UseLimits:
     connected_va: int | None = None
     class_use: ClassUse | None = None
     unknown_daily_wh: int = DEFAULT_DAILY_WH
+    validation: ValidationLimits = ValidationLimits()
+    # A place where nobody is supplied may stand still for as long as it likes.
+    occupied: bool = True
 
     @property
     def load_w(self) -> int | None:

@@ -137,7 +137,7 @@ def test_bills_are_in_every_state_whatever_the_day_of_loading(empty: Services, d
     assert load_demo_if_empty(empty, now) is not None
     assert len({bill.status for bill in bills_of(empty)}) == 6
     assert_accounts_tell_their_stories(empty)
-    assert empty.database.readings(status="needs_review").total == 2
+    assert empty.database.readings(status="needs_review").total == 3
     today = local_date(now, empty.settings.timezone)
     readings = empty.database.readings(page_size=5000).items
     # The meter to try was opened at the start of a day; all else was read before today.
@@ -192,14 +192,16 @@ def test_one_reading_of_each_kind_of_doubt_is_there(loaded: Services) -> None:
         for rule in reading.validation["rules"]
         if rule["outcome"] == "review"
     }
-    assert rules == {"below_last_read", "high_use"}
+    assert rules == {"below_last_read", "high_use", "zero_use"}
     warnings = Counter(
         rule["rule"]
         for reading in loaded.database.readings(page_size=5000).items
         for rule in reading.validation.get("rules", ())
         if rule["outcome"] == "warn"
     )
-    assert warnings == {"zero_use": 1, "below_last_read": 1}  # the second is the rollover
+    # The rollover passes; of the two others the rules say what may have been meant.
+    assert warnings.pop("below_last_read") == 1
+    assert warnings.keys() <= {"transposed_digits", "wrong_digit", "power_of_ten"}
 
 
 def test_stored_validations_are_what_the_rules_say(loaded: Services) -> None:

@@ -111,17 +111,18 @@ class TestConnectedLoad:
             assert outcome(found, "above_connected_load") == "review"
 
     def test_it_holds_with_a_past_too(self) -> None:
-        # 800 kWh are not three times the usual 300, but 1 kW cannot use them in a month.
-        found = judged(3600 + 800, 390, *SETTLED, limits=UseLimits(connected_w=1000))
+        # 500 kWh are within what is expected beside 300 a month, but 0.6 kW cannot use them.
+        found = judged(3600 + 500, 390, *SETTLED, limits=UseLimits(connected_w=600))
         assert outcome(found, "high_use") == "pass"
         assert outcome(found, "above_connected_load") == "review"
 
 
 class TestLowUse:
     @pytest.mark.parametrize(
-        ("used", "expected"), [(30, "review"), (59, "review"), (61, "warn"), (101, "pass")]
+        ("used", "expected"), [(30, "review"), (127, "review"), (128, "pass"), (300, "pass")]
     )
-    def test_far_below_a_settled_past_is_for_review(self, used: int, expected: str) -> None:
+    def test_below_all_that_is_expected_is_for_review(self, used: int, expected: str) -> None:
+        """10 kWh a day × 100 / 220, less 0.3 kWh a day, are 4.245 kWh a day."""
         assert outcome(judged(3600 + used, 390, *SETTLED), "low_use") == expected
 
     def test_a_short_past_only_warns(self) -> None:
@@ -131,12 +132,18 @@ class TestLowUse:
         past = (*SETTLED[:12], point(3340, 360))
         assert outcome(judged(3375, 390, *past), "low_use") == "warn"
 
+    def test_a_place_where_nobody_is_supplied_may_stand_still(self) -> None:
+        vacant = UseLimits(occupied=False)
+        assert judged(3600, 390, *SETTLED, limits=vacant).verdict == "accepted"
+
     def test_a_few_days_are_not_judged(self) -> None:
         assert outcome(judged(3601, 367, *SETTLED), "low_use") == "not_applicable"
 
-    def test_a_register_that_stands_still_is_for_review_after_two_periods(self) -> None:
+    def test_a_settled_register_that_stands_still_is_for_review_at_once(self) -> None:
         once = judged(3600, 390, *SETTLED)
-        assert (once.verdict, outcome(once, "zero_use")) == ("accepted", "warn")
+        assert (once.verdict, outcome(once, "zero_use")) == ("needs_review", "review")
+        short = judged(900, 120, *SETTLED[:4])
+        assert (short.verdict, outcome(short, "zero_use")) == ("accepted", "warn")
         twice = judged(3600, 420, *SETTLED, point(3600, 390))
         assert (twice.verdict, outcome(twice, "zero_use")) == ("needs_review", "review")
         # By now it is known to be unused.

@@ -188,6 +188,7 @@ def test_below_the_last_read_needs_review_where_a_rollover_is_not_plausible() ->
         "high_use": "not_applicable",
         "zero_use": "not_applicable",
         "low_use": "not_applicable",
+        "wrong_digit": "warn",
     }
     assert found.verdict == "needs_review"
     assert _message(found, "below_last_read") == (

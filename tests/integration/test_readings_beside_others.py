@@ -1,0 +1,106 @@
+"""A reading is judged beside those that wait for review, and beside how other meters' use moved."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from services.records.readings import ReadPoint
+from services.records.submissions import ReadingContext
+from services.records.use_limits import PeerMove
+from tests.integration.utility import ADMIN, Utility, make_utility
+
+
+@pytest.fixture
+def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
+    made = make_utility(database, tmp_path)
+    yield made
+    made.services.close()
+
+
+def read_monthly(utility: Utility, serial: str, *used_kwh: int, until: int = 0) -> int:
+    """A meter opened at 1000 kWh and read each 30 days until so many days ago; what it shows."""
+    opened = utility.today - timedelta(days=30 * len(used_kwh) + until)
+    utility.add_meter(serial, opened_on=opened, dials=6)
+    shown = 1000
+    for n, used in enumerate(used_kwh, start=1):
+        shown += used
+        utility.submit(
+            serial, shown, at=utility.now - timedelta(days=30 * (len(used_kwh) - n) + until)
+        )
+    return shown
+
+
+def context_of(utility: Utility, serial: str) -> ReadingContext:
+    return utility.services.database.reading_context(
+        meter_serial=serial, read_at=utility.now, read_on=utility.today
+    )
+
+
+def test_a_new_level_is_billed_though_nobody_reviews_the_first_reading(utility: Utility) -> None:
+    read_monthly(utility, "M1", 300, 300, 300, 300, 300, 900)
+    (waiting,) = utility.services.database.readings(status="needs_review").items
+    context = context_of(utility, "M1")
+    assert context.waiting == ()
+    later = utility.services.database.reading_context(
+        meter_serial="M1",
+        read_at=utility.now + timedelta(days=30),
+        read_on=utility.today + timedelta(days=30),
+    )
+    assert later.waiting == (ReadPoint(register_wh=waiting.register_wh, read_on=waiting.read_on),)
+    utility.services.reading_review.reject(
+        reading_id=waiting.id, reason="Read by somebody else.", principal=ADMIN
+    )
+    assert context_of(utility, "M1").waiting == ()
+
+
+def test_a_second_reading_at_the_new_level_is_accepted(utility: Utility) -> None:
+    read_monthly(utility, "M1", 300, 300, 300, 300, 300, 900, 900)
+    found = utility.services.database.readings().items
+    last = max(found, key=lambda one: one.read_at)
+    assert last.status == "accepted"
+    high = next(rule for rule in last.validation["rules"] if rule["rule"] == "high_use")
+    assert (high["outcome"], high["values"]["days"]) == ("warn", 60)
+    assert "which waits for review, shows the same use." in high["message"]
+
+
+def at_one_transformer(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("select set_config('billing.actor', 'test', true)")
+        connection.execute(
+            "with f as (insert into public.feeders (id, code, name) "
+            "values (gen_random_uuid(), 'F-1', 'Hill') returning id) "
+            "insert into public.transformers (id, code, name, feeder_id) "
+            "select gen_random_uuid(), 'T-1', 'Hill', id from f"
+        )
+        connection.execute(
+            "update public.service_points set transformer_id = (select id from public.transformers)"
+        )
+
+
+@pytest.mark.parametrize(("neighbours_kwh", "expected"), [(1000, "billed"), (400, "needs_review")])
+def test_a_cold_month_is_no_doubt_where_the_neighbours_have_it_too(
+    utility: Utility, database: str, neighbours_kwh: int, expected: str
+) -> None:
+    shown = read_monthly(utility, "M1", 300, 300, 300, 400, until=30)
+    for n in range(6):
+        read_monthly(utility, f"N{n}", 300, 300, 400, neighbours_kwh)
+    at_one_transformer(database)
+    move = PeerMove(before_milli=1333, now_milli=neighbours_kwh * 1000 // 400)
+    assert context_of(utility, "M1").peers == (move,) * 6
+    assert utility.submit("M1", shown + 1000).outcome == expected
+
+
+def test_meters_without_a_transformer_are_compared_within_their_tariff(utility: Utility) -> None:
+    for n in range(2):
+        read_monthly(utility, f"N{n}", 300, 300, 600)
+    read_monthly(utility, "M1", 300, 300, 300, 300)
+    assert context_of(utility, "M1").peers == (PeerMove(1000, 2000), PeerMove(1000, 2000))
+
+
+def test_a_meter_without_months_behind_it_is_not_compared(utility: Utility) -> None:
+    read_monthly(utility, "N1", 300, 300, 600)
+    read_monthly(utility, "M1", 300)
+    assert context_of(utility, "M1").peers == ()

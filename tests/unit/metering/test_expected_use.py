@@ -1,0 +1,136 @@
+"""What a meter is expected to use: by its recent use, last year and similar meters."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from services.metering.expected_use import ExpectedUse, expected_use
+from services.metering.peers import PeerUses
+from services.metering.use_limits import Window
+from services.records.use_limits import ClassUse, PeerMove, ValidationLimits
+
+START = date(2025, 1, 1)
+
+
+def windows(*daily_kwh: int, days: int = 30) -> list[Window]:
+    return [
+        Window(1000 * kwh * days, days, START + timedelta(days=days * (n + 1)))
+        for n, kwh in enumerate(daily_kwh)
+    ]
+
+
+def expected(
+    past: list[Window],
+    *,
+    peers: list[PeerMove] | None = None,
+    days: int = 30,
+    milli: int = 1000,
+    limits: ValidationLimits | None = None,
+) -> ExpectedUse:
+    found = expected_use(
+        past,
+        read_on=past[-1].until + timedelta(days=days),
+        days=days,
+        multiplier_milli=milli,
+        peers=peers or [],
+        limits=limits or ValidationLimits(),
+    )
+    assert found is not None
+    return found
+
+
+def test_three_windows_are_no_settled_past() -> None:
+    past = windows(10, 10, 10)
+    limits = ValidationLimits()
+    at = past[-1].until + timedelta(days=30)
+    assert (
+        expected_use(past, read_on=at, days=30, multiplier_milli=1000, peers=(), limits=limits)
+        is None
+    )
+
+
+def test_a_steady_meter_has_the_narrowest_band() -> None:
+    """10 kWh × 180 % + 1 kWh; 10 kWh × 100 / 220 − 0.3 kWh."""
+    found = expected(windows(10, 10, 10, 10))
+    assert (found.low_wh, found.high_wh) == (4245, 19_000)
+
+
+def test_a_meter_that_changes_much_has_more_room_up_to_the_widest() -> None:
+    """10 to 16 is 1.594 with 0.1 kWh more on either side; × 130 % = 206 %."""
+    found = expected(windows(10, 16, 10, 16))
+    assert found.high_wh == 16_000 * 206 // 100 + 1000
+    assert expected(windows(1, 30, 1, 30)).high_wh == 30_000 * 3 + 1000
+
+
+def test_the_largest_change_of_a_longer_past_is_forgotten() -> None:
+    once = windows(10, 10, 10, 30, 10, 10, 10, 10)
+    assert expected(once).high_wh == 10_000 * 300 // 100 + 1000
+    # The second largest change is the one back again; of three, the other two count.
+    twice = windows(10, 10, 10, 30, 30, 30, 30, 30)
+    assert expected(twice).high_wh == 30_000 * 180 // 100 + 1000
+
+
+def test_the_same_season_last_year_is_expected_with_this_years_growth() -> None:
+    past = windows(30, 10, 10, 10, 10, 10, 10, 10, 10, 20, 20, 20)
+    found = expected(past, days=35)
+    assert found.of("recent") == 20_000
+    assert found.of("last year") == 30_000
+    # Nothing is known of the periods before it, so nothing of its growth.
+    assert found.of("last year, scaled") is None
+    longer = windows(10, 30, 10, 10, 10, 10, 10, 10, 10, 10, 20, 20, 20)
+    assert expected(longer, days=35).of("last year, scaled") == 60_000
+
+
+def test_similar_meters_explain_a_season() -> None:
+    """A heated home falls to a quarter in spring, as the homes did that fell like it before."""
+    past = windows(40, 40, 40, 20)
+    alone = expected(past)
+    heated = [PeerMove(500 + n, 250 + n) for n in range(9)]
+    others = [PeerMove(1000, 1000)] * 40
+    found = expected(past, peers=heated + others)
+    assert found.of("similar meters") == 20_000 * 252 // 1000
+    assert found.low_wh < alone.low_wh // 3
+    assert expected(past, peers=heated[:4]).low_wh == alone.low_wh
+
+
+def test_a_few_days_may_vary_as_much_as_the_widest_band() -> None:
+    assert expected(windows(10, 10, 10, 10), days=7).high_wh == 31_000
+
+
+def test_the_band_is_after_the_multiplier() -> None:
+    assert expected(windows(10, 10, 10, 10), milli=40_000).high_wh == 400_000 * 180 // 100 + 1000
+
+
+@pytest.mark.parametrize(("percent", "high_wh"), [(150, 16_000), (500, 51_000)])
+def test_the_limits_are_settings(percent: int, high_wh: int) -> None:
+    limits = ValidationLimits(high_percent=percent)
+    assert expected(windows(10, 10, 10, 10), limits=limits).high_wh == high_wh
+
+
+class TestPeers:
+    def test_those_of_the_days_before_speak_of_the_same_period(self) -> None:
+        peers = PeerUses()
+        peers.add("A", START, [10_000, 20_000, 10_000], load_w=None)
+        assert peers.moves(START) == [PeerMove(2000, 500)]
+        assert peers.moves(START + timedelta(days=10)) == [PeerMove(2000, 500)]
+        assert peers.moves(START + timedelta(days=11)) == []
+        assert peers.moves(START - timedelta(days=1)) == []
+
+    def test_a_meter_that_stood_still_says_nothing(self) -> None:
+        peers = PeerUses()
+        peers.add("A", START, [10_000, 0, 10_000], load_w=None)
+        assert peers.moves(START) == []
+
+    def test_the_class_is_in_proportion_to_the_connected_load(self) -> None:
+        peers = PeerUses()
+        for n in range(1, 12):
+            peers.add(f"M{n}", START, [1000 * n], load_w=2000)
+        # 1 to 11 kWh a day of 2 kW; of 4 kW twice as much.
+        assert peers.class_use(load_w=4000) == ClassUse(11, 4_000, 20_000)
+        assert peers.class_use(load_w=None).meters == 0
+
+    def test_a_meter_counts_once_with_its_latest_use(self) -> None:
+        peers = PeerUses()
+        peers.add("A", START, [1000], load_w=None)
+        peers.add("A", START, [3000], load_w=None)
+        assert peers.class_use(load_w=None) == ClassUse(1, 3000, 3000)
