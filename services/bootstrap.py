@@ -73,6 +73,7 @@ from services.readings.assessment import ReadingAssessor
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
+from services.readings.round import ReadingRound
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.supply.places import Places
 from services.supply.supply import Supply
@@ -282,6 +283,7 @@ def wire(
         reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
         readings=ReadingLookups(database, settings.timezone),
         reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
+        reading_round=ReadingRound(database, settings.timezone, settings.unknown_daily_wh),
         bill_archive=archive,
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),

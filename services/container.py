@@ -58,6 +58,7 @@ from services.readings.assessment import ReadingAssessor
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
+from services.readings.round import ReadingRound
 from services.supply.places import Places
 from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
@@ -87,6 +88,7 @@ class Services:
     reading_to_bill: ReadingToBill
     readings: ReadingLookups
     reading_review: ReadingReview
+    reading_round: ReadingRound
     bills: BillLookups
     bill_approval: BillApproval
     bill_archive: BillArchive

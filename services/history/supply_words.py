@@ -78,6 +78,29 @@ def reading(told: Told) -> Said:
     return Said(what=f"Reading {value} of {on} changed", details=told.details(), link=link)
 
 
+def missed_read(told: Told) -> Said:
+    """A meter could not be read at a visit."""
+    why = terms.MISSED_READ.get(told.value("reason"), "")
+    note = str(told.value("note") or "")
+    of = f"Meter {told.name('meter_id')}" if told.name("meter_id") else "The meter"
+    return Said(
+        what=f"{of} could not be read: {why}",
+        more=" · ".join(filter(None, (f"visited on {told.shown('missed_on')}", note))),
+        link=link_to("meter", told.value("meter_id")),
+    )
+
+
+def reading_request(told: Told) -> Said:
+    """A meter is to be read again, was read again, or need not be any more."""
+    of = f" of meter {told.name('meter_id')}" if told.name("meter_id") else ""
+    link, reason = link_to("meter", told.value("meter_id")), str(told.value("reason") or "")
+    if told.is_new:
+        return Said(what=f"New reading{of} asked for", more=reason, link=link)
+    if told.value("done_reading_id"):
+        return Said(what=f"New reading{of}, as asked for, came in", more=reason, link=link)
+    return Said(what=f"New reading{of} is not needed any more", more=reason, link=link)
+
+
 def service_point(told: Told) -> Said:
     """A service point was added, or something of it changed."""
     code, link = told.shown("code"), link_to("service_point", told.change.row_id)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.records.ledger import FlagReason, PaymentMethod, ReturnKind
+from services.records.submissions import MissedReason
 
 READING_SOURCE: Final = {
     "field": "field read",
@@ -10,6 +11,14 @@ READING_SOURCE: Final = {
     "customer": "read by the customer",
     "estimated": "estimated",
     "imported": "imported",
+}
+MISSED_READ: Final[dict[MissedReason, str]] = {
+    "no_access": "no access",
+    "dog": "a dog",
+    "damaged": "the meter is damaged",
+    "not_found": "the meter was not found",
+    "locked": "locked",
+    "other": "another reason",
 }
 OCCASION: Final = {
     "bill_issued": "When it was issued",

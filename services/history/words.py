@@ -44,6 +44,8 @@ TABLES: Final[dict[str, tuple[str, Words]]] = {
     "tariffs": ("tariff", supply_words.tariff),
     "tariff_versions": ("tariff", supply_words.tariff_version),
     "readings": ("reading", supply_words.reading),
+    "missed_reads": ("reading", supply_words.missed_read),
+    "reading_requests": ("reading", supply_words.reading_request),
     "bills": ("bill", money_words.bill),
     "spared_bills": ("bill", money_words.spared_bill),
     "payment_links": ("bill", money_words.payment_link),

@@ -1,6 +1,6 @@
 """What a submission is judged and priced from, and what became of it: records."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -102,3 +102,91 @@ class ReadingUnderReview(Record):
     reading: Reading
     context: ReadingContext | None = None
     bill: Bill | None = None
+
+
+MissedReason = Literal["no_access", "dog", "damaged", "not_found", "locked", "other"]
+
+
+class ReadingRequest(Record):
+    """A meter that the office asked to have read again; `done_at` (UTC) is None while it is open.
+
+    Without a `done_reading_id` a closed one was withdrawn.
+    """
+
+    id: str
+    meter_id: str
+    reason: str
+    about_reading_id: str | None
+    requested_by: str
+    created_at: datetime
+    done_at: datetime | None
+    done_reading_id: str | None
+
+
+class MissedRead(Record):
+    """A visit at which a meter could not be read; `missed_at` is UTC, `missed_on` local."""
+
+    id: str
+    service_point_id: str
+    meter_id: str
+    missed_at: datetime
+    missed_on: date
+    reason: MissedReason
+    note: str
+    submitted_by: str
+
+
+class Round(Record):
+    """A reading route and how its round stands; the route of places that are on none is empty.
+
+    `still` are still to be read, `asked` of them again; `missed` could not be read today.
+    """
+
+    route: str
+    meters: int
+    still: int
+    asked: int
+    missed: int
+
+
+class RoundMeter(Record):
+    """A meter on a route, with what whoever reads it must know, and what its read is judged by.
+
+    Energy is Wh before the multiplier. `was_read_on` is the local date of its last read in this
+    round, which `waits` for a review or is accepted; None while it is still to be read.
+    """
+
+    service_point_id: str
+    code: str
+    sequence: int | None
+    access_note: str
+    address: str
+    customer_name: str | None
+    meter_id: str
+    serial: str
+    dials: int
+    registers: tuple[str, ...]
+    multiplier_milli: int
+    connected_w: int | None
+    connected_va: int | None
+    last_read: ReadPoint | None
+    history: tuple[ReadPoint, ...]
+    class_use: ClassUse | None
+    request: ReadingRequest | None
+    missed: MissedRead | None
+    was_read_on: date | None
+    waits: bool
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be read, or read again."""
+        return self.request is not None or self.was_read_on is None
+
+    def limits(self, *, unknown_daily_wh: int) -> UseLimits:
+        """What limits its use beside its own past, as of a `ReadingContext`."""
+        return UseLimits(
+            connected_w=self.connected_w,
+            connected_va=self.connected_va,
+            class_use=self.class_use,
+            unknown_daily_wh=unknown_daily_wh,
+        )

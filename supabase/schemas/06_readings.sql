@@ -137,6 +137,75 @@ ALTER TABLE public.latest_reads ENABLE ROW LEVEL SECURITY;
 
 GRANT ALL ON TABLE public.latest_reads TO service_role;
 
+CREATE TABLE public.reading_requests (
+    id uuid NOT NULL,
+    meter_id uuid NOT NULL,
+    reason text NOT NULL,
+    about_reading_id uuid,
+    requested_on date NOT NULL,
+    requested_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    done_at timestamp with time zone,
+    done_reading_id uuid,
+    CONSTRAINT reading_requests_check CHECK (((done_reading_id IS NULL) OR (done_at IS NOT NULL))),
+    CONSTRAINT reading_requests_reason_check CHECK (((reason = btrim(reason)) AND (reason <> ''::text) AND (length(reason) <= 500))),
+    CONSTRAINT reading_requests_requested_by_check CHECK ((requested_by <> ''::text))
+);
+
+COMMENT ON TABLE public.reading_requests IS 'Meters that the office asked to have read again. At most one is open for a meter; the next read of it closes it.';
+
+COMMENT ON COLUMN public.reading_requests.about_reading_id IS 'The reading that was doubted, where there is one.';
+
+COMMENT ON COLUMN public.reading_requests.requested_on IS 'Local date.';
+
+COMMENT ON COLUMN public.reading_requests.done_reading_id IS 'The reading that answered it; null while it is open, and where it was withdrawn.';
+
+ALTER TABLE ONLY public.reading_requests
+    ADD CONSTRAINT reading_requests_pkey PRIMARY KEY (id);
+
+CREATE INDEX reading_requests_about ON public.reading_requests USING btree (about_reading_id) WHERE (about_reading_id IS NOT NULL);
+
+CREATE INDEX reading_requests_done ON public.reading_requests USING btree (done_reading_id) WHERE (done_reading_id IS NOT NULL);
+
+CREATE INDEX reading_requests_of_meter ON public.reading_requests USING btree (meter_id, created_at DESC);
+
+CREATE UNIQUE INDEX reading_requests_one_open ON public.reading_requests USING btree (meter_id) WHERE (done_at IS NULL);
+
+ALTER TABLE public.reading_requests ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.reading_requests TO service_role;
+
+CREATE TABLE public.missed_reads (
+    id uuid NOT NULL,
+    service_point_id uuid NOT NULL,
+    meter_id uuid NOT NULL,
+    missed_at timestamp with time zone NOT NULL,
+    missed_on date NOT NULL,
+    reason text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    submitted_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT missed_reads_check CHECK (((reason <> 'other'::text) OR (note <> ''::text))),
+    CONSTRAINT missed_reads_note_check CHECK (((note = btrim(note)) AND (length(note) <= 500))),
+    CONSTRAINT missed_reads_reason_check CHECK ((reason = ANY (ARRAY['no_access'::text, 'dog'::text, 'damaged'::text, 'not_found'::text, 'locked'::text, 'other'::text]))),
+    CONSTRAINT missed_reads_submitted_by_check CHECK ((submitted_by <> ''::text))
+);
+
+COMMENT ON TABLE public.missed_reads IS 'Visits at which a meter could not be read, and why.';
+
+COMMENT ON COLUMN public.missed_reads.missed_on IS 'Local date of the visit.';
+
+ALTER TABLE ONLY public.missed_reads
+    ADD CONSTRAINT missed_reads_pkey PRIMARY KEY (id);
+
+CREATE INDEX missed_reads_of_meter ON public.missed_reads USING btree (meter_id, missed_on);
+
+CREATE INDEX missed_reads_of_point ON public.missed_reads USING btree (service_point_id, missed_on);
+
+ALTER TABLE public.missed_reads ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.missed_reads TO service_role;
+
 ALTER TABLE ONLY public.readings
     ADD CONSTRAINT readings_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
 
@@ -148,6 +217,18 @@ ALTER TABLE ONLY public.idempotency_keys
 
 ALTER TABLE ONLY public.intervals
     ADD CONSTRAINT intervals_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+ALTER TABLE ONLY public.reading_requests
+    ADD CONSTRAINT reading_requests_about_reading_id_fkey FOREIGN KEY (about_reading_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.reading_requests
+    ADD CONSTRAINT reading_requests_done_reading_id_fkey FOREIGN KEY (done_reading_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.reading_requests
+    ADD CONSTRAINT reading_requests_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+ALTER TABLE ONLY public.missed_reads
+    ADD CONSTRAINT missed_reads_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
 
 CREATE FUNCTION public.keep_idempotency_key(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -537,6 +618,44 @@ end $$;
 REVOKE ALL ON FUNCTION private.note_changed_installations() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_changed_installations() TO service_role;
 
+CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.reading_requests q set done_at = now(), done_reading_id = r.id
+    from public.readings r
+    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
+      and r.created_at < q.created_at and new.created_at > q.created_at;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
+
+REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
+
+CREATE FUNCTION private.answer_reading_requests() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.reading_requests q set done_at = now(), done_reading_id = n.id
+    from (select distinct on (r.meter_id) r.* from new_rows r
+          where r.source <> 'estimated' and r.status in ('accepted', 'needs_review') and not r.is_opening
+            and exists (select 1 from public.reading_requests o where o.meter_id = r.meter_id and o.done_at is null)
+          order by r.meter_id, r.read_at desc) n
+    where q.meter_id = n.meter_id and q.done_at is null
+      -- A file may know the day alone.
+      and (n.read_at > q.created_at or (n.source = 'imported' and n.read_on >= q.requested_on));
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.answer_reading_requests() IS 'The next read of a meter answers what was asked of it, whether it is accepted or waits for a review.';
+
+REVOKE ALL ON FUNCTION private.answer_reading_requests() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.answer_reading_requests() TO service_role;
+
 CREATE FUNCTION private.maxima(p_registers jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -548,6 +667,196 @@ COMMENT ON FUNCTION private.maxima(p_registers jsonb) IS 'Of the registers of a 
 
 REVOKE ALL ON FUNCTION private.maxima(p_registers jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.maxima(p_registers jsonb) TO service_role;
+
+CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_meter uuid := (select m.id from public.meters m where m.id = (p ->> 'meter_id')::uuid);
+begin
+    perform private.set_actor(p);
+    if v_meter is null then
+        perform private.refuse('EB404', 'No such meter.');
+    elsif not exists (select 1 from public.meter_installations i where i.meter_id = v_meter and i.removed_at is null) then
+        perform private.refuse('EB005', 'This meter is not installed anywhere: it cannot be read.');
+    end if;
+    insert into public.reading_requests (id, meter_id, reason, about_reading_id, requested_on, requested_by)
+    values ((p ->> 'id')::uuid, v_meter, p ->> 'reason', (p ->> 'about_reading_id')::uuid, (p ->> 'requested_on')::date, p ->> 'actor')
+    on conflict do nothing;
+    return (select to_jsonb(q) from public.reading_requests q
+            where q.id = (p ->> 'id')::uuid or (q.meter_id = v_meter and q.done_at is null)
+            order by q.id = (p ->> 'id')::uuid desc limit 1);
+end $$;
+
+COMMENT ON FUNCTION public.request_reading(p jsonb) IS 'Asks for a meter to be read again: {actor, id, meter_id, reason, about_reading_id?, requested_on} -> the request, or the one that is open for this meter already.';
+
+REVOKE ALL ON FUNCTION public.request_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.request_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION public.withdraw_reading_request(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.reading_requests q set done_at = now() where q.id = (p ->> 'id')::uuid and q.done_at is null;
+    if not exists (select 1 from public.reading_requests where id = (p ->> 'id')::uuid) then
+        perform private.refuse('EB404', 'No such request.');
+    end if;
+    return (select to_jsonb(q) from public.reading_requests q where q.id = (p ->> 'id')::uuid);
+end $$;
+
+COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a request that is still open, without a reading: {actor, id} -> the request as it is now.';
+
+REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
+
+CREATE FUNCTION public.miss_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_id uuid := (p ->> 'id')::uuid;
+    i public.meter_installations;
+    m public.missed_reads;
+begin
+    perform private.set_actor(p);
+    select x.* into i from public.meters t join public.meter_installations x on x.meter_id = t.id
+    where t.serial = p ->> 'meter_serial' and x.installed_at <= (p ->> 'missed_at')::timestamptz
+    order by x.installed_at desc limit 1;
+    if not found then
+        perform private.refuse('EB404', format('No meter with the serial %s is installed.', p ->> 'meter_serial'));
+    end if;
+    insert into public.missed_reads (id, service_point_id, meter_id, missed_at, missed_on, reason, note, submitted_by)
+    values (v_id, i.service_point_id, i.meter_id, (p ->> 'missed_at')::timestamptz, (p ->> 'missed_on')::date,
+            p ->> 'reason', coalesce(p ->> 'note', ''), p ->> 'actor')
+    on conflict (id) do nothing;
+    select * into m from public.missed_reads where id = v_id;
+    if (m.meter_id, m.missed_at, m.reason, m.note, m.submitted_by)
+        is distinct from (i.meter_id, (p ->> 'missed_at')::timestamptz, p ->> 'reason', coalesce(p ->> 'note', ''), p ->> 'actor') then
+        perform private.refuse('EB002', 'This id was used for another visit.');
+    end if;
+    return to_jsonb(m);
+end $$;
+
+COMMENT ON FUNCTION public.miss_reading(p jsonb) IS 'Keeps that a meter could not be read: {actor, id, meter_serial, missed_at, missed_on, reason, note?} -> the visit. A repeat is answered with the first; another visit under its id is refused.';
+
+REVOKE ALL ON FUNCTION public.miss_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.miss_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION private.round_places(p_route text, p_read_before date, p_today date) RETURNS TABLE(service_point_id uuid, meter_id uuid, "position" integer, code text, was_read boolean, is_asked boolean, is_missed boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select s.id, i.meter_id, coalesce(s.sequence, 2147483647), s.code,
+           exists (select 1 from public.readings r
+                   where r.meter_id = i.meter_id and r.read_on > p_read_before and r.read_at >= i.installed_at
+                     and r.status in ('accepted', 'needs_review') and r.source <> 'estimated'),
+           exists (select 1 from public.reading_requests q where q.meter_id = i.meter_id and q.done_at is null),
+           exists (select 1 from public.missed_reads x where x.service_point_id = s.id and x.missed_on = p_today)
+    from public.service_points s
+    join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
+    join public.meters m on m.id = i.meter_id and m.kind = 'manual'
+    where s.route = p_route
+$$;
+
+COMMENT ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) IS 'The places of a route whose meter people read, and whether it was read after a day, is to be read again, or was missed today.';
+
+REVOKE ALL ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) TO service_role;
+
+CREATE FUNCTION public.reading_rounds(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- One step of an index for each route, however many places there are.
+    with recursive routes as (
+        (select s.route from public.service_points s
+         where p ->> 'after' is null or s.route > p ->> 'after'
+         order by s.route limit 1)
+        union all
+        select (select s.route from public.service_points s where s.route > r.route order by s.route limit 1)
+        from routes r where r.route is not null
+    ), chosen as (
+        select r.route from routes r where r.route is not null limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object('rounds', coalesce(jsonb_agg(jsonb_build_object(
+               'route', c.route, 'meters', n.meters, 'still', n.still, 'asked', n.asked, 'missed', n.missed) order by c.route), '[]'))
+    from chosen c
+    cross join lateral (
+        select count(*) as meters,
+               count(*) filter (where (x.is_asked or not x.was_read) and not x.is_missed) as still,
+               count(*) filter (where x.is_asked) as asked,
+               count(*) filter (where (x.is_asked or not x.was_read) and x.is_missed) as missed
+        from (select y.* from private.round_places(c.route, (p ->> 'read_before')::date, (p ->> 'today')::date) y
+              limit (p ->> 'counted_to')::integer) x) n
+$$;
+
+COMMENT ON FUNCTION public.reading_rounds(p jsonb) IS 'Routes by name with how many meters they have, are still to read, are asked for again, and could not be read today: {after?: a route, limit, read_before, today, counted_to: meters of a route} -> {rounds}. The route of places that are on none is empty.';
+
+REVOKE ALL ON FUNCTION public.reading_rounds(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reading_rounds(p jsonb) TO service_role;
+
+CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with page as materialized (
+        select s.id, i.meter_id, i.installed_at, i.multiplier_milli, coalesce(s.sequence, 2147483647) as "position", s.code
+        from public.service_points s
+        join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
+        join public.meters m on m.id = i.meter_id and m.kind = 'manual'
+        where s.route = p ->> 'route'
+          and (p ->> 'after' is null
+               or (coalesce(s.sequence, 2147483647), s.code) > ((p #>> '{after,0}')::integer, p #>> '{after,1}'))
+        order by coalesce(s.sequence, 2147483647), s.code
+        limit (p ->> 'limit')::integer
+    )
+    select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
+        'service_point_id', s.id, 'code', s.code, 'sequence', s.sequence, 'access_note', s.access_note,
+        'address', coalesce(nullif(s.address, ''), c.address, ''), 'customer_name', c.name,
+        'meter_id', m.id, 'serial', m.serial, 'dials', m.dials, 'registers', m.registers,
+        'multiplier_milli', g.multiplier_milli, 'connected_w', s.connected_w, 'connected_va', s.connected_va,
+        'last_read', l.last_read, 'history', coalesce(h.history, '[]'),
+        'class_use', case when l.days > 1 then null else private.class_use(t.tariff_id) end,
+        'request', (select to_jsonb(q) from public.reading_requests q where q.meter_id = m.id and q.done_at is null),
+        'missed', (select to_jsonb(x) from public.missed_reads x
+                   where x.service_point_id = s.id and x.missed_on = (p ->> 'today')::date
+                   order by x.missed_at desc limit 1),
+        'was_read_on', w.read_on, 'waits', coalesce(w.waits, false)) order by g."position", g.code), '[]'))
+    from page g
+    join public.service_points s on s.id = g.id
+    join public.meters m on m.id = g.meter_id
+    left join public.service_agreements a on a.service_point_id = s.id and a.ends_on is null
+    left join public.customers c on c.id = a.customer_id
+    left join private.tariff_spans t on t.agreement_id = a.id and t.starts_on <= (p ->> 'today')::date and (p ->> 'today')::date < t.ends_on
+    left join lateral (
+        select jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers) as last_read, r.read_at,
+               (select count(distinct d.read_on) from public.readings d
+                where d.meter_id = m.id and d.status = 'accepted' and d.read_at >= g.installed_at
+                  and d.read_at <= r.read_at and d.read_at > r.read_at - interval '400 days') as days
+        from public.readings r
+        where r.meter_id = m.id and r.status = 'accepted' and r.read_at >= g.installed_at
+        order by r.read_at desc limit 1) l on true
+    left join lateral (
+        select jsonb_agg(jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers) order by r.read_at) as history
+        from public.readings r
+        where r.meter_id = m.id and r.status = 'accepted' and r.read_at >= g.installed_at
+          and r.read_at <= l.read_at and r.read_at > l.read_at - interval '400 days') h on true
+    left join lateral (
+        select r.read_on, r.status = 'needs_review' as waits from public.readings r
+        where r.meter_id = m.id and r.read_on > (p ->> 'read_before')::date and r.read_at >= g.installed_at
+          and r.status in ('accepted', 'needs_review') and r.source <> 'estimated'
+        order by r.read_on desc, r.read_at desc limit 1) w on true
+$$;
+
+COMMENT ON FUNCTION public.round_meters(p jsonb) IS 'A page of a route''s meters in the order in which they are read: {route, after?: [sequence, code], limit, read_before, today} -> {meters}. With each what a reading of it is judged by, why it is to be read again, whether it was missed today, and the last read after the day read_before.';
+
+REVOKE ALL ON FUNCTION public.round_meters(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.round_meters(p jsonb) TO service_role;
+
+CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
@@ -565,8 +874,28 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.readings FOR EACH ROW EXECU
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.readings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
+CREATE TRIGGER answer_request_again AFTER INSERT ON public.idempotency_keys FOR EACH ROW EXECUTE FUNCTION private.answer_reading_request_again();
+
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.intervals FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.intervals FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.intervals FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.reading_requests REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.reading_requests REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.reading_requests FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.reading_requests FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.missed_reads REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.missed_reads REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.missed_reads FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.missed_reads FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.missed_reads FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

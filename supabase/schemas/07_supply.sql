@@ -42,7 +42,7 @@ CREATE INDEX service_points_by_code ON public.service_points USING btree (code, 
 
 CREATE INDEX service_points_key ON public.service_points USING btree (private.identifier_key(code));
 
-CREATE INDEX service_points_route ON public.service_points USING btree (route, sequence) WHERE (route <> ''::text);
+CREATE INDEX service_points_route ON public.service_points USING btree (route, COALESCE(sequence, 2147483647), code);
 
 CREATE INDEX service_points_transformer ON public.service_points USING btree (transformer_id);
 
@@ -278,6 +278,9 @@ ALTER TABLE ONLY public.disconnections
 
 ALTER TABLE ONLY public.latest_reads
     ADD CONSTRAINT latest_reads_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
+
+ALTER TABLE ONLY public.missed_reads
+    ADD CONSTRAINT missed_reads_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
 
 CREATE VIEW public.meter_list WITH (security_invoker='true') AS
  SELECT m.id,

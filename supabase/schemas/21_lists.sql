@@ -214,77 +214,6 @@ COMMENT ON FUNCTION private.names_a_bill(p_word text, p_column text) IS 'The fur
 REVOKE ALL ON FUNCTION private.names_a_bill(p_word text, p_column text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.names_a_bill(p_word text, p_column text) TO service_role;
 
-CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_name text, row_id text)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select p_of || 's', p_id::text where p_of in ('bill', 'payment', 'tariff')
-    union
-    -- A meter's own changes name it; who was supplied by it, and on which tariff, is said of its places.
-    select 'service_agreements', a.id::text
-    from public.meter_installations i
-    join public.service_agreements a on a.service_point_id = i.service_point_id
-        and a.starts_on <= coalesce(i.removed_on, 'infinity') and coalesce(a.ends_on, 'infinity') >= i.installed_on
-    where p_of = 'meter' and i.meter_id = p_id
-    union
-    select 'agreement_tariffs', t.id::text
-    from public.meter_installations i
-    join public.service_agreements a on a.service_point_id = i.service_point_id
-        and a.starts_on <= coalesce(i.removed_on, 'infinity') and coalesce(a.ends_on, 'infinity') >= i.installed_on
-    join public.agreement_tariffs t on t.agreement_id = a.id
-    where p_of = 'meter' and i.meter_id = p_id
-    union
-    -- Of a place everything that was agreed on there, and the bills of it; readings are said of its meters.
-    select 'service_points', p_id::text where p_of = 'service_point'
-    union
-    select 'service_agreements', a.id::text from public.service_agreements a where p_of = 'service_point' and a.service_point_id = p_id
-    union
-    select 'agreement_tariffs', t.id::text
-    from public.service_agreements a join public.agreement_tariffs t on t.agreement_id = a.id
-    where p_of = 'service_point' and a.service_point_id = p_id
-    union
-    select 'meter_installations', i.id::text from public.meter_installations i where p_of = 'service_point' and i.service_point_id = p_id
-    union
-    select 'bills', b.id::text
-    from public.service_agreements a join public.bills b on b.agreement_id = a.id
-    where p_of = 'service_point' and a.service_point_id = p_id
-    union
-    select 'service_points', i.service_point_id::text from public.meter_installations i where p_of = 'meter' and i.meter_id = p_id
-    union
-    select 'readings', r.id::text
-    from public.bills b
-    cross join lateral (
-        select unnest(array[b.opening_reading_id, b.closing_reading_id])
-        union
-        select unnest(array[x ->> 'opening_reading_id', x ->> 'closing_reading_id'])::uuid from jsonb_array_elements(b.segments) x) r (id)
-    where p_of = 'bill' and b.id = p_id
-    union
-    select 'payments', y.id::text from public.payments y where p_of = 'bill' and y.bill_id = p_id
-    union
-    select 'payments', c.payment_id::text
-    from public.ledger_entries d
-    join public.allocations a on a.debit_entry_id = d.id
-    join public.ledger_entries c on c.id = a.credit_entry_id
-    where p_of = 'bill' and d.bill_id = p_id and d.kind = 'bill' and c.payment_id is not null
-    union
-    select 'spared_bills', s.id::text from public.spared_bills s where p_of = 'bill' and s.bill_id = p_id
-    union
-    select 'payment_links', k.id from public.payment_links k where p_of = 'bill' and k.bill_id = p_id
-    union
-    select 'outbox', o.id::text from public.outbox o where p_of = 'bill' and o.bill_id = p_id
-    union
-    select 'instalment_plans', i.plan_id::text from public.plan_bills i where p_of = 'bill' and i.bill_id = p_id
-    union
-    select 'payment_returns', x.id::text from public.payment_returns x where p_of = 'payment' and x.payment_id = p_id
-    union
-    select 'tariff_versions', v.id::text from public.tariff_versions v where p_of = 'tariff' and v.tariff_id = p_id
-$$;
-
-COMMENT ON FUNCTION private.rows_about(p_of text, p_id uuid) IS 'The audited rows that a timeline is made of beside those that name its customer or meter.';
-
-REVOKE ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) TO service_role;
-
 CREATE FUNCTION private.names_of(p_ids uuid[]) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -899,3 +828,76 @@ COMMENT ON FUNCTION public.find_meters(p jsonb) IS 'Meters by serial: {text, als
 
 REVOKE ALL ON FUNCTION public.find_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_meters(p jsonb) TO service_role;
+
+CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_name text, row_id text)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select p_of || 's', p_id::text where p_of in ('bill', 'payment', 'tariff')
+    union
+    -- A meter's own changes name it; who was supplied by it, and on which tariff, is said of its places.
+    select 'service_agreements', a.id::text
+    from public.meter_installations i
+    join public.service_agreements a on a.service_point_id = i.service_point_id
+        and a.starts_on <= coalesce(i.removed_on, 'infinity') and coalesce(a.ends_on, 'infinity') >= i.installed_on
+    where p_of = 'meter' and i.meter_id = p_id
+    union
+    select 'agreement_tariffs', t.id::text
+    from public.meter_installations i
+    join public.service_agreements a on a.service_point_id = i.service_point_id
+        and a.starts_on <= coalesce(i.removed_on, 'infinity') and coalesce(a.ends_on, 'infinity') >= i.installed_on
+    join public.agreement_tariffs t on t.agreement_id = a.id
+    where p_of = 'meter' and i.meter_id = p_id
+    union
+    -- Of a place everything that was agreed on there, and the bills of it; readings are said of its meters.
+    select 'service_points', p_id::text where p_of = 'service_point'
+    union
+    select 'service_agreements', a.id::text from public.service_agreements a where p_of = 'service_point' and a.service_point_id = p_id
+    union
+    select 'agreement_tariffs', t.id::text
+    from public.service_agreements a join public.agreement_tariffs t on t.agreement_id = a.id
+    where p_of = 'service_point' and a.service_point_id = p_id
+    union
+    select 'meter_installations', i.id::text from public.meter_installations i where p_of = 'service_point' and i.service_point_id = p_id
+    union
+    select 'missed_reads', x.id::text from public.missed_reads x where p_of = 'service_point' and x.service_point_id = p_id
+    union
+    select 'bills', b.id::text
+    from public.service_agreements a join public.bills b on b.agreement_id = a.id
+    where p_of = 'service_point' and a.service_point_id = p_id
+    union
+    select 'service_points', i.service_point_id::text from public.meter_installations i where p_of = 'meter' and i.meter_id = p_id
+    union
+    select 'readings', r.id::text
+    from public.bills b
+    cross join lateral (
+        select unnest(array[b.opening_reading_id, b.closing_reading_id])
+        union
+        select unnest(array[x ->> 'opening_reading_id', x ->> 'closing_reading_id'])::uuid from jsonb_array_elements(b.segments) x) r (id)
+    where p_of = 'bill' and b.id = p_id
+    union
+    select 'payments', y.id::text from public.payments y where p_of = 'bill' and y.bill_id = p_id
+    union
+    select 'payments', c.payment_id::text
+    from public.ledger_entries d
+    join public.allocations a on a.debit_entry_id = d.id
+    join public.ledger_entries c on c.id = a.credit_entry_id
+    where p_of = 'bill' and d.bill_id = p_id and d.kind = 'bill' and c.payment_id is not null
+    union
+    select 'spared_bills', s.id::text from public.spared_bills s where p_of = 'bill' and s.bill_id = p_id
+    union
+    select 'payment_links', k.id from public.payment_links k where p_of = 'bill' and k.bill_id = p_id
+    union
+    select 'outbox', o.id::text from public.outbox o where p_of = 'bill' and o.bill_id = p_id
+    union
+    select 'instalment_plans', i.plan_id::text from public.plan_bills i where p_of = 'bill' and i.bill_id = p_id
+    union
+    select 'payment_returns', x.id::text from public.payment_returns x where p_of = 'payment' and x.payment_id = p_id
+    union
+    select 'tariff_versions', v.id::text from public.tariff_versions v where p_of = 'tariff' and v.tariff_id = p_id
+$$;
+
+COMMENT ON FUNCTION private.rows_about(p_of text, p_id uuid) IS 'The audited rows that a timeline is made of beside those that name its customer or meter.';
+
+REVOKE ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) TO service_role;

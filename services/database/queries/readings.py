@@ -11,7 +11,15 @@ from services.records.base import Page
 from services.records.bills import NewBill
 from services.records.jobs import RunRef
 from services.records.readings import Meter, Reading
-from services.records.submissions import ReadingContext, StoredReading
+from services.records.submissions import (
+    MissedRead,
+    MissedReason,
+    ReadingContext,
+    ReadingRequest,
+    Round,
+    RoundMeter,
+    StoredReading,
+)
 from services.records.tariffs import TariffVersion
 
 
@@ -208,3 +216,101 @@ class ReadingQueries(Queries):
             "reading_list", filters=filters, order=["read_at.asc"], limit=limit
         ).rows
         return [Reading.model_validate(row) for row in rows]
+
+    def request_reading(
+        self,
+        *,
+        actor: str,
+        request_id: str,
+        meter_id: str,
+        reason: str,
+        requested_on: date,
+        about_reading_id: str | None = None,
+    ) -> ReadingRequest:
+        """Ask for a meter to be read again; the request, or the one that is open already.
+
+        Raises NotFound, and IllegalChange for a meter that is installed nowhere.
+        """
+        answer = self._call(
+            "request_reading",
+            actor=actor,
+            id=request_id,
+            meter_id=meter_id,
+            reason=reason,
+            requested_on=requested_on.isoformat(),
+            about_reading_id=about_reading_id,
+        )
+        return ReadingRequest.model_validate(answer)
+
+    def withdraw_reading_request(self, *, actor: str, request_id: str) -> ReadingRequest:
+        """Close a request without a reading, if it is open; the request as it is now.
+
+        Raises NotFound.
+        """
+        answer = self._call("withdraw_reading_request", actor=actor, id=request_id)
+        return ReadingRequest.model_validate(answer)
+
+    def miss_reading(
+        self,
+        *,
+        actor: str,
+        missed_id: str,
+        meter_serial: str,
+        missed_at: datetime,
+        missed_on: date,
+        reason: MissedReason,
+        note: str,
+    ) -> MissedRead:
+        """Keep that a meter could not be read at a time (UTC) on a local date.
+
+        Raises NotFound, and IdempotencyKeyReused where the id stands for another visit.
+        """
+        answer = self._call(
+            "miss_reading",
+            actor=actor,
+            id=missed_id,
+            meter_serial=meter_serial,
+            missed_at=missed_at.isoformat(),
+            missed_on=missed_on.isoformat(),
+            reason=reason,
+            note=note,
+        )
+        return MissedRead.model_validate(answer)
+
+    def reading_rounds(
+        self, *, read_before: date, today: date, after: str | None, limit: int, counted_to: int
+    ) -> list[Round]:
+        """Reading routes by name, those after the route `after`, and how their rounds stand.
+
+        A meter whose last read is of `read_before` or earlier is to be read. Of a route
+        `counted_to` meters are counted at most.
+        """
+        answer = self._call(
+            "reading_rounds",
+            read_before=read_before.isoformat(),
+            today=today.isoformat(),
+            after=after,
+            limit=limit,
+            counted_to=counted_to,
+        )
+        return [Round.model_validate(row) for row in answer["rounds"]]
+
+    def round_meters(
+        self,
+        *,
+        route: str,
+        read_before: date,
+        today: date,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> list[RoundMeter]:
+        """The meters of a route in the order in which they are read, after a sequence and code."""
+        answer = self._call(
+            "round_meters",
+            route=route,
+            read_before=read_before.isoformat(),
+            today=today.isoformat(),
+            after=list(after) if after else None,
+            limit=limit,
+        )
+        return [RoundMeter.model_validate(row) for row in answer["meters"]]

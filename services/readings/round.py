@@ -1,0 +1,229 @@
+"""The round of whoever reads meters: what is due on a route, read again, and could not be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from services.database.service import DatabaseService
+from services.identity.auth import Principal, Role, require
+from services.metering.recent_use import UnableToCompareReads
+from services.metering.validation import ExpectedRange, expected_range
+from services.quantities.period import local_date
+from services.readings.submission import CLOCK_ALLOWANCE, EARLIEST, InvalidReading
+from services.records.submissions import (
+    MissedRead,
+    MissedReason,
+    ReadingRequest,
+    Round,
+    RoundMeter,
+)
+
+# A meter that was read less than so many days ago is not due yet: rounds are monthly, and their
+# days move a little.
+ROUND_DAYS: Final = 20
+ROUTES_AT_ONCE: Final = 50
+METERS_AT_ONCE: Final = 200
+# Beyond so many meters nobody walks a route.
+_COUNTED_TO: Final = 5_000
+_LAST_IN_ORDER: Final = 2_147_483_647
+_READERS: Final = (Role.ENGINEER, Role.ADMIN)
+
+_Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+_PROBLEMS: Final = {
+    "id": "id must be a UUID, made once for the visit.",
+    "meter_serial": "Say which meter it was: meter_serial must be a text of 1 to 60 characters.",
+    "missed_at": "missed_at must be a date and time with its zone.",
+    "reason": "Say why the meter could not be read, by one of the reasons.",
+    "note": "A note has at most 500 characters.",
+}
+
+
+class Visit(BaseModel):
+    """A visit at which a meter could not be read; `id` is made by whoever reports it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: UUID
+    meter_serial: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60)
+    ]
+    missed_at: AwareDatetime
+    reason: MissedReason
+    note: _Note = ""
+
+    @model_validator(mode="after")
+    def _other_is_explained(self) -> "Visit":
+        if self.reason == "other" and not self.note:
+            raise ValueError("Write in the note why the meter could not be read.")
+        return self
+
+
+def parse_visit(body: object, *, now: datetime) -> Visit:
+    """Check what a form or an HTTP body holds; raises InvalidReading with a sentence.
+
+    A visit up to five minutes ahead of `now` (UTC) is forgiven, for clocks differ.
+    """
+    try:
+        visit = Visit.model_validate(body)
+    except ValidationError as error:
+        raise InvalidReading(_problem(error)) from None
+    if not EARLIEST <= visit.missed_at <= now + CLOCK_ALLOWANCE:
+        raise InvalidReading("The visit is dated in the future, or too long ago.")
+    return visit
+
+
+def _problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        return str(first["msg"]).removeprefix("Value error, ")
+    name = str(first["loc"][0])
+    return _PROBLEMS.get(name, f"There is no field called {name[:60]!r} in a visit.")
+
+
+@dataclass(frozen=True, slots=True)
+class DueMeter:
+    """A meter of a round, and the register values (Wh) expected today; None where all may be."""
+
+    meter: RoundMeter
+    expected: ExpectedRange | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPage:
+    """Some meters of a route in order; `after` leads to the next ones, None at the end."""
+
+    meters: tuple[DueMeter, ...]
+    after: tuple[int, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRound:
+    """Rounds, for whoever reads meters; each method raises NotAllowed for others.
+
+    `unknown_daily_wh` is as in `ReadingAssessor`.
+    """
+
+    database: DatabaseService
+    zone: ZoneInfo
+    unknown_daily_wh: int
+
+    def routes(
+        self, *, principal: Principal, now: datetime, after: str | None = None
+    ) -> Sequence[Round]:
+        """Routes by name, 50 at most, those after the route `after`; `now` in UTC."""
+        require(principal, *_READERS)
+        today = local_date(now, self.zone)
+        return self.database.reading_rounds(
+            read_before=_read_before(today),
+            today=today,
+            after=after,
+            limit=ROUTES_AT_ONCE,
+            counted_to=_COUNTED_TO,
+        )
+
+    def meters(
+        self,
+        *,
+        route: str,
+        principal: Principal,
+        now: datetime,
+        after: tuple[int, str] | None = None,
+        limit: int = METERS_AT_ONCE,
+    ) -> RoundPage:
+        """A page of a route's meters in the order in which they are read; `now` in UTC."""
+        require(principal, *_READERS)
+        today = local_date(now, self.zone)
+        found = self.database.round_meters(
+            route=route, read_before=_read_before(today), today=today, after=after, limit=limit
+        )
+        meters = tuple(DueMeter(meter, self._expected(meter, today)) for meter in found)
+        last = found[-1] if len(found) == limit else None
+        return RoundPage(meters, _place_of(last) if last else None)
+
+    def miss(self, *, visit: Visit, principal: Principal) -> MissedRead:
+        """Keep that a meter could not be read; a repeat is answered with the first.
+
+        Raises NotFound, IdempotencyKeyReused.
+        """
+        require(principal, *_READERS)
+        return self.database.miss_reading(
+            actor=principal.user,
+            missed_id=str(visit.id),
+            meter_serial=visit.meter_serial,
+            missed_at=visit.missed_at.astimezone(UTC),
+            missed_on=local_date(visit.missed_at.astimezone(UTC), self.zone),
+            reason=visit.reason,
+            note=visit.note,
+        )
+
+    def ask_again(
+        self,
+        *,
+        request_id: str,
+        meter_id: str,
+        reason: str,
+        principal: Principal,
+        now: datetime,
+        about_reading_id: str | None = None,
+    ) -> ReadingRequest:
+        """Put a meter on the round again, whenever it was read last; `now` in UTC.
+
+        `request_id` is a UUID made by the caller; `about_reading_id` the reading that is doubted.
+        While a request of the meter is open, that one is the answer. The meter's next read closes
+        it. Raises NotAllowed, InvalidReading without a reason, NotFound, IllegalChange for a meter
+        that is installed nowhere.
+        """
+        require(principal, Role.ADMIN)
+        reason = reason.strip()
+        if not 0 < len(reason) <= 500:
+            raise InvalidReading("Say in 1 to 500 characters why the meter is to be read again.")
+        return self.database.request_reading(
+            actor=principal.user,
+            request_id=request_id,
+            meter_id=meter_id,
+            reason=reason,
+            requested_on=local_date(now, self.zone),
+            about_reading_id=about_reading_id,
+        )
+
+    def withdraw(self, *, request_id: str, principal: Principal) -> ReadingRequest:
+        """Close a request that needs no reading any more; raises NotFound."""
+        require(principal, Role.ADMIN)
+        return self.database.withdraw_reading_request(actor=principal.user, request_id=request_id)
+
+    def _expected(self, meter: RoundMeter, today: date) -> ExpectedRange | None:
+        last = meter.last_read
+        if last is None:
+            return None
+        try:
+            return expected_range(
+                read_on=today,
+                last_read=last,
+                history=meter.history,
+                dials=meter.dials,
+                multiplier_milli=meter.multiplier_milli,
+                limits=meter.limits(unknown_daily_wh=self.unknown_daily_wh),
+            )
+        except UnableToCompareReads:
+            return None
+
+
+def _read_before(today: date) -> date:
+    return today - timedelta(days=ROUND_DAYS)
+
+
+def _place_of(meter: RoundMeter) -> tuple[int, str]:
+    sequence = _LAST_IN_ORDER if meter.sequence is None else meter.sequence
+    return sequence, meter.code
