@@ -23,6 +23,8 @@ from services.web.body import UnusableBody, read_bytes, read_json_object
 from services.web.callers import from_this_machine, principal_of
 from services.web.errors import Problem, problem_of
 from services.web.health import health_of
+from services.web.own_page import session_asking, session_changing
+from services.web.round.routes import RoundRoutes
 from services.web.shapes import bill_answer_json, bill_page_json, scheduler_json, submitted_json
 
 ARRIVED_BY = "over HTTP"
@@ -81,6 +83,7 @@ def _add_endpoints(app: Flask, api: "_Api") -> None:
     app.add_url_rule("/api/bills/customer/<path:customer>", view_func=api.bills_of_customer)
     app.add_url_rule("/api/scheduler/status", view_func=api.scheduler_status)
     app.add_url_rule("/api/health", view_func=api.health)
+    RoundRoutes(api.services, api.clock, api.whose_page).add_to(app)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class _Api:
     def submit_reading(self) -> tuple[Response, int]:
         """POST /webhook/meter-reading."""
         now = self.clock()
-        principal = require(self._principal(now), *MAY_SUBMIT, scope="submit_readings")
+        principal = require(self.whose_page(now), *MAY_SUBMIT, scope="submit_readings")
         submission = parse_submission(
             read_json_object(request), zone=self.services.settings.timezone, now=now
         )
@@ -161,11 +164,19 @@ class _Api:
             self.services.security_log.note("refused", who=who, address=address, detail=detail)
         return _answer_problem(problem_of(error))
 
-    def _principal(self, now: datetime) -> Principal:
+    def whose_page(self, now: datetime) -> Principal:
+        """Who asks, also by the session of a page of our own."""
+        if _showed_something():
+            return self._principal(now)
+        proven = session_asking if request.method == "GET" else session_changing
+        return self._principal(now, session=proven(request))
+
+    def _principal(self, now: datetime, *, session: str | None = None) -> Principal:
         g.principal = principal = principal_of(
             self.services,
             authorization=request.headers.get("Authorization"),
             api_key=request.headers.get("X-API-Key"),
+            session=session,
             now=now,
             address=request.remote_addr or "",
         )
@@ -192,5 +203,6 @@ def _answer_problem(problem: Problem) -> Response:
 
 
 def _with_security_headers(answer: Response) -> Response:
-    answer.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        answer.headers.setdefault(name, value)
     return answer

@@ -264,6 +264,8 @@ app = st.App(
         Route("/webhook", api),
         Mount("/webhook", api),
         Route("/api/health", HealthMount(process.api)),
+        Route("/round", api),
+        Mount("/round", api),
         Route("/api", api),
         Mount("/api", api),
         *session_routes(process.tickets, verify, utc_now, sign_out),

@@ -5,7 +5,7 @@ import streamlit as st
 from pages.readings.meter_card import meter_context, search_meter, show_meter
 from pages.readings.reading_form import ask_reading, submit_now
 from pages.readings.reading_result import show_result
-from pages.shared.session import require_role
+from pages.shared.session import open_round, require_role
 from services.identity.auth import Role
 
 principal = require_role(Role.ENGINEER)
@@ -16,6 +16,8 @@ state = st.session_state
 if "reading-result" in state:
     show_result(principal)
 elif serial is None:
+    if st.button("Today's round", icon=":material/route:", help="Also without a connection."):
+        open_round()
     search_meter(principal)
 elif "reading-accepted-form" in state:
     submit_now(principal)

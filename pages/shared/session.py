@@ -32,7 +32,8 @@ from services.identity.auth import (
     require,
 )
 from services.quantities.period import local_date
-from services.web.asgi import END_PATH, SESSION_COOKIE, utc_now
+from services.web.asgi import BEGIN_PATH, END_PATH, SESSION_COOKIE, utc_now
+from services.web.round.files_served import PATH as ROUND_PATH
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
@@ -224,6 +225,12 @@ def _try_again(label: str) -> None:
 def address_with(path: str, **query: str) -> str:
     """A path of this site with a query, everything encoded."""
     return f"{path}?{urlencode(query)}"
+
+
+def open_round() -> Never:
+    """Lead the browser to the round, with a cookie that holds this visit's sign-in."""
+    ticket = services().tickets.issue(str(_shown()[0]), now())
+    go_to(address_with(BEGIN_PATH, ticket=ticket, next=ROUND_PATH))
 
 
 def go_to(address: str) -> Never:

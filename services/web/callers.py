@@ -16,15 +16,19 @@ def principal_of(
     api_key: str | None,
     now: datetime,
     address: str,
+    session: str | None = None,
 ) -> Principal:
     """Whom the headers `Authorization: Bearer …` or `X-API-Key` stand for; raises NotSignedIn.
 
-    The Authorization header wins when both are there.
+    The Authorization header wins when both are there. `session` is the token of a cookie, given
+    only where a request has shown that it comes from a page of our own.
     """
     if authorization is not None:
         return services.who(_bearer_token(authorization), now, address=address)
     if api_key is not None:
         return _holder_of(api_key, services, now=now, address=address)
+    if session is not None:
+        return services.who(session, now, address=address)
     raise NotSignedIn("Send a token (Authorization: Bearer …) or an API key (X-API-Key).")
 
 

@@ -64,6 +64,8 @@ comment on function private.answer_reading_requests() is 'The next read of a met
 create function private.answer_reading_request_again() returns trigger
 language plpgsql set search_path = '' as $$
 begin
+    -- A key that is kept alone names no other actor.
+    perform private.set_actor(jsonb_build_object('actor', new.caller));
     update public.reading_requests q set done_at = now(), done_reading_id = r.id
     from public.readings r
     where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
@@ -306,4 +308,17 @@ create or replace function private.rows_about(p_of text, p_id uuid) RETURNS TABL
     select 'payment_returns', x.id::text from public.payment_returns x where p_of = 'payment' and x.payment_id = p_id
     union
     select 'tariff_versions', v.id::text from public.tariff_versions v where p_of = 'tariff' and v.tariff_id = p_id
+$$;
+
+create or replace function private.archived_tables() RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    -- Not here: sign-ins, keys and addresses that are secrets, work owed to the outside, and documents, which are files.
+    select array['customers', 'customer_notes', 'tariffs', 'tariff_versions', 'feeders', 'transformers', 'supplies',
+                 'service_points', 'meters', 'meter_installations', 'service_agreements', 'agreement_tariffs', 'billing_cycles',
+                 'reading_routes', 'supply_changes', 'disconnections', 'readings', 'reading_requests', 'missed_reads', 'intervals', 'bills', 'notifications', 'accounts', 'ledger_entries',
+                 'open_items', 'allocations', 'payments', 'payment_returns', 'payment_flags', 'past_payments', 'bank_lines',
+                 'instalment_plans', 'plan_bills', 'instalments', 'spared_bills', 'corrections', 'corrected_bills', 'month_closings',
+                 'utility_settings', 'audit_log']
 $$;

@@ -623,6 +623,8 @@ CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
     SET search_path TO ''
     AS $$
 begin
+    -- A key that is kept alone names no other actor.
+    perform private.set_actor(jsonb_build_object('actor', new.caller));
     update public.reading_requests q set done_at = now(), done_reading_id = r.id
     from public.readings r
     where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
@@ -712,6 +714,27 @@ COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a reques
 REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
 
+CREATE FUNCTION private.round_places(p_route text, p_read_before date, p_today date) RETURNS TABLE(service_point_id uuid, meter_id uuid, "position" integer, code text, was_read boolean, is_asked boolean, is_missed boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select s.id, i.meter_id, coalesce(s.sequence, 2147483647), s.code,
+           exists (select 1 from public.readings r
+                   where r.meter_id = i.meter_id and r.read_on > p_read_before and r.read_at >= i.installed_at
+                     and r.status in ('accepted', 'needs_review') and r.source <> 'estimated'),
+           exists (select 1 from public.reading_requests q where q.meter_id = i.meter_id and q.done_at is null),
+           exists (select 1 from public.missed_reads x where x.service_point_id = s.id and x.missed_on = p_today)
+    from public.service_points s
+    join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
+    join public.meters m on m.id = i.meter_id and m.kind = 'manual'
+    where s.route = p_route
+$$;
+
+COMMENT ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) IS 'The places of a route whose meter people read, and whether it was read after a day, is to be read again, or was missed today.';
+
+REVOKE ALL ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) TO service_role;
+
 CREATE FUNCTION public.miss_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -744,27 +767,6 @@ COMMENT ON FUNCTION public.miss_reading(p jsonb) IS 'Keeps that a meter could no
 
 REVOKE ALL ON FUNCTION public.miss_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.miss_reading(p jsonb) TO service_role;
-
-CREATE FUNCTION private.round_places(p_route text, p_read_before date, p_today date) RETURNS TABLE(service_point_id uuid, meter_id uuid, "position" integer, code text, was_read boolean, is_asked boolean, is_missed boolean)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select s.id, i.meter_id, coalesce(s.sequence, 2147483647), s.code,
-           exists (select 1 from public.readings r
-                   where r.meter_id = i.meter_id and r.read_on > p_read_before and r.read_at >= i.installed_at
-                     and r.status in ('accepted', 'needs_review') and r.source <> 'estimated'),
-           exists (select 1 from public.reading_requests q where q.meter_id = i.meter_id and q.done_at is null),
-           exists (select 1 from public.missed_reads x where x.service_point_id = s.id and x.missed_on = p_today)
-    from public.service_points s
-    join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
-    join public.meters m on m.id = i.meter_id and m.kind = 'manual'
-    where s.route = p_route
-$$;
-
-COMMENT ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) IS 'The places of a route whose meter people read, and whether it was read after a day, is to be read again, or was missed today.';
-
-REVOKE ALL ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) TO service_role;
 
 CREATE FUNCTION public.reading_rounds(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE

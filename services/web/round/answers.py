@@ -1,0 +1,99 @@
+"""The JSON of the round: what the page shows, in words where people read it."""
+
+from datetime import date, datetime
+from typing import Any
+
+from services.history.terms import MISSED_READ
+from services.metering.registers import measure_of
+from services.quantities.energy import format_kwh
+from services.quantities.period import written_day
+from services.readings.round import DueMeter, RoundPage
+from services.records.readings import ReadPoint
+from services.records.submissions import MissedRead, Round
+from services.web.shapes import instant_text
+
+Json = dict[str, Any]
+
+
+def start_json(*, user: str, token: str, now: datetime, routes: list[Round]) -> Json:
+    """Who is signed in, the page's token, the time here, and the routes."""
+    return {
+        "user": user,
+        "token": token,
+        "now": instant_text(now),
+        "routes": [route_json(route) for route in routes],
+        "reasons": [{"code": code, "label": text} for code, text in MISSED_READ.items()],
+    }
+
+
+def route_json(route: Round) -> Json:
+    """A route; `still` are still to be read, `asked` are asked for again."""
+    return {
+        "route": route.route,
+        "meters": route.meters,
+        "still": route.still,
+        "asked": route.asked,
+        "missed": route.missed,
+    }
+
+
+def meters_json(page: RoundPage) -> Json:
+    """Some meters of a route; `after` goes into the next request, null at the end."""
+    return {
+        "meters": [meter_json(due) for due in page.meters],
+        "after": list(page.after) if page.after else None,
+    }
+
+
+def meter_json(due: DueMeter) -> Json:
+    """A meter; values are decimal strings of what the meter shows, before the multiplier."""
+    meter, expected = due.meter, due.expected
+    return {
+        "serial": meter.serial,
+        "code": meter.code,
+        "sequence": meter.sequence,
+        "address": meter.address,
+        "customer": meter.customer_name,
+        "access_note": meter.access_note,
+        "dials": meter.dials,
+        "registers": [_register_json(name, meter.last_read) for name in meter.registers],
+        "last": _last_json(meter.last_read),
+        # Whole kWh, downwards: what is promised must not be doubted.
+        "expected": expected
+        and {
+            "low": format_kwh(expected.low_wh),
+            "high": format_kwh(expected.high_wh // 1000 * 1000),
+        },
+        "asked": meter.request.reason if meter.request else None,
+        "missed": _missed_json(meter.missed),
+        "read_on": _day(meter.was_read_on),
+        "waits": meter.waits,
+        "due": meter.is_due,
+    }
+
+
+def visit_json(missed: MissedRead) -> Json:
+    """A visit that is kept."""
+    return {"id": missed.id, "reason": missed.reason, "note": missed.note}
+
+
+def _register_json(name: str, last: ReadPoint | None) -> Json:
+    value = (last.registers if last else {}).get(name)
+    return {
+        "name": name,
+        "label": measure_of(name).label,
+        "unit": measure_of(name).unit,
+        "last": None if value is None else format_kwh(value),
+    }
+
+
+def _last_json(last: ReadPoint | None) -> Json | None:
+    return {"kwh": format_kwh(last.register_wh), "on": _day(last.read_on)} if last else None
+
+
+def _missed_json(missed: MissedRead | None) -> Json | None:
+    return {"reason": MISSED_READ[missed.reason], "note": missed.note} if missed else None
+
+
+def _day(day: date | None) -> str | None:
+    return written_day(day) if day else None

@@ -1,0 +1,93 @@
+"""The files of the round's page. They hold nothing of anybody, so a phone may keep them."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from markupsafe import escape
+
+PATH: Final = "/round"
+_FOLDER: Final = Path(__file__).parent / "files"
+_TYPES: Final = {
+    "round.js": "text/javascript",
+    "queue.js": "text/javascript",
+    "round.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    "icon-192.png": "image/png",
+    "icon-512.png": "image/png",
+    "worker.js": "text/javascript",
+}
+# Its own scripts and styles and nothing else; a photo is shown from the browser's own memory.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFile:
+    """A file as it is answered: its bytes, its type, and the headers beside them."""
+
+    content: bytes
+    mimetype: str
+    headers: Mapping[str, str]
+
+
+def page(utility_name: str) -> ServedFile:
+    """The page's shell, in which the script draws."""
+    text = (_FOLDER / "page.html").read_text(encoding="utf-8")
+    return _served(text.replace("{utility}", str(escape(utility_name))), "text/html")
+
+
+def manifest(utility_name: str) -> ServedFile:
+    """What a phone needs to install the page."""
+    said = {
+        "name": f"Reading round, {utility_name}",
+        "short_name": "Round",
+        "id": PATH,
+        "start_url": PATH,
+        "scope": PATH,
+        "display": "standalone",
+        "background_color": "#ffffff",
+        "theme_color": "#0b5cad",
+        "icons": [
+            {"src": f"{PATH}/icon-192.png", "sizes": "192x192", "type": "image/png"},
+            {"src": f"{PATH}/icon-512.png", "sizes": "512x512", "type": "image/png"},
+            {"src": f"{PATH}/icon.svg", "sizes": "any", "type": "image/svg+xml"},
+        ],
+    }
+    return _served(json.dumps(said), "application/manifest+json")
+
+
+def file(name: str) -> ServedFile | None:
+    """One of the page's files; None where there is none of this name."""
+    if name not in _TYPES:
+        return None
+    content = (_FOLDER / name).read_bytes()
+    if name == "worker.js":
+        content = content.replace(b"{version}", _version().encode())
+    return _served(content, _TYPES[name])
+
+
+@cache
+def _version() -> str:
+    """Another one whenever any of the files is another."""
+    read = hashlib.sha256()
+    for path in sorted(_FOLDER.iterdir()):
+        read.update(path.read_bytes())
+    return read.hexdigest()[:16]
+
+
+def _served(content: str | bytes, mimetype: str) -> ServedFile:
+    held = content.encode() if isinstance(content, str) else content
+    headers = {
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": _POLICY,
+        "Service-Worker-Allowed": PATH,
+    }
+    return ServedFile(held, mimetype, headers)

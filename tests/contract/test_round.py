@@ -1,0 +1,57 @@
+"""The round of whoever reads meters, over both transports."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.database.errors import IdempotencyKeyReused, NotFound
+from tests.contract.over import Over
+from tests.integration.utility import ADMIN
+
+
+def test_a_meter_is_due_asked_for_again_and_missed(over: Over) -> None:
+    utility, here, actor = over.utility, over.here, ADMIN.user
+    meter_id = utility.add_meter("R1")
+    days: dict[str, Any] = {"today": utility.today}
+    days["read_before"] = utility.today - timedelta(days=20)
+    place: dict[str, Any] = {"row": 1, "id": str(uuid4()), "code": "R1", "route": "Hills"}
+    here.import_rows(what="service_points", actor=actor, rows=[place], dry_run=False)
+    counted = {"after": None, "limit": 10, "counted_to": 100}
+    (route,) = [r for r in over.same("reading_rounds", **days, **counted) if r.route == "Hills"]
+    assert (route.meters, route.still, route.asked, route.missed) == (1, 1, 0, 0)
+    utility.submit("R1", 1117)
+    assert not _meter(over, days).is_due
+    asked: dict[str, Any] = {"actor": actor, "meter_id": meter_id, "reason": "Blurred"}
+    asked["requested_on"] = utility.today
+    request = here.request_reading(request_id=str(uuid4()), **asked)
+    assert here.request_reading(request_id=str(uuid4()), **asked) == request
+    assert _meter(over, days).request == request
+    # A read of before the request was known says nothing about it.
+    utility.submit("R1", 1116, at=utility.now - timedelta(minutes=1))
+    assert _meter(over, days).request == request
+    closed = here.withdraw_reading_request(actor=actor, request_id=request.id)
+    assert (closed.done_reading_id, closed.done_at is None) == (None, False)
+    visit: dict[str, Any] = {"actor": actor, "missed_id": str(uuid4()), "meter_serial": "R1"}
+    visit |= {"missed_at": utility.now, "missed_on": utility.today, "note": ""}
+    missed = here.miss_reading(reason="dog", **visit)
+    assert here.miss_reading(reason="dog", **visit) == missed
+    assert _meter(over, days).missed == missed
+    with pytest.raises(IdempotencyKeyReused):
+        here.miss_reading(reason="locked", **visit)
+    _refuses(over, asked, visit)
+
+
+def _meter(over: Over, days: dict[str, Any]) -> Any:
+    (meter,) = over.same("round_meters", route="Hills", after=None, limit=10, **days)
+    return meter
+
+
+def _refuses(over: Over, asked: dict[str, Any], visit: dict[str, Any]) -> None:
+    with pytest.raises(NotFound):
+        over.here.request_reading(request_id=str(uuid4()), **(asked | {"meter_id": str(uuid4())}))
+    with pytest.raises(NotFound):
+        over.here.withdraw_reading_request(actor=ADMIN.user, request_id=str(uuid4()))
+    with pytest.raises(NotFound):
+        over.here.miss_reading(reason="dog", **(visit | {"meter_serial": "R-none"}))

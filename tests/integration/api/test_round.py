@@ -1,0 +1,248 @@
+"""The round over HTTP: its page, whose session it takes, what is still to read and what was not."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+
+from services.identity.auth import Role
+from services.records.readings import Meter
+from services.web.own_page import TOKEN_HEADER
+from tests.integration.api.talk import READING, bearer
+from tests.integration.utility import ADMIN, Utility
+
+SAME = {"Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def on_page(client: FlaskClient, utility: Utility) -> dict[str, str]:
+    """The client as an engineer's browser; the headers that the page sends along."""
+    session = bearer(utility, Role.ENGINEER)["Authorization"].removeprefix("Bearer ")
+    client.set_cookie("session", session)
+    token = client.get("/round/start", headers=SAME).get_json()["token"]
+    return SAME | {TOKEN_HEADER: token}
+
+
+@pytest.fixture
+def on_route(utility: Utility) -> Callable[..., str]:
+    """Put a meter on a route; it was installed some days ago."""
+
+    def put(serial: str, route: str, sequence: int | None, **meter: Any) -> str:
+        utility.add_meter(serial, **meter)
+        place = {"row": 1, "id": str(uuid4()), "code": code_of(utility, serial), "route": route}
+        place |= {"sequence": sequence, "access_note": "Dog"}
+        answer = utility.services.database.import_rows(
+            what="service_points", actor=ADMIN.user, rows=[place], dry_run=False
+        )
+        assert answer.changed == 1
+        return serial
+
+    return put
+
+
+def test_the_page_is_small_and_may_only_load_what_is_its_own(client: FlaskClient) -> None:
+    page = client.get("/round")
+    assert page.status_code == 200
+    assert b"Reading round" in page.data
+    assert "script-src 'self'" in page.headers["Content-Security-Policy"]
+    names = ("round.js", "queue.js", "round.css", "worker.js", "manifest.webmanifest", "icon.svg")
+    files = [client.get(f"/round/{name}") for name in (*names, "icon-192.png")]
+    assert {file.status_code for file in files} == {200}
+    assert sum(len(file.data) for file in [page, *files]) < 100_000
+    assert b"{version}" not in files[3].data
+    assert files[4].get_json()["start_url"] == "/round"
+    assert client.get("/round/routes.py").status_code == 404
+    assert client.get("/round/../app.py").status_code == 404
+
+
+def test_a_session_counts_only_for_requests_of_our_own_page(
+    client: FlaskClient, on_page: dict[str, str], meter: str, utility: Utility
+) -> None:
+    body = {"meter_serial": meter, "reading_kwh": "1117", "read_at": utility.now.isoformat()}
+    strange: tuple[dict[str, str], ...] = (
+        {},
+        SAME,
+        on_page | {TOKEN_HEADER: "0" * 64},
+        on_page | {"Sec-Fetch-Site": "cross-site"},
+        {TOKEN_HEADER: on_page[TOKEN_HEADER], "Origin": "https://elsewhere.example"},
+    )
+    for headers in strange:
+        answer = client.post(READING, json=body, headers=headers)
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (403, "not_allowed"), (
+            headers
+        )
+    assert client.get("/round/start", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    sent = client.post(READING, json=body | {"idempotency_key": "k"}, headers=on_page)
+    assert sent.status_code == 201
+    again = client.post(READING, json=body | {"idempotency_key": "k"}, headers=on_page)
+    assert (again.status_code, again.get_json()["bill"]["id"]) == (
+        200,
+        sent.get_json()["bill"]["id"],
+    )
+    # What the cookie opens here it opens nowhere else.
+    bill = sent.get_json()["bill"]["id"]
+    assert client.get(f"/api/bills/{bill}", headers=on_page).status_code == 401
+    client.delete_cookie("session")
+    assert client.post(READING, json=body, headers=on_page).status_code == 401
+    assert client.get("/round/start", headers=SAME).status_code == 401
+
+
+def test_a_route_is_read_in_its_order_until_nothing_is_left(
+    client: FlaskClient, on_page: dict[str, str], on_route: Callable[..., str], utility: Utility
+) -> None:
+    route = f"R {uuid4().hex[:6]}"
+    first, second, third = (f"M-{uuid4().hex[:8]}" for _ in range(3))
+    on_route(second, route, 20)
+    on_route(first, route, 10)
+    on_route(third, route, None)
+    assert _route(client, route) == (3, 3, 0, 0)
+    meters = _meters(client, route)
+    assert [meter["serial"] for meter in meters] == [first, second, third]
+    assert meters[0]["access_note"] == "Dog"
+    assert meters[0]["last"]["kwh"] == "1000"
+    assert meters[0]["expected"]["low"] == "1000"
+    _read(client, on_page, utility, first, "1117")
+    assert _route(client, route) == (3, 2, 0, 0)
+    missed = {"id": str(uuid4()), "meter_serial": second, "missed_at": utility.now.isoformat()}
+    missed |= {"reason": "no_access", "note": "Gate locked"}
+    for _ in range(2):
+        assert client.post("/round/missed", json=missed, headers=on_page).status_code == 200
+    assert _route(client, route) == (3, 1, 0, 1)
+    shown = {meter["serial"]: meter for meter in _meters(client, route)}
+    assert shown[second]["missed"] == {"reason": "no access", "note": "Gate locked"}
+    assert (shown[first]["due"], shown[second]["due"], shown[third]["due"]) == (False, True, True)
+    other = client.post("/round/missed", json=missed | {"reason": "dog"}, headers=on_page)
+    assert other.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"reason": "tired"}, "one of the reasons"),
+        ({"reason": "other", "note": " "}, "Write in the note why"),
+        ({"id": "7"}, "must be a UUID"),
+        ({"missed_at": "2126-01-01T00:00:00Z"}, "in the future"),
+        ({"missed_at": "2026-01-01T00:00:00"}, "with its zone"),
+        ({"note": "x" * 501}, "500 characters"),
+        ({"extra": 1}, "no field called"),
+    ],
+)
+def test_a_visit_that_cannot_be_is_refused_with_a_sentence(
+    client: FlaskClient, utility: Utility, wrong: dict[str, Any], sentence: str
+) -> None:
+    visit = {"id": str(uuid4()), "meter_serial": "M", "missed_at": utility.now.isoformat()}
+    on_page = bearer(utility, Role.ENGINEER)
+    answer = client.post("/round/missed", json=visit | {"reason": "dog"} | wrong, headers=on_page)
+    assert answer.status_code == 422
+    assert sentence in answer.get_json()["error"]["message"]
+
+
+def test_what_the_office_asks_for_again_is_due_until_it_is_read(
+    client: FlaskClient, on_page: dict[str, str], on_route: Callable[..., str], utility: Utility
+) -> None:
+    route, serial = f"R {uuid4().hex[:6]}", f"M-{uuid4().hex[:8]}"
+    on_route(serial, route, 1)
+    reading = _read(client, on_page, utility, serial, "1117")
+    assert _route(client, route) == (1, 0, 0, 0)
+    asked: dict[str, Any] = {"principal": ADMIN, "now": utility.now, "reason": " Blurred "}
+    asked["meter_id"] = meter_id(utility, serial)
+    round_ = utility.services.reading_round
+    request = round_.ask_again(request_id=str(uuid4()), about_reading_id=reading, **asked)
+    assert request.reason == "Blurred"
+    assert round_.ask_again(request_id=str(uuid4()), **asked).id == request.id
+    assert _route(client, route) == (1, 1, 1, 0)
+    assert _meters(client, route)[0]["asked"] == "Blurred"
+    # The same value on the same day adds no reading, and is an answer all the same.
+    assert _read(client, on_page, utility, serial, "1117") == reading
+    assert _route(client, route) == (1, 0, 0, 0)
+    later = round_.ask_again(request_id=str(uuid4()), **asked)
+    assert round_.withdraw(request_id=later.id, principal=ADMIN).done_at is not None
+    assert _route(client, route) == (1, 0, 0, 0)
+
+
+def test_a_long_route_comes_in_pages(
+    client: FlaskClient, on_page: dict[str, str], on_route: Callable[..., str], utility: Utility
+) -> None:
+    assert on_page
+    route = f"R {uuid4().hex[:6]}"
+    serials = [on_route(f"M-{uuid4().hex[:8]}", route, None) for _ in range(3)]
+    round_, found, after = utility.services.reading_round, [], None
+    for _ in range(2):
+        page = round_.meters(route=route, principal=ADMIN, now=utility.now, after=after, limit=2)
+        found += [due.meter.serial for due in page.meters]
+        after = page.after
+    assert sorted(found) == sorted(serials)
+    assert after is None
+    bad = client.get("/round/meters?route=x&after_sequence=-1&after_code=y", headers=SAME)
+    assert bad.status_code == 400
+
+
+def test_an_estimate_is_no_read(
+    client: FlaskClient, on_page: dict[str, str], on_route: Callable[..., str], utility: Utility
+) -> None:
+    assert on_page
+    route, serial = f"R {uuid4().hex[:6]}", f"M-{uuid4().hex[:8]}"
+    on_route(serial, route, 1)
+    with psycopg.connect(dsn_of(utility)) as sql:
+        sql.execute("select set_config('billing.actor', 'test', false)")
+        sql.execute(
+            "insert into readings (id, meter_id, read_at, read_on, register_wh, source, status,"
+            " submitted_by) values (gen_random_uuid(), %s, %s, %s, 1100000, 'estimated',"
+            " 'accepted', 'job:x')",
+            (meter_id(utility, serial), utility.now - timedelta(hours=1), utility.today),
+        )
+    assert _route(client, route) == (1, 1, 0, 0)
+
+
+def test_bearers_may_ask_too_and_nobody_else(client: FlaskClient, utility: Utility) -> None:
+    found = client.get("/round/meters?route=", headers=bearer(utility, Role.ENGINEER))
+    assert found.status_code == 200
+    assert client.get("/round/meters?route=").status_code == 401
+
+
+def _route(client: FlaskClient, route: str) -> tuple[int, int, int, int]:
+    routes = client.get("/round/start", headers=SAME).get_json()["routes"]
+    (found,) = [one for one in routes if one["route"] == route]
+    return found["meters"], found["still"], found["asked"], found["missed"]
+
+
+def _meters(client: FlaskClient, route: str) -> list[dict[str, Any]]:
+    found = client.get("/round/meters", query_string={"route": route}, headers=SAME).get_json()
+    assert found["after"] is None
+    return list(found["meters"])
+
+
+def _read(
+    client: FlaskClient, on_page: dict[str, str], utility: Utility, serial: str, kwh: str
+) -> str:
+    body = {"meter_serial": serial, "reading_kwh": kwh, "read_at": utility.now.isoformat()}
+    answer = client.post(READING, json=body | {"idempotency_key": str(uuid4())}, headers=on_page)
+    assert answer.status_code in {200, 201}, answer.get_json()
+    return str(answer.get_json()["reading"]["id"])
+
+
+def dsn_of(utility: Utility) -> str:
+    """The address of the utility's database."""
+    address = utility.services.settings.database_url
+    assert address is not None
+    return address.get_secret_value()
+
+
+def code_of(utility: Utility, serial: str) -> str:
+    """The code of the place where a meter is installed."""
+    return str(_now(utility, serial).service_point_code)
+
+
+def meter_id(utility: Utility, serial: str) -> str:
+    """The id of a meter."""
+    return _now(utility, serial).id
+
+
+def _now(utility: Utility, serial: str) -> Meter:
+    return utility.services.readings.meter_now(
+        serial=serial, principal=ADMIN, now=utility.now
+    ).meter

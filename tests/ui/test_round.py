@@ -1,0 +1,189 @@
+"""The engineer's round in a browser, at a desk's and a phone's width, also without a network."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.servers import NewDatabase
+from tests.ui.app_process import AppProcess
+from tests.ui.conftest import SignIn
+from tests.ui.walking import SIZES, new_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+METERS = 10
+_SMALLEST_TEXT = """() => Math.min(...[...document.querySelectorAll("body *")]
+    .filter(one => one.offsetParent)
+    .filter(one => [...one.childNodes].some(part => part.nodeType === 3 && part.data.trim()))
+    .map(one => parseFloat(getComputedStyle(one).fontSize)))"""
+_OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
+
+
+@pytest.fixture(scope="module")
+def dsn(fresh_database: NewDatabase) -> str:
+    return fresh_database()
+
+
+@pytest.fixture(scope="module")
+def utility(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Utility]:
+    made = make_utility(dsn, tmp_path_factory.mktemp("data"))
+    yield made
+    made.services.close()
+
+
+@pytest.fixture(scope="module")
+def app(app_server: Callable[..., AppProcess], dsn: str) -> AppProcess:
+    return app_server({"DATABASE_URL": dsn, "DEMO": "off"})
+
+
+@dataclass
+class OnRound:
+    """An engineer on the page of a round, and the serials of its route."""
+
+    page: Page
+    route: str
+    serials: list[str]
+
+    @property
+    def card(self) -> Locator:
+        return self.page.locator(".card")
+
+    def result(self, serial: str) -> Locator:
+        return self.page.locator(".result").filter(has_text=serial)
+
+    def at(self, serial: str) -> None:
+        expect(self.card.get_by_role("heading", name=serial)).to_be_visible()
+
+    def read(self, serial: str, kwh: str) -> None:
+        self.at(serial)
+        self.page.get_by_label("Reading (kWh)").fill(kwh)
+        self.page.get_by_role("button", name="Send reading").click()
+
+    def still(self, number: int) -> None:
+        expect(self.page.get_by_role("heading", name=f"still to read {number}")).to_be_visible()
+
+
+@pytest.fixture
+def on_round(
+    app: AppProcess,
+    utility: Utility,
+    page_at: Callable[..., Page],
+    sign_in_as: SignIn,
+    size: tuple[int, int],
+) -> OnRound:
+    """Before a route of ten meters, by the button of the engineer's pages."""
+    route = f"North {uuid4().hex[:4]}"
+    serials = [f"M-{uuid4().hex[:6].upper()}" for _ in range(METERS)]
+    for place, serial in enumerate(serials):
+        _on_route(utility, serial, route, place)
+    page = new_page(page_at, size)
+    sign_in_as(page, app, "Field engineer")
+    page.goto(f"{app.url}/submit-reading")
+    page.get_by_role("button", name="Today's round").click()
+    page.get_by_role("button", name=re.compile(route)).click()
+    return OnRound(page, route, serials)
+
+
+@SIZES
+def test_a_round_of_ten_meters_with_a_dropped_connection_and_no_access(
+    on_round: OnRound, utility: Utility
+) -> None:
+    page, serials = on_round.page, on_round.serials
+    _with_a_connection(on_round)
+    page.context.set_offline(True)
+    for serial, kwh in zip(serials[2:5], ("1105", "1112.5", "१११८"), strict=True):
+        on_round.read(serial, kwh)
+    _could_not_read(on_round, serials[5])
+    kept = "4 entries kept on this phone"
+    expect(page.get_by_role("status")).to_contain_text(kept)
+    # Closed and opened again, still without a connection.
+    page.reload()
+    on_round.still(4)
+    expect(page.get_by_role("status")).to_contain_text(kept)
+    assert [_readings(utility, serial) for serial in serials[2:5]] == [[], [], []]
+
+    page.context.set_offline(False)
+    for serial in serials[2:5]:
+        expect(on_round.result(serial)).to_contain_text("Accepted. Billed: ₹")
+    expect(on_round.result(serials[5])).to_contain_text("not read: no access")
+    for serial, kwh in zip(serials[6:], ("1101", "1102", "1103", "1104"), strict=True):
+        on_round.read(serial, kwh)
+    expect(page.get_by_role("heading", name="all read")).to_be_visible()
+    expect(on_round.result(serials[9])).to_contain_text("Accepted.")
+    expect(page.get_by_role("status")).to_contain_text("Everything is sent")
+    typed = ["1117", "99000", "1105", "1112.5", "1118", None, "1101", "1102", "1103", "1104"]
+    once = [[kwh] if kwh else [] for kwh in typed]
+    assert [_readings(utility, serial) for serial in serials] == once
+    _seen(on_round)
+
+
+def _with_a_connection(on_round: OnRound) -> None:
+    page, serials = on_round.page, on_round.serials
+    on_round.still(METERS)
+    expect(on_round.card).to_contain_text("1,000 kWh")
+    expect(on_round.card).to_contain_text("Ring twice")
+    assert page.evaluate(_SMALLEST_TEXT) >= 16
+    assert page.evaluate(_OVERFLOW) <= 0
+    assert page.get_by_label("Reading (kWh)").get_attribute("inputmode") == "decimal"
+    on_round.read(serials[0], "1117")
+    expect(on_round.result(serials[0])).to_contain_text(re.compile(r"Accepted\. Billed: ₹"))
+    on_round.still(9)
+    # What cannot be a number is said before anything is kept; what is not expected is asked.
+    on_round.read(serials[1], "11,17")
+    expect(page.get_by_role("alert")).to_contain_text("without commas")
+    on_round.read(serials[1], "99000")
+    page.get_by_role("button", name="The meter shows it").click()
+    expect(on_round.result(serials[1])).to_contain_text("Needs review.")
+
+
+def _seen(on_round: OnRound) -> None:
+    """What came of a read is kept until it was seen, and the meter stays read."""
+    page = on_round.page
+    page.reload()
+    page.get_by_role("button", name="All seen").click()
+    expect(page.locator(".result")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("heading", name="all read")).to_be_visible()
+    expect(page.locator(".result")).to_have_count(0)
+
+
+def _could_not_read(on_round: OnRound, serial: str) -> None:
+    page = on_round.page
+    on_round.at(serial)
+    page.get_by_role("button", name="Could not read").click()
+    page.get_by_role("button", name="Could not read it").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose why")
+    page.get_by_label("Why it could not be read").select_option("no_access")
+    page.get_by_label("Note").fill("Nobody at home")
+    page.get_by_role("button", name="Could not read it").click()
+
+
+def _readings(utility: Utility, serial: str) -> list[str]:
+    """What was submitted of a meter, in kWh."""
+    found = utility.services.database.readings(meter_id=_meter(utility, serial).id).items
+    return [f"{one.register_wh / 1000:g}" for one in found if not one.is_opening]
+
+
+def _meter(utility: Utility, serial: str) -> Any:
+    return utility.services.readings.meter_now(
+        serial=serial, principal=ADMIN, now=utility.now
+    ).meter
+
+
+def _on_route(utility: Utility, serial: str, route: str, sequence: int) -> None:
+    utility.add_meter(serial)
+    code = _meter(utility, serial).service_point_code
+    place = {"row": 1, "id": str(uuid4()), "code": code, "route": route, "sequence": sequence}
+    answer = utility.services.database.import_rows(
+        what="service_points",
+        actor=ADMIN.user,
+        rows=[place | {"access_note": "Ring twice"}],
+        dry_run=False,
+    )
+    assert answer.changed == 1
