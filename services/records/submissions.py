@@ -189,4 +189,5 @@ class RoundMeter(Record):
             connected_va=self.connected_va,
             class_use=self.class_use,
             unknown_daily_wh=unknown_daily_wh,
+            occupied=self.customer_name is not None,
         )
