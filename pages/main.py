@@ -74,6 +74,7 @@ _DETAILS = (
     registry.CHANGE_SUPPLY,
     registry.CONNECT,
     registry.FLAGGED_READING,
+    registry.ESTIMATE_READING,
     registry.TARIFF,
     registry.TARIFF_EDITOR,
     registry.CORRECT_BILL,

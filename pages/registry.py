@@ -69,6 +69,9 @@ CUSTOMER: Final = PageEntry("customers/customer.py", "customer", "Customer")
 FLAGGED_READING: Final = PageEntry(
     "readings/flagged_reading.py", "flagged-reading", "Flagged reading"
 )
+ESTIMATE_READING: Final = PageEntry(
+    "readings/estimate_reading.py", "estimate-reading", "Estimate a reading"
+)
 METER: Final = PageEntry("meters/meter.py", "meter", "Meter")
 TARIFF: Final = PageEntry("tariffs/tariff.py", "tariff", "Tariff")
 TARIFF_EDITOR: Final = PageEntry("tariffs/tariff_editor.py", "tariff-editor", "Write a tariff")

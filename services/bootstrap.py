@@ -70,6 +70,7 @@ from services.payments.stripe.client import StripePayments
 from services.payments.stripe.listing import StripeReading
 from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
+from services.readings.estimates import ReadingEstimates
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
@@ -284,6 +285,9 @@ def wire(
         readings=ReadingLookups(database, settings.timezone),
         reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
         reading_round=ReadingRound(database, settings.timezone, settings.unknown_daily_wh),
+        reading_estimates=ReadingEstimates(
+            database, assessor, outbox, settings.timezone, lambda: current().estimates_in_a_row
+        ),
         bill_archive=archive,
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),

@@ -55,6 +55,7 @@ from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
 from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
+from services.readings.estimates import ReadingEstimates
 from services.readings.lookups import ReadingLookups
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
@@ -89,6 +90,7 @@ class Services:
     readings: ReadingLookups
     reading_review: ReadingReview
     reading_round: ReadingRound
+    reading_estimates: ReadingEstimates
     bills: BillLookups
     bill_approval: BillApproval
     bill_archive: BillArchive

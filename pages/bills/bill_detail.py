@@ -139,6 +139,8 @@ def _show_read(title: str, reading: Reading, *, meter_named: bool) -> None:
             f"Read {moment(reading.read_at, zone())} · {READING_SOURCE[reading.source]} · "
             f"by {escaped(reading.submitted_by)}"
         )
+        if reading.estimated_by:
+            st.caption(f":material/calculate: {escaped(reading.estimated_by)}")
         for doubt in doubts_of(reading.validation):
             st.caption(f":material/flag: {escaped(doubt)}")
         if reading.decided_by:

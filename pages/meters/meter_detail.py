@@ -4,7 +4,13 @@ from typing import Final
 
 import streamlit as st
 
-from pages.registry import CORRECT_READING, CUSTOMER, CUSTOMERS, SUBMIT_READING
+from pages.registry import (
+    CORRECT_READING,
+    CUSTOMER,
+    CUSTOMERS,
+    ESTIMATE_READING,
+    SUBMIT_READING,
+)
 from pages.shared.components import description_list, status_badge
 from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import form_done, show_done
@@ -106,6 +112,13 @@ def _show_readings(meter: Meter, principal: Principal) -> None:
             st.caption("It was not read yet.")
         for reading in found:
             _show_reading(reading)
+        if meter.agreement_id is not None and meter.removed_on is None:
+            st.page_link(
+                ESTIMATE_READING.script,
+                label="Estimate a reading that could not be taken",
+                icon=":material/calculate:",
+                query_params={"meter": meter.serial},
+            )
 
 
 def _show_reading(reading: Reading) -> None:
@@ -114,6 +127,8 @@ def _show_reading(reading: Reading) -> None:
             st.markdown(f"**{kwh(reading.register_wh)}**")
             read = moment(reading.read_at, zone())
             st.caption(escaped(f"{read} · {READING_SOURCE[reading.source]}"))
+            if reading.estimated_by:
+                st.caption(escaped(reading.estimated_by))
         if reading.status == "accepted":
             st.page_link(
                 CORRECT_READING.script,

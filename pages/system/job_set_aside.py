@@ -7,6 +7,7 @@ import streamlit as st
 from pages.registry import (
     CORRECT_BILL,
     DRAFTS,
+    ESTIMATE_READING,
     FLAGGED_READING,
     FLAGGED_READINGS,
     SERVICES,
@@ -45,5 +46,13 @@ def show_set_aside(row: SetAside) -> None:
     if place is None:
         return
     page, label, asked = place
+    if row.code == "no_reading":
+        st.page_link(
+            ESTIMATE_READING.script,
+            label="Estimate the reading",
+            icon=":material/calculate:",
+            query_params={"meter": row.subject},
+            width="content",
+        )
     query = {asked[0]: str(getattr(row, asked[1]))} if asked else None
     st.page_link(page, label=label, icon=":material/build:", query_params=query, width="content")

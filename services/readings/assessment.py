@@ -45,7 +45,7 @@ _UNBILLED = (
 _FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
-BILLED_AT_ONCE: frozenset[ReadingSource] = frozenset({"field", "customer"})
+BILLED_AT_ONCE: frozenset[ReadingSource] = frozenset({"field", "customer", "estimated"})
 
 
 class ReadValue(Protocol):
@@ -238,6 +238,7 @@ class ReadingAssessor:
             register_wh=read.register_wh,
             registers=dict(read.registers),
             rolled_over=approved and rolled_over,
+            source=source,
         )
         status = "accepted" if approved else validation.verdict
         why_not = self._why_not_billed(context, closing, source, status)

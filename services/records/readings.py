@@ -23,6 +23,8 @@ VACANT: Final = "Vacant"
 MeterKind = Literal["manual", "smart"]
 ReadingStatus = Literal["accepted", "needs_review", "rejected", "superseded"]
 ReadingSource = Literal["field", "smart", "customer", "estimated", "imported"]
+# What the utility did not read itself: the next actual read settles it.
+NOT_ACTUAL: Final[frozenset[ReadingSource]] = frozenset({"customer", "estimated"})
 
 
 class Meter(Record):
@@ -84,6 +86,12 @@ class Read(Record):
     registers: dict[str, int] = Field(default_factory=dict)
     # A person said that the register rolled over before it.
     rolled_over: bool = False
+    source: ReadingSource = "field"
+
+    @property
+    def is_actual(self) -> bool:
+        """Whether the utility read the meter: it is no estimate and not the customer's own."""
+        return self.source not in NOT_ACTUAL
 
     @property
     def point(self) -> ReadPoint:
@@ -102,7 +110,6 @@ class Reading(Read):
     account_no: str | None
     customer_name: str | None
     address: str | None
-    source: ReadingSource
     status: ReadingStatus
     is_opening: bool
     submitted_by: str
@@ -116,6 +123,11 @@ class Reading(Read):
     bill_number: int | None
     bill_total_minor: int | None
     bill_currency: str | None
+
+    @property
+    def estimated_by(self) -> str:
+        """How an estimate was made, in a sentence; empty of other reads."""
+        return str(self.validation.get("estimate", {}).get("sentence", ""))
 
     @property
     def supplied(self) -> str:
@@ -189,3 +201,43 @@ class Segment:
     constants: MeterConstants
     opening: Read
     closing: Read
+
+
+class SeasonUse(Record):
+    """What the meters of a tariff used at one time of the year: Wh, and on how many days.
+
+    The loaded ones are those whose connected load is known; `loaded_w_days` is that, in W, times
+    the days.
+    """
+
+    meters: int
+    wh: int
+    days: int
+    loaded_meters: int
+    loaded_wh: int
+    loaded_w_days: int
+
+
+class EstimateFacts(Record):
+    """What estimating a meter's use up to a local date needs.
+
+    `last` is its last accepted read before that; `reads` are its actual reads, in order, since
+    the meter was installed and the agreement began. `in_a_row` reads after the last of them were
+    estimated or the customer's. `waiting_on` is the date of a read that waits for review,
+    `later_on` that of an accepted one on the date or after it.
+    """
+
+    agreement_id: str
+    meter_id: str
+    serial: str
+    dials: int
+    multiplier_milli: int
+    registers: tuple[str, ...]
+    connected_w: int | None
+    last: Read
+    reads: tuple[ReadPoint, ...]
+    in_a_row: int
+    waiting_on: date | None
+    later_on: date | None
+    disconnected: bool
+    class_use: SeasonUse | None

@@ -10,7 +10,7 @@ from services.database.transport import Filter
 from services.records.base import Page
 from services.records.bills import NewBill
 from services.records.jobs import RunRef
-from services.records.readings import Meter, Reading
+from services.records.readings import EstimateFacts, Meter, Reading
 from services.records.submissions import (
     MissedRead,
     MissedReason,
@@ -105,6 +105,15 @@ class ReadingQueries(Queries):
         """A question, where a meter's serial looks like this one."""
         found = self._call("identifier_keys", kind="meters", identifiers=[serial])["found"]
         return f" Do you mean {found[0]['known']}?" if found[0]["known"] else ""
+
+    def estimate_facts(self, *, at: Mapping[str, date]) -> list[EstimateFacts]:
+        """What estimating the reads of agreements needs: each up to its local date.
+
+        One without a meter on that date is left out.
+        """
+        rows = [{"agreement_id": one, "on": on.isoformat()} for one, on in at.items()]
+        answer = self._call("estimate_facts", rows=rows)
+        return [EstimateFacts.model_validate(row) for row in answer["agreements"]]
 
     def commit_reading(
         self,

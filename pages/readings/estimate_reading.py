@@ -1,0 +1,10 @@
+"""A reading that could not be taken is estimated: /estimate-reading?meter=…&on=…"""
+
+import streamlit as st
+
+from pages.readings.estimate_form import show_estimate
+from pages.shared.session import require_role
+from services.identity.auth import Role
+
+principal = require_role(Role.ADMIN)
+show_estimate(st.query_params.get("meter", ""), st.query_params.get("on", ""), principal)

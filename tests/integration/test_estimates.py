@@ -1,0 +1,140 @@
+"""Estimated reads on a real database: by hand, and by the monthly job."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from services.identity.audit_reason import ReasonMissing
+from services.identity.auth import NotAllowed
+from services.metering.estimation import CannotEstimate
+from services.readings.estimates import EstimateChanged, EstimatedRead
+from services.records.submissions import StoredReading
+from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
+
+SEP_1, OCT_1, NOV_1, DEC_1 = (date(2026, month, 1) for month in (9, 10, 11, 12))
+
+
+@pytest.fixture
+def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
+    made = make_utility(database, tmp_path)
+    made.now = noon(made, DEC_1)
+    yield made
+    made.services.close()
+
+
+def noon(utility: Utility, on: date) -> datetime:
+    return datetime(on.year, on.month, on.day, 12, tzinfo=utility.services.settings.timezone)
+
+
+def read(utility: Utility, serial: str, kwh: int, on: date, source: str = "field") -> None:
+    utility.now = noon(utility, on)
+    utility.submit(serial, kwh, source=source)
+
+
+def two_months_read(utility: Utility, serial: str = "M1") -> str:
+    """A meter of 100 kWh in September and 110 kWh in October; its id."""
+    meter = utility.add_meter(serial, opening_kwh=1000, opened_on=SEP_1)
+    read(utility, serial, 1100, OCT_1)
+    read(utility, serial, 1210, NOV_1)
+    utility.now = noon(utility, DEC_1)
+    return meter
+
+
+def look(utility: Utility, on: date = DEC_1, serial: str = "M1") -> EstimatedRead:
+    return utility.services.reading_estimates.preview(
+        meter_serial=serial, on=on, principal=ADMIN, now=utility.now
+    )
+
+
+def store(
+    utility: Utility, on: date = DEC_1, serial: str = "M1", reading_id: str | None = None
+) -> StoredReading:
+    return utility.services.reading_estimates.store(
+        reading_id=reading_id or str(uuid4()),
+        meter_serial=serial,
+        on=on,
+        register_wh=look(utility, on, serial).estimate.register_wh,
+        reason="Nobody at home",
+        principal=ADMIN,
+        now=utility.now,
+    )
+
+
+def test_an_estimate_by_hand_is_shown_with_its_bill_and_then_stored(utility: Utility) -> None:
+    two_months_read(utility)
+    found = look(utility)
+    # 210 kWh in 61 days are 103.279 kWh in 30 days.
+    assert (found.estimate.rule, found.estimate.used_wh) == ("recent_periods", 103_279)
+    bill = found.assessment.bill
+    assert bill is not None and bill.consumption_wh == 103_279
+    assert len(utility.bills_of("M1")) == 2, "nothing was stored"
+
+    stored = store(utility)
+    assert stored.bill is not None and stored.bill.total_minor == bill.rated.total_minor
+    reading = utility.services.database.reading(stored.reading.id)
+    assert (reading.source, reading.status, reading.is_actual) == ("estimated", "accepted", False)
+    assert reading.estimated_by == found.estimate.sentence
+    assert reading.validation["estimate"]["values"] == {
+        "periods": 2,
+        "days": 61,
+        "used_wh": 210_000,
+    }
+    assert reading.decision_reason == "Nobody at home"
+    with pytest.raises(CannotEstimate, match="was read on 1 Dec 2026"):
+        look(utility)
+
+
+def test_the_same_estimate_again_answers_the_first(utility: Utility) -> None:
+    two_months_read(utility)
+    reading_id = str(uuid4())
+    asked = {"meter_serial": "M1", "on": DEC_1, "register_wh": 1_313_279, "reason": "Away"}
+    estimates = utility.services.reading_estimates
+    first = estimates.store(reading_id=reading_id, principal=ADMIN, now=utility.now, **asked)  # type: ignore[arg-type]
+    again = estimates.store(reading_id=reading_id, principal=ADMIN, now=utility.now, **asked)  # type: ignore[arg-type]
+    assert first.bill is not None and again.bill is not None
+    assert (again.reading.id, again.bill.id) == (first.reading.id, first.bill.id)
+    assert len(utility.bills_of("M1")) == 3
+
+
+def test_what_is_refused_stores_nothing(utility: Utility) -> None:
+    two_months_read(utility)
+    estimates = utility.services.reading_estimates
+    asked = {"reading_id": str(uuid4()), "meter_serial": "M1", "on": DEC_1, "now": utility.now}
+    with pytest.raises(EstimateChanged, match="Nothing was stored"):
+        estimates.store(register_wh=1, reason="Away", principal=ADMIN, **asked)  # type: ignore[arg-type]
+    with pytest.raises(ReasonMissing):
+        estimates.store(register_wh=1_313_279, reason=" ", principal=ADMIN, **asked)  # type: ignore[arg-type]
+    with pytest.raises(NotAllowed):
+        estimates.store(register_wh=1_313_279, reason="Away", principal=ENGINEER, **asked)  # type: ignore[arg-type]
+    with pytest.raises(CannotEstimate, match="has not come yet"):
+        look(utility, DEC_1 + timedelta(days=1))
+    assert len(utility.bills_of("M1")) == 2
+
+
+def test_a_customers_own_reading_counts_among_those_in_a_row(utility: Utility) -> None:
+    two_months_read(utility)
+    read(utility, "M1", 1310, DEC_1, source="customer")
+    utility.now = noon(utility, date(2027, 1, 1))
+    assert look(utility, date(2027, 1, 1)).facts.in_a_row == 1
+    store(utility, date(2027, 1, 1))
+    for month in (2, 3):
+        utility.now = noon(utility, date(2027, month, 1))
+        if month == 2:
+            store(utility, date(2027, month, 1))
+    with pytest.raises(CannotEstimate, match="Estimated 3 times in a row, read the meter"):
+        look(utility, date(2027, 3, 1))
+
+
+def test_a_new_meter_is_estimated_by_those_on_its_tariff(utility: Utility) -> None:
+    for n in range(10):
+        two_months_read(utility, f"C{n}")
+    utility.add_meter("M1", opening_kwh=500, opened_on=NOV_1)
+    utility.now = noon(utility, DEC_1)
+    found = look(utility)
+    # October's bills end within 45 days; September's do not.
+    assert found.estimate.rule == "class_profile"
+    assert found.estimate.used_wh == 30 * 110_000 // 31 + 1
+    assert found.facts.class_use is not None and found.facts.class_use.meters == 10
