@@ -2,6 +2,7 @@
 
 from datetime import date
 from itertools import groupby
+from typing import Final
 
 import streamlit as st
 
@@ -14,9 +15,14 @@ from services.bill_documents.qr import qr_png
 from services.billing.explain import explain
 from services.quantities.energy import format_kwh
 from services.rating import BillLine, RatedBill, SlabPart
-from services.records.bills import Bill, BillSegment
+from services.records.bills import Bill
 
 _UNITS = {"day": "days", "month": "months"}
+_ESTIMATED: Final = (
+    "Estimated: the meter was not read. The next bill from an actual reading settles the "
+    "difference."
+)
+_KINDS: Final = {"estimated": " (estimated)", "customer": " (read by the customer)"}
 
 
 def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) -> None:
@@ -37,6 +43,8 @@ def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) ->
         )
         _show_place(bill, linked=place_linked)
         _show_reads(bill)
+        if bill.closing_source == "estimated":
+            st.info(_ESTIMATED, icon=":material/calculate:")
         _show_total(bill)
         st.markdown(lines_table(bill), width="stretch")
         with st.expander("How this was calculated", icon=":material/calculate:"):
@@ -60,7 +68,7 @@ def _show_place(bill: Bill, *, linked: bool) -> None:
 
 def _show_reads(bill: Bill) -> None:
     several = len(bill.metered) > 1
-    used = [] if several else _reads_of(bill.metered[0])
+    used = [] if several else _reads_of(bill)
     description_list(
         [
             ("Meters" if len(bill.meter_serials) > 1 else "Meter", ", ".join(bill.meter_serials)),
@@ -76,8 +84,13 @@ def _show_reads(bill: Bill) -> None:
     show_used_registers(bill.usage or {}, meters=len(bill.metered))
 
 
-def _reads_of(one: BillSegment) -> list[tuple[str, str]]:
-    reads = [("Opening read", kwh(one.opening_wh)), ("Closing read", kwh(one.closing_wh))]
+def _reads_of(bill: Bill) -> list[tuple[str, str]]:
+    (one,) = bill.metered
+    opened, closed = (_KINDS.get(s, "") for s in (bill.opening_source, bill.closing_source))
+    reads = [
+        ("Opening read", f"{kwh(one.opening_wh)}{opened}"),
+        ("Closing read", f"{kwh(one.closing_wh)}{closed}"),
+    ]
     if one.multiplier_milli != 1000:
         reads.append(("Multiplier", times(one.multiplier_milli)))
     return reads

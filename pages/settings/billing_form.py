@@ -32,6 +32,8 @@ def ask_billing(principal: Principal) -> None:
                 )
             with grid.cell():
                 body |= _ask_first_number(shown, form)
+            with grid.cell():
+                body |= _ask_estimates(shown, form)
         body |= _ask_approval(shown, form)
         if st.form_submit_button("Save", type="primary"):
             save("settings-billing", form, body, shown, principal)
@@ -80,6 +82,21 @@ def _ask_currency(shown: ShownSettings, form: str) -> dict[str, object]:
         key=f"currency-{form}",
     )
     return {} if is_locked(shown, "currency") else {"currency": currency}
+
+
+def _ask_estimates(shown: ShownSettings, form: str) -> dict[str, object]:
+    number = st.number_input(
+        "Estimates in a row",
+        min_value=1,
+        max_value=12,
+        value=shown.held.estimates_in_a_row,
+        step=1,
+        disabled=shown.variable_of("estimates_in_a_row") is not None,
+        help="How often a meter may be billed without an actual reading, one time after the other. "
+        "A customer's own reading counts.",
+        key=f"in-a-row-{form}",
+    )
+    return {} if is_locked(shown, "estimates_in_a_row") else {"estimates_in_a_row": number}
 
 
 def _ask_approval(shown: ShownSettings, form: str) -> dict[str, object]:

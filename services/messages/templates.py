@@ -162,7 +162,7 @@ def _text(bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
 def _issued(bill: Bill, facts: Mapping[str, str]) -> str:
     used = (
         f"Your electricity bill {bill.reference} is ready. From {day(bill.period_start)} to "
-        f"{day(bill.period_end)} you used {format_kwh(bill.consumption_wh)} kWh. "
+        f"{day(bill.period_end)} you used {format_kwh(bill.consumption_wh)} kWh{_estimated(bill)}. "
         f"The bill is {bill.money(bill.total_minor).display()}."
     )
     if bill.balance_minor <= 0:
@@ -177,6 +177,13 @@ def _issued(bill: Bill, facts: Mapping[str, str]) -> str:
     if is_late(bill, facts):
         please = f"It was due{_on(bill)}. Please pay now."
     return f"{used}{paid} {please}\n{_where(bill)}"
+
+
+def _estimated(bill: Bill) -> str:
+    """That the closing read was estimated, and what becomes of it."""
+    if bill.closing_source != "estimated":
+        return ""
+    return " (estimated, as the meter was not read; the next reading settles the difference)"
 
 
 def _reminder(bill: Bill) -> str:

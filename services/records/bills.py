@@ -116,6 +116,9 @@ class Bill(BillSummary):
     held_because: str | None = None
     # Why nobody is pressed for it now: the bank is paying it, or its money went back.
     spared_because: SparedBecause | None = None
+    # How the reads at which it opens and closes came about.
+    opening_source: ReadingSource = "field"
+    closing_source: ReadingSource = "field"
     # Kept where it is more than one, or where the bill opens at the removal of another meter.
     segments: tuple[BillSegment, ...] = ()
 
@@ -141,6 +144,17 @@ class Bill(BillSummary):
                 closed_on=self.period_end,
             ),
         )
+
+    @property
+    def read_sources(self) -> tuple[ReadingSource, ...]:
+        """How the reads that it rests on came about, those of each meter among them."""
+        within = [s for one in self.segments for s in (one.opening_source, one.closing_source) if s]
+        return (self.opening_source, self.closing_source, *within)
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether a read that it rests on was estimated."""
+        return "estimated" in self.read_sources
 
     @property
     def meter_serials(self) -> tuple[str, ...]:

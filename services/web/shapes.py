@@ -5,7 +5,7 @@ Amounts and energies are decimal strings, dates ISO 8601, instants ISO 8601 in U
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 from services.outbox.steps import StepOutcome
 from services.quantities.energy import format_kwh
@@ -14,9 +14,16 @@ from services.rating import BillLine, RatedBill
 from services.readings.reading_to_bill import Submitted
 from services.records.bills import Bill, BillSegment
 from services.records.jobs import JobRun, SchedulerStatus
-from services.records.readings import Reading
+from services.records.readings import Reading, ReadingSource
 
 Json = dict[str, Any]
+_KINDS: Final[dict[ReadingSource, str]] = {
+    "field": "actual",
+    "smart": "actual",
+    "imported": "actual",
+    "customer": "customer",
+    "estimated": "estimated",
+}
 
 
 def submitted_json(submitted: Submitted) -> Json:
@@ -88,6 +95,9 @@ def bill_json(bill: Bill) -> Json:
         "period_end": bill.period_end.isoformat(),
         "opening_kwh": format_kwh(bill.opening_wh),
         "closing_kwh": format_kwh(bill.closing_wh),
+        "opening_read": _KINDS[bill.opening_source],
+        "closing_read": _KINDS[bill.closing_source],
+        "estimated": bill.is_estimated,
         "multiplier": scaled_text(bill.multiplier_milli, places=3, trim=True),
         "consumption_kwh": format_kwh(bill.consumption_wh),
         "segments": [_segment_json(one) for one in bill.metered],

@@ -108,7 +108,13 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
         END AS segments,
     p.id AS service_point_id,
     p.code AS service_point_code,
-    p.address AS service_address
+    p.address AS service_address,
+    ( SELECT o.source
+           FROM public.readings o
+          WHERE (o.id = b.opening_reading_id)) AS opening_source,
+    ( SELECT e.source
+           FROM public.readings e
+          WHERE (e.id = b.closing_reading_id)) AS closing_source
    FROM ((((((public.bills b
      JOIN public.meters m ON ((m.id = b.meter_id)))
      JOIN public.customers c ON ((c.id = b.customer_id)))
@@ -118,6 +124,10 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
      JOIN public.service_points p ON ((p.id = a.service_point_id)));
 
 COMMENT ON COLUMN public.bill_list.status IS 'The status people see, derived: void, draft, paid (nothing left to pay), overdue, partially_paid, issued.';
+
+COMMENT ON COLUMN public.bill_list.opening_source IS 'How the read at which it opens came about: field, smart, imported, customer or estimated.';
+
+COMMENT ON COLUMN public.bill_list.closing_source IS 'How the read at which it closes came about.';
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bill_list TO service_role;
 

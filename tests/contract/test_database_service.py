@@ -143,6 +143,21 @@ def test_who_read_a_meter_and_what_came_after_a_day(over: Over) -> None:
     assert over.same("accepted_after", after=read.read_on, **asked) == []
 
 
+def test_what_an_estimate_rests_on(over: Over) -> None:
+    over.utility.add_meter("M1")
+    context = over.here.reading_context(
+        meter_serial="M1", read_at=over.utility.now, read_on=over.utility.today
+    )
+    agreement = context.meter.agreement_id
+    assert agreement is not None
+    (facts,) = over.same("estimate_facts", at={agreement: over.utility.today})
+    assert (facts.serial, facts.last.id, facts.in_a_row) == ("M1", context.opening.id, 0)
+    assert facts.class_use is not None
+    assert facts.class_use.meters == 0
+    opened = over.utility.today - timedelta(days=40)
+    assert over.same("estimate_facts", at={agreement: opened}) == []
+
+
 def test_a_flagged_reading_is_decided_once(over: Over) -> None:
     over.utility.add_meter("M1")
     assert over.utility.submit("M1", 990).outcome == "needs_review"

@@ -9,9 +9,11 @@ import pytest
 
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed
+from services.messages.templates import TemplateWriter
 from services.metering.estimation import CannotEstimate
 from services.readings.estimates import EstimateChanged, EstimatedRead
 from services.records.submissions import StoredReading
+from services.web.shapes import bill_json
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 SEP_1, OCT_1, NOV_1, DEC_1 = (date(2026, month, 1) for month in (9, 10, 11, 12))
@@ -69,11 +71,13 @@ def test_an_estimate_by_hand_is_shown_with_its_bill_and_then_stored(utility: Uti
     # 210 kWh in 61 days are 103.279 kWh in 30 days.
     assert (found.estimate.rule, found.estimate.used_wh) == ("recent_periods", 103_279)
     bill = found.assessment.bill
-    assert bill is not None and bill.consumption_wh == 103_279
+    assert bill is not None
+    assert bill.consumption_wh == 103_279
     assert len(utility.bills_of("M1")) == 2, "nothing was stored"
 
     stored = store(utility)
-    assert stored.bill is not None and stored.bill.total_minor == bill.rated.total_minor
+    assert stored.bill is not None
+    assert stored.bill.total_minor == bill.rated.total_minor
     reading = utility.services.database.reading(stored.reading.id)
     assert (reading.source, reading.status, reading.is_actual) == ("estimated", "accepted", False)
     assert reading.estimated_by == found.estimate.sentence
@@ -94,7 +98,8 @@ def test_the_same_estimate_again_answers_the_first(utility: Utility) -> None:
     estimates = utility.services.reading_estimates
     first = estimates.store(reading_id=reading_id, principal=ADMIN, now=utility.now, **asked)  # type: ignore[arg-type]
     again = estimates.store(reading_id=reading_id, principal=ADMIN, now=utility.now, **asked)  # type: ignore[arg-type]
-    assert first.bill is not None and again.bill is not None
+    assert first.bill is not None
+    assert again.bill is not None
     assert (again.reading.id, again.bill.id) == (first.reading.id, first.bill.id)
     assert len(utility.bills_of("M1")) == 3
 
@@ -137,4 +142,23 @@ def test_a_new_meter_is_estimated_by_those_on_its_tariff(utility: Utility) -> No
     # October's bills end within 45 days; September's do not.
     assert found.estimate.rule == "class_profile"
     assert found.estimate.used_wh == 30 * 110_000 // 31 + 1
-    assert found.facts.class_use is not None and found.facts.class_use.meters == 10
+    assert found.facts.class_use is not None
+    assert found.facts.class_use.meters == 10
+
+
+def test_bill_api_and_message_say_that_it_is_estimated(utility: Utility) -> None:
+    two_months_read(utility)
+    before, stored = utility.bills_of("M1")[-1], store(utility)
+    assert stored.bill is not None
+    bill = utility.services.database.bill(stored.bill.id)
+    assert (bill.is_estimated, before.is_estimated) == (True, False)
+    shown = bill_json(bill)
+    assert (shown["opening_read"], shown["closing_read"], shown["estimated"]) == (
+        "actual",
+        "estimated",
+        True,
+    )
+    writer = TemplateWriter(lambda: "Utility")
+    text = writer.write(bill=bill, kind="bill_issued", language="en").text
+    assert "you used 103.279 kWh (estimated, as the meter was not read;" in text
+    assert "estimated" not in writer.write(bill=before, kind="bill_issued", language="en").text

@@ -48,6 +48,7 @@ def asked(utility: Utility) -> Asked:
         registry.BILL.script: {"id": bill.id},
         registry.CORRECT_BILL.script: {"id": bill.id},
         registry.CORRECT_READING.script: {"id": bill.closing_reading_id},
+        registry.ESTIMATE_READING.script: {"meter": "M1"},
         registry.CUSTOMER.script: {"id": bill.customer_id},
         registry.FLAGGED_READING.script: {"id": flagged.id},
         registry.METER.script: {"id": bill.meter_id},

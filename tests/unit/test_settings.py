@@ -62,6 +62,7 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "currency",
         "due_days",
         "bill_approval",
+        "estimates_in_a_row",
         "shortest_bill_days",
         "back_billing_months",
         "new_meter_daily_kwh",
