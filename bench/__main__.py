@@ -16,6 +16,7 @@ from typing import Any
 
 from app import create_app
 from bench import bill_pdf, rating, rest_vs_direct
+from bench.reading_rules import __main__ as reading_rules
 from bench.utility import AGENT, load_meters, serial_of
 from services.bootstrap import MIGRATIONS, wire
 from services.container import Services
@@ -78,6 +79,7 @@ def main() -> None:
     rating.main()
     print()
     bill_pdf.main()
+    reading_rules.main()
     print()
     with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
         folder = Path(name)

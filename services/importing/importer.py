@@ -14,7 +14,7 @@ from services.importing.by_kind.interval_rows import IntervalFile
 from services.importing.chunks import chunks_of
 from services.importing.look_alikes import unknown
 from services.importing.money_imports import MoneyImports
-from services.importing.reads import FileRead, Judged, MeterHistory, by_meter, file_read
+from services.importing.reads import FileRead, Judged, MeterHistory, by_day, by_meter, file_read
 from services.importing.report import ImportProblem, ImportReport, WhatToImport
 from services.importing.rows import channels_row, customer_row, meter_row
 from services.importing.source import Source, UnreadableFile
@@ -230,8 +230,11 @@ class Importer(MoneyImports):
                 judged.problems.extend(ImportProblem(r.row, "meter_serial", why) for r in reads)
         # In the order of time over all of them: meters are compared with each other.
         known = [read for serial, reads in batch if serial in histories for read in reads]
-        for read in sorted(known, key=lambda read: read.read_at):
-            histories[read.serial].judge(read, source=as_source, into=judged)
+        for of_day in by_day(known):
+            for read in of_day:
+                histories[read.serial].show_peers(read)
+            for read in of_day:
+                histories[read.serial].judge(read, source=as_source, into=judged)
         return judged
 
     def _tariffs(self) -> dict[str, list[TariffVersion]]:

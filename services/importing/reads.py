@@ -1,10 +1,10 @@
 """Reads that come in by file: checked against their meter, and judged in the order of time."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -90,6 +90,13 @@ def by_meter(reads: Iterable[FileRead], problems: list[ImportProblem]) -> dict[s
     return grouped
 
 
+def by_day(reads: Iterable[FileRead]) -> Iterator[list[FileRead]]:
+    """The reads of each local date, in order of time."""
+    in_order = sorted(reads, key=lambda read: (read.read_at, read.row))
+    for _, of_day in groupby(in_order, key=lambda read: read.point.read_on):
+        yield list(of_day)
+
+
 @dataclass
 class Judged:
     """What becomes of some reads: rows to store, and what is wrong or known already."""
@@ -170,9 +177,24 @@ class MeterHistory:
 
     def take(self, read: FileRead, *, status: ReadingStatus) -> None:
         """Take in a read with what was decided about it."""
+        if status == "accepted" and (uses := self._last_uses(read)):
+            self.peers.add_use(self.serial, uses[-1], load_w=self.limits.load_w)
         self._add(at=read.read_at, point=read.point, status=status)
-        if status == "accepted":
-            self._tell_peers(read)
+
+    def show_peers(self, read: FileRead) -> None:
+        """Let other meters be compared with what a read says, before any of its day is judged."""
+        self.peers.add_move(read.point.read_on, self._last_uses(read))
+
+    def _last_uses(self, read: FileRead) -> list[int]:
+        """Wh a day of the last periods up to a newest read; nothing of one that comes in late."""
+        if not self.times or read.read_at <= self.times[-1]:
+            return []
+        first = bisect_left(self.times, read.read_at - PEER_WINDOWS)
+        reads = [*self.points[first:], read.point]
+        windows = windows_of(reads, capacity_wh=capacity_wh(self.dials))
+        if not windows or windows[-1].until != read.point.read_on:
+            return []
+        return daily_uses(windows, self.multiplier_milli)
 
     def _add(self, *, at: datetime, point: ReadPoint, status: ReadingStatus) -> None:
         self.known.add((at, _shown(point)))
@@ -185,20 +207,6 @@ class MeterHistory:
             insort(self.times, at)
         else:
             self.waiting.append(point)
-
-    def _tell_peers(self, read: FileRead) -> None:
-        """Of a newest read, what the meter used before it."""
-        if self.points[-1] is not read.point:
-            return
-        first = bisect_left(self.times, read.read_at - PEER_WINDOWS)
-        windows = windows_of(self.points[first:], capacity_wh=capacity_wh(self.dials))
-        if windows and windows[-1].until == read.point.read_on:
-            self.peers.add(
-                self.serial,
-                read.point.read_on,
-                daily_uses(windows, self.multiplier_milli),
-                load_w=self.limits.load_w,
-            )
 
     def is_known(self, read: FileRead) -> bool:
         """Whether the same value of that instant or local date is stored already."""

@@ -29,6 +29,11 @@ _ROOM_PERCENT: Final = 130
 _ROOM_HIGH_WH: Final = 1_000
 _ROOM_LOW_WH: Final = 300
 _SMALL_WH: Final = 100
+# A window is an excursion at less than half or more than twice two neighbours that are alike.
+EXCURSION: Final = 2
+ALIKE_PERCENT: Final = 160
+# The changes of a meter that needs no room for other meters' moves.
+STEADY_PERCENT: Final = 150
 # Peers that speak for a meter: those that moved most like it in the period before.
 NEAREST_PEERS: Final = 9
 LEAST_PEERS: Final = 5
@@ -72,11 +77,12 @@ def expected_use(
     """
     if len(windows) < SETTLED_WINDOWS:
         return None
+    windows = _without_excursions(windows)
     daily = daily_uses(windows, multiplier_milli)
-    found = _own_expectations(windows, daily, read_on, multiplier_milli)
-    found += _peer_expectations(daily, peers)
-    uses = [wh for _, wh in found]
     spread = _spread_percent(daily)
+    found = _own_expectations(windows, daily, read_on, multiplier_milli)
+    found += _peer_expectations(daily, peers, steady=spread <= STEADY_PERCENT)
+    uses = [wh for _, wh in found]
     high = _between(_ROOM_PERCENT * spread // 100, limits.high_percent, limits.widest_high_percent)
     if days < SEASON_DAYS:
         # Some days vary more than a month does.
@@ -114,15 +120,35 @@ def _own_expectations(
     return found
 
 
-def _peer_expectations(daily: Sequence[int], peers: Iterable[PeerMove]) -> list[tuple[Source, int]]:
-    """The middle half of how the meters moved that moved most like this one before."""
+def _without_excursions(windows: Sequence[Window]) -> list[Window]:
+    """The past without single windows far off both neighbours: an empty month, a guest.
+
+    The last one stays: what follows it is not known yet.
+    """
+    kept = [windows[0]]
+    for before, window, after in zip(windows, windows[1:], windows[2:], strict=False):
+        low, high = sorted((before.daily_wh, after.daily_wh))
+        alike = high * 100 <= ALIKE_PERCENT * low
+        if not alike or low <= EXCURSION * window.daily_wh <= EXCURSION**2 * high:
+            kept.append(window)
+    return [*kept, windows[-1]]
+
+
+def _peer_expectations(
+    daily: Sequence[int], peers: Iterable[PeerMove], *, steady: bool
+) -> list[tuple[Source, int]]:
+    """How the meters moved that moved most like this one before.
+
+    It is the median of their moves, and the middle half for a meter that is not steady itself.
+    """
     moved = move_milli(daily[-2], daily[-1]) or 1000
     nearest = sorted((_apart(peer.before_milli, moved), peer.now_milli) for peer in peers)
     now = sorted(milli for _, milli in nearest[:NEAREST_PEERS])
     if len(now) < LEAST_PEERS:
         return []
     quarter = len(now) // 4
-    middle = (now[quarter], now[len(now) // 2], now[-1 - quarter])
+    median = now[len(now) // 2]
+    middle = (median,) if steady else (now[quarter], median, now[-1 - quarter])
     return [("similar meters", daily[-1] * milli // 1000) for milli in middle]
 
 

@@ -1,6 +1,6 @@
 """How other meters' use moves: what a season or the weather does to all does not doubt one of them.
 
-It grows with each read that is accepted. Uses are whole Wh a day, after the multiplier.
+It grows with each read. Uses are whole Wh a day, after the multiplier.
 """
 
 from bisect import bisect_left, insort
@@ -28,17 +28,17 @@ class PeerUses:
     _latest: dict[str, tuple[bool, int]] = field(default_factory=dict)
     _sorted: dict[bool, list[int]] = field(default_factory=lambda: {True: [], False: []})
 
-    def add(
-        self, serial: str, read_on: date, daily_wh: Sequence[int], *, load_w: int | None
-    ) -> None:
-        """Take in a meter's last uses a day, the newest last, which end with a read on that day."""
-        if len(daily_wh) >= 2 and len(self._moves[read_on]) < MOVES_A_DAY:
-            now = move_milli(daily_wh[-2], daily_wh[-1])
-            before = move_milli(daily_wh[-3], daily_wh[-2]) if len(daily_wh) > 2 else 1000
-            if now is not None:
-                self._moves[read_on].append(PeerMove(before or 1000, now))
-        if daily_wh:
-            self._keep(serial, daily_wh[-1], load_w)
+    def add_move(self, read_on: date, daily_wh: Sequence[int]) -> None:
+        """Take in a meter's last uses a day, the newest last, which end with a read on that day.
+
+        Doubted reads count too: what all of them show is no fault.
+        """
+        if len(daily_wh) < 2 or len(self._moves[read_on]) >= MOVES_A_DAY:
+            return
+        now = move_milli(daily_wh[-2], daily_wh[-1])
+        before = move_milli(daily_wh[-3], daily_wh[-2]) if len(daily_wh) > 2 else 1000
+        if now is not None:
+            self._moves[read_on].append(PeerMove(before or 1000, now))
 
     def moves(self, read_on: date) -> list[PeerMove]:
         """How others moved into the period that ends on a local date."""
@@ -59,7 +59,8 @@ class PeerUses:
             low, high = low * load_w // 1000, high * load_w // 1000
         return ClassUse(meters=len(known), low_wh=low, high_wh=high)
 
-    def _keep(self, serial: str, daily_wh: int, load_w: int | None) -> None:
+    def add_use(self, serial: str, daily_wh: int, *, load_w: int | None) -> None:
+        """Take in the latest accepted use of a meter."""
         if serial in self._latest:
             by_load, known = self._latest[serial]
             del self._sorted[by_load][bisect_left(self._sorted[by_load], known)]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from fractions import Fraction
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -34,9 +33,9 @@ class Window:
     until: date
 
     @property
-    def daily_wh(self) -> Fraction:
-        """Wh a day."""
-        return Fraction(self.used_wh, self.days)
+    def daily_wh(self) -> int:
+        """Whole Wh a day."""
+        return self.used_wh // self.days
 
 
 def windows_of(

@@ -20,7 +20,7 @@ create function private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uu
            join public.meter_installations i on i.service_point_id = a.service_point_id and i.removed_at is null
            where i.meter_id <> p_meter)) peer
     cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_on <= p_on
+                        where r.meter_id = peer.meter_id and r.status in ('accepted', 'needs_review') and r.read_on <= p_on
                           and r.read_at < p_on + interval '2 days' and r.read_on >= p_on - 10 and r.read_at > peer.installed_at
                         order by r.read_at desc limit 1) d
     cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r

@@ -15,6 +15,7 @@ from services.importing.reads import (
     UNUSABLE_READ,
     FileRead,
     MeterHistory,
+    by_day,
     file_read,
 )
 from services.importing.report import ImportProblem
@@ -121,28 +122,31 @@ class ReadingCheck:
         right = cells.parsed(DECIDED, _yes_or_no) if self.reviewed else None
         return _Row(read, right, constants) if read and len(cells.problems) == known else None
 
-    def _judged(self, rows: Iterable[_Row]) -> Iterator[CheckedReading]:
-        in_order = sorted(rows, key=lambda row: (row.read.read_at, row.read.row))
-        self._open_meters(in_order)
+    def _judged(self, rows: Sequence[_Row]) -> Iterator[CheckedReading]:
+        by_row = {row.read.row: row for row in rows}
+        self._open_meters(rows)
         swaps = SwappedReads()
         checked: list[CheckedReading] = []
-        for row in in_order:
-            history, read = self._meters[row.read.serial], row.read
-            validation = self._validation(history, read)
-            if validation.verdict == "needs_review" and (doubtful := history.doubtful(read)):
-                swaps.add(len(checked), read.serial, read.point.read_on, doubtful)
-            checked.append(CheckedReading(read.row, read.serial, validation))
-            self._take(history, row, validation)
+        for of_day in by_day(row.read for row in rows):
+            for read in of_day:
+                self._meters[read.serial].show_peers(read)
+            for read in of_day:
+                history = self._meters[read.serial]
+                validation = self._validation(history, read)
+                if validation.verdict == "needs_review" and (doubtful := history.doubtful(read)):
+                    swaps.add(len(checked), read.serial, read.point.read_on, doubtful)
+                checked.append(CheckedReading(read.row, read.serial, validation))
+                self._take(history, by_row[read.row], validation)
         for at, outcome in swaps.outcomes():
             found = checked[at].validation.with_outcomes([outcome])
             checked[at] = replace(checked[at], validation=found)
         return iter(checked)
 
-    def _open_meters(self, in_order: Sequence[_Row]) -> None:
+    def _open_meters(self, rows: Iterable[_Row]) -> None:
         """A meter for each serial, with the constants that its rows first give."""
         given: dict[str, dict[str, int]] = defaultdict(dict)
         digits: dict[str, list[int]] = defaultdict(list)
-        for row in in_order:
+        for row in rows:
             serial = row.read.serial
             given[serial] = {**row.constants, **given[serial]}
             digits[serial].append(len(str(row.read.point.register_wh // 1000)))

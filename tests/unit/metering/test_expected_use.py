@@ -62,12 +62,13 @@ def test_a_meter_that_changes_much_has_more_room_up_to_the_widest() -> None:
     assert expected(windows(1, 30, 1, 30)).high_wh == 30_000 * 3 + 1000
 
 
-def test_the_largest_change_of_a_longer_past_is_forgotten() -> None:
-    once = windows(10, 10, 10, 30, 10, 10, 10, 10)
-    assert expected(once).high_wh == 10_000 * 300 // 100 + 1000
-    # The second largest change is the one back again; of three, the other two count.
-    twice = windows(10, 10, 10, 30, 30, 30, 30, 30)
-    assert expected(twice).high_wh == 30_000 * 180 // 100 + 1000
+def test_a_month_far_off_both_its_neighbours_is_left_out() -> None:
+    steady = expected(windows(*[10] * 8))
+    assert expected(windows(10, 10, 10, 30, 10, 10, 10, 10)).high_wh == steady.high_wh
+    assert expected(windows(10, 10, 10, 1, 10, 10, 10, 10)).low_wh == steady.low_wh
+    # A new level is none, nor is the last month: what follows it is not known.
+    assert expected(windows(10, 10, 10, 30, 30, 30, 30, 30)).high_wh == 55_000
+    assert expected(windows(10, 10, 10, 10, 10, 10, 10, 30)).high_wh == 55_000
 
 
 def test_the_same_season_last_year_is_expected_with_this_years_growth() -> None:
@@ -77,7 +78,7 @@ def test_the_same_season_last_year_is_expected_with_this_years_growth() -> None:
     assert found.of("last year") == 30_000
     # Nothing is known of the periods before it, so nothing of its growth.
     assert found.of("last year, scaled") is None
-    longer = windows(10, 30, 10, 10, 10, 10, 10, 10, 10, 10, 20, 20, 20)
+    longer = windows(10, 30, 28, 10, 10, 10, 10, 10, 10, 10, 20, 20, 20)
     assert expected(longer, days=35).of("last year, scaled") == 60_000
 
 
@@ -110,7 +111,7 @@ def test_the_limits_are_settings(percent: int, high_wh: int) -> None:
 class TestPeers:
     def test_those_of_the_days_before_speak_of_the_same_period(self) -> None:
         peers = PeerUses()
-        peers.add("A", START, [10_000, 20_000, 10_000], load_w=None)
+        peers.add_move(START, [10_000, 20_000, 10_000])
         assert peers.moves(START) == [PeerMove(2000, 500)]
         assert peers.moves(START + timedelta(days=10)) == [PeerMove(2000, 500)]
         assert peers.moves(START + timedelta(days=11)) == []
@@ -118,19 +119,19 @@ class TestPeers:
 
     def test_a_meter_that_stood_still_says_nothing(self) -> None:
         peers = PeerUses()
-        peers.add("A", START, [10_000, 0, 10_000], load_w=None)
+        peers.add_move(START, [10_000, 0, 10_000])
         assert peers.moves(START) == []
 
     def test_the_class_is_in_proportion_to_the_connected_load(self) -> None:
         peers = PeerUses()
         for n in range(1, 12):
-            peers.add(f"M{n}", START, [1000 * n], load_w=2000)
+            peers.add_use(f"M{n}", 1000 * n, load_w=2000)
         # 1 to 11 kWh a day of 2 kW; of 4 kW twice as much.
         assert peers.class_use(load_w=4000) == ClassUse(11, 4_000, 20_000)
         assert peers.class_use(load_w=None).meters == 0
 
     def test_a_meter_counts_once_with_its_latest_use(self) -> None:
         peers = PeerUses()
-        peers.add("A", START, [1000], load_w=None)
-        peers.add("A", START, [3000], load_w=None)
+        peers.add_use("A", 1000, load_w=None)
+        peers.add_use("A", 3000, load_w=None)
         assert peers.class_use(load_w=None) == ClassUse(1, 3000, 3000)
