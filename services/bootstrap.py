@@ -72,6 +72,7 @@ from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
 from services.readings.lookups import ReadingLookups
+from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.readings.round import ReadingRound
@@ -284,6 +285,7 @@ def wire(
         reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
         readings=ReadingLookups(database, settings.timezone),
         reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
+        meter_photos=MeterPhotos(database),
         reading_round=ReadingRound(database, settings.timezone, settings.unknown_daily_wh),
         reading_estimates=ReadingEstimates(
             database, assessor, outbox, settings.timezone, lambda: current().estimates_in_a_row

@@ -57,6 +57,7 @@ from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
 from services.readings.lookups import ReadingLookups
+from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.readings.round import ReadingRound
@@ -91,6 +92,7 @@ class Services:
     reading_review: ReadingReview
     reading_round: ReadingRound
     reading_estimates: ReadingEstimates
+    meter_photos: MeterPhotos
     bills: BillLookups
     bill_approval: BillApproval
     bill_archive: BillArchive

@@ -23,6 +23,7 @@ from pages.shared.format import (
     moment,
     times,
 )
+from pages.shared.photos import show_meter_photos
 from pages.shared.session import services, today, zone
 from pages.shared.timeline import show_timeline
 from pages.shared.usage import show_usage
@@ -52,6 +53,7 @@ def show_meter_page(meter_id: str, principal: Principal) -> None:
     with st.container(border=True):
         show_usage(services().usage.of_meter(meter_id=meter.id, today=today(), principal=principal))
     _show_readings(meter, principal)
+    show_meter_photos(meter.id, principal)
 
 
 def _show_facts(meter: Meter, principal: Principal) -> None:

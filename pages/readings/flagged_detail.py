@@ -11,6 +11,7 @@ from pages.shared.charts import daily_use
 from pages.shared.components import description_list, doubts_of, status_badge
 from pages.shared.format import READING_STATUS, count, day, escaped, kwh, moment, money, period
 from pages.shared.number_field import number_field
+from pages.shared.photos import show_reading_photos
 from pages.shared.registers import ask_registers, registers_shown
 from pages.shared.session import now, services, zone
 from services.billing.chain_retry import MeterTooBusy
@@ -80,6 +81,7 @@ def _show_reading(reading: Reading, context: ReadingContext, principal: Principa
         for doubt in doubts_of(reading.validation):
             st.warning(escaped(doubt), icon=":material/flag:")
         show_ai_on_reading(reading, principal)
+        show_reading_photos(reading.id, principal)
     with st.container(border=True):
         st.markdown("**Daily use between reads**")
         # Below the last read, nobody knows the use: a rollover's would dwarf every real bar.

@@ -90,6 +90,12 @@ def missed_read(told: Told) -> Said:
     )
 
 
+def photo(told: Told) -> Said:
+    """A meter was photographed."""
+    of = f" of meter {told.name('meter_id')}" if told.name("meter_id") else ""
+    return Said(what=f"Photo{of} kept", link=link_to("meter", told.value("meter_id")))
+
+
 def reading_request(told: Told) -> Said:
     """A meter is to be read again, was read again, or need not be any more."""
     of = f" of meter {told.name('meter_id')}" if told.name("meter_id") else ""

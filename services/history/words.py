@@ -45,6 +45,7 @@ TABLES: Final[dict[str, tuple[str, Words]]] = {
     "tariff_versions": ("tariff", supply_words.tariff_version),
     "readings": ("reading", supply_words.reading),
     "missed_reads": ("reading", supply_words.missed_read),
+    "meter_photos": ("reading", supply_words.photo),
     "reading_requests": ("reading", supply_words.reading_request),
     "bills": ("bill", money_words.bill),
     "spared_bills": ("bill", money_words.spared_bill),

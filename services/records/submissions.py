@@ -191,3 +191,18 @@ class RoundMeter(Record):
             unknown_daily_wh=unknown_daily_wh,
             occupied=self.customer_name is not None,
         )
+
+
+class MeterPhoto(Record):
+    """A photo of a meter, and the reading or missed read it belongs to, once that came."""
+
+    id: str
+    meter_id: str
+    meter_serial: str
+    taken_by: str
+    sha256: str
+    width: int
+    height: int
+    created_at: datetime
+    reading_id: str | None
+    missed_read_id: str | None

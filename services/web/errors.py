@@ -20,6 +20,7 @@ from services.metering.register_arithmetic import ReadingTooLong
 from services.payments.payment_received import SignatureRefused
 from services.payments.stripe.events import NotAnEvent
 from services.quantities.energy import InvalidEnergy
+from services.readings.dial_photo import InvalidPhoto
 from services.readings.submission import InvalidReading
 from services.web.body import UnusableBody
 
@@ -42,6 +43,7 @@ _EXPECTED: tuple[tuple[type[Exception], int, str], ...] = (
     (IdempotencyKeyReused, 409, "idempotency_key_reused"),
     (IllegalChange, 409, "illegal_change"),
     (InvalidReading, 422, "invalid_reading"),
+    (InvalidPhoto, 422, "invalid_photo"),
     (ReadingTooLong, 422, "invalid_reading"),
     (InvalidEnergy, 422, "invalid_reading"),
     (UnableToCompareReads, 422, "invalid_reading"),

@@ -75,6 +75,8 @@ COMMENT ON TABLE public.idempotency_keys IS 'The key a caller sent with a readin
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key);
 
+CREATE INDEX idempotency_keys_reading ON public.idempotency_keys USING btree (reading_id);
+
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.idempotency_keys TO service_role;
@@ -206,6 +208,56 @@ ALTER TABLE public.missed_reads ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.missed_reads TO service_role;
 
+CREATE TABLE public.photo_contents (
+    sha256 text NOT NULL,
+    jpeg bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT photo_contents_check CHECK ((encode(sha256(jpeg), 'hex'::text) = sha256)),
+    CONSTRAINT photo_contents_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+COMMENT ON TABLE public.photo_contents IS 'The pictures themselves, each kept once; made anew from their pixels, so that they hold no place and no other data.';
+
+ALTER TABLE ONLY public.photo_contents
+    ADD CONSTRAINT photo_contents_pkey PRIMARY KEY (sha256);
+
+ALTER TABLE public.photo_contents ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.photo_contents TO service_role;
+
+CREATE TABLE public.meter_photos (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    meter_id uuid NOT NULL,
+    taken_by text NOT NULL,
+    key text NOT NULL,
+    sha256 text NOT NULL,
+    width integer NOT NULL,
+    height integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT meter_photos_height_check CHECK ((height > 0)),
+    CONSTRAINT meter_photos_key_check CHECK (((length(key) >= 1) AND (length(key) <= 200))),
+    CONSTRAINT meter_photos_taken_by_check CHECK ((taken_by <> ''::text)),
+    CONSTRAINT meter_photos_width_check CHECK ((width > 0))
+);
+
+COMMENT ON TABLE public.meter_photos IS 'Who photographed which meter. A photo belongs to the reading, or to the missed read, that the same person sends under the same key.';
+
+COMMENT ON COLUMN public.meter_photos.key IS 'The idempotency key of the reading, or the id of the missed read.';
+
+ALTER TABLE ONLY public.meter_photos
+    ADD CONSTRAINT meter_photos_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.meter_photos
+    ADD CONSTRAINT meter_photos_taken_by_key_key UNIQUE (taken_by, key);
+
+CREATE INDEX meter_photos_content ON public.meter_photos USING btree (sha256);
+
+CREATE INDEX meter_photos_of_meter ON public.meter_photos USING btree (meter_id, created_at DESC);
+
+ALTER TABLE public.meter_photos ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.meter_photos TO service_role;
+
 ALTER TABLE ONLY public.readings
     ADD CONSTRAINT readings_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
 
@@ -229,6 +281,35 @@ ALTER TABLE ONLY public.reading_requests
 
 ALTER TABLE ONLY public.missed_reads
     ADD CONSTRAINT missed_reads_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+ALTER TABLE ONLY public.meter_photos
+    ADD CONSTRAINT meter_photos_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
+
+ALTER TABLE ONLY public.meter_photos
+    ADD CONSTRAINT meter_photos_sha256_fkey FOREIGN KEY (sha256) REFERENCES public.photo_contents(sha256);
+
+CREATE VIEW public.meter_photo_list WITH (security_invoker='true') AS
+ SELECT p.id,
+    p.meter_id,
+    m.serial AS meter_serial,
+    p.taken_by,
+    p.key,
+    p.sha256,
+    p.width,
+    p.height,
+    p.created_at,
+    k.reading_id,
+    x.id AS missed_read_id
+   FROM (((public.meter_photos p
+     JOIN public.meters m ON ((m.id = p.meter_id)))
+     LEFT JOIN public.idempotency_keys k ON (((k.caller = p.taken_by) AND (k.key = p.key) AND (EXISTS ( SELECT 1
+           FROM public.readings r
+          WHERE ((r.id = k.reading_id) AND (r.meter_id = p.meter_id)))))))
+     LEFT JOIN public.missed_reads x ON ((((x.id)::text = p.key) AND (x.submitted_by = p.taken_by) AND (x.meter_id = p.meter_id))));
+
+COMMENT ON VIEW public.meter_photo_list IS 'Photos of meters with the reading or the missed read that they belong to, once it came.';
+
+GRANT ALL ON TABLE public.meter_photo_list TO service_role;
 
 CREATE FUNCTION public.keep_idempotency_key(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -795,6 +876,73 @@ COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a reques
 REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
 
+CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
+    v_photo public.meter_photos;
+begin
+    perform private.set_actor(p);
+    if v_meter is null then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    if not found then
+        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
+        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
+        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
+        on conflict (taken_by, key) do nothing;
+        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    end if;
+    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
+        perform private.refuse('EB002', 'There is another photo under this key already.');
+    end if;
+    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
+end $$;
+
+COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
+
+REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
+            from public.photo_contents c where c.sha256 = p ->> 'sha256')
+$$;
+
+COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
+
+REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
+    from (select l.* from public.meter_photo_list l
+          where l.id in (
+              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
+              union all
+              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
+              where k.reading_id = (p ->> 'reading_id')::uuid
+              union all
+              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
+            -- What nothing came of is not shown.
+            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
+          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
+$$;
+
+COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
+
+REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
+
 CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1008,3 +1156,19 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.missed_reads FOR EACH ROW E
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.missed_reads FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.missed_reads FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.photo_contents FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.photo_contents FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.photo_contents FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
+
+CREATE TRIGGER audit_insert AFTER INSERT ON public.meter_photos REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER audit_update AFTER UPDATE ON public.meter_photos REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.meter_photos FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.meter_photos FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.meter_photos FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

@@ -1,5 +1,6 @@
 """The round of whoever reads meters, over both transports."""
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,7 @@ import pytest
 
 from services.database.errors import IdempotencyKeyReused, NotFound
 from tests.contract.over import Over
-from tests.integration.utility import ADMIN
+from tests.integration.utility import ADMIN, ENGINEER
 
 
 def test_a_meter_is_due_asked_for_again_and_missed(over: Over) -> None:
@@ -41,6 +42,29 @@ def test_a_meter_is_due_asked_for_again_and_missed(over: Over) -> None:
     with pytest.raises(IdempotencyKeyReused):
         here.miss_reading(reason="locked", **visit)
     _refuses(over, asked, visit)
+
+
+def test_a_photo_is_kept_once_and_found_by_what_it_belongs_to(over: Over) -> None:
+    utility, here, actor, key = over.utility, over.here, ENGINEER.user, str(uuid4())
+    meter_id = utility.add_meter("R2")
+    jpeg = b"\xff\xd8\xff and so on"
+    photo: dict[str, Any] = {"actor": actor, "key": key, "meter_serial": "R2", "size": (4, 3)}
+    photo |= {"sha256": hashlib.sha256(jpeg).hexdigest(), "jpeg": jpeg}
+    kept = here.keep_photo(**photo)
+    assert here.keep_photo(**photo) == kept == over.same("photo", kept.id)
+    assert over.same("photos_of", taken_by=actor, key=key, limit=1) == [kept]
+    assert over.same("photos_of", meter_id=meter_id, limit=1) == []
+    reading = utility.submit("R2", 1117, key=key).reading
+    (found,) = over.same("photos_of", reading_id=reading.id, limit=1)
+    assert (found.id, found.reading_id) == (kept.id, reading.id)
+    assert over.same("photos_of", meter_id=meter_id, limit=1) == [found]
+    assert over.same("photo_content", kept.sha256) == jpeg
+    assert over.same("photo_content", "0" * 64) is None
+    other = {"sha256": hashlib.sha256(b"other").hexdigest(), "jpeg": b"other"}
+    with pytest.raises(IdempotencyKeyReused):
+        here.keep_photo(**(photo | other))
+    with pytest.raises(NotFound):
+        here.keep_photo(**(photo | {"meter_serial": "R-none"}))
 
 
 def _meter(over: Over, days: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The bills as they are printed: what they print, and the PDFs that are kept."""
+"""Documents: the bills as they are printed, the PDFs that are kept, and photos of meters."""
 
 import base64
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from services.database.transport import Filter
 from services.records.base import Page
 from services.records.documents import BillDocumentFacts
 from services.records.messages import UnprintedBill
+from services.records.submissions import MeterPhoto
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class KeptDocument:
 
 
 class DocumentQueries(Queries):
-    """What bills print."""
+    """What bills print, and photos of meters."""
 
     def bill_document_facts(self, bill_id: str) -> BillDocumentFacts:
         """What a bill prints, as it was when it was issued.
@@ -69,6 +70,61 @@ class DocumentQueries(Queries):
             "unprinted_bill_list", filters=[Filter("bill_id", "eq", bill_id)], limit=1
         ).rows
         return str(rows[0]["reason"]) if rows else None
+
+    def keep_photo(
+        self,
+        *,
+        actor: str,
+        key: str,
+        meter_serial: str,
+        sha256: str,
+        size: tuple[int, int],
+        jpeg: bytes,
+    ) -> MeterPhoto:
+        """Keep a photo of a meter, its `size` in pixels; a repeat is answered with the first.
+
+        Raises NotFound, and IdempotencyKeyReused where the key stands for another photo.
+        """
+        answer = self._call(
+            "keep_photo",
+            actor=actor,
+            key=key,
+            meter_serial=meter_serial,
+            sha256=sha256,
+            width=size[0],
+            height=size[1],
+            jpeg=base64.b64encode(jpeg).decode(),
+        )
+        return MeterPhoto.model_validate(answer)
+
+    def photo(self, photo_id: str) -> MeterPhoto:
+        """One photo, without the picture; raises NotFound."""
+        return MeterPhoto.model_validate(self._one("meter_photo_list", photo_id, "photo"))
+
+    def photo_content(self, sha256: str) -> bytes | None:
+        """The picture with this SHA-256, as a JPEG."""
+        answer = self._call("photo_content", sha256=sha256)
+        return base64.b64decode(answer["jpeg"]) if answer else None
+
+    def photos_of(
+        self,
+        *,
+        meter_id: str | None = None,
+        reading_id: str | None = None,
+        taken_by: str | None = None,
+        key: str | None = None,
+        limit: int,
+    ) -> list[MeterPhoto]:
+        """Photos of a meter, of a reading, or that somebody keeps under a key, newest first."""
+        answer = self._call(
+            "photos_of",
+            meter_id=meter_id,
+            reading_id=reading_id,
+            taken_by=taken_by,
+            key=key,
+            limit=limit,
+        )
+        return [MeterPhoto.model_validate(row) for row in answer["photos"]]
 
 
 def _kept(row: Json | None) -> KeptDocument | None:

@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, request
 from services.container import Services
 from services.identity.auth import Principal, Role, require
 from services.readings.round import parse_visit
-from services.web.body import UnusableBody, read_json_object
+from services.web.body import UnusableBody, read_bytes, read_json_object
 from services.web.own_page import page_token, session_asking
 from services.web.round import files_served
 from services.web.round.answers import meters_json, route_json, start_json, visit_json
@@ -35,6 +35,8 @@ class RoundRoutes:
         app.add_url_rule(f"{PATH}/routes", view_func=self.routes)
         app.add_url_rule(f"{PATH}/meters", view_func=self.meters)
         app.add_url_rule(f"{PATH}/missed", view_func=self.missed, methods=["POST"])
+        app.add_url_rule(f"{PATH}/photos/<key>", view_func=self.keep_photo, methods=["PUT"])
+        app.add_url_rule(f"{PATH}/photos/<photo_id>", view_func=self.photo)
         app.add_url_rule(f"{PATH}/<name>", view_func=self.file)
 
     def page(self) -> Response:
@@ -83,6 +85,23 @@ class RoundRoutes:
             visit_json(self.services.reading_round.miss(visit=visit, principal=principal))
         )
 
+    def keep_photo(self, key: str) -> Response:
+        """PUT /round/photos/<key>?meter=SERIAL: a photo, before what is sent under the key."""
+        principal = self._reader(self.clock())
+        kept = self.services.meter_photos.keep(
+            content=read_bytes(request),
+            key=key,
+            meter_serial=_name("meter") or "",
+            principal=principal,
+        )
+        return jsonify({"id": kept.id, "width": kept.width, "height": kept.height})
+
+    def photo(self, photo_id: str) -> Response:
+        """GET /round/photos/<id>: the picture, for the office and for who took it."""
+        principal = self._reader(self.clock())
+        jpeg = self.services.meter_photos.jpeg(photo_id=photo_id, principal=principal)
+        return Response(jpeg, mimetype="image/jpeg", headers={"Cache-Control": "private, no-cache"})
+
     def _reader(self, now: datetime) -> Principal:
         return require(self.who(now), *_READERS)
 
@@ -97,7 +116,7 @@ def _answer(file: ServedFile) -> Response:
 def _name(parameter: str) -> str | None:
     text = request.args.get(parameter)
     if text is not None and (len(text) > _LONGEST_NAME or not text.isprintable()):
-        raise UnusableBody(f"{parameter} must be the name of a route.")
+        raise UnusableBody(f"{parameter} must be a name of at most 200 characters.")
     return text
 
 

@@ -1,5 +1,6 @@
 """The round over HTTP: its page, whose session it takes, what is still to read and what was not."""
 
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask.testing import FlaskClient
+from PIL import Image
 
 from services.identity.auth import Role
 from services.records.readings import Meter
@@ -15,6 +17,14 @@ from services.web.own_page import TOKEN_HEADER
 from tests.integration.api.talk import READING, bearer
 from tests.integration.utility import ADMIN, Utility
 
+
+def _jpeg(colour: str) -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(written, "JPEG")
+    return written.getvalue()
+
+
+_JPEG = _jpeg("red")
 SAME = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -196,6 +206,64 @@ def test_an_estimate_is_no_read(
             (meter_id(utility, serial), utility.now - timedelta(hours=1), utility.today),
         )
     assert _route(client, route) == (1, 1, 0, 0)
+
+
+def test_a_photo_comes_before_its_reading_and_is_seen_by_the_office(
+    client: FlaskClient, on_page: dict[str, str], meter: str, utility: Utility
+) -> None:
+    key, photos = str(uuid4()), utility.services.meter_photos
+    where = f"/round/photos/{key}?meter={meter}"
+    first = client.put(where, data=_JPEG, headers=on_page)
+    assert first.status_code == 200, first.text
+    assert client.put(where, data=_JPEG, headers=on_page).get_json() == first.get_json()
+    photo_id = first.get_json()["id"]
+    # Nothing came of it yet, so it is of no reading.
+    assert photos.of_meter(meter_id=meter_id(utility, meter), principal=ADMIN) == []
+    body = {"meter_serial": meter, "reading_kwh": "1117", "read_at": utility.now.isoformat()}
+    sent = client.post(READING, json=body | {"idempotency_key": key}, headers=on_page)
+    reading_id = sent.get_json()["reading"]["id"]
+    (found,) = photos.of_reading(reading_id=reading_id, principal=ADMIN)
+    assert (found.id, found.taken_by) == (photo_id, "engineer-1")
+    assert photos.content(found).startswith(b"\xff\xd8\xff")
+    seen = client.get(f"/round/photos/{photo_id}", headers=SAME)
+    assert (seen.status_code, seen.mimetype) == (200, "image/jpeg")
+    assert seen.headers["X-Content-Type-Options"] == "nosniff"
+    other = utility.services.tokens.issue("engineer-2", Role.ENGINEER, utility.now)
+    hidden = client.get(f"/round/photos/{photo_id}", headers={"Authorization": f"Bearer {other}"})
+    assert hidden.status_code == 403
+    another = client.put(where, data=_jpeg("blue"), headers=on_page)
+    assert another.status_code == 409
+
+
+def test_the_photo_of_a_missed_read_belongs_to_it(
+    client: FlaskClient, on_page: dict[str, str], meter: str, utility: Utility
+) -> None:
+    visit = {"id": str(uuid4()), "meter_serial": meter, "missed_at": utility.now.isoformat()}
+    where = f"/round/photos/{visit['id']}?meter={meter}"
+    assert client.put(where, data=_JPEG, headers=on_page).status_code == 200
+    assert client.post("/round/missed", json=visit | {"reason": "dog"}, headers=on_page).is_json
+    photos = utility.services.meter_photos
+    (found,) = photos.of_meter(meter_id=meter_id(utility, meter), principal=ADMIN)
+    assert found.missed_read_id == visit["id"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [(b"<script>alert(1)</script>", 422), (b"", 422), (bytes(1_100_000), 413)],
+)
+def test_what_is_no_photo_is_refused_and_nothing_is_kept(
+    client: FlaskClient, on_page: dict[str, str], meter: str, content: bytes, status: int
+) -> None:
+    where = f"/round/photos/{uuid4()}?meter={meter}"
+    refused = client.put(where, data=content, headers=on_page)
+    assert refused.status_code == status
+    assert client.put(where, data=_JPEG, headers=on_page).status_code == 200
+    bad_key = client.put(f"/round/photos/x?meter={meter}", data=_JPEG, headers=on_page)
+    assert bad_key.status_code == 422
+    strange = client.put(where, data=_JPEG, headers=SAME)
+    assert strange.status_code == 403
+    nowhere = client.put(f"/round/photos/{uuid4()}?meter=M-none", data=_JPEG, headers=on_page)
+    assert nowhere.status_code == 404
 
 
 def test_bearers_may_ask_too_and_nobody_else(client: FlaskClient, utility: Utility) -> None:

@@ -327,6 +327,7 @@ function readForm(meter, form) {
       h("label", { htmlFor: `register-${register.name}` }, `${register.label} (${register.unit})`),
       h("input", { id: `register-${register.name}`, inputMode: "decimal", autocomplete: "off", value: form.registers[register.name] || "", maxLength: 24, oninput: (event) => { form.registers[register.name] = event.target.value; } }),
       register.last && h("span", { className: "soft" }, `Last ${grouped(register.last)}`)]),
+    photoField(form, "Photo of the dial"),
     form.problem && h("p", { className: "problem", role: "alert" }, form.problem),
     h("div", { className: "buttons" }, h("button", { className: "main", type: "submit" }, "Send reading")),
     h("div", { className: "buttons" },
@@ -377,6 +378,7 @@ function missedForm(meter, form) {
       state.start.reasons.map((one) => h("option", { value: one.code, selected: one.code === form.reason }, one.label[0].toUpperCase() + one.label.slice(1)))),
     h("label", { htmlFor: "note" }, "Note"),
     h("textarea", { id: "note", maxLength: 500, value: form.note, oninput: (event) => { form.note = event.target.value; } }),
+    photoField(form, "Photo"),
     form.problem && h("p", { className: "problem", role: "alert" }, form.problem),
     h("div", { className: "buttons" }, h("button", { className: "main", type: "submit" }, "Could not read it")),
     h("div", { className: "buttons" }, h("button", { type: "button", onclick: () => { form.missed = false; form.problem = ""; draw(); } }, "Back to the reading")));
