@@ -699,6 +699,19 @@ end $$;
 REVOKE ALL ON FUNCTION private.note_changed_installations() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_changed_installations() TO service_role;
 
+CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
+            from public.photo_contents c where c.sha256 = p ->> 'sha256')
+$$;
+
+COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
+
+REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
+
 CREATE FUNCTION private.maxima(p_registers jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -876,73 +889,6 @@ COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a reques
 REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
 
-CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
-    v_photo public.meter_photos;
-begin
-    perform private.set_actor(p);
-    if v_meter is null then
-        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
-    end if;
-    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    if not found then
-        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
-        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
-        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
-        on conflict (taken_by, key) do nothing;
-        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    end if;
-    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
-        perform private.refuse('EB002', 'There is another photo under this key already.');
-    end if;
-    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
-end $$;
-
-COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
-
-REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
-
-CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
-            from public.photo_contents c where c.sha256 = p ->> 'sha256')
-$$;
-
-COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
-
-REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
-
-CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
-    from (select l.* from public.meter_photo_list l
-          where l.id in (
-              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
-              union all
-              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
-              where k.reading_id = (p ->> 'reading_id')::uuid
-              union all
-              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
-            -- What nothing came of is not shown.
-            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
-          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
-$$;
-
-COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
-
-REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
-
 CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1112,6 +1058,60 @@ COMMENT ON FUNCTION public.round_meters(p jsonb) IS 'A page of a route''s meters
 
 REVOKE ALL ON FUNCTION public.round_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.round_meters(p jsonb) TO service_role;
+
+CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
+    v_photo public.meter_photos;
+begin
+    perform private.set_actor(p);
+    if v_meter is null then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    if not found then
+        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
+        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
+        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
+        on conflict (taken_by, key) do nothing;
+        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    end if;
+    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
+        perform private.refuse('EB002', 'There is another photo under this key already.');
+    end if;
+    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
+end $$;
+
+COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
+
+REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
+    from (select l.* from public.meter_photo_list l
+          where l.id in (
+              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
+              union all
+              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
+              where k.reading_id = (p ->> 'reading_id')::uuid
+              union all
+              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
+            -- What nothing came of is not shown.
+            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
+          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
+$$;
+
+COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
+
+REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
 
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 
