@@ -14,7 +14,7 @@ from pages.shared.components import LiveSteps
 from pages.shared.format import escaped
 from pages.shared.number_field import number_field
 from pages.shared.registers import ask_registers
-from pages.shared.session import now, services, zone
+from pages.shared.session import allow_upload, now, services, zone
 from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import (
     DiskFull,
@@ -23,13 +23,15 @@ from services.database.errors import (
     ReadingConflict,
     TemporaryDatabaseError,
 )
-from services.identity.auth import Principal
+from services.identity.auth import Principal, Role
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.registers import WrongRegisters, plain_registers
+from services.outbox.steps import Progress, unobserved
 from services.quantities.energy import InvalidEnergy
 from services.quantities.typed import plain_kwh
 from services.readings.assessment import ReadingAssessment
+from services.readings.dial_photo import InvalidPhoto, dial_photo
 from services.readings.reading_to_bill import Submitted
 from services.readings.submission import InvalidReading, Submission, parse_submission
 from services.records.readings import Meter
@@ -40,6 +42,7 @@ _NO_ANSWER = (
 )
 _WRONG_INPUT = (
     InvalidEnergy,
+    InvalidPhoto,
     InvalidReading,
     ReadingTooLong,
     UnableToCompareReads,
@@ -59,6 +62,7 @@ def ask_reading(meter: Meter) -> None:
     if _DOUBT in st.session_state:
         _ask_really()
         return
+    _ask_photo(form)
     with st.form("reading"):
         typed = number_field(
             "Reading (kWh)",
@@ -88,14 +92,28 @@ def _open_form(serial: str) -> dict[str, Any]:
         st.session_state.pop(_DOUBT, None)
         local = now().astimezone(zone()).replace(second=0, microsecond=0, tzinfo=None)
         form = {"meter_serial": serial, "reading_kwh": "", "registers": {}, "read_at": local}
+        form["photo"] = None
         form["key"] = str(uuid4())
         st.session_state[_FORM] = form
     return form
 
 
+def _ask_photo(form: dict[str, Any]) -> None:
+    """A photo by the phone's camera, which is asked for only when somebody wants it."""
+    form["photo"] = None
+    if st.toggle("Photo of the dial", key=f"with-photo-{form['key']}"):
+        allow_upload()
+        taken = st.camera_input(
+            "Photo of the dial", key=f"photo-{form['key']}", label_visibility="collapsed"
+        )
+        form["photo"] = taken.getvalue() if taken else None
+
+
 def _check(form: dict[str, Any], problem: Any) -> None:
     """Say what is wrong beside the field, ask "really?", or go on to submit."""
     try:
+        if form["photo"]:
+            dial_photo(form["photo"])
         submission = _submission(form)
         assessment = services().reading_to_bill.preview(
             submission=submission, source="field", now=now()
@@ -147,18 +165,10 @@ def _ask_really() -> None:
 
 
 def submit_now(principal: Principal) -> None:
-    """Submit what the form holds, the steps appearing as they happen."""
+    """Submit what the form holds; for the office the steps appear as they happen."""
     form = st.session_state[_FORM]
-    with st.status("Submitting the reading …", expanded=True):
-        steps = LiveSteps()
     try:
-        submitted = services().reading_to_bill.submit(
-            submission=_submission(form),
-            principal=principal,
-            now=now(),
-            arrived_by="page",
-            progress=steps,
-        )
+        submitted = _submitted(form, principal)
     except IdempotencyKeyReused:
         _give_up("An earlier reading from this form was stored. Look at My readings first.")
     except _WRONG_INPUT as error:
@@ -169,6 +179,26 @@ def submit_now(principal: Principal) -> None:
         _offer_again(_NO_ANSWER)
     else:
         _finish(submitted)
+
+
+def _submitted(form: dict[str, Any], principal: Principal) -> Submitted:
+    if form["photo"]:
+        # Before the reading, which is compared with it.
+        services().meter_photos.keep(
+            content=form["photo"],
+            key=form["key"],
+            meter_serial=form["meter_serial"],
+            principal=principal,
+        )
+    with st.status("Submitting the reading …", expanded=principal.role is Role.ADMIN):
+        progress: Progress = LiveSteps() if principal.role is Role.ADMIN else unobserved
+    return services().reading_to_bill.submit(
+        submission=_submission(form),
+        principal=principal,
+        now=now(),
+        arrived_by="page",
+        progress=progress,
+    )
 
 
 def _give_up(sentence: str) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.bills.bill_card import show_bill
 from pages.bills.stored_reading import offer_billing
-from pages.shared.components import show_steps
+from pages.shared.components import doubts_of, show_steps
 from pages.shared.format import count, escaped, kwh, moment, money, period
 from pages.shared.session import services, zone
 from services.identity.auth import Principal, Role
@@ -17,7 +17,7 @@ from services.records.readings import Reading
 
 
 def show_result(principal: Principal) -> None:
-    """The outcome in a sentence, the bill as a card, and how each step came out."""
+    """The outcome in a sentence and the bill as a card; for the office also each step."""
     result: dict[str, Any] = st.session_state["reading-result"]
     found = services().readings.submitted(
         reading_id=result["reading_id"],
@@ -32,14 +32,10 @@ def show_result(principal: Principal) -> None:
         del st.session_state["reading-result"]
         st.query_params.clear()
         st.rerun()
-    if found.bill is None:
-        _show_steps_of(result)
-        return
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
+    if found.bill is not None:
         _show_earlier(found.earlier)
         show_bill(found.bill)
-    with right:
+    if principal.role is Role.ADMIN:
         _show_steps_of(result)
 
 
@@ -53,9 +49,10 @@ def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) ->
         if bill is not None:
             st.warning(f"{what} is stored. {escaped(explanation)}", icon=":material/flag:")
             return
+        why = " ".join(doubts_of(reading.validation))
         st.warning(
-            f"{what} is stored and waits for an administrator. Nothing is billed until then; "
-            "there is nothing more for you to do.",
+            f"{what} is stored and waits for an administrator's review. {escaped(why)} "
+            "Nothing is billed until then; there is nothing more for you to do.",
             icon=":material/flag:",
         )
     elif outcome == "replay":
@@ -81,6 +78,5 @@ def _show_earlier(bills: Sequence[Bill]) -> None:
 
 
 def _show_steps_of(result: dict[str, Any]) -> None:
-    with st.container(border=True):
-        st.markdown("**What happened, step by step**")
+    with st.expander("Details: what happened, step by step"):
         show_steps([StepOutcome(*step) for step in sorted(result["steps"])])

@@ -76,8 +76,6 @@ def test_a_reading_becomes_a_bill_and_the_office_finds_it(app: AppProcess, linke
         amount = f"₹{printed}" if "." in printed else f"₹{printed}.00"
         expect(page.get_by_role("cell", name=amount, exact=True).first).to_be_visible()
     expect(page.get_by_role("cell", name="₹540.35", exact=True)).to_be_visible()
-    for step in ("Reading submitted", "Reading and bill stored", "Notification logged"):
-        expect(page.get_by_text(step)).to_be_visible()
     number = re.search(r"INV-\d{6}", page.inner_text("body"))
     assert number is not None
 

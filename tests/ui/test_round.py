@@ -1,5 +1,6 @@
 """The engineer's round in a browser, at a desk's and a phone's width, also without a network."""
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.integration.utility import ADMIN, Utility, make_utility
@@ -112,6 +114,10 @@ def test_a_round_of_ten_meters_with_a_dropped_connection_and_no_access(
     for serial in serials[2:5]:
         expect(on_round.result(serial)).to_contain_text("Accepted. Billed: ₹")
     expect(on_round.result(serials[5])).to_contain_text("not read: no access")
+    photos = utility.services.meter_photos.of_meter(
+        meter_id=_meter(utility, serials[5]).id, principal=ADMIN
+    )
+    assert [(one.width, one.height) for one in photos if one.missed_read_id] == [(1600, 1200)]
     for serial, kwh in zip(serials[6:], ("1101", "1102", "1103", "1104"), strict=True):
         on_round.read(serial, kwh)
     expect(page.get_by_role("heading", name="all read")).to_be_visible()
@@ -161,7 +167,18 @@ def _could_not_read(on_round: OnRound, serial: str) -> None:
     expect(page.get_by_role("alert")).to_contain_text("Choose why")
     page.get_by_label("Why it could not be read").select_option("no_access")
     page.get_by_label("Note").fill("Nobody at home")
+    page.get_by_label("Photo (optional)").set_input_files(
+        {"name": "gate.jpg", "mimeType": "image/jpeg", "buffer": _large_photo()}
+    )
+    expect(page.get_by_role("img", name="Photo")).to_be_visible()
     page.get_by_role("button", name="Could not read it").click()
+
+
+def _large_photo() -> bytes:
+    """As a phone takes them: 12 million pixels."""
+    written = io.BytesIO()
+    Image.effect_noise((4000, 3000), 40).convert("RGB").save(written, "JPEG")
+    return written.getvalue()
 
 
 def _readings(utility: Utility, serial: str) -> list[str]:
