@@ -53,6 +53,7 @@ _NAMES: Final = (
         "security",
         r"default|user_\w+|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
     ),
+    ("bills", r"\w*kwh_bank\w*"),
     ("utility_settings", r"\w*utility_(settings|logo)\w*|first_steps"),
     (
         "lists",

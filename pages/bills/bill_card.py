@@ -9,6 +9,7 @@ import streamlit as st
 from pages.registry import SERVICE_POINT
 from pages.shared.components import description_list, status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, grouped, kwh, money, period, times
+from pages.shared.net_metering import show_net
 from pages.shared.registers import show_used_registers
 from pages.shared.session import services
 from services.bill_documents.qr import qr_png
@@ -82,6 +83,8 @@ def _show_reads(bill: Bill) -> None:
     if several:
         st.markdown(_segments_table(bill), width="stretch")
     show_used_registers(bill.usage or {}, meters=len(bill.metered))
+    if bill.net:
+        show_net(bill.net)
 
 
 def _reads_of(bill: Bill) -> list[tuple[str, str]]:

@@ -40,6 +40,7 @@ _ENERGY_OF: Final = {
     "export_kwh": "kWh sent to the grid",
     "kvah": "kVAh",
     "kvarh": "kVArh",
+    "settled_kwh": "kWh of surplus paid out",
 }
 _DEMAND_OF: Final = {"kw": "kW", "kva": "kVA", "kvar": "kVAr"}
 _LIMITS_PER: Final = {

@@ -8,6 +8,7 @@ from pages.tariffs.tariff_calendar_form import show_calendars
 from pages.tariffs.tariff_charge_form import show_charge
 from pages.tariffs.tariff_draft import WrittenDraft
 from pages.tariffs.tariff_fields import Form, show_facts
+from pages.tariffs.tariff_net_form import show_net_metering
 from services.tariff_publishing.drafts import Draft, read_draft
 from services.tariff_publishing.edits import NEW_KINDS, add_charge, round_total
 from services.tariffs.describe import Fact
@@ -29,7 +30,7 @@ _MODES: Final = {
     "up": "up",
 }
 # Facts of the whole tariff that have fields of their own.
-_IN_FIELDS: Final = ("Name", "Currency", "Source", "The total is rounded")
+_IN_FIELDS: Final = ("Name", "Currency", "Source", "Net metering", "The total is rounded")
 
 
 def show_form(written: WrittenDraft, draft: Draft) -> None:
@@ -49,6 +50,7 @@ def show_form(written: WrittenDraft, draft: Draft) -> None:
         icon=":material/add:",
     )
     show_calendars(form)
+    show_net_metering(form)
     _show_rounding(form)
     _show_rest(written)
 

@@ -19,7 +19,7 @@ from services.bill_documents.words import Words
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 from services.quantities.period import Period
-from services.rating import BillLine, SlabPart
+from services.rating import Bank, BillLine, NetBill, SlabPart
 
 Content = dict[str, Any]
 _WEB: Final = ("https://", "http://")
@@ -47,6 +47,7 @@ def content_of(document: BillDocument) -> Content:
         "facts": [[words.label(name), text] for name, text in _facts(document, words)],
         "due": _due(document, words),
         "reads": [_register(line, document, words) for line in document.registers],
+        "net": None if document.net is None else _net(document.net, words),
         "lines": list(_lines(document.lines, words)),
         "sums": list(_sums(document, words)),
         "account": list(_account(document, words)),
@@ -159,6 +160,30 @@ def _read(read: RegisterRead | None, words: Words) -> Content | None:
         "kind": words.label(read.kind),
         "estimated": read.kind == "estimated",
     }
+
+
+def _net(net: NetBill, words: Words) -> Content:
+    """A row for each bank of kWh: what was imported, exported and billed, and the bank itself."""
+    names = ("imported", "export", "net_billed", "bank_before", "bank_added", "bank_used")
+    last = ("bank_paid" if net.is_paid else "bank_lapsed", "bank_after")
+    return {
+        "head": [words.label("net_metering"), *(words.label(name) for name in (*names, *last))],
+        "rows": [
+            [
+                typed_in_one_line(words.register(name)) if name else words.label("total_energy"),
+                *(words.quantity(wh) for wh in _in_order(bank)),
+            ]
+            for name, bank in net.banks.items()
+        ],
+    }
+
+
+def _in_order(bank: Bank) -> tuple[int, ...]:
+    before = bank.opening + bank.moved
+    return (
+        *(bank.imported, bank.exported, bank.netted),
+        *(before, bank.added, bank.used, bank.settled, bank.closing),
+    )
 
 
 def _lines(lines: Sequence[BillLine], words: Words) -> Iterator[Content]:

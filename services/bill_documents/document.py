@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from services.rating import BillLine
+from services.rating import BillLine, NetBill
 
 ReadKind = Literal["actual", "customer", "estimated"]
 EntryKind = Literal["payment", "credit", "refund", "fee", "adjustment"]
@@ -124,7 +124,7 @@ class BillDocument:
     `registers` has the total first. `meter_serial` has the meters in order, with commas;
     `service_address` is that of the supply where it is another than the customer's.
     `brought_forward_minor` is the balance before the entries: what was unpaid, or negative for a
-    credit. The period is half-open, as everywhere.
+    credit. The period is half-open, as everywhere. `net` are the banks of kWh under net metering.
     """
 
     utility: Utility
@@ -153,6 +153,7 @@ class BillDocument:
     payment_url: str | None = None
     replaces: str | None = None
     service_address: str = ""
+    net: NetBill | None = None
 
     @property
     def amount_due_minor(self) -> int:

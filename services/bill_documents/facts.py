@@ -82,6 +82,7 @@ def document_of(
         payment_url=bill.payment_url,
         replaces=None if replaces is None else invoice_reference(replaces),
         service_address=_elsewhere(bill),
+        net=bill.net,
     )
 
 

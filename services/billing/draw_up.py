@@ -12,7 +12,15 @@ from services.metering.measured import Metering
 from services.metering.segments import segments_between
 from services.metering.usage_snapshot import usage_snapshot
 from services.quantities.money import Money
-from services.rating import Part, RatedBill, UnableToPriceBill, rate_parts, rate_usage
+from services.rating import (
+    NetBill,
+    Part,
+    RatedBill,
+    UnableToPriceBill,
+    netted,
+    rate_parts,
+    rate_usage,
+)
 from services.records.bills import Issue, NewBill, PastBill, PricingInputs
 from services.records.corrections import looks_back, past_of
 from services.records.readings import Installation, MeterConstants, Read, ReadBetween
@@ -33,25 +41,37 @@ def bill_id(*, meter_id: str, opening_reading_id: str, reissue_no: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A bill's lines, and the tariff versions that priced its days, each with its part."""
+    """A bill's lines, and the tariff versions that priced its days, each with its part.
+
+    `net` are the banks of kWh, None without net metering.
+    """
 
     rated: RatedBill
     versions: tuple[TariffVersion, ...]
     parts: tuple[Part, ...]
+    net: NetBill | None
 
 
-def priced(metering: Metering, tariffs: Sequence[TariffVersion]) -> Price:
+def priced(
+    metering: Metering, tariffs: Sequence[TariffVersion], *, is_final: bool = False
+) -> Price:
     """Price what was measured over the days of a bill, each version of a tariff its own.
 
+    With the final bill of a customer what is banked under net metering is settled.
     Raises UnableToPriceBill, InvalidTariff.
     """
     within = versions_within(tariffs, period=metering.period)
-    parts = tuple(
+    measured = tuple(
         Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
         for of_days, days in within
     )
+    try:
+        bank = metering.past.bank(metering.period.start)
+        parts, net = netted(measured, opening=bank, is_final=is_final)
+    except UnableToPriceBill as error:
+        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
     rated = _within_reason(_price(parts, metering))
-    return Price(rated, tuple(of_days for of_days, _ in within), parts)
+    return Price(rated, tuple(of_days for of_days, _ in within), parts, net)
 
 
 def draw_up_bill(
@@ -67,6 +87,7 @@ def draw_up_bill(
     inputs: PricingInputs | None = None,
     installations: Sequence[Installation] = (),
     between: Sequence[Read] = (),
+    is_final: bool = False,
 ) -> NewBill:
     """Price what was used between two reads with the tariff in force.
 
@@ -74,7 +95,8 @@ def draw_up_bill(
     the tariff version of its first day; where the tariff changes within the period, each version
     prices its part, in lines that name their days. `inputs` are of meters with more than a total.
     `installations` say which meters were there, `constants` are those of a meter that always was;
-    `between` are the accepted reads between the two where meters were exchanged.
+    `between` are the accepted reads between the two where meters were exchanged. The final bill of
+    an agreement settles its banks of kWh.
     Raises UnableToPriceBill, EmptyPeriod, InvalidTariff.
     """
     version = version_in_force(tariffs, on=opening.read_on)
@@ -93,7 +115,7 @@ def draw_up_bill(
         metering,
         past=metering.past.under(tariffs, tariff_id=version.tariff_id, until=closing.read_on),
     )
-    price = priced(metering, tariffs)
+    price = priced(metering, tariffs, is_final=is_final)
     return NewBill(
         id=bill_id(meter_id=opening.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no),
         agreement_id=agreement_id,
@@ -106,7 +128,7 @@ def draw_up_bill(
         rated=price.rated,
         reissue_no=reissue_no,
         issue=issue,
-        usage=usage_snapshot(metering, price.parts),
+        usage=usage_snapshot(metering, price.parts, price.net),
         priced_by=tuple(version.id for version in price.versions),
         held_because=why_held([part.tariff for part in price.parts], metering.period),
     )
@@ -128,11 +150,13 @@ def draw_up_bills(
     shortest_days: int,
     billing_day: int,
     however_short: bool = False,
+    is_final: bool = False,
 ) -> list[NewBill]:
     """The bills from one read to another, in order: one a cycle where reads were taken then.
 
     `between` are the accepted reads between the two. The last read closes no bill where that would
-    be too short, unless `however_short`. Raises as `draw_up_bill` does.
+    be too short, unless `however_short`; with `is_final` it is that of a move-out.
+    Raises as `draw_up_bill` does.
     """
     ends = closing_reads(
         opening=opening,
@@ -158,6 +182,7 @@ def draw_up_bills(
                 reissue_no=start.reissues if isinstance(start, ReadBetween) else reissue_no,
                 issue=issue,
                 zone=zone,
+                is_final=is_final and end is ends[-1],
                 inputs=_inputs_of(inputs, start, end, between=between, bills=bills, tariffs=tariffs)
                 if len(ends) > 1
                 else inputs.model_copy(update={"rolled_over": _rolled_over(between, start, end)}),

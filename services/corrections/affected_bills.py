@@ -163,6 +163,7 @@ def _made(
             issue=None if one.is_draft else issue,
             zone=zone,
             inputs=chain.inputs(opening=one.opening, closing=one.closing, past=looked_at),
+            is_final=one.closing.read_on == chain.ends_on,
         )
     except (UnableToPriceBill, EmptyPeriod) as error:
         raise CannotRebill(f"{first.reference} cannot be made anew: {error}") from None

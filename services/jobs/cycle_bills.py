@@ -138,6 +138,7 @@ class CycleBills:
                 billing_day=candidate.billing_day,
                 # Nothing comes later that could take the last days along.
                 however_short=candidate.closing.read_on == candidate.ends_on,
+                is_final=candidate.closing.read_on == candidate.ends_on,
             )
         except RegisterFell:
             raise

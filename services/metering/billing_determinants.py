@@ -19,7 +19,14 @@ from services.rating import (
     UnableToPriceBill,
     usage_from_series,
 )
-from services.tariffs import DemandCharge, EnergyCharge, Tariff, compiled, day_number
+from services.tariffs import (
+    DemandCharge,
+    EnergyCharge,
+    Tariff,
+    compiled,
+    day_number,
+    net_calendar,
+)
 
 
 def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> BillingDeterminants:
@@ -226,7 +233,11 @@ class _Part:
     def _calendars(self, quantity: str) -> set[str]:
         """Those of the charges for a quantity."""
         charges = (c for c in self.tariff.charges if isinstance(c, EnergyCharge | DemandCharge))
-        return {c.calendar for c in charges if c.calendar and c.quantity == quantity}
+        found = {c.calendar for c in charges if c.calendar and c.quantity == quantity}
+        if quantity == "export_kwh" and self.tariff.net_metering:
+            # What is exported is netted by the periods in which energy is imported.
+            found |= {name for name in (net_calendar(self.tariff),) if name}
+        return found
 
     def _occurring(self, calendar: str) -> dict[str, int]:
         """On how many of these days there is some half hour of each period."""

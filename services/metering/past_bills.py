@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Self
 
-from services.rating import UnableToPriceBill
+from services.rating import NetBill, UnableToPriceBill
 from services.records.bills import PastBill
 from services.records.tariffs import TariffVersion
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
@@ -55,6 +55,14 @@ class PastBills:
             return 0
         # Its line takes off what is carried.
         return -last.charged.get("carried_forward", 0)
+
+    def bank(self, start: date) -> dict[str, int]:
+        """The Wh in each bank of net metering, as the last bill before a local date left them."""
+        for bill in self.bills:
+            kept = (bill.usage or {}).get("net")
+            if kept and bill.period_end <= start:
+                return NetBill.from_json(kept).closing()
+        return {}
 
     def charged_minor(self, tariff: Tariff, start: date) -> int | None:
         """What the charges of a minimum per year came to this year; None without such a minimum.

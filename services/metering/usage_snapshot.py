@@ -6,22 +6,27 @@ from datetime import date
 from typing import Any, Final
 
 from services.metering.measured import Metering
-from services.rating import BillingDeterminants, Part
+from services.rating import BillingDeterminants, NetBill, Part
 
 _PEAKS: Final = ("peak_w", "peak_va", "peak_var")
 _PAST_PEAKS: Final = ("past_peaks_w", "past_peaks_va", "past_peaks_var")
 _NO_USE: Final = BillingDeterminants(wh=0)
 _USAGE: Final = {field.name: getattr(_NO_USE, field.name) for field in fields(BillingDeterminants)}
 # What each part of a bill has of its own; the rest is the same in all of them.
-_ADDED: Final = ("wh", "export_wh", "vah", "varh", "carried_minor")
-_ADDED_BY_PERIOD: Final = ("by_period", "export_by_period", "vah_by_period")
+_ADDED: Final = ("wh", "export_wh", "vah", "varh", "carried_minor", "settled_wh")
+_ADDED_BY_PERIOD: Final = (
+    "by_period", "export_by_period", "vah_by_period", "netted_by_period", "settled_by_period",
+)  # fmt: skip
 _HIGHEST_BY_PERIOD: Final = ("peak_w_by_period", "peak_va_by_period")
 
 
-def usage_snapshot(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] | None:
+def usage_snapshot(
+    metering: Metering, parts: Sequence[Part], net: NetBill | None = None
+) -> dict[str, Any] | None:
     """What a bill is priced from, as it is kept: integers, without what there is none of.
 
-    None where that was the total alone. A bill in parts has the highest peaks, and each part.
+    None where that was the total alone. A bill in parts has the highest peaks, and each part; under
+    net metering its banks of kWh.
     """
     written = [without_defaults(part.usage) for part in parts]
     if len(parts) > 1 and any(one.keys() - {"wh"} for one in written):
@@ -39,6 +44,8 @@ def usage_snapshot(metering: Metering, parts: Sequence[Part]) -> dict[str, Any] 
         kept = {"wh": metering.wh} if len(parts) > 1 else written[0]
     if metering.registers:
         kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
+    if net is not None:
+        kept["net"] = net.to_json()
     return kept if kept.keys() - {"wh"} else None
 
 
@@ -57,6 +64,9 @@ def usage_of_snapshot(kept: Mapping[str, Any]) -> BillingDeterminants:
     merged |= {name: _if_known(max, each[name]) for name in _PEAKS}
     merged |= {name: _by_period(sum, each[name]) for name in _ADDED_BY_PERIOD}
     merged |= {name: _by_period(max, each[name]) for name in _HIGHEST_BY_PERIOD}
+    if any(usage.netted_wh is not None for usage in usages):
+        # Days under a version without net metering are billed as they were imported.
+        merged["netted_wh"] = sum(u.wh if u.netted_wh is None else u.netted_wh for u in usages)
     return BillingDeterminants(**merged | {"wh_before": {}})
 
 

@@ -3,15 +3,18 @@
 from services.rating.batch import BatchLine, RatedBatch, rate_many
 from services.rating.engine import rate, rate_usage
 from services.rating.interval_usage import Series, usage_from_series
+from services.rating.net_metering import Bank, NetBill, netted, netted_alone
 from services.rating.rated_bill import BillLine, RatedBill, SlabPart, UnableToPriceBill, Unit
 from services.rating.time_axis import TimeAxis
 from services.rating.usage import BillingDeterminants, UsageBatch
 from services.rating.version_split import Part, rate_parts, split_by_days
 
 __all__ = [
+    "Bank",
     "BatchLine",
     "BillLine",
     "BillingDeterminants",
+    "NetBill",
     "Part",
     "RatedBatch",
     "RatedBill",
@@ -21,6 +24,8 @@ __all__ = [
     "UnableToPriceBill",
     "Unit",
     "UsageBatch",
+    "netted",
+    "netted_alone",
     "rate",
     "rate_many",
     "rate_parts",

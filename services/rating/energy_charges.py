@@ -13,7 +13,7 @@ from services.quantities.counting import count
 from services.quantities.money import decimal_text
 from services.rating.exact_columns import ZERO, Column
 from services.rating.lines import LineColumns, SlabColumns, used_lines
-from services.rating.pricing_context import PricingContext, Scale
+from services.rating.pricing_context import PricingContext, Scale, present
 from services.rating.rated_bill import Unit
 from services.rating.slabs import (
     Filling,
@@ -31,6 +31,7 @@ _MEASURED: Final[dict[str, tuple[str, Unit]]] = {
     "export_kwh": ("export_wh", "kWh"),
     "kvah": ("vah", "kVAh"),
     "kvarh": ("varh", "kVArh"),
+    "settled_kwh": ("settled_wh", "kWh"),
 }
 _FILLING: Final[dict[str, Filling]] = {"telescopic": telescopic, "whole_use": whole_use}
 
@@ -48,6 +49,9 @@ def energy_lines(charge: EnergyCharge, context: PricingContext) -> list[LineColu
         lines = energy.by_dates()
     else:
         lines = [energy.line(energy.used, str(charge.rate))]
+    if charge.quantity == "settled_kwh":
+        # Of nearly every bill nothing is settled, which need not be said.
+        return [replace(line, shown=present(line.quantity)) for line in lines]
     return used_lines(lines)
 
 
@@ -64,6 +68,8 @@ class _Energy:
     @classmethod
     def of(cls, charge: EnergyCharge, context: PricingContext) -> "_Energy":
         name, unit = _MEASURED[charge.quantity]
+        if name == "wh" and context.tariff.net_metering:
+            name = "netted_wh"
         return cls(charge, context, name, unit, context.energy(name, charge))
 
     def line(self, used: Column, rate: str, detail: str | None = None) -> LineColumns:

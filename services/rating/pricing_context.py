@@ -38,6 +38,7 @@ _CALLED: Final = {
     "peak_var": "the peak in kVAr",
     "connected_w": "the connected load in kW",
     "connected_va": "the connected load in kVA",
+    "netted_wh": "imported less exported energy",
     "charged_this_year_minor": "what was charged this year",
 }
 
@@ -153,7 +154,7 @@ class PricingContext:
     def measured(self, name: str, charge: Charge) -> Column:
         """A column of the usage. Raises UnableToPriceBill when it was not measured."""
         column: Whole | None = getattr(self.usage, name)
-        if column is None and name == "export_wh":
+        if column is None and name in ("export_wh", "settled_wh"):
             return ZERO
         if column is None:
             raise UnableToPriceBill(
@@ -199,6 +200,8 @@ class PricingContext:
             "wh": self.usage.by_period,
             "export_wh": self.usage.export_by_period,
             "vah": self.usage.vah_by_period,
+            "netted_wh": self.usage.netted_by_period,
+            "settled_wh": self.usage.settled_by_period,
         }
         found = by_calendar.get(name, {}).get(calendar)
         periods = self.calendar(calendar).periods

@@ -33,7 +33,8 @@ class BillingDeterminants:
     `peak_va_by_period` VA; `wh_before` the Wh used before a local date within the period, where
     intervals tell it. `past_peaks_w` (`_va`, `_var`) are the peaks
     of earlier months, the last month first. `carried_minor` is what the last bill carried forward;
-    `uncovered_days` are those of the year before the meter's first bill.
+    `uncovered_days` are those of the year before the meter's first bill. Under net metering
+    `netted_wh` is billed of what was imported, and `settled_wh` leaves the bank of kWh.
     Raises UnableToPriceBill for what no meter can have measured.
     """
 
@@ -59,6 +60,10 @@ class BillingDeterminants:
     charged_this_year_minor: int | None = None
     uncovered_days: int = 0
     closes_year: bool = False
+    netted_wh: int | None = None
+    netted_by_period: ByPeriod = field(default_factory=dict)
+    settled_wh: int = 0
+    settled_by_period: ByPeriod = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _NUMBERS:
@@ -102,6 +107,10 @@ class UsageBatch:
     charged_this_year_minor: Whole | None = None
     uncovered_days: Whole | None = None
     closes_year: Mask | None = None
+    netted_wh: Whole | None = None
+    netted_by_period: ColumnsByPeriod = field(default_factory=dict)
+    settled_wh: Whole | None = None
+    settled_by_period: ColumnsByPeriod = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _COLUMNS:
@@ -156,7 +165,7 @@ class UsageBatch:
 _COLUMNS = tuple(f.name for f in fields(UsageBatch))
 _PAST_PEAKS = ("past_peaks_w", "past_peaks_va", "past_peaks_var")
 # 0 of nearly every bill: a column is made only where there is something.
-_MOSTLY_NONE = ("carried_minor", "uncovered_days")
+_MOSTLY_NONE = ("carried_minor", "uncovered_days", "settled_wh")
 _APART = ("start", "end", *_PAST_PEAKS, "closes_year")
 _SHARED = tuple(name for name in _COLUMNS if name not in _APART)
 

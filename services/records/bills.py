@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, field_validator
 
 from services.quantities.money import Money
-from services.rating import BillLine, RatedBill
+from services.rating import BillLine, NetBill, RatedBill
 from services.records.base import Record
 from services.records.readings import (
     Installation,
@@ -128,6 +128,12 @@ class Bill(BillSummary):
         return segments or ()
 
     @property
+    def net(self) -> NetBill | None:
+        """What net metering made of it; None where its tariff has none."""
+        kept = (self.usage or {}).get("net")
+        return None if kept is None else NetBill.from_json(kept)
+
+    @property
     def metered(self) -> tuple[BillSegment, ...]:
         """Its segments in order of time; most bills have one."""
         return self.segments or (
@@ -171,6 +177,27 @@ class Bill(BillSummary):
     def money(self, minor: int) -> Money:
         """An amount of minor units in this bill's currency."""
         return Money(minor, self.currency)
+
+
+KwhBankKind = Literal["added", "used", "settled", "moved", "undone"]
+
+
+class KwhBankEntry(Record):
+    """What a bill under net metering put into a bank of kWh, or took out (below 0), in Wh.
+
+    `period` is that of the tariff, empty for all hours; `balance_wh` what its bank then held.
+    """
+
+    id: int
+    bill_id: str
+    bill_number: int | None
+    period_start: date
+    period_end: date
+    period: str
+    kind: KwhBankKind
+    wh: int
+    balance_wh: int
+    created_at: datetime
 
 
 class PastBill(Record):

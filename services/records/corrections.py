@@ -213,9 +213,13 @@ def _with_right_read(one: Installation, wrong: Reading, right: Reading) -> Insta
 
 
 def looks_back(tariff: Tariff) -> bool:
-    """Whether a bill depends on earlier ones: a ratchet, a minimum per year, a carried rounding."""
+    """Whether a bill depends on earlier ones: a ratchet, a minimum per year, what was carried.
+
+    That is a rest of rounding, or the kWh banked under net metering.
+    """
     total = None if isinstance(tariff.rounding, str) else tariff.rounding.total
-    return (total is not None and total.carry_forward) or any(
+    carries = (total is not None and total.carry_forward) or tariff.net_metering is not None
+    return carries or any(
         (isinstance(charge, DemandCharge) and charge.ratchet is not None)
         or (isinstance(charge, MinimumCharge) and charge.per == "year")
         for charge in tariff.charges

@@ -103,7 +103,15 @@ def plan_stay(change: Stay, planning: Planning) -> SupplyPlan:
         "effective_on": last.ends_on.isoformat(),
         "details": {"customer": last.customer_name, "account_no": last.account_no},
     }
-    return SupplyPlan("stay", rows, place=place, chain=chain, chain_from=since_of(chain, ()))
+    changes = planning.unsettled(chain)
+    return SupplyPlan(
+        "stay",
+        rows,
+        place=place,
+        chain=chain,
+        chain_from=since_of(chain, changes),
+        changes=changes,
+    )
 
 
 def plan_tariff(change: OtherTariff, planning: Planning) -> SupplyPlan:

@@ -8,7 +8,7 @@ from uuid import uuid5
 
 from services.billing.draw_up import draw_up_bills
 from services.billing.issuing import BillIssuer
-from services.corrections.affected_bills import past_of_bill, reissue, reissued
+from services.corrections.affected_bills import CannotRebill, past_of_bill, reissue, reissued
 from services.corrections.bill_changes import AffectedBills, BillChange
 from services.database.service import DatabaseService
 from services.quantities.period import EmptyPeriod, written_day
@@ -23,6 +23,8 @@ from services.supply.plan import SUPPLY
 from services.supply.reads import ChangeReads, ReadAtChange
 
 _BEYOND: Final = "It ran beyond the day of moving out."
+_SETTLED: Final = "It is the last one, and settles the kWh that are banked."
+_GOES_ON: Final = "It is not the last one any more: its kWh are banked again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,47 @@ class Planning:
 
         Raises CannotChangeSupply, UnableToPriceBill.
         """
+        if settled := self._settled_at_end(chain, closing):
+            return settled, ()
         beyond = [bill for bill in chain.bills if bill.period_end > closing.read_on]
         opening = chain.read(beyond[0].opening_reading_id if beyond else chain.tail_id)
         if opening is None:
             raise CannotChangeSupply("The readings of this place changed: look at it again.")
         made = self._drawn_up(chain, beyond, opening, closing)
         return tuple(_changes(beyond, opening, closing, made)), tuple(made[1:] if beyond else made)
+
+    def _settled_at_end(self, chain: BillChain, closing: Read) -> tuple[BillChange, ...]:
+        """The last bill made anew where it ends on the day and kWh are left in its banks."""
+        last = chain.bills[-1] if chain.bills else None
+        if (
+            last is None
+            or last.period_end != closing.read_on
+            or not (last.net and last.net.closing())
+        ):
+            return ()
+        return self._last_anew(last, ends_on=last.period_end, why=_SETTLED)
+
+    def unsettled(self, chain: BillChain) -> tuple[BillChange, ...]:
+        """The last bill made anew where it settled kWh because the agreement was to end with it."""
+        last = chain.bills[-1] if chain.bills else None
+        if last is None or last.period_end != chain.ends_on or last.net is None:
+            return ()
+        if not last.net.in_all().settled:
+            return ()
+        return self._last_anew(last, ends_on=None, why=_GOES_ON)
+
+    def _last_anew(
+        self, last: ChainBill, *, ends_on: date | None, why: str
+    ) -> tuple[BillChange, ...]:
+        # With the reads that the bill runs between.
+        chain = self.database.rebill_context(bill_id=last.id)
+        then = chain.model_copy(update={"ends_on": ends_on})
+        issue = self.issuer.issue(self.now)
+        try:
+            made = reissue(then, [reissued(then, last, why)], issue=issue, zone=self.issuer.zone)
+        except CannotRebill as error:
+            raise CannotChangeSupply(str(error)) from None
+        return tuple(made)
 
     def bills_since(self, chain: BillChain, *, since: date, why: str) -> tuple[BillChange, ...]:
         """Each bill that ends after a local date, priced again. Raises CannotRebill."""
@@ -166,6 +203,7 @@ class Planning:
                 shortest_days=0,
                 billing_day=chain.billing_day,
                 however_short=True,
+                is_final=True,
             )
         except EmptyPeriod as error:
             raise UnableToPriceBill(str(error)) from None

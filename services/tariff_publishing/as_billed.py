@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from services.metering.usage_snapshot import usage_of_snapshot
 from services.quantities.period import Period
-from services.rating import BillingDeterminants, UnableToPriceBill
+from services.rating import BillingDeterminants, NetBill, Part, UnableToPriceBill, netted
 from services.records.tariffs import BilledUse, TariffVersion, versions_within
 from services.tariffs import DemandCharge, Tariff, compiled, day_number
 
 _BY_PERIOD: Final = (
     "by_period", "export_by_period", "vah_by_period", "peak_w_by_period", "peak_va_by_period",
+    "netted_by_period", "settled_by_period",
 )  # fmt: skip
 _PAST_PEAKS: Final = {"kw": "past_peaks_w", "kva": "past_peaks_va", "kvar": "past_peaks_var"}
 
@@ -46,7 +47,21 @@ class AsBilled:
         }
         # Else a minimum per year, which the bill's own tariff had not, would never be due.
         closes = bill.period_end.year > bill.period_start.year
-        return replace(usage, closes_year=closes, **by_period)
+        return self._netted(replace(usage, closes_year=closes, **by_period), bill)
+
+    def _netted(self, usage: BillingDeterminants, bill: BilledUse) -> BillingDeterminants:
+        """Under net metering with the banks that the bill began with, if it had any.
+
+        Raises UnableToPriceBill.
+        """
+        kept = (bill.usage or {}).get("net")
+        before = NetBill.from_json(kept).banks if kept else {}
+        (part,), _ = netted(
+            [Part(self.tariff, bill.period, usage)],
+            opening={name: bank.opening for name, bank in before.items()},
+            is_final=any(bank.settled for bank in before.values()),
+        )
+        return part.usage
 
     def _check_past(self, usage: BillingDeterminants) -> None:
         ratchets = [c for c in self.tariff.charges if isinstance(c, DemandCharge) and c.ratchet]

@@ -34,6 +34,7 @@ _NEW: Final[dict[str, Json]] = {
     },
     "demand": {"description": "Demand charge", "quantity": "kw", "rate": ""},
 }
+_SETTLED: Final = "settled_kwh"
 _OF_OTHERS: Final = ("percent", "minimum")
 NEW_KINDS: Final = tuple(_NEW)
 _NEW_CALENDAR: Final = {
@@ -157,6 +158,30 @@ def add_charge(kind: str) -> Edit:
             plain = [c for c in map(mapped, charges) if c.get("kind") not in _OF_OTHERS]
             charge["of"] = [c["code"] for c in plain if isinstance(c.get("code"), str)]
         charges.append(charge)
+
+    return edit
+
+
+def net_metering(surplus: str | None) -> Edit:
+    """Net what is exported, with a surplus that is "paid" or "lapses"; None does not net.
+
+    A surplus that is paid has a charge with its rate, to be filled in.
+    """
+
+    def edit(data: Json) -> None:
+        charges = data.get("charges")
+        if not isinstance(charges, list):
+            return
+        paying = [c for c in charges if mapped(c).get("quantity") == _SETTLED]
+        if surplus is None:
+            data.pop("net_metering", None)
+        else:
+            data["net_metering"] = dict(mapped(data.get("net_metering"))) | {"surplus": surplus}
+        if surplus != "paid":
+            data["charges"] = [charge for charge in charges if charge not in paying]
+        elif not paying:
+            charge = {"code": "surplus", "description": "Surplus paid out", "kind": "energy"}
+            charges.append(charge | {"quantity": _SETTLED, "rate": ""})
 
     return edit
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.quantities.period import Period
-from services.rating import RatedBill, UsageBatch, rate_many
+from services.rating import RatedBill, UsageBatch, netted_alone, rate_many
 from services.rating.exact_columns import Column, share
 from services.tariffs import (
     Charge,
@@ -98,7 +98,8 @@ def needs(tariff: Tariff) -> Needs:
         or any(c.quantity != "kw" for c in demand),
         connected=bool(times & {"connected_kw", "connected_kva"})
         or any(c.when and (c.when.load_kw_above or c.when.load_kw_up_to) for c in charges),
-        export=any(charge.quantity == "export_kwh" for charge in energy),
+        export=tariff.net_metering is not None
+        or any(charge.quantity == "export_kwh" for charge in energy),
         past_peak=any(charge.ratchet for charge in demand),
     )
 
@@ -158,7 +159,7 @@ def _batch(tariff: Tariff, scenario: Scenario, wh: Columns) -> UsageBatch:
     peak_va, peak_var = _by_power_factor(each(scenario.peak_w), scenario.power_factor_percent)
     past_w = each(scenario.past_peak_w)
     past_va, past_var = _by_power_factor(past_w, scenario.power_factor_percent)
-    return UsageBatch(
+    batch = UsageBatch(
         start=each(day_number(scenario.period.start)),
         end=each(day_number(scenario.period.end)),
         wh=wh,
@@ -188,6 +189,7 @@ def _batch(tariff: Tariff, scenario: Scenario, wh: Columns) -> UsageBatch:
         connected_w=each(scenario.connected_w),
         connected_va=each(scenario.connected_w),
     )
+    return netted_alone(tariff, batch)
 
 
 def _limits_of(charge: Charge) -> Iterator[Fraction]:

@@ -18,7 +18,7 @@ from services.importing.urdb import DaysAs, Remark, rates_of, tariff_of
 from services.quantities.energy import format_kwh
 from services.quantities.money import exponent, round_half_up, scaled_text
 from services.quantities.period import Period, next_month
-from services.rating import Series, TimeAxis, UsageBatch, usage_from_series
+from services.rating import Series, TimeAxis, UsageBatch, netted_alone, usage_from_series
 from services.rating.engine import bill_lines
 from services.rating.pricing_context import PricingContext
 from services.tariffs import MinimumCharge, Tariff, parse_tariff
@@ -85,6 +85,7 @@ def price_load(tariff: Tariff, load: Load) -> list[MonthPrice]:
     none = np.zeros_like(wh)
     series = Series(axis, wh, export_wh=none, vah=wh, varh=none)
     usage = usage_from_series(series=series, tariff=tariff, periods=periods)
+    usage = netted_alone(tariff, usage)
     priced = _priced(tariff, usage, periods)
     if any(isinstance(c, MinimumCharge) and c.per == "year" for c in tariff.charges):
         return _priced(tariff, _with_closed_years(usage, priced), periods)

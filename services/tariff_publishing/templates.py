@@ -120,6 +120,18 @@ TEMPLATES: Final = (
         {"calendars": {"hours": _HOURS}},
     ),
     Template(
+        "Net metering (solar)",
+        "What is sent to the grid offsets what is used, through slabs; a surplus is banked in kWh "
+        "and paid out once a year.",
+        "NET-METERING",
+        (
+            _SLABS,
+            _monthly("fixed", "Fixed charge", "50.00"),
+            _charge("surplus", "Surplus paid out", "energy", quantity="settled_kwh", rate="-2.50"),
+        ),
+        {"net_metering": {"surplus": "paid", "settled_in": 3}},
+    ),
+    Template(
         "Seasonal",
         "A rate for the summer and one for the winter, with an amount per month.",
         "SEASONAL",

@@ -26,12 +26,14 @@ from services.tariffs.model import (
     based_on,
     compiled,
     dependency_order,
+    net_calendar,
     parse_tariff,
 )
 from services.tariffs.rules import (
     BillingPeriod,
     CalendarRule,
     MonthCount,
+    NetMetering,
     Rounding,
     RoundingMode,
     RoundTo,
@@ -54,6 +56,7 @@ __all__ = [
     "InvalidTariff",
     "MinimumCharge",
     "MonthCount",
+    "NetMetering",
     "Per",
     "PercentCharge",
     "PowerFactorCharge",
@@ -77,5 +80,6 @@ __all__ = [
     "day_number",
     "dependency_order",
     "exact",
+    "net_calendar",
     "parse_tariff",
 ]

@@ -67,11 +67,14 @@ class RateChange(Frozen):
 class EnergyCharge(_Charge):
     """A charge per kWh (or what `quantity` says): `rate`, `slabs`, or by period of a `calendar`.
 
+    Under net metering kWh are those imported less those exported, and settled_kwh the surplus that
+    is paid out, at a rate below 0.
+
     `print` says whether the bill shows one line for all slabs or a line for each slab used.
     """
 
     kind: Literal["energy"]
-    quantity: Literal["kwh", "export_kwh", "kvah", "kvarh"] = "kwh"
+    quantity: Literal["kwh", "export_kwh", "kvah", "kvarh", "settled_kwh"] = "kwh"
     rate: Rate | None = None
     changes: tuple[RateChange, ...] | None = None
     slabs: tuple[Slab, ...] | None = None

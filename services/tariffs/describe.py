@@ -1,6 +1,7 @@
 """A charge of a tariff in words: what it is, at which rates, under which conditions."""
 
 import json
+from calendar import month_name
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -25,6 +26,7 @@ _Words = Callable[[Any, Mapping[str, Any]], Iterator[Fact]]
 
 _UNITS: Final = {
     "kwh": "kWh", "export_kwh": "kWh sent to the grid", "kvah": "kVAh", "kvarh": "kVArh",
+    "settled_kwh": "kWh of surplus paid out",
     "kw": "kW", "kva": "kVA", "kvar": "kVAr",
 }  # fmt: skip
 _KINDS: Final = {
@@ -145,6 +147,18 @@ def billing_period_in_words(rule: Mapping[str, Any]) -> str:
     if rule.get("beyond") == "scale":
         return f"{words}; others are scaled by days / {rule['usual_days']}"
     return f"{words}; a person issues longer bills"
+
+
+def net_metering_in_words(rule: Mapping[str, Any]) -> str:
+    """What exported energy offsets, and what becomes of the surplus, when."""
+    others = ", then in others" if rule.get("offsets") == "all_periods" else ""
+    month = rule.get("settled_in")
+    when = f"with {month_name[month]} and when the customer" if month else "when the customer"
+    becomes = {"paid": "is paid out", "lapses": "lapses"}[rule["surplus"]]
+    return (
+        f"exported kWh offset those imported in the same hours{others}; a surplus is banked for "
+        f"later bills, and {becomes} {when} moves out"
+    )
 
 
 def _as_read(fact: Fact) -> Fact:

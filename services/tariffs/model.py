@@ -9,13 +9,14 @@ from pydantic import StrictBool, StringConstraints, ValidationError, model_valid
 from pydantic_core import PydanticCustomError
 
 from services.tariffs.calendar import Calendar, compile_calendar
-from services.tariffs.charges import Charge
+from services.tariffs.charges import Charge, EnergyCharge
 from services.tariffs.checks.problems import InvalidTariff, Problem, problem_of
 from services.tariffs.checks.structure import structure_problems
 from services.tariffs.rules import (
     BillingPeriod,
     CalendarRule,
     MonthCount,
+    NetMetering,
     Season,
     TariffRounding,
 )
@@ -40,6 +41,7 @@ class Tariff(Frozen):
     months: MonthCount | None = None
     billing_period: BillingPeriod | None = None
     whole_kwh: StrictBool = False
+    net_metering: NetMetering | None = None
     holidays: tuple[Day, ...] | None = None
     seasons: dict[Code, Season] | None = None
     calendars: dict[Code, CalendarRule] | None = None
@@ -122,3 +124,16 @@ def compiled(tariff: Tariff, name: str) -> Calendar:
         seasons=tariff.seasons or {},
         holidays=tariff.holidays or (),
     )
+
+
+def net_calendar(tariff: Tariff) -> str | None:
+    """The calendar in whose periods energy is netted; None where it is netted in all hours.
+
+    Seasons alone are none: they follow each other, and a surplus is carried through them.
+    """
+    names = dict.fromkeys(
+        charge.calendar
+        for charge in tariff.charges
+        if isinstance(charge, EnergyCharge) and charge.quantity == "kwh" and charge.calendar
+    )
+    return next((name for name in names if not compiled(tariff, name).is_seasonal), None)

@@ -68,6 +68,19 @@ class BillingPeriod(Frozen):
     usual_days: _Days | None = None
 
 
+class NetMetering(Frozen):
+    """Exported kWh offset imported ones, and a surplus is banked for later bills.
+
+    In the month `settled_in`, and as the customer moves out, what is banked is paid out or lapses.
+    With energy by time of use each period has its own bank, which offsets the other periods only
+    with "all_periods".
+    """
+
+    surplus: Literal["paid", "lapses"]
+    settled_in: Annotated[StrictInt, Field(ge=1, le=12)] | None = None
+    offsets: Literal["own_period", "all_periods"] = "own_period"
+
+
 class Season(Frozen):
     """Days of every year, both ends included; `begin` after `end` goes over the new year."""
 

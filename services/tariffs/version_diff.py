@@ -13,6 +13,7 @@ from services.tariffs.describe import (
     charge_facts,
     day_in_words,
     months_in_words,
+    net_metering_in_words,
 )
 from services.tariffs.values import MONTHS, day_of_year_in_words, in_words
 
@@ -150,6 +151,8 @@ def _tariff_facts(written: Mapping[str, Any], tariff: Tariff) -> Iterator[Fact]:
     yield Fact("Currency", tariff.currency)
     if tariff.source:
         yield Fact("Source", tariff.source)
+    if tariff.net_metering:
+        yield Fact("Net metering", net_metering_in_words(written["net_metering"]))
     yield from _rounding(written.get("rounding", "half_up"))
     yield from _lengths(written)
     if tariff.whole_kwh:

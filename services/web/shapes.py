@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.outbox.steps import StepOutcome
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money, scaled_text
-from services.rating import BillLine, RatedBill
+from services.rating import BillLine, NetBill, RatedBill
 from services.readings.reading_to_bill import Submitted
 from services.records.bills import Bill, BillSegment
 from services.records.jobs import JobRun, SchedulerStatus
@@ -112,6 +112,29 @@ def bill_json(bill: Bill) -> Json:
         "due_date": _date_text(bill.due_date),
         "payment_url": bill.payment_url,
         "lines": [line_json(line, bill.money) for line in bill.lines],
+    } | ({"net_metering": net_json(bill.net)} if bill.net else {})
+
+
+def net_json(net: NetBill) -> Json:
+    """What was imported, exported, billed and banked in kWh; a bank's period null for all hours."""
+    of_all = net.in_all()
+    return {
+        "imported_kwh": format_kwh(of_all.imported),
+        "exported_kwh": format_kwh(of_all.exported),
+        "netted_kwh": format_kwh(of_all.netted),
+        "surplus": "paid" if net.is_paid else "lapses",
+        "banks": [
+            {
+                "period": name or None,
+                "opening_kwh": format_kwh(bank.opening),
+                "added_kwh": format_kwh(bank.added),
+                "used_kwh": format_kwh(bank.used),
+                "moved_kwh": format_kwh(bank.moved),
+                "settled_kwh": format_kwh(bank.settled),
+                "closing_kwh": format_kwh(bank.closing),
+            }
+            for name, bank in net.banks.items()
+        ],
     }
 
 

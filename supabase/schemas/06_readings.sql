@@ -871,24 +871,6 @@ COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the
 REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
 
-CREATE FUNCTION public.withdraw_reading_request(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.reading_requests q set done_at = now() where q.id = (p ->> 'id')::uuid and q.done_at is null;
-    if not exists (select 1 from public.reading_requests where id = (p ->> 'id')::uuid) then
-        perform private.refuse('EB404', 'No such request.');
-    end if;
-    return (select to_jsonb(q) from public.reading_requests q where q.id = (p ->> 'id')::uuid);
-end $$;
-
-COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a request that is still open, without a reading: {actor, id} -> the request as it is now.';
-
-REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
-
 CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -914,6 +896,24 @@ COMMENT ON FUNCTION public.request_reading(p jsonb) IS 'Asks for a meter to be r
 
 REVOKE ALL ON FUNCTION public.request_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.request_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION public.withdraw_reading_request(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.reading_requests q set done_at = now() where q.id = (p ->> 'id')::uuid and q.done_at is null;
+    if not exists (select 1 from public.reading_requests where id = (p ->> 'id')::uuid) then
+        perform private.refuse('EB404', 'No such request.');
+    end if;
+    return (select to_jsonb(q) from public.reading_requests q where q.id = (p ->> 'id')::uuid);
+end $$;
+
+COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a request that is still open, without a reading: {actor, id} -> the request as it is now.';
+
+REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
 
 CREATE FUNCTION public.miss_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

@@ -34,8 +34,65 @@ ALTER TABLE public.agreements_to_bill ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agreements_to_bill TO service_role;
 
+CREATE TABLE public.kwh_bank_entries (
+    id bigint NOT NULL,
+    agreement_id uuid NOT NULL,
+    bill_id uuid NOT NULL,
+    period text NOT NULL,
+    kind text NOT NULL,
+    wh bigint NOT NULL,
+    undoes_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT kwh_bank_entries_check CHECK (
+CASE kind
+    WHEN 'added'::text THEN ((wh > 0) AND (undoes_id IS NULL))
+    WHEN 'used'::text THEN ((wh < 0) AND (undoes_id IS NULL))
+    WHEN 'settled'::text THEN ((wh < 0) AND (undoes_id IS NULL))
+    WHEN 'moved'::text THEN ((wh <> 0) AND (undoes_id IS NULL))
+    WHEN 'undone'::text THEN ((wh <> 0) AND (undoes_id IS NOT NULL))
+    ELSE false
+END)
+);
+
+COMMENT ON TABLE public.kwh_bank_entries IS 'What bills under net metering put into an agreement''s banks of kWh, and took out, in whole Wh. Never changed: a void bill''s entries are undone by others.';
+
+COMMENT ON COLUMN public.kwh_bank_entries.period IS 'The period of the tariff whose energy it is; empty for all hours.';
+
+COMMENT ON COLUMN public.kwh_bank_entries.kind IS 'added: exported beyond what was imported; used: taken for energy of this bill; settled: paid out, or lapsed; moved: from periods that the tariff has no more; undone: the bill became void.';
+
+ALTER TABLE ONLY public.kwh_bank_entries
+    ADD CONSTRAINT kwh_bank_entries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.kwh_bank_entries
+    ADD CONSTRAINT kwh_bank_entries_undoes_id_key UNIQUE (undoes_id);
+
+CREATE INDEX kwh_bank_entries_of_agreement ON public.kwh_bank_entries USING btree (agreement_id, period, id);
+
+CREATE INDEX kwh_bank_entries_of_bill ON public.kwh_bank_entries USING btree (bill_id);
+
+ALTER TABLE public.kwh_bank_entries ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.kwh_bank_entries TO service_role;
+
+ALTER TABLE public.kwh_bank_entries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.kwh_bank_entries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT USAGE ON SEQUENCE public.kwh_bank_entries_id_seq TO service_role;
+
 ALTER TABLE ONLY public.agreements_to_bill
     ADD CONSTRAINT agreements_to_bill_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
+
+ALTER TABLE ONLY public.kwh_bank_entries
+    ADD CONSTRAINT kwh_bank_entries_agreement_id_fkey FOREIGN KEY (agreement_id) REFERENCES public.service_agreements(id);
+
+ALTER TABLE ONLY public.kwh_bank_entries
+    ADD CONSTRAINT kwh_bank_entries_undoes_id_fkey FOREIGN KEY (undoes_id) REFERENCES public.kwh_bank_entries(id);
 
 CREATE FUNCTION private.check_new_bills() RETURNS trigger
     LANGUAGE plpgsql
@@ -302,6 +359,9 @@ ALTER TABLE ONLY public.bills
 ALTER TABLE ONLY public.unprinted_bills
     ADD CONSTRAINT unprinted_bills_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
 
+ALTER TABLE ONLY public.kwh_bank_entries
+    ADD CONSTRAINT kwh_bank_entries_bill_id_fkey FOREIGN KEY (bill_id) REFERENCES public.bills(id);
+
 CREATE VIEW public.reading_list WITH (security_invoker='true') AS
  SELECT r.id,
     r.meter_id,
@@ -381,6 +441,25 @@ COMMENT ON VIEW public.unprinted_bill_list IS 'The bills that could not be print
 
 GRANT SELECT ON TABLE public.unprinted_bill_list TO service_role;
 
+CREATE VIEW public.kwh_bank_list WITH (security_invoker='true') AS
+ SELECT e.id,
+    e.agreement_id,
+    e.bill_id,
+    b.number AS bill_number,
+    b.period_start,
+    b.period_end,
+    e.period,
+    e.kind,
+    e.wh,
+    (sum(e.wh) OVER (PARTITION BY e.agreement_id, e.period ORDER BY e.id))::bigint AS balance_wh,
+    e.created_at
+   FROM (public.kwh_bank_entries e
+     JOIN public.bills b ON ((b.id = e.bill_id)));
+
+COMMENT ON VIEW public.kwh_bank_list IS 'The entries of the banks of kWh, each with what its bank then held.';
+
+GRANT SELECT ON TABLE public.kwh_bank_list TO service_role;
+
 CREATE FUNCTION private.looks_back(p_tariff_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -389,11 +468,12 @@ CREATE FUNCTION private.looks_back(p_tariff_id uuid) RETURNS boolean
         select 1 from public.tariff_versions v
         where v.tariff_id = p_tariff_id
           and (v.definition #>> '{rounding,total,carry_forward}' = 'true'
+               or jsonb_typeof(v.definition -> 'net_metering') = 'object'
                or jsonb_path_exists(v.definition,
                    '$.charges[*] ? (exists(@.ratchet) || (@.kind == "minimum" && @.per == "year"))')))
 $_$;
 
-COMMENT ON FUNCTION private.looks_back(p_tariff_id uuid) IS 'Whether bills of a tariff depend on earlier ones: a ratchet, a minimum per year, a rounding carried forward.';
+COMMENT ON FUNCTION private.looks_back(p_tariff_id uuid) IS 'Whether bills of a tariff depend on earlier ones: a ratchet, a minimum per year, a rounding carried forward, kWh banked under net metering.';
 
 REVOKE ALL ON FUNCTION private.looks_back(p_tariff_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.looks_back(p_tariff_id uuid) TO service_role;
@@ -1407,6 +1487,77 @@ COMMENT ON FUNCTION public.billed_use(p jsonb) IS 'What the bills of a customer 
 REVOKE ALL ON FUNCTION public.billed_use(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.billed_use(p jsonb) TO service_role;
 
+CREATE FUNCTION private.add_to_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh)
+    select n.agreement_id, n.id, x.key, e.kind, e.wh
+    from new_rows n
+    cross join lateral jsonb_each(n.usage #> '{net,banks}') x
+    cross join lateral (values
+        (1, 'moved', (x.value ->> 'moved')::bigint), (2, 'added', (x.value ->> 'added')::bigint),
+        (3, 'used', -(x.value ->> 'used')::bigint), (4, 'settled', -(x.value ->> 'settled')::bigint)) e(place, kind, wh)
+    where e.wh <> 0
+    order by n.agreement_id, n.period_start, e.place, x.key;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.add_to_kwh_bank() IS 'Books what new bills under net metering put into the banks of kWh and took out.';
+
+REVOKE ALL ON FUNCTION private.add_to_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_to_kwh_bank() TO service_role;
+
+CREATE FUNCTION private.undo_in_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh, undoes_id)
+    select e.agreement_id, e.bill_id, e.period, 'undone', -e.wh, e.id
+    from public.kwh_bank_entries e
+    where e.bill_id = new.id and e.kind <> 'undone'
+    order by e.id;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.undo_in_kwh_bank() IS 'Takes back what a bill that became void booked in the banks of kWh.';
+
+REVOKE ALL ON FUNCTION private.undo_in_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_in_kwh_bank() TO service_role;
+
+CREATE FUNCTION private.check_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.kwh_bank_entries e where e.agreement_id = new.agreement_id
+               group by e.period having sum(e.wh) < 0) then
+        raise exception using errcode = 'EB005', message = 'More kWh would be taken from the bank than there are.';
+    end if;
+    -- Each bill begins with what the one before it left.
+    if exists (
+        with netted as (
+            select b.usage #> '{net,banks}' as banks,
+                   lag(b.usage #> '{net,banks}', 1, '{}') over (order by b.period_start) as before
+            from public.bills b
+            where b.agreement_id = new.agreement_id and b.status <> 'void' and b.usage ? 'net')
+        select 1 from netted n
+        cross join lateral (select jsonb_object_keys(n.banks || n.before) as period) k
+        where coalesce((n.banks #>> array[k.period, 'opening'])::bigint, 0)
+              <> coalesce((n.before #>> array[k.period, 'closing'])::bigint, 0)
+    ) then
+        raise exception using errcode = 'EB001', message = 'The bank of kWh changed meanwhile: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0, and each bill of an agreement opens its banks with what the last one left.';
+
+REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
+
 CREATE FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1460,6 +1611,8 @@ CREATE CONSTRAINT TRIGGER bills_chain_whole AFTER UPDATE OF status ON public.bil
 
 CREATE TRIGGER bills_guard BEFORE UPDATE ON public.bills FOR EACH ROW EXECUTE FUNCTION private.guard_bill();
 
+CREATE TRIGGER bills_in_kwh_bank AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.add_to_kwh_bank();
+
 CREATE TRIGGER bills_join_the_chain AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.check_new_bills();
 
 CREATE TRIGGER bills_use_the_version_in_force AFTER INSERT ON public.bills REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_replaced_version();
@@ -1467,3 +1620,13 @@ CREATE TRIGGER bills_use_the_version_in_force AFTER INSERT ON public.bills REFER
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.bills FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.bills FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER void_in_kwh_bank AFTER UPDATE OF status ON public.bills FOR EACH ROW WHEN (((new.status = 'void'::text) AND (old.status <> 'void'::text) AND (new.usage IS NOT NULL))) EXECUTE FUNCTION private.undo_in_kwh_bank();
+
+CREATE CONSTRAINT TRIGGER kwh_bank_adds_up AFTER INSERT ON public.kwh_bank_entries DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION private.check_kwh_bank();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.kwh_bank_entries FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.kwh_bank_entries FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_update BEFORE UPDATE ON public.kwh_bank_entries FOR EACH ROW EXECUTE FUNCTION private.refuse_change();

@@ -8,7 +8,7 @@ from services.database.queries.base import Queries, search_filters
 from services.database.transport import Filter
 from services.quantities.period import next_month
 from services.records.base import Page
-from services.records.bills import Bill, Issue
+from services.records.bills import Bill, Issue, KwhBankEntry
 from services.records.overview import Overview
 
 
@@ -58,6 +58,16 @@ class BillQueries(Queries):
         )
         bills = [Bill.model_validate(row) for row in answer["bills"]]
         return bills[:limit], bills[limit - 1].id if len(bills) > limit else None
+
+    def kwh_bank(self, *, agreement_id: str, limit: int = 200) -> tuple[KwhBankEntry, ...]:
+        """The latest entries of an agreement's banks of kWh, the last first."""
+        found = self._transport.select(
+            "kwh_bank_list",
+            filters=[Filter("agreement_id", "eq", agreement_id)],
+            order=["id.desc"],
+            limit=limit,
+        )
+        return tuple(KwhBankEntry.model_validate(row) for row in found.rows)
 
     def issue_bills(
         self,

@@ -7,6 +7,7 @@ from typing import Any, Final
 from services.quantities.money import UnknownCurrency, exponent, scaled_text
 from services.tariffs.checks.calendars import calendar_problems
 from services.tariffs.checks.charges import charge_problems, month_count_problems
+from services.tariffs.checks.net_metering import net_metering_problems
 from services.tariffs.checks.problems import Problem
 from services.tariffs.values import decimal_of, listed, mapped
 
@@ -32,6 +33,7 @@ def structure_problems(data: object) -> Iterator[Problem]:
     yield from _reference_problems(charges)
     yield from _rounding_problems(tariff)
     yield from month_count_problems("months", mapped(tariff.get("months")))
+    yield from net_metering_problems(tariff)
     yield from _period_problems(mapped(tariff.get("billing_period")))
     yield from _holiday_problems(listed(tariff.get("holidays")))
     yield from calendar_problems(tariff)

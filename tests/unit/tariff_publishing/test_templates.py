@@ -20,6 +20,8 @@ TOTALS = {
     "SLABS": 44_625,
     # An even load: 4 of 24 hours at 8.00.
     "TIME-OF-USE": 51_667,
+    # Nothing is exported: 50 × 3.00 + 50 × 4.50 + 50.00.
+    "NET-METERING": 42_500,
     "SEASONAL": 50_000,
     # 10 × 150.00 + 100 × 5.00 + 5 × 20.00, and 5%.
     "DEMAND": 220_500,

@@ -26,6 +26,8 @@ TOU = {
         "off": [{"from": "22:00", "to": "18:00"}],
     }
 }
+NETTED = {"net_metering": {"surplus": "paid", "settled_in": 3}}
+SURPLUS = {"kind": "energy", "quantity": "settled_kwh", "rate": "-2"}
 NUMBER = "must be a number such as 3.25, with at most 12 digits on each side of the point"
 
 
@@ -351,6 +353,46 @@ SAID: list[tuple[dict[str, Any], str]] = [
     (
         charge() | {"seasons": {"dry": {"from": "31-12", "to": "03-31"}}},
         "The season dry's first day must be a day of the year such as 04-01, the month first.",
+    ),
+    (
+        charge() | NETTED,
+        "The surplus of the net metering is paid, and no charge has its rate: add one for surplus paid out.",
+    ),
+    (
+        with_other(SURPLUS) | {"net_metering": {"surplus": "lapses"}},
+        "The surplus of the net metering lapses, and a charge pays it out: leave one of the two.",
+    ),
+    (
+        with_other(SURPLUS),
+        "Other: the quantity can only go with net metering: nothing else banks kWh.",
+    ),
+    (
+        with_other(SURPLUS | {"slabs": [{"rate": "1"}], "rate": None}) | NETTED,
+        "Other: the slabs cannot go with surplus that is paid out: it has one rate.",
+    ),
+    (
+        with_other(SURPLUS | {"quantity": "export_kwh"}) | NETTED,
+        "Other: the quantity cannot go with net metering: what is exported is netted.",
+    ),
+    (
+        charge(quantity="kvah") | NETTED,
+        "The net metering needs a charge for kWh: it is what exports offset.",
+    ),
+    (
+        by_hours()
+        | NETTED
+        | {
+            "calendars": {"tou": TOU, "other": TOU},
+            "charges": [
+                by_hours()["charges"][0],
+                by_hours()["charges"][0] | {"code": "b", "calendar": "other"},
+            ],
+        },
+        "Energy: the calendar must be the calendar by which the other energy is netted.",
+    ),
+    (
+        charge() | {"net_metering": {"surplus": "paid", "settled_in": 13}},
+        "The month of settlement of the net metering must be less than or equal to 12.",
     ),
     (charge() | {"colour": "red"}, "The colour is not a field of this format."),
     (charge(description=None), "The first charge: the description is missing."),

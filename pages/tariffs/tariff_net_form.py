@@ -1,0 +1,63 @@
+"""Net metering as fields: what happens to energy that customers send to the grid."""
+
+from calendar import month_name
+from typing import Final
+
+import streamlit as st
+
+from pages.tariffs.tariff_fields import Form
+from services.tariff_publishing.edits import net_metering, put
+from services.tariffs.values import mapped
+
+_NONE: Final = "none"
+_NEVER: Final = "never"
+_WAYS: Final = {
+    _NONE: "is not netted",
+    "paid": "offsets kWh used; a surplus is banked, and paid out when settled",
+    "lapses": "offsets kWh used; a surplus is banked, and lapses when settled",
+}
+_OFFSETS: Final = {
+    "own_period": "only energy of its own hours",
+    "all_periods": "energy of other hours too",
+}
+
+
+def show_net_metering(form: Form) -> None:
+    """Whether exported kWh are netted, when the bank is settled, and what a surplus offsets."""
+    rule = mapped(form.value("net_metering"))
+    with st.container(border=True), st.grid(2, min_column_width=150) as grid:
+        with grid.cell():
+            form.choose(
+                ("net_metering", "surplus"),
+                "Energy sent to the grid",
+                _WAYS,
+                lambda way: net_metering(None if way == _NONE else way),
+                value=rule.get("surplus", _NONE),
+            )
+            form.say_wrong(("net_metering",))
+        if rule:
+            with grid.cell():
+                _ask_month(form, rule.get("settled_in"))
+        if rule and form.value("calendars"):
+            with grid.cell():
+                form.choose(
+                    ("net_metering", "offsets"),
+                    "A surplus by time of use offsets",
+                    _OFFSETS,
+                    lambda to: put(("net_metering", "offsets"), to),
+                    value=rule.get("offsets", "own_period"),
+                )
+
+
+def _ask_month(form: Form, month: object) -> None:
+    months = {_NEVER: "only when the customer moves out"}
+    months |= {str(number): f"with {month_name[number]}" for number in range(1, 13)}
+    form.choose(
+        ("net_metering", "settled_in"),
+        "The bank of kWh is settled",
+        months,
+        lambda to: put(("net_metering", "settled_in"), None if to == _NEVER else int(to)),
+        value=_NEVER if month is None else str(month),
+        help="The bill that has the last day of this month settles what is banked. A final bill "
+        "always does.",
+    )
