@@ -25,6 +25,7 @@ from pages.shared.format import (
     moment,
     money,
 )
+from pages.shared.net_metering import show_kwh_bank
 from pages.shared.registers import registers_shown
 from pages.shared.session import now, services, zone
 from pages.shared.timeline import show_timeline
@@ -66,6 +67,7 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
         _show_read("Opening read", found.opening, meter_named=several)
         _show_read("Closing read", found.closing, meter_named=several)
         show_stored_after(found, principal)
+        show_kwh_bank(found.kwh_bank)
         if services().graph.graph is not None:
             _link_to_network(bill)
         if bill.status != "draft":

@@ -1,11 +1,24 @@
 """What net metering made of a bill, on its page: netted and banked kWh."""
 
+from collections.abc import Mapping, Sequence
+from typing import Final
+
 import streamlit as st
 
-from pages.shared.format import escaped, grouped
+from pages.shared.format import day, escaped, grouped
 from services.quantities.energy import format_kwh
+from services.quantities.money import with_minus_signs
 from services.rating import Bank, NetBill
+from services.records.bills import KwhBankEntry, KwhBankKind, invoice_reference
 from services.tariffs.values import in_words
+
+_KINDS: Final[Mapping[KwhBankKind, str]] = {
+    "added": "added",
+    "used": "used",
+    "settled": "settled",
+    "moved": "from other hours",
+    "undone": "undone",
+}
 
 
 def show_net(net: NetBill) -> None:
@@ -26,6 +39,24 @@ def show_net(net: NetBill) -> None:
         rows.append(_row(settled, [bank.settled for _, bank in banks]))
     rows.append(_row("**Banked now**", [bank.closing for _, bank in banks]))
     st.markdown("\n".join(rows), width="stretch")
+
+
+def show_kwh_bank(entries: Sequence[KwhBankEntry]) -> None:
+    """What bills put into an agreement's banks of kWh and took out, the last first."""
+    if not entries:
+        return
+    rows = ["| Bank of kWh | kWh | Then |", "|:---|---:|---:|"]
+    with st.expander("Bank of kWh", icon=":material/savings:"):
+        st.markdown("\n".join(rows + [_entry_row(entry) for entry in entries]), width="stretch")
+
+
+def _entry_row(entry: KwhBankEntry) -> str:
+    number = invoice_reference(entry.bill_number) if entry.bill_number else "draft"
+    words = [number, _KINDS[entry.kind], in_words(entry.period)]
+    said = escaped(" · ".join(filter(None, words)))
+    change = with_minus_signs(format_kwh(entry.wh))
+    then = grouped(format_kwh(entry.balance_wh))
+    return f"| {said} :gray[:small[{day(entry.period_end)}]] | {change} | {then} |"
 
 
 def _before(bank: Bank) -> int:

@@ -48,6 +48,7 @@ class BillLookups:
             outbox=tuple(database.outbox_of(bill.id)),
             second_opinion=database.ai_call_log.second_opinion(bill_id=bill.id),
             unprinted_because=database.unprinted_because(bill.id),
+            kwh_bank=database.kwh_bank(agreement_id=bill.agreement_id) if bill.net else (),
         )
 
     def _paid(self, bill: Bill) -> Iterator[PaidPart]:

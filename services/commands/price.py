@@ -80,8 +80,8 @@ def _bill(given: argparse.Namespace, settings: Settings) -> dict[str, Any]:
         raise UnreadableFile("A rate of URDB prices a --load; a --usage needs a --tariff.")
     versions = versions_of_files(given.tariff, code=given.label)
     usage, intervals = read_usage(given.usage, zone=settings.timezone, decimal=given.decimal)
-    rated = price_usage(versions, usage, intervals, zone=settings.timezone)
-    return rated_json(rated)
+    price = price_usage(versions, usage, intervals, zone=settings.timezone)
+    return rated_json(price.rated, price.net)
 
 
 def _months(given: argparse.Namespace) -> dict[str, Any]:

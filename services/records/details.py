@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from services.records.ai import StoredOpinion
 from services.records.base import Record
-from services.records.bills import Bill
+from services.records.bills import Bill, KwhBankEntry
 from services.records.corrections import Correction
 from services.records.ledger import (
     Account,
@@ -31,7 +31,8 @@ class BillDetail(Record):
     """A bill with where it comes from and where it stands.
 
     `paid` is the oldest first; `read_since` are the first accepted readings after the bill, in
-    order of time; `outbox` is what follows its commit, the oldest first.
+    order of time; `outbox` is what follows its commit, the oldest first. `kwh_bank` are the latest
+    entries of the agreement's banks under net metering, the last first.
     """
 
     bill: Bill
@@ -44,6 +45,7 @@ class BillDetail(Record):
     outbox: tuple[OutboxEntry, ...]
     second_opinion: StoredOpinion | None
     unprinted_because: str | None
+    kwh_bank: tuple[KwhBankEntry, ...] = ()
 
     @property
     def is_last_of_meter(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.billing.draw_up import priced
+from services.billing.draw_up import Price, priced
 from services.importing.source import UnreadableFile, read_text
 from services.importing.tariff_files import json_of
 from services.metering.measured import Metering
@@ -12,7 +12,7 @@ from services.metering.past_bills import PastBills
 from services.metering.registers import WrongRegisters, measure_of, names_for
 from services.quantities.counting import count
 from services.quantities.period import written_day
-from services.rating import RatedBill, UnableToPriceBill
+from services.rating import UnableToPriceBill
 from services.records.readings import IntervalDay, MeterConstants
 from services.records.tariffs import TariffVersion
 from services.tariff_publishing.usage_file import TOTAL, UsageFile
@@ -48,7 +48,7 @@ def price_usage(
     intervals: Sequence[IntervalDay],
     *,
     zone: ZoneInfo,
-) -> RatedBill:
+) -> Price:
     """Price one bill, the first under its tariff: no bills came before it.
 
     Where a version begins within the period, each prices its days. Without a total register, what
@@ -75,7 +75,7 @@ def price_usage(
         zone=zone,
         past=PastBills().under(versions, tariff_id="", until=usage.period.end),
     )
-    return priced(metering, versions).rated
+    return priced(metering, versions)
 
 
 def _tariffs_of(path: Path) -> Iterable[Tariff]:

@@ -189,8 +189,8 @@ def line_json(line: BillLine, money: Callable[[int], Money]) -> Json:
     return shown
 
 
-def rated_json(rated: RatedBill) -> Json:
-    """A bill that was priced and not stored: its lines and sums."""
+def rated_json(rated: RatedBill, net: NetBill | None) -> Json:
+    """A bill that was priced and not stored: its lines and sums, and its banks of kWh if any."""
 
     def money(minor: int) -> Money:
         return Money(minor, rated.currency)
@@ -201,7 +201,7 @@ def rated_json(rated: RatedBill) -> Json:
         "tax": money(rated.tax_minor).text,
         "total": money(rated.total_minor).text,
         "currency": rated.currency,
-    }
+    } | ({"net_metering": net_json(net)} if net else {})
 
 
 def scheduler_json(status: SchedulerStatus) -> Json:

@@ -1,5 +1,6 @@
 """Registers, intervals and what bills are priced from, over both transports."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from services.database.errors import IllegalChange
 from services.quantities.period import next_month
 from tests.contract.over import Over
-from tests.integration.metered import Metered
+from tests.integration.metered import TOU, Metered
 
 
 def test_registers_and_intervals_are_stored_and_read_back_alike(over: Over) -> None:
@@ -59,3 +60,24 @@ def test_a_register_that_the_meter_has_not_is_refused(over: Over) -> None:
     row |= {"read_on": over.utility.today.isoformat(), "register_wh": 1_001_000}
     with pytest.raises(IllegalChange, match="none of the meter's"):
         over.here.import_readings(actor="x", rows=[row | {"registers": {"night": 1}}])
+
+
+def test_banks_of_kwh_are_booked_and_read_alike(over: Over) -> None:
+    metered = Metered(over.utility)
+    solar = TOU | {"code": "SOLAR", "net_metering": {"surplus": "lapses"}}
+    assert metered.file("tariffs", json.dumps(solar)).ok
+    names = ("peak", "off_peak", "export:peak", "export:off_peak")
+    metered.add_meter("N1", " ".join(f"{name}=0" for name in names), tariff="SOLAR", days=60)
+    values = {"peak": 40, "off_peak": 60, "export:peak": 10, "export:off_peak": 90}
+    at = over.utility.now - timedelta(days=30)
+    bill = metered.submit("N1", "1100", at=at, **values).bill
+    assert bill is not None
+    # 30 kWh at 9.00; 30 kWh off peak are banked for the nights to come.
+    assert over.same("bill", bill.id).total_minor == 27_000
+    (entry,) = over.same("kwh_bank", agreement_id=bill.agreement_id)
+    assert (entry.period, entry.kind, entry.wh, entry.balance_wh) == (
+        *("off_peak", "added", 30_000, 30_000),
+    )
+    asked: dict[str, Any] = {"meter_serial": "N1", "read_at": over.utility.now}
+    context = over.same("reading_context", **asked, read_on=over.utility.today)
+    assert context.pricing.past[0].usage["net"]["banks"]["off_peak"]["closing"] == 30_000

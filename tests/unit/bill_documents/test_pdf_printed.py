@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from services.bill_documents import AccountEntry, RegisterLine, RegisterRead, render
+from services.rating import Bank, NetBill
 from tests.unit.bill_documents import bills, printed
 
 
@@ -180,3 +181,22 @@ def test_a_bill_of_one_meter_names_neither_its_place_nor_its_meter_again() -> No
     text = squeezed(printed.text_of(bills.yen()))
     assert "Placeofsupply" not in text
     assert text.count("J-100") == 1
+
+
+def test_net_metering_prints_a_row_for_each_bank() -> None:
+    banks = {
+        "peak": Bank(opening=0, imported=30_000, exported=10_500, netted=19_500),
+        "off_peak": Bank(
+            opening=1_250_000, imported=60_000, exported=90_000, added=30_000, settled=1_280_000
+        ),
+    }
+    document = replace(bills.yen(), net=NetBill(banks, is_paid=True))
+    text = printed.text_of(document)
+    assert "Net metering (kWh) Imported Sent to the grid Billed Banked before" in text
+    assert "Peak 30 10.5 19.5 0 0 0 0 0" in text
+    assert "Off peak 60 90 0 1,250 30 0 1,280 0" in text
+    assert "Paid out" in text
+    assert "Lapsed" in printed.text_of(replace(document, net=NetBill(banks, is_paid=False)))
+    left, right = printed.text_span(replace(bills.thai(), net=NetBill(banks, is_paid=True)))
+    assert left > 0.05
+    assert right < 0.95

@@ -27,6 +27,7 @@ from services.tariff_publishing.edits import (
     charged_per,
     edited,
     move_charge,
+    net_metering,
     price_by,
     put,
     remove_charge,
@@ -266,3 +267,22 @@ def test_rows_of_hours_are_added_changed_and_removed() -> None:
 )
 def test_an_edit_of_what_is_not_there_changes_nothing(data: Any, edit: Edit) -> None:
     assert after(data, edit) == data
+
+
+def test_net_metering_brings_the_charge_that_pays_and_takes_it_along() -> None:
+    netted = after(KSEB, net_metering("paid"))
+    assert netted["net_metering"] == {"surplus": "paid"}
+    assert netted["charges"][-1] == {
+        "code": "surplus",
+        "description": "Surplus paid out",
+        "kind": "energy",
+        "quantity": "settled_kwh",
+        "rate": "",
+    }
+    monthly = after(netted, put(("net_metering", "settled_in"), 3), net_metering("paid"))
+    assert monthly["charges"] == netted["charges"]
+    lapses = after(monthly, net_metering("lapses"))
+    assert lapses["net_metering"] == {"surplus": "lapses", "settled_in": 3}
+    assert lapses["charges"] == KSEB["charges"]
+    assert after(monthly, net_metering(None)) == KSEB
+    assert read_draft(json.dumps(lapses)).tariff is not None

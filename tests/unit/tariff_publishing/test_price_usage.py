@@ -327,3 +327,13 @@ def test_a_rate_of_urdb_and_two_versions_go_with_their_own_kind_of_use(
     assert "give one file" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         command_line.main(["price", "--tariff", file])
+
+
+def test_net_metering_is_priced_with_an_empty_bank(price: Price) -> None:
+    solar = FLAT | {"net_metering": {"surplus": "lapses"}}
+    registers = {"total": reads(0, 100), "export": reads(0, 130)}
+    answer = price(solar, by=JUNE | {"registers": registers})
+    assert answer.amounts == [("energy", "0", "0.00")]
+    (bank,) = answer.bill["net_metering"]["banks"]
+    assert (bank["added_kwh"], bank["closing_kwh"]) == ("30", "30")
+    assert price(solar, by=usage(reads(0, 7))).bill["total"] == "14.00"

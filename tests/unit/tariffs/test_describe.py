@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from services.settings import PROJECT_FOLDER
 from services.tariff_publishing.drafts import number_fields
 from services.tariffs import Charge, Tariff, parse_tariff
-from services.tariffs.describe import Fact, charge_facts
+from services.tariffs.describe import Fact, charge_facts, net_metering_in_words
 from services.tariffs.version_diff import ChargeChange, changes, difference_in_words
 from tests.oracle.generator import random_tariff
 
@@ -118,3 +118,16 @@ def another(text: str) -> str:
         return str(date.fromisoformat(text) + timedelta(days=1))
     first = text.index(next(filter(str.isdigit, text)))
     return f"{text[:first]}{(int(text[first]) + 1) % 10 or 1}{text[first + 1 :]}"
+
+
+def test_net_metering_is_said_in_a_sentence() -> None:
+    said = net_metering_in_words(
+        {"surplus": "paid", "settled_in": 3, "offsets": "all_periods"},
+    )
+    assert said == (
+        "exported kWh offset those imported in the same hours, then in others; a surplus is banked "
+        "for later bills, and is paid out with March and when the customer moves out"
+    )
+    assert net_metering_in_words({"surplus": "lapses"}).endswith(
+        "and lapses when the customer moves out"
+    )

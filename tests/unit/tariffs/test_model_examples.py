@@ -12,7 +12,7 @@ import pytest
 
 from services.quantities.money import scaled_text
 from services.quantities.period import Period
-from services.rating import BillingDeterminants, BillLine, RatedBill, rate_usage
+from services.rating import BillingDeterminants, BillLine, Part, RatedBill, netted, rate_usage
 from services.tariffs import Tariff, parse_tariff
 
 ROOT = Path(__file__).parents[3]
@@ -66,6 +66,8 @@ def _usage(tariff: Tariff, items: list[str]) -> BillingDeterminants:
     fields: dict[str, Any] = {"wh": 0}
     for item in items:
         number, what = item.split(" ", 1)
+        if what.endswith(" banked"):
+            continue
         if what.endswith(" before"):
             fields["past_peaks_w"] = (_thousandths(number),)
         elif what == "carried":
@@ -90,7 +92,10 @@ def _priced(written: str, bill: str) -> RatedBill:
     tariff = parse_tariff(HEAD | json.loads(written))
     period, *items = bill.splitlines()[0].split(", ")
     start, end = map(date.fromisoformat, period.split(" to "))
-    return rate_usage(tariff=tariff, usage=_usage(tariff, items), period=Period(start, end))
+    part = Part(tariff, Period(start, end), _usage(tariff, items))
+    banked = sum(_thousandths(i.split(" ")[0]) for i in items if i.endswith(" kWh banked"))
+    (part,), _ = netted([part], opening={"": banked})
+    return rate_usage(tariff=tariff, usage=part.usage, period=part.period)
 
 
 def _in_words(line: BillLine) -> list[str]:
