@@ -26,7 +26,6 @@ from services.rating import (
     UsageBatch,
     rate_many,
     usage_from_series,
-    wh_of_registers,
 )
 from services.settings import PROJECT_FOLDER
 from services.tariff_publishing.price_load import tariff_of_rate
@@ -57,13 +56,12 @@ def registers() -> None:
     random = np.random.default_rng(7)
     opening = random.integers(0, 10**8, METERS)
     closing = (opening + random.integers(0, 600_000, METERS)) % 10**8
-    dials, multiplier = np.full(METERS, 5), np.full(METERS, 1000)
+    multiplier = np.full(METERS, 1000)
     start, end = (np.full(METERS, day_number(date(2026, month, 1))) for month in (3, 4))
 
     def price() -> int:
-        wh = wh_of_registers(
-            opening_wh=opening, closing_wh=closing, dials=dials, multiplier_milli=multiplier
-        )
+        # As consumption_wh of services.metering.register_arithmetic, for columns.
+        wh = ((closing - opening) % 10**8 * multiplier + 500) // 1000
         batch = UsageBatch(start=start, end=end, wh=wh)
         return int(rate_many(tariff=tariff, batch=batch).total_minor.sum())
 

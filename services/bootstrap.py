@@ -255,9 +255,7 @@ def wire(
         outbox=outbox,
         shortest_days=settings.shortest_bill_days,
     )
-    assessor = ReadingAssessor(
-        issuer=issuer, ai=providers.ai, unknown_daily_wh=settings.unknown_daily_wh
-    )
+    assessor = ReadingAssessor(issuer=issuer, ai=providers.ai, limit_book=current.limit_book)
     payments = open_payments(settings, database, outbox)
     security_log = SecurityLog(database)
     archive = BillArchive(database, current.printed_on, settings.timezone)
@@ -286,7 +284,7 @@ def wire(
         readings=ReadingLookups(database, settings.timezone),
         reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
         meter_photos=MeterPhotos(database),
-        reading_round=ReadingRound(database, settings.timezone, settings.unknown_daily_wh),
+        reading_round=ReadingRound(database, settings.timezone, current.limit_book),
         reading_estimates=ReadingEstimates(
             database, assessor, outbox, settings.timezone, lambda: current().estimates_in_a_row
         ),

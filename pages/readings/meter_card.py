@@ -110,7 +110,7 @@ def _expected(context: ReadingContext, last: Reading, on: date) -> ExpectedRange
         history=context.history,
         dials=context.meter.dials,
         multiplier_milli=context.meter.multiplier_milli,
-        limits=context.limits(unknown_daily_wh=services().assessor.unknown_daily_wh),
+        limits=context.limits(services().assessor.limit_book(), on=on),
         peers=context.peers,
     )
 

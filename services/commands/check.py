@@ -10,6 +10,7 @@ from services.commands.working import say, utc_now
 from services.importing.by_kind.reading_check import ReadingCheck
 from services.importing.dates import DateOrder
 from services.importing.source import UnreadableFile
+from services.records.use_limits import LimitBook
 from services.settings import Settings
 
 
@@ -49,6 +50,7 @@ def _check(given: argparse.Namespace, settings: Settings) -> int:
         zone=settings.timezone,
         now=utc_now(),
         reviewed=given.reviewed,
+        book=LimitBook(settings.unknown_daily_wh),
         decimal=given.decimal,
         date_order=given.dates,
     )

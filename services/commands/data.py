@@ -117,7 +117,7 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
             dry_run=given.dry_run,
             allow_similar=given.allow_similar,
             other_account=given.other_account,
-            unknown_daily_wh=held.unknown_daily_wh,
+            limit_book=services.current_settings.limit_book(),
             default_language=held.default_language,
             default_currency=held.currency,
             outbox=services.outbox.on_money(),

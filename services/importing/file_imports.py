@@ -167,7 +167,7 @@ class FileImports:
             date_order=answers.date_order,
             allow_similar=answers.allow_similar,
             other_account=answers.other_account,
-            unknown_daily_wh=held.unknown_daily_wh,
+            limit_book=self.settings.limit_book(),
             default_language=held.default_language,
             default_currency=held.currency,
             outbox=self.outbox.on_money(),

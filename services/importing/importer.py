@@ -14,7 +14,7 @@ from services.importing.by_kind.interval_rows import IntervalFile
 from services.importing.chunks import chunks_of
 from services.importing.look_alikes import unknown
 from services.importing.money_imports import MoneyImports
-from services.importing.reads import FileRead, Judged, MeterHistory, by_day, by_meter, file_read
+from services.importing.reads import Judged, by_day, by_meter, file_read, judge
 from services.importing.report import ImportProblem, ImportReport, WhatToImport
 from services.importing.rows import channels_row, customer_row, meter_row
 from services.importing.source import Source, UnreadableFile
@@ -23,6 +23,7 @@ from services.importing.table_imports import TRIED_AT_ONCE, chunks_by, name_dupl
 from services.importing.tariff_files import tariff_rows
 from services.importing.writing import Counts
 from services.metering.peers import PeerUses
+from services.readings.meter_history import FileRead, MeterHistory
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion
 
@@ -216,7 +217,7 @@ class Importer(MoneyImports):
             meter.serial: MeterHistory.of(
                 meter,
                 versions=versions.get(meter.tariff_id or "", ()),
-                unknown_daily_wh=self.unknown_daily_wh,
+                book=self.limit_book,
                 peers=peers,
             )
             for meter in meters
@@ -234,7 +235,7 @@ class Importer(MoneyImports):
             for read in of_day:
                 histories[read.serial].show_peers(read)
             for read in of_day:
-                histories[read.serial].judge(read, source=as_source, into=judged)
+                judge(histories[read.serial], read, source=as_source, into=judged)
         return judged
 
     def _tariffs(self) -> dict[str, list[TariffVersion]]:

@@ -16,7 +16,7 @@ from services.importing.source import Source
 from services.importing.table import Table, read_table
 from services.importing.writing import Counts, Progress, Row, Writer, say_nothing
 from services.quantities.written_numbers import DecimalSign
-from services.records.use_limits import DEFAULT_DAILY_WH
+from services.records.use_limits import LimitBook
 
 CHUNK_ROWS = 5000
 # What is tried and undone leaves dead rows behind, so that each further call takes longer.
@@ -31,9 +31,9 @@ class TableImports:
     and month comes first, where the files do not show it. `headings` are said of this file alone,
     by heading_key, before those that are remembered.
     With `allow_similar` a new identifier may look like a known one, such as 123 like 00123.
-    `unknown_daily_wh` is the most Wh a day of a meter of which nothing is known yet,
-    `default_language` that of new customers for whom a file names none. With `dry_run` nothing is
-    written, and the report says what would be.
+    `limit_book` is what readings are judged by beside the meters' own past, `default_language` that
+    of new customers for whom a file names none. With `dry_run` nothing is written, and the report
+    says what would be.
     Each method answers a report: with errors found in the file nothing was written. Each raises
     DatabaseError when the database fails; then the same file is imported again.
     """
@@ -45,7 +45,7 @@ class TableImports:
     date_order: DateOrder | None = None
     headings: Mapping[str, str] = field(default_factory=dict)
     allow_similar: bool = False
-    unknown_daily_wh: int = DEFAULT_DAILY_WH
+    limit_book: LimitBook = field(default_factory=LimitBook)
     default_language: str = "en"
     dry_run: bool = False
     progress: Progress = say_nothing

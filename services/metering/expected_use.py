@@ -83,13 +83,14 @@ def expected_use(
     found = _own_expectations(windows, daily, read_on, multiplier_milli)
     found += _peer_expectations(daily, peers, steady=spread <= STEADY_PERCENT)
     uses = [wh for _, wh in found]
+    least_low = min(limits.widest_low_percent, limits.low_percent)
     high = _between(_ROOM_PERCENT * spread // 100, limits.high_percent, limits.widest_high_percent)
     if days < SEASON_DAYS:
         # Some days vary more than a month does.
         high = limits.widest_high_percent
-    low = _between(_ROOM_PERCENT * spread // 100, limits.low_percent, limits.widest_low_percent)
+    low = max(min(10_000 * 100 // (_ROOM_PERCENT * spread), limits.low_percent), least_low)
     return ExpectedUse(
-        low_wh=max(min(uses) * 100 // low - _ROOM_LOW_WH, 0),
+        low_wh=max(min(uses) * low // 100 - _ROOM_LOW_WH, 0),
         high_wh=max(uses) * high // 100 + _ROOM_HIGH_WH,
         expectations=tuple(found),
     )

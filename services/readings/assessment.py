@@ -1,6 +1,6 @@
 """What becomes of a read: judged by the rules and AI, for the story, reviews and previews."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
@@ -27,7 +27,7 @@ from services.readings.submission import InvalidReading
 from services.records.bills import NewBill
 from services.records.readings import Meter, Read, Reading, ReadingSource, ReadPoint
 from services.records.submissions import ReadingContext
-from services.records.use_limits import DEFAULT_DAILY_WH
+from services.records.use_limits import LimitBook
 
 # Of the seconds that providers have together: what AI leaves to those after it, and the
 # most that it may take for the reading, so that the bill's second opinion has its part.
@@ -207,8 +207,8 @@ class ReadingAssessor:
 
     issuer: BillIssuer
     ai: AiService | None = None
-    # The most Wh a day of a meter of which nothing is known yet, before its multiplier.
-    unknown_daily_wh: int = DEFAULT_DAILY_WH
+    # What limits uses beside the meters' own past, as it holds now.
+    limit_book: Callable[[], LimitBook] = LimitBook
 
     def assess(
         self,
@@ -388,7 +388,7 @@ class ReadingAssessor:
                 dials=meter.dials,
                 multiplier_milli=meter.multiplier_milli,
                 opening_on=opening.read_on,
-                limits=context.limits(unknown_daily_wh=self.unknown_daily_wh),
+                limits=context.limits(self.limit_book(), on=read.read_on),
                 waiting=context.waiting,
                 peers=context.peers,
                 other_registers=earlier.registers,

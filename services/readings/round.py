@@ -1,6 +1,6 @@
 """The round of whoever reads meters: what is due on a route, read again, and could not be read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
@@ -29,6 +29,7 @@ from services.records.submissions import (
     Round,
     RoundMeter,
 )
+from services.records.use_limits import LimitBook
 
 # A meter that was read less than so many days ago is not due yet: rounds are monthly, and their
 # days move a little.
@@ -112,12 +113,12 @@ class RoundPage:
 class ReadingRound:
     """Rounds, for whoever reads meters; each method raises NotAllowed for others.
 
-    `unknown_daily_wh` is as in `ReadingAssessor`.
+    `limit_book` is as in `ReadingAssessor`.
     """
 
     database: DatabaseService
     zone: ZoneInfo
-    unknown_daily_wh: int
+    limit_book: Callable[[], LimitBook]
 
     def routes(
         self, *, principal: Principal, now: datetime, after: str | None = None
@@ -214,7 +215,7 @@ class ReadingRound:
                 history=meter.history,
                 dials=meter.dials,
                 multiplier_milli=meter.multiplier_milli,
-                limits=meter.limits(unknown_daily_wh=self.unknown_daily_wh),
+                limits=meter.limits(self.limit_book(), on=today),
             )
         except UnableToCompareReads:
             return None

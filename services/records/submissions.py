@@ -10,7 +10,7 @@ from services.records.bills import Bill, PricingInputs
 from services.records.outbox import OutboxEntry
 from services.records.readings import Installation, Meter, ReadBetween, Reading, ReadPoint
 from services.records.tariffs import TariffSpan, TariffVersion, versions_along
-from services.records.use_limits import ClassUse, PeerMove, UseLimits
+from services.records.use_limits import ClassUse, LimitBook, PeerMove, UseLimits
 
 
 class ReadingContext(Record):
@@ -48,13 +48,14 @@ class ReadingContext(Record):
         versions = [TariffVersion.model_validate(version) for version in given["tariffs"]]
         return given | {"tariffs": tuple(versions_along(spans, versions))}
 
-    def limits(self, *, unknown_daily_wh: int) -> UseLimits:
-        """What limits its use beside its own past; Wh a day, before the multiplier."""
+    def limits(self, book: LimitBook, *, on: date) -> UseLimits:
+        """What limits its use up to a local date, beside its own past."""
         return UseLimits(
             connected_w=self.meter.connected_w,
             connected_va=self.meter.connected_va,
             class_use=self.class_use,
-            unknown_daily_wh=unknown_daily_wh,
+            unknown_daily_wh=book.unknown_daily_wh,
+            validation=book.of(self.meter.tariff_id, on),
             occupied=self.meter.agreement_id is not None,
         )
 
@@ -169,6 +170,7 @@ class RoundMeter(Record):
     multiplier_milli: int
     connected_w: int | None
     connected_va: int | None
+    tariff_id: str | None
     last_read: ReadPoint | None
     history: tuple[ReadPoint, ...]
     class_use: ClassUse | None
@@ -182,13 +184,14 @@ class RoundMeter(Record):
         """Whether it is to be read, or read again."""
         return self.request is not None or self.was_read_on is None
 
-    def limits(self, *, unknown_daily_wh: int) -> UseLimits:
-        """What limits its use beside its own past, as of a `ReadingContext`."""
+    def limits(self, book: LimitBook, *, on: date) -> UseLimits:
+        """What limits its use up to a local date, as of a `ReadingContext`."""
         return UseLimits(
             connected_w=self.connected_w,
             connected_va=self.connected_va,
             class_use=self.class_use,
-            unknown_daily_wh=unknown_daily_wh,
+            unknown_daily_wh=book.unknown_daily_wh,
+            validation=book.of(self.tariff_id, on),
             occupied=self.customer_name is not None,
         )
 

@@ -10,6 +10,7 @@ from services.billing.issuing import BillingTerms
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.records.overview import StoredSettings
+from services.records.use_limits import LimitBook
 from services.settings import Settings
 from services.utility_settings.model import LiveSettings, live_settings
 
@@ -82,6 +83,11 @@ class CurrentSettings:
         """On which terms bills are issued now."""
         held = self()
         return BillingTerms(due_days=held.due_days, approval=held.bill_approval)
+
+    def limit_book(self) -> LimitBook:
+        """What readings are judged by now, beside the meters' own past."""
+        held = self()
+        return LimitBook(held.unknown_daily_wh, held.validation_limits)
 
     def printed_on(self, bill_id: str) -> Utility:
         """Who sends a bill, as it was when that was issued. Raises DatabaseError."""

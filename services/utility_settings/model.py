@@ -10,6 +10,7 @@ from babel import Locale, UnknownLocaleError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from services.messages.contact_rules import email_address, language_tag
+from services.records.use_limits import LimitsFor
 from services.settings import (
     ContactLines,
     CurrencyCode,
@@ -31,6 +32,7 @@ FeeKind = Literal[
 FEE_KINDS: Final[tuple[FeeKind, ...]] = get_args(FeeKind)
 # Beyond any fee there is, in any currency's minor units.
 MOST_FEE_MINOR: Final = 10**12
+MOST_LIMITS: Final = 200
 
 _PHONE: Final = re.compile(r"[0-9+()/,;.\- ]*[0-9][0-9+()/,;.\- ]*")
 _HOST: Final = re.compile(r"(?i)([\w-]+\.)+[^\W\d_]{2,}")
@@ -70,6 +72,13 @@ def _website(text: str) -> str:
     return text
 
 
+def _one_each(rows: tuple[LimitsFor, ...]) -> tuple[LimitsFor, ...]:
+    meant = [(row.tariff_id, month) for row in rows for month in row.months or (0,)]
+    if len(set(meant)) < len(meant):
+        raise ValueError("limits given twice")
+    return rows
+
+
 def _language(text: str) -> str:
     try:
         Locale.parse(language_tag(text), sep="-")
@@ -87,6 +96,9 @@ Language = Annotated[str, BeforeValidator(_line), AfterValidator(_language)]
 LogoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FirstNumber = Annotated[int, Field(ge=1, le=999_999_999)]
 FeeMinor = Annotated[int, Field(gt=0, le=MOST_FEE_MINOR)]
+ValidationRows = Annotated[
+    tuple[LimitsFor, ...], Field(max_length=MOST_LIMITS), AfterValidator(_one_each)
+]
 # By currency, then by kind, in minor units.
 Fees = dict[CurrencyCode, dict[FeeKind, FeeMinor]]
 
@@ -110,6 +122,7 @@ class UtilityValues(BaseModel):
     estimates_in_a_row: InARow = 1
     logo: LogoHash | None = None
     fees: Fees = Field(default_factory=dict)
+    validation_limits: ValidationRows = ()
 
 
 # Ends the sentence about a wrong value; the same for all that can be wrong with it.
@@ -127,6 +140,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "bill_approval": "Approval of bills must be on or off.",
     "estimates_in_a_row": "Estimates in a row must be a whole number from 1 to 12, such as 3.",
     "logo": "The logo must be uploaded as a file.",
+    "validation_limits": "Limits must be whole percentages: high use above 110 or more, low use "
+    "below 90 or less; there is one set of them for the same tariff and months.",
     "fees": "A fee must be an amount above 0, such as 250.00.",
 }
 
@@ -145,6 +160,7 @@ class LiveSettings(Settings):
     first_bill_number: int = 1
     logo: str | None = None
     fees: Fees = Field(default_factory=dict)
+    validation_limits: tuple[LimitsFor, ...] = ()
 
 
 NAMES: Final = tuple(UtilityValues.model_fields)

@@ -203,7 +203,7 @@ language sql stable set search_path = '' as $$
         'address', coalesce(nullif(s.address, ''), c.address, ''), 'customer_name', c.name,
         'meter_id', m.id, 'serial', m.serial, 'dials', m.dials, 'registers', m.registers,
         'multiplier_milli', g.multiplier_milli, 'connected_w', s.connected_w, 'connected_va', s.connected_va,
-        'last_read', l.last_read, 'history', coalesce(h.history, '[]'),
+        'tariff_id', t.tariff_id, 'last_read', l.last_read, 'history', coalesce(h.history, '[]'),
         'class_use', case when l.days > 1 then null else private.class_use(t.tariff_id) end,
         'request', (select to_jsonb(q) from public.reading_requests q where q.meter_id = m.id and q.done_at is null),
         'missed', (select to_jsonb(x) from public.missed_reads x

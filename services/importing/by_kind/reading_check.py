@@ -12,9 +12,6 @@ from services.importing.reads import (
     READING_COLUMNS,
     READING_DATES,
     READING_NUMBERS,
-    UNUSABLE_READ,
-    FileRead,
-    MeterHistory,
     by_day,
     file_read,
 )
@@ -27,8 +24,9 @@ from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.swapped_reads import SwappedReads
 from services.quantities.energy import parse_kwh, parse_multiplier
 from services.quantities.written_numbers import DecimalSign
+from services.readings.meter_history import UNUSABLE_READ, FileRead, MeterHistory
 from services.records.imports import Installed
-from services.records.use_limits import UseLimits, ValidationLimits
+from services.records.use_limits import LimitBook, UseLimits
 
 CONSTANTS: Final = ("dials", "multiplier", "connected_kw")
 DECIDED: Final = "true"
@@ -80,7 +78,7 @@ class ReadingCheck:
     zone: ZoneInfo
     now: datetime
     reviewed: bool = False
-    limits: ValidationLimits = field(default_factory=ValidationLimits)
+    book: LimitBook = field(default_factory=LimitBook)
     decimal: DecimalSign | None = None
     date_order: DateOrder | None = None
     _peers: PeerUses = field(default_factory=PeerUses)
@@ -159,7 +157,11 @@ class ReadingCheck:
                 dials=constants.get("dials", min(max(shown, USUAL_DIALS), MOST_DIALS)),
                 multiplier_milli=constants.get("multiplier", 1000),
                 registers=(),
-                limits=UseLimits(connected_w=constants.get("connected_kw"), validation=self.limits),
+                limits=UseLimits(
+                    connected_w=constants.get("connected_kw"),
+                    unknown_daily_wh=self.book.unknown_daily_wh,
+                ),
+                book=self.book,
                 installed=(_ALWAYS,),
                 peers=self._peers,
             )

@@ -50,9 +50,9 @@ def test_three_windows_are_no_settled_past() -> None:
 
 
 def test_a_steady_meter_has_the_narrowest_band() -> None:
-    """10 kWh × 180 % + 1 kWh; 10 kWh × 100 / 220 − 0.3 kWh."""
+    """10 kWh × 180 % + 1 kWh; 10 kWh × 45 % less 0.3 kWh."""
     found = expected(windows(10, 10, 10, 10))
-    assert (found.low_wh, found.high_wh) == (4245, 19_000)
+    assert (found.low_wh, found.high_wh) == (4_200, 19_000)
 
 
 def test_a_meter_that_changes_much_has_more_room_up_to_the_widest() -> None:

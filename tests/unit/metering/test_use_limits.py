@@ -119,10 +119,10 @@ class TestConnectedLoad:
 
 class TestLowUse:
     @pytest.mark.parametrize(
-        ("used", "expected"), [(30, "review"), (127, "review"), (128, "pass"), (300, "pass")]
+        ("used", "expected"), [(30, "review"), (125, "review"), (126, "pass"), (300, "pass")]
     )
     def test_below_all_that_is_expected_is_for_review(self, used: int, expected: str) -> None:
-        """10 kWh a day × 100 / 220, less 0.3 kWh a day, are 4.245 kWh a day."""
+        """10 kWh a day × 45 %, less 0.3 kWh a day, are 126 kWh in 30 days."""
         assert outcome(judged(3600 + used, 390, *SETTLED), "low_use") == expected
 
     def test_a_short_past_only_warns(self) -> None:
