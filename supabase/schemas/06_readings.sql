@@ -699,19 +699,6 @@ end $$;
 REVOKE ALL ON FUNCTION private.note_changed_installations() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.note_changed_installations() TO service_role;
 
-CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
-            from public.photo_contents c where c.sha256 = p ->> 'sha256')
-$$;
-
-COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
-
-REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
-
 CREATE FUNCTION private.maxima(p_registers jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -1021,7 +1008,7 @@ CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
         'address', coalesce(nullif(s.address, ''), c.address, ''), 'customer_name', c.name,
         'meter_id', m.id, 'serial', m.serial, 'dials', m.dials, 'registers', m.registers,
         'multiplier_milli', g.multiplier_milli, 'connected_w', s.connected_w, 'connected_va', s.connected_va,
-        'last_read', l.last_read, 'history', coalesce(h.history, '[]'),
+        'tariff_id', t.tariff_id, 'last_read', l.last_read, 'history', coalesce(h.history, '[]'),
         'class_use', case when l.days > 1 then null else private.class_use(t.tariff_id) end,
         'request', (select to_jsonb(q) from public.reading_requests q where q.meter_id = m.id and q.done_at is null),
         'missed', (select to_jsonb(x) from public.missed_reads x
@@ -1089,6 +1076,19 @@ COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {ac
 
 REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
+            from public.photo_contents c where c.sha256 = p ->> 'sha256')
+$$;
+
+COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
+
+REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
 
 CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
