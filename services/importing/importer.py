@@ -23,6 +23,7 @@ from services.importing.table_imports import TRIED_AT_ONCE, chunks_by, name_dupl
 from services.importing.tariff_files import tariff_rows
 from services.importing.writing import Counts
 from services.metering.peers import PeerUses
+from services.quantities.counting import count
 from services.readings.meter_history import FileRead, MeterHistory
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion
@@ -189,8 +190,14 @@ class Importer(MoneyImports):
             table = self._table("readings", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
-        parsed = (file_read(cells, zone=self.zone, now=now) for cells in table.rows())
+        not_read: list[int] = []
+        parsed = (
+            file_read(cells, zone=self.zone, now=now, not_read=not_read) for cells in table.rows()
+        )
         grouped = by_meter((read for read in parsed if read), table.problems)
+        if not_read:
+            left_out = f"{count(len(not_read), 'meter')} without a reading left out."
+            table.remarks = (*table.remarks, left_out)
         batches = list(chunks_of(grouped.items(), METERS_AT_ONCE))
         # Judged rows are many times larger than the file's: of a large file they are made twice.
         keep = sum(map(len, grouped.values())) <= KEPT_ROWS

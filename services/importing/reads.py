@@ -27,11 +27,20 @@ READING_DATES = ("read_at",)
 REGISTER_PREFIX = "register:"
 
 
-def file_read(cells: Cells, *, zone: ZoneInfo, now: datetime) -> FileRead | None:
-    """A row as a read, under the rules of a submission; a bare date is the start of that day."""
+def file_read(
+    cells: Cells, *, zone: ZoneInfo, now: datetime, not_read: list[int] | None = None
+) -> FileRead | None:
+    """A row as a read, under the rules of a submission; a bare date is the start of that day.
+
+    None for a row that is refused. With `not_read` also for one that names a meter and nothing
+    that it shows, as in a round's file that comes back: its number goes there.
+    """
     known = len(cells.problems)
-    cells.identifier("meter_serial", required=False)
+    serial = cells.identifier("meter_serial", required=False)
     if len(cells.problems) > known:
+        return None
+    if not_read is not None and serial and _was_not_read(cells):
+        not_read.append(cells.row)
         return None
     body: dict[str, Any] = {name: cells.values[name] for name in READING_COLUMNS}
     body["registers"] = {
@@ -46,6 +55,14 @@ def file_read(cells: Cells, *, zone: ZoneInfo, now: datetime) -> FileRead | None
         return None
     point = ReadPoint(read.register_wh, read.read_on, read.registers)
     return FileRead(cells.row, read.meter_serial, point, read.read_at)
+
+
+def _was_not_read(cells: Cells) -> bool:
+    return not any(
+        value.strip()
+        for column, value in cells.values.items()
+        if column in READING_COLUMNS[1:] or column.startswith(REGISTER_PREFIX)
+    )
 
 
 def by_meter(reads: Iterable[FileRead], problems: list[ImportProblem]) -> dict[str, list[FileRead]]:

@@ -153,6 +153,18 @@ class ReadingRound:
         last = found[-1] if len(found) == limit else None
         return RoundPage(meters, _place_of(last) if last else None)
 
+    def all_meters(self, *, route: str, principal: Principal, now: datetime) -> Sequence[DueMeter]:
+        """The meters of a route, 5,000 at most, in the order in which they are read."""
+        found: list[DueMeter] = []
+        after: tuple[int, str] | None = None
+        while len(found) < _COUNTED_TO:
+            page = self.meters(route=route, principal=principal, now=now, after=after)
+            found += page.meters
+            after = page.after
+            if after is None:
+                break
+        return found
+
     def miss(self, *, visit: Visit, principal: Principal) -> MissedRead:
         """Keep that a meter could not be read; a repeat is answered with the first.
 

@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, request
 from services.container import Services
 from services.identity.auth import Principal, Role, require
 from services.readings.round import parse_visit
+from services.readings.round_file import round_file
 from services.web.body import UnusableBody, read_bytes, read_json_object
 from services.web.own_page import page_token, session_asking
 from services.web.round import files_served
@@ -17,6 +18,10 @@ from services.web.round.files_served import PATH, ServedFile
 
 _READERS = (Role.ENGINEER, Role.ADMIN)
 _LONGEST_NAME = 200
+_FILES = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class RoundRoutes:
         app.add_url_rule(f"{PATH}/start", view_func=self.start)
         app.add_url_rule(f"{PATH}/routes", view_func=self.routes)
         app.add_url_rule(f"{PATH}/meters", view_func=self.meters)
+        app.add_url_rule(f"{PATH}/file/<kind>", view_func=self.route_file)
         app.add_url_rule(f"{PATH}/missed", view_func=self.missed, methods=["POST"])
         app.add_url_rule(f"{PATH}/photos/<key>", view_func=self.keep_photo, methods=["PUT"])
         app.add_url_rule(f"{PATH}/photos/<photo_id>", view_func=self.photo)
@@ -75,6 +81,18 @@ class RoundRoutes:
             route=_name("route") or "", principal=self._reader(now), now=now, after=_after()
         )
         return jsonify(meters_json(page))
+
+    def route_file(self, kind: str) -> Response:
+        """GET /round/file/csv or xlsx?route: a route for a device of others."""
+        now = self.clock()
+        principal, route = self._reader(now), _name("route") or ""
+        if kind not in _FILES:
+            return Response(status=404)
+        meters = self.services.reading_round.all_meters(route=route, principal=principal, now=now)
+        name = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in route)
+        headers = {"Content-Disposition": f'attachment; filename="round-{name}.{kind}"'}
+        content = round_file(meters, "csv" if kind == "csv" else "xlsx")
+        return Response(content, mimetype=_FILES[kind], headers=headers)
 
     def missed(self) -> Response:
         """POST /round/missed {id, meter_serial, missed_at, reason, note?}."""

@@ -1,5 +1,6 @@
 """The round over HTTP: its page, whose session it takes, what is still to read and what was not."""
 
+import csv
 import io
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from services.identity.auth import Role
+from services.importing.importer import Importer
 from services.records.readings import Meter
 from services.web.own_page import TOKEN_HEADER
 from tests.integration.api.talk import READING, bearer
@@ -189,6 +191,42 @@ def test_a_long_route_comes_in_pages(
     assert after is None
     bad = client.get("/round/meters?route=x&after_sequence=-1&after_code=y", headers=SAME)
     assert bad.status_code == 400
+
+
+def test_a_round_goes_out_as_a_file_and_comes_back_as_readings(
+    client: FlaskClient,
+    on_page: dict[str, str],
+    on_route: Callable[..., str],
+    utility: Utility,
+) -> None:
+    assert on_page
+    route, serials = f"R {uuid4().hex[:6]}", [f"M-{uuid4().hex[:8]}" for _ in range(3)]
+    for place, serial in enumerate(serials):
+        on_route(serial, route, place)
+    importer = Importer(utility.services.database, utility.services.settings.timezone)
+    files = {}
+    for kind in ("xlsx", "csv"):
+        answer = client.get(f"/round/file/{kind}", query_string={"route": route}, headers=SAME)
+        assert answer.headers["Content-Disposition"].endswith(f'.{kind}"')
+        files[kind] = answer.data
+        nothing = importer.readings(answer.data, actor=ADMIN.user, now=utility.now)
+        assert (nothing.errors, nothing.added) == ((), 0)
+        left_out = "3 meters without a reading left out."
+        assert [remark.message for remark in nothing.remarks] == [left_out]
+    rows = list(csv.DictReader(io.StringIO(files["csv"].decode("utf-8-sig"))))
+    assert [row["meter_serial"] for row in rows] == serials
+    assert (rows[0]["how_to_get_in"], rows[0]["shown_last_time"]) == ("Dog", "1000")
+    read_at = utility.now.astimezone(utility.services.settings.timezone)
+    for row, kwh in zip(rows[:2], ("1117", "900"), strict=True):
+        row |= {"reading_kwh": kwh, "read_at": f"{read_at:%Y-%m-%d}"}
+    filled = io.StringIO()
+    writer = csv.DictWriter(filled, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    report = importer.readings(filled.getvalue(), actor=ADMIN.user, now=utility.now)
+    assert (report.errors, report.added) == ((), 2)
+    assert [remark.message for remark in report.remarks] == ["1 meter without a reading left out."]
+    assert _route(client, route) == (3, 1, 0, 0)
 
 
 def test_an_estimate_is_no_read(

@@ -281,9 +281,14 @@ function roundView() {
           h("input", { type: "checkbox", checked: state.all, onchange: (event) => { state.all = event.target.checked; draw(); } }),
           ` Show all ${meters.length}`),
         ...shown.slice(0, 300).map(meterRow),
-        shown.length > 300 && h("p", { className: "soft" }, `And ${shown.length - 300} more after these.`))),
+        shown.length > 300 && h("p", { className: "soft" }, `And ${shown.length - 300} more after these.`),
+        h("p", { className: "soft" }, "For another device: ", fileLink(route, "csv"), " · ", fileLink(route, "xlsx"),
+          ". Filled in, the office imports it as readings."))),
   ];
 }
+
+const fileLink = (route, kind) =>
+  h("a", { href: `/round/file/${kind}?${new URLSearchParams({ route })}` }, kind === "csv" ? "CSV" : "Excel");
 
 function meterRow(meter) {
   const at = stateOf(meter);
