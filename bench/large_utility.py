@@ -69,6 +69,10 @@ _PLACES: Final = f"""
 _LATEST: Final = f"""
     insert into latest_reads (service_point_id, read_on, is_first)
     select md5('p' || n)::uuid, '2026-11-01', false {_EACH}"""
+_VACANCIES: Final = """
+    insert into vacancies (service_point_id, since, until, closing_reading_id, opening_reading_id)
+    select w.service_point_id, w.since, w.until, w.closing_reading_id, w.opening_reading_id
+    from private.vacancies_worked_out w"""
 _BILLS: Final = f"""
     insert into bills (id, number, status, meter_id, customer_id, tariff_version_id,
                        opening_reading_id, closing_reading_id, period_start, period_end, opening_wh,
@@ -125,7 +129,18 @@ _AUDIT: Final = f"""
                               'register_wh', 1100000, 'source', 'field', 'status', 'accepted')
     {_EACH}"""
 _STEPS: Final = (
-    *(_TARIFF, _CUSTOMERS, _METERS, _READINGS, _PLACES, _LATEST, _BILLS, _PAYMENTS, _AUDIT),
+    *(
+        _TARIFF,
+        _CUSTOMERS,
+        _METERS,
+        _READINGS,
+        _PLACES,
+        _LATEST,
+        _VACANCIES,
+        _BILLS,
+        _PAYMENTS,
+        _AUDIT,
+    ),
 )
 
 # An index made over rows that are there is made in a fraction of the time.

@@ -1,7 +1,7 @@
 """What Postgres did for a question: the plan of each statement, those within functions too."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,11 +15,13 @@ from services.database.transports.postgres_select import SelectQuery
 
 Json = dict[str, Any]
 
-# What Postgres thinks that reading a small index costs, in its unit.
-SMALL_INDEX: Final = 100
+# As many rows as a list counts may be looked at one by one.
+LOOKED_AT: Final = 10_002
 _EXPLAIN: Final = """
     load 'auto_explain';
     set auto_explain.log_nested_statements = on;
+    set auto_explain.log_analyze = on;
+    set auto_explain.log_timing = off;
     set auto_explain.log_format = 'json';
     set auto_explain.log_level = 'notice';
     set client_min_messages = 'notice'"""
@@ -83,12 +85,12 @@ class ExplainingTransport:
             self.plans.append(json.loads(plan))
 
 
-def nodes(plans: Sequence[Json], *, under: Json | None = None) -> Iterator[Json]:
-    """The nodes of plans and all below them, with "Under": the type of the one above."""
+def nodes(plans: Sequence[Json]) -> Iterator[Json]:
+    """The nodes of plans and all below them."""
     for plan in plans:
         node = plan.get("Plan", plan)
-        yield node | {"Under": under["Node Type"] if under else None}
-        yield from nodes(node.get("Plans", []), under=node)
+        yield node
+        yield from nodes(node.get("Plans", []))
 
 
 def node_types(plans: Sequence[Json]) -> list[str]:
@@ -97,23 +99,25 @@ def node_types(plans: Sequence[Json]) -> list[str]:
 
 
 def scanned(plans: Sequence[Json], tables: Sequence[str]) -> list[str]:
-    """Which of the tables, or their indexes, are read from end to end for the rows that fit.
-
-    To read the first rows, whichever they are, is not that.
-    """
-    return sorted(
-        {
-            node["Relation Name"]
-            for node in nodes(plans)
-            if node.get("Relation Name") in tables and _reads_all(node)
-        }
-    )
+    """Which of the tables are planned to be read from end to end."""
+    return _of_nodes(plans, tables, lambda node: node["Node Type"] == "Seq Scan")
 
 
-def _reads_all(node: Json) -> bool:
-    if node["Node Type"] == "Seq Scan":
-        return not (node["Under"] == "Limit" and "Filter" not in node)
-    by_index = node["Node Type"] in ("Index Scan", "Index Only Scan")
-    # One of a few rows, such as all drafts, may be the quickest way to find none.
-    is_long = node["Total Cost"] > SMALL_INDEX
-    return by_index and is_long and "Index Cond" not in node and "Filter" in node
+def walked(plans: Sequence[Json], tables: Sequence[str]) -> list[str]:
+    """Of which of the tables more rows than a list counts were tried, in the order of an index."""
+    return _of_nodes(plans, tables, _walks)
+
+
+def _of_nodes(
+    plans: Sequence[Json], tables: Sequence[str], chosen: Callable[[Json], bool]
+) -> list[str]:
+    found = (n for n in nodes(plans) if n.get("Relation Name") in tables and chosen(n))
+    return sorted({node["Relation Name"] for node in found})
+
+
+def _walks(node: Json) -> bool:
+    # What is in the index alone is a fraction of the table.
+    if node["Node Type"] != "Index Scan" or "Index Cond" in node:
+        return False
+    tried = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return bool(node["Actual Loops"] * tried > LOOKED_AT)

@@ -1,7 +1,7 @@
 """What people ask of a large utility: the lists, the search and the pages of jobs."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ def questions(database: DatabaseService, *, customers: int) -> Iterator[Question
     """Each with its label, of a utility that bench/large_utility.py made."""
     yield from _searches(database, customers * 7 // 10)
     yield from _lists(database, customers * 7 // 10)
+    yield from _filters(database)
     yield from _others(database, customers * 7 // 10)
 
 
@@ -65,6 +66,7 @@ def _lists(database: DatabaseService, n: int) -> Iterator[Question]:
     texts = (
         *(("account", f"A{n:07d}"), ("name", name), ("serial", serial), ("common name", "nair")),
         *(("nothing", "zebra"), ("two words", f"nair {serial}"), ("a street", "canal")),
+        *(("two common words", "nair canal"), ("everybody's word", "ward")),
     )
     for what, sort, ask, wanted, own in lists:
         first = PageRequest(sort, descending=True, limit=25, counted_to=COUNTED_TO)
@@ -73,6 +75,31 @@ def _lists(database: DatabaseService, n: int) -> Iterator[Question]:
         yield f"{what}: last page", partial(ask, wanted=wanted(), page=last)
         for label, text in (*texts, *own):
             yield f"{what}: {label}", partial(ask, wanted=wanted(text=text), page=first)
+        common = wanted(text="nair")
+        yield f"{what}: common name, last page", partial(ask, wanted=common, page=last)
+
+
+def _filters(database: DatabaseService) -> Iterator[Question]:
+    read_by = date.fromisoformat(BILLED_ON) - timedelta(days=30)
+    places = (
+        *(("vacant", PointFilter(vacant_only=True)), ("never read", PointFilter(never_read=True))),
+        ("vacant with use", PointFilter(vacant_with_use=True)),
+        ("disconnected", PointFilter(disconnected_only=True)),
+        ("not read for a month", PointFilter(last_read_by=read_by)),
+        ("vacant, a street", PointFilter(vacant_only=True, text="canal")),
+    )
+    page = PageRequest("code", limit=25, counted_to=COUNTED_TO)
+    for label, wanted in places:
+        yield f"places: {label}", partial(database.list_service_points, wanted=wanted, page=page)
+    overdue = BillFilter(status="overdue", text="nair")
+    by_total = PageRequest("total", descending=True, limit=25, counted_to=COUNTED_TO)
+    yield "bills: overdue, common name", partial(database.list_bills, wanted=overdue, page=by_total)
+    owing = AccountFilter(owing_only=True, text="nair")
+    by_name = PageRequest("name", limit=25, counted_to=COUNTED_TO)
+    yield (
+        "customers: owing, common name",
+        partial(database.list_accounts, wanted=owing, page=by_name),
+    )
 
 
 def _others(database: DatabaseService, n: int) -> Iterator[Question]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import psycopg
 
 from bench.large_utility import fill
-from bench.plans import ExplainingTransport, node_types, scanned
+from bench.plans import ExplainingTransport, node_types, scanned, walked
 from bench.questions import LARGE, questions
 from services.bootstrap import MIGRATIONS
 from services.database.embedded import EmbeddedPostgres
@@ -73,6 +73,7 @@ def _line(transport: ExplainingTransport, label: str, ask: Callable[[], Any]) ->
         ask()
         taken.append((time.perf_counter() - start) * 1000)
     found = "".join(f" SEQ SCAN {table}" for table in scanned(transport.plans, LARGE))
+    found += "".join(f" walks {table}" for table in walked(transport.plans, LARGE))
     types = ", ".join(t for t in node_types(transport.plans) if "Scan" in t and t != "Seq Scan")
     return f"{label:34}{statistics.median(taken):>9.1f} ms {found} [{types}]"
 

@@ -54,10 +54,11 @@ _NAMES: Final = (
         r"default|user_\w+|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
     ),
     ("bills", r"\w*kwh_bank\w*"),
+    ("customers", r"(customer_)?search_text"),
     ("utility_settings", r"\w*utility_(settings|logo)\w*|first_steps"),
     (
         "lists",
-        r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|\w*search\w*|(customers|bills)_of_meters|names_a_bill|ids_found|words_found|words_in|text_conditions|find_meters",
+        r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|\w*search\w*|(customers|bills)_of_meters|names_a_bill|ids_found|rows_found|words_\w+|has_trigrams|by_index|text_conditions|find_meters",
     ),
     (
         "supply",
@@ -105,7 +106,10 @@ _NAMES: Final = (
         r"\w*_supply|add_customer|supply_\w+|service_\w+|check_agreement\w*|check_installation|agreement_tariffs|installations_between|meter_installations|tariff_spans|spans_of|set_tariff",
     ),
     ("supply", r"import_service_points|\w*_agreements|agreement_problems|read_at_place"),
-    ("supply", r"lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*"),
+    (
+        "supply",
+        r"\w*vacancies\w*|note_new_places|lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*",
+    ),
     ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),
     ("bills", r"lines_total|chain_tail|check_chain\w*|reissues|invoice_reference|check_opening"),
     ("bills", r"bills_given|join_chain|class_use|peer_moves|where_it_ends"),

@@ -214,7 +214,7 @@ LEFT_OUT = {
     "agreements_to_bill", "ai_calls", "clock_seen", "counters", "graph_changes",
     "idempotency_keys", "import_headings", "installation", "latest_reads", "outbox",
     "job_runs", "job_set_aside", "payment_links", "reconciliations", "stripe_events",
-    "unprinted_bills",
+    "unprinted_bills", "vacancies",
     # Files of their own.
     "bill_documents", "utility_logos",
 }  # fmt: skip
