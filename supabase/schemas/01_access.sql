@@ -274,6 +274,7 @@ CREATE FUNCTION private.audit() RETURNS trigger
 declare
     v_actor text := nullif(current_setting('billing.actor', true), '');
 begin
+    -- What a row is searched by is made of its other columns.
     if tg_table_schema <> 'public' then
         raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
     end if;
@@ -288,7 +289,7 @@ begin
                     when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
                case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
                r.n - 'lines'
-        from (select n.id::text as id, to_jsonb(n) as n from new_rows n offset 0) r;
+        from (select n.id::text as id, to_jsonb(n) - 'search_text' as n from new_rows n offset 0) r;
     else
         insert into public.audit_log (actor, action, table_name, row_id, customer_id, meter_id, before, after)
         select v_actor, 'update', tg_table_name, r.id,
@@ -297,7 +298,7 @@ begin
                     when r.n ?| array['bill_id', 'agreement_id'] then private.customer_behind(r.n) end,
                case when tg_table_name = 'meters' then r.id::uuid else (r.n ->> 'meter_id')::uuid end,
                private.changed_columns(r.n, r.o), private.changed_columns(r.o, r.n)
-        from (select n.id::text as id, to_jsonb(o) as o, to_jsonb(n) as n
+        from (select n.id::text as id, to_jsonb(o) - 'search_text' as o, to_jsonb(n) - 'search_text' as n
               from new_rows n join old_rows o on o.id = n.id
               where o is distinct from n
               offset 0) r;

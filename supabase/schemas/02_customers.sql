@@ -1,42 +1,6 @@
 -- Customers: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
-CREATE TABLE public.customers (
-    id uuid NOT NULL,
-    account_no text NOT NULL,
-    name text NOT NULL,
-    email text DEFAULT ''::text NOT NULL,
-    phone text DEFAULT ''::text NOT NULL,
-    address text DEFAULT ''::text NOT NULL,
-    language text DEFAULT 'en'::text NOT NULL,
-    currency text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    one_statement boolean DEFAULT false NOT NULL,
-    CONSTRAINT customers_account_no_check CHECK (((account_no <> ''::text) AND (account_no = btrim(account_no)))),
-    CONSTRAINT customers_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT customers_name_check CHECK ((btrim(name) <> ''::text))
-);
-
-COMMENT ON COLUMN public.customers.language IS 'Language for messages, an IETF tag such as "en" or "ml".';
-
-COMMENT ON COLUMN public.customers.currency IS 'Currency of the account (ISO 4217); null until the first meter is connected, then that of its tariff.';
-
-COMMENT ON COLUMN public.customers.one_statement IS 'Bills that are made together are told of in one message, with one statement for all agreements.';
-
-ALTER TABLE ONLY public.customers
-    ADD CONSTRAINT customers_account_no_key UNIQUE (account_no);
-
-ALTER TABLE ONLY public.customers
-    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
-
-CREATE INDEX customers_by_name ON public.customers USING btree (lower(name), id);
-
-CREATE INDEX customers_like ON public.customers USING btree (private.identifier_key(account_no));
-
-ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
-
-GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.customers TO service_role;
-
 CREATE TABLE public.customer_notes (
     id uuid NOT NULL,
     customer_id uuid NOT NULL,
@@ -58,8 +22,21 @@ ALTER TABLE public.customer_notes ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT ON TABLE public.customer_notes TO service_role;
 
-ALTER TABLE ONLY public.customer_notes
-    ADD CONSTRAINT customer_notes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+CREATE FUNCTION private.search_text(p_text text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE STRICT COST 400
+    SET search_path TO ''
+    AS $$
+begin
+    -- Words as they are abbreviated, so that "Canal Rd." finds "Canal Road" and the other way round.
+    return btrim(replace(replace(replace(replace(replace(
+        ' ' || translate(lower(normalize(p_text, NFKC)), '.,;', '   ') || ' ',
+        ' road ', ' rd '), ' street ', ' st '), ' avenue ', ' ave '), ' lane ', ' ln '), ' apartment ', ' apt '));
+end $$;
+
+COMMENT ON FUNCTION private.search_text(p_text text) IS 'A text as it is searched and searched for: lower case, common words of addresses abbreviated.';
+
+REVOKE ALL ON FUNCTION private.search_text(p_text text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.search_text(p_text text) TO service_role;
 
 CREATE FUNCTION public.import_customers(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -107,17 +84,74 @@ COMMENT ON FUNCTION public.import_customers(p jsonb) IS 'Adds customers, or upda
 REVOKE ALL ON FUNCTION public.import_customers(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_customers(p jsonb) TO service_role;
 
+CREATE FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE COST 1000
+    SET search_path TO ''
+    AS $$
+begin
+    -- The phone twice: as it is written, and its digits alone.
+    return private.search_text(coalesce(p_account_no, '') || ' ' || coalesce(p_name, '') || ' ' || coalesce(p_phone, '') || ' '
+        || regexp_replace(coalesce(p_phone, ''), '[^0-9]', '', 'g') || ' ' || coalesce(p_email, '') || ' ' || coalesce(p_address, ''));
+end $$;
+
+REVOKE ALL ON FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) TO service_role;
+
+CREATE TABLE public.customers (
+    id uuid NOT NULL,
+    account_no text NOT NULL,
+    name text NOT NULL,
+    email text DEFAULT ''::text NOT NULL,
+    phone text DEFAULT ''::text NOT NULL,
+    address text DEFAULT ''::text NOT NULL,
+    language text DEFAULT 'en'::text NOT NULL,
+    currency text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    one_statement boolean DEFAULT false NOT NULL,
+    search_text text GENERATED ALWAYS AS (private.customer_search_text(account_no, name, phone, email, address)) STORED,
+    CONSTRAINT customers_account_no_check CHECK (((account_no <> ''::text) AND (account_no = btrim(account_no)))),
+    CONSTRAINT customers_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT customers_name_check CHECK ((btrim(name) <> ''::text))
+);
+
+COMMENT ON COLUMN public.customers.language IS 'Language for messages, an IETF tag such as "en" or "ml".';
+
+COMMENT ON COLUMN public.customers.currency IS 'Currency of the account (ISO 4217); null until the first meter is connected, then that of its tariff.';
+
+COMMENT ON COLUMN public.customers.one_statement IS 'Bills that are made together are told of in one message, with one statement for all agreements.';
+
+COMMENT ON COLUMN public.customers.search_text IS 'What searches and lists find a customer by; see private.customer_search_text.';
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_account_no_key UNIQUE (account_no);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+CREATE INDEX customers_by_name ON public.customers USING btree (lower(name), id);
+
+CREATE INDEX customers_like ON public.customers USING btree (private.identifier_key(account_no));
+
+CREATE INDEX customers_search ON public.customers USING gin (search_text extensions.gin_trgm_ops);
+
+ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.customers TO service_role;
+
+ALTER TABLE ONLY public.customer_notes
+    ADD CONSTRAINT customer_notes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
 CREATE FUNCTION private.customers_found(p_patterns text[], p_account_no text, p_limit integer) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
     AS $_$
 declare
     v_found uuid[];
 begin
     -- Each pattern as a condition of its own: all of them enter the index, which "like all" does not.
     execute 'select array(select c.id from public.customers c where c.account_no = $1 or '
-        || coalesce((select string_agg(format(
-               'private.customer_search_text(c.account_no, c.name, c.phone, c.email, c.address) like %L', x), ' and ')
+        || coalesce((select string_agg(format('c.search_text like %L', x), ' and ')
                      from unnest(p_patterns) x), 'false')
         || ' limit $2)'
     into v_found using p_account_no, p_limit;

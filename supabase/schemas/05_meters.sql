@@ -221,6 +221,7 @@ GRANT ALL ON FUNCTION private.register_span_wh(p_dials integer) TO service_role;
 CREATE FUNCTION private.meters_found(p_patterns text[], p_serial text, p_limit integer) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
     AS $_$
 declare
     v_found uuid[];

@@ -325,6 +325,37 @@ COMMENT ON FUNCTION public.keep_idempotency_key(p jsonb) IS 'Binds a key to the 
 REVOKE ALL ON FUNCTION public.keep_idempotency_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_idempotency_key(p jsonb) TO service_role;
 
+CREATE FUNCTION private.is_actual(p_source text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select p_source not in ('estimated', 'customer')
+$$;
+
+COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility read the meter: it is no estimate and not the customer''s own reading. The next actual read settles what was billed up to another one.';
+
+REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
+
+CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- A key that is kept alone names no other actor.
+    perform private.set_actor(jsonb_build_object('actor', new.caller));
+    update public.reading_requests q set done_at = now(), done_reading_id = r.id
+    from public.readings r
+    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
+      and r.created_at < q.created_at and new.created_at > q.created_at;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
+
+REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
+
 CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -711,18 +742,6 @@ COMMENT ON FUNCTION private.maxima(p_registers jsonb) IS 'Of the registers of a 
 REVOKE ALL ON FUNCTION private.maxima(p_registers jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.maxima(p_registers jsonb) TO service_role;
 
-CREATE FUNCTION private.is_actual(p_source text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select p_source not in ('estimated', 'customer')
-$$;
-
-COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility read the meter: it is no estimate and not the customer''s own reading. The next actual read settles what was billed up to another one.';
-
-REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
-
 CREATE FUNCTION private.season_use(p_tariff_id uuid, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -838,25 +857,6 @@ COMMENT ON FUNCTION private.answer_reading_requests() IS 'The next read of a met
 
 REVOKE ALL ON FUNCTION private.answer_reading_requests() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.answer_reading_requests() TO service_role;
-
-CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- A key that is kept alone names no other actor.
-    perform private.set_actor(jsonb_build_object('actor', new.caller));
-    update public.reading_requests q set done_at = now(), done_reading_id = r.id
-    from public.readings r
-    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
-      and r.created_at < q.created_at and new.created_at > q.created_at;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
-
-REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
 
 CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql

@@ -231,6 +231,32 @@ ALTER TABLE public.disconnections ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.disconnections TO service_role;
 
+CREATE TABLE public.vacancies (
+    service_point_id uuid NOT NULL,
+    since date,
+    until date,
+    closing_reading_id uuid,
+    opening_reading_id uuid
+);
+
+COMMENT ON TABLE public.vacancies IS 'The times in which nobody had an agreement for a place. Kept by triggers from places, installations and agreements.';
+
+COMMENT ON COLUMN public.vacancies.since IS 'Local date on which the last agreement ended, or the first meter came; null where neither was there yet.';
+
+COMMENT ON COLUMN public.vacancies.until IS 'Local date on which the next agreement begins; null while the place is vacant.';
+
+COMMENT ON COLUMN public.vacancies.closing_reading_id IS 'The read with which it began.';
+
+COMMENT ON COLUMN public.vacancies.opening_reading_id IS 'The read of the next agreement.';
+
+CREATE INDEX vacancies_lasting ON public.vacancies USING btree (service_point_id) WHERE (until IS NULL);
+
+CREATE INDEX vacancies_of_place ON public.vacancies USING btree (service_point_id);
+
+ALTER TABLE public.vacancies ENABLE ROW LEVEL SECURITY;
+
+GRANT ALL ON TABLE public.vacancies TO service_role;
+
 ALTER TABLE ONLY public.service_points
     ADD CONSTRAINT service_points_transformer_id_fkey FOREIGN KEY (transformer_id) REFERENCES public.transformers(id);
 
@@ -278,6 +304,15 @@ ALTER TABLE ONLY public.disconnections
 
 ALTER TABLE ONLY public.latest_reads
     ADD CONSTRAINT latest_reads_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
+
+ALTER TABLE ONLY public.vacancies
+    ADD CONSTRAINT vacancies_closing_reading_id_fkey FOREIGN KEY (closing_reading_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.vacancies
+    ADD CONSTRAINT vacancies_opening_reading_id_fkey FOREIGN KEY (opening_reading_id) REFERENCES public.readings(id);
+
+ALTER TABLE ONLY public.vacancies
+    ADD CONSTRAINT vacancies_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
 
 ALTER TABLE ONLY public.missed_reads
     ADD CONSTRAINT missed_reads_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
@@ -405,6 +440,68 @@ COMMENT ON COLUMN public.service_point_list.disconnected_on IS 'Since when their
 COMMENT ON COLUMN public.service_point_list.last_read_on IS 'Local date of the last accepted read there; null while nothing was read since the meter was put in, or without a meter.';
 
 GRANT SELECT ON TABLE public.service_point_list TO service_role;
+
+CREATE VIEW private.vacancies_worked_out WITH (security_invoker='true') AS
+ SELECT a.service_point_id,
+    a.ends_on AS since,
+    n.starts_on AS until,
+    a.closing_reading_id,
+    n.opening_reading_id
+   FROM (public.service_agreements a
+     LEFT JOIN LATERAL ( SELECT x.starts_on,
+            x.opening_reading_id
+           FROM public.service_agreements x
+          WHERE ((x.service_point_id = a.service_point_id) AND (x.starts_on >= a.ends_on))
+          ORDER BY x.starts_on
+         LIMIT 1) n ON (true))
+  WHERE ((a.ends_on IS NOT NULL) AND ((n.starts_on IS NULL) OR (n.starts_on > a.ends_on)))
+UNION ALL
+ SELECT i.service_point_id,
+    i.installed_on AS since,
+    n.starts_on AS until,
+    i.opening_reading_id AS closing_reading_id,
+    n.opening_reading_id
+   FROM (public.meter_installations i
+     LEFT JOIN LATERAL ( SELECT x.starts_on,
+            x.opening_reading_id
+           FROM public.service_agreements x
+          WHERE (x.service_point_id = i.service_point_id)
+          ORDER BY x.starts_on
+         LIMIT 1) n ON (true))
+  WHERE ((NOT (EXISTS ( SELECT 1
+           FROM public.service_agreements x
+          WHERE ((x.service_point_id = i.service_point_id) AND (x.opening_reading_id = i.opening_reading_id))))) AND (NOT (EXISTS ( SELECT 1
+           FROM public.meter_installations x
+          WHERE ((x.service_point_id = i.service_point_id) AND (x.installed_at < i.installed_at))))))
+UNION ALL
+ SELECT s.id AS service_point_id,
+    NULL::date AS since,
+    NULL::date AS until,
+    NULL::uuid AS closing_reading_id,
+    NULL::uuid AS opening_reading_id
+   FROM public.service_points s
+  WHERE ((NOT (EXISTS ( SELECT 1
+           FROM public.service_agreements x
+          WHERE (x.service_point_id = s.id)))) AND (NOT (EXISTS ( SELECT 1
+           FROM public.meter_installations x
+          WHERE (x.service_point_id = s.id)))));
+
+COMMENT ON VIEW private.vacancies_worked_out IS 'What public.vacancies should hold.';
+
+GRANT SELECT ON TABLE private.vacancies_worked_out TO service_role;
+
+CREATE FUNCTION private.note_new_places() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- One statement may make a place and what is there: this may be told of last.
+    perform private.refresh_vacancies(array(select n.id from new_rows n));
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.note_new_places() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_new_places() TO service_role;
 
 CREATE FUNCTION private.spans_of(p_agreement_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1134,23 +1231,10 @@ COMMENT ON FUNCTION public.reads_at_place(p jsonb) IS 'The accepted reads of all
 REVOKE ALL ON FUNCTION public.reads_at_place(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reads_at_place(p jsonb) TO service_role;
 
-CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select exists (select 1 from public.disconnections d
-                   where d.agreement_id = p_agreement_id and not d.withdrawn
-                     and d.disconnected_on <= p_on and coalesce(d.reconnected_on, 'infinity') > p_on)
-$$;
-
-COMMENT ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) IS 'Whether the supply of an agreement was cut on a local date.';
-
-REVOKE ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) TO service_role;
-
 CREATE FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) RETURNS uuid[]
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
     AS $_$
 declare
     v_found uuid[];
@@ -1177,6 +1261,20 @@ COMMENT ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit
 
 REVOKE ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.points_found(p_patterns text[], p_text text, p_limit integer) TO service_role;
+
+CREATE FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from public.disconnections d
+                   where d.agreement_id = p_agreement_id and not d.withdrawn
+                     and d.disconnected_on <= p_on and coalesce(d.reconnected_on, 'infinity') > p_on)
+$$;
+
+COMMENT ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) IS 'Whether the supply of an agreement was cut on a local date.';
+
+REVOKE ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_disconnected(p_agreement_id uuid, p_on date) TO service_role;
 
 CREATE FUNCTION private.change_disconnection(p jsonb, a public.service_agreements) RETURNS void
     LANGUAGE plpgsql
@@ -1356,6 +1454,49 @@ COMMENT ON FUNCTION private.undo_tariff(c public.supply_changes) IS 'The tariffs
 REVOKE ALL ON FUNCTION private.undo_tariff(c public.supply_changes) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.undo_tariff(c public.supply_changes) TO service_role;
 
+CREATE FUNCTION private.note_changed_vacancies() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- Another billing day, which a whole route may get, leaves a place as vacant as it was.
+    perform private.refresh_vacancies(array(
+        select distinct n.service_point_id from new_rows n join old_rows o on o.id = n.id
+        where (n.starts_on, n.ends_on, n.opening_reading_id, n.closing_reading_id)
+            is distinct from (o.starts_on, o.ends_on, o.opening_reading_id, o.closing_reading_id)));
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.note_changed_vacancies() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_changed_vacancies() TO service_role;
+
+CREATE FUNCTION private.refresh_vacancies(p_points uuid[]) RETURNS void
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    delete from public.vacancies v where v.service_point_id = any (p_points);
+    insert into public.vacancies (service_point_id, since, until, closing_reading_id, opening_reading_id)
+    select w.service_point_id, w.since, w.until, w.closing_reading_id, w.opening_reading_id
+    from private.vacancies_worked_out w where w.service_point_id = any (p_points)
+$$;
+
+COMMENT ON FUNCTION private.refresh_vacancies(p_points uuid[]) IS 'Works out again when some places were vacant. Who changes agreements or installations has locked the places.';
+
+REVOKE ALL ON FUNCTION private.refresh_vacancies(p_points uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refresh_vacancies(p_points uuid[]) TO service_role;
+
+CREATE FUNCTION private.note_vacancies() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.refresh_vacancies(array(select distinct c.service_point_id from changed c));
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.note_vacancies() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.note_vacancies() TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.service_points REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
@@ -1365,6 +1506,8 @@ CREATE TRIGGER move_to_day_of_route AFTER UPDATE ON public.service_points REFERE
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_points FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.service_points FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER vacancies_new AFTER INSERT ON public.service_points REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_new_places();
 
 CREATE TRIGGER audit_delete AFTER DELETE ON public.meter_installations REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit_delete();
 
@@ -1384,6 +1527,12 @@ CREATE TRIGGER refuse_delete BEFORE DELETE ON public.meter_installations FOR EAC
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.meter_installations FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
+CREATE TRIGGER vacancies_installed AFTER INSERT ON public.meter_installations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.note_vacancies();
+
+CREATE TRIGGER vacancies_moved AFTER UPDATE ON public.meter_installations REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.note_vacancies();
+
+CREATE TRIGGER vacancies_undone AFTER DELETE ON public.meter_installations REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.note_vacancies();
+
 CREATE TRIGGER audit_delete AFTER DELETE ON public.service_agreements REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit_delete();
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.service_agreements REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
@@ -1401,6 +1550,12 @@ CREATE TRIGGER never_two_agreements BEFORE INSERT OR UPDATE ON public.service_ag
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.service_agreements FOR EACH ROW EXECUTE FUNCTION private.refuse_delete_unless_undone();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.service_agreements FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER vacancies_begun AFTER INSERT ON public.service_agreements REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.note_vacancies();
+
+CREATE TRIGGER vacancies_changed AFTER UPDATE ON public.service_agreements REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.note_changed_vacancies();
+
+CREATE TRIGGER vacancies_undone AFTER DELETE ON public.service_agreements REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.note_vacancies();
 
 CREATE TRIGGER audit_delete AFTER DELETE ON public.agreement_tariffs REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit_delete();
 

@@ -106,39 +106,6 @@ COMMENT ON COLUMN public.job_run_list.status IS '"interrupted": its process is g
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.job_run_list TO service_role;
 
 CREATE VIEW public.unbilled_use_list WITH (security_invoker='true') AS
- WITH gaps AS (
-         SELECT a.service_point_id,
-            a.ends_on AS since,
-            a.closing_reading_id,
-            n.starts_on AS until,
-            n.opening_reading_id
-           FROM (public.service_agreements a
-             LEFT JOIN LATERAL ( SELECT x.starts_on,
-                    x.opening_reading_id
-                   FROM public.service_agreements x
-                  WHERE ((x.service_point_id = a.service_point_id) AND (x.starts_on >= a.ends_on))
-                  ORDER BY x.starts_on
-                 LIMIT 1) n ON (true))
-          WHERE ((a.ends_on IS NOT NULL) AND ((n.starts_on IS NULL) OR (n.starts_on > a.ends_on)))
-        UNION ALL
-         SELECT i_1.service_point_id,
-            i_1.installed_on,
-            i_1.opening_reading_id,
-            n.starts_on,
-            n.opening_reading_id
-           FROM (public.meter_installations i_1
-             LEFT JOIN LATERAL ( SELECT x.starts_on,
-                    x.opening_reading_id
-                   FROM public.service_agreements x
-                  WHERE (x.service_point_id = i_1.service_point_id)
-                  ORDER BY x.starts_on
-                 LIMIT 1) n ON (true))
-          WHERE ((NOT (EXISTS ( SELECT 1
-                   FROM public.service_agreements x
-                  WHERE (x.opening_reading_id = i_1.opening_reading_id)))) AND (NOT (EXISTS ( SELECT 1
-                   FROM public.meter_installations x
-                  WHERE ((x.service_point_id = i_1.service_point_id) AND (x.installed_at < i_1.installed_at))))))
-        )
  SELECT s.id AS service_point_id,
     s.code AS service_point_code,
     s.address,
@@ -147,7 +114,7 @@ CREATE VIEW public.unbilled_use_list WITH (security_invoker='true') AS
     m.id AS meter_id,
     m.serial AS meter_serial,
     ((((((c.register_wh - o.register_wh) + private.register_span_wh((m.dials)::integer)) % private.register_span_wh((m.dials)::integer)) * i.multiplier_milli) + 500) / 1000) AS wh
-   FROM (((((gaps g
+   FROM (((((public.vacancies g
      JOIN public.service_points s ON ((s.id = g.service_point_id)))
      JOIN public.meter_installations i ON ((i.service_point_id = s.id)))
      JOIN public.meters m ON ((m.id = i.meter_id)))

@@ -460,6 +460,28 @@ COMMENT ON VIEW public.kwh_bank_list IS 'The entries of the banks of kWh, each w
 
 GRANT SELECT ON TABLE public.kwh_bank_list TO service_role;
 
+CREATE FUNCTION private.add_to_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh)
+    select n.agreement_id, n.id, x.key, e.kind, e.wh
+    from new_rows n
+    cross join lateral jsonb_each(n.usage #> '{net,banks}') x
+    cross join lateral (values
+        (1, 'moved', (x.value ->> 'moved')::bigint), (2, 'added', (x.value ->> 'added')::bigint),
+        (3, 'used', -(x.value ->> 'used')::bigint), (4, 'settled', -(x.value ->> 'settled')::bigint)) e(place, kind, wh)
+    where e.wh <> 0
+    order by n.agreement_id, n.period_start, e.place, x.key;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.add_to_kwh_bank() IS 'Books what new bills under net metering put into the banks of kWh and took out.';
+
+REVOKE ALL ON FUNCTION private.add_to_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_to_kwh_bank() TO service_role;
+
 CREATE FUNCTION private.looks_back(p_tariff_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -567,6 +589,55 @@ COMMENT ON FUNCTION public.agreements_to_bill_page(p jsonb) IS 'The agreements t
 
 REVOKE ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) TO service_role;
+
+CREATE FUNCTION private.undo_in_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh, undoes_id)
+    select e.agreement_id, e.bill_id, e.period, 'undone', -e.wh, e.id
+    from public.kwh_bank_entries e
+    where e.bill_id = new.id and e.kind <> 'undone'
+    order by e.id;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.undo_in_kwh_bank() IS 'Takes back what a bill that became void booked in the banks of kWh.';
+
+REVOKE ALL ON FUNCTION private.undo_in_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_in_kwh_bank() TO service_role;
+
+CREATE FUNCTION private.check_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.kwh_bank_entries e where e.agreement_id = new.agreement_id
+               group by e.period having sum(e.wh) < 0) then
+        raise exception using errcode = 'EB005', message = 'More kWh would be taken from the bank than there are.';
+    end if;
+    -- Each bill begins with what the one before it left.
+    if exists (
+        with netted as (
+            select b.usage #> '{net,banks}' as banks,
+                   lag(b.usage #> '{net,banks}', 1, '{}') over (order by b.period_start) as before
+            from public.bills b
+            where b.agreement_id = new.agreement_id and b.status <> 'void' and b.usage ? 'net')
+        select 1 from netted n
+        cross join lateral (select jsonb_object_keys(n.banks || n.before) as period) k
+        where coalesce((n.banks #>> array[k.period, 'opening'])::bigint, 0)
+              <> coalesce((n.before #>> array[k.period, 'closing'])::bigint, 0)
+    ) then
+        raise exception using errcode = 'EB001', message = 'The bank of kWh changed meanwhile: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0, and each bill of an agreement opens its banks with what the last one left.';
+
+REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
 
 CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -1486,77 +1557,6 @@ COMMENT ON FUNCTION public.billed_use(p jsonb) IS 'What the bills of a customer 
 
 REVOKE ALL ON FUNCTION public.billed_use(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.billed_use(p jsonb) TO service_role;
-
-CREATE FUNCTION private.add_to_kwh_bank() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh)
-    select n.agreement_id, n.id, x.key, e.kind, e.wh
-    from new_rows n
-    cross join lateral jsonb_each(n.usage #> '{net,banks}') x
-    cross join lateral (values
-        (1, 'moved', (x.value ->> 'moved')::bigint), (2, 'added', (x.value ->> 'added')::bigint),
-        (3, 'used', -(x.value ->> 'used')::bigint), (4, 'settled', -(x.value ->> 'settled')::bigint)) e(place, kind, wh)
-    where e.wh <> 0
-    order by n.agreement_id, n.period_start, e.place, x.key;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.add_to_kwh_bank() IS 'Books what new bills under net metering put into the banks of kWh and took out.';
-
-REVOKE ALL ON FUNCTION private.add_to_kwh_bank() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.add_to_kwh_bank() TO service_role;
-
-CREATE FUNCTION private.undo_in_kwh_bank() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh, undoes_id)
-    select e.agreement_id, e.bill_id, e.period, 'undone', -e.wh, e.id
-    from public.kwh_bank_entries e
-    where e.bill_id = new.id and e.kind <> 'undone'
-    order by e.id;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.undo_in_kwh_bank() IS 'Takes back what a bill that became void booked in the banks of kWh.';
-
-REVOKE ALL ON FUNCTION private.undo_in_kwh_bank() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_in_kwh_bank() TO service_role;
-
-CREATE FUNCTION private.check_kwh_bank() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.kwh_bank_entries e where e.agreement_id = new.agreement_id
-               group by e.period having sum(e.wh) < 0) then
-        raise exception using errcode = 'EB005', message = 'More kWh would be taken from the bank than there are.';
-    end if;
-    -- Each bill begins with what the one before it left.
-    if exists (
-        with netted as (
-            select b.usage #> '{net,banks}' as banks,
-                   lag(b.usage #> '{net,banks}', 1, '{}') over (order by b.period_start) as before
-            from public.bills b
-            where b.agreement_id = new.agreement_id and b.status <> 'void' and b.usage ? 'net')
-        select 1 from netted n
-        cross join lateral (select jsonb_object_keys(n.banks || n.before) as period) k
-        where coalesce((n.banks #>> array[k.period, 'opening'])::bigint, 0)
-              <> coalesce((n.before #>> array[k.period, 'closing'])::bigint, 0)
-    ) then
-        raise exception using errcode = 'EB001', message = 'The bank of kWh changed meanwhile: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0, and each bill of an agreement opens its banks with what the last one left.';
-
-REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
 
 CREATE FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE

@@ -41,7 +41,7 @@ CREATE INDEX payments_by_amount ON public.payments USING btree (amount_minor, id
 
 CREATE INDEX payments_by_stripe ON public.payments USING btree (received_at) WHERE (method = 'stripe'::text);
 
-CREATE INDEX payments_customer ON public.payments USING btree (customer_id, received_on DESC);
+CREATE INDEX payments_customer ON public.payments USING btree (customer_id, received_on DESC, id DESC);
 
 CREATE INDEX payments_of_deposits ON public.payments USING btree (received_on DESC, id DESC) WHERE (book = 'deposit'::text);
 

@@ -1,37 +1,6 @@
 -- Lists: written by `make schemas`, for reading.
 -- To change something, add a file to supabase/migrations.
 
-CREATE FUNCTION private.search_text(p_text text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE STRICT COST 400
-    SET search_path TO ''
-    AS $$
-begin
-    -- Words as they are abbreviated, so that "Canal Rd." finds "Canal Road" and the other way round.
-    return btrim(replace(replace(replace(replace(replace(
-        ' ' || translate(lower(normalize(p_text, NFKC)), '.,;', '   ') || ' ',
-        ' road ', ' rd '), ' street ', ' st '), ' avenue ', ' ave '), ' lane ', ' ln '), ' apartment ', ' apt '));
-end $$;
-
-COMMENT ON FUNCTION private.search_text(p_text text) IS 'A text as it is searched and searched for: lower case, common words of addresses abbreviated.';
-
-REVOKE ALL ON FUNCTION private.search_text(p_text text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.search_text(p_text text) TO service_role;
-
-CREATE FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE COST 1000
-    SET search_path TO ''
-    AS $$
-begin
-    -- The phone twice: as it is written, and its digits alone.
-    return private.search_text(coalesce(p_account_no, '') || ' ' || coalesce(p_name, '') || ' ' || coalesce(p_phone, '') || ' '
-        || regexp_replace(coalesce(p_phone, ''), '[^0-9]', '', 'g') || ' ' || coalesce(p_email, '') || ' ' || coalesce(p_address, ''));
-end $$;
-
-CREATE INDEX customers_search ON public.customers USING gin (private.customer_search_text(account_no, name, phone, email, address) extensions.gin_trgm_ops);
-
-REVOKE ALL ON FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.customer_search_text(p_account_no text, p_name text, p_phone text, p_email text, p_address text) TO service_role;
-
 CREATE FUNCTION public.list_accounts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -420,22 +389,25 @@ COMMENT ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) IS 'What
 REVOKE ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.recorded_beside_audit(p_of text, p_id uuid) TO service_role;
 
-CREATE FUNCTION private.words_in(p_source jsonb, p_words text[]) RETURNS text
-    LANGUAGE sql IMMUTABLE
+CREATE FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit integer) RETURNS uuid[]
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
-    -- Addresses of customers are searched with their common words abbreviated.
-    select string_agg(format('%s like %L', p_source ->> 'text',
-               '%' || replace(replace(replace(s.word, '\', '\\'), '%', '\%'), '_', '\_') || '%'), ' and ')
-    from unnest(p_words) w
-    cross join lateral (
-        select case when p_source ->> 'table' = 'customers' then coalesce(nullif(private.search_text(w), ''), w) else w end) s (word)
-$$;
+declare
+    v_found uuid[];
+begin
+    -- Planned as if all were wanted: for a few the planner hopes to meet them early on a walk through the table.
+    execute format('select array(select f.id from (select x.id from public.%I x where %s offset 0) f limit %s)',
+                   p_source ->> 'table', private.words_in(p_source, p_words, 'x'), p_limit) into v_found;
+    return v_found;
+end $$;
 
-COMMENT ON FUNCTION private.words_in(p_source jsonb, p_words text[]) IS 'The condition that a row x of a source has all words.';
+COMMENT ON FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit integer) IS 'The ids of a source''s rows that have all words, so many at most.';
 
-REVOKE ALL ON FUNCTION private.words_in(p_source jsonb, p_words text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.words_in(p_source jsonb, p_words text[]) TO service_role;
+REVOKE ALL ON FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit integer) TO service_role;
 
 CREATE FUNCTION private.point_search_text(p_code text, p_address text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -448,24 +420,6 @@ CREATE INDEX service_points_found ON public.service_points USING gin (private.po
 
 REVOKE ALL ON FUNCTION private.point_search_text(p_code text, p_address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.point_search_text(p_code text, p_address text) TO service_role;
-
-CREATE FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit integer) RETURNS uuid[]
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_found uuid[];
-begin
-    -- Planned as if all were wanted: for a few the planner hopes to meet them early on a walk through the table.
-    execute format('with found as materialized (select x.id from public.%I x where %s) select array(select f.id from found f limit %s)',
-                   p_source ->> 'table', private.words_in(p_source, p_words), p_limit) into v_found;
-    return v_found;
-end $$;
-
-COMMENT ON FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit integer) IS 'The ids of a source''s rows that have all words, so many at most.';
-
-REVOKE ALL ON FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.ids_found(p_source jsonb, p_words text[], p_limit integer) TO service_role;
 
 CREATE FUNCTION private.customers_of_meters(p_meters uuid[], p_limit integer) RETURNS uuid[]
     LANGUAGE sql STABLE
@@ -589,6 +543,24 @@ COMMENT ON FUNCTION public.search(p jsonb) IS 'What fits a text: {text, bill_num
 REVOKE ALL ON FUNCTION public.search(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.search(p jsonb) TO service_role;
 
+CREATE FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+    select jsonb_build_object(
+        'table', p_table, 'column', p_column, 'key', p_key, 'via', p_via,
+        'text', case p_table
+            when 'customers' then '%1$s.search_text'
+            when 'meters' then 'lower(%1$s.serial)'
+            when 'service_points' then 'private.place_search_text(%1$s.code, %1$s.address, %1$s.route)'
+            when 'payments' then 'private.payment_search_text(%1$s.reference, %1$s.provider_id)' end)
+$_$;
+
+COMMENT ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) IS 'A table in which a list looks for words: p_column of the list has the found ids, or what p_via selects with them as $1; p_key is the id that a row of the list leads to.';
+
+REVOKE ALL ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) TO service_role;
+
 CREATE FUNCTION private.place_search_text(p_code text, p_address text, p_route text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE COST 1000
     SET search_path TO ''
@@ -615,50 +587,35 @@ CREATE INDEX payments_search ON public.payments USING gin (private.payment_searc
 REVOKE ALL ON FUNCTION private.payment_search_text(p_reference text, p_provider_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.payment_search_text(p_reference text, p_provider_id text) TO service_role;
 
-CREATE FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'table', p_table, 'column', p_column, 'key', p_key, 'via', p_via,
-        'text', case p_table
-            when 'customers' then 'private.customer_search_text(x.account_no, x.name, x.phone, x.email, x.address)'
-            when 'meters' then 'lower(x.serial)'
-            when 'service_points' then 'private.place_search_text(x.code, x.address, x.route)'
-            when 'payments' then 'private.payment_search_text(x.reference, x.provider_id)' end)
-$$;
-
-COMMENT ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) IS 'A table in which a list looks for words: p_column of the list has the found ids, or what p_via selects with them as $1; p_key is the id that a row of the list leads to.';
-
-REVOKE ALL ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.search_source(p_table text, p_column text, p_key text, p_via text) TO service_role;
-
 CREATE FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
 declare
+    v_in constant text := private.words_in(p_source, p_words, 'x');
+    v_key constant text := p_source ->> 'key';
     v_ids uuid[];
-    v_many boolean := true;
-    v_some text;
 begin
-    -- The index knows nothing of words of less than three letters.
-    if exists (select 1 from unnest(p_words) w where length(w) >= 3) then
+    if private.has_trigrams(p_source, p_words) then
         v_ids := private.ids_found(p_source, p_words, p_limit);
-        v_many := cardinality(v_ids) >= p_limit;
-        if p_source ->> 'via' is not null and cardinality(v_ids) > 0 then
-            execute format('select array(%s)', p_source ->> 'via') into v_ids using v_ids;
+        if cardinality(v_ids) < p_limit then
+            if p_source ->> 'via' is not null and cardinality(v_ids) > 0 then
+                execute format('select array(%s)', p_source ->> 'via') into v_ids using v_ids;
+            end if;
+            return jsonb_build_object('many', false, 'is', case
+                when v_ids = '{}' then 'false' else format('%s = any (%L::uuid[])', p_source ->> 'column', v_ids) end);
         end if;
-        v_some := case when v_ids = '{}' then 'false' else format('%s = any (%L::uuid[])', p_source ->> 'column', v_ids) end;
     end if;
-    return jsonb_build_object('some', v_some, 'all', case
-        when not v_many then v_some
-        -- A scalar query: one that exists would be planned as a scan of the whole table.
-        else format('coalesce((select %s from public.%I x where x.id = %s), false)',
-                    private.words_in(p_source, p_words), p_source ->> 'table', p_source ->> 'key') end);
+    return jsonb_build_object(
+        'many', true,
+        'is', case
+            when v_key like '%.id' then '(' || private.words_in(p_source, p_words, split_part(v_key, '.', 1)) || ')'
+            -- A scalar query: one that exists would be planned as a scan of the whole table.
+            else format('coalesce((select %s from public.%I x where x.id = %s), false)', v_in, p_source ->> 'table', v_key) end,
+        'found', case when v_ids is not null then format('public.%I x where %s', p_source ->> 'table', v_in) end);
 end $$;
 
-COMMENT ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer) IS 'The conditions of a list''s row for words in one source: {all, some: of those that were found up to the limit, null if the index cannot tell}. Few are named by their ids; of many each row is looked at, which soon fills a page.';
+COMMENT ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer) IS 'Whether words are in a source of a list''s row: {is: the condition, many: whether more have them than the limit, found: of many where they are found, null if the index cannot tell}. Few are named by their ids.';
 
 REVOKE ALL ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.words_found(p_source jsonb, p_words text[], p_limit integer) TO service_role;
@@ -674,13 +631,16 @@ declare
     v_together boolean := false;
     v_group text[];
     v_named text;
+    v_sources jsonb;
     v_all text[] := '{}';
-    v_some text[] := '{}';
+    v_many boolean;
+    v_found jsonb;
 begin
     if cardinality(v_words) > 1 then
         v_within := array(
             select s from unnest(p_sources) s
-            where exists (select 1 from unnest(v_words) w where length(w) < 3 or private.ids_found(s, array[w], 1) <> '{}'));
+            where exists (select 1 from unnest(v_words) w
+                          where not private.has_trigrams(s, array[w]) or private.ids_found(s, array[w], 1) <> '{}'));
         -- Words that are all of one table are looked for together: few rows have them all.
         v_together := cardinality(v_within) = 1
             and (p_bill is null or not exists (select 1 from unnest(v_words) w where private.names_a_bill(w, p_bill) <> ''));
@@ -689,19 +649,24 @@ begin
         v_group := case when v_together then v_words else v_words[n:n] end;
         v_named := case when p_bill is not null and not v_together then private.names_a_bill(v_group[1], 'n.number') else '' end;
         v_named := case
-            when v_named like '%is not null' then format(' or (select n.number from public.bills n where n.id = %s) is not null', p_bill)
+            when v_named like '%is not null' then format('(select n.number from public.bills n where n.id = %s) is not null', p_bill)
             -- Found once, by its index.
-            when v_named <> '' then format(' or %s = (select n.id from public.bills n where %s)', p_bill, substr(v_named, 5))
-            else '' end;
-        select v_all || ('(' || coalesce(string_agg(f ->> 'all', ' or '), 'false') || v_named || ')'),
-               v_some || ('(' || coalesce(string_agg(f ->> 'some', ' or '), 'false') || v_named || ')')
-        into v_all, v_some
-        from unnest(v_within) s cross join lateral private.words_found(s, v_group, v_limit) f;
+            when v_named <> '' then format('%s = (select n.id from public.bills n where %s)', p_bill, substr(v_named, 5)) end;
+        select coalesce(jsonb_agg(f order by place) filter (where f ->> 'is' <> 'false'), '[{"is": "false", "many": false}]') into v_sources
+        from (select s || private.words_found(s, v_group, v_limit), place from unnest(v_within) with ordinality as w (s, place)
+              union all
+              select jsonb_build_object('is', v_named, 'many', v_named like '%is not null'), 99 where v_named is not null) x (f, place);
+        v_all := v_all || (select '(' || string_agg(f ->> 'is', ' or ') || ')' from jsonb_array_elements(v_sources) f);
+        v_many := exists (select 1 from jsonb_array_elements(v_sources) f where (f ->> 'many')::boolean);
+        if (v_found is null or (v_found ->> 'many')::boolean and not v_many) and not exists (
+                select 1 from jsonb_array_elements(v_sources) f where (f ->> 'many')::boolean and f ->> 'found' is null) then
+            v_found := jsonb_build_object('many', v_many, 'sources', v_sources, 'place', cardinality(v_all));
+        end if;
     end loop;
-    return jsonb_build_object('all', v_all, 'some', v_some);
+    return jsonb_build_object('all', v_all, 'found', v_found);
 end $$;
 
-COMMENT ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) IS 'What a list is filtered by for its text: {text, count_to}, the sources that each word may be in, and the column of a bill''s id, if a word may be its number -> {all: the conditions, some: such as fewer rows fulfil, and are quicker counted}.';
+COMMENT ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) IS 'What a list is filtered by for its text: {text, count_to}, the sources that each word may be in, and the column of a bill''s id, if a word may be its number -> {all: the conditions; found: of the one that is best found by indexes its place and its sources, null if none can be}.';
 
 REVOKE ALL ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.text_conditions(p jsonb, p_sources jsonb[], p_bill text) TO service_role;
@@ -711,47 +676,85 @@ CREATE FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key tex
     SET search_path TO ''
     AS $_$
 declare
+    v_alias constant text := split_part(p_id, '.', 1);
+    v_table constant text := split_part(p_source, ' ', 1);
+    v_joins constant text := substr(p_source, length(v_table || ' ' || v_alias) + 1);
+    v_sources constant jsonb := p_text #> '{found,sources}';
+    -- So many are found at once: more than are counted.
+    v_most constant integer := greatest(coalesce((p ->> 'count_to')::integer, 0), 1000) + 1;
     v_others constant text := array_to_string(array['true'] || array_remove(p_conditions, null), ' and ');
-    v_where constant text := v_others || coalesce((select string_agg(' and ' || c, '') from jsonb_array_elements_text(p_text -> 'all') c), '');
-    v_some constant text := v_others || coalesce((select string_agg(' and ' || c, '') from jsonb_array_elements_text(p_text -> 'some') c), '');
-    v_counted text;
+    v_words constant text := coalesce((select string_agg(c, ' and ') from jsonb_array_elements_text(p_text -> 'all') c), 'true');
     v_down constant boolean := (p ->> 'descending')::boolean <> (p ->> 'backwards')::boolean;
     v_order constant text := case when v_down then 'desc' else 'asc' end;
     v_limit constant integer := (p ->> 'limit')::integer;
-    v_beyond text := '';
+    v_count_to constant integer := (p ->> 'count_to')::integer;
+    -- The first condition is what an index of another table than the id's can be entered by.
+    v_beyond constant text := case when p -> 'after' = 'null' then 'true' else format(
+        '%%1$s %2$s= ($1 #>> ''{after,0}'')::%1$s'
+        ' and (%%1$s, %%2$s) %2$s (($1 #>> ''{after,0}'')::%1$s, ($1 #>> ''{after,1}'')::uuid)',
+        p_type, case when v_down then '<' else '>' end) end;
+    v_page constant text := format(
+        'select coalesce(jsonb_agg(jsonb_build_array(x.key, x.id) order by x.key %1$s, x.id %1$s), ''[]'')'
+        ' from (select %%1$s as key, %%2$s as id from %%3$s where %%4$s order by %%1$s %1$s, %%2$s %1$s limit %2$s) x',
+        v_order, v_limit + 1);
+    -- The rows before their words are looked at, with the key, or so many of them in the list's order.
+    v_list constant text := format('(select %1$s.*, %2$s as list_key from %3$s where %4$s%%s) %1$s', v_alias, p_key, p_source, v_others);
+    -- What another table may lack is ordered by no index.
+    v_is_indexed constant boolean := coalesce(substring(p_key from '^coalesce\((?:lower\()?(\w+)\.'), v_alias) = v_alias;
+    v_found text;
+    v_found_where text;
+    v_few text;
+    v_all jsonb;
     v_rows jsonb;
     v_total bigint;
 begin
-    if p -> 'after' <> 'null' then
-        -- The first condition is what an index of another table than the id's can be entered by.
-        v_beyond := format(
-            ' and %1$s %4$s= ($1 #>> ''{after,0}'')::%3$s'
-            ' and (%1$s, %2$s) %4$s (($1 #>> ''{after,0}'')::%3$s, ($1 #>> ''{after,1}'')::uuid)',
-            p_key, p_id, p_type, case when v_down then '<' else '>' end);
+    if v_sources is not null then
+        v_found := private.rows_found(v_sources, v_table, v_alias) || v_joins;
+        v_found_where := concat_ws(' and ', v_others, (
+            select string_agg(c, ' and ') from jsonb_array_elements_text(p_text -> 'all') with ordinality as a (c, place)
+            where a.place <> (p_text #>> '{found,place}')::integer));
+        v_few := format('select %s as key, %s as id from %s where %s', p_key, p_id, v_found, v_found_where);
+        if v_others <> 'true' and (p_text #>> '{found,many}')::boolean and private.by_index(format(
+            'select to_jsonb(count(*) < %1$s) from (select 1 from %2$s where %3$s limit %1$s) x', v_most, p_source, v_others), p)::boolean
+        then
+            -- Fewer are left by the other conditions: the words of each are looked at.
+            v_few := format('select %1$s.list_key as key, %2$s as id from %3$s where %4$s', v_alias, p_id, format(v_list, ' offset 0'), v_words);
+        end if;
+    elsif v_others <> 'true' and v_words = 'true' then
+        v_few := format('select %s as key, %s as id from %s where %s', p_key, p_id, p_source, v_others);
     end if;
-    execute format(
-        'select coalesce(jsonb_agg(jsonb_build_array(x.key, x.id) order by x.key %1$s, x.id %1$s), ''[]'')'
-        ' from (select %2$s as key, %3$s as id from %4$s where %5$s%6$s order by %2$s %1$s, %3$s %1$s limit %7$s) x',
-        v_order, p_key, p_id, p_source, v_where, v_beyond, v_limit + 1)
-    into v_rows using p;
-    if (p ->> 'count_to')::integer > 0 then
-        -- Where those that are quickly found are more than are counted, the others need not be looked at.
-        foreach v_counted in array array[nullif(v_some, v_where), v_where] loop
-            continue when v_counted is null;
-            execute format('select count(*) from (select 1 from %s where %s limit %s) x',
-                           p_source, v_counted, (p ->> 'count_to')::integer + 1)
-            into v_total using p;
-            exit when v_total > (p ->> 'count_to')::integer;
-        end loop;
+    if v_few is not null then
+        v_all := private.by_index(format(
+            'with f as materialized (%s limit %s) select jsonb_build_object(''total'', (select count(*) from f), ''rows'', (%s))',
+            v_few, v_most, format(v_page, 'f.key', 'f.id', 'f', format(v_beyond, 'f.key', 'f.id'))), p);
+        v_total := (v_all ->> 'total')::bigint;
+    end if;
+    if v_total < v_most then
+        v_rows := v_all -> 'rows';
+    elsif v_sources is null then
+        execute format(v_page, p_key, p_id, p_source, concat_ws(' and ', v_others, v_words, format(v_beyond, p_key, p_id))) into v_rows using p;
+    else
+        -- More than are counted: most words are soon met in the list's order.
+        if v_is_indexed then
+            v_rows := private.by_index(format(v_page, v_alias || '.list_key', p_id, format(v_list, format(
+                ' and %s order by %s %s, %s %s limit %s', format(v_beyond, p_key, p_id), p_key, v_order, p_id, v_order, v_most / 10)), v_words), p);
+        end if;
+        if coalesce(jsonb_array_length(v_rows), 0) <= v_limit then
+            v_rows := private.by_index(format(v_page, p_key, p_id, v_found, concat_ws(' and ', v_found_where, format(v_beyond, p_key, p_id))), p);
+        end if;
+    end if;
+    if v_count_to > 0 and v_total is null then
+        execute format('select count(*) from (select 1 from %s where %s and %s limit %s) x', p_source, v_others, v_words, v_count_to + 1)
+        into v_total using p;
     end if;
     return jsonb_build_object(
         'keys', (select coalesce(jsonb_agg(r.key order by r.n * case when (p ->> 'backwards')::boolean then -1 else 1 end), '[]')
                  from jsonb_array_elements(v_rows) with ordinality as r (key, n) where r.n <= v_limit),
         'more', jsonb_array_length(v_rows) > v_limit,
-        'total', v_total);
+        'total', case when v_count_to > 0 then least(v_total, v_count_to + 1) end);
 end $_$;
 
-COMMENT ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) IS 'A page of a list in the order of a key and then the id: {descending, backwards, after: [key, id] or null, limit, count_to}. -> {keys: [[key, id]] in the order asked for, more: whether the list goes on in the direction walked, total: how many there are, count_to + 1 at most}. Backwards without after is the last page. The texts are parts of a statement, in which $1 is p: they come from the functions below only, with every value quoted. p_text are further conditions, as private.text_conditions makes them.';
+COMMENT ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) IS 'A page of a list in the order of a key and then the id: {descending, backwards, after: [key, id] or null, limit, count_to}. -> {keys: [[key, id]] in the order asked for, more: whether the list goes on in the direction walked, total: how many there are, count_to + 1 at most}. Backwards without after is the last page. The texts are parts of a statement, in which $1 is p: they come from the functions below only, with every value quoted. p_text are further conditions, as private.text_conditions makes them: what they leave of the list is found by the words, or met on a walk where that is more than is counted.';
 
 REVOKE ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.page_by_key(p jsonb, p_source text, p_id text, p_key text, p_type text, p_conditions text[], p_text jsonb) TO service_role;
@@ -772,7 +775,7 @@ begin
     v_conditions := array[
         case when p ->> 'ids' is not null then 's.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
         case when coalesce((p ->> 'vacant_only')::boolean, false) then
-            'not exists (select 1 from public.service_agreements a where a.service_point_id = s.id and a.ends_on is null)' end,
+            's.id in (select v.service_point_id from public.vacancies v where v.until is null)' end,
         case when coalesce((p ->> 'disconnected_only')::boolean, false) then
             's.id in (select a.service_point_id from public.disconnections d join public.service_agreements a on a.id = d.agreement_id'
             ' where d.reconnected_on is null and not d.withdrawn and a.ends_on is null)' end,
@@ -828,6 +831,90 @@ COMMENT ON FUNCTION public.find_meters(p jsonb) IS 'Meters by serial: {text, als
 
 REVOKE ALL ON FUNCTION public.find_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.find_meters(p jsonb) TO service_role;
+
+CREATE FUNCTION private.words_of(p_source jsonb, p_words text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    -- Addresses of customers are searched with their common words abbreviated.
+    select array(
+        select case when p_source ->> 'table' = 'customers' then coalesce(nullif(private.search_text(w.word), ''), w.word) else w.word end
+        from unnest(p_words) with ordinality w (word, place) order by w.place)
+$$;
+
+COMMENT ON FUNCTION private.words_of(p_source jsonb, p_words text[]) IS 'Words as a source has them.';
+
+REVOKE ALL ON FUNCTION private.words_of(p_source jsonb, p_words text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.words_of(p_source jsonb, p_words text[]) TO service_role;
+
+CREATE FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select exists (select 1 from unnest(private.words_of(p_source, p_words)) w where w ~ '[[:alnum:]]{3}')
+$$;
+
+COMMENT ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) IS 'Whether the index of a source can be entered by one of the words: by three letters or digits in a row.';
+
+REVOKE ALL ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.has_trigrams(p_source jsonb, p_words text[]) TO service_role;
+
+CREATE FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select string_agg(format('%s like %L', format(p_source ->> 'text', p_alias),
+               '%' || replace(replace(replace(w, '\', '\\'), '%', '\%'), '_', '\_') || '%'), ' and ')
+    from unnest(private.words_of(p_source, p_words)) w
+$$;
+
+COMMENT ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) IS 'The condition that a row of a source, under an alias, has all words.';
+
+REVOKE ALL ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.words_in(p_source jsonb, p_words text[], p_alias text) TO service_role;
+
+CREATE FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $_$
+    -- What an earlier source has found already is left out, so that nothing is sorted before it is counted.
+    select '(' || string_agg(
+        format('select %s.* from ', p_alias) || case
+            when f ->> 'found' is null then format('(select %2$s.* from %1$s %2$s where %3$s offset 0) %2$s where true', p_table, p_alias, f ->> 'is')
+            when format('public.%s', f ->> 'table') = p_table then format('(select x.* from %s offset 0) %s where true', f ->> 'found', p_alias)
+            when f ->> 'via' is null then format('(select x.id from %s offset 0) f join %s %s on %s = f.id where true',
+                f ->> 'found', p_table, p_alias, f ->> 'column')
+            else format('(select x.id from %s offset 0) f cross join lateral (%s) v (id) join %s %s on %s = v.id where true',
+                f ->> 'found', replace(f ->> 'via', '$1', 'array[f.id]'), p_table, p_alias, f ->> 'column') end
+        || coalesce((select string_agg(format(' and (%s) is not true', e.before ->> 'is'), '')
+                     from jsonb_array_elements(p_sources) with ordinality as e (before, place) where e.place < s.place), ''),
+        ' union all ' order by s.place) || ') ' || p_alias
+    from jsonb_array_elements(p_sources) with ordinality as s (f, place)
+$_$;
+
+COMMENT ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) IS 'The rows of a list''s table, under its alias, that words are found for in the sources of private.text_conditions, each once.';
+
+REVOKE ALL ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.rows_found(p_sources jsonb, p_table text, p_alias text) TO service_role;
+
+CREATE FUNCTION private.by_index(p_statement text, p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET work_mem TO '32MB'
+    AS $$
+declare
+    v_answer jsonb;
+begin
+    execute p_statement into v_answer using p;
+    return v_answer;
+end $$;
+
+COMMENT ON FUNCTION private.by_index(p_statement text, p jsonb) IS 'The answer of a statement, in which $1 is p, planned to read no table from end to end: it stops at a limit that the planner cannot foresee.';
+
+REVOKE ALL ON FUNCTION private.by_index(p_statement text, p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.by_index(p_statement text, p jsonb) TO service_role;
 
 CREATE FUNCTION private.rows_about(p_of text, p_id uuid) RETURNS TABLE(table_name text, row_id text)
     LANGUAGE sql STABLE

@@ -381,7 +381,8 @@ CREATE FUNCTION public.export_plan(p jsonb) RETURNS jsonb
         'tables', (select jsonb_agg(jsonb_build_object(
                        'name', n.name,
                        'columns', (select jsonb_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
-                                   where a.attrelid = ('public.' || n.name)::regclass and a.attnum > 0 and not a.attisdropped))
+                                   where a.attrelid = ('public.' || n.name)::regclass and a.attnum > 0 and not a.attisdropped
+                                     and a.attgenerated = ''))
                        order by n.place)
                    from unnest(private.archived_tables()) with ordinality n(name, place)))
 $$;
