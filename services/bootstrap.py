@@ -71,6 +71,7 @@ from services.payments.stripe.listing import StripeReading
 from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
+from services.readings.limits_trial import LimitsTrial
 from services.readings.lookups import ReadingLookups
 from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill
@@ -282,6 +283,7 @@ def wire(
         issuer=issuer,
         reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
         readings=ReadingLookups(database, settings.timezone),
+        limits_trial=LimitsTrial(database, current, settings.timezone),
         reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
         meter_photos=MeterPhotos(database),
         reading_round=ReadingRound(database, settings.timezone, current.limit_book),

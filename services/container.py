@@ -56,6 +56,7 @@ from services.payments.refunds import Refunds
 from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
+from services.readings.limits_trial import LimitsTrial
 from services.readings.lookups import ReadingLookups
 from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill
@@ -89,6 +90,7 @@ class Services:
     billing_cycles: BillingCycles
     reading_to_bill: ReadingToBill
     readings: ReadingLookups
+    limits_trial: LimitsTrial
     reading_review: ReadingReview
     reading_round: ReadingRound
     reading_estimates: ReadingEstimates

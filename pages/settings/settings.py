@@ -1,7 +1,8 @@
-"""Settings: what the utility calls itself, and how it bills."""
+"""Settings: what the utility calls itself, how it bills, and which readings it doubts."""
 
 from pages.settings.billing_form import ask_billing, ask_time_zone
 from pages.settings.fees_form import ask_fees
+from pages.settings.limits_form import ask_limits
 from pages.settings.settings_changes import show_changes
 from pages.settings.utility_form import ask_logo, ask_utility
 from pages.shared.detail import chosen_view
@@ -13,10 +14,12 @@ from services.identity.auth import Role
 principal = require_role(Role.ADMIN)
 show_header("Settings")
 show_done()
-view = chosen_view(["Utility", "Billing", "Fees", "Changes"])
+view = chosen_view(["Utility", "Billing", "Readings", "Fees", "Changes"])
 if view == "Billing":
     ask_billing(principal)
     ask_time_zone(principal)
+elif view == "Readings":
+    ask_limits(principal)
 elif view == "Fees":
     ask_fees(principal)
 elif view == "Changes":

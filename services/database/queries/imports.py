@@ -110,6 +110,11 @@ class ImportQueries(Queries):
         )
         return [MeterReads.model_validate(row) for row in answer["meters"]]
 
+    def meter_serials(self, *, limit: int) -> list[str]:
+        """Serials of some meters: ids say nothing of a meter, so the first ones are a sample."""
+        rows = self._transport.select("meters", order=["id.asc"], limit=limit).rows
+        return [row["serial"] for row in rows]
+
     def account_numbers(self, *, limit: int) -> list[str]:
         """The first account numbers there are, in order."""
         rows = self._transport.select("customers", order=["account_no.asc"], limit=limit).rows
