@@ -38,6 +38,20 @@ class ReadingAnswer(_Answer):
         return value
 
 
+class DialAnswer(_Answer):
+    """The answer about a photo of a meter."""
+
+    shows_kwh: str | None = Field(description='decimal text such as "1117" or "1117.5", or null')
+    confidence: int = Field(description="how sure you are of every digit, in percent, 0 to 100")
+
+    @field_validator("confidence")
+    @classmethod
+    def _is_a_percentage(cls, value: int) -> int:
+        if not 0 <= value <= 100:
+            raise ValueError("not a percentage")
+        return value
+
+
 class LineAnswer(_Answer):
     """One line of the bill as AI computes it."""
 
@@ -92,6 +106,19 @@ class AiVerdict:
             "reasons": list(self.reasons),
             "model": self.model,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class DialReading:
+    """What AI reads on a photo, in Wh; None where it can read nothing. `confidence` in percent."""
+
+    register_wh: int | None
+    confidence: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is a value that one typed can be compared with."""
+        return self.register_wh is not None and self.confidence >= SURE_ENOUGH
 
 
 @dataclass(frozen=True, slots=True)

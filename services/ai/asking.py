@@ -25,7 +25,7 @@ from services.records.ai import AiCall
 
 log = logging.getLogger(__name__)
 
-Purpose = Literal["validate_reading", "calculate_bill", "write_message"]
+Purpose = Literal["validate_reading", "calculate_bill", "write_message", "read_dial"]
 Answer = TypeVar("Answer", bound=BaseModel)
 
 # With less than this, asking would only cost money.
@@ -77,6 +77,8 @@ class Question(Generic[Answer]):
     answer: type[Answer]
     reading_id: str | None = None
     bill_id: str | None = None
+    # A picture that it is about.
+    jpeg: bytes | None = None
 
 
 class Model(Protocol):
@@ -85,7 +87,14 @@ class Model(Protocol):
     name: str
 
     def ask(
-        self, *, prompt: str, data: str, answer: type[Answer], seconds: float, key: str
+        self,
+        *,
+        prompt: str,
+        data: str,
+        answer: type[Answer],
+        seconds: float,
+        key: str,
+        jpeg: bytes | None = None,
     ) -> Answered[Answer]:
         """Ask once and wait `seconds` at most; `key` is the idempotency key. Raises ModelFault."""
         ...
@@ -174,6 +183,7 @@ class Asker:
                     answer=question.answer,
                     seconds=deadline.left(),
                     key=key,
+                    jpeg=question.jpeg,
                 )
             except ModelFault as fault:
                 wait = max(

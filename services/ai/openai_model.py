@@ -1,5 +1,6 @@
 """A model behind OpenAI's API, or behind a service that speaks the same."""
 
+import base64
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -7,12 +8,14 @@ from typing import Any, Final, TypeVar
 
 import openai
 from openai import OpenAI
+from openai.types.chat import ChatCompletionContentPartParam
 
 from services.ai.answers import Usage, plain_line
 from services.ai.asking import Answer, Answered, ModelFault
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
+Content = str | list[ChatCompletionContentPartParam]
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 DEFAULT_MODEL: Final = "gpt-5.4-mini"
@@ -45,11 +48,19 @@ class OpenAiModel:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def ask(
-        self, *, prompt: str, data: str, answer: type[Answer], seconds: float, key: str
+        self,
+        *,
+        prompt: str,
+        data: str,
+        answer: type[Answer],
+        seconds: float,
+        key: str,
+        jpeg: bytes | None = None,
     ) -> Answered[Answer]:
         """Ask once and wait `seconds`, and never more than 10. Raises ModelFault."""
         limit = min(seconds, CALL_SECONDS)
-        return self._in_time(limit, lambda: self._ask(prompt, data, answer, limit, key))
+        content = _content(data, jpeg)
+        return self._in_time(limit, lambda: self._ask(prompt, content, answer, limit, key))
 
     def check(self, *, seconds: float) -> None:
         """Ask for the list of models, which costs nothing. Raises ModelFault."""
@@ -68,14 +79,14 @@ class OpenAiModel:
             raise _took_too_long() from None
 
     def _ask(
-        self, prompt: str, data: str, answer: type[Answer], seconds: float, key: str
+        self, prompt: str, content: Content, answer: type[Answer], seconds: float, key: str
     ) -> Answered[Answer]:
         raw = _sent(
             lambda: self._client.chat.completions.with_raw_response.parse(
                 model=self.name,
                 messages=[
                     {"role": "system", "content": prompt},
-                    {"role": "user", "content": data},
+                    {"role": "user", "content": content},
                 ],
                 response_format=answer,
                 max_completion_tokens=MOST_ANSWER_TOKENS,
@@ -103,6 +114,17 @@ class OpenAiModel:
             log.info("an answer of AI could not be read: %s", type(error).__name__)
             fault = ("malformed", "answered in a form that cannot be read")
         raise ModelFault(*fault, usage=usage, model=model)
+
+
+def _content(data: str, jpeg: bytes | None) -> Content:
+    """What is asked: the data alone, or with a picture beside it."""
+    if jpeg is None:
+        return data
+    address = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return [
+        {"type": "text", "text": data},
+        {"type": "image_url", "image_url": {"url": address, "detail": "high"}},
+    ]
 
 
 def _sent(send: Callable[[], Result]) -> Result:

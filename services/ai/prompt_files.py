@@ -13,6 +13,7 @@ KNOWN: Final[dict[str, frozenset[str]]] = {
     "validate_reading": frozenset(),
     "calculate_bill": frozenset(),
     "write_message": frozenset(PLACEHOLDERS),
+    "read_dial": frozenset(),
 }
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 
@@ -28,6 +29,7 @@ class Prompts:
     validate_reading: str
     calculate_bill: str
     write_message: str
+    read_dial: str
 
     @classmethod
     def load(cls, folder: Path = FOLDER) -> Self:

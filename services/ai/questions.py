@@ -56,6 +56,11 @@ def about_reading(
     }
 
 
+def about_dial(*, dials: int) -> Json:
+    """What is told beside a photo; what was typed is not, so that it cannot be repeated."""
+    return {"digits": dials}
+
+
 def is_computed(version: TariffVersion) -> bool:
     """Whether the prompt about bills covers all that a tariff has."""
     tariff = version.tariff.to_json()

@@ -10,6 +10,8 @@ from typing import Final, TypeVar
 from services.ai.answers import (
     AiVerdict,
     BillAnswer,
+    DialAnswer,
+    DialReading,
     MessageAnswer,
     NoAiAnswer,
     ReadingAnswer,
@@ -19,13 +21,14 @@ from services.ai.asking import Asker, Budget, Question
 from services.ai.messages import Worded, occasion_of, values_for
 from services.ai.placeholders import LONGEST, UnfitText, fill_in
 from services.ai.prompt_files import Prompts
-from services.ai.questions import about_bill, about_message, about_reading
+from services.ai.questions import about_bill, about_dial, about_message, about_reading
 from services.ai.second_opinion import SecondOpinion
 from services.database.queries.ai_usage import AiCallLog
 from services.database.transport import Transport
 from services.integrations.deadline import Deadline
 from services.messages.facts import NO_FACTS
 from services.metering.outcomes import Validation
+from services.quantities.energy import InvalidEnergy, parse_kwh
 from services.records.bills import Bill, NewBill
 from services.records.submissions import ReadingContext
 from services.records.tariffs import TariffVersion
@@ -82,6 +85,28 @@ class AiService:
             )
             answered = self.asker.ask(question, deadline=deadline, now=now)
             return AiVerdict.of(answered.answer, model=answered.model)
+
+        return _harmless(ask)
+
+    def read_dial(
+        self, *, jpeg: bytes, dials: int, reading_id: str, deadline: Deadline, now: datetime
+    ) -> DialReading:
+        """What AI reads on the photo of a meter of so many digits; `now` in UTC.
+
+        Raises NoAiAnswer.
+        """
+
+        def ask() -> DialReading:
+            question = Question(
+                purpose="read_dial",
+                prompt=self.prompts.read_dial,
+                data=about_dial(dials=dials),
+                answer=DialAnswer,
+                reading_id=reading_id,
+                jpeg=jpeg,
+            )
+            answer = self.asker.ask(question, deadline=deadline, now=now).answer
+            return DialReading(_dial_wh(answer.shows_kwh, dials), answer.confidence)
 
         return _harmless(ask)
 
@@ -191,6 +216,15 @@ def open_ai(
         hold_percent=settings.ai_hold_percent,
         utility_name=utility_name or (lambda: settings.utility_name),
     )
+
+
+def _dial_wh(text: str | None, dials: int) -> int | None:
+    """Wh that a register of so many digits can show; None for anything else."""
+    try:
+        shown = parse_kwh((text or "").strip())
+    except InvalidEnergy:
+        return None
+    return shown if shown < 10**dials * 1000 else None
 
 
 def _filled_in(template: str, values: dict[str, str], required: tuple[str, ...]) -> str:

@@ -29,6 +29,7 @@ Rule = Literal[
     "register_sum",
     "high_maximum",
     "unable_to_price",
+    "photo",
 ]
 # What may explain a doubtful value; none of them doubts one.
 EXPLANATIONS: Final[frozenset[Rule]] = frozenset(

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Literal, Protocol
 from uuid import uuid4
 
-from services.ai.answers import AiVerdict, NoAiAnswer
+from services.ai.answers import AiVerdict, DialReading, NoAiAnswer
 from services.ai.questions import is_computed
 from services.ai.second_opinion import SecondOpinion
 from services.ai.service import AiService
@@ -33,6 +33,7 @@ from services.records.use_limits import LimitBook
 # most that it may take for the reading, so that the bill's second opinion has its part.
 SECONDS_AFTER_AI = 4.0
 SECONDS_FOR_READING = 3.0
+SECONDS_FOR_PHOTO = 3.0
 
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
@@ -139,6 +140,13 @@ class ReadingAssessment:
             return heard
         return replace(heard, status="needs_review", bill=None, earlier=(), explanation=_FOR_REVIEW)
 
+    def with_photo(self, found: RuleOutcome) -> "ReadingAssessment":
+        """With what the photo of the dial shows beside what was typed."""
+        heard = replace(self, validation=self.validation.with_outcomes([found]))
+        if found.outcome != "review":
+            return heard
+        return replace(heard, status="needs_review", bill=None, earlier=(), explanation=_FOR_REVIEW)
+
     def not_priced(self, *, because: str) -> "ReadingAssessment":
         """Without a bill that cannot be priced: the reading is kept for review with the reason."""
         outcome = RuleOutcome("unable_to_price", "review", because)
@@ -194,6 +202,22 @@ class ReadingAssessment:
         elif self.reading_remark:
             kept["ai"] = {"remark": self.reading_remark}
         return kept
+
+
+def _photo_outcome(dial: DialReading, typed_wh: int) -> RuleOutcome:
+    """The typed value beside what a photo shows; whole kWh, for the last drum is hard to read."""
+    if dial.register_wh is None or not dial.is_sure:
+        return RuleOutcome("photo", "not_applicable", "AI could not read the photo for sure.")
+    values = {"photo_wh": dial.register_wh, "typed_wh": typed_wh}
+    if dial.register_wh // 1000 == typed_wh // 1000:
+        return RuleOutcome("photo", "pass", "The photo shows the value that was typed.", values)
+    return RuleOutcome(
+        "photo",
+        "review",
+        f"The photo seems to show {format_kwh(dial.register_wh)} kWh (AI, {dial.confidence}% "
+        f"sure), and {format_kwh(typed_wh)} kWh was typed.",
+        values,
+    )
 
 
 def _reasons(bills: Sequence[NewBill]) -> Iterator[str]:
@@ -338,6 +362,27 @@ class ReadingAssessor:
         except NoAiAnswer as why:
             return replace(assessment, reading_remark=str(why))
         return assessment.with_ai_verdict(verdict)
+
+    def compare_with_photo(
+        self, assessment: ReadingAssessment, jpeg: bytes, *, deadline: Deadline, now: datetime
+    ) -> ReadingAssessment:
+        """The decision with what AI reads on the meter's photo; `now` in UTC. Never fails.
+
+        Another value than the typed one is a doubt for a person, and never takes its place.
+        """
+        if self.ai is None:
+            return assessment
+        try:
+            dial = self.ai.read_dial(
+                jpeg=jpeg,
+                dials=assessment.context.meter.dials,
+                reading_id=assessment.read.id,
+                deadline=deadline.leaving(SECONDS_AFTER_AI).at_most(SECONDS_FOR_PHOTO),
+                now=now,
+            )
+        except NoAiAnswer as why:
+            return assessment.with_photo(RuleOutcome("photo", "not_applicable", str(why)))
+        return assessment.with_photo(_photo_outcome(dial, assessment.read.register_wh))
 
     def ask_ai_about_bill(
         self, assessment: ReadingAssessment, *, deadline: Deadline, now: datetime

@@ -155,6 +155,10 @@ class ReadingToBill:
             source=handed_in.source,
             now=handed_in.now,
         )
+        if (jpeg := self._photo(handed_in)) is not None:
+            assessment = self.assessor.compare_with_photo(
+                assessment, jpeg, deadline=handed_in.deadline, now=handed_in.now
+            )
         assessment = self.assessor.ask_ai_about_reading(
             assessment,
             bulk=handed_in.run is not None,
@@ -163,6 +167,15 @@ class ReadingToBill:
         )
         log.end(5, "done", assessment.validation_summary)
         return assessment
+
+    def _photo(self, handed_in: _HandedIn) -> bytes | None:
+        """The photo that came under the submission's key, where AI can read it."""
+        key = handed_in.submission.idempotency_key
+        if self.assessor.ai is None or key is None:
+            return None
+        photos = self.database.photos_of(taken_by=handed_in.principal.user, key=key, limit=1)
+        shown = [one for one in photos if one.meter_serial == handed_in.submission.meter_serial]
+        return self.database.photo_content(shown[0].sha256) if shown else None
 
     def _calculate_bill(
         self, log: StepLog, handed_in: _HandedIn, assessment: ReadingAssessment

@@ -11,7 +11,7 @@ class AiCall(Record):
     """A question to AI, once for its id, and what it took; the cost is None without a price."""
 
     id: str
-    purpose: Literal["validate_reading", "calculate_bill", "write_message"]
+    purpose: Literal["validate_reading", "calculate_bill", "write_message", "read_dial"]
     model: str
     prompt_tokens: int
     completion_tokens: int

@@ -16,7 +16,7 @@ CREATE TABLE public.ai_calls (
     CONSTRAINT ai_calls_cost_micro_check CHECK ((cost_micro >= 0)),
     CONSTRAINT ai_calls_outcome_check CHECK ((outcome <> ''::text)),
     CONSTRAINT ai_calls_prompt_tokens_check CHECK ((prompt_tokens >= 0)),
-    CONSTRAINT ai_calls_purpose_check CHECK ((purpose = ANY (ARRAY['validate_reading'::text, 'calculate_bill'::text, 'write_message'::text])))
+    CONSTRAINT ai_calls_purpose_check CHECK ((purpose = ANY (ARRAY['validate_reading'::text, 'calculate_bill'::text, 'write_message'::text, 'read_dial'::text])))
 );
 
 COMMENT ON TABLE public.ai_calls IS 'Every question that was sent to AI, whatever came of it.';

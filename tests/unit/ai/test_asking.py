@@ -60,8 +60,16 @@ class Model:
         self.keys: list[str] = []
 
     def ask(
-        self, *, prompt: str, data: str, answer: type[Answer], seconds: float, key: str
+        self,
+        *,
+        prompt: str,
+        data: str,
+        answer: type[Answer],
+        seconds: float,
+        key: str,
+        jpeg: bytes | None = None,
     ) -> Answered[Answer]:
+        assert jpeg is None
         assert seconds > 0
         self.keys.append(key)
         if self._faults:

@@ -39,6 +39,7 @@ def bill(**how: Any) -> Bill:
     row |= {"payment_url": LINK, "void_reason": None, "created_at": NOW, "usage": None}
     row |= {"agreement_id": "a", "service_point_id": "p", "service_point_code": "P"}
     row |= {"service_address": "", "segments": ()}
+    row |= {"opening_source": "field", "closing_source": "field"}
     return Bill.model_validate(row | how)
 
 
@@ -62,8 +63,16 @@ class Model:
         self.sent: list[str] = []
 
     def ask(
-        self, *, prompt: str, data: str, answer: type[Answer], seconds: float, key: str
+        self,
+        *,
+        prompt: str,
+        data: str,
+        answer: type[Answer],
+        seconds: float,
+        key: str,
+        jpeg: bytes | None = None,
     ) -> Answered[Answer]:
+        assert jpeg is None
         assert prompt
         assert key
         assert 0 < seconds <= 4
