@@ -67,7 +67,7 @@ _NAMES: Final = (
     ("imports", r"export_\w+|archived_tables"),
     ("imports", r"import_(headings|value|differences)|set_import_headings|preview_import"),
     ("graph", r"(note_)?graph_\w+"),
-    ("ai", r"(add_)?ai_\w+|second_opinion\w*"),
+    ("ai", r"(add_)?ai_\w+|second_opinion\w*|reading_verdict_counts"),
     ("month_end", r"month_\w+|close_month|aged_receivables|overview"),
     ("documents", r"\w*bill_document\w*|bills_to_print"),
     ("plans", r"\w*(plan|instalment)s?(_\w+)?"),

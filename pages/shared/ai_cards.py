@@ -21,7 +21,7 @@ from services.quantities.money import Money
 from services.quantities.period import first_of_month
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
-from services.records.ai import AiSpending, SecondOpinionCounts, StoredOpinion
+from services.records.ai import AiSpending, ReadingVerdictCounts, SecondOpinionCounts, StoredOpinion
 from services.records.bills import Bill
 from services.records.readings import Reading
 
@@ -91,6 +91,7 @@ def show_ai_month(principal: Principal) -> None:
         description_list(
             [
                 ("Questions", _questions(spent)),
+                ("Readings judged", _readings(done.readings)),
                 ("Second opinions on bills", _opinions(opinions)),
                 ("Tokens", f"{spent.prompt_tokens:,} in, {spent.completion_tokens:,} out"),
                 ("Cost", _cost(spent, done.monthly_budget)),
@@ -104,6 +105,21 @@ def show_ai_month(principal: Principal) -> None:
                 "Billing goes on with the rules and the templates alone.",
                 icon=":material/savings:",
             )
+
+
+def _readings(counts: ReadingVerdictCounts) -> str:
+    """Such as: 40, the same as the rules of 38; doubted by AI alone: 2 (1 accepted, 1 refused)."""
+    if not counts.judged:
+        return "none"
+    said = [f"{counts.judged:,}, the same as the rules of {counts.agreed:,}"]
+    for who, alone, accepted, refused in (
+        ("AI", counts.ai_alone, counts.ai_alone_accepted, counts.ai_alone_refused),
+        ("the rules", counts.rules_alone, counts.rules_alone_accepted, counts.rules_alone_refused),
+    ):
+        if alone:
+            decided = f"{accepted:,} accepted, {refused:,} refused"
+            said.append(f"doubted by {who} alone: {alone:,} ({decided} by a person)")
+    return "; ".join(said)
 
 
 def _difference(bill: Bill, total: Money) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from services.ai.answers import SURE_ENOUGH
 from services.ai.asking import Budget, month_began
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
@@ -29,6 +30,9 @@ class AiUsage:
         return AiMonth(
             spending=spending,
             opinions=self.database.ai_call_log.second_opinion_counts(since=since),
+            readings=self.database.ai_call_log.reading_verdict_counts(
+                since=since, least_confidence=SURE_ENOUGH
+            ),
             monthly_budget=self.budget.monthly_budget,
             is_spent=self.budget.is_spent(spending.cost_micro),
         )

@@ -45,6 +45,29 @@ class SecondOpinionCounts(Record):
     held: int
 
 
+class ReadingVerdictCounts(Record):
+    """Of the readings that AI judged, how many it and the rules doubted, and what people decided.
+
+    Of those that one alone doubted some were accepted or refused (rejected or corrected); the
+    others wait.
+    """
+
+    judged: int
+    neither: int
+    both: int
+    rules_alone: int
+    rules_alone_accepted: int
+    rules_alone_refused: int
+    ai_alone: int
+    ai_alone_accepted: int
+    ai_alone_refused: int
+
+    @property
+    def agreed(self) -> int:
+        """Those of which both said the same."""
+        return self.neither + self.both
+
+
 class OpinionLine(Record):
     """A charge as AI computed it: its code, and a decimal text in the bill's currency."""
 
@@ -74,5 +97,6 @@ class AiMonth:
 
     spending: AiSpending
     opinions: SecondOpinionCounts
+    readings: ReadingVerdictCounts
     monthly_budget: Decimal | None
     is_spent: bool

@@ -52,6 +52,8 @@ CREATE INDEX readings_by_submitter ON public.readings USING btree (submitted_by,
 
 CREATE INDEX readings_flagged ON public.readings USING btree (created_at) WHERE (status = 'needs_review'::text);
 
+CREATE INDEX readings_judged_by_ai ON public.readings USING btree (created_at) WHERE ((validation #>> '{ai,verdict}'::text[]) IS NOT NULL);
+
 CREATE UNIQUE INDEX readings_one_live ON public.readings USING btree (meter_id, read_at) WHERE (status = ANY (ARRAY['accepted'::text, 'needs_review'::text]));
 
 CREATE INDEX readings_opening ON public.readings USING btree (meter_id) WHERE is_opening;

@@ -110,3 +110,33 @@ COMMENT ON FUNCTION public.ai_spending(p jsonb) IS 'What AI cost since an instan
 
 REVOKE ALL ON FUNCTION public.ai_spending(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.ai_spending(p jsonb) TO service_role;
+
+CREATE FUNCTION public.reading_verdict_counts(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+    with judged as (
+        select jsonb_path_exists(r.validation, '$.rules[*] ? (@.outcome == "review")') as by_rules,
+               r.validation #>> '{ai,verdict}' = 'suspicious'
+                   and (r.validation #>> '{ai,confidence}')::integer >= (p ->> 'least_confidence')::integer as by_ai,
+               r.decided_at is not null as is_decided, r.status = 'accepted' as is_accepted
+        from public.readings r
+        where r.validation #>> '{ai,verdict}' is not null and r.created_at >= (p ->> 'since')::timestamptz
+    )
+    select jsonb_build_object(
+        'judged', count(*),
+        'neither', count(*) filter (where not by_rules and not by_ai),
+        'both', count(*) filter (where by_rules and by_ai),
+        'rules_alone', count(*) filter (where by_rules and not by_ai),
+        'rules_alone_accepted', count(*) filter (where by_rules and not by_ai and is_decided and is_accepted),
+        'rules_alone_refused', count(*) filter (where by_rules and not by_ai and is_decided and not is_accepted),
+        'ai_alone', count(*) filter (where by_ai and not by_rules),
+        'ai_alone_accepted', count(*) filter (where by_ai and not by_rules and is_decided and is_accepted),
+        'ai_alone_refused', count(*) filter (where by_ai and not by_rules and is_decided and not is_accepted))
+    from judged
+$_$;
+
+COMMENT ON FUNCTION public.reading_verdict_counts(p jsonb) IS 'Of the readings stored since an instant that AI judged, how many the rules and AI doubted, both, neither or one alone, and what people decided of those that one alone doubted: {since, least_confidence: from which AI doubts}.';
+
+REVOKE ALL ON FUNCTION public.reading_verdict_counts(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reading_verdict_counts(p jsonb) TO service_role;

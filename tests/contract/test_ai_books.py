@@ -34,6 +34,7 @@ def test_what_ai_said_and_cost_reads_the_same(over: Over) -> None:
         assert books.second_opinion_counts(since=since).model_dump() == {
             "asked": 1, "agreed": 0, "differed": 1, "held": 1,
         }  # fmt: skip
+        assert books.reading_verdict_counts(since=since, least_confidence=50).judged == 0
         assert books.spending(since=since).model_dump() == {
             "calls": 1, "unanswered": 0, "prompt_tokens": 7, "completion_tokens": 3,
             "cost_micro": 0, "unpriced": 1,

@@ -3,7 +3,13 @@
 from datetime import datetime
 
 from services.database.transport import Filter, Transport
-from services.records.ai import AiCall, AiSpending, SecondOpinionCounts, StoredOpinion
+from services.records.ai import (
+    AiCall,
+    AiSpending,
+    ReadingVerdictCounts,
+    SecondOpinionCounts,
+    StoredOpinion,
+)
 
 
 class AiCallLog:
@@ -30,6 +36,18 @@ class AiCallLog:
         """How AI's computations compare, of the bills made since an instant (UTC)."""
         return SecondOpinionCounts.model_validate(
             self._transport.call("second_opinion_counts", {"since": since.isoformat()})
+        )
+
+    def reading_verdict_counts(
+        self, *, since: datetime, least_confidence: int
+    ) -> ReadingVerdictCounts:
+        """How AI and the rules compare, of the readings stored since an instant (UTC).
+
+        AI doubts one from `least_confidence` percent on.
+        """
+        asked = {"since": since.isoformat(), "least_confidence": least_confidence}
+        return ReadingVerdictCounts.model_validate(
+            self._transport.call("reading_verdict_counts", asked)
         )
 
     def second_opinion(self, *, bill_id: str) -> StoredOpinion | None:

@@ -92,6 +92,27 @@ def test_ai_never_clears_a_failed_rule(advised: Advised, llmock: LLMock) -> None
     assert answer.reading.validation["ai"]["verdict"] == "plausible"
 
 
+def test_what_ai_and_the_rules_say_of_readings_is_counted(advised: Advised, llmock: LLMock) -> None:
+    for serial in ("M1", "M2", "M3", "M4"):
+        advised.utility.add_meter(serial)
+    llmock.reply(verdict()).reply(bill())
+    advised.utility.submit("M1", 1117)
+    llmock.reply(verdict("suspicious", confidence=49)).reply(bill())
+    advised.utility.submit("M2", 1117)
+    llmock.reply(verdict("suspicious", confidence=80))
+    doubted = advised.utility.submit("M3", 1117)
+    llmock.reply(verdict("plausible"))
+    advised.utility.submit("M4", 900)
+    advised.utility.services.reading_review.accept(
+        reading_id=doubted.reading.id, reason="Seen", principal=ADMIN, now=advised.utility.now
+    )
+    since = advised.utility.now - timedelta(hours=1)
+    counts = advised.books.reading_verdict_counts(since=since, least_confidence=50)
+    assert (counts.judged, counts.agreed, counts.neither, counts.both) == (4, 2, 2, 0)
+    assert (counts.ai_alone, counts.ai_alone_accepted, counts.ai_alone_refused) == (1, 1, 0)
+    assert (counts.rules_alone, counts.rules_alone_accepted) == (1, 0)
+
+
 def test_a_small_difference_is_stored_shown_and_counted_and_holds_nothing_up(
     advised: Advised, llmock: LLMock
 ) -> None:
