@@ -100,6 +100,22 @@ def test_a_vacant_place_where_something_is_used_is_found(at: Supplied) -> None:
     assert found(at, vacant_with_use=True) == ["M2"]
 
 
+def test_a_place_without_a_meter_is_vacant_until_somebody_is_supplied(
+    at: Supplied, database: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("select set_config('billing.actor', 'test', false)")
+        connection.execute(
+            "insert into service_points (id, code, address) values (%s, 'EMPTY', '1 Hill Road')",
+            [uuid4()],
+        )
+    point = at.meter("M1", opened=60)
+    assert found(at, vacant_only=True) == ["EMPTY"]
+    at.do(MoveOut(point, at.day(20), TypedRead("1010")))
+    assert found(at, vacant_only=True) == ["EMPTY", "M1"]
+    assert found(at, vacant_with_use=True) == []
+
+
 def test_the_file_has_the_rows_of_the_filter(at: Supplied) -> None:
     at.meter("NEVER")
     at.meter("NEW")

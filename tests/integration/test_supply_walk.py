@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from services.corrections.affected_bills import CannotRebill
@@ -395,6 +396,11 @@ def _within(tariffs: list[tuple[date, str]], bill: Bill) -> list[tuple[date, str
     return [*before[-1:], *during]
 
 
+VACANCIES = """
+    select service_point_id, since, until, closing_reading_id, opening_reading_id from {}
+    order by 1, 2, 3"""
+
+
 @pytest.fixture
 def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
     made = make_utility(database, tmp_path)
@@ -403,7 +409,9 @@ def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_each_kwh_is_billed_once_or_reported_and_each_day_too(utility: Utility, seed: int) -> None:
+def test_each_kwh_is_billed_once_or_reported_and_each_day_too(
+    utility: Utility, database: str, seed: int
+) -> None:
     walk = Walk(Supplied(utility), seed)
     for step in range(STEPS):
         walk.step()
@@ -411,3 +419,8 @@ def test_each_kwh_is_billed_once_or_reported_and_each_day_too(utility: Utility, 
             walk.check()
     walk.check()
     assert {"read", "move_out", "move_in", "disconnect"} <= walk.made.keys(), walk.made
+    with psycopg.connect(database) as connection:
+        kept = connection.execute(VACANCIES.format("public.vacancies").encode()).fetchall()
+        worked_out = VACANCIES.format("private.vacancies_worked_out").encode()
+        assert connection.execute(worked_out).fetchall() == kept
+    assert any(until is not None for _, _, until, _, _ in kept)
