@@ -306,12 +306,6 @@ ALTER TABLE ONLY public.latest_reads
     ADD CONSTRAINT latest_reads_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
 
 ALTER TABLE ONLY public.vacancies
-    ADD CONSTRAINT vacancies_closing_reading_id_fkey FOREIGN KEY (closing_reading_id) REFERENCES public.readings(id);
-
-ALTER TABLE ONLY public.vacancies
-    ADD CONSTRAINT vacancies_opening_reading_id_fkey FOREIGN KEY (opening_reading_id) REFERENCES public.readings(id);
-
-ALTER TABLE ONLY public.vacancies
     ADD CONSTRAINT vacancies_service_point_id_fkey FOREIGN KEY (service_point_id) REFERENCES public.service_points(id);
 
 ALTER TABLE ONLY public.missed_reads
