@@ -12,6 +12,7 @@ from services.ai.second_opinion import SecondOpinion
 from services.ai.service import AiService
 from services.billing.issuing import BillIssuer
 from services.integrations.deadline import Deadline
+from services.metering.interval_rules import interval_outcomes
 from services.metering.measured import Metering
 from services.metering.outcomes import RuleOutcome, Validation
 from services.metering.register_arithmetic import check_fits_dials
@@ -449,6 +450,16 @@ class ReadingAssessor:
             multiplier_milli=meter.multiplier_milli,
         )
         found = against(last_read).with_outcomes(rules.outcomes())
+        if context.pricing.intervals and len(context.installations) <= 1:
+            found = found.with_outcomes(
+                interval_outcomes(
+                    context.pricing.intervals,
+                    opening=opening.point,
+                    closing=ReadPoint(read.register_wh, read.read_on),
+                    dials=meter.dials,
+                    multiplier_milli=meter.multiplier_milli,
+                )
+            )
         if opening.id == last_read.id or opening.read_at >= last_read.read_at:
             return found
         if len(context.installations) > 1:
