@@ -1,5 +1,6 @@
 """Import: choose what and a file, see what it would do row by row, then bring it in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +24,16 @@ from services.importing.source import UnreadableFile
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _TABLES: Final = ("xlsx", "ods", "csv", "tsv", "txt")
 _STATEMENTS: Final = ("xml", "sta", "mt940", "940", "swi")
-_BANK_LABEL: Final = "A statement as CSV, MT940 or camt.053 (XML), at most 20 MB"
+_OTHERS: Final[Mapping[TableKind, tuple[str, ...]]] = {
+    "bank_statements": _STATEMENTS,
+    "intervals": ("xml", "nem12"),
+    "readings": ("nem13",),
+}
+_LABELS: Final[Mapping[TableKind, str]] = {
+    "bank_statements": "A statement as CSV, MT940 or camt.053 (XML), at most 20 MB",
+    "intervals": "NEM12, Green Button (XML), a spreadsheet or CSV, at most 20 MB",
+    "readings": "A spreadsheet (XLSX, ODS), CSV or NEM13, at most 20 MB",
+}
 _CHECKED: Final = "import-checked"
 _LOOK: Final = "import-look"
 _PRESSED: Final = "import-pressed"
@@ -52,8 +62,8 @@ def _page() -> None:
             BANK_LINES.script, label="What statements brought so far", icon=":material/list_alt:"
         )
     file = st.file_uploader(
-        _BANK_LABEL if is_bank else "A spreadsheet (XLSX, ODS) or CSV, at most 20 MB",
-        type=[*_TABLES, *(_STATEMENTS if is_bank else ())],
+        _LABELS.get(kind, "A spreadsheet (XLSX, ODS) or CSV, at most 20 MB"),
+        type=[*_TABLES, *_OTHERS.get(kind, ())],
         key=f"file-{form_id('import')}",
     )
     if file is None:
@@ -89,9 +99,9 @@ def _show_file(kind: TableKind, content: bytes, file_id: str) -> None:
     try:
         look = _look(kind, content, key)
     except UnreadableFile as error:
-        st.error(escaped(error), icon=":material/error:")
+        st.error(escaped(error.problem), icon=":material/error:")
         return
-    if ask_columns(kind, look, key, principal):
+    if not look.format and ask_columns(kind, look, key, principal):
         # What was remembered holds for this look too.
         st.session_state.pop(_LOOK, None)
         st.rerun()

@@ -35,6 +35,8 @@ def ask_answers(report: ImportReport, answers: FileAnswers, key: str) -> None:
         )
     if "account" in report.asks or answers.other_account:
         st.checkbox("The account is the utility's: take its statements too", key=f"account-{key}")
+    if "meter" in report.asks or answers.meter:
+        st.text_input("Serial of the meter that the file is of", key=f"meter-{key}")
     if "similar" in report.asks or answers.allow_similar:
         st.checkbox(
             "They are different: add what looks like a known one as well", key=f"similar-{key}"
@@ -49,6 +51,7 @@ def answers_of(key: str) -> FileAnswers:
         date_order=state.get(f"said-dates-{key}"),
         allow_similar=bool(state.get(f"similar-{key}")),
         other_account=bool(state.get(f"account-{key}")),
+        meter=(state.get(f"meter-{key}") or "").strip() or None,
     )
 
 
@@ -152,5 +155,7 @@ def _show_rows(report: ImportReport, look: FileLook) -> None:
     if not any(row["Outcome"] for row in rows):
         # Of readings and the like a row is not about one thing that is new or changed.
         rows = [{name: cell for name, cell in row.items() if name != "Outcome"} for row in rows]
+    if look.format:
+        return
     st.subheader("First rows", anchor=False)
     st.dataframe(rows, hide_index=True, width="stretch")

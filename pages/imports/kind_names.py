@@ -40,6 +40,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "rated_kva": "Rating (kVA)",
     "start": "Start of the interval",
     "minutes": "Minutes of an interval",
+    "quality": "Quality (ESPI code)",
     "code": "Code",
     "service_point": "Service point",
     "phases": "Phases (1 to 3)",

@@ -23,6 +23,7 @@ _HOW_TO_SAY: Final[Mapping[Question, str]] = {
     "account": "If it is the utility's too, run this again with --other-account.",
     "dates": "Run this again with --dates day_first or --dates month_first.",
     "decimal": "Run this again with --decimal point or --decimal comma.",
+    "meter": "If the file is of one meter, run this again with --meter and its serial.",
     "similar": "If they are different, run this again with --allow-similar.",
 }
 GRAPH_START_SECONDS: Final = 90
@@ -46,7 +47,8 @@ def add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
         "file",
         metavar="FILE",
         type=Path,
-        help="CSV, XLSX or ODS; tariffs: JSON, also URDB; bank statements: also MT940, camt.053",
+        help="CSV, XLSX or ODS; tariffs: JSON, also URDB; bank statements: also MT940, camt.053; "
+        "intervals: also NEM12, Green Button XML; readings: also NEM13",
     )
     command.add_argument(
         "--effective-from",
@@ -74,6 +76,11 @@ def add_import(commands: "Commands[argparse.ArgumentParser]") -> None:
         "--other-account",
         action="store_true",
         help="take a bank statement of an account of which there was none yet",
+    )
+    command.add_argument(
+        "--meter",
+        metavar="SERIAL",
+        help="which meter a Green Button file is of, where it does not name it",
     )
     command.set_defaults(run=_import)
 
@@ -117,6 +124,7 @@ def _import(given: argparse.Namespace, settings: Settings) -> int:
             dry_run=given.dry_run,
             allow_similar=given.allow_similar,
             other_account=given.other_account,
+            meter=given.meter,
             limit_book=services.current_settings.limit_book(),
             default_language=held.default_language,
             default_currency=held.currency,

@@ -9,13 +9,18 @@ from typing import Final, Literal
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.importing.bank.files import statement_table
+from services.importing.by_kind.interval_rows import INTERVAL_COLUMNS, INTERVAL_OPTIONS
 from services.importing.columns import LEFT_OUT, WantedColumns, heading_key
 from services.importing.dates import DateOrder
 from services.importing.importer import Importer
+from services.importing.interval_imports import AS_READINGS
 from services.importing.kinds import COLUMNS_OF, TableKind
+from services.importing.meter_files.nem13 import HEADER, readings_table
+from services.importing.meter_files.recognise import MeterFormat, meter_format
 from services.importing.raw_rows import find_header, raw_rows, rows_below
 from services.importing.report import ImportProblem, ImportReport
 from services.importing.rows import derived_id
+from services.importing.source import UnreadableFile
 from services.importing.writing import Progress, say_nothing
 from services.outbox.outbox import Outbox
 from services.quantities.spreadsheet import csv_file, xlsx_file
@@ -34,6 +39,7 @@ class FileAnswers:
     date_order: DateOrder | None = None
     allow_similar: bool = False
     other_account: bool = False
+    meter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,14 @@ class FileLook:
     """The headings of a file with the field that each is taken for, and its first rows.
 
     `rows` are numbered as a spreadsheet numbers them; `missing` are required fields that no heading
-    is taken for.
+    is taken for. A file of a `format` of its own has no headings that could be meant otherwise.
     """
 
     headings: tuple[str, ...]
     fields: tuple[str | None, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     missing: tuple[str, ...]
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class FileImports:
     def look(self, kind: TableKind, content: bytes, *, principal: Principal) -> FileLook:
         """The first rows of a file, and which column is taken for which. Raises UnreadableFile."""
         require(principal, Role.ADMIN)
+        if kind in ("intervals", "readings") and (found := meter_format(content)) is not None:
+            return _look_at_meter_file(kind, content, found)
         columns = COLUMNS_OF[kind]
         table = statement_table(content) if kind == "bank_statements" else content
         said = {one.heading_key: one.field for one in self.database.import_headings(kind=kind)}
@@ -167,6 +176,7 @@ class FileImports:
             date_order=answers.date_order,
             allow_similar=answers.allow_similar,
             other_account=answers.other_account,
+            meter=answers.meter,
             limit_book=self.settings.limit_book(),
             default_language=held.default_language,
             default_currency=held.currency,
@@ -174,3 +184,18 @@ class FileImports:
             dry_run=dry_run,
             progress=progress,
         )
+
+
+def _look_at_meter_file(kind: TableKind, content: bytes, found: MeterFormat) -> FileLook:
+    """The columns of what a file of the metering trade becomes; the report says what it holds.
+
+    Raises UnreadableFile where it is of the other kind.
+    """
+    if kind == "readings":
+        readings_table(content)
+        fields: tuple[str, ...] = HEADER
+    elif found == "NEM13":
+        raise UnreadableFile(AS_READINGS)
+    else:
+        fields = (*INTERVAL_COLUMNS, *INTERVAL_OPTIONS)
+    return FileLook(headings=fields, fields=fields, rows=(), missing=(), format=found)

@@ -10,7 +10,6 @@ from services.importing.by_kind.grid_rows import (
     supply_row,
     transformer_row,
 )
-from services.importing.by_kind.interval_rows import IntervalFile
 from services.importing.chunks import chunks_of
 from services.importing.look_alikes import unknown
 from services.importing.money_imports import MoneyImports
@@ -32,7 +31,6 @@ from services.records.tariffs import TariffVersion
 METERS_IN_A_CALL = 2000
 METERS_AT_ONCE = 200
 KEPT_ROWS = 20_000
-DAYS_AT_ONCE = 1000
 _ONLY_FOR_TARIFFS = "A date from which it holds goes with tariffs only."
 
 
@@ -140,25 +138,6 @@ class Importer(MoneyImports):
         # A transformer's periods together: where one moves, the next may follow.
         chunks = list(chunks_by("transformer_code", rows, self.chunk_rows))
         return self._check_and_store("supplies", chunks, actor, table)
-
-    def intervals(self, source: Source, *, actor: str, now: datetime) -> ImportReport:
-        """Keep interval series of known meters, whole local days; other values are a new version.
-
-        The report counts days.
-        """
-        try:
-            table = self._table("intervals", source)
-        except UnreadableFile as error:
-            return ImportReport(errors=(error.problem,))
-        file = IntervalFile(zone=self.zone, now=now, problems=table.problems)
-        for cells in table.rows():
-            file.add(cells)
-        rows = file.rows()
-        self._look_alikes.name_unknown(
-            rows, kind="meters", column="meter_serial", problems=table.problems
-        )
-        chunks = list(chunks_of(rows, min(self.chunk_rows, DAYS_AT_ONCE)))
-        return self._check_and_store("intervals", chunks, actor, table)
 
     def tariffs(
         self, source: Source, *, actor: str, now: datetime, effective_from: date | None = None

@@ -47,6 +47,7 @@ from services.importing.reads import (
     READING_COLUMNS,
     READING_DATES,
     READING_NUMBERS,
+    READING_OPTIONS,
     REGISTER_PREFIX,
 )
 from services.importing.rows import (
@@ -107,6 +108,7 @@ COLUMNS_OF: Final[Mapping[TableKind, Columns]] = {
     ),
     "readings": Columns(
         READING_COLUMNS,
+        optional=READING_OPTIONS,
         numbers=READING_NUMBERS,
         dates=READING_DATES,
         prefix=REGISTER_PREFIX,

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from services.importing.bank.lines import line_row
 from services.importing.by_kind.balance_rows import balance_row, deposit_row, past_payment_row
 from services.importing.chunks import chunks_of
+from services.importing.interval_imports import IntervalImports
 from services.importing.report import ImportProblem, ImportReport
 from services.importing.source import Source, UnreadableFile
-from services.importing.supply_imports import SupplyImports
 from services.importing.table import Cells, Table
 from services.importing.table_imports import TRIED_AT_ONCE, chunks_by, name_duplicates
 from services.importing.writing import Row
@@ -22,7 +22,7 @@ LINES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class MoneyImports(SupplyImports):
+class MoneyImports(IntervalImports):
     """Opening balances and past payments.
 
     `default_currency` is that of accounts that have none yet. `outbox` has what bills owe that an

@@ -11,6 +11,7 @@ from services.importing.report import ImportProblem
 from services.importing.rows import derived_id
 from services.importing.table import Cells
 from services.metering.outcomes import Validation
+from services.quantities.quality import Quality
 from services.readings.meter_history import (
     UNUSABLE_READ,
     FileRead,
@@ -21,10 +22,13 @@ from services.readings.submission import InvalidReading, parse_submission
 from services.records.readings import ReadingSource, ReadPoint
 
 READING_COLUMNS = ("meter_serial", "reading_kwh", "read_at")
+# How sure it is: a code of ESPI (services/quantities/quality.py).
+READING_OPTIONS = ("quality",)
 READING_NUMBERS = ("reading_kwh",)
 READING_DATES = ("read_at",)
 # A column for each further register, such as register:peak; its cell is empty in other rows.
 REGISTER_PREFIX = "register:"
+_QUALITIES = {str(int(quality)): quality for quality in Quality}
 
 
 def file_read(
@@ -53,8 +57,17 @@ def file_read(
     except InvalidReading as error:
         cells.refuse("", str(error))
         return None
+    quality = cells.parsed("quality", quality_code) if cells.values.get("quality") else None
     point = ReadPoint(read.register_wh, read.read_on, read.registers)
-    return FileRead(cells.row, read.meter_serial, point, read.read_at)
+    return FileRead(cells.row, read.meter_serial, point, read.read_at, quality)
+
+
+def quality_code(text: str) -> Quality:
+    """A quality by its code. Raises ValueError for another text."""
+    if text not in _QUALITIES:
+        codes = ", ".join(_QUALITIES)
+        raise ValueError(f"must be a code of ESPI ({codes}), not {text[:20]!r}.")
+    return _QUALITIES[text]
 
 
 def _was_not_read(cells: Cells) -> bool:
@@ -117,6 +130,11 @@ def _row(
     history: MeterHistory, read: FileRead, validation: Validation, source: ReadingSource
 ) -> dict[str, Any]:
     instant = read.read_at.isoformat()
+    said: dict[str, Any] = {}
+    if read.quality is not None:
+        said = {"quality": int(read.quality)}
+        # An estimate of another system's is one here too: the next actual read settles it.
+        source = "estimated" if read.quality.is_estimated else source
     return {
         "id": derived_id("reading", history.serial, instant, *map(str, values_shown(read.point))),
         "meter_id": history.meter_id,
@@ -126,5 +144,5 @@ def _row(
         "registers": dict(read.point.registers),
         "source": source,
         "status": validation.verdict,
-        "validation": validation.to_json(),
+        "validation": validation.to_json() | said,
     }

@@ -23,9 +23,9 @@ WhatToImport = Literal[
 ]
 
 # What a file leaves open and a person can answer: its decimal sign, which of day and month comes
-# first, whether what looks like a known identifier is another one, and whether another bank account
-# is the utility's too.
-Question = Literal["decimal", "dates", "similar", "account"]
+# first, whether what looks like a known identifier is another one, whether another bank account
+# is the utility's too, and which meter a file is of.
+Question = Literal["decimal", "dates", "similar", "account", "meter"]
 
 
 @dataclass(frozen=True, slots=True)

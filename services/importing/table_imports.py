@@ -11,6 +11,7 @@ from services.importing.bank.files import statement_table
 from services.importing.dates import DateOrder
 from services.importing.kinds import COLUMNS_OF, TableKind
 from services.importing.look_alikes import Kind, LookAlikes
+from services.importing.meter_files.nem13 import readings_table
 from services.importing.report import ImportProblem, ImportReport, in_order
 from services.importing.source import Source
 from services.importing.table import Table, read_table
@@ -64,6 +65,9 @@ class TableImports:
         columns = COLUMNS_OF[kind]
         if kind == "bank_statements":
             source = statement_table(source)
+        decimal = self.decimal
+        if kind == "readings" and (read := readings_table(source)) is not None:
+            source, decimal = read, "point"
         remembered = self.database.import_headings(kind=kind)
         said = {heading.heading_key: heading.field for heading in remembered}
         return read_table(
@@ -73,7 +77,7 @@ class TableImports:
             prefix=columns.prefix,
             numbers=columns.numbers,
             dates=columns.dates,
-            decimal=self.decimal,
+            decimal=decimal,
             date_order=self.date_order,
             said={**said, **self.headings},
         )

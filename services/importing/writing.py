@@ -74,14 +74,24 @@ class Writer:
     progress: Progress = say_nothing
 
     def check_and_write(
-        self, what: WhatToImport, parts: Sequence[Sequence[Row]], problems: list[ImportProblem]
+        self,
+        what: WhatToImport,
+        parts: Iterable[Sequence[Row]],
+        problems: list[ImportProblem],
+        *,
+        of: int | None = None,
     ) -> Counts:
-        """What came of the rows; with `problems`, which may become more, nothing is written."""
+        """What came of the rows; with `problems`, which may become more, nothing is written.
+
+        `parts` are walked through up to three times; `of` is how many rows they have in all, where
+        counting them would take a walk.
+        """
         counts = Counts()
+        of = sum(map(len, parts)) if of is None else of
         if not problems:
-            self._walk(what, parts, problems, Counts() if not self.dry_run else counts)
+            self._walk(what, parts, problems, Counts() if not self.dry_run else counts, of=of)
         if not problems and not self.dry_run:
-            self._walk(what, parts, problems, counts, write=True)
+            self._walk(what, parts, problems, counts, of=of, write=True)
         return counts
 
     def write_reads(self, parts: Iterable[Sequence[Row]], counts: Counts) -> str:
@@ -97,14 +107,15 @@ class Writer:
     def _walk(
         self,
         what: WhatToImport,
-        parts: Sequence[Sequence[Row]],
+        parts: Iterable[Sequence[Row]],
         problems: list[ImportProblem],
         counts: Counts,
         *,
+        of: int,
         write: bool = False,
     ) -> None:
         """Check all parts, so that everything wrong is named, or write up to a wrong one."""
-        done, of = 0, sum(map(len, parts))
+        done = 0
         for rows in parts:
             answer = self._answer(what, rows, write=write)
             problems += [ImportProblem(e.row, e.column, e.message) for e in answer.errors]

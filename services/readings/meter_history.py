@@ -16,6 +16,7 @@ from services.metering.register_validation import RegisterRules, calendars_in_fo
 from services.metering.registers import WrongRegisters, check_registers
 from services.metering.use_limits import windows_of
 from services.metering.validation import validate_reading
+from services.quantities.quality import Quality
 from services.readings.submission import InvalidReading
 from services.records.imports import Installed, MeterReads
 from services.records.readings import ReadingStatus, ReadPoint
@@ -42,6 +43,7 @@ class FileRead(NamedTuple):
     serial: str
     point: ReadPoint
     read_at: datetime
+    quality: Quality | None = None
 
 
 @dataclass

@@ -91,19 +91,25 @@ CREATE TABLE public.intervals (
     wh integer[] NOT NULL,
     imported_by text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT intervals_check CHECK (((((cardinality(wh) * minutes) >= (22 * 60)) AND ((cardinality(wh) * minutes) <= (26 * 60))) AND (array_position(wh, NULL::integer) IS NULL) AND (0 <= ALL (wh)))),
+    quality smallint[],
+    CONSTRAINT intervals_check CHECK (((((cardinality(wh) * minutes) >= (22 * 60)) AND ((cardinality(wh) * minutes) <= (26 * 60))) AND (array_remove(wh, NULL::integer) <> '{}'::integer[]) AND (0 <= ALL (wh)))),
     CONSTRAINT intervals_imported_by_check CHECK ((imported_by <> ''::text)),
-    CONSTRAINT intervals_minutes_check CHECK ((minutes = ANY (ARRAY[15, 30, 60])))
+    CONSTRAINT intervals_minutes_check CHECK ((minutes = ANY (ARRAY[15, 30, 60]))),
+    CONSTRAINT intervals_quality_check CHECK ((((cardinality(quality) = 1) OR (cardinality(quality) = cardinality(wh))) AND (0 <= ALL (quality)) AND (19 >= ALL (quality))))
 );
 
 COMMENT ON TABLE public.intervals IS 'The interval series of meters, a row a local day. A day that is imported again with other values is a new row; the latest counts.';
 
-COMMENT ON COLUMN public.intervals.wh IS 'Wh after the multiplier in each interval of the day, in order of time; a day on which clocks change has an hour more or less.';
+COMMENT ON COLUMN public.intervals.wh IS 'Wh after the multiplier in each interval of the day, in order of time; a day on which clocks change has an hour more or less. Null where no value came yet: such a day is billed once it is whole.';
+
+COMMENT ON COLUMN public.intervals.quality IS 'How sure each interval is, as a code of ESPI (services/quantities/quality.py): one for each, or one for the whole day; null where nothing was said.';
 
 ALTER TABLE ONLY public.intervals
     ADD CONSTRAINT intervals_pkey PRIMARY KEY (id);
 
 CREATE INDEX intervals_latest ON public.intervals USING btree (meter_id, day, id DESC);
+
+CREATE INDEX intervals_written ON public.intervals USING brin (created_at);
 
 ALTER TABLE public.intervals ENABLE ROW LEVEL SECURITY;
 
@@ -327,36 +333,130 @@ COMMENT ON FUNCTION public.keep_idempotency_key(p jsonb) IS 'Binds a key to the 
 REVOKE ALL ON FUNCTION public.keep_idempotency_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_idempotency_key(p jsonb) TO service_role;
 
-CREATE FUNCTION private.is_actual(p_source text) RETURNS boolean
+CREATE FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(i)) order by i.day), '[]')
+    from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh, d.quality from public.intervals d
+          where d.meter_id = any (p_meters) and d.day >= p_from and d.day < p_until and array_position(d.wh, null) is null
+          order by d.day, d.meter_id, d.id desc) i
+$$;
+
+COMMENT ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) IS 'The whole local days of meters'' interval series from a date to before another: [{day, minutes, wh, quality?}].';
+
+REVOKE ALL ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) TO service_role;
+
+CREATE FUNCTION private.each_quality(p_quality smallint[], p_size integer) RETURNS smallint[]
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
     AS $$
-    select p_source not in ('estimated', 'customer')
+    select case when cardinality(p_quality) = p_size or p_size = 0 then p_quality
+                else array_fill(p_quality[1], array[p_size]) end
 $$;
 
-COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility read the meter: it is no estimate and not the customer''s own reading. The next actual read settles what was billed up to another one.';
+COMMENT ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) IS 'The quality of each of a day''s intervals, from one for each or one for all.';
 
-REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
+REVOKE ALL ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) TO service_role;
 
-CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
+CREATE FUNCTION private.interval_differences(p_most integer) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with written as (
+        select m.serial, n.day, n.minutes, o.minutes as old_minutes, n.wh, o.wh as old_wh,
+               (select count(*) from unnest(n.wh, o.wh) as v(new, old) where v.new is distinct from v.old) as values_changed
+        from public.intervals n
+        join public.meters m on m.id = n.meter_id
+        join lateral (select i.minutes, i.wh from public.intervals i
+                      where i.meter_id = n.meter_id and i.day = n.day and i.id < n.id order by i.id desc limit 1) o on true
+        -- What this transaction wrote has its time.
+        where n.created_at = now()
+        order by m.serial, n.day limit p_most)
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'of', 'intervals', 'name', format('%s, %s', w.serial, w.day), 'field', 'energy_kwh',
+        'before', format('%s in %s of %s minutes', trim_scale((select sum(v) from unnest(w.old_wh) v) / 1000.0),
+                         cardinality(array_remove(w.old_wh, null)), w.old_minutes),
+        'after', format('%s in %s of %s minutes, %s', trim_scale((select sum(v) from unnest(w.wh) v) / 1000.0),
+                        cardinality(array_remove(w.wh, null)), w.minutes,
+                        case w.values_changed when 0 then 'of another quality' when 1 then '1 value differs'
+                             else format('%s values differ', w.values_changed) end)) order by w.serial, w.day), '[]')
+    from written w
+$$;
+
+COMMENT ON FUNCTION private.interval_differences(p_most integer) IS 'What an import of intervals in this transaction changed, day by day, at most so many: [{of, name, field, before, after}].';
+
+REVOKE ALL ON FUNCTION private.interval_differences(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.interval_differences(p_most integer) TO service_role;
+
+CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
+    v_photo public.meter_photos;
 begin
-    -- A key that is kept alone names no other actor.
-    perform private.set_actor(jsonb_build_object('actor', new.caller));
-    update public.reading_requests q set done_at = now(), done_reading_id = r.id
-    from public.readings r
-    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
-      and r.created_at < q.created_at and new.created_at > q.created_at;
-    return null;
+    perform private.set_actor(p);
+    if v_meter is null then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    if not found then
+        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
+        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
+        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
+        on conflict (taken_by, key) do nothing;
+        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    end if;
+    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
+        perform private.refuse('EB002', 'There is another photo under this key already.');
+    end if;
+    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
 end $$;
 
-COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
+COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
 
-REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
+REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
+            from public.photo_contents c where c.sha256 = p ->> 'sha256')
+$$;
+
+COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
+
+REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
+    from (select l.* from public.meter_photo_list l
+          where l.id in (
+              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
+              union all
+              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
+              where k.reading_id = (p ->> 'reading_id')::uuid
+              union all
+              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
+            -- What nothing came of is not shown.
+            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
+          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
+$$;
+
+COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
+
+REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
 
 CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -391,16 +491,33 @@ begin
         where serial in (select x ->> 'meter_serial' from jsonb_array_elements(p -> 'rows') x)
         order by id for no key update;
         with compared as materialized (
-            select m.id as meter_id, x.day, x.minutes, x.wh, s.id as stored,
-                   (s.minutes, s.wh) is distinct from (x.minutes, x.wh) as differs
-            from jsonb_to_recordset(p -> 'rows') as x(meter_serial text, day date, minutes smallint, wh integer[])
+            select m.id as meter_id, x.day, x.minutes, v.wh, v.quality, s.id as stored,
+                   (s.minutes, s.wh, private.each_quality(s.quality, cardinality(s.wh))) is distinct from
+                   (x.minutes, v.wh, private.each_quality(v.quality, cardinality(v.wh))) as differs
+            from jsonb_to_recordset(p -> 'rows') as x(meter_serial text, day date, minutes smallint, wh integer[], quality smallint[])
             join public.meters m on m.serial = x.meter_serial
             left join lateral (
-                select i.id, i.minutes, i.wh from public.intervals i
+                select i.id, i.minutes, i.wh, i.quality from public.intervals i
                 where i.meter_id = m.id and i.day = x.day order by i.id desc limit 1) s on true
+            -- What a part of a day has not is kept as it is stored.
+            left join lateral (
+                select array_agg(coalesce(n.wh, o.wh) order by n.place) as wh,
+                       case when x.quality is not null or s.quality is not null
+                            then array_agg(case when n.wh is not null then coalesce(n.quality, 0::smallint)
+                                                when o.wh is not null then coalesce(o.quality, 0::smallint) end order by n.place) end as quality
+                from unnest(x.wh, private.each_quality(x.quality, cardinality(x.wh))) with ordinality n(wh, quality, place)
+                join unnest(s.wh, private.each_quality(s.quality, cardinality(s.wh))) with ordinality o(wh, quality, place) using (place)
+                where array_position(x.wh, null) is not null and s.minutes = x.minutes and cardinality(s.wh) = cardinality(x.wh)
+                having count(*) > 0) b on true
+            -- A file that says nothing of the quality of what is stored leaves that too.
+            cross join lateral (
+                select coalesce(b.wh, x.wh) as wh,
+                       case when b.wh is not null then b.quality
+                            when x.quality is null and (s.minutes, s.wh) = (x.minutes, x.wh) then s.quality
+                            else x.quality end as quality) v
         ), kept as (
-            insert into public.intervals (meter_id, day, minutes, wh, imported_by)
-            select c.meter_id, c.day, c.minutes, c.wh, p ->> 'actor' from compared c where c.differs
+            insert into public.intervals (meter_id, day, minutes, wh, quality, imported_by)
+            select c.meter_id, c.day, c.minutes, c.wh, c.quality, p ->> 'actor' from compared c where c.differs
         )
         select count(*) filter (where stored is null), count(*) filter (where stored is not null and differs)
         into v_added, v_changed from compared;
@@ -408,7 +525,7 @@ begin
     return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_intervals(p jsonb) IS 'Keeps days of interval series: {actor, dry_run, rows: [{row, meter_serial, day, minutes, wh: [...]}]}. A day that is there with other values gets a new version.';
+COMMENT ON FUNCTION public.import_intervals(p jsonb) IS 'Keeps days of interval series: {actor, dry_run, rows: [{row, meter_serial, day, minutes, wh: [...], quality?: [...]}]}. A day that is there with other values gets a new version; nulls in wh leave what is stored.';
 
 REVOKE ALL ON FUNCTION public.import_intervals(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_intervals(p jsonb) TO service_role;
@@ -744,6 +861,18 @@ COMMENT ON FUNCTION private.maxima(p_registers jsonb) IS 'Of the registers of a 
 REVOKE ALL ON FUNCTION private.maxima(p_registers jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.maxima(p_registers jsonb) TO service_role;
 
+CREATE FUNCTION private.is_actual(p_source text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select p_source not in ('estimated', 'customer')
+$$;
+
+COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility read the meter: it is no estimate and not the customer''s own reading. The next actual read settles what was billed up to another one.';
+
+REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
+
 CREATE FUNCTION private.season_use(p_tariff_id uuid, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -860,6 +989,43 @@ COMMENT ON FUNCTION private.answer_reading_requests() IS 'The next read of a met
 REVOKE ALL ON FUNCTION private.answer_reading_requests() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.answer_reading_requests() TO service_role;
 
+CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- A key that is kept alone names no other actor.
+    perform private.set_actor(jsonb_build_object('actor', new.caller));
+    update public.reading_requests q set done_at = now(), done_reading_id = r.id
+    from public.readings r
+    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
+      and r.created_at < q.created_at and new.created_at > q.created_at;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
+
+REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
+
+CREATE FUNCTION public.withdraw_reading_request(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.reading_requests q set done_at = now() where q.id = (p ->> 'id')::uuid and q.done_at is null;
+    if not exists (select 1 from public.reading_requests where id = (p ->> 'id')::uuid) then
+        perform private.refuse('EB404', 'No such request.');
+    end if;
+    return (select to_jsonb(q) from public.reading_requests q where q.id = (p ->> 'id')::uuid);
+end $$;
+
+COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a request that is still open, without a reading: {actor, id} -> the request as it is now.';
+
+REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
+
 CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -885,24 +1051,6 @@ COMMENT ON FUNCTION public.request_reading(p jsonb) IS 'Asks for a meter to be r
 
 REVOKE ALL ON FUNCTION public.request_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.request_reading(p jsonb) TO service_role;
-
-CREATE FUNCTION public.withdraw_reading_request(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.reading_requests q set done_at = now() where q.id = (p ->> 'id')::uuid and q.done_at is null;
-    if not exists (select 1 from public.reading_requests where id = (p ->> 'id')::uuid) then
-        perform private.refuse('EB404', 'No such request.');
-    end if;
-    return (select to_jsonb(q) from public.reading_requests q where q.id = (p ->> 'id')::uuid);
-end $$;
-
-COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a request that is still open, without a reading: {actor, id} -> the request as it is now.';
-
-REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
 
 CREATE FUNCTION public.miss_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1047,73 +1195,6 @@ COMMENT ON FUNCTION public.round_meters(p jsonb) IS 'A page of a route''s meters
 
 REVOKE ALL ON FUNCTION public.round_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.round_meters(p jsonb) TO service_role;
-
-CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
-    v_photo public.meter_photos;
-begin
-    perform private.set_actor(p);
-    if v_meter is null then
-        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
-    end if;
-    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    if not found then
-        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
-        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
-        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
-        on conflict (taken_by, key) do nothing;
-        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    end if;
-    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
-        perform private.refuse('EB002', 'There is another photo under this key already.');
-    end if;
-    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
-end $$;
-
-COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
-
-REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
-
-CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
-            from public.photo_contents c where c.sha256 = p ->> 'sha256')
-$$;
-
-COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
-
-REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
-
-CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
-    from (select l.* from public.meter_photo_list l
-          where l.id in (
-              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
-              union all
-              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
-              where k.reading_id = (p ->> 'reading_id')::uuid
-              union all
-              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
-            -- What nothing came of is not shown.
-            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
-          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
-$$;
-
-COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
-
-REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
 
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 

@@ -460,28 +460,6 @@ COMMENT ON VIEW public.kwh_bank_list IS 'The entries of the banks of kWh, each w
 
 GRANT SELECT ON TABLE public.kwh_bank_list TO service_role;
 
-CREATE FUNCTION private.add_to_kwh_bank() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh)
-    select n.agreement_id, n.id, x.key, e.kind, e.wh
-    from new_rows n
-    cross join lateral jsonb_each(n.usage #> '{net,banks}') x
-    cross join lateral (values
-        (1, 'moved', (x.value ->> 'moved')::bigint), (2, 'added', (x.value ->> 'added')::bigint),
-        (3, 'used', -(x.value ->> 'used')::bigint), (4, 'settled', -(x.value ->> 'settled')::bigint)) e(place, kind, wh)
-    where e.wh <> 0
-    order by n.agreement_id, n.period_start, e.place, x.key;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.add_to_kwh_bank() IS 'Books what new bills under net metering put into the banks of kWh and took out.';
-
-REVOKE ALL ON FUNCTION private.add_to_kwh_bank() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.add_to_kwh_bank() TO service_role;
-
 CREATE FUNCTION private.looks_back(p_tariff_id uuid) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -527,53 +505,48 @@ $$;
 REVOKE ALL ON FUNCTION private.bill_json(p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bill_json(p_id uuid) TO service_role;
 
-CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-declare
-    v_facts jsonb := '{}';
-    o public.readings;
-begin
-    select * into o from public.readings where id = p_opening_id;
-    if exists (select 1 from public.meters m where m.id = any (p_meters) and m.registers <> '[]') then
-        v_facts := jsonb_build_object(
-            -- A register that came later, or was set anew, has its start in a read of that day and total.
-            'opening_registers', (
-                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
-                from public.readings r cross join lateral jsonb_each(r.registers) v
-                where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on = o.read_on
-                  and r.register_wh = o.register_wh),
-            'between', (
-                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
-                where r.meter_id = any (p_meters) and r.status = 'accepted' and r.registers <> '{}'
-                  and r.read_at > o.read_at and r.read_at < p_until));
-    end if;
-    if p_looks_back then
-        v_facts := v_facts || jsonb_build_object('past', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
-                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
-                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
-                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
-                                         from jsonb_array_elements(b.lines) x group by 1) l))
-                       order by b.period_end desc), '[]')
-            from public.bills b where b.agreement_id = p_agreement_id and b.status <> 'void'));
-    end if;
-    if exists (select 1 from public.intervals where meter_id = any (p_meters)) then
-        v_facts := v_facts || jsonb_build_object('intervals', (
-            select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-            from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh from public.intervals d
-                  where d.meter_id = any (p_meters) and d.day >= o.read_on and d.day < p_until_on
-                  order by d.day, d.meter_id, d.id desc) i));
-    end if;
-    return v_facts;
-end $$;
+    -- Each of up to 60 peers costs four steps in an index.
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'before_milli', (w.second_wh * 1000 * w.first_days) / (w.first_wh * w.second_days),
+               'now_milli', (w.third_wh * 1000 * w.second_days) / (w.second_wh * w.third_days))), '[]')
+    from ((select i.meter_id, i.installed_at
+           from public.service_points s
+           join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
+           where s.transformer_id = p_transformer and i.meter_id <> p_meter limit 60)
+          union all
+          (select i.meter_id, i.installed_at
+           from (select t.agreement_id from public.agreement_tariffs t
+                 where p_transformer is null and t.tariff_id = p_tariff order by t.id limit 60) m
+           join public.service_agreements a on a.id = m.agreement_id
+           join public.meter_installations i on i.service_point_id = a.service_point_id and i.removed_at is null
+           where i.meter_id <> p_meter)) peer
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = peer.meter_id and r.status in ('accepted', 'needs_review') and r.read_on <= p_on
+                          and r.read_at < p_on + interval '2 days' and r.read_on >= p_on - 10 and r.read_at > peer.installed_at
+                        order by r.read_at desc limit 1) d
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
+                          and r.read_at < d.read_at - interval '19 days' order by r.read_at desc limit 1) c
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
+                          and r.read_at < c.read_at - interval '19 days' order by r.read_at desc limit 1) b
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
+                          and r.read_at < b.read_at - interval '19 days' order by r.read_at desc limit 1) a
+    cross join lateral (select b.register_wh - a.register_wh as first_wh, b.read_on - a.read_on as first_days,
+                               c.register_wh - b.register_wh as second_wh, c.read_on - b.read_on as second_days,
+                               d.register_wh - c.register_wh as third_wh, d.read_on - c.read_on as third_days) w
+    where w.first_wh > 0 and w.second_wh > 0 and w.third_wh > 0
+$$;
 
-COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where its meters have any}.';
+COMMENT ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) IS 'How the daily use of up to 60 other meters of a transformer, or of a tariff where that is null, changed into the period that ends near a local date, and into the one before, in thousandths: [{before_milli, now_milli}].';
 
-REVOKE ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
+REVOKE ALL ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) TO service_role;
 
 CREATE FUNCTION public.agreements_to_bill_page(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -589,55 +562,6 @@ COMMENT ON FUNCTION public.agreements_to_bill_page(p jsonb) IS 'The agreements t
 
 REVOKE ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) TO service_role;
-
-CREATE FUNCTION private.undo_in_kwh_bank() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh, undoes_id)
-    select e.agreement_id, e.bill_id, e.period, 'undone', -e.wh, e.id
-    from public.kwh_bank_entries e
-    where e.bill_id = new.id and e.kind <> 'undone'
-    order by e.id;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.undo_in_kwh_bank() IS 'Takes back what a bill that became void booked in the banks of kWh.';
-
-REVOKE ALL ON FUNCTION private.undo_in_kwh_bank() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_in_kwh_bank() TO service_role;
-
-CREATE FUNCTION private.check_kwh_bank() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    if exists (select 1 from public.kwh_bank_entries e where e.agreement_id = new.agreement_id
-               group by e.period having sum(e.wh) < 0) then
-        raise exception using errcode = 'EB005', message = 'More kWh would be taken from the bank than there are.';
-    end if;
-    -- Each bill begins with what the one before it left.
-    if exists (
-        with netted as (
-            select b.usage #> '{net,banks}' as banks,
-                   lag(b.usage #> '{net,banks}', 1, '{}') over (order by b.period_start) as before
-            from public.bills b
-            where b.agreement_id = new.agreement_id and b.status <> 'void' and b.usage ? 'net')
-        select 1 from netted n
-        cross join lateral (select jsonb_object_keys(n.banks || n.before) as period) k
-        where coalesce((n.banks #>> array[k.period, 'opening'])::bigint, 0)
-              <> coalesce((n.before #>> array[k.period, 'closing'])::bigint, 0)
-    ) then
-        raise exception using errcode = 'EB001', message = 'The bank of kWh changed meanwhile: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0, and each bill of an agreement opens its banks with what the last one left.';
-
-REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
 
 CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -1558,48 +1482,120 @@ COMMENT ON FUNCTION public.billed_use(p jsonb) IS 'What the bills of a customer 
 REVOKE ALL ON FUNCTION public.billed_use(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.billed_use(p jsonb) TO service_role;
 
-CREATE FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
-    LANGUAGE sql STABLE
+CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
     AS $$
-    -- Each of up to 60 peers costs four steps in an index.
-    select coalesce(jsonb_agg(jsonb_build_object(
-               'before_milli', (w.second_wh * 1000 * w.first_days) / (w.first_wh * w.second_days),
-               'now_milli', (w.third_wh * 1000 * w.second_days) / (w.second_wh * w.third_days))), '[]')
-    from ((select i.meter_id, i.installed_at
-           from public.service_points s
-           join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
-           where s.transformer_id = p_transformer and i.meter_id <> p_meter limit 60)
-          union all
-          (select i.meter_id, i.installed_at
-           from (select t.agreement_id from public.agreement_tariffs t
-                 where p_transformer is null and t.tariff_id = p_tariff order by t.id limit 60) m
-           join public.service_agreements a on a.id = m.agreement_id
-           join public.meter_installations i on i.service_point_id = a.service_point_id and i.removed_at is null
-           where i.meter_id <> p_meter)) peer
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status in ('accepted', 'needs_review') and r.read_on <= p_on
-                          and r.read_at < p_on + interval '2 days' and r.read_on >= p_on - 10 and r.read_at > peer.installed_at
-                        order by r.read_at desc limit 1) d
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
-                          and r.read_at < d.read_at - interval '19 days' order by r.read_at desc limit 1) c
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
-                          and r.read_at < c.read_at - interval '19 days' order by r.read_at desc limit 1) b
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
-                          and r.read_at < b.read_at - interval '19 days' order by r.read_at desc limit 1) a
-    cross join lateral (select b.register_wh - a.register_wh as first_wh, b.read_on - a.read_on as first_days,
-                               c.register_wh - b.register_wh as second_wh, c.read_on - b.read_on as second_days,
-                               d.register_wh - c.register_wh as third_wh, d.read_on - c.read_on as third_days) w
-    where w.first_wh > 0 and w.second_wh > 0 and w.third_wh > 0
-$$;
+declare
+    v_facts jsonb := '{}';
+    o public.readings;
+begin
+    select * into o from public.readings where id = p_opening_id;
+    if exists (select 1 from public.meters m where m.id = any (p_meters) and m.registers <> '[]') then
+        v_facts := jsonb_build_object(
+            -- A register that came later, or was set anew, has its start in a read of that day and total.
+            'opening_registers', (
+                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
+                from public.readings r cross join lateral jsonb_each(r.registers) v
+                where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on = o.read_on
+                  and r.register_wh = o.register_wh),
+            'between', (
+                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
+                where r.meter_id = any (p_meters) and r.status = 'accepted' and r.registers <> '{}'
+                  and r.read_at > o.read_at and r.read_at < p_until));
+    end if;
+    if p_looks_back then
+        v_facts := v_facts || jsonb_build_object('past', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
+                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
+                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
+                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
+                                         from jsonb_array_elements(b.lines) x group by 1) l))
+                       order by b.period_end desc), '[]')
+            from public.bills b where b.agreement_id = p_agreement_id and b.status <> 'void'));
+    end if;
+    if exists (select 1 from public.intervals where meter_id = any (p_meters)) then
+        v_facts := v_facts || jsonb_build_object('intervals', private.interval_days(p_meters, o.read_on, p_until_on));
+    end if;
+    return v_facts;
+end $$;
 
-COMMENT ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) IS 'How the daily use of up to 60 other meters of a transformer, or of a tariff where that is null, changed into the period that ends near a local date, and into the one before, in thousandths: [{before_milli, now_milli}].';
+COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh, quality}] of the period, where its meters have any}.';
 
-REVOKE ALL ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) TO service_role;
+REVOKE ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
+
+CREATE FUNCTION private.add_to_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh)
+    select n.agreement_id, n.id, x.key, e.kind, e.wh
+    from new_rows n
+    cross join lateral jsonb_each(n.usage #> '{net,banks}') x
+    cross join lateral (values
+        (1, 'moved', (x.value ->> 'moved')::bigint), (2, 'added', (x.value ->> 'added')::bigint),
+        (3, 'used', -(x.value ->> 'used')::bigint), (4, 'settled', -(x.value ->> 'settled')::bigint)) e(place, kind, wh)
+    where e.wh <> 0
+    order by n.agreement_id, n.period_start, e.place, x.key;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.add_to_kwh_bank() IS 'Books what new bills under net metering put into the banks of kWh and took out.';
+
+REVOKE ALL ON FUNCTION private.add_to_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_to_kwh_bank() TO service_role;
+
+CREATE FUNCTION private.undo_in_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh, undoes_id)
+    select e.agreement_id, e.bill_id, e.period, 'undone', -e.wh, e.id
+    from public.kwh_bank_entries e
+    where e.bill_id = new.id and e.kind <> 'undone'
+    order by e.id;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.undo_in_kwh_bank() IS 'Takes back what a bill that became void booked in the banks of kWh.';
+
+REVOKE ALL ON FUNCTION private.undo_in_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_in_kwh_bank() TO service_role;
+
+CREATE FUNCTION private.check_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.kwh_bank_entries e where e.agreement_id = new.agreement_id
+               group by e.period having sum(e.wh) < 0) then
+        raise exception using errcode = 'EB005', message = 'More kWh would be taken from the bank than there are.';
+    end if;
+    -- Each bill begins with what the one before it left.
+    if exists (
+        with netted as (
+            select b.usage #> '{net,banks}' as banks,
+                   lag(b.usage #> '{net,banks}', 1, '{}') over (order by b.period_start) as before
+            from public.bills b
+            where b.agreement_id = new.agreement_id and b.status <> 'void' and b.usage ? 'net')
+        select 1 from netted n
+        cross join lateral (select jsonb_object_keys(n.banks || n.before) as period) k
+        where coalesce((n.banks #>> array[k.period, 'opening'])::bigint, 0)
+              <> coalesce((n.before #>> array[k.period, 'closing'])::bigint, 0)
+    ) then
+        raise exception using errcode = 'EB001', message = 'The bank of kWh changed meanwhile: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0, and each bill of an agreement opens its banks with what the last one left.';
+
+REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

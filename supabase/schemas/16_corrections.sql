@@ -249,11 +249,8 @@ begin
                     where t.tariff_id in (select y.tariff_id from public.agreement_tariffs y where y.agreement_id = a.id) or t.code = p ->> 'tariff_code' or t.tariff_id in (
                         select v.tariff_id from public.bills b join public.tariff_versions v on v.id = b.tariff_version_id
                         where b.agreement_id = a.id and b.status <> 'void')),
-        'intervals', (select coalesce(jsonb_agg(to_jsonb(i) order by i.day), '[]')
-                      from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh from public.intervals d
-                            where d.day >= v_since and d.meter_id in (
-                                select i.meter_id from public.meter_installations i where i.service_point_id = a.service_point_id)
-                            order by d.day, d.meter_id, d.id desc) i));
+        'intervals', private.interval_days(array(
+            select i.meter_id from public.meter_installations i where i.service_point_id = a.service_point_id), v_since, 'infinity'));
 end $$;
 
 COMMENT ON FUNCTION public.rebill_context(p jsonb) IS 'What reissuing bills of an agreement needs: {bill_id, or agreement_id with since?: a local date, else the first bill that a wrong version priced; version_id?: one that is about to be corrected; tariff_code?} -> {meter, agreement_id, tail_id, tail_reissues, starts_on, ends_on, spans, installations, balance_minor, bills: all that are not void in order, reads and intervals from the bill before on, tariffs}.';

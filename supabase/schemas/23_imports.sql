@@ -119,7 +119,7 @@ GRANT SELECT ON TABLE private.export_meters TO service_role;
 CREATE VIEW private.export_reads WITH (security_invoker='true') AS
  SELECT id,
     serial,
-    COALESCE(( SELECT jsonb_agg(jsonb_build_object('read_at', x.read_at, 'register_wh', x.register_wh, 'registers', x.registers) ORDER BY x.read_at) AS jsonb_agg
+    COALESCE(( SELECT jsonb_agg(jsonb_build_object('read_at', x.read_at, 'register_wh', x.register_wh, 'registers', x.registers, 'quality', (x.validation -> 'quality'::text)) ORDER BY x.read_at) AS jsonb_agg
            FROM public.readings x
           WHERE ((x.meter_id = m.id) AND (x.read_at > m.read_at) AND (x.read_on > m.read_on) AND (x.status = ANY (ARRAY['accepted'::text, 'needs_review'::text])))), '[]'::jsonb) AS reads
    FROM private.export_meters m;
@@ -212,12 +212,13 @@ CREATE VIEW private.export_intervals WITH (security_invoker='true') AS
     m.serial,
     i.day,
     i.minutes,
-    i.wh
+    i.wh,
+    private.each_quality(i.quality, cardinality(i.wh)) AS quality
    FROM (public.intervals i
      JOIN public.meters m ON ((m.id = i.meter_id)))
-  WHERE (NOT (EXISTS ( SELECT 1
+  WHERE ((array_position(i.wh, NULL::integer) IS NULL) AND (NOT (EXISTS ( SELECT 1
            FROM public.intervals n
-          WHERE ((n.meter_id = i.meter_id) AND (n.day = i.day) AND (n.id > i.id)))));
+          WHERE ((n.meter_id = i.meter_id) AND (n.day = i.day) AND (n.id > i.id) AND (array_position(n.wh, NULL::integer) IS NULL))))));
 
 GRANT SELECT ON TABLE private.export_intervals TO service_role;
 
@@ -231,6 +232,62 @@ CREATE VIEW private.export_supplies WITH (security_invoker='true') AS
      JOIN public.transformers t ON ((t.id = s.transformer_id)));
 
 GRANT SELECT ON TABLE private.export_supplies TO service_role;
+
+CREATE FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with written as (
+        select a.id, a.action, a.table_name, a.before, a.after,
+               case a.table_name
+                   when 'customers' then (select c.account_no from public.customers c where c.id = a.row_id::uuid)
+                   when 'meters' then (select m.serial from public.meters m where m.id = a.row_id::uuid)
+                   when 'transformers' then (select t.code from public.transformers t where t.id = a.row_id::uuid)
+                   when 'feeders' then (select f.code from public.feeders f where f.id = a.row_id::uuid)
+                   when 'service_points' then case
+                       when p_what = 'meters' then (
+                           select min(m.serial) from public.meter_installations i join public.meters m on m.id = i.meter_id
+                           where i.service_point_id = a.row_id::uuid and i.removed_at is null)
+                       else (select s.code from public.service_points s where s.id = a.row_id::uuid) end
+                   when 'service_agreements' then (
+                       select format('%s, %s from %s', s.code, c.account_no, g.starts_on)
+                       from public.service_agreements g
+                       join public.service_points s on s.id = g.service_point_id
+                       join public.customers c on c.id = g.customer_id where g.id = a.row_id::uuid)
+                   when 'agreement_tariffs' then (
+                       select format('%s, %s from %s', s.code, c.account_no, y.starts_on)
+                       from public.agreement_tariffs y
+                       join public.service_agreements g on g.id = y.agreement_id and g.created_at < now()
+                       join public.service_points s on s.id = g.service_point_id
+                       join public.customers c on c.id = g.customer_id where y.id = a.row_id::uuid)
+                   end as name
+        from public.audit_log a
+        -- Others write too; what this transaction wrote has its time.
+        where a.id > p_after and a.at = now()),
+    fields as (
+        select w.id, w.table_name, w.name, n.key, w.before -> n.key as before, n.value as after
+        from written w, jsonb_each(w.after) n
+        where w.name is not null and case w.action
+            -- What a new place, account … holds is no difference; another tariff of a known agreement is.
+            when 'update' then n.key <> 'closing_reading_id'
+                 and not (w.table_name = 'service_points' and p_what = 'service_points' and exists (
+                     select 1 from public.service_points s where s.code = w.name and s.created_at = now()))
+            else w.table_name = 'agreement_tariffs' and n.key = 'tariff_id' end)
+    select jsonb_build_object(
+        'new_names', coalesce((select jsonb_agg(distinct w.name) from written w
+                               where w.action = 'insert' and w.table_name in ('customers', 'meters', 'transformers', 'service_points')), '[]'),
+        'differences', coalesce((
+            select jsonb_agg(jsonb_build_object('of', f.table_name, 'name', f.name, 'field', f.key,
+                                                'before', private.import_value(f.key, f.before),
+                                                'after', private.import_value(f.key, f.after)) order by f.id, f.key)
+            from (select * from fields order by id, key limit p_most) f), '[]'))
+        || case when p_what = 'intervals' then jsonb_build_object('differences', private.interval_differences(p_most)) else '{}' end
+$$;
+
+COMMENT ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) IS 'What this transaction wrote to the audit trail after an entry, for a kind of import: names added, and fields with their values before and after, at most so many.';
+
+REVOKE ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) TO service_role;
 
 CREATE FUNCTION public.set_import_headings(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -315,61 +372,6 @@ COMMENT ON FUNCTION public.preview_import(p jsonb) IS 'What an import of these r
 
 REVOKE ALL ON FUNCTION public.preview_import(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.preview_import(p jsonb) TO service_role;
-
-CREATE FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with written as (
-        select a.id, a.action, a.table_name, a.before, a.after,
-               case a.table_name
-                   when 'customers' then (select c.account_no from public.customers c where c.id = a.row_id::uuid)
-                   when 'meters' then (select m.serial from public.meters m where m.id = a.row_id::uuid)
-                   when 'transformers' then (select t.code from public.transformers t where t.id = a.row_id::uuid)
-                   when 'feeders' then (select f.code from public.feeders f where f.id = a.row_id::uuid)
-                   when 'service_points' then case
-                       when p_what = 'meters' then (
-                           select min(m.serial) from public.meter_installations i join public.meters m on m.id = i.meter_id
-                           where i.service_point_id = a.row_id::uuid and i.removed_at is null)
-                       else (select s.code from public.service_points s where s.id = a.row_id::uuid) end
-                   when 'service_agreements' then (
-                       select format('%s, %s from %s', s.code, c.account_no, g.starts_on)
-                       from public.service_agreements g
-                       join public.service_points s on s.id = g.service_point_id
-                       join public.customers c on c.id = g.customer_id where g.id = a.row_id::uuid)
-                   when 'agreement_tariffs' then (
-                       select format('%s, %s from %s', s.code, c.account_no, y.starts_on)
-                       from public.agreement_tariffs y
-                       join public.service_agreements g on g.id = y.agreement_id and g.created_at < now()
-                       join public.service_points s on s.id = g.service_point_id
-                       join public.customers c on c.id = g.customer_id where y.id = a.row_id::uuid)
-                   end as name
-        from public.audit_log a
-        -- Others write too; what this transaction wrote has its time.
-        where a.id > p_after and a.at = now()),
-    fields as (
-        select w.id, w.table_name, w.name, n.key, w.before -> n.key as before, n.value as after
-        from written w, jsonb_each(w.after) n
-        where w.name is not null and case w.action
-            -- What a new place, account … holds is no difference; another tariff of a known agreement is.
-            when 'update' then n.key <> 'closing_reading_id'
-                 and not (w.table_name = 'service_points' and p_what = 'service_points' and exists (
-                     select 1 from public.service_points s where s.code = w.name and s.created_at = now()))
-            else w.table_name = 'agreement_tariffs' and n.key = 'tariff_id' end)
-    select jsonb_build_object(
-        'new_names', coalesce((select jsonb_agg(distinct w.name) from written w
-                               where w.action = 'insert' and w.table_name in ('customers', 'meters', 'transformers', 'service_points')), '[]'),
-        'differences', coalesce((
-            select jsonb_agg(jsonb_build_object('of', f.table_name, 'name', f.name, 'field', f.key,
-                                                'before', private.import_value(f.key, f.before),
-                                                'after', private.import_value(f.key, f.after)) order by f.id, f.key)
-            from (select * from fields order by id, key limit p_most) f), '[]'))
-$$;
-
-COMMENT ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) IS 'What this transaction wrote to the audit trail after an entry, for a kind of import: names added, and fields with their values before and after, at most so many.';
-
-REVOKE ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) TO service_role;
 
 CREATE FUNCTION public.export_plan(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE

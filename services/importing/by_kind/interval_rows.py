@@ -7,6 +7,9 @@ from itertools import groupby, pairwise
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from services.importing.meter_files.local_days import shortened
+from services.importing.meter_files.stretches import EPOCH, MOST_WH
+from services.importing.reads import quality_code
 from services.importing.report import ImportProblem
 from services.importing.table import Cells
 from services.quantities.counting import count
@@ -15,15 +18,14 @@ from services.quantities.period import start_of_day
 from services.readings.submission import EARLIEST
 
 INTERVAL_COLUMNS = ("meter_serial", "start", "kwh")
-INTERVAL_OPTIONS = ("minutes",)
+# The quality is a code of ESPI (services/quantities/quality.py).
+INTERVAL_OPTIONS = ("minutes", "quality")
 INTERVAL_NUMBERS = ("kwh",)
 INTERVAL_DATES = ("start",)
 
 _LENGTHS: Final = (15, 30, 60)
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
-_MOST_WH: Final = 2_000_000_000  # 2 GWh in an interval: more than any meter, and a Postgres integer
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Row = dict[str, Any]
 
 
@@ -33,6 +35,7 @@ class _Interval(NamedTuple):
     minute: int
     wh: int
     row: int
+    quality: int | None
 
 
 @dataclass
@@ -57,11 +60,13 @@ class IntervalFile:
         serial = cells.identifier("meter_serial")
         start = cells.parsed("start", lambda text: self._instant(text, serial))
         wh = cells.parsed("kwh", _wh)
+        said = cells.values.get("quality")
+        quality = cells.parsed("quality", quality_code) if said else None
         if cells.values.get("minutes"):
             self._keep_minutes(cells, serial)
         if serial and start is not None and wh is not None:
-            minute = (start - _EPOCH) // _MINUTE
-            self._of_meter.setdefault(serial, []).append(_Interval(minute, wh, cells.row))
+            minute = (start - EPOCH) // _MINUTE
+            self._of_meter.setdefault(serial, []).append(_Interval(minute, wh, cells.row, quality))
 
     def rows(self) -> list[Row]:
         """The days of all meters as import_intervals takes them."""
@@ -143,19 +148,22 @@ class IntervalFile:
         for day, group in groupby(intervals, key=self._day_of):
             found = list(group)
             begin, end = (
-                (start_of_day(one, self.zone) - _EPOCH) // _MINUTE for one in (day, day + _DAY)
+                (start_of_day(one, self.zone) - EPOCH) // _MINUTE for one in (day, day + _DAY)
             )
             if self._is_whole(found, begin, end, minutes):
-                yield {
+                row: Row = {
                     "row": found[0].row,
                     "meter_serial": serial,
                     "day": day.isoformat(),
                     "minutes": minutes,
                     "wh": [interval.wh for interval in found],
                 }
+                if any(interval.quality is not None for interval in found):
+                    row["quality"] = shortened([interval.quality or 0 for interval in found])
+                yield row
 
     def _day_of(self, interval: _Interval) -> date:
-        return (_EPOCH + interval.minute * _MINUTE).astimezone(self.zone).date()
+        return (EPOCH + interval.minute * _MINUTE).astimezone(self.zone).date()
 
     def _is_whole(self, found: list[_Interval], begin: int, end: int, minutes: int) -> bool:
         """Whether a day has each of its intervals once; the first that it has not is reported."""
@@ -178,7 +186,7 @@ class IntervalFile:
         return f"the interval of {self._clock(expected)} is missing."
 
     def _clock(self, minute: int) -> str:
-        local = (_EPOCH + minute * _MINUTE).astimezone(self.zone)
+        local = (EPOCH + minute * _MINUTE).astimezone(self.zone)
         return f"{local:%d %b %Y, %H:%M}"
 
     def _refuse(self, row: int, column: str, message: str) -> None:
@@ -191,6 +199,6 @@ class _NoSuchTime(ValueError):
 
 def _wh(text: str) -> int:
     wh = parse_kwh(text, what="energy")
-    if wh > _MOST_WH:
+    if wh > MOST_WH:
         raise ValueError("The energy is larger than any meter measures in an interval.")
     return wh

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.importing.by_kind.place_rows import POINT_COLUMNS, POINT_OPTIONS
 from services.importing.kinds import COLUMNS_OF, TableKind
-from services.importing.reads import READING_COLUMNS, REGISTER_PREFIX
+from services.importing.reads import READING_COLUMNS, READING_OPTIONS, REGISTER_PREFIX
 from services.metering.registers import measure_of
 from services.quantities.money import Money, scaled_text
 from services.quantities.period import local_date, start_of_day
@@ -53,7 +53,11 @@ def import_files(
     def file(kind: TableKind, cells: Callable[[Row], Row], source: str = "") -> ImportFile:
         return ImportFile(kind, source or kind, columns(kind), named(kind, cells))
 
-    reads = (*READING_COLUMNS, *(f"{REGISTER_PREFIX}{name}" for name in registers))
+    reads = (
+        *READING_COLUMNS,
+        *READING_OPTIONS,
+        *(f"{REGISTER_PREFIX}{name}" for name in registers),
+    )
     return (
         file("customers", lambda row: _customer(row, zone)),
         file("transformers", dict),
@@ -110,7 +114,7 @@ def _reads(row: Row, registers: Sequence[str], zone: ZoneInfo) -> Iterator[Cells
         at = datetime.fromisoformat(read["read_at"]).astimezone(zone).isoformat()
         shown = [read["registers"].get(name) for name in registers]
         values = ["" if value is None else _kilo(value) for value in shown]
-        yield [row["serial"], _kilo(read["register_wh"]), at, *values]
+        yield [row["serial"], _kilo(read["register_wh"]), at, read["quality"], *values]
 
 
 def _balance(row: Row, today: date) -> Row:
@@ -131,9 +135,10 @@ def _past_payment(row: Row) -> Row:
 def _intervals(row: Row, zone: ZoneInfo) -> Iterator[Cells]:
     start = start_of_day(date.fromisoformat(row["day"]), zone)
     minutes = row["minutes"]
-    for place, wh in enumerate(row["wh"]):
+    told = row["quality"] or [""] * len(row["wh"])
+    for place, (wh, quality) in enumerate(zip(row["wh"], told, strict=True)):
         at = (start + timedelta(minutes=minutes * place)).astimezone(zone).isoformat()
-        yield [row["serial"], at, _kilo(wh), minutes]
+        yield [row["serial"], at, _kilo(wh), minutes, quality]
 
 
 def _kilo(value: int) -> str:

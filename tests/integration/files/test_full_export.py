@@ -176,7 +176,8 @@ def test_the_files_have_exactly_the_columns_of_the_imports(filled: Utility, tmp_
             continue
         header = bundle.read(f"import/{kind}.csv").decode("utf-8-sig").splitlines()[0].split(",")
         if columns.prefix:
-            assert header == [*columns.required, "register:kvah", "register:max_kw"]
+            further = ["register:kvah", "register:max_kw"]
+            assert header == [*columns.required, *columns.optional, *further]
         else:
             assert header == [*columns.required, *columns.optional]
     assert "tariffs, customers, transformers" in bundle.read("README.txt").decode()

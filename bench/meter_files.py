@@ -1,0 +1,86 @@
+"""A million intervals from a NEM12 file into the embedded database: how long, and how much memory.
+
+Run alone: `python -m bench.meter_files`; `make bench` prints it too.
+"""
+
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bench.utility import AGENT, load_meters, serial_of
+from services.bootstrap import MIGRATIONS, wire
+from services.database.embedded import EmbeddedPostgres
+from services.database.schema.migrations import apply_migrations
+from services.database.service import DatabaseService
+from services.database.transports.postgres import DirectTransport
+from services.importing import Importer
+from services.settings import load_settings
+
+METERS = 57
+DAYS = 366
+HALF_HOURS = 48
+_START = date(2025, 1, 1)
+_NOW = datetime(2026, 2, 1, tzinfo=UTC)
+_STATUS = Path("/proc/self/status")
+
+
+def main() -> None:
+    """Print the time and the growth of memory of a file of 10 meters and of one of 57."""
+    with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(_open(name)) as server:
+        dsn = server.database("bench")
+        apply_migrations(dsn, MIGRATIONS)
+        settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": name})
+        services = wire(settings, DatabaseService(DirectTransport(dsn)))
+        load_meters(services, meters=METERS, now=_NOW)
+        for meters in (10, METERS):
+            _measure(services.database, Path(name), meters)
+        services.database.close()
+
+
+def _open(name: str) -> Path:
+    """The folder, which the server enters as another user when this runs as root."""
+    folder = Path(name)
+    folder.chmod(0o711)
+    return folder
+
+
+def _measure(database: DatabaseService, folder: Path, meters: int) -> None:
+    path = folder / f"{meters}.csv"
+    path.write_text("\n".join(_lines(meters)) + "\n")
+    importer = Importer(database, ZoneInfo("Asia/Kolkata"))
+    before, began = _peak_mb(), time.perf_counter()
+    report = importer.run("intervals", path, actor=AGENT.user, now=_NOW)
+    seconds, size = time.perf_counter() - began, path.stat().st_size / 1e6
+    if not report.ok:
+        raise RuntimeError(report.summary)
+    print(
+        f"NEM12, {meters * DAYS * HALF_HOURS:>9,} intervals ({size:.0f} MB): {seconds:5.1f} s, "
+        f"memory {before:.0f} -> {_peak_mb():.0f} MB at its peak"
+    )
+
+
+def _lines(meters: int) -> Iterator[str]:
+    chance = random.Random(7)
+    yield "100,NEM12,202602010000,MDA1,Ret1"
+    for number in range(meters):
+        yield f"200,NMI{number},E1,1,E1,N1,{serial_of(number)},kWh,30,"
+        for day in range(DAYS):
+            values = ",".join(f"{chance.randrange(3000) / 1000:.3f}" for _ in range(HALF_HOURS))
+            yield f"300,{_START + timedelta(days=day):%Y%m%d},{values},A,,,,"
+    yield "900"
+
+
+def _peak_mb() -> float:
+    """The most memory that this process has held, where the system says it."""
+    if not _STATUS.exists():
+        return 0
+    line = next(one for one in _STATUS.read_text().splitlines() if one.startswith("VmHWM"))
+    return int(line.split()[1]) / 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Reading Green Button XML (ESPI, NAESB REQ.21): energy of intervals, as a stream.
+
+What defusedxml refuses (entities, a document type, outside files) is refused with a sentence.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, NoReturn
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from services.importing.meter_files.stretches import Stretch, TooLarge, whole_wh
+from services.importing.source import UnreadableFile
+from services.quantities.quality import Quality
+
+ESPI: Final = "http://naesb.org/espi"
+_ATOM: Final = "http://www.w3.org/2005/Atom"
+_WH: Final = "72"
+_DELIVERED: Final = "1"
+_REGISTER: Final = ("1", "3")  # bulk quantity and cumulative: values of a register, no intervals
+_LENGTHS: Final = (5, 10, 15, 30, 60)
+_MOST_SERIAL: Final = 60
+_TEN_POWERS: Final = range(-12, 13)
+_NAMES: Final = ("UsagePoint", "MeterReading", "ReadingType")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A ReadingType: what the values of a MeterReading are."""
+
+    unit: str
+    direction: str
+    power: int
+    accumulation: str
+
+
+@dataclass
+class GreenButtonReader:
+    """The energy that a feed says was delivered, one IntervalBlock after the other.
+
+    `serial` is of the meter where the feed does not name it; the title of a UsagePoint does.
+    `left_out` counts blocks of other kinds. Raises UnreadableFile.
+    """
+
+    serial: str | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    _titles: dict[str, str] = field(default_factory=dict)
+    _kind_of: dict[str, str] = field(default_factory=dict)
+    _kinds: dict[str, _Kind] = field(default_factory=dict)
+
+    def read(self, data: bytes) -> Iterator[Stretch]:
+        """Each block; the whole feed must be walked through to know that it is right."""
+        self.left_out.clear()
+        # Links point both ways, so all that blocks refer to is known before the first of them.
+        for entry, place in _entries(data):
+            self._note(entry, place)
+        if self.serial and len(self._titles) > 1:
+            raise UnreadableFile(
+                f"The feed has {len(self._titles)} usage points, which are not all the meter "
+                f"{self.serial}. Leave the serial empty, and name each usage point by its meter."
+            )
+        found = False
+        for entry, place in _entries(data):
+            for block in entry.iter(f"{{{ESPI}}}IntervalBlock"):
+                found = True
+                yield from self._stretches(block, _link(entry, "up"), place)
+        if not found:
+            raise UnreadableFile(
+                "The file is XML, but no Green Button feed with an IntervalBlock: it has no "
+                "interval data."
+            )
+
+    def _note(self, entry: Element, place: int) -> None:
+        own = _link(entry, "self")
+        for name in _NAMES:
+            element = entry.find(f".//{{{ESPI}}}{name}")
+            if element is None:
+                continue
+            if name == "UsagePoint":
+                self._titles[own] = (entry.findtext(f"{{{_ATOM}}}title") or "").strip()
+            elif name == "ReadingType":
+                self._kinds[own] = _kind(element, place)
+            else:
+                related = [link for link in _links(entry, "related") if "/ReadingType/" in link]
+                self._kind_of[own] = related[0] if related else ""
+
+    def _stretches(self, block: Element, up: str, place: int) -> Iterator[Stretch]:
+        meter_reading = up.rpartition("/IntervalBlock")[0]
+        kind = self._kinds.get(self._kind_of.get(meter_reading, ""))
+        if kind is None:
+            _refuse(place, "has an IntervalBlock whose ReadingType is not in the feed.")
+        if kind.accumulation in _REGISTER or kind.unit != _WH or kind.direction != _DELIVERED:
+            what = "of registers" if kind.accumulation in _REGISTER else "of other quantities"
+            self.left_out[what] = self.left_out.get(what, 0) + 1
+            return
+        serial = self.serial or self._serial_of(meter_reading)
+        yield from _joined(_readings(block, kind, place), serial, meter_reading, place)
+
+    def _serial_of(self, meter_reading: str) -> str:
+        usage_point = meter_reading.rpartition("/MeterReading")[0]
+        return self._titles.get(usage_point, "")[:_MOST_SERIAL]
+
+
+_Value = tuple[int, int, Decimal, int | None]
+
+
+def _readings(block: Element, kind: _Kind, place: int) -> Iterator[_Value]:
+    """The start and length of each interval in minutes, its Wh, and its quality if it is said."""
+    for reading in block.iter(f"{{{ESPI}}}IntervalReading"):
+        start = _whole(reading, "timePeriod/start", place)
+        seconds = _whole(reading, "timePeriod/duration", place)
+        value = _whole(reading, "value", place)
+        if value < 0:
+            _refuse(place, f"has the energy {value}: it cannot be negative.")
+        if start % 60 or seconds % 60 or seconds // 60 not in _LENGTHS:
+            _refuse(
+                place,
+                f"has an interval of {seconds} seconds from {start} on: it must be of 5, 10, 15, "
+                "30 or 60 whole minutes.",
+            )
+        quality = reading.find(f"{{{ESPI}}}ReadingQuality/{{{ESPI}}}quality")
+        said = None if quality is None else _code(quality.text, place)
+        yield start // 60, seconds // 60, Decimal(value).scaleb(kind.power), said
+
+
+def _joined(values: Iterator[_Value], serial: str, channel: str, place: int) -> Iterator[Stretch]:
+    """Intervals that follow each other without a gap, together."""
+    run: list[_Value] = []
+    for value in values:
+        if run and (value[0] != run[-1][0] + run[-1][1] or value[1] != run[-1][1]):
+            yield _stretch(run, serial, channel, place)
+            run = []
+        run.append(value)
+    if run:
+        yield _stretch(run, serial, channel, place)
+
+
+def _stretch(run: list[_Value], serial: str, channel: str, place: int) -> Stretch:
+    try:
+        wh = whole_wh([value for _, _, value, _ in run])
+    except TooLarge as error:
+        _refuse(place, f"has an interval where {error}.")
+    said = [quality for *_, quality in run]
+    known = None if all(one is None for one in said) else [one or 0 for one in said]
+    return Stretch(place, serial, channel, run[0][0], run[0][1], wh, known)
+
+
+def _kind(element: Element, place: int) -> _Kind:
+    power = _whole(element, "powerOfTenMultiplier", place, missing=0)
+    if power not in _TEN_POWERS:
+        _refuse(place, f"has the power of ten {power}, beyond any meter's.")
+    return _Kind(
+        unit=_text(element, "uom"),
+        direction=_text(element, "flowDirection") or _DELIVERED,
+        power=power,
+        accumulation=_text(element, "accumulationBehaviour"),
+    )
+
+
+def _code(text: str | None, place: int) -> int:
+    try:
+        return Quality(int(text or ""))
+    except ValueError:
+        _refuse(place, f"has the quality {(text or '')[:20]!r}, which is no code of ESPI.")
+
+
+def _entries(data: bytes) -> Iterator[tuple[Element, int]]:
+    """The entries of the feed with their numbers; each is forgotten when the next is asked for."""
+    number = 0
+    try:
+        root = None
+        for event, element in iterparse(io.BytesIO(data), ("start", "end"), forbid_dtd=True):
+            if root is None:
+                root = element
+            if event == "end" and element.tag == f"{{{_ATOM}}}entry":
+                number += 1
+                yield element, number
+                root.clear()
+    except DefusedXmlException:
+        raise UnreadableFile(
+            "The file declares XML entities or a document type, which no Green Button feed does: "
+            "it is refused. Export it again."
+        ) from None
+    except ParseError as error:
+        raise UnreadableFile(
+            f"The XML of the file is broken near line {error.position[0]}: export it again."
+        ) from None
+
+
+def _link(entry: Element, rel: str) -> str:
+    found = _links(entry, rel)
+    return found[0] if found else ""
+
+
+def _links(entry: Element, rel: str) -> list[str]:
+    links = entry.findall(f"{{{_ATOM}}}link")
+    return [link.get("href", "") for link in links if link.get("rel") == rel]
+
+
+def _text(element: Element, path: str) -> str:
+    names = "/".join(f"{{{ESPI}}}{name}" for name in path.split("/"))
+    return (element.findtext(names) or "").strip()
+
+
+def _whole(element: Element, path: str, place: int, *, missing: int | None = None) -> int:
+    text = _text(element, path)
+    if not text and missing is not None:
+        return missing
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
+        shown = f"{text[:20]!r}" if text else "nothing"
+        _refuse(place, f"has {shown} for {path}: it must be a whole number.")
+    return int(text)
+
+
+def _refuse(entry: int, why: str) -> NoReturn:
+    raise UnreadableFile(f"Entry {entry} of the feed {why}")

@@ -1,0 +1,154 @@
+"""A NEM12 or Green Button file as local days of meters: streamed, as often as it is asked for."""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.importing.meter_files.green_button import GreenButtonReader
+from services.importing.meter_files.local_days import Row, local_days
+from services.importing.meter_files.nem12 import MARKET_TIME, Nem12Reader
+from services.importing.meter_files.recognise import MeterFormat
+from services.importing.meter_files.stretches import EPOCH, Stretch
+from services.importing.source import Source, UnreadableFile, read_bytes, read_text
+from services.quantities.counting import count
+from services.quantities.quality import Quality
+from services.readings.submission import EARLIEST
+
+_ZONE_OF_FILE: Final[Mapping[MeterFormat, str]] = {
+    "NEM12": "its times are those of the market, ten hours ahead of UTC",
+    "Green Button": "its times are UTC",
+}
+
+
+@dataclass
+class LookedThrough:
+    """What a file holds: how many days, of which meters with their first line, and remarks."""
+
+    days: int = 0
+    serials: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalSource:
+    """A file and how it is read. `days` and `looked_through` raise UnreadableFile."""
+
+    format: MeterFormat
+    zone: ZoneInfo
+    now: datetime
+    _reading: Callable[[], tuple[Iterator[Stretch], Mapping[str, int]]]
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        found: MeterFormat,
+        *,
+        zone: ZoneInfo,
+        now: datetime,
+        serial: str | None = None,
+    ) -> "IntervalSource":
+        """The file, whose bytes are read once. Raises UnreadableFile."""
+        if found == "Green Button":
+            data = source.encode() if isinstance(source, str) else read_bytes(source)
+
+            def feed() -> tuple[Iterator[Stretch], Mapping[str, int]]:
+                reader = GreenButtonReader(serial)
+                return reader.read(data), reader.left_out
+
+            return cls(found, zone, now, feed)
+        text = read_text(source)
+
+        def records() -> tuple[Iterator[Stretch], Mapping[str, int]]:
+            reader = Nem12Reader(now.astimezone(MARKET_TIME).date())
+            return reader.read(io.StringIO(text, newline="")), reader.left_out
+
+        return cls(found, zone, now, records)
+
+    def days(self) -> Iterator[Row]:
+        """The local days, one meter after the other."""
+        return local_days(self._checked(self._reading()[0]), self.zone)
+
+    def first(self) -> Stretch:
+        """The first intervals, to be shown."""
+        return next(self._checked(self._reading()[0]))
+
+    def looked_through(self) -> LookedThrough:
+        """The whole file, read to its end."""
+        read = f"Read as {self.format}: {_ZONE_OF_FILE[self.format]}, its days become those of "
+        found = LookedThrough(remarks=[f"{read}{self.zone.key}."])
+        stretches, left_out = self._reading()
+        lengths: set[int] = set()
+        partial: list[str] = []
+        intervals = 0
+        qualities: Counter[int] = Counter()
+        for row in local_days(self._noting(stretches, lengths), self.zone):
+            found.days += 1
+            found.serials.setdefault(row["meter_serial"], row["row"])
+            present = [wh is not None for wh in row["wh"]]
+            intervals += sum(present)
+            if not all(present):
+                partial.append(f"{row['day']} of meter {row['meter_serial']}")
+            _count_quality(row, qualities, sum(present))
+        found.remarks += _remarks(left_out, lengths, partial, qualities, intervals)
+        return found
+
+    def _checked(self, stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+        latest = (self.now - EPOCH).total_seconds() // 60
+        for one in stretches:
+            if one.start + len(one.wh) * one.minutes > latest:
+                raise UnreadableFile(
+                    f"Meter {one.serial} has intervals that end in the future.", row=one.line
+                )
+            if one.start < _EARLIEST:
+                raise UnreadableFile(
+                    f"Meter {one.serial} has intervals from before 1990.", row=one.line
+                )
+            yield one
+
+    def _noting(self, stretches: Iterator[Stretch], lengths: set[int]) -> Iterator[Stretch]:
+        for one in self._checked(stretches):
+            lengths.add(one.minutes)
+            yield one
+
+
+_EARLIEST: Final = (EARLIEST - EPOCH) // timedelta(minutes=1)
+
+
+def _count_quality(row: Row, counted: Counter[int], intervals: int) -> None:
+    quality = row.get("quality") or []
+    if len(quality) == 1:
+        counted[quality[0] or 0] += intervals
+    else:
+        counted.update(code for code in quality if code is not None)
+
+
+def _remarks(
+    left_out: Mapping[str, int],
+    lengths: set[int],
+    partial: list[str],
+    qualities: Counter[int],
+    intervals: int,
+) -> Iterator[str]:
+    for name, days in sorted(left_out.items()):
+        yield (
+            f"Left out: {count(days, 'record')} of channel {name}, which is not energy that the "
+            "network delivered."
+        )
+    for minutes, kept in ((5, 15), (10, 30)):
+        if minutes in lengths:
+            yield f"Intervals of {minutes} minutes are kept as sums of {kept}."
+    unsure = {code: n for code, n in sorted(qualities.items()) if not Quality(code).is_actual}
+    if unsure:
+        said = ", ".join(f"{n:,} {Quality(code).words}" for code, n in unsure.items())
+        yield f"Of {count(intervals, 'interval')}: {said}."
+    if partial:
+        yield (
+            f"{count(len(partial), 'local day')} {'is' if len(partial) == 1 else 'are'} not whole "
+            f"in the file, such as {partial[0]}. What is there "
+            "is kept; a day is billed once the rest of it came."
+        )
