@@ -111,6 +111,7 @@ _NAMES: Final = (
         r"\w*vacancies\w*|note_new_places|lock_points(_of)?|versions_of|looks_back_along|unbilled_use\w*",
     ),
     ("bills", r"billed_uses|last_bill_with|\w*draft\w*|pricing_facts|looks_back|is_outlier"),
+    ("bills", r"settled_from"),
     ("bills", r"lines_total|chain_tail|check_chain\w*|reissues|invoice_reference|check_opening"),
     ("bills", r"bills_given|join_chain|class_use|peer_moves|where_it_ends"),
     ("bills", r"guard_billed_reading|reading_answer|reading_context|commit_reading|decide_reading"),

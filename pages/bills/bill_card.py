@@ -44,6 +44,12 @@ def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) ->
         )
         _show_place(bill, linked=place_linked)
         _show_reads(bill)
+        if bill.settles_since:
+            st.info(
+                f"Settles the readings since {day(bill.settles_since)} that were not actual ones: "
+                "the whole time is charged by the actual reading, less what was billed for it.",
+                icon=":material/balance:",
+            )
         if bill.closing_source == "estimated":
             st.info(_ESTIMATED, icon=":material/calculate:")
         _show_total(bill)
@@ -147,9 +153,10 @@ def _show_total(bill: Bill) -> None:
 def lines_table(bill: Bill | RatedBill) -> str:
     """The lines as Markdown: three columns, so that a phone shows a name in one or two rows."""
     rows = ["| Charge | Basis | Amount |", "|:---|---:|---:|"]
-    for days, lines in groupby(bill.lines, key=lambda line: line.part):
-        # A tariff that changed within the bill: each part's days above its lines.
-        rows += [f"| **{period(days.start, days.end)}** | | |"] if days else []
+    for (days, is_before), lines in groupby(bill.lines, key=lambda x: (x.part, x.billed_before)):
+        # A tariff that changed within the bill, or bills that it settles: days above their lines.
+        less = "Less what was billed for " if is_before else ""
+        rows += [f"| **{less}{period(days.start, days.end)}** | | |"] if days else []
         for line in lines:
             rows.append(_line_row(line, bill.currency))
             rows += [_slab_row(part, line.unit) for part in line.slabs if len(line.slabs) > 1]
@@ -161,7 +168,9 @@ def lines_table(bill: Bill | RatedBill) -> str:
 
 def _line_row(line: BillLine, currency: str) -> str:
     amount = escaped(money(line.amount_minor, currency))
-    if line.unit == "%" and line.rate is not None:
+    if line.billed_before:
+        basis = ""
+    elif line.unit == "%" and line.rate is not None:
         basis = f"{grouped(line.rate)}% of {grouped(line.quantity)}"
     else:
         unit = line.unit if line.quantity == "1" else _UNITS.get(line.unit, line.unit)

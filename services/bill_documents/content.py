@@ -90,7 +90,9 @@ def _han(language: str) -> str:
 
 
 def _notices(document: BillDocument, words: Words) -> Iterator[str]:
-    if document.is_estimated:
+    if any(line.billed_before for line in document.lines):
+        yield words.label("settles_bill")
+    elif document.is_estimated:
         yield words.label("estimated_bill")
     if document.replaces:
         yield words.label("replaces", number=typed_in_one_line(document.replaces))
@@ -187,9 +189,11 @@ def _in_order(bank: Bank) -> tuple[int, ...]:
 
 
 def _lines(lines: Sequence[BillLine], words: Words) -> Iterator[Content]:
-    for part, of_part in groupby(lines, key=lambda line: line.part):
+    for (part, is_before), of_part in groupby(lines, key=lambda x: (x.part, x.billed_before)):
         if part:
-            yield {"heading": _days(part, words)}
+            days = _days(part, words)
+            less = words.label("billed_before", days=days) if is_before else days
+            yield {"heading": less}
         for line in of_part:
             yield _line(line, words)
 
@@ -202,7 +206,9 @@ def _line(line: BillLine, words: Words) -> Content:
     return {
         "description": typed(line.description),
         "note": typed_in_one_line(line.note) if line.note else "",
-        "quantity": quantity if is_percent else f"{quantity} {unit}",
+        "quantity": ""
+        if line.billed_before
+        else (quantity if is_percent else f"{quantity} {unit}"),
         "rate": f"{rate}%" if rate and is_percent else rate,
         "amount": words.amount(line.amount_minor),
         "slabs": [_slab(slab, line.unit, words) for slab in line.slabs],

@@ -1,26 +1,14 @@
 """Drawing up a bill: from two reads and a tariff to everything a bill must say, without any I/O."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
+from services.billing.pricing import measured, priced
+from services.billing.true_up import settled_by, settles_next
 from services.metering.bill_periods import BillLength, closing_reads, why_held
-from services.metering.billing_determinants import usage_of
-from services.metering.measured import Metering
 from services.metering.segments import segments_between
 from services.metering.usage_snapshot import usage_snapshot
-from services.quantities.money import Money
-from services.rating import (
-    NetBill,
-    Part,
-    RatedBill,
-    UnableToPriceBill,
-    netted,
-    rate_parts,
-    rate_usage,
-)
 from services.records.bills import Issue, NewBill, PastBill, PricingInputs
 from services.records.corrections import looks_back, past_of
 from services.records.readings import Installation, MeterConstants, Read, ReadBetween
@@ -30,48 +18,9 @@ from services.records.tariffs import TariffVersion, version_in_force, versions_w
 BILL_NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/bill")
 
 
-# Far beyond any bill, and within what a database and a browser hold exactly (2^53).
-_MOST_MINOR: Final = 10**15
-
-
 def bill_id(*, meter_id: str, opening_reading_id: str, reissue_no: int) -> str:
     """The id of the bill that opens at this read, the `reissue_no`-th time it is made."""
     return str(uuid5(BILL_NAMESPACE, f"{meter_id}/{opening_reading_id}/{reissue_no}"))
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """A bill's lines, and the tariff versions that priced its days, each with its part.
-
-    `net` are the banks of kWh, None without net metering.
-    """
-
-    rated: RatedBill
-    versions: tuple[TariffVersion, ...]
-    parts: tuple[Part, ...]
-    net: NetBill | None
-
-
-def priced(
-    metering: Metering, tariffs: Sequence[TariffVersion], *, is_final: bool = False
-) -> Price:
-    """Price what was measured over the days of a bill, each version of a tariff its own.
-
-    With the final bill of a customer what is banked under net metering is settled.
-    Raises UnableToPriceBill, InvalidTariff.
-    """
-    within = versions_within(tariffs, period=metering.period)
-    measured = tuple(
-        Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
-        for of_days, days in within
-    )
-    try:
-        bank = metering.past.bank(metering.period.start)
-        parts, net = netted(measured, opening=bank, is_final=is_final)
-    except UnableToPriceBill as error:
-        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
-    rated = _within_reason(_price(parts, metering))
-    return Price(rated, tuple(of_days for of_days, _ in within), parts, net)
 
 
 def draw_up_bill(
@@ -94,43 +43,54 @@ def draw_up_bill(
     The period is [local date of the opening read, local date of the closing read). The bill names
     the tariff version of its first day; where the tariff changes within the period, each version
     prices its part, in lines that name their days. `inputs` are of meters with more than a total.
+    A bill that opens at no actual read and closes at one settles the bills before it, if
+    `inputs` have them (services/billing/true_up.py).
     `installations` say which meters were there, `constants` are those of a meter that always was;
     `between` are the accepted reads between the two where meters were exchanged. The final bill of
     an agreement settles its banks of kWh.
     Raises UnableToPriceBill, EmptyPeriod, InvalidTariff.
     """
-    version = version_in_force(tariffs, on=opening.read_on)
+    inputs = inputs or PricingInputs()
     segments = segments_between(
         opening=opening, closing=closing, installations=installations, constants=constants
     )
-    metering = Metering.over(
+    settled = settled_by(
+        inputs.trued_up,
+        opening=opening,
+        closing=closing,
+        constants=constants,
+        tariffs=tariffs,
+        zone=zone,
+    )
+    metering = measured(
         segments,
         opening=opening,
         closing=closing,
-        inputs=inputs or PricingInputs(),
+        tariffs=tariffs,
+        inputs=inputs,
         between=between,
         zone=zone,
+        may_fall=settled is not None,
     )
-    metering = replace(
-        metering,
-        past=metering.past.under(tariffs, tariff_id=version.tariff_id, until=closing.read_on),
-    )
-    price = priced(metering, tariffs, is_final=is_final)
+    price = settled.whole if settled else priced(metering, tariffs, is_final=is_final)
+    within = versions_within(tariffs, period=metering.period)
     return NewBill(
         id=bill_id(meter_id=opening.meter_id, opening_reading_id=opening.id, reissue_no=reissue_no),
         agreement_id=agreement_id,
         segments=segments,
         segments_wh=metering.segments_wh,
-        tariff_version_id=version.id,
+        tariff_version_id=version_in_force(tariffs, on=opening.read_on).id,
         opening=opening,
         closing=closing,
         consumption_wh=metering.wh,
-        rated=price.rated,
+        rated=settled.rated if settled else price.rated,
         reissue_no=reissue_no,
         issue=issue,
-        usage=usage_snapshot(metering, price.parts, price.net),
+        usage=settled.snapshot(metering)
+        if settled
+        else usage_snapshot(metering, price.parts, price.net),
         priced_by=tuple(version.id for version in price.versions),
-        held_because=why_held([part.tariff for part in price.parts], metering.period),
+        held_because=why_held([of_days.tariff for of_days, _ in within], metering.period),
     )
 
 
@@ -168,26 +128,39 @@ def draw_up_bills(
         however_short=however_short,
     )
     bills: list[NewBill] = []
+    settles = inputs.trued_up
     for end in ends:
         start = bills[-1].closing if bills else opening
-        bills.append(
-            draw_up_bill(
-                agreement_id=agreement_id,
-                constants=constants,
-                installations=installations,
-                between=between,
-                opening=start,
-                closing=end,
-                tariffs=tariffs,
-                reissue_no=start.reissues if isinstance(start, ReadBetween) else reissue_no,
-                issue=issue,
-                zone=zone,
-                is_final=is_final and end is ends[-1],
-                inputs=_inputs_of(inputs, start, end, between=between, bills=bills, tariffs=tariffs)
-                if len(ends) > 1
-                else inputs.model_copy(update={"rolled_over": _rolled_over(between, start, end)}),
-            )
+        of_bill = (
+            _inputs_of(inputs, start, end, between=between, bills=bills, tariffs=tariffs)
+            if len(ends) > 1
+            else inputs.model_copy(update={"rolled_over": _rolled_over(between, start, end)})
         )
+        bill = draw_up_bill(
+            agreement_id=agreement_id,
+            constants=constants,
+            installations=installations,
+            between=between,
+            opening=start,
+            closing=end,
+            tariffs=tariffs,
+            reissue_no=start.reissues if isinstance(start, ReadBetween) else reissue_no,
+            issue=issue,
+            zone=zone,
+            is_final=is_final and end is ends[-1],
+            inputs=of_bill.model_copy(update={"trued_up": settles}),
+        )
+        if end is not ends[-1]:
+            settles = settles_next(
+                settles,
+                bill,
+                between=between,
+                inputs=_inputs_of(
+                    inputs, start, closing, between=between, bills=bills, tariffs=tariffs
+                ),
+                installations=installations,
+            )
+        bills.append(bill)
     return bills
 
 
@@ -237,24 +210,3 @@ def past_of_new(bill: NewBill, *, tariff_id: str) -> PastBill:
         usage=bill.usage,
         lines=bill.rated.lines,
     )
-
-
-def _price(parts: Sequence[Part], metering: Metering) -> RatedBill:
-    try:
-        if len(parts) > 1:
-            return rate_parts(parts=parts, whole=metering.period)
-        (part,) = parts
-        return rate_usage(tariff=part.tariff, usage=part.usage, period=part.period)
-    except UnableToPriceBill as error:
-        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
-
-
-def _within_reason(rated: RatedBill) -> RatedBill:
-    amounts = (rated.total_minor, *(line.amount_minor for line in rated.lines))
-    largest = max(amounts, key=abs)
-    if abs(largest) > _MOST_MINOR:
-        raise UnableToPriceBill(
-            f"It would bill {Money(largest, rated.currency).display()}, more than any bill can: "
-            "check the meter's multiplier, its readings and the rates of its tariff."
-        )
-    return rated

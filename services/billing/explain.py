@@ -29,8 +29,9 @@ def explain(bill: RatedBill) -> str:
     """
     places = exponent(bill.currency)
     text: list[str] = []
-    for part, lines in groupby(bill.lines, key=lambda line: line.part):
-        text += [_days(part), ""] if part else []
+    for (part, is_before), lines in groupby(bill.lines, key=lambda x: (x.part, x.billed_before)):
+        heading = f"Less what was billed for {_days(part)}" if part and is_before else ""
+        text += [heading or _days(part), ""] if part else []
         text += [row for line in lines for row in (*_explained(line, places), "")]
     return with_minus_signs("\n".join([*text, *_totals(bill, places)]))
 

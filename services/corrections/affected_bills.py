@@ -9,7 +9,7 @@ from services.billing.draw_up import draw_up_bill, past_of_new
 from services.corrections.bill_changes import AffectedBills, BillChange
 from services.quantities.period import EmptyPeriod
 from services.rating import UnableToPriceBill
-from services.records.bills import Issue, NewBill, PastBill
+from services.records.bills import BilledBefore, Issue, NewBill, PastBill
 from services.records.corrections import BillChain, ChainBill, looks_back, past_of
 from services.records.readings import Read, Reading
 
@@ -20,6 +20,7 @@ _LAST: Final = "The reading that it closes at is withdrawn, and no later bill fo
 _PRICED: Final = "The corrected version of its tariff priced it, or some of its days."
 _OTHER_TARIFF: Final = "It is priced by the other tariff."
 _DEPENDS: Final = "Its tariff looks back at the bills before it."
+_SETTLES: Final = "It settles estimated bills before it, and one of those changes."
 _VOIDED: Final = "It is voided, and no bill takes its place."
 
 
@@ -71,11 +72,13 @@ def reissue(
     """
     voided = {bill.id for one in affected for bill in one.bills}
     past = [past_of_bill(bill) for bill in chain.bills if bill.id not in voided]
+    billed = [bill.billed_before for bill in chain.bills if bill.id not in voided]
     tariff_of = {version.id: version.tariff_id for version in chain.tariffs}
     changes = []
     for one in affected:
-        made = _made(chain, one, past, issue, zone) if one.again else None
+        made = _made(chain, one, past, billed, issue=issue, zone=zone) if one.again else None
         if made:
+            billed.append(made.billed_before)
             past.append(past_of_new(made, tariff_id=tariff_of[made.tariff_version_id]))
         changes.append(BillChange(one, made))
     return changes
@@ -120,7 +123,7 @@ def _read(chain: BillChain, read_id: str) -> Read:
 
 
 def _with_dependents(chain: BillChain, found: list[AffectedBills]) -> list[AffectedBills]:
-    """With every later bill of a tariff that looks back, in the order of the chain."""
+    """With every later bill of a tariff that looks back or that settles one of them, in order."""
     if not found:
         return found
     known = {bill.id for one in found for bill in one.bills}
@@ -135,11 +138,25 @@ def _with_dependents(chain: BillChain, found: list[AffectedBills]) -> list[Affec
         for bill in chain.bills
         if bill.period_start > since and bill.id not in known and bill.tariff_id in backward
     ]
+    known |= {one.bills[0].id for one in later}
+    later += [
+        reissued(chain, bill, _SETTLES)
+        for bill in chain.bills
+        if bill.id not in known
+        and {one.closing_reading_id for one in chain.settles(bill)}
+        & {one.closing_reading_id for one in chain.bills if one.id in known}
+    ]
     return sorted([*found, *later], key=lambda one: one.bills[0].period_start)
 
 
 def _made(
-    chain: BillChain, one: AffectedBills, past: Sequence[PastBill], issue: Issue, zone: ZoneInfo
+    chain: BillChain,
+    one: AffectedBills,
+    past: Sequence[PastBill],
+    billed: Sequence[BilledBefore],
+    *,
+    issue: Issue,
+    zone: ZoneInfo,
 ) -> NewBill:
     first = one.bills[0]
     tariffs = chain.versions
@@ -162,8 +179,10 @@ def _made(
             reissue_no=0 if opens_anew else first.reissues + 1,
             issue=None if one.is_draft else issue,
             zone=zone,
-            inputs=chain.inputs(opening=one.opening, closing=one.closing, past=looked_at),
             is_final=one.closing.read_on == chain.ends_on,
+            inputs=chain.inputs(
+                opening=one.opening, closing=one.closing, past=looked_at, billed=billed
+            ),
         )
     except (UnableToPriceBill, EmptyPeriod) as error:
         raise CannotRebill(f"{first.reference} cannot be made anew: {error}") from None

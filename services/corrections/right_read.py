@@ -37,8 +37,11 @@ def right_of(
     said = (register_wh, registers, wrong.rolled_over, read_on)
     if said == (read.register_wh, read.registers, read.rolled_over, read.read_on):
         raise CannotRebill("That is what is stored: there is nothing to correct.")
-    values = {"id": new_id, "register_wh": register_wh, "registers": registers}
+    values: dict[str, Any] = {"id": new_id, "register_wh": register_wh, "registers": registers}
     values["rolled_over"] = wrong.rolled_over
+    if read.source == "estimated":
+        # Whoever corrects an estimate says what the meter showed.
+        values["source"] = "field"
     if read_on != read.read_on:
         values |= {
             "read_on": read_on,

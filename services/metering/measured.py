@@ -66,8 +66,12 @@ class Metering:
         inputs: PricingInputs,
         between: Sequence[Read] = (),
         zone: ZoneInfo,
+        may_fall: bool = False,
     ) -> Self:
         """What one meter, or several one after the other, measured between two reads.
+
+        With `may_fall` the opening read was no actual one, and may be above what the meter showed
+        later: the use is then negative.
 
         `inputs` are those of the whole; of several meters, the accepted reads `between` say what is
         of which. Raises RegisterFell, EmptyPeriod.
@@ -76,11 +80,16 @@ class Metering:
         if segments[0].opening.id != opening.id:
             # It opens where another meter was removed: those registers are not of this one.
             inputs = inputs.model_copy(update={"opening_registers": {}})
+        falls = may_fall and segments[0].opening.id == opening.id
         if len(segments) == 1:
-            measured = [_measure(segments[0], inputs)]
+            measured = [_measure(segments[0], inputs, may_fall=falls)]
         else:
             measured = [
-                _measure(one, _inputs_of(one, inputs, between, is_first=one is segments[0]))
+                _measure(
+                    one,
+                    _inputs_of(one, inputs, between, is_first=one is segments[0]),
+                    may_fall=falls and one is segments[0],
+                )
                 for one in segments
             ]
         days, gaps = _whole_days(_one_a_day(inputs.intervals), period)
@@ -108,7 +117,7 @@ class _Measured:
     hints: tuple[str, ...]
 
 
-def _measure(segment: Segment, inputs: PricingInputs) -> _Measured:
+def _measure(segment: Segment, inputs: PricingInputs, *, may_fall: bool) -> _Measured:
     opening, closing, constants = segment.opening, segment.closing, segment.constants
     before = {**opening.registers, **inputs.opening_registers}
     counters = [name for name in closing.registers if not measure_of(name).is_maximum]
@@ -129,7 +138,9 @@ def _measure(segment: Segment, inputs: PricingInputs) -> _Measured:
     }
     maxima = _maxima(constants, (*inputs.between, closing.registers))
     return _Measured(
-        wh=_counted(constants, "", opening.register_wh, closing.register_wh, rolled_over),
+        wh=_fallen_wh(opening, closing, constants.multiplier_milli)
+        if may_fall and _fell(constants, opening, closing) and not rolled_over
+        else _counted(constants, "", opening.register_wh, closing.register_wh, rolled_over),
         registers={
             name: {"opening": before[name], "closing": closing.registers[name], "used": used}
             for name, used in counted.items()
@@ -204,9 +215,28 @@ def _used(constants: MeterConstants, opening_wh: int, closing_wh: int) -> int:
 
 def _began_again(constants: MeterConstants, opening: Read, closing: Read) -> bool:
     """Whether the total rolled over as registers do: past its last digit, by less than half."""
+    fell = _fell(constants, opening, closing)
+    return closing.register_wh < opening.register_wh and not fell
+
+
+def _fell(constants: MeterConstants, opening: Read, closing: Read) -> bool:
     before, after = opening.register_wh, closing.register_wh
-    fell = is_a_fall(opening_wh=before, closing_wh=after, dials=constants.dials)
-    return after < before and not fell
+    return is_a_fall(opening_wh=before, closing_wh=after, dials=constants.dials)
+
+
+def wh_between(opening: Read, closing: Read, *, dials: int, multiplier_milli: int) -> int:
+    """The Wh between two reads of a meter; below 0 where the first was estimated too high."""
+    before, after = opening.register_wh, closing.register_wh
+    if not opening.is_actual and is_a_fall(opening_wh=before, closing_wh=after, dials=dials):
+        return _fallen_wh(opening, closing, multiplier_milli)
+    return consumption_wh(
+        opening_wh=before, closing_wh=after, dials=dials, multiplier_milli=multiplier_milli
+    )
+
+
+def _fallen_wh(opening: Read, closing: Read, multiplier_milli: int) -> int:
+    fallen = closing.register_wh - opening.register_wh
+    return round_half_up(Fraction(fallen * multiplier_milli, 1000))
 
 
 def _counted(

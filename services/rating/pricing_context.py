@@ -14,13 +14,14 @@ from services.rating.exact_columns import ONE, ZERO, Column, Mask, Whole, decima
 from services.rating.proration import (
     CALENDAR_MONTHS,
     calendar_months,
+    counted_in_words,
     is_within,
     months,
     months_in_words,
     share_in_words,
 )
 from services.rating.rated_bill import UnableToPriceBill
-from services.rating.usage import UsageBatch
+from services.rating.usage import BillingDeterminants, UsageBatch
 from services.tariffs import Calendar, Charge, MonthCount, Per, Tariff, compiled
 
 _WH_IN_KWH: Final = Fraction(1000)
@@ -47,8 +48,9 @@ _CALLED: Final = {
 class PricingContext:
     """N bills of one tariff, and what their charges have come to so far.
 
-    `whole` is the bill's period where this is a part of it. `charged` holds, by code, the exact
-    amounts in whole currency that other charges are a percent of.
+    `whole` is the bill's period where this is a part of it. `billed_as` are the days of several
+    bills that these days are priced as: each counts its own months and is one bill. `charged`
+    holds, by code, the exact amounts in whole currency that other charges are a percent of.
     """
 
     tariff: Tariff
@@ -57,6 +59,7 @@ class PricingContext:
     charged: dict[str, Column] = field(default_factory=dict)
     # What earlier parts of the same bill were charged, by code.
     charged_before: Mapping[str, Fraction] = field(default_factory=dict)
+    billed_as: tuple[Period, ...] = ()
     _months: dict[MonthCount, Column] = field(default_factory=dict)
 
     # Time
@@ -79,6 +82,8 @@ class PricingContext:
     @cached_property
     def of_bill(self) -> Column:
         """How many times what is per bill is due: the share, scaled where the tariff says so."""
+        if self.billed_as:
+            return total([bill.of_bill for bill in self._bills])
         return self.share if self._scaled is None else self.share * self._scaled
 
     @cached_property
@@ -96,6 +101,8 @@ class PricingContext:
 
     def months(self, charge: Charge) -> Column:
         """Months as this charge counts them."""
+        if self.billed_as:
+            return total([bill.months(charge) for bill in self._bills])
         rule = self._month_count(charge)
         if rule not in self._months:
             self._months[rule] = months(
@@ -106,6 +113,17 @@ class PricingContext:
                 of_bill=self.of_bill if rule.count == "one" else self.share,
             )
         return self._months[rule]
+
+    @cached_property
+    def _bills(self) -> "list[PricingContext]":
+        """The bills that these days are priced as, each with those of its days that are here."""
+        days, found = self.period(0), []
+        for bill in self.billed_as:
+            start, end = max(bill.start, days.start), min(bill.end, days.end)
+            if start < end:
+                batch = UsageBatch.of_one(BillingDeterminants(wh=0), Period(start, end))
+                found.append(PricingContext(self.tariff, batch, whole=bill))
+        return found
 
     @cached_property
     def of_year(self) -> Column:
@@ -129,6 +147,8 @@ class PricingContext:
 
     def months_in_words(self, charge: Charge, row: int) -> str | None:
         """The days behind the months of one bill, None for whole months."""
+        if self.billed_as:
+            return counted_in_words(self.months(charge).at(row), "month")
         period = self.period(row)
         rule, counted = self._month_count(charge), self.months(charge).at(row)
         if rule.count == "one":
@@ -137,6 +157,8 @@ class PricingContext:
 
     def share_in_words(self, row: int) -> str | None:
         """The days behind the share of one bill, None for a whole bill of usual length."""
+        if self.billed_as:
+            return counted_in_words(self.of_bill.at(row), "bill")
         rule = self.tariff.billing_period
         if rule is not None and self._scaled is not None and self._scaled.at(row) != 1:
             return f"{self.period(row).days} of {rule.usual_days} days that a bill is for"

@@ -45,7 +45,8 @@ class BillLine:
 
     For "%" the quantity is the money the percent is of. `rate` is None where slabs have several,
     and where the amount is a difference. `note` says what else the amount follows from, such as
-    "19 of 30 days in June". `part` are the days of the line, if the bill has several parts.
+    "19 of 30 days in June". `part` are the days of the line, if the bill has several parts. With
+    `billed_before` it takes off what an earlier bill of those days charged.
     """
 
     code: str
@@ -58,6 +59,7 @@ class BillLine:
     slabs: tuple[SlabPart, ...] = ()
     note: str | None = None
     part: Period | None = None
+    billed_before: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of integers, strings and booleans; without what there is none of."""
@@ -69,6 +71,8 @@ class BillLine:
         if self.part is not None:
             start, end = self.part.start.isoformat(), self.part.end.isoformat()
             written["part"] = {"start": start, "end": end}
+        if self.billed_before:
+            written["billed_before"] = True
         return written
 
     @classmethod
@@ -80,10 +84,12 @@ class BillLine:
             slabs=tuple(map(SlabPart.from_json, data.get("slabs", ()))),
             note=data.get("note"),
             part=Period(*(date.fromisoformat(days[e]) for e in ("start", "end"))) if days else None,
+            billed_before=bool(data.get("billed_before")),
         )
 
 
-_ALWAYS = tuple(f.name for f in fields(BillLine) if f.name not in ("slabs", "note", "part"))
+_SOMETIMES = ("slabs", "note", "part", "billed_before")
+_ALWAYS = tuple(f.name for f in fields(BillLine) if f.name not in _SOMETIMES)
 
 
 @dataclass(frozen=True, slots=True)

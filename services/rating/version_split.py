@@ -24,11 +24,14 @@ class Part:
     usage: BillingDeterminants
 
 
-def rate_parts(*, parts: Sequence[Part], whole: Period) -> RatedBill:
+def rate_parts(
+    *, parts: Sequence[Part], whole: Period, billed_as: Sequence[Period] = ()
+) -> RatedBill:
     """Price a bill in parts, which follow each other and fill the bill's days.
 
     The charges of each part are its own lines, which name its days. What is due once a bill is
-    shared among the parts by days; the total is rounded once, as the last part's tariff says.
+    shared among the parts by days; the total is rounded once, as the last part's tariff says. Where
+    the days are those of several bills, `billed_as`, what is due once a bill is due for each.
     Raises UnableToPriceBill.
     """
     _check(parts, whole)
@@ -40,7 +43,7 @@ def rate_parts(*, parts: Sequence[Part], whole: Period) -> RatedBill:
     lines: list[tuple[PricedLine, Period | None]] = [(line, None) for line in opening_lines(bills)]
     charged: dict[str, Fraction] = {}
     for part in parts:
-        lines += [(line, part.period) for line in _lines_of(part, whole, charged)]
+        lines += [(line, part.period) for line in _lines_of(part, whole, charged, billed_as)]
     lines += [(line, None) for line in closing_lines([line for line, _ in lines], bills)]
     printed = (
         line.printed(0, places=bills.places, part=days) for line, days in lines if line.is_on(0)
@@ -96,10 +99,18 @@ def _check(parts: Sequence[Part], whole: Period) -> None:
         raise UnableToPriceBill("The tariffs of one bill must be in one currency.")
 
 
-def _lines_of(part: Part, whole: Period, charged: dict[str, Fraction]) -> list[PricedLine]:
+def _lines_of(
+    part: Part, whole: Period, charged: dict[str, Fraction], billed_as: Sequence[Period]
+) -> list[PricedLine]:
     """The lines of a part; adds to what the parts so far were charged, by code."""
     usage = UsageBatch.of_one(part.usage, part.period)
-    bills = PricingContext(part.tariff, usage, whole=whole, charged_before=dict(charged))
+    bills = PricingContext(
+        part.tariff,
+        usage,
+        whole=whole,
+        charged_before=dict(charged),
+        billed_as=tuple(billed_as),
+    )
     lines = lines_of_charges(bills)
     for code, amount in bills.charged.items():
         charged[code] = charged.get(code, Fraction(0)) + amount.at(0)

@@ -28,6 +28,7 @@ from services.readings.submission import InvalidReading
 from services.records.bills import NewBill
 from services.records.readings import Meter, Read, Reading, ReadingSource, ReadPoint
 from services.records.submissions import ReadingContext
+from services.records.tariffs import TariffVersion
 from services.records.use_limits import LimitBook
 
 # Of the seconds that providers have together: what AI leaves to those after it, and the
@@ -37,6 +38,7 @@ SECONDS_FOR_READING = 3.0
 SECONDS_FOR_PHOTO = 3.0
 
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
+_SETTLES = "AI not asked: the bill settles estimated bills before it."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
 AS_DRAFT = "The bill is kept as a draft until an administrator issues it."
 _BY_THE_JOB = "Stored; the monthly job bills it."
@@ -221,6 +223,15 @@ def _photo_outcome(dial: DialReading, typed_wh: int) -> RuleOutcome:
     )
 
 
+def _why_ai_is_not_asked(bill: NewBill, version: TariffVersion) -> str:
+    """Why AI is not to compute a bill as well, or nothing."""
+    if any(line.billed_before for line in bill.rated.lines):
+        return _SETTLES
+    if any(line.part for line in bill.rated.lines):
+        return _TARIFF_CHANGES
+    return "" if is_computed(version) else _TARIFF_IS_MORE
+
+
 def _reasons(bills: Sequence[NewBill]) -> Iterator[str]:
     """Why some of the bills are held."""
     yield from (bill.held_because for bill in bills if bill.held_because)
@@ -329,7 +340,8 @@ class ReadingAssessor:
                 f"Meter {meter.serial} was removed on {meter.removed_on:%d %b %Y}; "
                 "the reading is dated after that."
             )
-        return self._validate(context, read, context.last_read)
+        # What was estimated too high is no negative use (Elexon CP0789: an actual read settles it).
+        return self._validate(context, read, context.last_actual or context.last_read)
 
     def check_possible(self, *, meter: Meter, read: ReadValue) -> None:
         """Raise InvalidReading or ReadingTooLong where a meter cannot show such a read."""
@@ -395,12 +407,9 @@ class ReadingAssessor:
         bill = assessment.bill
         if self.ai is None or bill is None:
             return assessment
-        if any(line.part for line in bill.rated.lines):
-            return replace(assessment, bill_remark=_TARIFF_CHANGES)
-        versions = {version.id: version for version in assessment.context.tariffs}
-        version = versions[bill.tariff_version_id]
-        if not is_computed(version):
-            return replace(assessment, bill_remark=_TARIFF_IS_MORE)
+        version = next(v for v in assessment.context.tariffs if v.id == bill.tariff_version_id)
+        if why := _why_ai_is_not_asked(bill, version):
+            return replace(assessment, bill_remark=why)
         try:
             opinion = self.ai.calculate_bill(
                 bill=bill,
@@ -422,14 +431,16 @@ class ReadingAssessor:
 
         The two differ where reads came in late or unbilled; the bill runs from the second.
         """
-        meter, opening = context.meter, context.opening
+        meter, opening, after = context.meter, context.opening, context.next_read
+        # An estimate that came out too low says nothing against a read before it.
+        next_read = after.point if after and after.is_actual else None
 
         def against(earlier: Reading) -> Validation:
             return validate_reading(
                 register_wh=read.register_wh,
                 read_on=read.read_on,
                 last_read=earlier.point,
-                next_read=context.next_read.point if context.next_read else None,
+                next_read=next_read,
                 history=context.history,
                 dials=meter.dials,
                 multiplier_milli=meter.multiplier_milli,
@@ -443,7 +454,7 @@ class ReadingAssessor:
         rules = RegisterRules(
             read=ReadPoint(read.register_wh, read.read_on, read.registers),
             last_read=last_read.point,
-            next_read=context.next_read.point if context.next_read else None,
+            next_read=next_read,
             history=context.history,
             calendars=calendars_in_force(context.tariffs, on=opening.read_on),
             dials=meter.dials,

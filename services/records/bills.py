@@ -37,6 +37,10 @@ def number_of_reference(text: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def _parsed_lines(lines: Any) -> Any:
+    return tuple(line if isinstance(line, BillLine) else BillLine.from_json(line) for line in lines)
+
+
 class BillSummary(Record):
     """A bill as a list shows it, without its lines; `status` is the one that people see."""
 
@@ -83,6 +87,21 @@ class BillSegment(Record):
     closed_on: date
     opening_source: ReadingSource | None = None
     closing_source: ReadingSource | None = None
+
+
+class BilledBefore(Record):
+    """A bill between two reads of which the later was no actual one: what it charged."""
+
+    opening_reading_id: str
+    closing_reading_id: str
+    period_start: date
+    period_end: date
+    lines: tuple[BillLine, ...]
+
+    @field_validator("lines", mode="before")
+    @classmethod
+    def _parse_lines(cls, lines: Any) -> Any:
+        return _parsed_lines(lines)
 
 
 class Bill(BillSummary):
@@ -163,6 +182,23 @@ class Bill(BillSummary):
         return "estimated" in self.read_sources
 
     @property
+    def billed_before(self) -> BilledBefore:
+        """What of it a later bill may settle."""
+        return BilledBefore(
+            opening_reading_id=self.opening_reading_id,
+            closing_reading_id=self.closing_reading_id,
+            period_start=self.period_start,
+            period_end=self.period_end,
+            lines=self.lines,
+        )
+
+    @property
+    def settles_since(self) -> date | None:
+        """The local date of the actual read since which it settles estimates, if it does."""
+        settled = (self.usage or {}).get("trued_up")
+        return date.fromisoformat(settled["start"]) if settled else None
+
+    @property
     def meter_serials(self) -> tuple[str, ...]:
         """The meters that it runs over, each once, in order of time."""
         return tuple(dict.fromkeys(one.meter_serial for one in self.metered))
@@ -170,9 +206,7 @@ class Bill(BillSummary):
     @field_validator("lines", mode="before")
     @classmethod
     def _parse_lines(cls, lines: Any) -> Any:
-        return tuple(
-            line if isinstance(line, BillLine) else BillLine.from_json(line) for line in lines
-        )
+        return _parsed_lines(lines)
 
     def money(self, minor: int) -> Money:
         """An amount of minor units in this bill's currency."""
@@ -210,12 +244,39 @@ class PastBill(Record):
     tariff_id: str
 
 
+class TruedUp(Record):
+    """What the next actual read settles: the bills since the last actual one, in order.
+
+    `opening` is that read; the rest is what pricing from it on needs. Without bills it is nothing.
+    """
+
+    opening: Read
+    bills: tuple[BilledBefore, ...] = ()
+    installations: tuple[Installation, ...] = ()
+    between: tuple[Read, ...] = ()
+    pricing: "PricingInputs"
+
+    def inputs(self, closing: Read) -> "PricingInputs":
+        """What pricing the time up to a read needs."""
+        start, end = self.opening, closing
+        between = [read for read in self.between if start.read_at < read.read_at < end.read_at]
+        days = (d for d in self.pricing.intervals if start.read_on <= d.day < end.read_on)
+        return PricingInputs(
+            opening_registers=self.pricing.opening_registers,
+            between=tuple(read.registers for read in between if read.registers),
+            past=tuple(bill for bill in self.pricing.past if bill.period_end <= start.read_on),
+            intervals=tuple(days),
+            rolled_over=any(read.rolled_over for read in between),
+        )
+
+
 class PricingInputs(Record):
     """What pricing a bill needs beside its two reads; nothing of it for most meters.
 
     `opening_registers` are those of the opening read, `between` those of the reads since then;
     `past` holds the last bill first, and is empty where the tariff looks at no past bill;
-    `rolled_over` says that the register did so before one of the reads since then.
+    `rolled_over` says that the register did so before one of the reads since then; `trued_up` is
+    what the bill settles where it opens at no actual read.
     """
 
     opening_registers: dict[str, int] = Field(default_factory=dict)
@@ -223,6 +284,7 @@ class PricingInputs(Record):
     past: tuple[PastBill, ...] = ()
     intervals: tuple[IntervalDay, ...] = ()
     rolled_over: bool = False
+    trued_up: TruedUp | None = None
 
 
 class BillCandidate(Record):
@@ -311,6 +373,17 @@ class NewBill:
     def constants(self) -> MeterConstants:
         """Those of the meter that its last segment was measured by."""
         return self.segments[-1].constants
+
+    @property
+    def billed_before(self) -> BilledBefore:
+        """What of it a later bill may settle."""
+        return BilledBefore(
+            opening_reading_id=self.opening.id,
+            closing_reading_id=self.closing.id,
+            period_start=self.opening.read_on,
+            period_end=self.closing.read_on,
+            lines=self.rated.lines,
+        )
 
     @property
     def status(self) -> Literal["issued", "draft"]:

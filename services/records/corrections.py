@@ -8,7 +8,14 @@ from pydantic import Field, field_validator
 
 from services.quantities.money import Money
 from services.records.base import Record
-from services.records.bills import Bill, PastBill, PricingInputs, invoice_reference
+from services.records.bills import (
+    Bill,
+    BilledBefore,
+    PastBill,
+    PricingInputs,
+    TruedUp,
+    invoice_reference,
+)
 from services.records.readings import Installation, IntervalDay, Meter, Read, Reading
 from services.records.tariffs import TariffSpan, TariffSummary, TariffVersion, versions_along
 from services.tariffs import DemandCharge, MinimumCharge, Tariff
@@ -105,8 +112,49 @@ class BillChain(Record):
             )
         return self.model_copy(update=update)
 
-    def inputs(self, *, opening: Read, closing: Read, past: Sequence[PastBill]) -> PricingInputs:
-        """What pricing a bill needs beside its two reads, as the database gives it."""
+    def inputs(
+        self,
+        *,
+        opening: Read,
+        closing: Read,
+        past: Sequence[PastBill],
+        billed: Sequence[BilledBefore],
+    ) -> PricingInputs:
+        """What pricing a bill needs beside its two reads, as the database gives it.
+
+        `billed` are the bills of the chain before it, as they are or as they are to be.
+        """
+        found = self._inputs(opening=opening, closing=closing, past=past)
+        settled = self._settled(opening, billed)
+        if not settled or (start := self.read(settled[0].opening_reading_id)) is None:
+            return found
+        trued_up = TruedUp(
+            opening=start,
+            bills=settled,
+            installations=self.installations,
+            between=self.reads,
+            pricing=self._inputs(opening=start, closing=closing, past=past),
+        )
+        return found.model_copy(update={"trued_up": trued_up})
+
+    def settles(self, bill: Bill) -> tuple[BilledBefore, ...]:
+        """The bills that one of the chain settles, in order; none where it does not."""
+        opening, closing = self.read(bill.opening_reading_id), self.read(bill.closing_reading_id)
+        if opening is None or closing is None or not closing.is_actual:
+            return ()
+        return self._settled(opening, [one.billed_before for one in self.bills])
+
+    def _settled(self, opening: Read, billed: Sequence[BilledBefore]) -> tuple[BilledBefore, ...]:
+        """The bills up to a read that is no actual one, from the last actual one on."""
+        closing_at = {bill.closing_reading_id: bill for bill in billed}
+        found: list[BilledBefore] = []
+        read: Read | None = opening
+        while read is not None and not read.is_actual and read.id in closing_at:
+            found.insert(0, closing_at[read.id])
+            read = self.read(found[0].opening_reading_id)
+        return tuple(found)
+
+    def _inputs(self, *, opening: Read, closing: Read, past: Sequence[PastBill]) -> PricingInputs:
         same = (
             read
             for read in sorted(self.reads, key=lambda read: read.created_at)

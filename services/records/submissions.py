@@ -22,6 +22,8 @@ class ReadingContext(Record):
     opening: Reading
     reissue_no: int
     last_read: Reading | None
+    # The last actual one, where the last read is an estimate or the customer's.
+    last_actual: Reading | None = None
     next_read: Reading | None
     history: tuple[ReadPoint, ...]
     same_day: bool

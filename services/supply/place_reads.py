@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.metering.register_arithmetic import consumption_wh
+from services.metering.measured import wh_between
 from services.records.readings import Reading
 from services.records.supply import Place, PlacedMeter
 
@@ -46,12 +46,7 @@ def _with_use(place: Place, read: Reading, earlier: Iterable[Reading]) -> PlaceR
     before = next((one for one in earlier if meter and _is_within(meter, one)), None)
     if meter is None or before is None:
         return PlaceRead(read, None, 0, is_installation=came, is_removal=went)
-    used = consumption_wh(
-        opening_wh=before.register_wh,
-        closing_wh=read.register_wh,
-        dials=meter.dials,
-        multiplier_milli=meter.multiplier_milli,
-    )
+    used = wh_between(before, read, dials=meter.dials, multiplier_milli=meter.multiplier_milli)
     days = (read.read_on - before.read_on).days
     return PlaceRead(read, used, days, is_installation=came, is_removal=went)
 

@@ -199,7 +199,12 @@ class Planning:
                 reissue_no=_reissues(chain, beyond, opening.id),
                 issue=None if is_draft else issue,
                 zone=self.issuer.zone,
-                inputs=chain.inputs(opening=opening, closing=closing, past=past),
+                inputs=chain.inputs(
+                    opening=opening,
+                    closing=closing,
+                    past=past,
+                    billed=[bill.billed_before for bill in kept],
+                ),
                 shortest_days=0,
                 billing_day=chain.billing_day,
                 however_short=True,

@@ -33,6 +33,8 @@ class AsBilled:
 
         Raises UnableToPriceBill where a ratchet looks at more months than the bill did.
         """
+        if bill.usage and "trued_up" in bill.usage:
+            raise UnableToPriceBill("The bill settles estimated bills before it.")
         usage = (
             usage_of_snapshot(bill.usage)
             if bill.usage

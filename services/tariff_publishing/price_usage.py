@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.billing.draw_up import Price, priced
+from services.billing.pricing import Price, priced
 from services.importing.source import UnreadableFile, read_text
 from services.importing.tariff_files import json_of
 from services.metering.measured import Metering

@@ -98,6 +98,7 @@ def bill_json(bill: Bill) -> Json:
         "opening_read": _KINDS[bill.opening_source],
         "closing_read": _KINDS[bill.closing_source],
         "estimated": bill.is_estimated,
+        "settles_since": _date_text(bill.settles_since),
         "multiplier": scaled_text(bill.multiplier_milli, places=3, trim=True),
         "consumption_kwh": format_kwh(bill.consumption_wh),
         "segments": [_segment_json(one) for one in bill.metered],
@@ -172,7 +173,10 @@ def _date_text(day: date | None) -> str | None:
 
 
 def line_json(line: BillLine, money: Callable[[int], Money]) -> Json:
-    """A line; `note` where there is one, the days where the bill has parts."""
+    """A line; `note` where there is one, the days where the bill has parts.
+
+    With `billed_before` it takes off what an earlier bill of those days charged.
+    """
     shown: Json = {
         "code": line.code,
         "description": line.description,
@@ -186,6 +190,8 @@ def line_json(line: BillLine, money: Callable[[int], Money]) -> Json:
     if line.part is not None:
         shown["period_start"] = line.part.start.isoformat()
         shown["period_end"] = line.part.end.isoformat()
+    if line.billed_before:
+        shown["billed_before"] = True
     return shown
 
 

@@ -690,26 +690,6 @@ COMMENT ON FUNCTION public.import_readings(p jsonb) IS 'Stores validated reads, 
 REVOKE ALL ON FUNCTION public.import_readings(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_readings(p jsonb) TO service_role;
 
-CREATE FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-               'id', r.id, 'meter_id', r.meter_id, 'read_at', r.read_at, 'read_on', r.read_on, 'register_wh', r.register_wh,
-               'registers', r.registers, 'rolled_over', r.rolled_over, 'reissues', private.reissues(r.id)) order by r.read_at), '[]')
-    from public.meter_installations i
-    join public.readings r on r.meter_id = i.meter_id and r.status = 'accepted'
-    where i.service_point_id = p_point_id
-      -- A bill ends where a meter was removed, not where the next one was installed.
-      and r.read_at > i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
-      and r.read_at < p_until and r.read_at > (select o.read_at from public.readings o where o.id = p_opening_id)
-$$;
-
-COMMENT ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) IS 'The accepted reads at a service point after an opening read and before an instant, each with how many void bills opened there.';
-
-REVOKE ALL ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) TO service_role;
-
 CREATE FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -723,6 +703,26 @@ COMMENT ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with 
 
 REVOKE ALL ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rolled_over(p_point_id uuid, p_after timestamp with time zone, p_before timestamp with time zone) TO service_role;
+
+CREATE FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'id', r.id, 'meter_id', r.meter_id, 'read_at', r.read_at, 'read_on', r.read_on, 'register_wh', r.register_wh,
+               'registers', r.registers, 'rolled_over', r.rolled_over, 'source', r.source, 'reissues', private.reissues(r.id)) order by r.read_at), '[]')
+    from public.meter_installations i
+    join public.readings r on r.meter_id = i.meter_id and r.status = 'accepted'
+    where i.service_point_id = p_point_id
+      -- A bill ends where a meter was removed, not where the next one was installed.
+      and r.read_at > i.installed_at and (i.removed_at is null or r.read_at <= i.removed_at)
+      and r.read_at < p_until and r.read_at > (select o.read_at from public.readings o where o.id = p_opening_id)
+$$;
+
+COMMENT ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) IS 'The accepted reads at a service point after an opening read and before an instant, each with how many void bills opened there.';
+
+REVOKE ALL ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.reads_between(p_point_id uuid, p_opening_id uuid, p_until timestamp with time zone) TO service_role;
 
 CREATE FUNCTION public.reading_to_correct(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE

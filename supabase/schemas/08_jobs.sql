@@ -410,12 +410,12 @@ begin
             select x.ends_on, (x.ends_on - interval '1 month')::date as starts_on
             from (select private.cycle_end(($1 ->> 'on')::date, a.billing_day) as ends_on) x) c
         cross join lateral (
-            select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.registers from public.readings r
+            select r.id, r.meter_id, r.read_at, r.read_on, r.register_wh, r.registers, r.source from public.readings r
             where r.id = private.chain_tail(a.id)) o
         left join lateral (
             select r.* from public.meter_installations i
             cross join lateral (
-                select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, x.registers, x.rolled_over from public.readings x
+                select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, x.registers, x.rolled_over, x.source from public.readings x
                 where x.meter_id = i.meter_id and x.status = 'accepted'
                   and x.read_at > greatest(o.read_at, i.installed_at) and x.read_on > o.read_on
                   and x.read_at <= coalesce(i.removed_at, 'infinity')
@@ -472,7 +472,7 @@ begin
                 then private.reads_between(c.service_point_id, c.opening_id, c.closed_at) else '[]' end,
             -- Most have nothing to ask for: the call would be the dearest part of their row.
             'pricing', case when c.closing_id is null or (
-                    not c.exchanged and c.tariffs = 1 and c.registers = '[]' and not b.looks_back
+                    private.is_actual(c.opening ->> 'source') and not c.exchanged and c.tariffs = 1 and c.registers = '[]' and not b.looks_back
                     and not exists (select 1 from public.intervals i where i.meter_id = c.meter_id)) then '{}'
                 else private.pricing_facts(
                     c.agreement_id,

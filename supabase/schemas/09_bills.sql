@@ -94,96 +94,6 @@ ALTER TABLE ONLY public.kwh_bank_entries
 ALTER TABLE ONLY public.kwh_bank_entries
     ADD CONSTRAINT kwh_bank_entries_undoes_id_fkey FOREIGN KEY (undoes_id) REFERENCES public.kwh_bank_entries(id);
 
-CREATE FUNCTION private.check_new_bills() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- Somebody moved, or a meter was exchanged, between pricing and storing.
-    if exists (
-        select 1 from new_rows b join public.service_agreements a on a.id = b.agreement_id
-        where b.period_start < a.starts_on or b.period_end > coalesce(a.ends_on, 'infinity')
-    ) then
-        raise exception using errcode = 'EB001', message = 'The agreement changed meanwhile: the price must be computed again.';
-    end if;
-    if exists (
-        with parts as (
-            select b.id, a.service_point_id, s.*, lag(s.closing_id) over (partition by b.id order by s.place) as before,
-                   s.place = count(*) over (partition by b.id) as is_last, b.opening_reading_id as opens_at
-            from new_rows b
-            join public.service_agreements a on a.id = b.agreement_id
-            cross join lateral (
-                select 1 as place, b.meter_id, b.opening_reading_id as opening_id, b.closing_reading_id as closing_id,
-                       b.opening_wh, b.closing_wh, b.multiplier_milli, b.consumption_wh as wh
-                where b.segments is null
-                union all
-                select x.place, x.meter_id, x.opening_reading_id, x.closing_reading_id, x.opening_wh, x.closing_wh,
-                       x.multiplier_milli, x.consumption_wh
-                from rows from (jsonb_to_recordset(b.segments) as (
-                         meter_id uuid, opening_reading_id uuid, closing_reading_id uuid, opening_wh bigint,
-                         closing_wh bigint, multiplier_milli integer, consumption_wh bigint)) with ordinality x(
-                         meter_id, opening_reading_id, closing_reading_id, opening_wh, closing_wh, multiplier_milli,
-                         consumption_wh, place)
-                where b.segments is not null) s
-        )
-        select 1
-        from new_rows b
-        join public.service_agreements a on a.id = b.agreement_id
-        join public.readings o on o.id = b.opening_reading_id
-        join public.readings c on c.id = b.closing_reading_id
-        where b.customer_id <> a.customer_id
-           or b.period_start <> o.read_on or b.period_end <> c.read_on
-           or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
-           or not exists (select 1 from parts p where p.id = b.id and p.is_last and p.closing_id = c.id
-                          and p.meter_id = b.meter_id and p.opening_wh = b.opening_wh and p.closing_wh = b.closing_wh
-                          and p.multiplier_milli = b.multiplier_milli)
-           or b.consumption_wh <> (select sum(p.wh) from parts p where p.id = b.id)
-        union all
-        select 1
-        from parts p
-        join public.meters m on m.id = p.meter_id
-        join public.readings o on o.id = p.opening_id
-        join public.readings c on c.id = p.closing_id
-        left join lateral (
-            -- The installation that measured it, and where the one before it at this place ended.
-            select i.opening_reading_id,
-                   (select e.closing_reading_id from public.meter_installations e
-                    where e.service_point_id = i.service_point_id and e.removed_at <= i.installed_at
-                    order by e.removed_at desc limit 1) as ended_at
-            from public.meter_installations i
-            where i.meter_id = p.meter_id and i.service_point_id = p.service_point_id
-              and i.multiplier_milli = p.multiplier_milli
-              and i.installed_at <= o.read_at and (i.removed_at is null or i.removed_at >= c.read_at)
-            order by i.installed_at desc limit 1) i on true
-        where i.opening_reading_id is null
-           or o.meter_id <> p.meter_id or c.meter_id <> p.meter_id
-           or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
-           or p.opening_wh <> o.register_wh or p.closing_wh <> c.register_wh
-           or not (case when p.before is null then o.id = p.opens_at or (o.id = i.opening_reading_id and i.ended_at = p.opens_at)
-                        else o.id = i.opening_reading_id and i.ended_at = p.before end)
-           or p.wh <> (
-                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
-                    % private.register_span_wh(m.dials) * p.multiplier_milli + 500) / 1000
-    ) then
-        raise exception using errcode = 'EB005',
-            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
-    end if;
-    -- Continuity: a bill opens at the agreement's opening read or where a live bill of it closed.
-    if exists (
-        select 1 from new_rows b join public.service_agreements a on a.id = b.agreement_id
-        where a.opening_reading_id <> b.opening_reading_id and not exists (
-            select 1 from public.bills prior
-            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
-              and prior.agreement_id = b.agreement_id)
-    ) then
-        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
-    end if;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
-
 CREATE FUNCTION private.reissues(p_opening_reading_id uuid) RETURNS integer
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -253,7 +163,6 @@ CREATE TABLE public.bills (
     CONSTRAINT bills_check5 CHECK (((status <> 'issued'::text) OR ((number IS NOT NULL) AND (issued_at IS NOT NULL) AND (issued_on IS NOT NULL) AND (due_date IS NOT NULL)))),
     CONSTRAINT bills_check6 CHECK (((status <> 'void'::text) OR (COALESCE(void_reason, ''::text) <> ''::text))),
     CONSTRAINT bills_check7 CHECK ((opening_reading_id <> closing_reading_id)),
-    CONSTRAINT bills_consumption_wh_check CHECK ((consumption_wh >= 0)),
     CONSTRAINT bills_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT bills_held_because_check CHECK ((held_because <> ''::text)),
     CONSTRAINT bills_lines_check CHECK ((jsonb_typeof(lines) = 'array'::text)),
@@ -942,6 +851,7 @@ declare
     v_at timestamptz := (p ->> 'read_at')::timestamptz;
     v_on date := (p ->> 'read_on')::date;
     v_last public.readings;
+    v_actual public.readings;
     v_tariff uuid;
     v_since timestamptz;
 begin
@@ -974,6 +884,12 @@ begin
     where meter_id = v_meter.id and status = 'accepted' and read_at < v_at and read_at >= i.installed_at
     order by read_at desc limit 1;
     v_since := greatest(i.installed_at, v_last.read_at - interval '400 days');
+    if not private.is_actual(v_last.source) then
+        select * into v_actual from public.readings
+        where meter_id = v_meter.id and status = 'accepted' and read_at < v_at and read_at >= i.installed_at
+          and private.is_actual(source)
+        order by read_at desc limit 1;
+    end if;
     return jsonb_build_object(
         'meter', (select to_jsonb(l) - 'search' from public.meter_list l where l.id = v_meter.id)
             || jsonb_build_object(
@@ -995,6 +911,7 @@ begin
         'installations', private.installations_between(
             s.id, (select o.read_at from public.readings o where o.id = v_tail), v_at),
         'last_read', private.reading_json(v_last.id),
+        'last_actual', private.reading_json(v_actual.id),
         'next_read', (select private.reading_json(r.id) from public.readings r
                       where r.meter_id = v_meter.id and r.status = 'accepted' and r.read_at > v_at
                         and (i.removed_at is null or r.read_at <= i.removed_at)
@@ -1003,8 +920,8 @@ begin
                                'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers)
                                order by h.read_at), '[]')
                     from public.readings h
-                    where h.meter_id = v_meter.id and h.status = 'accepted' and h.read_at <= v_last.read_at
-                      and h.read_at >= i.installed_at and h.read_at > v_last.read_at - interval '400 days'),
+                    where h.meter_id = v_meter.id and h.status = 'accepted' and h.source <> 'estimated'
+                      and h.read_at <= v_last.read_at and h.read_at >= i.installed_at and h.read_at > v_last.read_at - interval '400 days'),
         'class_use', case when v_tariff is not null and not exists (
                               select 1 from public.readings h
                               where h.meter_id = v_meter.id and h.status = 'accepted' and h.read_at <= v_last.read_at
@@ -1489,6 +1406,8 @@ CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_lo
 declare
     v_facts jsonb := '{}';
     o public.readings;
+    v_from public.readings;
+    v_point uuid;
 begin
     select * into o from public.readings where id = p_opening_id;
     if exists (select 1 from public.meters m where m.id = any (p_meters) and m.registers <> '[]') then
@@ -1518,10 +1437,26 @@ begin
     if exists (select 1 from public.intervals where meter_id = any (p_meters)) then
         v_facts := v_facts || jsonb_build_object('intervals', private.interval_days(p_meters, o.read_on, p_until_on));
     end if;
+    select r.* into v_from from public.readings r where r.id = private.settled_from(p_agreement_id, p_opening_id);
+    if found then
+        select a.service_point_id into v_point from public.service_agreements a where a.id = p_agreement_id;
+        v_facts := v_facts || jsonb_build_object('trued_up', jsonb_build_object(
+            'opening', to_jsonb(v_from),
+            'bills', (select jsonb_agg(jsonb_build_object(
+                          'opening_reading_id', b.opening_reading_id, 'closing_reading_id', b.closing_reading_id,
+                          'period_start', b.period_start, 'period_end', b.period_end, 'lines', b.lines) order by b.period_start)
+                      from public.bills b
+                      where b.agreement_id = p_agreement_id and b.status <> 'void'
+                        and b.period_start >= v_from.read_on and b.period_end <= o.read_on),
+            'installations', private.installations_between(v_point, v_from.read_at, p_until),
+            'between', private.reads_between(v_point, v_from.id, p_until),
+            'pricing', private.pricing_facts(
+                p_agreement_id, p_meters, p_looks_back, v_from.id, p_until, p_until_on) - 'trued_up'));
+    end if;
     return v_facts;
 end $$;
 
-COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh, quality}] of the period, where its meters have any}.';
+COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where its meters have any; trued_up: {opening: the last actual read, bills since then, installations, between, pricing} where it opens at an estimate or a customer''s reading}.';
 
 REVOKE ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
@@ -1596,6 +1531,125 @@ COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0,
 
 REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
+
+CREATE FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- Where a bill opens at no actual read: the last actual one that a bill before it opens at, else the first.
+    with recursive back as (
+        select b.opening_reading_id, b.period_start, o.source
+        from public.bills b join public.readings o on o.id = b.opening_reading_id
+        where b.agreement_id = p_agreement_id and b.closing_reading_id = p_opening_id and b.status <> 'void'
+          and not private.is_actual((select r.source from public.readings r where r.id = p_opening_id))
+        union all
+        select b.opening_reading_id, b.period_start, o.source
+        from back k
+        join public.bills b on b.agreement_id = p_agreement_id and b.closing_reading_id = k.opening_reading_id and b.status <> 'void'
+        join public.readings o on o.id = b.opening_reading_id
+        where not private.is_actual(k.source)
+    )
+    select k.opening_reading_id from back k order by k.period_start limit 1
+$$;
+
+COMMENT ON FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) IS 'Of an agreement, and a read at which a bill opens: the read from which an actual read after it settles what was billed. Null where it is an actual one, or nothing was billed before.';
+
+REVOKE ALL ON FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) TO service_role;
+
+CREATE FUNCTION private.check_new_bills() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- Somebody moved, or a meter was exchanged, between pricing and storing.
+    if exists (
+        select 1 from new_rows b join public.service_agreements a on a.id = b.agreement_id
+        where b.period_start < a.starts_on or b.period_end > coalesce(a.ends_on, 'infinity')
+    ) then
+        raise exception using errcode = 'EB001', message = 'The agreement changed meanwhile: the price must be computed again.';
+    end if;
+    if exists (
+        with parts as (
+            select b.id, a.service_point_id, s.*, lag(s.closing_id) over (partition by b.id order by s.place) as before,
+                   s.place = count(*) over (partition by b.id) as is_last, b.opening_reading_id as opens_at
+            from new_rows b
+            join public.service_agreements a on a.id = b.agreement_id
+            cross join lateral (
+                select 1 as place, b.meter_id, b.opening_reading_id as opening_id, b.closing_reading_id as closing_id,
+                       b.opening_wh, b.closing_wh, b.multiplier_milli, b.consumption_wh as wh
+                where b.segments is null
+                union all
+                select x.place, x.meter_id, x.opening_reading_id, x.closing_reading_id, x.opening_wh, x.closing_wh,
+                       x.multiplier_milli, x.consumption_wh
+                from rows from (jsonb_to_recordset(b.segments) as (
+                         meter_id uuid, opening_reading_id uuid, closing_reading_id uuid, opening_wh bigint,
+                         closing_wh bigint, multiplier_milli integer, consumption_wh bigint)) with ordinality x(
+                         meter_id, opening_reading_id, closing_reading_id, opening_wh, closing_wh, multiplier_milli,
+                         consumption_wh, place)
+                where b.segments is not null) s
+        )
+        select 1
+        from new_rows b
+        join public.service_agreements a on a.id = b.agreement_id
+        join public.readings o on o.id = b.opening_reading_id
+        join public.readings c on c.id = b.closing_reading_id
+        where b.customer_id <> a.customer_id
+           or b.period_start <> o.read_on or b.period_end <> c.read_on
+           or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
+           or not exists (select 1 from parts p where p.id = b.id and p.is_last and p.closing_id = c.id
+                          and p.meter_id = b.meter_id and p.opening_wh = b.opening_wh and p.closing_wh = b.closing_wh
+                          and p.multiplier_milli = b.multiplier_milli)
+           or b.consumption_wh <> (select sum(p.wh) from parts p where p.id = b.id)
+        union all
+        select 1
+        from parts p
+        join public.meters m on m.id = p.meter_id
+        join public.readings o on o.id = p.opening_id
+        join public.readings c on c.id = p.closing_id
+        left join lateral (
+            -- The installation that measured it, and where the one before it at this place ended.
+            select i.opening_reading_id,
+                   (select e.closing_reading_id from public.meter_installations e
+                    where e.service_point_id = i.service_point_id and e.removed_at <= i.installed_at
+                    order by e.removed_at desc limit 1) as ended_at
+            from public.meter_installations i
+            where i.meter_id = p.meter_id and i.service_point_id = p.service_point_id
+              and i.multiplier_milli = p.multiplier_milli
+              and i.installed_at <= o.read_at and (i.removed_at is null or i.removed_at >= c.read_at)
+            order by i.installed_at desc limit 1) i on true
+        where i.opening_reading_id is null
+           or o.meter_id <> p.meter_id or c.meter_id <> p.meter_id
+           or o.status <> 'accepted' or c.status <> 'accepted' or c.read_at <= o.read_at
+           or p.opening_wh <> o.register_wh or p.closing_wh <> c.register_wh
+           or not (case when p.before is null then o.id = p.opens_at or (o.id = i.opening_reading_id and i.ended_at = p.opens_at)
+                        else o.id = i.opening_reading_id and i.ended_at = p.before end)
+           or (p.wh <> (
+                (c.register_wh - o.register_wh + private.register_span_wh(m.dials))
+                    % private.register_span_wh(m.dials) * p.multiplier_milli + 500) / 1000
+               -- A register that was estimated too high falls: the use is negative, a half away from zero.
+               and not (o.id = p.opens_at and not private.is_actual(o.source) and private.is_actual(c.source)
+                        and c.register_wh < o.register_wh
+                        and -p.wh = ((o.register_wh - c.register_wh) * p.multiplier_milli + 500) / 1000))
+    ) then
+        raise exception using errcode = 'EB005',
+            message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';
+    end if;
+    -- Continuity: a bill opens at the agreement's opening read or where a live bill of it closed.
+    if exists (
+        select 1 from new_rows b join public.service_agreements a on a.id = b.agreement_id
+        where a.opening_reading_id <> b.opening_reading_id and not exists (
+            select 1 from public.bills prior
+            where prior.closing_reading_id = b.opening_reading_id and prior.status <> 'void'
+              and prior.agreement_id = b.agreement_id)
+    ) then
+        raise exception using errcode = 'EB001', message = 'Another bill came between: the price must be computed again.';
+    end if;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -221,6 +221,13 @@ begin
                          (select r.read_on from public.readings r where r.id = private.chain_tail(a.id)))
          where p ->> 'since' is not null),
         'infinity');
+    -- What an actual read settles begins at the actual read before it.
+    v_since := coalesce(
+        (select max(b.period_start) from public.bills b join public.readings o on o.id = b.opening_reading_id
+         where b.agreement_id = a.id and b.status <> 'void' and b.period_start <= v_since and private.is_actual(o.source)),
+        (select min(b.period_start) from public.bills b
+         where b.agreement_id = a.id and b.status <> 'void' and b.period_start <= v_since),
+        v_since);
     return jsonb_build_object(
         'meter', to_jsonb(m) - 'search',
         'agreement_id', a.id, 'tail_id', private.chain_tail(a.id),
@@ -348,6 +355,8 @@ declare
     v_open bigint;
 begin
     for v in select x from jsonb_array_elements(p_paid) x loop
+        -- A bill in credit that became void itself pays nothing any more.
+        continue when exists (select 1 from public.ledger_entries u where u.undoes_id = (v ->> 'credit')::uuid);
         select o.entry_id, least(o.open_minor, (v ->> 'amount')::bigint) into v_debit, v_open
         from public.open_items o join public.ledger_entries e on e.id = o.entry_id
         where e.bill_id = (v ->> 'bill')::uuid and e.kind = 'bill';
@@ -495,7 +504,9 @@ begin
     if v_right is not null then
         perform private.insert_reading(v_right || jsonb_build_object(
             'meter_id', r.meter_id, 'read_at', coalesce((v_right ->> 'read_at')::timestamptz, r.read_at),
-            'read_on', coalesce((v_right ->> 'read_on')::date, r.read_on), 'source', r.source, 'status', 'accepted',
+            'read_on', coalesce((v_right ->> 'read_on')::date, r.read_on),
+            -- Whoever corrects an estimate says what the meter showed.
+            'source', case r.source when 'estimated' then 'field' else r.source end, 'status', 'accepted',
             'is_opening', r.is_opening, 'submitted_by', p ->> 'actor', 'supersedes_id', r.id, 'decided_by', p ->> 'actor',
             'decided_at', now(), 'decision_reason', p ->> 'reason'));
     end if;

@@ -1,0 +1,117 @@
+"""Pricing what was measured between two reads, by the tariff versions in force on its days."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from services.metering.billing_determinants import usage_of
+from services.metering.measured import Metering
+from services.quantities.money import Money
+from services.quantities.period import Period
+from services.rating import (
+    NetBill,
+    Part,
+    RatedBill,
+    UnableToPriceBill,
+    netted,
+    rate_parts,
+    rate_usage,
+)
+from services.records.bills import PricingInputs
+from services.records.readings import Read, Segment
+from services.records.tariffs import TariffVersion, version_in_force, versions_within
+
+# Far beyond any bill, and within what a database and a browser hold exactly (2^53).
+_MOST_MINOR: Final = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A bill's lines, and the tariff versions that priced its days, each with its part.
+
+    `net` are the banks of kWh, None without net metering.
+    """
+
+    rated: RatedBill
+    versions: tuple[TariffVersion, ...]
+    parts: tuple[Part, ...]
+    net: NetBill | None
+
+
+def priced(
+    metering: Metering,
+    tariffs: Sequence[TariffVersion],
+    *,
+    is_final: bool = False,
+    billed_as: Sequence[Period] = (),
+) -> Price:
+    """Price what was measured over the days of a bill, each version of a tariff its own.
+
+    With the final bill of a customer what is banked under net metering is settled. `billed_as` are
+    the days of the bills that it is priced as, if they are several. Raises UnableToPriceBill,
+    InvalidTariff.
+    """
+    within = versions_within(tariffs, period=metering.period)
+    found = tuple(
+        Part(of_days.tariff, days, usage_of(metering=metering, tariff=of_days.tariff, days=days))
+        for of_days, days in within
+    )
+    try:
+        bank = metering.past.bank(metering.period.start)
+        parts, net = netted(found, opening=bank, is_final=is_final)
+    except UnableToPriceBill as error:
+        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
+    rated = within_reason(_rated(parts, metering, billed_as))
+    return Price(rated, tuple(of_days for of_days, _ in within), parts, net)
+
+
+def measured(
+    segments: Sequence[Segment],
+    *,
+    opening: Read,
+    closing: Read,
+    tariffs: Sequence[TariffVersion],
+    inputs: PricingInputs,
+    between: Sequence[Read],
+    zone: ZoneInfo,
+    may_fall: bool = False,
+) -> Metering:
+    """What was measured between two reads, with the past bills as its tariff looks at them.
+
+    `may_fall` as in `Metering.over`. Raises RegisterFell, EmptyPeriod.
+    """
+    metering = Metering.over(
+        segments,
+        opening=opening,
+        closing=closing,
+        inputs=inputs,
+        between=between,
+        zone=zone,
+        may_fall=may_fall,
+    )
+    tariff_id = version_in_force(tariffs, on=opening.read_on).tariff_id
+    past = metering.past.under(tariffs, tariff_id=tariff_id, until=closing.read_on)
+    return replace(metering, past=past)
+
+
+def within_reason(rated: RatedBill) -> RatedBill:
+    """The same; raises UnableToPriceBill for amounts that no bill can have."""
+    amounts = (rated.total_minor, *(line.amount_minor for line in rated.lines))
+    largest = max(amounts, key=abs)
+    if abs(largest) > _MOST_MINOR:
+        raise UnableToPriceBill(
+            f"It would bill {Money(largest, rated.currency).display()}, more than any bill can: "
+            "check the meter's multiplier, its readings and the rates of its tariff."
+        )
+    return rated
+
+
+def _rated(parts: Sequence[Part], metering: Metering, billed_as: Sequence[Period]) -> RatedBill:
+    try:
+        if len(parts) > 1 or billed_as:
+            return rate_parts(parts=parts, whole=metering.period, billed_as=billed_as)
+        (part,) = parts
+        return rate_usage(tariff=part.tariff, usage=part.usage, period=part.period)
+    except UnableToPriceBill as error:
+        raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
