@@ -7,7 +7,7 @@ import streamlit as st
 from pages.corrections.correction_preview import show_bill_change
 from pages.registry import SERVICE_POINT
 from pages.shared.form_ids import form_done
-from pages.shared.format import count, escaped, kwh, money, period
+from pages.shared.format import count, day, escaped, kwh, money, period
 from pages.shared.history import go_on_to
 from pages.shared.session import now, services
 from services.billing.chain_retry import MeterTooBusy
@@ -23,7 +23,7 @@ from services.quantities.energy import InvalidEnergy
 from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading
 from services.records.bills import NewBill
-from services.supply.changes import CannotChangeSupply, Change
+from services.supply.changes import CannotChangeSupply, Change, Connect, Exchange, MoveIn, TypedRead
 from services.supply.plan import SupplyPlan
 
 # What was typed cannot be; the sentences are for the person who typed it.
@@ -63,6 +63,8 @@ def show_and_ask(name: str, form: str, said: str, principal: Principal) -> None:
         st.error(escaped(error), icon=":material/edit:")
         return
     st.subheader("What it does", anchor=False)
+    if said_of := _facts(shown.change):
+        st.markdown(f"- {escaped(said_of)}")
     _show_plan(plan)
     with st.form(f"do-{form}", border=False):
         reason = st.text_input("Why", key=f"why-{form}", placeholder="As reported by the customer")
@@ -118,6 +120,26 @@ def _show_plan(plan: SupplyPlan) -> None:
         show_bill_change(change, change.affected.bills[0].currency, expanded=len(plan.changes) < 3)
     for bill in plan.bills:
         _show_new(bill)
+
+
+def _facts(change: Change) -> str:
+    """What was typed of who is supplied how, to be read once more before it is done."""
+    if isinstance(change, Connect | MoveIn):
+        meter = f"meter {change.serial} begins" if isinstance(change, Connect) else "it begins"
+        return (
+            f"From {day(change.on)}, on tariff {change.tariff_code}; {meter} at "
+            f"{_typed(change.read)}."
+        )
+    if isinstance(change, Exchange):
+        return (
+            f"On {day(change.on)}: the old meter's last reading is {_typed(change.last)}, the new "
+            f"one, {change.serial}, begins at {_typed(change.first)}."
+        )
+    return ""
+
+
+def _typed(read: TypedRead) -> str:
+    return f"{read.kwh} kWh" if read.kwh else "the reading that is stored of that day"
 
 
 def _lines(plan: SupplyPlan) -> list[str]:

@@ -11,7 +11,7 @@ from services.outbox.outbox import StepDone
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.records.bills import Bill
-from services.records.outbox import TELLS_OF, OutboxKind
+from services.records.outbox import LEFT_IN_ALL, TELLS_OF, OutboxKind
 
 TEMPLATE: Final = "template"
 LANGUAGE: Final = "en"
@@ -92,10 +92,11 @@ class WriteMessage:
         facts = self.with_today(facts)
         contact = self.database.customer_contact(bill.customer_id)
         message = self.writer.write(bill=bill, kind=kind, language=contact.language, facts=facts)
-        text = f"{message.text}{self._other_bills(bill, facts)}"
+        in_all, others = self._other_bills(bill, facts)
+        text = f"{message.text}{others}"
         by = "from a template" if message.written_by == TEMPLATE else f"by {message.written_by}"
         detail = f"written {by}" + (f" ({message.note})" if message.note else "")
-        written = {"text": text, "written_by": message.written_by}
+        written = {"text": text, "written_by": message.written_by, LEFT_IN_ALL: in_all}
         return StepDone(detail, facts=written | {"said_of": self._said_of(bill)})
 
     def why_unsaid(self, *, bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
@@ -120,14 +121,17 @@ class WriteMessage:
         due = "past" if past else "before"
         return f"{bill.balance_minor} {bill.payment_url or ''} {due} {bill.spared_because or ''}"
 
-    def _other_bills(self, bill: Bill, facts: Mapping[str, str]) -> str:
-        """The bills that were made together with this one: of earlier months, of other places."""
+    def _other_bills(self, bill: Bill, facts: Mapping[str, str]) -> tuple[str, str]:
+        """What is to pay in all, and the bills that were made together with this one.
+
+        They are of earlier months or of other places; two empty texts where there are none.
+        """
         found = [self.database.bill(bill_id) for bill_id in facts.get(TELLS_OF, "").split()]
         others = sorted(
             (b for b in found if b.status != "void"), key=lambda b: (b.period_start, b.reference)
         )
         if not others:
-            return ""
+            return "", ""
         elsewhere = any(b.meter_serial != bill.meter_serial for b in others)
         billed = [_also(b, with_meter=elsewhere) for b in others]
         together = [b for b in (bill, *others) if b.currency == bill.currency]
@@ -136,7 +140,7 @@ class WriteMessage:
             names = "The statement of account names all."
             billed[_MOST_NAMED:] = [f"And {count(more, 'more bill')}. {names}"]
         # First what is to be paid: where a message is cut short, it is at its end.
-        return "\n".join([f"\nTo pay in all: {left}. Also billed:", *billed])
+        return left, "\n".join([f"\nTo pay in all: {left}. Also billed:", *billed])
 
 
 def _also(bill: Bill, *, with_meter: bool) -> str:

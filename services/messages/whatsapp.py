@@ -24,7 +24,7 @@ from services.integrations.http import (
 from services.messages.facts import NO_FACTS, Correction, Received
 from services.messages.templates import day, how_to_pay, is_late
 from services.records.bills import Bill
-from services.records.outbox import TELLS_OF, OutboxKind
+from services.records.outbox import LEFT_IN_ALL, TELLS_OF, OutboxKind
 
 GRAPH_URL: Final = "https://graph.facebook.com"
 GRAPH_VERSION: Final = "v25.0"
@@ -173,6 +173,9 @@ def parameters(
     period = f"{day(bill.period_start)} – {day(bill.period_end)}"
     others = len(facts.get(TELLS_OF, "").split())
     also = f" (and {others} other bill{'' if others == 1 else 's'})" if others else ""
+    in_all = facts.get(LEFT_IN_ALL)
+    if others and in_all:
+        left = f"{in_all} in all"
     return (f"{bill.reference}{also}", period, left, due, how)
 
 

@@ -10,6 +10,8 @@ from services.records.bills import Bill
 
 # The fact that names further bills, by their ids, which a new bill's message mentions.
 TELLS_OF: Final = "tells_of"
+# What is to pay for all of them, as a message says it.
+LEFT_IN_ALL: Final = "left_in_all"
 OutboxKind = Literal[
     "bill_issued",
     "payment_reminder",

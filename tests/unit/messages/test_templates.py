@@ -243,6 +243,11 @@ def test_a_template_begins_and_ends_with_words_and_is_filled_whole(kind: OutboxK
 def test_whatsapp_counts_the_earlier_bills_that_the_message_is_about() -> None:
     told = whatsapp.parameters(bill(), "bill_issued", {"tells_of": "a b c"})
     assert told[0] == "INV-000042 (and 3 other bills)"
+    # What is to pay is of all of them, as the written message says.
+    amounts = whatsapp.parameters(
+        bill(), "bill_issued", {"tells_of": "a b c", "left_in_all": "₹1,500.00"}
+    )
+    assert amounts[2] == "₹1,500.00 in all"
     assert whatsapp.parameters(bill(), "bill_issued", {})[0] == "INV-000042"
 
 
