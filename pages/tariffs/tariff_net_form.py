@@ -12,13 +12,13 @@ from services.tariffs.values import mapped
 _NONE: Final = "none"
 _NEVER: Final = "never"
 _WAYS: Final = {
-    _NONE: "is not netted",
-    "paid": "offsets kWh used; a surplus is banked, and paid out when settled",
-    "lapses": "offsets kWh used; a surplus is banked, and lapses when settled",
+    _NONE: "not netted",
+    "paid": "netted, surplus paid",
+    "lapses": "netted, surplus lapses",
 }
 _OFFSETS: Final = {
-    "own_period": "only energy of its own hours",
-    "all_periods": "energy of other hours too",
+    "own_period": "its own hours only",
+    "all_periods": "other hours too",
 }
 
 
@@ -33,6 +33,8 @@ def show_net_metering(form: Form) -> None:
                 _WAYS,
                 lambda way: net_metering(None if way == _NONE else way),
                 value=rule.get("surplus", _NONE),
+                help="Netted: what is sent to the grid offsets what is used, in kWh. A surplus is "
+                "banked for later bills; once settled it is paid out, or lapses.",
             )
             form.say_wrong(("net_metering",))
         if rule:
@@ -42,7 +44,7 @@ def show_net_metering(form: Form) -> None:
             with grid.cell():
                 form.choose(
                     ("net_metering", "offsets"),
-                    "A surplus by time of use offsets",
+                    "A surplus offsets",
                     _OFFSETS,
                     lambda to: put(("net_metering", "offsets"), to),
                     value=rule.get("offsets", "own_period"),
@@ -50,7 +52,7 @@ def show_net_metering(form: Form) -> None:
 
 
 def _ask_month(form: Form, month: object) -> None:
-    months = {_NEVER: "only when the customer moves out"}
+    months = {_NEVER: "when moving out"}
     months |= {str(number): f"with {month_name[number]}" for number in range(1, 13)}
     form.choose(
         ("net_metering", "settled_in"),

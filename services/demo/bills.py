@@ -8,11 +8,11 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from services.billing.draw_up import draw_up_bill
+from services.billing.draw_up import draw_up_bill, past_of_new
 from services.demo.premises import Premises
 from services.demo.profile import spread
 from services.quantities.period import next_month
-from services.records.bills import Issue, NewBill
+from services.records.bills import Issue, NewBill, PricingInputs
 from services.records.entries import NewPayment
 from services.records.imports import MeterReads
 from services.records.ledger import PaymentMethod
@@ -60,7 +60,15 @@ class BillMaker:
         tariffs = self.versions[premises.tariff_code]
         check = reads.pop() if premises.story == "check_read" else None
 
-        def bill(opening: Read, closing: Read, issue: Issue | None, again: int = 0) -> NewBill:
+        def bill(
+            opening: Read,
+            closing: Read,
+            issue: Issue | None,
+            again: int = 0,
+            *,
+            after: Sequence[NewBill] = (),
+        ) -> NewBill:
+            past = (past_of_new(b, tariff_id=tariffs[0].tariff_id) for b in reversed(after))
             return draw_up_bill(
                 agreement_id=str(meter.agreement_id),
                 constants=constants,
@@ -70,13 +78,16 @@ class BillMaker:
                 reissue_no=again,
                 issue=issue,
                 zone=self.zone,
+                inputs=PricingInputs(past=tuple(past) if premises.is_solar else ()),
             )
 
         if premises.kind == "smart":
             pairs = list(self._monthly_pairs(reads))
         else:
             pairs = [(a, b, self._at_once(b)) for a, b in pairwise(reads)]
-        bills = [bill(opening, closing, issue) for opening, closing, issue in pairs]
+        bills: list[NewBill] = []
+        for opening, closing, issue in pairs:
+            bills.append(bill(opening, closing, issue, after=bills))
         if premises.story == "draft":
             opening, closing, _ = pairs[-1]
             bills[-1] = bill(opening, closing, None)

@@ -21,14 +21,14 @@ from services.demo.premises import (
     Premises,
     all_premises,
 )
-from services.demo.reads import DemoMeter, demo_meter
+from services.demo.reads import DemoMeter, DemoRead, demo_meter
 from services.importing import Importer, ImportReport
 from services.importing.by_kind.grid_rows import (
     SUPPLY_COLUMNS,
     TRANSFORMER_COLUMNS,
     TRANSFORMER_OPTIONS,
 )
-from services.importing.reads import READING_COLUMNS
+from services.importing.reads import READING_COLUMNS, REGISTER_PREFIX
 from services.importing.rows import CUSTOMER_COLUMNS, METER_COLUMNS
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
@@ -164,7 +164,7 @@ class _Loading:
 
     def _import_meters(self, meters: Sequence[DemoMeter]) -> None:
         rows = (_meter_cells(meter) for meter in meters)
-        text = _csv((*METER_COLUMNS, "transformer_code"), rows)
+        text = _csv((*METER_COLUMNS, "transformer_code", "registers"), rows)
         _accepted(self._importer.meters(text, actor=ACTOR, now=self.now))
 
     def _import_transformers(self) -> None:
@@ -184,12 +184,17 @@ class _Loading:
         self, meters: Sequence[DemoMeter], kind: str, source: ReadingSource, actor: str
     ) -> int:
         rows = [
-            (m.premises.serial, format_kwh(read.register_wh), read.read_at.isoformat())
+            (
+                m.premises.serial,
+                format_kwh(read.register_wh),
+                read.read_at.isoformat(),
+                _export(read),
+            )
             for m in meters
             if m.premises.kind == kind
             for read in m.reads
         ]
-        text = _csv(READING_COLUMNS, rows)
+        text = _csv((*READING_COLUMNS, f"{REGISTER_PREFIX}export"), rows)
         _accepted(self._importer.readings(text, actor=actor, now=self.now, as_source=source))
         return len(rows)
 
@@ -267,7 +272,12 @@ def _meter_cells(meter: DemoMeter) -> tuple[object, ...]:
     p = meter.premises
     register = (p.kind, p.dials, p.multiplier, p.opening_kwh)
     opened = (meter.opened_on, transformer_of(p).code)
-    return (p.serial, p.account_no, p.tariff_code, *register, *opened)
+    further = "export=0" if p.is_solar else ""
+    return (p.serial, p.account_no, p.tariff_code, *register, *opened, further)
+
+
+def _export(read: DemoRead) -> str:
+    return "" if read.export_wh is None else format_kwh(read.export_wh)
 
 
 def _accepted(report: ImportReport) -> None:

@@ -12,7 +12,11 @@ Story = Literal[
 KSEB = "KSEB-LT1A"
 DELHI_HOME = "DELHI-DOM-3KW"
 DELHI_SHOP = "DELHI-NDLT-5KW"
-TARIFF_FILES = ("kseb-lt1a.json", "delhi-domestic-3kw.json", "delhi-shops-5kw.json")
+SOLAR_HOME = "SOLAR-HOME"
+TARIFF_FILES = (
+    *("kseb-lt1a.json", "delhi-domestic-3kw.json", "delhi-shops-5kw.json"),
+    "solar-net-metering.json",
+)
 
 TO_TRY = "DEMO-1000"
 TO_TRY_DAYS = 31
@@ -43,6 +47,7 @@ _STORIES: dict[int, Story] = {
     111: "check_read",
 }
 _ROLLS_OVER = 112
+_HAS_PANELS = 116
 _SMART_HOMES = 4
 
 
@@ -66,6 +71,11 @@ class Premises:
     def number(self) -> int:
         """The account's number, which spreads what differs between customers."""
         return int(self.account_no.removeprefix("D-"))
+
+    @property
+    def is_solar(self) -> bool:
+        """Whether it sends energy to the grid too."""
+        return self.tariff_code == SOLAR_HOME
 
     @property
     def address(self) -> str:
@@ -103,7 +113,7 @@ def _homes() -> list[Premises]:
                 account_no=f"D-{1001 + n}",
                 name=f"{2 + 3 * (n // 5)} {_HOME_STREETS[n % 5]}",
                 serial=f"S-{number}" if smart else f"M-{number}",
-                tariff_code=KSEB if kseb else DELHI_HOME,
+                tariff_code=_tariff_of_home(number, kseb=kseb),
                 daily_wh=2600 + n * 1709 % 3600 if kseb else 6500 + n * 1709 % 9000,
                 kind="smart" if smart else "manual",
                 opening_kwh=99_100 if number == _ROLLS_OVER else 800 + n * 2657 % 40_000,
@@ -111,6 +121,12 @@ def _homes() -> list[Premises]:
             )
         )
     return homes
+
+
+def _tariff_of_home(number: int, *, kseb: bool) -> str:
+    if number == _HAS_PANELS:
+        return SOLAR_HOME
+    return KSEB if kseb else DELHI_HOME
 
 
 def _shops() -> list[Premises]:

@@ -15,6 +15,8 @@ from services.quantities.period import local_date, start_of_day
 DAILY_USE = Path(__file__).with_name("daily_use.csv")
 
 # Percent of the mean day, from Monday on: shops are busy on Saturdays and closed on Sundays.
+# What panels export, in percent of the use, from January on.
+_SUN = (130, 105, 45, 60, 55, 30, 35, 50, 75, 95, 110, 125)
 _SHOP_WEEK = (104, 104, 106, 106, 114, 126, 40)
 
 
@@ -45,13 +47,22 @@ def used_wh(premises: Premises, day: date) -> int:
     return wh * (85 + spread(f"{premises.serial} {day}", 31)) // 100
 
 
+def exported_wh(premises: Premises, day: date) -> int:
+    """Wh that panels send to the grid on a local day; the rains of summer leave little."""
+    return used_wh(premises, day) * _SUN[day.month - 1] // 100
+
+
 @dataclass
 class Register:
-    """The register of one of the premises, from its opening on; Wh before the multiplier."""
+    """A register of one of the premises, from its opening on; Wh before the multiplier.
+
+    `counts` says what; what is exported begins at 0.
+    """
 
     premises: Premises
     opened_on: date
     zone: ZoneInfo
+    counts: Callable[[Premises, date], int] = used_wh
     # Wh used from the opening up to the start of each later day.
     _used: list[int] = field(default_factory=lambda: [0])
 
@@ -59,7 +70,8 @@ class Register:
         """What it shows, rolled over if need be; before its opening it stands still."""
         turned = self._used_until(instant) // self.premises.multiplier
         capacity: int = 10 ** (self.premises.dials + 3)
-        return (self.premises.opening_kwh * 1000 + turned) % capacity
+        opening_kwh = self.premises.opening_kwh if self.counts is used_wh else 0
+        return (opening_kwh * 1000 + turned) % capacity
 
     def whole_kwh_at(self, instant: datetime) -> int:
         """What a person reads off it: without the decimals, still in Wh."""
@@ -72,10 +84,10 @@ class Register:
             return 0
         while len(self._used) <= days:
             last = self.opened_on + timedelta(days=len(self._used) - 1)
-            self._used.append(self._used[-1] + used_wh(self.premises, last))
+            self._used.append(self._used[-1] + self.counts(self.premises, last))
         begun = start_of_day(day, self.zone)
         length = start_of_day(day + timedelta(days=1), self.zone) - begun
-        today = used_wh(self.premises, day) * (instant - begun) // length
+        today = self.counts(self.premises, day) * (instant - begun) // length
         return self._used[days] + today
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.demo.premises import TO_TRY_DAYS, Premises
-from services.demo.profile import Register, spread
+from services.demo.profile import Register, exported_wh, spread
 
 MONTHS = 18
 SUNDAY = 6
@@ -25,10 +25,11 @@ _CHECK_READ_AFTER = timedelta(days=2)
 
 
 class DemoRead(NamedTuple):
-    """A value in Wh before the multiplier, noted down at a local time."""
+    """Values in Wh before the multiplier, noted down at a local time; None without panels."""
 
     read_at: datetime
     register_wh: int
+    export_wh: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,9 @@ def demo_meter(premises: Premises, *, as_of: date, zone: ZoneInfo) -> DemoMeter:
     days = list(_monthly_days(_read_day(premises, as_of), as_of))
     register = Register(premises, days[0], zone)
     reads = [_monthly_read(register, day, zone) for day in days[1:]]
+    if premises.is_solar:
+        export = Register(premises, days[0], zone, exported_wh)
+        reads = [read._replace(export_wh=export.whole_kwh_at(read.read_at)) for read in reads]
     return DemoMeter(premises, days[0], tuple(_with_story(register, reads, zone)))
 
 

@@ -21,9 +21,10 @@ from services.demo import load as load_module
 from services.identity.auth import Principal, Role
 from services.importing import Importer
 from services.integrations.head_end import HeadEnd
+from services.metering.usage_snapshot import usage_of_snapshot
 from services.metering.validation import validate_reading
 from services.quantities.period import Period, local_date
-from services.rating import rate
+from services.rating import rate_usage
 from services.readings.submission import parse_submission
 from services.records.bills import Bill
 from services.records.ledger import LedgerEntry
@@ -151,9 +152,22 @@ def test_every_bill_recomputes_to_the_same_lines_and_total(loaded: Services) -> 
         of_code = [v for v in versions if v.code == bill.tariff_code]
         tariff = version_in_force(of_code, on=bill.period_start).tariff
         period = Period(bill.period_start, bill.period_end)
-        again = rate(tariff=tariff, consumption_wh=bill.consumption_wh, period=period)
+        usage = usage_of_snapshot(bill.usage or {"wh": bill.consumption_wh})
+        again = rate_usage(tariff=tariff, usage=usage, period=period)
         assert again.lines == bill.lines
         assert again.total_minor == bill.total_minor
+
+
+def test_a_home_with_panels_banks_what_it_exports(loaded: Services) -> None:
+    bills = [b for b in bills_of(loaded) if b.tariff_code == "SOLAR-HOME" and b.net]
+    banked = {b.period_start: b.net.in_all() for b in bills if b.net}
+    assert len(banked) == len(bills) > 12
+    assert any(bank.added for bank in banked.values())
+    assert any(bank.used for bank in banked.values())
+    entries = loaded.database.kwh_bank(agreement_id=bills[0].agreement_id)
+    assert sum(entry.wh for entry in entries) == banked[max(banked)].closing
+    for before, after in pairwise(sorted(banked)):
+        assert banked[before].closing == banked[after].opening
 
 
 def test_each_meters_bills_are_one_chain(loaded: Services) -> None:

@@ -78,3 +78,26 @@ def test_what_has_no_field_is_said_in_words_and_stays() -> None:
     ratchet.set_value("75").run()
     data["charges"][0]["ratchet"]["percent"] = "75"
     assert draft_text(app) == data
+
+
+def test_net_metering_is_chosen_with_its_month_and_its_rate() -> None:
+    data = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_text())
+    app = form_of(json.dumps(data))
+
+    def choose(label: str, option: str) -> None:
+        field = next(f for f in app.selectbox if f.label == label)
+        field.select(option).run()
+        assert not app.exception
+
+    choose("Energy sent to the grid", "paid")
+    assert draft_text(app)["net_metering"] == {"surplus": "paid"}
+    charge = draft_text(app)["charges"][-1]
+    assert (charge["quantity"], charge["rate"]) == ("settled_kwh", "")
+    assert "Still to be filled in:\n- Surplus paid out: the rate" in words(app)
+    choose("The bank of kWh is settled", "3")
+    assert draft_text(app)["net_metering"] == {"surplus": "paid", "settled_in": 3}
+    choose("The bank of kWh is settled", "never")
+    choose("Energy sent to the grid", "lapses")
+    assert draft_text(app) == data | {"net_metering": {"surplus": "lapses"}}
+    choose("Energy sent to the grid", "none")
+    assert draft_text(app) == data

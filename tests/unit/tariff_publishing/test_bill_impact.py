@@ -11,7 +11,7 @@ import pytest
 
 from services.metering.usage_snapshot import usage_of_snapshot, without_defaults
 from services.quantities.period import Period
-from services.rating import BillingDeterminants, rate, rate_usage
+from services.rating import BillingDeterminants, Part, netted, rate, rate_usage
 from services.records.tariffs import BilledUse, TariffVersion
 from services.settings import PROJECT_FOLDER
 from services.tariff_publishing.bill_impact import BillImpact
@@ -221,3 +221,21 @@ def test_bills_that_need_more_than_their_kwh_are_counted_with_the_reason() -> No
     ((why, bills),) = found.left_out.items()
     assert bills == 3
     assert "registers of their own, or interval data" in why
+
+
+def test_netted_bills_are_netted_again_from_the_bank_that_they_began_with() -> None:
+    solar = example("solar-net-metering.json")
+    plain = used(1, wh=117_000, total_minor=0)
+    part = Part(solar, plain.period, BillingDeterminants(wh=150_000, export_wh=20_000))
+    (made,), net = netted([part], opening={"": 40_000})
+    assert net is not None
+    kept = without_defaults(made.usage) | {"net": net.to_json()}
+    found = BillImpact(solar)
+    found.add([plain, plain.model_copy(update={"id": "2", "usage": kept})])
+    # 50 × 3.15 + 50 × 3.70 + 17 × 4.80 + 60; then 90 kWh: 50 × 3.15 + 40 × 3.70 + 60.
+    assert [one.after_minor for one in found.replayed] == [484_10, 365_50]
+    # Without net metering all that was imported is billed.
+    found = BillImpact(KSEB)
+    found.add([plain.model_copy(update={"usage": kept, "consumption_wh": 150_000})])
+    wanted = rate(tariff=KSEB, consumption_wh=150_000, period=plain.period)
+    assert [one.after_minor for one in found.replayed] == [wanted.total_minor]

@@ -79,7 +79,7 @@ def test_each_number_of_a_tariff_has_a_field(path: Path) -> None:
         decimals = {
             ("charges", index, *place): value
             for place, value in leaves(charge)
-            if isinstance(value, str) and value.replace(".", "", 1).isdigit()
+            if isinstance(value, str) and value.removeprefix("-").replace(".", "", 1).isdigit()
         }
         assert fields == decimals
 

@@ -111,3 +111,14 @@ def test_shares_peaks_and_power_factor_reach_the_engine() -> None:
 def tariff_of(*charges: dict[str, Any], **fields: Any) -> Tariff:
     head = {"code": "T", "name": "T", "currency": "INR", "effective_from": "2026-01-01"}
     return parse_tariff(head | {"charges": list(charges)} | fields)
+
+
+def test_net_metering_is_tried_with_what_is_sent_to_the_grid() -> None:
+    solar = example("solar-net-metering.json")
+    assert needs(solar).export
+    scenario = Scenario(JUNE, export_wh=100_000)
+    # 20 of 120 kWh are left: 20 × 3.15 + 60.
+    assert priced(tariff=solar, scenario=scenario, wh=120_000).total_minor == 123_00
+    assert priced(tariff=solar, scenario=scenario, wh=80_000).total_minor == 60_00
+    assert next_kwh_minor(tariff=solar, scenario=scenario, wh=80_000) == 0
+    assert next_kwh_minor(tariff=solar, scenario=scenario, wh=120_000) == 3_15
