@@ -77,6 +77,7 @@ from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.readings.round import ReadingRound
+from services.readings.swapped import SwappedMeters
 from services.settings import PROJECT_FOLDER, Settings, SettingsError
 from services.supply.places import Places
 from services.supply.supply import Supply
@@ -283,6 +284,7 @@ def wire(
         issuer=issuer,
         reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
         readings=ReadingLookups(database, settings.timezone),
+        swapped_meters=SwappedMeters(database, current.limit_book),
         limits_trial=LimitsTrial(database, current, settings.timezone),
         reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
         meter_photos=MeterPhotos(database),

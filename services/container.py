@@ -62,6 +62,7 @@ from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.readings.round import ReadingRound
+from services.readings.swapped import SwappedMeters
 from services.supply.places import Places
 from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
@@ -90,6 +91,7 @@ class Services:
     billing_cycles: BillingCycles
     reading_to_bill: ReadingToBill
     readings: ReadingLookups
+    swapped_meters: SwappedMeters
     limits_trial: LimitsTrial
     reading_review: ReadingReview
     reading_round: ReadingRound

@@ -22,6 +22,7 @@ def test_registers_and_intervals_are_stored_and_read_back_alike(over: Over) -> N
     assert over.same("find_meters", text="T2")[0].connected_w == 5_500
     assert metered.import_intervals("T2", 3).added == 3
     assert metered.import_intervals("T2", 2, peak_kwh="0.5").changed == 2
+    assert over.same("flagged_on", read_on=over.utility.today, limit=5) == []
     assert over.same(
         "monthly_bill_candidates", on=next_month(over.utility.today), after=None, limit=10
     )

@@ -7,10 +7,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from services.identity.auth import NotAllowed
 from services.records.readings import ReadPoint
 from services.records.submissions import ReadingContext
 from services.records.use_limits import PeerMove
-from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 
 @pytest.fixture
@@ -104,3 +105,24 @@ def test_a_meter_without_months_behind_it_is_not_compared(utility: Utility) -> N
     read_monthly(utility, "N1", 300, 300, 600)
     read_monthly(utility, "M1", 300)
     assert context_of(utility, "M1").peers == ()
+
+
+def test_two_meters_swapped_on_one_day_are_named_to_each_other(utility: Utility) -> None:
+    near = read_monthly(utility, "M1", 300, 300, 300, 300, until=30)
+    far = read_monthly(utility, "M2", *(5_000,) * 5, until=30)
+    one = utility.submit("M1", far + 5_000).reading
+    other = utility.submit("M2", near + 300).reading
+    database, find = utility.services.database, utility.services.swapped_meters.explanation
+    assert {one.status, other.status} == {"needs_review"}
+    flagged = database.flagged_on(read_on=utility.today, limit=5)
+    assert {reading.id for reading in flagged} == {one.id, other.id}
+    for reading, named in ((one, "M2"), (other, "M1")):
+        found = find(reading, context_of(utility, reading.meter_serial), principal=ADMIN)
+        assert found is not None
+        assert f"the one of meter {named} of the same day" in found.message
+    utility.services.reading_review.reject(
+        reading_id=other.id, reason="It was the neighbour's.", principal=ADMIN
+    )
+    assert find(one, context_of(utility, "M1"), principal=ADMIN) is None
+    with pytest.raises(NotAllowed):
+        find(one, context_of(utility, "M1"), principal=ENGINEER)

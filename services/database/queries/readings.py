@@ -214,6 +214,17 @@ class ReadingQueries(Queries):
         )
         return Page(items=tuple(Reading.model_validate(row) for row in rows), total=total)
 
+    def flagged_on(self, *, read_on: date, limit: int) -> list[Reading]:
+        """Readings of a local date that wait for review."""
+        filters = [
+            Filter("status", "eq", "needs_review"),
+            Filter("read_on", "eq", read_on.isoformat()),
+        ]
+        rows = self._transport.select(
+            "reading_list", filters=filters, order=["created_at.asc", "id.asc"], limit=limit
+        ).rows
+        return [Reading.model_validate(row) for row in rows]
+
     def accepted_after(self, *, meter_id: str, after: date, limit: int = 50) -> list[Reading]:
         """The first accepted readings of a meter dated after a local date, in order of time."""
         filters = [

@@ -96,6 +96,18 @@ def test_a_maximum_far_above_all_others_is_looked_at() -> None:
     )
 
 
+@pytest.mark.parametrize("begins", range(12))
+def test_a_year_of_solar_export_is_no_anomaly(begins: int) -> None:
+    """4 kW of panels at 52° north, from any month on: 50 kWh in December, 410 in June."""
+    months = [60, 110, 220, 330, 400, 410, 400, 350, 260, 160, 80, 50]
+    past, exported = [read(1000, 0, export=0)], 0
+    for n in range(14):
+        exported += months[(begins + n) % 12]
+        now = read(1000 + 200 * n, 30 * (n + 1), export=exported)
+        assert found(now, *past) == []
+        past.append(now)
+
+
 def test_a_register_without_a_past_is_not_judged() -> None:
     assert found(read(1100, 30, peak=50, off_peak=7, max_kw=3), read(1000, 0)) == []
 
