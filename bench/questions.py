@@ -11,8 +11,11 @@ from services.accounts.search import Search
 from services.database.service import DatabaseService
 from services.history.timeline import Timeline
 from services.identity.auth import Principal, Role
+from services.quantities.period import start_of_day
+from services.readings.round import ReadingRound
 from services.records.base import PageRequest
 from services.records.lists import AccountFilter, BillFilter, PaymentFilter, PointFilter
+from services.records.use_limits import LimitBook
 
 OFFICE: Final = Principal("bench", Role.ADMIN, None, "token")
 # Tables that grow with the customers: none of them should be read from end to end.
@@ -31,6 +34,7 @@ def questions(database: DatabaseService, *, customers: int) -> Iterator[Question
     yield from _lists(database, customers * 7 // 10)
     yield from _filters(database)
     yield from _others(database, customers * 7 // 10)
+    yield from _rounds(database)
 
 
 def _searches(database: DatabaseService, n: int) -> Iterator[Question]:
@@ -125,4 +129,15 @@ def _others(database: DatabaseService, n: int) -> Iterator[Question]:
     yield (
         "timeline of a customer",
         lambda: timeline.of(subject="customer", subject_id=customer.id, principal=OFFICE),
+    )
+
+
+def _rounds(database: DatabaseService) -> Iterator[Question]:
+    zone = ZoneInfo("Asia/Kolkata")
+    rounds = ReadingRound(database, zone, LimitBook)
+    now = start_of_day(date.fromisoformat(BILLED_ON), zone)
+    yield "routes of rounds", lambda: rounds.routes(principal=OFFICE, now=now)
+    yield (
+        "a page of a round",
+        lambda: rounds.meters(route="R7", principal=OFFICE, now=now, after=(3, "P"), limit=30),
     )

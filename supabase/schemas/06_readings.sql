@@ -1170,7 +1170,10 @@ CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
     join public.meters m on m.id = g.meter_id
     left join public.service_agreements a on a.service_point_id = s.id and a.ends_on is null
     left join public.customers c on c.id = a.customer_id
-    left join private.tariff_spans t on t.agreement_id = a.id and t.starts_on <= (p ->> 'today')::date and (p ->> 'today')::date < t.ends_on
+    -- One by one, for the view of all spans would be made whole.
+    left join lateral (
+        select x.tariff_id from private.tariff_spans x
+        where x.agreement_id = a.id and x.starts_on <= (p ->> 'today')::date and (p ->> 'today')::date < x.ends_on limit 1) t on true
     left join lateral (
         select jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers) as last_read, r.read_at,
                (select count(distinct d.read_on) from public.readings d
