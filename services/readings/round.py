@@ -34,7 +34,7 @@ from services.records.use_limits import LimitBook
 # A meter that was read less than so many days ago is not due yet: rounds are monthly, and their
 # days move a little.
 ROUND_DAYS: Final = 20
-ROUTES_AT_ONCE: Final = 50
+ROUTES_AT_ONCE: Final = 20
 METERS_AT_ONCE: Final = 200
 # Beyond so many meters nobody walks a route.
 _COUNTED_TO: Final = 5_000
@@ -123,7 +123,7 @@ class ReadingRound:
     def routes(
         self, *, principal: Principal, now: datetime, after: str | None = None
     ) -> Sequence[Round]:
-        """Routes by name, 50 at most, those after the route `after`; `now` in UTC."""
+        """Routes by name, 20 at most, those after the route `after`; `now` in UTC."""
         require(principal, *_READERS)
         today = local_date(now, self.zone)
         return self.database.reading_rounds(

@@ -55,3 +55,55 @@ create or replace function public.round_meters(p jsonb) RETURNS jsonb
           and r.status in ('accepted', 'needs_review') and r.source <> 'estimated'
         order by r.read_on desc, r.read_at desc limit 1) w on true
 $$;
+
+create index missed_reads_by_day on public.missed_reads (missed_on, service_point_id);
+
+create or replace function public.reading_rounds(p jsonb) returns jsonb
+-- With the arrays' values known, a search in them is by hash.
+language plpgsql stable set search_path = '' set plan_cache_mode = 'force_custom_plan' as $$
+declare
+    v_today constant date := (p ->> 'today')::date;
+    v_before constant date := (p ->> 'read_before')::date;
+    v_after text := p ->> 'after';
+    v_rounds jsonb := '[]';
+    v_route text;
+    v_round jsonb;
+    -- Few of many meters, looked up once.
+    v_asked constant uuid[] := array(select q.meter_id from public.reading_requests q where q.done_at is null);
+    v_waits constant uuid[] := array(select r.meter_id from public.readings r where r.status = 'needs_review' and r.read_on > v_before);
+    v_missed constant uuid[] := array(select x.service_point_id from public.missed_reads x where x.missed_on = v_today);
+begin
+    for n in 1 .. (p ->> 'limit')::integer loop
+        -- One step of an index for each route, however many places there are.
+        select s.route into v_route from public.service_points s
+        where v_after is null or s.route > v_after order by s.route limit 1;
+        exit when not found;
+        select jsonb_build_object(
+                   'route', v_route, 'meters', count(*),
+                   'still', count(*) filter (where (x.asked or not x.was_read) and not x.missed),
+                   'asked', count(*) filter (where x.asked),
+                   'missed', count(*) filter (where (x.asked or not x.was_read) and x.missed))
+        into v_round
+        from (
+            select i.meter_id = any (v_asked) as asked, s.id = any (v_missed) as missed,
+                   -- The last accepted read of the place says of most of them all there is to know.
+                   i.meter_id = any (v_waits) or (l.read_on > v_before and exists (
+                       select 1 from public.readings r
+                       where r.meter_id = i.meter_id and r.read_on > v_before and r.read_at >= i.installed_at
+                         and r.status = 'accepted' and r.source <> 'estimated')) as was_read
+            from (select y.id from public.service_points y where y.route = v_route
+                  limit (p ->> 'counted_to')::integer) s
+            cross join lateral (
+                select z.meter_id, z.installed_at from public.meter_installations z
+                where z.service_point_id = s.id and z.removed_at is null limit 1) i
+            cross join lateral (
+                select 1 from public.meters m where m.id = i.meter_id and m.kind = 'manual' limit 1) m
+            left join lateral (
+                select k.read_on from public.latest_reads k where k.service_point_id = s.id limit 1) l on true) x;
+        v_rounds := v_rounds || v_round;
+        v_after := v_route;
+    end loop;
+    return jsonb_build_object('rounds', v_rounds);
+end $$;
+
+drop function private.round_places(text, date, date);

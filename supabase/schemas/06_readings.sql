@@ -208,6 +208,8 @@ COMMENT ON COLUMN public.missed_reads.missed_on IS 'Local date of the visit.';
 ALTER TABLE ONLY public.missed_reads
     ADD CONSTRAINT missed_reads_pkey PRIMARY KEY (id);
 
+CREATE INDEX missed_reads_by_day ON public.missed_reads USING btree (missed_on, service_point_id);
+
 CREATE INDEX missed_reads_of_meter ON public.missed_reads USING btree (meter_id, missed_on);
 
 CREATE INDEX missed_reads_of_point ON public.missed_reads USING btree (service_point_id, missed_on);
@@ -1085,53 +1087,55 @@ COMMENT ON FUNCTION public.miss_reading(p jsonb) IS 'Keeps that a meter could no
 REVOKE ALL ON FUNCTION public.miss_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.miss_reading(p jsonb) TO service_role;
 
-CREATE FUNCTION private.round_places(p_route text, p_read_before date, p_today date) RETURNS TABLE(service_point_id uuid, meter_id uuid, "position" integer, code text, was_read boolean, is_asked boolean, is_missed boolean)
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select s.id, i.meter_id, coalesce(s.sequence, 2147483647), s.code,
-           exists (select 1 from public.readings r
-                   where r.meter_id = i.meter_id and r.read_on > p_read_before and r.read_at >= i.installed_at
-                     and r.status in ('accepted', 'needs_review') and r.source <> 'estimated'),
-           exists (select 1 from public.reading_requests q where q.meter_id = i.meter_id and q.done_at is null),
-           exists (select 1 from public.missed_reads x where x.service_point_id = s.id and x.missed_on = p_today)
-    from public.service_points s
-    join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
-    join public.meters m on m.id = i.meter_id and m.kind = 'manual'
-    where s.route = p_route
-$$;
-
-COMMENT ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) IS 'The places of a route whose meter people read, and whether it was read after a day, is to be read again, or was missed today.';
-
-REVOKE ALL ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.round_places(p_route text, p_read_before date, p_today date) TO service_role;
-
 CREATE FUNCTION public.reading_rounds(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
     AS $$
-    -- One step of an index for each route, however many places there are.
-    with recursive routes as (
-        (select s.route from public.service_points s
-         where p ->> 'after' is null or s.route > p ->> 'after'
-         order by s.route limit 1)
-        union all
-        select (select s.route from public.service_points s where s.route > r.route order by s.route limit 1)
-        from routes r where r.route is not null
-    ), chosen as (
-        select r.route from routes r where r.route is not null limit (p ->> 'limit')::integer
-    )
-    select jsonb_build_object('rounds', coalesce(jsonb_agg(jsonb_build_object(
-               'route', c.route, 'meters', n.meters, 'still', n.still, 'asked', n.asked, 'missed', n.missed) order by c.route), '[]'))
-    from chosen c
-    cross join lateral (
-        select count(*) as meters,
-               count(*) filter (where (x.is_asked or not x.was_read) and not x.is_missed) as still,
-               count(*) filter (where x.is_asked) as asked,
-               count(*) filter (where (x.is_asked or not x.was_read) and x.is_missed) as missed
-        from (select y.* from private.round_places(c.route, (p ->> 'read_before')::date, (p ->> 'today')::date) y
-              limit (p ->> 'counted_to')::integer) x) n
-$$;
+declare
+    v_today constant date := (p ->> 'today')::date;
+    v_before constant date := (p ->> 'read_before')::date;
+    v_after text := p ->> 'after';
+    v_rounds jsonb := '[]';
+    v_route text;
+    v_round jsonb;
+    -- Few of many meters, looked up once.
+    v_asked constant uuid[] := array(select q.meter_id from public.reading_requests q where q.done_at is null);
+    v_waits constant uuid[] := array(select r.meter_id from public.readings r where r.status = 'needs_review' and r.read_on > v_before);
+    v_missed constant uuid[] := array(select x.service_point_id from public.missed_reads x where x.missed_on = v_today);
+begin
+    for n in 1 .. (p ->> 'limit')::integer loop
+        -- One step of an index for each route, however many places there are.
+        select s.route into v_route from public.service_points s
+        where v_after is null or s.route > v_after order by s.route limit 1;
+        exit when not found;
+        select jsonb_build_object(
+                   'route', v_route, 'meters', count(*),
+                   'still', count(*) filter (where (x.asked or not x.was_read) and not x.missed),
+                   'asked', count(*) filter (where x.asked),
+                   'missed', count(*) filter (where (x.asked or not x.was_read) and x.missed))
+        into v_round
+        from (
+            select i.meter_id = any (v_asked) as asked, s.id = any (v_missed) as missed,
+                   -- The last accepted read of the place says of most of them all there is to know.
+                   i.meter_id = any (v_waits) or (l.read_on > v_before and exists (
+                       select 1 from public.readings r
+                       where r.meter_id = i.meter_id and r.read_on > v_before and r.read_at >= i.installed_at
+                         and r.status = 'accepted' and r.source <> 'estimated')) as was_read
+            from (select y.id from public.service_points y where y.route = v_route
+                  limit (p ->> 'counted_to')::integer) s
+            cross join lateral (
+                select z.meter_id, z.installed_at from public.meter_installations z
+                where z.service_point_id = s.id and z.removed_at is null limit 1) i
+            cross join lateral (
+                select 1 from public.meters m where m.id = i.meter_id and m.kind = 'manual' limit 1) m
+            left join lateral (
+                select k.read_on from public.latest_reads k where k.service_point_id = s.id limit 1) l on true) x;
+        v_rounds := v_rounds || v_round;
+        v_after := v_route;
+    end loop;
+    return jsonb_build_object('rounds', v_rounds);
+end $$;
 
 COMMENT ON FUNCTION public.reading_rounds(p jsonb) IS 'Routes by name with how many meters they have, are still to read, are asked for again, and could not be read today: {after?: a route, limit, read_before, today, counted_to: meters of a route} -> {rounds}. The route of places that are on none is empty.';
 

@@ -1,5 +1,6 @@
 """The JSON of the round: what the page shows, in words where people read it."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ from services.history.terms import MISSED_READ
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 from services.quantities.period import written_day
-from services.readings.round import DueMeter, RoundPage
+from services.readings.round import ROUTES_AT_ONCE, DueMeter, RoundPage
 from services.records.readings import ReadPoint
 from services.records.submissions import MissedRead, Round
 from services.web.shapes import instant_text
@@ -15,15 +16,21 @@ from services.web.shapes import instant_text
 Json = dict[str, Any]
 
 
-def start_json(*, user: str, token: str, now: datetime, routes: list[Round]) -> Json:
+def start_json(*, user: str, token: str, now: datetime, routes: Sequence[Round]) -> Json:
     """Who is signed in, the page's token, the time here, and the routes."""
     return {
         "user": user,
         "token": token,
         "now": instant_text(now),
-        "routes": [route_json(route) for route in routes],
+        **routes_json(routes),
         "reasons": [{"code": code, "label": text} for code, text in MISSED_READ.items()],
     }
+
+
+def routes_json(routes: Sequence[Round]) -> Json:
+    """Some routes by name, and whether there are more after them."""
+    more = len(routes) == ROUTES_AT_ONCE
+    return {"routes": [route_json(route) for route in routes], "more": more}
 
 
 def route_json(route: Round) -> Json:

@@ -13,7 +13,7 @@ from services.readings.round_file import round_file
 from services.web.body import UnusableBody, read_bytes, read_json_object
 from services.web.own_page import page_token, session_asking
 from services.web.round import files_served
-from services.web.round.answers import meters_json, route_json, start_json, visit_json
+from services.web.round.answers import meters_json, routes_json, start_json, visit_json
 from services.web.round.files_served import PATH, ServedFile
 
 _READERS = (Role.ENGINEER, Role.ADMIN)
@@ -64,7 +64,7 @@ class RoundRoutes:
         principal = self._reader(now)
         routes = self.services.reading_round.routes(principal=principal, now=now)
         token = page_token(session_asking(request) or "")
-        return jsonify(start_json(user=principal.user, token=token, now=now, routes=list(routes)))
+        return jsonify(start_json(user=principal.user, token=token, now=now, routes=routes))
 
     def routes(self) -> Response:
         """GET /round/routes?after: further routes."""
@@ -72,7 +72,7 @@ class RoundRoutes:
         found = self.services.reading_round.routes(
             principal=self._reader(now), now=now, after=_name("after")
         )
-        return jsonify({"routes": [route_json(route) for route in found]})
+        return jsonify(routes_json(found))
 
     def meters(self) -> Response:
         """GET /round/meters?route&after_sequence&after_code."""

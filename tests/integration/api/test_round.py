@@ -311,7 +311,8 @@ def test_bearers_may_ask_too_and_nobody_else(client: FlaskClient, utility: Utili
 
 
 def _route(client: FlaskClient, route: str) -> tuple[int, int, int, int]:
-    routes = client.get("/round/start", headers=SAME).get_json()["routes"]
+    after = {"after": route[:-1]}
+    routes = client.get("/round/routes", query_string=after, headers=SAME).get_json()["routes"]
     (found,) = [one for one in routes if one["route"] == route]
     return found["meters"], found["still"], found["asked"], found["missed"]
 

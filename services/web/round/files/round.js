@@ -234,8 +234,7 @@ function signInFirst() {
 function routesView() {
   const routes = state.start.routes;
   if (!routes.length) return [h("h1", {}, "No round"), h("p", {}, "No place has a meter that is read by hand.")];
-  const more = routes.length >= 50 && routes.length % 50 === 0 &&
-    h("button", { onclick: moreRoutes }, "More routes");
+  const more = state.start.more && h("button", { onclick: moreRoutes }, "More routes");
   return [h("h1", {}, "Choose your route"), ...routes.map((one) => h("button", { className: "row", onclick: () => chooseRoute(one.route) },
     h("span", {}, h("strong", {}, nameOf(one.route)), h("br"),
       h("span", { className: "soft" }, [plural(one.meters, "meter"), one.asked && `${one.asked} to read again`, one.missed && `${one.missed} not read today`].filter(Boolean).join(" · "))),
@@ -245,7 +244,10 @@ function routesView() {
 async function moreRoutes() {
   try {
     const { ok, said } = await ask(`/round/routes?${new URLSearchParams({ after: state.start.routes.at(-1).route })}`);
-    if (ok) state.start.routes.push(...said.routes);
+    if (ok) {
+      state.start.routes.push(...said.routes);
+      state.start.more = said.more;
+    }
   } catch (problem) {
     failed(problem);
   }
