@@ -14,6 +14,7 @@ from pages.shared.registers import show_used_registers
 from pages.shared.session import services
 from services.bill_documents.qr import qr_png
 from services.billing.explain import explain
+from services.metering.interval_quality import interval_quality_of
 from services.quantities.energy import format_kwh
 from services.rating import BillLine, RatedBill, SlabPart
 from services.records.bills import Bill
@@ -52,6 +53,8 @@ def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) ->
             )
         if bill.closing_source == "estimated":
             st.info(_ESTIMATED, icon=":material/calculate:")
+        if (quality := interval_quality_of(bill.usage)) is not None:
+            st.info(quality.sentence, icon=":material/query_stats:")
         _show_total(bill)
         st.markdown(lines_table(bill), width="stretch")
         with st.expander("How this was calculated", icon=":material/calculate:"):

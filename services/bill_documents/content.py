@@ -94,6 +94,13 @@ def _notices(document: BillDocument, words: Words) -> Iterator[str]:
         yield words.label("settles_bill")
     elif document.is_estimated:
         yield words.label("estimated_bill")
+    if (quality := document.interval_quality) is not None:
+        yield words.label(
+            "unsure_intervals",
+            unsure=words.number(str(quality.estimated + quality.other)),
+            intervals=words.number(str(quality.intervals)),
+            minutes=words.number(str(quality.minutes)),
+        )
     if document.replaces:
         yield words.label("replaces", number=typed_in_one_line(document.replaces))
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from services.metering.interval_quality import IntervalQuality
 from services.rating import BillLine, NetBill
 
 ReadKind = Literal["actual", "customer", "estimated"]
@@ -154,6 +155,7 @@ class BillDocument:
     replaces: str | None = None
     service_address: str = ""
     net: NetBill | None = None
+    interval_quality: IntervalQuality | None = None
 
     @property
     def amount_due_minor(self) -> int:

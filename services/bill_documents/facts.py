@@ -14,6 +14,7 @@ from services.bill_documents import (
     RegisterRead,
     Utility,
 )
+from services.metering.interval_quality import interval_quality_of
 from services.quantities.period import first_of_month
 from services.records.bills import Bill, BillSegment, invoice_reference
 from services.records.readings import Reading, ReadingSource
@@ -83,6 +84,7 @@ def document_of(
         replaces=None if replaces is None else invoice_reference(replaces),
         service_address=_elsewhere(bill),
         net=bill.net,
+        interval_quality=interval_quality_of(bill.usage),
     )
 
 

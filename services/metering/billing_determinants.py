@@ -14,6 +14,7 @@ from services.quantities.money import round_half_up
 from services.quantities.period import Period, start_of_day
 from services.rating import (
     BillingDeterminants,
+    Part,
     Series,
     TimeAxis,
     UnableToPriceBill,
@@ -67,6 +68,15 @@ def usage_of(*, metering: Metering, tariff: Tariff, days: Period) -> BillingDete
         charged_this_year_minor=of_year,
         uncovered_days=past.uncovered_days(tariff, period.start),
         closes_year=is_last and of_year is not None and period.end.year > period.start.year,
+    )
+
+
+def rests_on_intervals(metering: Metering, parts: Sequence[Part]) -> bool:
+    """Whether intervals had a say in the amounts of a bill: by time, demand, or for its parts."""
+    return bool(metering.days) and any(
+        part.period != metering.period
+        or _Part(metering, part.tariff, part.period).wants_intervals()
+        for part in parts
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from itertools import starmap
 from operator import add
 from typing import Final, Self
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 from services.quantities.money import round_half_up
 from services.quantities.period import Period, written_day
+from services.quantities.quality import of_both
 from services.rating import UnableToPriceBill
 from services.records.bills import PricingInputs
 from services.records.readings import IntervalDay, MeterConstants, Read, Segment
@@ -200,7 +202,9 @@ def _one_a_day(days: Sequence[IntervalDay]) -> Sequence[IntervalDay]:
             found[day.day] = day
         elif (known.minutes, len(known.wh)) == (day.minutes, len(day.wh)):
             both = tuple(map(add, known.wh, day.wh))
-            found[day.day] = known.model_copy(update={"wh": both})
+            sure = zip(known.each_quality, day.each_quality, strict=True)
+            changed = {"wh": both, "quality": tuple(starmap(of_both, sure))}
+            found[day.day] = known.model_copy(update=changed)
     return list(found.values())
 
 

@@ -5,6 +5,8 @@ from dataclasses import fields
 from datetime import date
 from typing import Any, Final
 
+from services.metering.billing_determinants import rests_on_intervals
+from services.metering.interval_quality import IntervalQuality
 from services.metering.measured import Metering
 from services.rating import BillingDeterminants, NetBill, Part
 
@@ -44,6 +46,9 @@ def usage_snapshot(
         kept = {"wh": metering.wh} if len(parts) > 1 else written[0]
     if metering.registers:
         kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
+    if rests_on_intervals(metering, parts):
+        quality = IntervalQuality.of_days(metering.days)
+        kept |= {} if quality is None else {"interval_quality": quality.to_json()}
     if net is not None:
         kept["net"] = net.to_json()
     return kept if kept.keys() - {"wh"} else None

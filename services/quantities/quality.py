@@ -72,3 +72,8 @@ _ACTUAL = frozenset(
         Quality.REVENUE_QUALITY,
     }
 )
+
+
+def of_both(one: int, other: int) -> int:
+    """The code of a sum of two values: what both have, else mixed."""
+    return one if one == other else int(Quality.MIXED)

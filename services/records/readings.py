@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from services.quantities.quality import Quality
 from services.records.base import Record
 
 
@@ -136,11 +137,22 @@ class Reading(Read):
 
 
 class IntervalDay(Record):
-    """A local day of a meter's interval series: Wh of each interval, in order of time."""
+    """A local day of a meter's interval series: Wh of each interval, in order of time.
+
+    `quality` has a code of ESPI for each, one for all, or none where nothing was said.
+    """
 
     day: date
     minutes: int
     wh: tuple[int, ...]
+    quality: tuple[int, ...] = ()
+
+    @property
+    def each_quality(self) -> tuple[int, ...]:
+        """The quality of each interval; valid where nothing was said."""
+        if len(self.quality) == len(self.wh):
+            return self.quality
+        return (self.quality or (int(Quality.VALID),))[:1] * len(self.wh)
 
 
 @dataclass(frozen=True, slots=True)

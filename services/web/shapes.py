@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
+from services.metering.interval_quality import interval_quality_of
 from services.outbox.steps import StepOutcome
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money, scaled_text
@@ -99,6 +100,7 @@ def bill_json(bill: Bill) -> Json:
         "closing_read": _KINDS[bill.closing_source],
         "estimated": bill.is_estimated,
         "settles_since": _date_text(bill.settles_since),
+        "interval_quality": interval_quality_json(bill),
         "multiplier": scaled_text(bill.multiplier_milli, places=3, trim=True),
         "consumption_kwh": format_kwh(bill.consumption_wh),
         "segments": [_segment_json(one) for one in bill.metered],
@@ -114,6 +116,23 @@ def bill_json(bill: Bill) -> Json:
         "payment_url": bill.payment_url,
         "lines": [line_json(line, bill.money) for line in bill.lines],
     } | ({"net_metering": net_json(bill.net)} if bill.net else {})
+
+
+def interval_quality_json(bill: Bill) -> Json | None:
+    """Of the intervals that a bill rests on, how many were not simply measured; null without any.
+
+    `by_quality` has the codes of ESPI (QualityOfReading).
+    """
+    quality = interval_quality_of(bill.usage)
+    if quality is None:
+        return None
+    return {
+        "minutes": quality.minutes,
+        "intervals": quality.intervals,
+        "estimated": quality.estimated,
+        "substituted": quality.other,
+        "by_quality": {str(int(code)): n for code, n in quality.unsure.items()},
+    }
 
 
 def net_json(net: NetBill) -> Json:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from services.bill_documents.content import content_of
 from services.corrections.plan import WrongReading
 from services.database.errors import IdempotencyKeyReused, IllegalChange, ReadingConflict
 from services.importing import Importer, WhatToImport
@@ -17,6 +18,7 @@ from services.rating import UnableToPriceBill
 from services.readings.submission import InvalidReading, parse_submission
 from services.settings import PROJECT_FOLDER
 from services.tariffs import parse_tariff
+from services.web.shapes import bill_json
 from tests.integration.metered import METERS, TOU, Metered
 from tests.integration.utility import ADMIN, ENGINEER, make_utility
 from tests.servers import NewDatabase
@@ -213,6 +215,23 @@ def test_the_monthly_job_bills_by_intervals_and_says_what_is_missing(metered: Me
     aside = metered.database.set_aside(job=run.job, scheduled_on=run.scheduled_on)
     (reason,) = (row.reason for row in aside if row.subject == "S2")
     assert reason.endswith("Its intervals lack 6 of 10 days, such as 21 Jun 2026.")
+
+
+def test_a_bill_by_estimated_intervals_says_so_on_paper_and_in_the_api(metered: Metered) -> None:
+    metered.add_meter("Q1", days=30)
+    rows = enumerate(metered.interval_lines("Q1", 30))
+    lines = [f"{line},{8 if at < 12 else 0}" for at, line in rows]
+    assert metered.file("intervals", "meter_serial,start,kwh,quality", *lines).ok
+    bill = metered.submit("Q1", 1108).bill
+    assert bill is not None
+    said = bill_json(bill)["interval_quality"]
+    assert said == {
+        "minutes": 60, "intervals": 720, "estimated": 12, "substituted": 0, "by_quality": {"8": 12},
+    }  # fmt: skip
+    printed = metered.utility.services.bill_archive.document(bill.id)
+    assert printed.interval_quality is not None
+    (notice,) = content_of(printed)["notices"]
+    assert notice.startswith("12 of the 720 intervals of 60 minutes that this bill rests on")
 
 
 def test_bills_know_of_those_before_them(metered: Metered) -> None:

@@ -280,6 +280,33 @@ def test_intervals_share_the_register_s_use_and_give_the_peak() -> None:
     assert used(made)["by_period"] == {"tou": {"off_peak": 61_667, "peak": 49_333}}
 
 
+def test_a_bill_that_rests_on_intervals_keeps_how_sure_they_are() -> None:
+    days = intervals("2026-06-01", 30)
+    days[3] = days[3].model_copy(update={"quality": (8,) * 12 + (0,) * 12})
+    opening, closing = read("2026-06-01", 1000), read("2026-07-01", 1108)
+    made = bill(opening, closing, tariff(ENERGY, calendars=TOU), intervals=days)
+    assert used(made)["interval_quality"] == {
+        "minutes": 60,
+        "intervals": 720,
+        "unsure": {"8": 12},
+    }
+    # Neither a flat rate nor registers by period ask the intervals anything.
+    assert bill(opening, closing, tariff(FLAT), intervals=days).usage is None
+    closing = read("2026-07-01", 1100, peak=430, off_peak=670)
+    made = bill(JUNE, closing, tariff(ENERGY, calendars=TOU), intervals=days)
+    assert "interval_quality" not in used(made)
+
+
+def test_the_sum_of_two_meters_is_as_sure_as_both() -> None:
+    days = intervals("2026-06-01", 30)
+    other = [one.model_copy(update={"quality": (9,)}) for one in days[:1]]
+    version = tariff(ENERGY, calendars=TOU)
+    made = bill(
+        read("2026-06-01", 1000), read("2026-07-01", 1108), version, intervals=[*days, *other]
+    )
+    assert used(made)["interval_quality"]["unsure"] == {"13": 24}
+
+
 def test_registers_come_before_intervals() -> None:
     closing = read("2026-07-01", 1100, peak=430, off_peak=670)
     version = tariff(ENERGY, DEMAND | {"rate": "10"}, calendars=TOU)
