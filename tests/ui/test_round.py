@@ -15,7 +15,7 @@ from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
 from tests.ui.app_process import AppProcess
 from tests.ui.conftest import SignIn
-from tests.ui.walking import SIZES, new_page
+from tests.ui.walking import DESK, SIZES, new_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -129,6 +129,53 @@ def test_a_round_of_ten_meters_with_a_dropped_connection_and_no_access(
     _seen(on_round)
 
 
+@SIZES
+def test_who_signs_out_leaves_no_names_on_the_phone_and_what_was_typed(
+    on_round: OnRound, utility: Utility, app: AppProcess, sign_in_as: SignIn
+) -> None:
+    page, serial = on_round.page, on_round.serials[0]
+    on_round.at(serial)
+    page.context.set_offline(True)
+    on_round.read(serial, "1117")
+    on_round.at(on_round.serials[1])
+    page.context.clear_cookies()
+    page.context.set_offline(False)
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.get_by_text("Open this page once while you are connected.")).to_be_visible()
+    expect(page.get_by_text("House M-")).to_have_count(0)
+    page.context.set_offline(False)
+    assert _readings(utility, serial) == []
+    sign_in_as(page, app, "Field engineer")
+    page.goto(f"{app.url}/round")
+    expect(on_round.result(serial)).to_contain_text("Accepted. Billed: ₹")
+    assert _readings(utility, serial) == ["1117"]
+
+
+@pytest.mark.parametrize("size", [DESK])
+def test_the_office_sees_the_photo_and_why_there_is_no_reading(
+    on_round: OnRound,
+    utility: Utility,
+    app: AppProcess,
+    sign_in_as: SignIn,
+    page_at: Callable[..., Page],
+) -> None:
+    serial = on_round.serials[0]
+    _could_not_read(on_round, serial)
+    expect(on_round.result(serial)).to_contain_text("Noted.")
+    office = page_at()
+    sign_in_as(office, app, "Administrator")
+    meter = _meter(utility, serial)
+    office.goto(f"{app.url}/meter?id={meter.id}")
+    expect(office.get_by_text("Could not be read,").first).to_be_visible()
+    expect(office.get_by_test_id("stImage").get_by_role("img")).to_have_count(1)
+    for address in (f"meter?id={meter.id}", f"service-point?id={meter.service_point_id}"):
+        office.goto(f"{app.url}/{address}&view=Timeline")
+        said = office.get_by_text(f"Meter {serial} could not be read: no access")
+        expect(said.first).to_be_visible()
+
+
 def _with_a_connection(on_round: OnRound) -> None:
     page, serials = on_round.page, on_round.serials
     on_round.still(METERS)
@@ -140,6 +187,7 @@ def _with_a_connection(on_round: OnRound) -> None:
     on_round.read(serials[0], "1117")
     expect(on_round.result(serials[0])).to_contain_text(re.compile(r"Accepted\. Billed: ₹"))
     on_round.still(9)
+    assert re.search("false|undefined|null|NaN", page.inner_text("body")) is None
     # What cannot be a number is said before anything is kept; what is not expected is asked.
     on_round.read(serials[1], "11,17")
     expect(page.get_by_role("alert")).to_contain_text("without commas")

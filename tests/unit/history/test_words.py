@@ -191,6 +191,30 @@ NEW_BILL = {
 ISSUED = {"number": 117, "status": "issued", "due_date": "2026-12-01"}
 
 
+def test_missed_reads_requests_and_photos() -> None:
+    missed = {"meter_id": METER, "reason": "dog", "missed_on": "2026-11-28", "note": "Two of them"}
+    assert said("missed_reads", after=missed) == (
+        "Meter M-17 could not be read: a dog",
+        "visited on 28 Nov 2026 · Two of them",
+    )
+    asked = {"meter_id": METER, "reason": "Photo is blurred"}
+    assert said("reading_requests", after=asked) == (
+        "New reading of meter M-17 asked for",
+        "Photo is blurred",
+    )
+    how: dict[str, Any] = {"before": {"done_at": None}, "inserted": asked}
+    done = {"done_at": "2026-11-28T06:00:00+00:00"}
+    assert said("reading_requests", "update", after=done | {"done_reading_id": OTHER}, **how) == (
+        "New reading of meter M-17, as asked for, came in",
+        "Photo is blurred",
+    )
+    assert said("reading_requests", "update", after=done, **how) == (
+        "New reading of meter M-17 is not needed any more",
+        "Photo is blurred",
+    )
+    assert said("meter_photos", after={"meter_id": METER}) == ("Photo of meter M-17 kept", "")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "what", "more"),
     [

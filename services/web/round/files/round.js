@@ -61,7 +61,9 @@ async function openRoute(route) {
   } catch (problem) {
     return failed(problem);
   }
-  state.round = { route, meters, at: Date.now(), user: state.start.user };
+  // Signed out in another tab meanwhile.
+  if (!state.start) return;
+  state.round = { route, meters, user: state.start.user };
   await keep("round", state.round);
   if (!state.here || !meters.some((meter) => meter.serial === state.here)) state.here = nextDue()?.serial || null;
   draw();
@@ -83,8 +85,12 @@ async function send() {
 }
 
 function failed(problem) {
-  if (problem instanceof SignInFirst) state.signIn = true;
-  else if (!(problem instanceof Later)) throw problem;
+  if (problem instanceof SignInFirst) {
+    // Customers' names and addresses go with the sign-in; what was typed stays.
+    Object.assign(state, { signIn: true, start: null, round: null, here: null, form: null });
+    keep("start", null);
+    keep("round", null);
+  } else if (!(problem instanceof Later)) throw problem;
   tell(problem.message);
 }
 
@@ -208,10 +214,13 @@ function draw() {
 
 function drawAll() {
   drawConnection();
-  if (state.signIn || !state.start) return main.replaceChildren(...signInFirst(), ...results());
+  if (state.signIn || !state.start) return show(signInFirst(), results());
   const round = state.round && state.round.user === state.start.user ? state.round : null;
-  main.replaceChildren(...(round ? roundView() : [...results(), ...routesView()]));
+  if (round) show(roundView());
+  else show(results(), routesView());
 }
+
+const show = (...views) => main.replaceChildren(...views.flat().filter(Boolean));
 
 function drawConnection() {
   const waiting = state.queue.filter((entry) => entry.state === "waiting");
