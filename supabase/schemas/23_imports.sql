@@ -233,62 +233,6 @@ CREATE VIEW private.export_supplies WITH (security_invoker='true') AS
 
 GRANT SELECT ON TABLE private.export_supplies TO service_role;
 
-CREATE FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with written as (
-        select a.id, a.action, a.table_name, a.before, a.after,
-               case a.table_name
-                   when 'customers' then (select c.account_no from public.customers c where c.id = a.row_id::uuid)
-                   when 'meters' then (select m.serial from public.meters m where m.id = a.row_id::uuid)
-                   when 'transformers' then (select t.code from public.transformers t where t.id = a.row_id::uuid)
-                   when 'feeders' then (select f.code from public.feeders f where f.id = a.row_id::uuid)
-                   when 'service_points' then case
-                       when p_what = 'meters' then (
-                           select min(m.serial) from public.meter_installations i join public.meters m on m.id = i.meter_id
-                           where i.service_point_id = a.row_id::uuid and i.removed_at is null)
-                       else (select s.code from public.service_points s where s.id = a.row_id::uuid) end
-                   when 'service_agreements' then (
-                       select format('%s, %s from %s', s.code, c.account_no, g.starts_on)
-                       from public.service_agreements g
-                       join public.service_points s on s.id = g.service_point_id
-                       join public.customers c on c.id = g.customer_id where g.id = a.row_id::uuid)
-                   when 'agreement_tariffs' then (
-                       select format('%s, %s from %s', s.code, c.account_no, y.starts_on)
-                       from public.agreement_tariffs y
-                       join public.service_agreements g on g.id = y.agreement_id and g.created_at < now()
-                       join public.service_points s on s.id = g.service_point_id
-                       join public.customers c on c.id = g.customer_id where y.id = a.row_id::uuid)
-                   end as name
-        from public.audit_log a
-        -- Others write too; what this transaction wrote has its time.
-        where a.id > p_after and a.at = now()),
-    fields as (
-        select w.id, w.table_name, w.name, n.key, w.before -> n.key as before, n.value as after
-        from written w, jsonb_each(w.after) n
-        where w.name is not null and case w.action
-            -- What a new place, account … holds is no difference; another tariff of a known agreement is.
-            when 'update' then n.key <> 'closing_reading_id'
-                 and not (w.table_name = 'service_points' and p_what = 'service_points' and exists (
-                     select 1 from public.service_points s where s.code = w.name and s.created_at = now()))
-            else w.table_name = 'agreement_tariffs' and n.key = 'tariff_id' end)
-    select jsonb_build_object(
-        'new_names', coalesce((select jsonb_agg(distinct w.name) from written w
-                               where w.action = 'insert' and w.table_name in ('customers', 'meters', 'transformers', 'service_points')), '[]'),
-        'differences', coalesce((
-            select jsonb_agg(jsonb_build_object('of', f.table_name, 'name', f.name, 'field', f.key,
-                                                'before', private.import_value(f.key, f.before),
-                                                'after', private.import_value(f.key, f.after)) order by f.id, f.key)
-            from (select * from fields order by id, key limit p_most) f), '[]'))
-        || case when p_what = 'intervals' then jsonb_build_object('differences', private.interval_differences(p_most)) else '{}' end
-$$;
-
-COMMENT ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) IS 'What this transaction wrote to the audit trail after an entry, for a kind of import: names added, and fields with their values before and after, at most so many.';
-
-REVOKE ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) TO service_role;
-
 CREATE FUNCTION public.set_import_headings(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -457,6 +401,62 @@ COMMENT ON FUNCTION public.export_rows(p jsonb) IS 'A page of a full export, in 
 
 REVOKE ALL ON FUNCTION public.export_rows(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.export_rows(p jsonb) TO service_role;
+
+CREATE FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with written as (
+        select a.id, a.action, a.table_name, a.before, a.after,
+               case a.table_name
+                   when 'customers' then (select c.account_no from public.customers c where c.id = a.row_id::uuid)
+                   when 'meters' then (select m.serial from public.meters m where m.id = a.row_id::uuid)
+                   when 'transformers' then (select t.code from public.transformers t where t.id = a.row_id::uuid)
+                   when 'feeders' then (select f.code from public.feeders f where f.id = a.row_id::uuid)
+                   when 'service_points' then case
+                       when p_what = 'meters' then (
+                           select min(m.serial) from public.meter_installations i join public.meters m on m.id = i.meter_id
+                           where i.service_point_id = a.row_id::uuid and i.removed_at is null)
+                       else (select s.code from public.service_points s where s.id = a.row_id::uuid) end
+                   when 'service_agreements' then (
+                       select format('%s, %s from %s', s.code, c.account_no, g.starts_on)
+                       from public.service_agreements g
+                       join public.service_points s on s.id = g.service_point_id
+                       join public.customers c on c.id = g.customer_id where g.id = a.row_id::uuid)
+                   when 'agreement_tariffs' then (
+                       select format('%s, %s from %s', s.code, c.account_no, y.starts_on)
+                       from public.agreement_tariffs y
+                       join public.service_agreements g on g.id = y.agreement_id and g.created_at < now()
+                       join public.service_points s on s.id = g.service_point_id
+                       join public.customers c on c.id = g.customer_id where y.id = a.row_id::uuid)
+                   end as name
+        from public.audit_log a
+        -- Others write too; what this transaction wrote has its time.
+        where a.id > p_after and a.at = now()),
+    fields as (
+        select w.id, w.table_name, w.name, n.key, w.before -> n.key as before, n.value as after
+        from written w, jsonb_each(w.after) n
+        where w.name is not null and case w.action
+            -- What a new place, account … holds is no difference; another tariff of a known agreement is.
+            when 'update' then n.key <> 'closing_reading_id'
+                 and not (w.table_name = 'service_points' and p_what = 'service_points' and exists (
+                     select 1 from public.service_points s where s.code = w.name and s.created_at = now()))
+            else w.table_name = 'agreement_tariffs' and n.key = 'tariff_id' end)
+    select jsonb_build_object(
+        'new_names', coalesce((select jsonb_agg(distinct w.name) from written w
+                               where w.action = 'insert' and w.table_name in ('customers', 'meters', 'transformers', 'service_points')), '[]'),
+        'differences', coalesce((
+            select jsonb_agg(jsonb_build_object('of', f.table_name, 'name', f.name, 'field', f.key,
+                                                'before', private.import_value(f.key, f.before),
+                                                'after', private.import_value(f.key, f.after)) order by f.id, f.key)
+            from (select * from fields order by id, key limit p_most) f), '[]'))
+        || case when p_what = 'intervals' then jsonb_build_object('differences', private.interval_differences(p_most)) else '{}' end
+$$;
+
+COMMENT ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) IS 'What this transaction wrote to the audit trail after an entry, for a kind of import: names added, and fields with their values before and after, at most so many.';
+
+REVOKE ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.import_differences(p_after bigint, p_most integer, p_what text) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.import_headings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
