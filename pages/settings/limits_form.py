@@ -167,7 +167,7 @@ def _try(rows: Sequence[LimitsFor], principal: Principal) -> None:
     if not trial.readings:
         st.info("There are no readings of the last year to try these limits on.")
         return
-    of = f"{trial.readings:,} readings of {count(trial.meters, 'meter')}"
+    of = f"{count(trial.readings, 'reading')} of {count(trial.meters, 'meter')}"
     sample = ", a sample," if trial.is_sample else ""
     st.info(
         f"These limits would have flagged {trial.flagged:,} of {of}{sample} in the last year; the "

@@ -73,8 +73,8 @@ def interval_spike(days: Sequence[IntervalDay]) -> RuleOutcome | None:
     worst = max(spikes, key=lambda one: max(one.wh))
     highest, _, third = sorted(worst.wh, reverse=True)[:3]
     message = (
-        f"On {day_text(worst.day)} {kwh_text(highest)} kWh were used within {worst.minutes} "
-        f"minutes, while the third highest was {kwh_text(third)} kWh; "
+        f"On {day_text(worst.day)} {kwh_text(highest)} kWh were used within "
+        f"{count(worst.minutes, 'minute')}, while the third highest was {kwh_text(third)} kWh; "
         f"{count(len(spikes), 'day')} of the period have such a spike."
     )
     values = {"highest_wh": highest, "third_wh": third}

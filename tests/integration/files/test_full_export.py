@@ -217,7 +217,7 @@ LEFT_OUT = {
     "job_runs", "job_set_aside", "payment_links", "reconciliations", "stripe_events",
     "unprinted_bills", "vacancies",
     # Files of their own.
-    "bill_documents", "utility_logos",
+    "bill_documents", "meter_photos", "photo_contents", "utility_logos",
 }  # fmt: skip
 
 
