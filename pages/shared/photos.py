@@ -1,13 +1,14 @@
 """Photos of meters as the office sees them."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.shared.format import escaped, moment
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
+from services.readings.photos import PhotoDamaged
 from services.records.submissions import MeterPhoto
 
 _SHOWN_OF_METER: Final = 4
@@ -16,7 +17,7 @@ _SHOWN_OF_METER: Final = 4
 def show_reading_photos(reading_id: str, principal: Principal) -> None:
     """The photos that came with a reading; nothing where none came."""
     for photo in services().meter_photos.of_reading(reading_id=reading_id, principal=principal):
-        st.image(services().meter_photos.content(photo), caption=_caption(photo))
+        _show(photo, principal, st.container())
 
 
 def show_meter_photos(meter_id: str, principal: Principal) -> None:
@@ -27,14 +28,16 @@ def show_meter_photos(meter_id: str, principal: Principal) -> None:
     if photos:
         with st.container(border=True):
             st.markdown("**Photos**")
-            _show_side_by_side(photos)
+            for column, photo in zip(st.columns(_SHOWN_OF_METER), photos, strict=False):
+                _show(photo, principal, column)
 
 
-def _show_side_by_side(photos: Sequence[MeterPhoto]) -> None:
-    for column, photo in zip(st.columns(_SHOWN_OF_METER), photos, strict=False):
-        column.image(services().meter_photos.content(photo), caption=_caption(photo))
-
-
-def _caption(photo: MeterPhoto) -> str:
+def _show(photo: MeterPhoto, principal: Principal, where: DeltaGenerator) -> None:
     what = "Could not be read" if photo.missed_read_id else "Reading"
-    return escaped(f"{what}, {moment(photo.created_at, zone())}, by {photo.taken_by}")
+    said = escaped(f"{what}, {moment(photo.created_at, zone())}, by {photo.taken_by}")
+    try:
+        jpeg = services().meter_photos.content(photo, principal=principal)
+    except PhotoDamaged as error:
+        where.warning(f"{said}: {escaped(error)}", icon=":material/broken_image:")
+        return
+    where.image(jpeg, caption=said)

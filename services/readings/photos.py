@@ -68,13 +68,13 @@ class MeterPhotos:
     def jpeg(self, *, photo_id: str, principal: Principal) -> bytes:
         """The picture of a photo; raises NotFound, PhotoDamaged."""
         require(principal, *_READERS)
-        photo = self.database.photo(photo_id)
+        return self.content(self.database.photo(photo_id), principal=principal)
+
+    def content(self, photo: MeterPhoto, *, principal: Principal) -> bytes:
+        """The picture of a photo that was looked up; raises NotFound, PhotoDamaged."""
+        require(principal, *_READERS)
         if not _may_see(photo, principal):
             raise NotAllowed("This photo was taken by somebody else.")
-        return self.content(photo)
-
-    def content(self, photo: MeterPhoto) -> bytes:
-        """The picture of a photo that somebody may see; raises NotFound, PhotoDamaged."""
         jpeg = self.database.photo_content(photo.sha256)
         if jpeg is None:
             raise NotFound("EB404", "No such photo.")

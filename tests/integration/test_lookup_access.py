@@ -26,13 +26,19 @@ from services.messages.lookups import MessageLookups
 from services.payments.lookups import PaymentLookups
 from services.payments.stripe.lookups import StripeLookups
 from services.readings.lookups import ReadingLookups
+from services.readings.photos import MeterPhotos
+from services.readings.round import ReadingRound
+from services.records.use_limits import LimitBook
 from services.tariff_publishing.publishing import TariffPublishing
 
 ZONE = ZoneInfo("Asia/Kolkata")
 ENGINEER = Principal("ann", Role.ENGINEER, None, "token")
 # It reads nothing, whatever its role.
 SUBMITS_ONLY = Principal("key:reader", Role.ADMIN, None, "api_key", scope="submit_readings")
-FOR_ENGINEERS = {"find_meters", "meter_now", "submitted", "of_principal", "readable", "of_customer"}
+FOR_ENGINEERS = {
+    *("find_meters", "meter_now", "submitted", "of_principal", "readable", "of_customer"),
+    *("routes", "meters", "all_meters", "miss", "keep", "of_reading", "jpeg", "content"),
+}
 
 
 class Unasked:
@@ -63,6 +69,8 @@ def lookups() -> Iterator[tuple[str, Callable[..., object]]]:
         Timeline(database, ZONE),
         Usage(database),
         ReadingLookups(database, ZONE),
+        ReadingRound(database, ZONE, LimitBook),
+        MeterPhotos(database),
         StripeLookups(database),
         TariffPublishing(database),
     ):

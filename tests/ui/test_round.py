@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
@@ -151,6 +151,33 @@ def test_who_signs_out_leaves_no_names_on_the_phone_and_what_was_typed(
     page.goto(f"{app.url}/round")
     expect(on_round.result(serial)).to_contain_text("Accepted. Billed: ₹")
     assert _readings(utility, serial) == ["1117"]
+
+
+@pytest.mark.parametrize("size", [DESK])
+def test_a_read_that_the_server_stumbles_over_holds_up_no_other(
+    on_round: OnRound, utility: Utility
+) -> None:
+    page, (first, second, *_) = on_round.page, on_round.serials
+    on_round.at(first)
+    failing = [True]
+
+    def answer(route: Route) -> None:
+        if failing[0] and first in (route.request.post_data or ""):
+            route.fulfill(
+                status=500, json={"error": {"code": "internal", "message": "On our side"}}
+            )
+        else:
+            route.continue_()
+
+    page.route("**/webhook/meter-reading", answer)
+    on_round.read(first, "1117")
+    on_round.read(second, "1118")
+    expect(on_round.result(second)).to_contain_text("Accepted.")
+    expect(page.get_by_role("status")).to_contain_text("On our side 1 entry kept on this phone")
+    failing[0] = False
+    page.reload()
+    expect(on_round.result(first)).to_contain_text("Accepted.")
+    assert _readings(utility, first) == ["1117"]
 
 
 @pytest.mark.parametrize("size", [DESK])

@@ -28,8 +28,13 @@ export const remove = (key) => inStore("entries", "readwrite", (store) => store.
 export const entries = async () =>
   (await inStore("entries", "readonly", (store) => store.getAll())).sort((a, b) => a.typedAt - b.typedAt);
 
-// Nothing that the server says for good; the same is sent again later.
-export class Later extends Error {}
+// Nothing that the server says for good; the same is sent again later. `stuck` is about this one alone.
+export class Later extends Error {
+  constructor(message, stuck = false) {
+    super(message);
+    this.stuck = stuck;
+  }
+}
 export class SignInFirst extends Later {}
 
 export async function ask(path, options = {}) {
@@ -44,7 +49,9 @@ export async function ask(path, options = {}) {
   }
   if (answer.status === 401) throw new SignInFirst("Sign in again to go on.");
   // Not allowed: signed in anew in another tab, or as somebody else. Nothing typed is thrown away for that.
-  if (answer.status === 403 || answer.status === 429 || answer.status >= 500) throw new Later(said.error?.message || "Try again later.");
+  if (answer.status === 403 || answer.status === 429 || answer.status >= 500) {
+    throw new Later(said.error?.message || "Try again later.", answer.status === 500);
+  }
   return { ok: answer.ok, status: answer.status, said };
 }
 
@@ -93,14 +100,21 @@ async function sendOne(entry, token) {
   await put({ ...entry, state: "done", outcome, photo: null });
 }
 
-// Sends what `user` typed, in order. Two tabs take turns.
+// Sends what `user` typed, in order. Two tabs take turns. One that the server stumbles over holds up no other.
 export function sendAll(user, token, tellChange) {
   const send = async () => {
+    let stuck = null;
     for (const entry of await entries()) {
       if (entry.state !== "waiting" || entry.user !== user) continue;
-      await sendOne(entry, token);
-      await tellChange(entry);
+      try {
+        await sendOne(entry, token);
+        await tellChange(entry);
+      } catch (problem) {
+        if (!problem.stuck) throw problem;
+        stuck = problem;
+      }
     }
+    if (stuck) throw stuck;
   };
   return navigator.locks ? navigator.locks.request("round-send", send) : send();
 }

@@ -230,12 +230,12 @@ function drawConnection() {
   if (waiting.length) said.push(`${plural(waiting.length, "entry").replace("entrys", "entries")} kept on this phone, to be sent.`);
   if (others.length) said.push(`${others.length} of them as ${others[0].user}: sign in as ${others[0].user} to send them.`);
   connection.className = state.said ? "off" : "";
-  connection.textContent = said.join(" ") || (state.start ? "Connected. Everything is sent." : "Looking …");
+  connection.textContent = said.join(" ") || (state.start ? "Connected. Everything is sent." : "Connecting …");
   if (state.start) document.getElementById("who").textContent = state.start.user;
 }
 
 function signInFirst() {
-  if (!state.signIn) return [h("p", {}, state.said ? "Open this page once while you are connected." : "Looking …")];
+  if (!state.signIn) return [h("p", {}, state.said ? "Open this page once while you are connected." : "Connecting …")];
   return [h("h1", {}, "Sign in"), h("p", {}, "What you typed is kept on this phone."),
     h("p", {}, h("a", { href: "/submit-reading" }, "Sign in, then choose Today’s round"))];
 }
@@ -436,7 +436,7 @@ function results(from = 0, to = undefined) {
     state.queue = await entries();
     draw();
   };
-  return [h("h2", {}, from ? "What came of the others" : "What came of it"),
+  return [h("h2", {}, from ? "Earlier results" : "Result"),
     ...done.map((entry) => h("div", { className: `result ${entry.outcome.tone}` },
       h("p", {}, h("strong", {}, `${entry.serial}, ${entry.shown}`), h("br"), `${entry.outcome.title}. ${entry.outcome.text}`),
       h("button", { onclick: () => seen([entry]), "aria-label": `Seen: ${entry.serial}` }, "Seen"))),
