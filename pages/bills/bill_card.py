@@ -13,7 +13,7 @@ from pages.shared.net_metering import show_net
 from pages.shared.registers import show_used_registers
 from pages.shared.session import services
 from services.bill_documents.qr import qr_png
-from services.billing.explain import explain
+from services.billing.explain import explain, explain_net
 from services.metering.interval_quality import interval_quality_of
 from services.quantities.energy import format_kwh
 from services.rating import BillLine, RatedBill, SlabPart
@@ -59,7 +59,8 @@ def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) ->
         st.markdown(lines_table(bill), width="stretch")
         with st.expander("How this was calculated", icon=":material/calculate:"):
             rated = RatedBill(currency=bill.currency, lines=bill.lines)
-            st.code(explain(rated), language=None, wrap_lines=True)
+            netting = f"{explain_net(bill.net)}\n" if bill.net else ""
+            st.code(f"{netting}{explain(rated)}", language=None, wrap_lines=True)
 
 
 def _show_place(bill: Bill, *, linked: bool) -> None:

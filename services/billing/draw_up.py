@@ -90,7 +90,8 @@ def draw_up_bill(
         if settled
         else usage_snapshot(metering, price.parts, price.net),
         priced_by=tuple(version.id for version in price.versions),
-        held_because=why_held([of_days.tariff for of_days, _ in within], metering.period),
+        held_because=why_held([of_days.tariff for of_days, _ in within], metering.period)
+        or price.doubt,
     )
 
 

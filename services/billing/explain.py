@@ -8,9 +8,11 @@ from itertools import groupby
 from typing import Final
 
 from services.quantities.counting import count
+from services.quantities.energy import format_kwh
 from services.quantities.money import MINUS, decimal_text, exponent, scaled_text, with_minus_signs
 from services.quantities.period import Period
-from services.rating import BillLine, RatedBill, SlabPart
+from services.rating import BillLine, NetBill, RatedBill, SlabPart
+from services.tariffs.values import in_words
 
 # What notes say about days, as services/rating writes them.
 _DAYS: Final = re.compile(r"([0-9]+) of ([0-9]+) days")
@@ -34,6 +36,28 @@ def explain(bill: RatedBill) -> str:
         text += [heading or _days(part), ""] if part else []
         text += [row for line in lines for row in (*_explained(line, places), "")]
     return with_minus_signs("\n".join([*text, *_totals(bill, places)]))
+
+
+def explain_net(net: NetBill) -> str:
+    """How the billed energy comes of what was imported and exported, and each bank of kWh."""
+    text: list[str] = []
+    for name, bank in net.banks.items():
+        both = f"{_kwh(bank.imported)} imported {MINUS} {_kwh(bank.exported)} exported"
+        parts = [("+", bank.added), (MINUS, bank.used), (MINUS, bank.settled)]
+        moves = "".join(f" {sign} {format_kwh(wh)}" for sign, wh in parts if wh)
+        before = format_kwh(bank.opening + bank.moved)
+        text += [
+            f"Net metering, {in_words(name)}" if name else "Net metering",
+            f"  {both} = {_kwh(bank.imported - bank.exported)}",
+            f"  billed: {_kwh(bank.netted)}",
+            f"  bank: {before}{moves} = {_kwh(bank.closing)}",
+            "",
+        ]
+    return with_minus_signs("\n".join(text))
+
+
+def _kwh(wh: int) -> str:
+    return f"{format_kwh(wh)} kWh"
 
 
 def _explained(line: BillLine, places: int) -> Iterator[str]:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from services.metering.billing_determinants import usage_of
 from services.metering.measured import Metering
+from services.metering.registers import measure_of
 from services.quantities.money import Money
 from services.quantities.period import Period
 from services.rating import (
@@ -37,6 +38,8 @@ class Price:
     versions: tuple[TariffVersion, ...]
     parts: tuple[Part, ...]
     net: NetBill | None
+    # Why a person is to look at it, beside its length; empty for most bills.
+    doubt: str = ""
 
 
 def priced(
@@ -63,7 +66,16 @@ def priced(
     except UnableToPriceBill as error:
         raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
     rated = within_reason(_rated(parts, metering, billed_as))
-    return Price(rated, tuple(of_days for of_days, _ in within), parts, net)
+    doubt = _without_exports(metering) if net else ""
+    return Price(rated, tuple(of_days for of_days, _ in within), parts, net, doubt)
+
+
+def _without_exports(metering: Metering) -> str:
+    """That exports are not netted because nobody knows what they began at; empty where they are."""
+    lacking = [name for name in metering.uncounted if measure_of(name).quantity == "export"]
+    if not lacking:
+        return ""
+    return f"What was exported is not netted: {' '.join(metering.hints)}"
 
 
 def measured(

@@ -39,7 +39,8 @@ class Metering:
     """Energy in Wh and maxima in W, after the multiplier, over the local days of a bill.
 
     `counted` and `maxima` are by register. `days` are its intervals, empty unless they fill the
-    period; `hints` say why something is not known that a tariff may ask for.
+    period; `hints` say why something is not known that a tariff may ask for, such as what the
+    registers `uncounted` counted, which the closing reads have and the opening ones lack.
     """
 
     period: Period
@@ -52,6 +53,7 @@ class Metering:
     zone: ZoneInfo
     past: PastBills
     hints: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()
 
     @property
     def wh(self) -> int:
@@ -107,6 +109,11 @@ class Metering:
             zone=zone,
             past=PastBills(inputs.past),
             hints=(*hints, *gaps),
+            uncounted=tuple(
+                dict.fromkeys(
+                    n for s in segments for n in s.closing.registers if n not in registers
+                )
+            ),
         )
 
 

@@ -14,7 +14,7 @@ from services.records.bills import Bill
 from services.supply.changes import MoveOut, Stay, TypedRead
 from services.web.shapes import bill_json
 from tests.integration.correcting import Correcting
-from tests.integration.metered import Metered
+from tests.integration.metered import METERS, Metered
 from tests.integration.test_supply_changes import Supplied
 from tests.integration.utility import ADMIN, Utility, make_utility
 
@@ -198,6 +198,21 @@ def test_moving_out_on_the_day_of_the_last_bill_settles_with_it(sunny: Sunny) ->
     # 130 kWh at 2.25, less the fixed charge.
     assert worked_out([final]) == [(190, 240, 0, 0, "-252.50")]
     assert sunny.bank(final) == 0
+
+
+def test_a_bill_whose_exports_nobody_knows_waits_for_a_person(sunny: Sunny) -> None:
+    metered = sunny.metered
+    metered.add_meter("S5", "", tariff="SOLAR", days=30)
+    line = f"S5,A-S5,SOLAR,manual,5,1,1000,{sunny.at.day(30)},export"
+    report = metered.file("meters", f"{METERS},registers", line)
+    assert report.ok, report.errors
+    bill = metered.submit("S5", 1100, export=80).bill
+    assert bill is not None
+    assert (bill.status, bill.consumption_wh) == ("draft", 100_000)
+    assert bill.held_because is not None
+    assert bill.held_because.startswith(
+        "What was exported is not netted: The register export has no value in the read of"
+    )
 
 
 def test_the_ledger_of_kwh_only_grows_and_is_never_below_zero(sunny: Sunny, database: str) -> None:

@@ -9,9 +9,17 @@ from typing import Any
 
 import pytest
 
-from services.billing.explain import explain
+from services.billing.explain import explain, explain_net
 from services.quantities.period import Period
-from services.rating import BillingDeterminants, Part, rate, rate_parts, split_by_days
+from services.rating import (
+    Bank,
+    BillingDeterminants,
+    NetBill,
+    Part,
+    rate,
+    rate_parts,
+    split_by_days,
+)
 from services.tariffs import parse_tariff
 from tests.unit.rating.pricing import HALF_JUNE, JUNE, fixed, flat, price, slabs, steps_of, tariff
 
@@ -187,3 +195,21 @@ def _check_billed(text: str) -> None:
     """An amount that is billed otherwise than computed is at most half a cent away."""
     for computed, billed in re.findall(r"= (−?[0-9.]+)…?, billed as (−?[0-9.]+)", text):
         assert abs(Fraction(computed) - Fraction(billed)) <= Fraction(1, 200)
+
+
+def test_net_metering_is_explained_bank_by_bank() -> None:
+    banks = {
+        "peak": Bank(opening=130_000, imported=210_000, exported=150_000, used=60_000),
+        "off_peak": Bank(opening=0, imported=80_000, exported=200_500, added=120_500),
+    }
+    assert explain_net(NetBill(banks, is_paid=True)) == (
+        "Net metering, peak\n"
+        "  210 kWh imported \N{MINUS SIGN} 150 kWh exported = 60 kWh\n"
+        "  billed: 0 kWh\n"
+        "  bank: 130 \N{MINUS SIGN} 60 = 70 kWh\n"
+        "\n"
+        "Net metering, off peak\n"
+        "  80 kWh imported \N{MINUS SIGN} 200.5 kWh exported = \N{MINUS SIGN}120.5 kWh\n"
+        "  billed: 0 kWh\n"
+        "  bank: 0 + 120.5 = 120.5 kWh\n"
+    )
