@@ -119,7 +119,7 @@ _NAMES: Final = (
     ("bills", r"bills?|bill_\w+|\w+_bills?|\w+_bill_\w+|void_\w+"),
     ("readings", r"\w*(reading|interval|idempotency_key)\w*|find_replay|neighbours|keep_key"),
     ("readings", r"round_\w+|missed_reads|reading_requests|answer_reading_\w+"),
-    ("readings", r"is_actual|each_quality|season_use|estimate\w*"),
+    ("readings", r"exceptions|at_stake_wh|causes_of|is_actual|each_quality|season_use|estimate\w*"),
     ("readings", r"photos_of|\w*photo(_\w+|s)?"),
     ("readings", r"reads_between|rolled_over|maxima|\w*latest_reads|note_(new_reads|changed_\w+)"),
     ("meters", r"\w*(meter|register)\w*"),

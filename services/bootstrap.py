@@ -71,8 +71,10 @@ from services.payments.stripe.listing import StripeReading
 from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
+from services.readings.exceptions import ReadingExceptions
 from services.readings.limits_trial import LimitsTrial
 from services.readings.lookups import ReadingLookups
+from services.readings.outlooks import DecisionOutlooks
 from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
@@ -268,6 +270,11 @@ def wire(
         outbox=outbox,
         back_billing_months=settings.back_billing_months,
     )
+    review = ReadingReview(database=database, assessor=assessor, outbox=outbox)
+    estimates = ReadingEstimates(
+        database, assessor, outbox, settings.timezone, lambda: current().estimates_in_a_row
+    )
+    outlooks = DecisionOutlooks(review, estimates)
     return Services(
         current_settings=current,
         settings_desk=SettingsDesk(database, current),
@@ -286,12 +293,12 @@ def wire(
         readings=ReadingLookups(database, settings.timezone),
         swapped_meters=SwappedMeters(database, current.limit_book),
         limits_trial=LimitsTrial(database, current, settings.timezone),
-        reading_review=ReadingReview(database=database, assessor=assessor, outbox=outbox),
+        reading_review=review,
+        decision_outlooks=outlooks,
+        reading_exceptions=ReadingExceptions(database, review, outlooks, settings.timezone),
         meter_photos=MeterPhotos(database),
         reading_round=ReadingRound(database, settings.timezone, current.limit_book),
-        reading_estimates=ReadingEstimates(
-            database, assessor, outbox, settings.timezone, lambda: current().estimates_in_a_row
-        ),
+        reading_estimates=estimates,
         bill_archive=archive,
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),

@@ -56,8 +56,10 @@ from services.payments.refunds import Refunds
 from services.payments.stripe.lookups import StripeLookups
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
+from services.readings.exceptions import ReadingExceptions
 from services.readings.limits_trial import LimitsTrial
 from services.readings.lookups import ReadingLookups
+from services.readings.outlooks import DecisionOutlooks
 from services.readings.photos import MeterPhotos
 from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
@@ -94,6 +96,8 @@ class Services:
     swapped_meters: SwappedMeters
     limits_trial: LimitsTrial
     reading_review: ReadingReview
+    decision_outlooks: DecisionOutlooks
+    reading_exceptions: ReadingExceptions
     reading_round: ReadingRound
     reading_estimates: ReadingEstimates
     meter_photos: MeterPhotos

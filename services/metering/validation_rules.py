@@ -54,7 +54,8 @@ def below_last_read(
     else:
         why = f"{rolled} explains it: {would_be}, {_compared(used_wh, use)}"
         return RuleOutcome(rule, "warn", f"{fact} {_sentence(why)}")
-    return RuleOutcome(rule, "review", f"{fact} {_sentence(why)}")
+    # Below the last read nothing is billed: all that is usual is missing.
+    return RuleOutcome(rule, "review", f"{fact} {_sentence(why)}", _usual_wh(use))
 
 
 def above_next_read(
@@ -89,7 +90,7 @@ def high_use(used_wh: int, use: Use) -> RuleOutcome:
     outcome: Outcome = "review" if used_wh > use.limit_wh else "pass"
     message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}{_expected(use)}."
     values = {"used_wh": used_wh, "most_wh": int(use.limit_wh), "days": use.days}
-    return RuleOutcome("high_use", outcome, message, values)
+    return RuleOutcome("high_use", outcome, message, values | _usual_wh(use))
 
 
 def zero_use(used_wh: int, use: Use, standing: int) -> RuleOutcome:
@@ -108,7 +109,7 @@ def zero_use(used_wh: int, use: Use, standing: int) -> RuleOutcome:
             f"Nothing was used for {count(standing, 'day')}, by a meter that used "
             f"{daily_text(use.usual_wh or 0)} kWh a day before: it may be "
             "stuck.",
-            {"standing_days": standing},
+            {"standing_days": standing} | _usual_wh(use),
         )
     return RuleOutcome("zero_use", "warn", f"Nothing was used {use.when}.")
 
@@ -138,7 +139,8 @@ def low_use(used_wh: int, use: Use) -> RuleOutcome:
     message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}"
     if use.expected is not None and daily < use.expected.low_wh:
         values = {"used_wh": used_wh, "least_wh": use.expected.low_wh * use.days, "days": use.days}
-        return RuleOutcome(rule, "review", f"Low use: {message}{_expected(use)}.", values)
+        said = f"Low use: {message}{_expected(use)}."
+        return RuleOutcome(rule, "review", said, values | _usual_wh(use))
     if daily * LOW_USE_FACTOR >= use.usual_wh:
         return RuleOutcome(rule, "pass", f"{message}.")
     return RuleOutcome(rule, "warn", f"Low use: {message}.")
@@ -194,7 +196,8 @@ def _above_connected_load(used_wh: int, use: Use, limits: UseLimits) -> RuleOutc
     load = f"{kwh_text(limits.load_w)} {'kW' if limits.connected_w is not None else 'kVA'}"
     most = f"the {kwh_text(use.load_wh)} kWh that {load} of connected load can use"
     if used_wh > use.load_wh:
-        return RuleOutcome(rule, "review", f"{_used(used_wh, use)} is more than {most}.")
+        values = {"used_wh": used_wh, "most_wh": use.load_wh}
+        return RuleOutcome(rule, "review", f"{_used(used_wh, use)} is more than {most}.", values)
     return RuleOutcome(rule, "pass", f"{_used(used_wh, use)} is not more than {most}.")
 
 
@@ -221,6 +224,11 @@ def _first_reading(used_wh: int, use: Use, limits: UseLimits) -> RuleOutcome:
 def not_applicable(rule: Rule, message: str) -> RuleOutcome:
     """The rule says nothing of this reading, and why."""
     return RuleOutcome(rule, "not_applicable", message)
+
+
+def _usual_wh(use: Use) -> dict[str, int]:
+    """What is usual of the days, for how much is at stake; nothing where it is not known."""
+    return {"usual_wh": int(use.usual_wh * max(use.days, 1))} if use.usual_wh else {}
 
 
 def _used(used_wh: int, use: Use) -> str:

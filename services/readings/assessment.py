@@ -15,10 +15,12 @@ from services.integrations.deadline import Deadline
 from services.metering.interval_rules import interval_outcomes
 from services.metering.measured import Metering
 from services.metering.outcomes import RuleOutcome, Validation
+from services.metering.recent_use import UnableToCompareReads, Use
 from services.metering.register_arithmetic import check_fits_dials
 from services.metering.register_validation import RegisterRules, calendars_in_force
 from services.metering.registers import WrongRegisters, check_registers
 from services.metering.segments import segments_between
+from services.metering.unreviewed import with_confirmed
 from services.metering.validation import validate_reading
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
@@ -342,6 +344,30 @@ class ReadingAssessor:
             )
         # What was estimated too high is no negative use (Elexon CP0789: an actual read settles it).
         return self._validate(context, read, context.last_actual or context.last_read)
+
+    def expected_daily_wh(
+        self, *, context: ReadingContext, read_on: date
+    ) -> tuple[int, int] | None:
+        """The least and most Wh a day that pass the rules; None where nothing limits the use."""
+        if context.last_read is None:
+            return None
+        meter = context.meter
+        try:
+            use = Use.of(
+                read_on,
+                context.last_read.point,
+                with_confirmed(context.history, context.waiting, meter.dials),
+                meter.dials,
+                meter.multiplier_milli,
+                limits=context.limits(unknown_daily_wh=self.unknown_daily_wh),
+                peers=context.peers,
+            )
+        except UnableToCompareReads:
+            return None
+        if use.most_wh is None:
+            return None
+        most = int(use.most_wh / max(use.days, 1))
+        return (min(use.expected.low_wh, most) if use.expected else 0, most)
 
     def check_possible(self, *, meter: Meter, read: ReadValue) -> None:
         """Raise InvalidReading or ReadingTooLong where a meter cannot show such a read."""

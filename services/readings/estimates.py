@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.billing.chain_retry import price_until_stored
-from services.database.errors import NotFound
+from services.database.errors import IllegalChange, NotFound
 from services.database.service import DatabaseService
 from services.identity.audit_reason import given_reason
 from services.identity.auth import Principal, Role, require
@@ -17,10 +17,14 @@ from services.outbox.outbox import Outbox
 from services.quantities.period import local_date, written_day
 from services.readings.assessment import ReadingAssessment, ReadingAssessor
 from services.readings.reading_to_bill import OUTSIDE_SECONDS
-from services.records.readings import EstimateFacts, Read
+from services.records.readings import EstimateFacts, Read, Reading
 from services.records.submissions import StoredReading
 
 _NOON = time(12)
+_CHANGED = (
+    "Another reading of this meter came since you looked at the estimate. Nothing was stored; look "
+    "at it as it is now."
+)
 
 
 class EstimateChanged(Exception):
@@ -81,10 +85,7 @@ class ReadingEstimates:
         def price_and_store() -> StoredReading:
             found = self._estimated(meter_serial, on, now, reading_id=reading_id)
             if found.estimate.register_wh != register_wh:
-                raise EstimateChanged(
-                    "Another reading of this meter came since you looked at the estimate. Nothing "
-                    "was stored; look at it as it is now."
-                )
+                raise EstimateChanged(_CHANGED)
             assessment = found.assessment
             return self.database.commit_reading(
                 actor=principal.user,
@@ -94,7 +95,57 @@ class ReadingEstimates:
                 earlier=assessment.earlier,
             )
 
-        stored = price_until_stored(price_and_store)
+        return self._performed(price_until_stored(price_and_store), deadline)
+
+    def preview_in_place(
+        self, *, reading_id: str, principal: Principal, now: datetime
+    ) -> EstimatedRead:
+        """What estimating a flagged reading instead would store and bill; stores nothing.
+
+        `now` is in UTC. Raises as `preview` does, and IllegalChange where somebody decided.
+        """
+        require(principal, Role.ADMIN)
+        return self._estimated_in_place(reading_id, now, estimate_id=None)[1]
+
+    def store_in_place(
+        self,
+        *,
+        estimate_id: str,
+        reading_id: str,
+        register_wh: int,
+        reason: str,
+        principal: Principal,
+        now: datetime,
+    ) -> StoredReading:
+        """Store the estimate in the place of a flagged reading, which stays as superseded.
+
+        `estimate_id` is made by the caller, `register_wh` is what the preview showed; a repeat
+        answers with the first. Raises as `store` does, and IllegalChange where somebody decided.
+        """
+        require(principal, Role.ADMIN)
+        why = given_reason(reason)
+        deadline = Deadline.after(OUTSIDE_SECONDS)
+        if (before := self._stored_before(estimate_id, principal)) is not None:
+            return before
+
+        def price_and_store() -> StoredReading:
+            flagged, found = self._estimated_in_place(reading_id, now, estimate_id=estimate_id)
+            if found.estimate.register_wh != register_wh:
+                raise EstimateChanged(_CHANGED)
+            row = estimated_row(found, submitted_by=principal.user, reason=why)
+            return self.database.decide_reading(
+                actor=principal.user,
+                reading_id=flagged.id,
+                status="superseded",
+                reason=why,
+                correction=row | {"supersedes_id": flagged.id},
+                bill=found.assessment.bill,
+                earlier=found.assessment.earlier,
+            )
+
+        return self._performed(price_until_stored(price_and_store), deadline)
+
+    def _performed(self, stored: StoredReading, deadline: Deadline) -> StoredReading:
         if stored.bill and stored.outbox:
             self.outbox.perform(stored.outbox, bill=stored.bill, seconds=deadline.left())
         return stored
@@ -112,10 +163,39 @@ class ReadingEstimates:
             bill=None,
         )
 
+    def _estimated_in_place(
+        self, reading_id: str, now: datetime, *, estimate_id: str | None
+    ) -> tuple[Reading, EstimatedRead]:
+        flagged = self.database.reading(reading_id)
+        if flagged.status != "needs_review":
+            raise IllegalChange("EB005", "Somebody has already decided on this reading.")
+        found = self._estimated_at(
+            flagged.meter_serial,
+            flagged.read_on,
+            flagged.read_at,
+            now,
+            reading_id=estimate_id,
+            replaced_on=flagged.read_on,
+        )
+        return flagged, found
+
     def _estimated(
         self, meter_serial: str, on: date, now: datetime, *, reading_id: str | None
     ) -> EstimatedRead:
         at = instant_of(on, now=now, zone=self.zone)
+        return self._estimated_at(meter_serial, on, at, now, reading_id=reading_id)
+
+    def _estimated_at(
+        self,
+        meter_serial: str,
+        on: date,
+        at: datetime,
+        now: datetime,
+        *,
+        reading_id: str | None,
+        replaced_on: date | None = None,
+    ) -> EstimatedRead:
+        """`replaced_on` is the local date of the flagged reading that the estimate replaces."""
         context = self.database.reading_context(meter_serial=meter_serial, read_at=at, read_on=on)
         agreement = context.meter.agreement_id
         if agreement is None:
@@ -129,7 +209,11 @@ class ReadingEstimates:
                 f"Meter {meter_serial} was not yet, or is no longer, where it is billed on "
                 f"{written_day(on)}."
             )
-        found = estimate(facts[0], on=on, most_in_a_row=self.most_in_a_row())
+        known = facts[0]
+        if known.waiting_on is not None and known.waiting_on == replaced_on:
+            # The one that is decided on now.
+            known = known.model_copy(update={"waiting_on": None})
+        found = estimate(known, on=on, most_in_a_row=self.most_in_a_row())
         assessment = self.assessor.assess(
             context=context,
             read=Read(
@@ -144,7 +228,7 @@ class ReadingEstimates:
             reading_id=reading_id,
             approved=True,
         )
-        return EstimatedRead(facts[0], found, assessment)
+        return EstimatedRead(known, found, assessment)
 
 
 def instant_of(on: date, *, now: datetime, zone: ZoneInfo) -> datetime:

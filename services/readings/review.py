@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Final
 
 from services.ai.answers import AiVerdict, NoAiAnswer
 from services.billing.chain_retry import price_until_stored
@@ -17,9 +17,12 @@ from services.outbox.outbox import Outbox
 from services.quantities.typed import typed_kwh
 from services.readings.assessment import ReadingAssessment, ReadingAssessor
 from services.readings.reading_to_bill import OUTSIDE_SECONDS
+from services.readings.submission import InvalidReading
 from services.records.bills import Bill, NewBill
 from services.records.readings import Read, Reading
 from services.records.submissions import ReadingContext, StoredReading
+
+_LONGEST_REASON: Final = 500
 
 
 class CannotBillReading(ValueError):
@@ -83,12 +86,16 @@ class ReadingReview:
         principal: Principal,
         now: datetime,
         rolled_over: bool = False,
+        at_once: bool = True,
     ) -> StoredReading:
         """Accept a flagged reading as it stands and bill it where it belongs.
 
+        Without `at_once` what follows the bill is left to the background, and AI is not asked.
         Raises ReasonMissing, NotFound, IllegalChange (somebody was faster), UnableToPriceBill.
         """
-        return self._settle(reading_id, None, reason, principal, now, rolled_over=rolled_over)
+        return self._settle(
+            reading_id, None, reason, principal, now, rolled_over=rolled_over, at_once=at_once
+        )
 
     def correct(
         self,
@@ -117,6 +124,32 @@ class ReadingReview:
             reading_id=reading_id,
             status="rejected",
             reason=given_reason(reason),
+        )
+
+    def read_again(
+        self,
+        *,
+        reading_id: str,
+        request_id: str,
+        requested_on: date,
+        reason: str,
+        principal: Principal,
+    ) -> StoredReading:
+        """Set a flagged reading aside for good and put its meter on the round again.
+
+        `request_id` is a UUID made by the caller; a request that is open for the meter stays.
+        Raises as `accept` does; IllegalChange also for a meter that is installed nowhere.
+        """
+        require(principal, Role.ADMIN)
+        why = given_reason(reason)
+        if len(why) > _LONGEST_REASON:
+            raise InvalidReading(f"Say in {_LONGEST_REASON} characters why it is to be read again.")
+        return self.database.decide_reading(
+            actor=principal.user,
+            reading_id=reading_id,
+            status="rejected",
+            reason=why,
+            request={"id": request_id, "requested_on": requested_on.isoformat()},
         )
 
     def bills_of_stored(self, *, reading_id: str, now: datetime) -> list[NewBill]:
@@ -161,6 +194,7 @@ class ReadingReview:
         now: datetime,
         *,
         rolled_over: bool,
+        at_once: bool = True,
     ) -> StoredReading:
         require(principal, Role.ADMIN)
         why = given_reason(reason)
@@ -169,11 +203,12 @@ class ReadingReview:
         def price_and_store() -> StoredReading:
             flagged = self._flagged(reading_id)
             assessment = self._decide(flagged, right=right, now=now, rolled_over=rolled_over)
-            assessment = self.assessor.ask_ai_about_bill(assessment, deadline=deadline, now=now)
+            if at_once:
+                assessment = self.assessor.ask_ai_about_bill(assessment, deadline=deadline, now=now)
             return self._store(flagged, assessment, right, why, principal)
 
         stored = price_until_stored(price_and_store)
-        if stored.bill and stored.outbox:
+        if at_once and stored.bill and stored.outbox:
             self.outbox.perform(stored.outbox, bill=stored.bill, seconds=deadline.left())
         return stored
 

@@ -107,6 +107,34 @@ class ReadingUnderReview(Record):
     bill: Bill | None = None
 
 
+class FlaggedReading(Record):
+    """A reading that waits for a decision, and how much is at stake; the route is '' on none.
+
+    `at_stake_wh` is how far its use is from the usual one, after the multiplier, `at_stake_minor`
+    what that comes to by the meter's last bill; without one both it and `currency` are None.
+    """
+
+    reading: Reading
+    route: str
+    at_stake_wh: int
+    at_stake_minor: int | None
+    currency: str | None
+
+
+class FlaggedReadings(Record):
+    """What waits for a decision, the most at stake first.
+
+    Of `ranked` readings `total` fit the filter; `causes` and `routes` say how many of all there are
+    of each.
+    """
+
+    total: int
+    ranked: int
+    causes: dict[str, int]
+    routes: dict[str, int]
+    items: tuple[FlaggedReading, ...]
+
+
 MissedReason = Literal["no_access", "dog", "damaged", "not_found", "locked", "other"]
 
 

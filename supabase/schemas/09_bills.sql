@@ -1238,45 +1238,6 @@ COMMENT ON FUNCTION public.send_back_drafts(p jsonb) IS 'Voids drafts, all or no
 REVOKE ALL ON FUNCTION public.send_back_drafts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.send_back_drafts(p jsonb) TO service_role;
 
-CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_reading public.readings;
-    v_bills jsonb := private.bills_given(p);
-    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
-    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
-begin
-    perform private.set_actor(p);
-    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such reading.');
-    end if;
-    perform private.lock_points_of(array[v_reading.meter_id]);
-    -- A correction that is already there is this very call, repeated.
-    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
-        return private.reading_answer(v_answer_id, 'stored');
-    end if;
-    update public.readings
-    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason',
-        rolled_over = p ->> 'status' = 'accepted' and coalesce((p ->> 'rolled_over')::boolean, false)
-    where id = v_reading.id and status = 'needs_review';
-    if not found then
-        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
-    end if;
-    if v_correction is not null then
-        perform private.insert_reading(v_correction);
-    end if;
-    perform private.join_chain(v_bills);
-    return private.reading_answer(v_answer_id, 'stored');
-end $$;
-
-COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, bill?, earlier?: bills before that one}.';
-
-REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
-
 CREATE FUNCTION private.insert_bills(p_bills jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1488,6 +1449,57 @@ COMMENT ON FUNCTION private.add_to_kwh_bank() IS 'Books what new bills under net
 
 REVOKE ALL ON FUNCTION private.add_to_kwh_bank() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.add_to_kwh_bank() TO service_role;
+
+CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_reading public.readings;
+    v_bills jsonb := private.bills_given(p);
+    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
+    v_request jsonb := nullif(p -> 'request', 'null'::jsonb);
+    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
+begin
+    perform private.set_actor(p);
+    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such reading.');
+    end if;
+    perform private.lock_points_of(array[v_reading.meter_id]);
+    -- A correction that is already there is this very call, repeated.
+    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
+        return private.reading_answer(v_answer_id, 'stored');
+    end if;
+    update public.readings
+    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason',
+        rolled_over = p ->> 'status' = 'accepted' and coalesce((p ->> 'rolled_over')::boolean, false)
+    where id = v_reading.id and status = 'needs_review';
+    if not found then
+        -- The same decision of the same person for the same reason is this call, repeated.
+        if v_correction is null and exists (
+            select 1 from public.readings r
+            where r.id = v_reading.id and r.status = p ->> 'status' and r.decided_by = p ->> 'actor'
+              and r.decision_reason = p ->> 'reason') then
+            return private.reading_answer(v_answer_id, 'stored');
+        end if;
+        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
+    end if;
+    if v_correction is not null then
+        perform private.insert_reading(v_correction);
+    end if;
+    if v_request is not null then
+        perform public.request_reading(v_request || jsonb_build_object(
+            'actor', p ->> 'actor', 'meter_id', v_reading.meter_id, 'reason', p ->> 'reason', 'about_reading_id', v_reading.id));
+    end if;
+    perform private.join_chain(v_bills);
+    return private.reading_answer(v_answer_id, 'stored');
+end $$;
+
+COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, request?: {id, requested_on} to have the meter read again, bill?, earlier?: as commit_reading takes them}. The same decision again is answered with the first.';
+
+REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
 
 CREATE FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE

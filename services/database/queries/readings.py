@@ -12,6 +12,7 @@ from services.records.bills import NewBill
 from services.records.jobs import RunRef
 from services.records.readings import EstimateFacts, Meter, Reading
 from services.records.submissions import (
+    FlaggedReadings,
     MissedRead,
     MissedReason,
     ReadingContext,
@@ -171,10 +172,12 @@ class ReadingQueries(Queries):
         correction: Mapping[str, Any] | None = None,
         bill: NewBill | None = None,
         earlier: Sequence[NewBill] = (),
+        request: Mapping[str, str] | None = None,
     ) -> StoredReading:
         """A person's decision on a flagged reading, with the bills as `commit_reading` takes them.
 
-        Raises IllegalChange when there was one.
+        `request` has the meter read again: {"id", "requested_on"}. The same decision again is
+        answered with the first; raises IllegalChange when there was another.
         """
         return StoredReading.model_validate(
             self._call(
@@ -185,6 +188,7 @@ class ReadingQueries(Queries):
                 reason=reason,
                 rolled_over=rolled_over,
                 correction=dict(correction) if correction else None,
+                request=dict(request) if request else None,
                 bill=bill.to_json() if bill else None,
                 earlier=[before.to_json() for before in earlier],
             )
@@ -224,6 +228,29 @@ class ReadingQueries(Queries):
             "reading_list", filters=filters, order=["created_at.asc", "id.asc"], limit=limit
         ).rows
         return [Reading.model_validate(row) for row in rows]
+
+    def exceptions(
+        self,
+        *,
+        cause: str | None = None,
+        route: str | None = None,
+        skipped: Sequence[str] = (),
+        ranked_to: int,
+        limit: int,
+    ) -> FlaggedReadings:
+        """Readings that wait for a decision, the most money at stake first, skipped ids last.
+
+        Of more than `ranked_to` those with the most energy at stake are looked at.
+        """
+        answer = self._call(
+            "exceptions",
+            cause=cause,
+            route=route,
+            skipped=list(skipped),
+            ranked_to=ranked_to,
+            limit=limit,
+        )
+        return FlaggedReadings.model_validate(answer)
 
     def accepted_after(self, *, meter_id: str, after: date, limit: int = 50) -> list[Reading]:
         """The first accepted readings of a meter dated after a local date, in order of time."""

@@ -1,0 +1,144 @@
+"""What each decision on a flagged reading would bill: accepting, correcting, or estimating it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from services.billing.chain_retry import MeterTooBusy
+from services.database.errors import DatabaseRefused
+from services.identity.auth import Principal, Role, require
+from services.metering.estimation import CannotEstimate
+from services.metering.recent_use import UnableToCompareReads
+from services.metering.register_arithmetic import ReadingTooLong
+from services.quantities.energy import InvalidEnergy, format_kwh
+from services.rating import UnableToPriceBill
+from services.readings.assessment import ReadingAssessment
+from services.readings.estimates import ReadingEstimates
+from services.readings.review import ReadingReview
+from services.readings.submission import InvalidReading
+from services.records.readings import Reading
+from services.records.submissions import ReadingContext
+
+Expected = tuple[int, int] | None
+
+# These rules say what the meter showed instead.
+_SHOWED: Final[Mapping[str, str]] = {
+    "transposed_digits": "Two digits were swapped",
+    "wrong_digit": "One digit was wrong",
+    "missed_decimal": "The decimal point was in the wrong place",
+    "swapped_meters": "The readings of two meters were swapped",
+}
+# What may be in the way of a decision, each with a sentence.
+REFUSALS: Final = (
+    *(CannotEstimate, DatabaseRefused, InvalidEnergy, InvalidReading, MeterTooBusy),
+    *(ReadingTooLong, UnableToCompareReads, UnableToPriceBill),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A register value, in Wh, that explains a flagged reading, and the reason in words."""
+
+    register_wh: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a register value, in Wh, would bill in all, in minor units, for Wh after the multiplier.
+
+    Without bills `total_minor` is None and the remark says why. Where it is refused, so that the
+    decision cannot be taken, the remark says what is in the way.
+    """
+
+    register_wh: int
+    total_minor: int | None = None
+    currency: str = ""
+    used_wh: int = 0
+    remark: str = ""
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outlooks:
+    """What accepting a reading, each proposal for it, and estimating it would bill."""
+
+    accept: Outlook
+    proposals: tuple[tuple[Proposal, Outlook], ...]
+    estimate: Outlook
+    # How the estimate is made.
+    estimated_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionOutlooks:
+    """Looks ahead at decisions, for administrators; stores nothing."""
+
+    review: ReadingReview
+    estimates: ReadingEstimates
+
+    def expected_daily_wh(self, *, context: ReadingContext, reading: Reading) -> Expected:
+        """The least and most Wh a day that the rules let pass; None where nothing limits them."""
+        return self.review.assessor.expected_daily_wh(context=context, read_on=reading.read_on)
+
+    def of(self, *, reading: Reading, principal: Principal, now: datetime) -> Outlooks:
+        """What each decision on a flagged reading would bill; `now` in UTC."""
+        require(principal, Role.ADMIN)
+        proposals = [
+            (proposal, self.if_shown(reading, proposal.register_wh, principal=principal, now=now))
+            for proposal in proposals_of(reading)
+        ]
+        estimate, sentence = self._if_estimated(reading, principal, now)
+        return Outlooks(
+            accept=self.if_shown(reading, None, principal=principal, now=now),
+            proposals=tuple(found for found in proposals if not found[1].refused),
+            estimate=estimate,
+            estimated_by=sentence,
+        )
+
+    def if_shown(
+        self, reading: Reading, register_wh: int | None, *, principal: Principal, now: datetime
+    ) -> Outlook:
+        """What a register value would bill in the place of the flagged one; None: as it stands."""
+        require(principal, Role.ADMIN)
+        typed = None if register_wh is None else format_kwh(register_wh)
+        try:
+            found = self.review.preview(reading_id=reading.id, reading_kwh=typed, now=now)
+        except REFUSALS as error:
+            return Outlook(register_wh or reading.register_wh, remark=str(error), refused=True)
+        return _outlook(found)
+
+    def _if_estimated(
+        self, reading: Reading, principal: Principal, now: datetime
+    ) -> tuple[Outlook, str]:
+        try:
+            found = self.estimates.preview_in_place(
+                reading_id=reading.id, principal=principal, now=now
+            )
+        except REFUSALS as error:
+            return Outlook(0, remark=str(error), refused=True), ""
+        return _outlook(found.assessment), found.estimate.sentence
+
+
+def proposals_of(reading: Reading) -> list[Proposal]:
+    """What the meter may have shown instead, as the rules explained the value when it came."""
+    found: dict[int, Proposal] = {}
+    for rule in reading.validation.get("rules", []):
+        wh = rule.get("values", {}).get("register_wh")
+        if rule["rule"] in _SHOWED and isinstance(wh, int) and wh != reading.register_wh:
+            found.setdefault(wh, Proposal(wh, f"{_SHOWED[rule['rule']]}."))
+    return list(found.values())
+
+
+def _outlook(assessment: ReadingAssessment) -> Outlook:
+    bills, shown = assessment.bills, assessment.read.register_wh
+    if not bills:
+        return Outlook(shown, remark=assessment.explanation)
+    return Outlook(
+        shown,
+        total_minor=sum(bill.rated.total_minor for bill in bills),
+        currency=bills[-1].rated.currency,
+        used_wh=sum(bill.consumption_wh for bill in bills),
+        remark=assessment.explanation,
+    )
