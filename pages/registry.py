@@ -21,7 +21,7 @@ SUBMIT_READING: Final = PageEntry(
 MY_READINGS: Final = PageEntry("readings/my_readings.py", "my-readings", "My readings", "history")
 OVERVIEW: Final = PageEntry("system/overview.py", "overview", "Overview", "monitoring")
 FLAGGED_READINGS: Final = PageEntry(
-    "readings/flagged_readings.py", "flagged-readings", "Flagged readings", "flag"
+    "readings/flagged_readings.py", "flagged-readings", "Exceptions", "flag"
 )
 DRAFTS: Final = PageEntry("drafts/drafts.py", "drafts", "Drafts", "fact_check")
 BILL_RUNS: Final = PageEntry(

@@ -8,5 +8,5 @@ from pages.shared.session import require_role
 from services.identity.auth import Role
 
 principal = require_role(Role.ADMIN)
-st.page_link(FLAGGED_READINGS.script, label="All flagged readings", icon=":material/arrow_back:")
+st.page_link(FLAGGED_READINGS.script, label="All exceptions", icon=":material/arrow_back:")
 show_flagged(st.query_params.get("id", ""), principal)

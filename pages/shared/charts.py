@@ -15,6 +15,9 @@ from services.records.readings import Meter, ReadPoint
 from services.supply.place_reads import PlaceRead
 
 _HEIGHT = 260
+_EXPECTED = "Expected"
+_WHICH = ["Earlier reads", "This reading", _EXPECTED]
+_WHICH_COLORS = ["#0072B2", "#D55E00", "#009E73"]
 
 
 def billed_and_collected(months: Sequence[MonthFigures], currency: str) -> None:
@@ -54,8 +57,17 @@ def billed_and_collected(months: Sequence[MonthFigures], currency: str) -> None:
     st.altair_chart(chart, alt=f"Billed and collected by month, {first} to {last}, in {currency}")
 
 
-def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint | None, meter: Meter) -> None:
-    """Average daily use between reads, the flagged one (if any) last and in another colour."""
+def daily_use(
+    history: Sequence[ReadPoint],
+    flagged: ReadPoint | None,
+    meter: Meter,
+    *,
+    expected_daily_wh: tuple[int, int] | None = None,
+) -> None:
+    """Average daily use between reads, the flagged one (if any) last and in another colour.
+
+    Behind the bars lies the band of uses, in Wh a day, that were expected of the flagged reading.
+    """
     reads = [*history, flagged] if flagged else list(history)
     rows = [
         {
@@ -71,7 +83,7 @@ def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint | None, meter: Me
     if not rows:
         st.caption("There is no earlier use to compare with.")
         return
-    chart = (
+    bars = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
         .encode(
@@ -79,7 +91,8 @@ def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint | None, meter: Me
             y=alt.Y("use:Q", title="kWh a day", axis=alt.Axis(tickCount=4)),
             color=alt.Color(
                 "which:N",
-                sort=["Earlier reads", "This reading"],
+                sort=_WHICH,
+                scale=alt.Scale(domain=_WHICH, range=_WHICH_COLORS),
                 legend=alt.Legend(title=None, orient="top"),
             ),
             tooltip=[
@@ -87,9 +100,35 @@ def daily_use(history: Sequence[ReadPoint], flagged: ReadPoint | None, meter: Me
                 alt.Tooltip("shown:N", title="Used"),
             ],
         )
-        .properties(height=_HEIGHT)
     )
-    st.altair_chart(chart, alt="Average daily use between the reads of this meter")
+    said = "Average daily use between the reads of this meter"
+    layers = [bars]
+    if expected_daily_wh is not None:
+        low, high = expected_daily_wh
+        layers.insert(0, _band(low, high))
+        said += f"; {_daily(low)} to {_daily(high)} kWh a day were expected"
+    st.altair_chart(alt.layer(*layers).properties(height=_HEIGHT), alt=said)
+
+
+def _band(low_wh: int, high_wh: int) -> alt.Chart:
+    """The uses between two, in Wh a day, over the whole width."""
+    row = {"low": low_wh / 1000, "high": high_wh / 1000, "which": _EXPECTED}
+    row |= {"shown": f"{_daily(low_wh)} to {_daily(high_wh)} kWh a day"}
+    chart: alt.Chart = (
+        alt.Chart(alt.InlineData(values=[row]))
+        .mark_rect(opacity=0.22)
+        .encode(
+            y=alt.Y("low:Q", title="kWh a day"),
+            y2=alt.Y2("high:Q"),
+            color=alt.Color("which:N"),
+            tooltip=[alt.Tooltip("shown:N", title="Expected")],
+        )
+    )
+    return chart
+
+
+def _daily(wh: int) -> str:
+    return f"{Decimal(wh) / 1000:,.1f}"
 
 
 def use_between_reads(reads: Sequence[PlaceRead]) -> None:

@@ -33,7 +33,7 @@ _MENDED: Final[dict[str, _Place]] = {
 # Where there is no last bill to correct, its readings stand on the meter's page.
 _WITHOUT_REF: Final[dict[str, _Place]] = {
     "fallen_register": (SUBMIT_READING.script, "The meter", ("meter", "subject")),
-    "flagged_reading": (FLAGGED_READINGS.script, "Flagged readings", None),
+    "flagged_reading": (FLAGGED_READINGS.script, "Exceptions", None),
 }
 
 

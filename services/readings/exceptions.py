@@ -93,7 +93,7 @@ class ReadingExceptions:
         refused: list[tuple[Reading, str]] = []
         bills = 0
         for reading in readings:
-            found = self.outlooks.if_shown(reading, None, principal=principal, now=now)
+            found = self.outlooks.if_shown(reading=reading, principal=principal, now=now)
             if found.refused:
                 refused.append((reading, found.remark))
             elif found.total_minor is not None:

@@ -7,14 +7,17 @@ from typing import Final
 
 from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import DatabaseRefused
+from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
 from services.metering.estimation import CannotEstimate
+from services.metering.measured import RegisterFell
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
+from services.metering.registers import WrongRegisters
 from services.quantities.energy import InvalidEnergy, format_kwh
 from services.rating import UnableToPriceBill
 from services.readings.assessment import ReadingAssessment
-from services.readings.estimates import ReadingEstimates
+from services.readings.estimates import EstimateChanged, ReadingEstimates
 from services.readings.review import ReadingReview
 from services.readings.submission import InvalidReading
 from services.records.readings import Reading
@@ -31,8 +34,9 @@ _SHOWED: Final[Mapping[str, str]] = {
 }
 # What may be in the way of a decision, each with a sentence.
 REFUSALS: Final = (
-    *(CannotEstimate, DatabaseRefused, InvalidEnergy, InvalidReading, MeterTooBusy),
-    *(ReadingTooLong, UnableToCompareReads, UnableToPriceBill),
+    *(CannotEstimate, DatabaseRefused, EstimateChanged, InvalidEnergy, InvalidReading),
+    MeterTooBusy,
+    *(ReadingTooLong, ReasonMissing, UnableToCompareReads, UnableToPriceBill, WrongRegisters),
 )
 
 
@@ -49,7 +53,8 @@ class Outlook:
     """What a register value, in Wh, would bill in all, in minor units, for Wh after the multiplier.
 
     Without bills `total_minor` is None and the remark says why. Where it is refused, so that the
-    decision cannot be taken, the remark says what is in the way.
+    decision cannot be taken, the remark says what is in the way; `fell` where that is a register
+    that fell, of which a person may say that it rolled over.
     """
 
     register_wh: int
@@ -58,6 +63,7 @@ class Outlook:
     used_wh: int = 0
     remark: str = ""
     refused: bool = False
+    fell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +92,47 @@ class DecisionOutlooks:
         """What each decision on a flagged reading would bill; `now` in UTC."""
         require(principal, Role.ADMIN)
         proposals = [
-            (proposal, self.if_shown(reading, proposal.register_wh, principal=principal, now=now))
+            (
+                proposal,
+                self.if_shown(reading=reading, reading_kwh=typed, principal=principal, now=now),
+            )
             for proposal in proposals_of(reading)
+            for typed in [format_kwh(proposal.register_wh)]
         ]
         estimate, sentence = self._if_estimated(reading, principal, now)
         return Outlooks(
-            accept=self.if_shown(reading, None, principal=principal, now=now),
+            accept=self.if_shown(reading=reading, principal=principal, now=now),
             proposals=tuple(found for found in proposals if not found[1].refused),
             estimate=estimate,
             estimated_by=sentence,
         )
 
     def if_shown(
-        self, reading: Reading, register_wh: int | None, *, principal: Principal, now: datetime
+        self,
+        *,
+        reading: Reading,
+        principal: Principal,
+        now: datetime,
+        reading_kwh: str | None = None,
+        registers: Mapping[str, str] | None = None,
+        rolled_over: bool = False,
     ) -> Outlook:
-        """What a register value would bill in the place of the flagged one; None: as it stands."""
+        """What other values would bill in the place of the flagged ones; without them, those.
+
+        The parameters are those of `ReadingReview.preview`.
+        """
         require(principal, Role.ADMIN)
-        typed = None if register_wh is None else format_kwh(register_wh)
         try:
-            found = self.review.preview(reading_id=reading.id, reading_kwh=typed, now=now)
+            found = self.review.preview(
+                reading_id=reading.id,
+                reading_kwh=reading_kwh,
+                registers=registers,
+                rolled_over=rolled_over,
+                now=now,
+            )
         except REFUSALS as error:
-            return Outlook(register_wh or reading.register_wh, remark=str(error), refused=True)
+            fell = isinstance(error, RegisterFell)
+            return Outlook(reading.register_wh, remark=str(error), refused=True, fell=fell)
         return _outlook(found)
 
     def _if_estimated(

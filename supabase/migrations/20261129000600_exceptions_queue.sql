@@ -64,12 +64,13 @@ language sql stable set search_path = '' as $$
         'items', (select coalesce(jsonb_agg(jsonb_build_object(
                       'reading', private.reading_json(n.id), 'route', n.route, 'at_stake_wh', n.at_stake_wh, 'currency', n.currency,
                       'at_stake_minor', round(n.at_stake_wh * n.rate)) order by n.skipped, n.rank desc, n.id), '[]')
-                  from (select f.*, f.id in (select s::uuid from jsonb_array_elements_text(p -> 'skipped') s) as skipped
+                  from (select f.*, coalesce(s.place, 0) as skipped
                         from found f
+                        left join jsonb_array_elements_text(p -> 'skipped') with ordinality s(id, place) on s.id = f.id::text
                         order by skipped, f.rank desc, f.id
                         limit (p ->> 'limit')::integer) n))
 $$;
-comment on function public.exceptions is 'Readings that wait for a decision, the most money at stake first: {ranked_to, limit, cause?, route?, skipped: [ids]} -> {total, ranked, causes: {cause: number}, routes: {route: number}, items: [{reading, route, at_stake_wh, at_stake_minor, currency}]}. Of more than ranked_to those with the most energy at stake are looked at; skipped ones come last.';
+comment on function public.exceptions is 'Readings that wait for a decision, the most money at stake first: {ranked_to, limit, cause?, route?, skipped: [ids]} -> {total, ranked, causes: {cause: number}, routes: {route: number}, items: [{reading, route, at_stake_wh, at_stake_minor, currency}]}. Of more than ranked_to those with the most energy at stake are looked at; skipped ones come last, in their order.';
 revoke all on function public.exceptions(jsonb) from public, anon, authenticated;
 grant execute on function public.exceptions(jsonb) to service_role;
 

@@ -1279,13 +1279,14 @@ CREATE FUNCTION public.exceptions(p jsonb) RETURNS jsonb
         'items', (select coalesce(jsonb_agg(jsonb_build_object(
                       'reading', private.reading_json(n.id), 'route', n.route, 'at_stake_wh', n.at_stake_wh, 'currency', n.currency,
                       'at_stake_minor', round(n.at_stake_wh * n.rate)) order by n.skipped, n.rank desc, n.id), '[]')
-                  from (select f.*, f.id in (select s::uuid from jsonb_array_elements_text(p -> 'skipped') s) as skipped
+                  from (select f.*, coalesce(s.place, 0) as skipped
                         from found f
+                        left join jsonb_array_elements_text(p -> 'skipped') with ordinality s(id, place) on s.id = f.id::text
                         order by skipped, f.rank desc, f.id
                         limit (p ->> 'limit')::integer) n))
 $$;
 
-COMMENT ON FUNCTION public.exceptions(p jsonb) IS 'Readings that wait for a decision, the most money at stake first: {ranked_to, limit, cause?, route?, skipped: [ids]} -> {total, ranked, causes: {cause: number}, routes: {route: number}, items: [{reading, route, at_stake_wh, at_stake_minor, currency}]}. Of more than ranked_to those with the most energy at stake are looked at; skipped ones come last.';
+COMMENT ON FUNCTION public.exceptions(p jsonb) IS 'Readings that wait for a decision, the most money at stake first: {ranked_to, limit, cause?, route?, skipped: [ids]} -> {total, ranked, causes: {cause: number}, routes: {route: number}, items: [{reading, route, at_stake_wh, at_stake_minor, currency}]}. Of more than ranked_to those with the most energy at stake are looked at; skipped ones come last, in their order.';
 
 REVOKE ALL ON FUNCTION public.exceptions(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.exceptions(p jsonb) TO service_role;

@@ -13,10 +13,9 @@ from services.identity.auth import NotAllowed
 from services.readings.estimates import EstimateChanged
 from services.readings.exceptions import MOST_AT_ONCE, TooManyAtOnce, request_id_for
 from services.records.readings import Reading
+from tests.integration.flagging import flag
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 from tests.servers import NewDatabase
-
-MONTHS = 7
 
 
 @pytest.fixture
@@ -24,18 +23,6 @@ def utility(fresh_database: NewDatabase, tmp_path: Path) -> Iterator[Utility]:
     made = make_utility(fresh_database(), tmp_path)
     yield made
     made.services.close()
-
-
-def flag(utility: Utility, serial: str, kwh: int, *, monthly: int = 100) -> Reading:
-    """A meter with a past of so many kWh a month, and a reading that the rules doubt."""
-    first = utility.today - timedelta(days=30 * MONTHS)
-    utility.add_meter(serial, opened_on=first, opening_kwh=10_000)
-    for month in range(1, MONTHS):
-        at = utility.now - timedelta(days=30 * (MONTHS - month))
-        utility.submit(serial, 10_000 + monthly * month, at=at)
-    found = utility.submit(serial, kwh)
-    assert found.outcome == "needs_review"
-    return found.reading
 
 
 def test_the_most_money_is_first_and_what_is_skipped_last(utility: Utility) -> None:
@@ -54,28 +41,33 @@ def test_the_most_money_is_first_and_what_is_skipped_last(utility: Utility) -> N
     assert found.total == found.ranked == 3
     skipped = queue.queue(principal=ADMIN, limit=1, skipped=[large.id])
     assert (skipped.items[0].reading.id, skipped.total) == (small.id, 3)
+    # Those that were skipped come again in the order in which they were.
+    all_skipped = queue.queue(principal=ADMIN, limit=3, skipped=[backwards.id, large.id, small.id])
+    assert [one.reading.id for one in all_skipped.items] == [backwards.id, large.id, small.id]
 
 
 def test_by_cause_and_by_route(utility: Utility) -> None:
     high, backwards = flag(utility, "M-1", 15_000), flag(utility, "M-2", 10_590)
-    place = utility.services.database.meter(high.meter_id).service_point_id
-    assert place
-    point = utility.services.places.place(place_id=place, principal=ADMIN) if False else None
+    code = utility.services.database.meter(high.meter_id).service_point_code
+    place = {"row": 1, "id": str(uuid4()), "code": code, "route": "North", "sequence": 1}
+    answer = utility.services.database.import_rows(
+        what="service_points", actor=ADMIN.user, rows=[place], dry_run=False
+    )
+    assert answer.changed == 1
     queue = utility.services.reading_exceptions
     found = queue.queue(principal=ADMIN, limit=10, cause="below_last_read")
     assert [item.reading.id for item in found.items] == [backwards.id]
     assert (found.total, found.causes["below_last_read"], found.causes["high_use"]) == (1, 1, 1)
-    assert point is None
-    assert queue.queue(principal=ADMIN, limit=10, route="").total == 2
-    assert queue.queue(principal=ADMIN, limit=10, route="North").total == 0
+    assert found.routes == {"": 1, "North": 1}
+    (north,) = queue.queue(principal=ADMIN, limit=10, route="North").items
+    assert (north.reading.id, north.route) == (high.id, "North")
+    assert queue.queue(principal=ADMIN, limit=10, route="North", cause="below_last_read").total == 0
 
 
 def test_what_each_decision_would_bill_is_what_it_bills(utility: Utility) -> None:
     # 10,700 with two digits swapped.
     reading = flag(utility, "M-1", 17_000)
-    found = utility.services.decision_outlooks.of(
-        reading=reading, principal=ADMIN, now=utility.now
-    )
+    found = utility.services.decision_outlooks.of(reading=reading, principal=ADMIN, now=utility.now)
     (proposal, outlook), *_ = found.proposals
     assert proposal.register_wh == 10_700_000
     assert "swapped" in proposal.reason or "digit" in proposal.reason

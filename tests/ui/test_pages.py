@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.readings.exception_words import REASONS
 from pages.shared.format import cron_in_words, escaped, period
 from scheduler import Scheduler
 from services.bootstrap import build_services, run_with, wire
@@ -548,16 +549,15 @@ class TestOffice:
     ) -> None:
         reading = flagged(services, new_meter())
         app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
-        assert "Right reading (kWh)" in [field.label for field in app.text_input]
-        app.segmented_control[0].select("Accept").run()
+        app = press(app, "Accept")
         assert "say that the register rolled over" in words(app)
+        assert "Another reason" not in [field.label for field in app.text_input]
         app.checkbox[0].check().run()
-        assert "Bills **₹" in words(app)
         assert "99,900 kWh" in words(app)
-        app = press(app, "Accept and bill")
+        app = press(app, "Accept the reading")
         assert "Say why" in words(app)
-        fill(app, "Reason", "rollover seen")
-        press(app, "Accept and bill")
+        fill(app, "Another reason", "rollover seen")
+        press(app, "Accept the reading")
         assert services.database.reading(reading.id).status == "accepted"
         assert services.database.reading(reading.id).bill_id is not None
 
@@ -567,40 +567,59 @@ class TestOffice:
         serial = new_meter()
         reading = flagged(services, serial)
         app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
-        app.segmented_control[0].select("Correct").run()
+        app = press(app, "Right value")
         fill(app, "Right reading (kWh)", "1,117")
-        fill(app, "Reason", "a digit was missing")
-        assert "1,117 may be 1117 or 1.117" in words(press(app, "Show what it bills"))
+        assert "1,117 may be 1117 or 1.117" in words(app.run())
         fill(app, "Right reading (kWh)", "1,117.0 kWh")
-        fill(app, "Reason", "a digit was missing")
-        app = press(app, "Show what it bills")
+        app.run()
         assert "Bills **₹540.35** for 117 kWh" in words(app)
+        fill(app, "Another reason", "a digit was missing")
         press(app, "Correct and bill")
         assert services.database.reading(reading.id).status == "superseded"
+        assert services.database.reading(reading.id).register_wh == 900_000
         assert bill_of(services, serial).total_minor == 54035
 
-    def test_a_flagged_reading_is_rejected(
-        self, services: Services, new_meter: Callable[..., str]
+    @pytest.mark.parametrize("decision", ["Reject", "New read"])
+    def test_a_flagged_reading_is_set_aside_for_a_usual_reason(
+        self, services: Services, new_meter: Callable[..., str], decision: str
     ) -> None:
         reading = flagged(services, new_meter())
         app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
-        app.segmented_control[0].select("Reject").run()
-        fill(app, "Reason", "another meter")
-        press(app, "Reject")
-        assert services.database.reading(reading.id).status == "rejected"
+        app = press(app, decision)
+        reason = REASONS["reject" if decision == "Reject" else "read_again"][0]
+        press(app, reason)
+        stored = services.database.reading(reading.id)
+        assert (stored.status, stored.decision_reason) == ("rejected", reason)
 
     def test_who_decides_second_is_told_and_changes_nothing(
         self, services: Services, new_meter: Callable[..., str]
     ) -> None:
         reading = flagged(services, new_meter())
         app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
+        app = press(app, "Reject")
         boss = Principal("boss", Role.ADMIN, None, "token")
         services.reading_review.reject(reading_id=reading.id, reason="wrong", principal=boss)
-        fill(app, "Right reading (kWh)", "1117")
-        fill(app, "Reason", "a digit was missing")
-        app = press(app, "Correct and bill")
+        app = press(app, REASONS["reject"][0])
         assert "Decided by boss" in words(app)
-        assert services.database.reading(reading.id).status == "rejected"
+        assert services.database.reading(reading.id).decision_reason == "wrong"
+
+    def test_the_queue_shows_the_next_reading_after_each_decision(
+        self, services: Services, new_meter: Callable[..., str]
+    ) -> None:
+        waiting = {flagged(services, new_meter()).id for _ in range(2)}
+        app = signed_in(services, Role.ADMIN, "readings/flagged_readings.py")
+        admin, queue = (
+            Principal("boss", Role.ADMIN, None, "token"),
+            services.reading_exceptions.queue,
+        )
+        total = queue(principal=admin, limit=0).total
+        assert f"**{total} left**" in words(app)
+        app = press(press(app, "Skip"), "Reject")
+        app = press(app, REASONS["reject"][1])
+        assert f"**{total - 1} left**" in words(app)
+        assert "1 reading skipped" in words(app)
+        left = queue(principal=admin, limit=total).items
+        assert len(waiting & {one.reading.id for one in left}) >= 1
 
 
 class TestJobs:

@@ -61,12 +61,12 @@ def test_one_wrong_register_is_corrected_and_the_others_kept(
     flagged = metered.submit("P4", 1100, peak=480, off_peak=670).reading
     app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=flagged.id)
     assert "off_peak and peak used 150 kWh, the total 100 kWh" in words(app)
-    app.segmented_control[0].set_value("Correct").run()
+    press(app, "Right value")
     fields = [box.value for box in app.text_input if box.key != "search-everywhere"]
     assert fields == ["1100", "480", "670", ""]
     fill(app, "Peak (kWh)", "430")
-    press(app, "Show what it bills")
+    app.run()
     assert "Bills **₹550.00**" in words(app)
-    fill(app, "Reason", "Misread")
+    fill(app, "Another reason", "Misread")
     press(app, "Correct and bill")
     assert services.database.reading(flagged.id).status == "superseded"

@@ -1,0 +1,46 @@
+"""Flagged readings as a list, each with a page of its own."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.readings.exception_queue import Chosen, at_stake
+from pages.registry import FLAGGED_READING
+from pages.shared.components import doubts_of
+from pages.shared.format import READING_SOURCE, count, escaped, kwh, moment
+from pages.shared.session import zone
+from services.identity.auth import Principal
+from services.records.submissions import FlaggedReading
+
+_SHOWN: Final = 50
+
+
+def show_list(chosen: Chosen, principal: Principal) -> None:
+    """What waits for a decision, the most at stake first."""
+    found = chosen.found(principal, limit=_SHOWN)
+    waits = "waits" if found.total == 1 else "wait"
+    said = f"{count(found.total, 'reading')} {waits} for a decision."
+    if found.total > _SHOWN:
+        said += f" These are the {_SHOWN} with the most at stake."
+    st.caption(said)
+    with st.container(gap="xsmall"):
+        for item in found.items:
+            _show_row(item)
+
+
+def _show_row(item: FlaggedReading) -> None:
+    reading = item.reading
+    with st.container(border=True, gap="xxsmall"):
+        st.page_link(
+            FLAGGED_READING.script,
+            label=f"**{kwh(reading.register_wh)}** · {escaped(reading.meter_serial)}",
+            icon=":material/flag:",
+            query_params={"id": reading.id},
+        )
+        for doubt in doubts_of(reading.validation)[:1]:
+            st.markdown(escaped(doubt))
+        st.caption(
+            f"About **{escaped(at_stake(item))}** at stake · **{escaped(reading.supplied)}** · "
+            f"read {moment(reading.read_at, zone())} by {escaped(reading.submitted_by)} · "
+            f"{READING_SOURCE[reading.source]}"
+        )
