@@ -41,9 +41,9 @@ class _Batch:
     readings: tuple[Reading, ...]
 
     @property
-    def name(self) -> tuple[str, ...]:
-        """Tells one batch from another."""
-        return (self.decision, *(reading.id for reading in self.readings))
+    def ids(self) -> frozenset[str]:
+        """Of its readings."""
+        return frozenset(reading.id for reading in self.readings)
 
 
 def show_together(chosen: Chosen, principal: Principal) -> None:
@@ -58,7 +58,7 @@ def show_together(chosen: Chosen, principal: Principal) -> None:
         return
     if found.total > len(found.items):
         st.caption(f"The {MOST_AT_ONCE} of {found.total:,} with the most at stake; then the next.")
-    readings = _ticked(found.items, cause=chosen.cause)
+    readings = _ticked(found.items)
     decision = st.segmented_control(
         "Decision",
         list(_DECISIONS),
@@ -72,10 +72,11 @@ def show_together(chosen: Chosen, principal: Principal) -> None:
         key=f"together-reason-{st.session_state.get(_ROUND, 0)}",
         placeholder=f"Such as: {REASONS[batch.decision][-1]}",
     )
-    _ask(batch, reason, principal)
+    listed = frozenset(item.reading.id for item in found.items)
+    _ask(batch, listed, reason, principal)
 
 
-def _ticked(items: Sequence[FlaggedReading], *, cause: str) -> list[Reading]:
+def _ticked(items: Sequence[FlaggedReading]) -> list[Reading]:
     """The readings in a table, all ticked at first; those that still are."""
     rows = [
         {
@@ -93,25 +94,27 @@ def _ticked(items: Sequence[FlaggedReading], *, cause: str) -> list[Reading]:
         rows,
         hide_index=True,
         disabled=["Meter", "Customer", "Reading", "Read on", "At stake", "Why"],
-        key=f"together-rows-{cause}-{st.session_state.get(_ROUND, 0)}",
+        # Ticks are kept by their row: other rows are another table.
+        key=f"together-rows-{hash(tuple(item.reading.id for item in items))}",
     )
     return [item.reading for item, row in zip(items, edited, strict=True) if row["Decide"]]
 
 
-def _ask(batch: _Batch, reason: str, principal: Principal) -> None:
-    """First what it comes to, then doing it."""
-    number = count(len(batch.readings), "reading")
+def _ask(batch: _Batch, listed: frozenset[str], reason: str, principal: Principal) -> None:
+    """First what it comes to, then doing it, also where somebody decided on some meanwhile."""
     if st.button("Show what it comes to", icon=":material/receipt_long:", width="content"):
         try:
             seen = _preview(batch, principal)
         except TooManyAtOnce as error:
             st.error(escaped(error), icon=":material/edit:")
             return
-        st.session_state[_PREVIEW] = (batch.name, seen)
-    kept: tuple[tuple[str, ...], TogetherPreview | None] | None = st.session_state.get(_PREVIEW)
-    if kept is None or kept[0] != batch.name:
+        st.session_state[_PREVIEW] = (batch, seen)
+    kept: tuple[_Batch, TogetherPreview | None] | None = st.session_state.get(_PREVIEW)
+    if kept is None or (kept[0].decision, kept[0].ids & listed) != (batch.decision, batch.ids):
         return
-    _show_preview(batch, kept[1])
+    batch, seen = kept
+    number = count(len(batch.readings), "reading")
+    _show_preview(batch, seen)
     label = {
         "accept": f"Accept {number}",
         "read_again": f"Ask for {len(batch.readings):,} new reads",
