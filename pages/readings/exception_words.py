@@ -27,6 +27,7 @@ _CAUSES: Final = {
     "register_sum": "Registers and total differ",
     "high_maximum": "High maximum demand",
     "unable_to_price": "Cannot be priced",
+    "photo": "Differs from the photo",
     "ai": "Doubted by AI",
 }
 # The first is the most common one.

@@ -359,7 +359,7 @@ class ReadingAssessor:
                 with_confirmed(context.history, context.waiting, meter.dials),
                 meter.dials,
                 meter.multiplier_milli,
-                limits=context.limits(unknown_daily_wh=self.unknown_daily_wh),
+                limits=context.limits(self.limit_book(), on=read_on),
                 peers=context.peers,
             )
         except UnableToCompareReads:

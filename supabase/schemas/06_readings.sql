@@ -460,6 +460,42 @@ COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {met
 REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
 
+CREATE FUNCTION private.at_stake_wh(p_validation jsonb) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(max(abs(f.used - coalesce(f.usual, f.bound, f.used))), 0)::bigint
+    from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
+    cross join lateral (
+        select coalesce((x -> 'values' ->> 'used_wh')::numeric, 0) as used,
+               (x -> 'values' ->> 'usual_wh')::numeric as usual,
+               case when x ->> 'outcome' = 'review'
+                    then coalesce(x -> 'values' ->> 'most_wh', x -> 'values' ->> 'least_wh')::numeric end as bound) f
+$$;
+
+COMMENT ON FUNCTION private.at_stake_wh(p_validation jsonb) IS 'How far the use up to a reading is from the usual one, in Wh, by the values that the rules compared; from their limit where the usual use is not known.';
+
+CREATE INDEX readings_at_stake ON public.readings USING btree (private.at_stake_wh(validation) DESC, id) WHERE (status = 'needs_review'::text);
+
+REVOKE ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) TO service_role;
+
+CREATE FUNCTION private.causes_of(p_validation jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select array(
+        select x ->> 'rule'
+        from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
+        where x ->> 'outcome' in ('review', 'warn'))
+        || case when p_validation -> 'ai' ->> 'verdict' = 'suspicious' then array['ai'] else '{}' end
+$$;
+
+COMMENT ON FUNCTION private.causes_of(p_validation jsonb) IS 'The rules that doubt a reading or explain a doubt, and ai where AI doubts it.';
+
+REVOKE ALL ON FUNCTION private.causes_of(p_validation jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.causes_of(p_validation jsonb) TO service_role;
+
 CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1010,6 +1046,58 @@ COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the
 REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
 
+CREATE FUNCTION public.exceptions(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with ranked as materialized (
+        select r.id, r.meter_id, r.read_at, private.causes_of(r.validation) as causes,
+               private.at_stake_wh(r.validation) as at_stake_wh
+        from public.readings r
+        where r.status = 'needs_review'
+        order by private.at_stake_wh(r.validation) desc, r.id
+        limit (p ->> 'ranked_to')::integer
+    ), priced as materialized (
+        select r.*, coalesce(s.route, '') as route, b.currency, b.rate,
+               r.at_stake_wh * coalesce(b.rate, avg(b.rate) over (), 1) as rank
+        from ranked r
+        left join lateral (
+            select i.service_point_id from public.meter_installations i
+            where i.meter_id = r.meter_id and i.installed_at <= r.read_at and (i.removed_at is null or r.read_at <= i.removed_at)
+            order by i.installed_at desc limit 1) i on true
+        left join public.service_points s on s.id = i.service_point_id
+        left join lateral (
+            -- What a kWh of its last bill came to, all in all.
+            select x.currency, x.total_minor::numeric / x.consumption_wh as rate from public.bills x
+            where x.meter_id = r.meter_id and x.status <> 'void' and x.consumption_wh > 0
+            order by x.period_end desc limit 1) b on true
+    ), found as materialized (
+        select x.* from priced x
+        where (p ->> 'cause' is null or p ->> 'cause' = any (x.causes))
+          and (p ->> 'route' is null or p ->> 'route' = x.route)
+    )
+    select jsonb_build_object(
+        'total', (select count(*) from found),
+        'ranked', (select count(*) from ranked),
+        'causes', (select coalesce(jsonb_object_agg(c.cause, c.n), '{}') from (
+            select cause, count(*) as n from priced, unnest(causes) cause group by cause) c),
+        'routes', (select coalesce(jsonb_object_agg(c.route, c.n), '{}') from (
+            select route, count(*) as n from priced group by route) c),
+        'items', (select coalesce(jsonb_agg(jsonb_build_object(
+                      'reading', private.reading_json(n.id), 'route', n.route, 'at_stake_wh', n.at_stake_wh, 'currency', n.currency,
+                      'at_stake_minor', round(n.at_stake_wh * n.rate)) order by n.skipped, n.rank desc, n.id), '[]')
+                  from (select f.*, coalesce(s.place, 0) as skipped
+                        from found f
+                        left join jsonb_array_elements_text(p -> 'skipped') with ordinality s(id, place) on s.id = f.id::text
+                        order by skipped, f.rank desc, f.id
+                        limit (p ->> 'limit')::integer) n))
+$$;
+
+COMMENT ON FUNCTION public.exceptions(p jsonb) IS 'Readings that wait for a decision, the most money at stake first: {ranked_to, limit, cause?, route?, skipped: [ids]} -> {total, ranked, causes: {cause: number}, routes: {route: number}, items: [{reading, route, at_stake_wh, at_stake_minor, currency}]}. Of more than ranked_to those with the most energy at stake are looked at; skipped ones come last, in their order.';
+
+REVOKE ALL ON FUNCTION public.exceptions(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.exceptions(p jsonb) TO service_role;
+
 CREATE FUNCTION public.withdraw_reading_request(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1202,94 +1290,6 @@ COMMENT ON FUNCTION public.round_meters(p jsonb) IS 'A page of a route''s meters
 
 REVOKE ALL ON FUNCTION public.round_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.round_meters(p jsonb) TO service_role;
-
-CREATE FUNCTION private.at_stake_wh(p_validation jsonb) RETURNS bigint
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(max(abs(f.used - coalesce(f.usual, f.bound, f.used))), 0)::bigint
-    from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
-    cross join lateral (
-        select coalesce((x -> 'values' ->> 'used_wh')::numeric, 0) as used,
-               (x -> 'values' ->> 'usual_wh')::numeric as usual,
-               case when x ->> 'outcome' = 'review'
-                    then coalesce(x -> 'values' ->> 'most_wh', x -> 'values' ->> 'least_wh')::numeric end as bound) f
-$$;
-
-COMMENT ON FUNCTION private.at_stake_wh(p_validation jsonb) IS 'How far the use up to a reading is from the usual one, in Wh, by the values that the rules compared; from their limit where the usual use is not known.';
-
-CREATE INDEX readings_at_stake ON public.readings USING btree (private.at_stake_wh(validation) DESC, id) WHERE (status = 'needs_review'::text);
-
-REVOKE ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) TO service_role;
-
-CREATE FUNCTION private.causes_of(p_validation jsonb) RETURNS text[]
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select array(
-        select x ->> 'rule'
-        from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
-        where x ->> 'outcome' in ('review', 'warn'))
-        || case when p_validation -> 'ai' ->> 'verdict' = 'suspicious' then array['ai'] else '{}' end
-$$;
-
-COMMENT ON FUNCTION private.causes_of(p_validation jsonb) IS 'The rules that doubt a reading or explain a doubt, and ai where AI doubts it.';
-
-REVOKE ALL ON FUNCTION private.causes_of(p_validation jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.causes_of(p_validation jsonb) TO service_role;
-
-CREATE FUNCTION public.exceptions(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with ranked as materialized (
-        select r.id, r.meter_id, r.read_at, private.causes_of(r.validation) as causes,
-               private.at_stake_wh(r.validation) as at_stake_wh
-        from public.readings r
-        where r.status = 'needs_review'
-        order by private.at_stake_wh(r.validation) desc, r.id
-        limit (p ->> 'ranked_to')::integer
-    ), priced as materialized (
-        select r.*, coalesce(s.route, '') as route, b.currency, b.rate,
-               r.at_stake_wh * coalesce(b.rate, avg(b.rate) over (), 1) as rank
-        from ranked r
-        left join lateral (
-            select i.service_point_id from public.meter_installations i
-            where i.meter_id = r.meter_id and i.installed_at <= r.read_at and (i.removed_at is null or r.read_at <= i.removed_at)
-            order by i.installed_at desc limit 1) i on true
-        left join public.service_points s on s.id = i.service_point_id
-        left join lateral (
-            -- What a kWh of its last bill came to, all in all.
-            select x.currency, x.total_minor::numeric / x.consumption_wh as rate from public.bills x
-            where x.meter_id = r.meter_id and x.status <> 'void' and x.consumption_wh > 0
-            order by x.period_end desc limit 1) b on true
-    ), found as materialized (
-        select x.* from priced x
-        where (p ->> 'cause' is null or p ->> 'cause' = any (x.causes))
-          and (p ->> 'route' is null or p ->> 'route' = x.route)
-    )
-    select jsonb_build_object(
-        'total', (select count(*) from found),
-        'ranked', (select count(*) from ranked),
-        'causes', (select coalesce(jsonb_object_agg(c.cause, c.n), '{}') from (
-            select cause, count(*) as n from priced, unnest(causes) cause group by cause) c),
-        'routes', (select coalesce(jsonb_object_agg(c.route, c.n), '{}') from (
-            select route, count(*) as n from priced group by route) c),
-        'items', (select coalesce(jsonb_agg(jsonb_build_object(
-                      'reading', private.reading_json(n.id), 'route', n.route, 'at_stake_wh', n.at_stake_wh, 'currency', n.currency,
-                      'at_stake_minor', round(n.at_stake_wh * n.rate)) order by n.skipped, n.rank desc, n.id), '[]')
-                  from (select f.*, coalesce(s.place, 0) as skipped
-                        from found f
-                        left join jsonb_array_elements_text(p -> 'skipped') with ordinality s(id, place) on s.id = f.id::text
-                        order by skipped, f.rank desc, f.id
-                        limit (p ->> 'limit')::integer) n))
-$$;
-
-COMMENT ON FUNCTION public.exceptions(p jsonb) IS 'Readings that wait for a decision, the most money at stake first: {ranked_to, limit, cause?, route?, skipped: [ids]} -> {total, ranked, causes: {cause: number}, routes: {route: number}, items: [{reading, route, at_stake_wh, at_stake_minor, currency}]}. Of more than ranked_to those with the most energy at stake are looked at; skipped ones come last, in their order.';
-
-REVOKE ALL ON FUNCTION public.exceptions(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.exceptions(p jsonb) TO service_role;
 
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 
