@@ -15,6 +15,8 @@ from services.records.readings import Meter, ReadPoint
 from services.supply.place_reads import PlaceRead
 
 _HEIGHT = 260
+# Beside a decision, which on a phone stands below it.
+_LOW = 200
 _EXPECTED = "Expected"
 _WHICH = ["Earlier reads", "This reading", _EXPECTED]
 _WHICH_COLORS = ["#0072B2", "#D55E00", "#009E73"]
@@ -107,7 +109,7 @@ def daily_use(
         low, high = expected_daily_wh
         layers.insert(0, _band(low, high))
         said += f"; {_daily(low)} to {_daily(high)} kWh a day were expected"
-    st.altair_chart(alt.layer(*layers).properties(height=_HEIGHT), alt=said)
+    st.altair_chart(alt.layer(*layers).properties(height=_LOW), alt=said)
 
 
 def _band(low_wh: int, high_wh: int) -> alt.Chart:

@@ -31,6 +31,7 @@ _SHOWED: Final[Mapping[str, str]] = {
     "wrong_digit": "One digit was wrong",
     "missed_decimal": "The decimal point was in the wrong place",
     "swapped_meters": "The readings of two meters were swapped",
+    "photo": "The photo shows another value",
 }
 # What may be in the way of a decision, each with a sentence.
 REFUSALS: Final = (
@@ -151,8 +152,10 @@ def proposals_of(reading: Reading) -> list[Proposal]:
     """What the meter may have shown instead, as the rules explained the value when it came."""
     found: dict[int, Proposal] = {}
     for rule in reading.validation.get("rules", []):
-        wh = rule.get("values", {}).get("register_wh")
-        if rule["rule"] in _SHOWED and isinstance(wh, int) and wh != reading.register_wh:
+        values = rule.get("values", {})
+        wh = values.get("register_wh", values.get("photo_wh"))
+        doubts = rule["rule"] in _SHOWED and rule["outcome"] in ("review", "warn")
+        if doubts and isinstance(wh, int) and wh != reading.register_wh:
             found.setdefault(wh, Proposal(wh, f"{_SHOWED[rule['rule']]}."))
     return list(found.values())
 

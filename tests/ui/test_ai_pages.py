@@ -25,6 +25,7 @@ st.navigation(
         st.Page("system/services.py"),
         st.Page("supply/service_point.py"), st.Page("readings/my_readings.py"),
         st.Page("readings/flagged_reading.py"), st.Page("readings/flagged_readings.py"),
+        st.Page("meters/meter.py"),
         st.Page("payments/record_payment.py"), st.Page("customers/customer.py"),
         st.Page("payments/payment.py"), st.Page("corrections/correct_bill.py"),
     ],

@@ -1,0 +1,36 @@
+"""What each decision on a flagged reading would bill, side by side."""
+
+import streamlit as st
+
+from pages.shared.format import escaped, kwh, money
+from services.readings.outlooks import Outlook, Outlooks
+from services.records.readings import Reading
+
+
+def show_outlooks(reading: Reading, outlooks: Outlooks) -> None:
+    """A line for each decision with what it would bill, to compare them by."""
+    rows = ["| | Shows | Bills |", "|:---|---:|---:|"]
+    rows.append(_row("Accept", reading.register_wh, outlooks.accept))
+    for proposal, outlook in outlooks.proposals:
+        rows.append(_row("Proposal", proposal.register_wh, outlook))
+    if not outlooks.estimate.refused:
+        rows.append(_row("Estimate", outlooks.estimate.register_wh, outlooks.estimate))
+    st.markdown("\n".join(rows), width="stretch")
+
+
+def _row(name: str, register_wh: int, outlook: Outlook) -> str:
+    if outlook.refused:
+        bills = "cannot be billed"
+    elif outlook.total_minor is None:
+        bills = "not now"
+    else:
+        bills = f"**{escaped(money(outlook.total_minor, outlook.currency))}**"
+    return f"| {name} | {kwh(register_wh)} | {bills} |"
+
+
+def billed(outlook: Outlook) -> str:
+    """What a decision would bill, in a sentence."""
+    if outlook.total_minor is None:
+        return escaped(outlook.remark or "It would not be billed now.")
+    total = escaped(money(outlook.total_minor, outlook.currency))
+    return f"Bills **{total}** for {kwh(outlook.used_wh)}. {escaped(outlook.remark)}".strip()
