@@ -335,166 +335,66 @@ COMMENT ON FUNCTION public.keep_idempotency_key(p jsonb) IS 'Binds a key to the 
 REVOKE ALL ON FUNCTION public.keep_idempotency_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_idempotency_key(p jsonb) TO service_role;
 
-CREATE FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(i)) order by i.day), '[]')
-    from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh, d.quality from public.intervals d
-          where d.meter_id = any (p_meters) and d.day >= p_from and d.day < p_until and array_position(d.wh, null) is null
-          order by d.day, d.meter_id, d.id desc) i
-$$;
-
-COMMENT ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) IS 'The whole local days of meters'' interval series from a date to before another: [{day, minutes, wh, quality?}].';
-
-REVOKE ALL ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) TO service_role;
-
-CREATE FUNCTION private.each_quality(p_quality smallint[], p_size integer) RETURNS smallint[]
+CREATE FUNCTION private.is_actual(p_source text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
     AS $$
-    select case when cardinality(p_quality) = p_size or p_size = 0 then p_quality
-                else array_fill(p_quality[1], array[p_size]) end
+    select p_source not in ('estimated', 'customer')
 $$;
 
-COMMENT ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) IS 'The quality of each of a day''s intervals, from one for each or one for all.';
+COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility read the meter: it is no estimate and not the customer''s own reading. The next actual read settles what was billed up to another one.';
 
-REVOKE ALL ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) TO service_role;
+REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
 
-CREATE FUNCTION private.interval_differences(p_most integer) RETURNS jsonb
+CREATE FUNCTION private.season_use(p_tariff_id uuid, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    with written as (
-        select m.serial, n.day, n.minutes, o.minutes as old_minutes, n.wh, o.wh as old_wh,
-               (select count(*) from unnest(n.wh, o.wh) as v(new, old) where v.new is distinct from v.old) as values_changed
-        from public.intervals n
-        join public.meters m on m.id = n.meter_id
-        join lateral (select i.minutes, i.wh from public.intervals i
-                      where i.meter_id = n.meter_id and i.day = n.day and i.id < n.id order by i.id desc limit 1) o on true
-        -- What this transaction wrote has its time.
-        where n.created_at = now()
-        order by m.serial, n.day limit p_most)
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'of', 'intervals', 'name', format('%s, %s', w.serial, w.day), 'field', 'energy_kwh',
-        'before', format('%s in %s of %s minutes', trim_scale((select sum(v) from unnest(w.old_wh) v) / 1000.0),
-                         cardinality(array_remove(w.old_wh, null)), w.old_minutes),
-        'after', format('%s in %s of %s minutes, %s', trim_scale((select sum(v) from unnest(w.wh) v) / 1000.0),
-                        cardinality(array_remove(w.wh, null)), w.minutes,
-                        case w.values_changed when 0 then 'of another quality' when 1 then '1 value differs'
-                             else format('%s values differ', w.values_changed) end)) order by w.serial, w.day), '[]')
-    from written w
+    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    select jsonb_build_object(
+        'meters', count(*), 'wh', coalesce(sum(b.wh), 0), 'days', coalesce(sum(b.days), 0),
+        'loaded_meters', count(*) filter (where s.connected_w > 0),
+        'loaded_wh', coalesce(sum(b.wh) filter (where s.connected_w > 0), 0),
+        'loaded_w_days', coalesce(sum(b.days * s.connected_w) filter (where s.connected_w > 0), 0))
+    from (select distinct t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id
+          order by 1 limit 300) m
+    join public.service_agreements a on a.id = m.id
+    join public.service_points s on s.id = a.service_point_id
+    cross join lateral (
+        select sum(x.consumption_wh)::bigint as wh, sum(x.period_end - x.period_start)::bigint as days
+        from public.bills x
+        join public.readings o on o.id = x.opening_reading_id
+        join public.readings c on c.id = x.closing_reading_id
+        where x.agreement_id = m.id and x.status <> 'void' and private.is_actual(o.source) and private.is_actual(c.source)
+          and (x.period_end between p_on - 45 and p_on + 45
+               or x.period_end between (p_on - interval '1 year')::date - 45 and (p_on - interval '1 year')::date + 45)) b
+    where b.days > 0
 $$;
 
-COMMENT ON FUNCTION private.interval_differences(p_most integer) IS 'What an import of intervals in this transaction changed, day by day, at most so many: [{of, name, field, before, after}].';
+COMMENT ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) IS 'What up to 300 agreements on a tariff used at a time of the year, by their bills that end within 45 days of a local date or of the one a year before, between actual reads: {meters, wh, days, and of those whose connected load is known loaded_meters, loaded_wh, loaded_w_days}.';
 
-REVOKE ALL ON FUNCTION private.interval_differences(p_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.interval_differences(p_most integer) TO service_role;
+REVOKE ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) TO service_role;
 
-CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-declare
-    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
-    v_photo public.meter_photos;
 begin
-    perform private.set_actor(p);
-    if v_meter is null then
-        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
-    end if;
-    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    if not found then
-        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
-        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
-        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
-        on conflict (taken_by, key) do nothing;
-        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    end if;
-    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
-        perform private.refuse('EB002', 'There is another photo under this key already.');
-    end if;
-    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
+    -- A key that is kept alone names no other actor.
+    perform private.set_actor(jsonb_build_object('actor', new.caller));
+    update public.reading_requests q set done_at = now(), done_reading_id = r.id
+    from public.readings r
+    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
+      and r.created_at < q.created_at and new.created_at > q.created_at;
+    return null;
 end $$;
 
-COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
+COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
 
-REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
-
-CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
-            from public.photo_contents c where c.sha256 = p ->> 'sha256')
-$$;
-
-COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
-
-REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
-
-CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
-    from (select l.* from public.meter_photo_list l
-          where l.id in (
-              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
-              union all
-              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
-              where k.reading_id = (p ->> 'reading_id')::uuid
-              union all
-              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
-            -- What nothing came of is not shown.
-            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
-          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
-$$;
-
-COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
-
-REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
-
-CREATE FUNCTION private.at_stake_wh(p_validation jsonb) RETURNS bigint
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(max(abs(f.used - coalesce(f.usual, f.bound, f.used))), 0)::bigint
-    from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
-    cross join lateral (
-        select coalesce((x -> 'values' ->> 'used_wh')::numeric, 0) as used,
-               (x -> 'values' ->> 'usual_wh')::numeric as usual,
-               case when x ->> 'outcome' = 'review'
-                    then coalesce(x -> 'values' ->> 'most_wh', x -> 'values' ->> 'least_wh')::numeric end as bound) f
-$$;
-
-COMMENT ON FUNCTION private.at_stake_wh(p_validation jsonb) IS 'How far the use up to a reading is from the usual one, in Wh, by the values that the rules compared; from their limit where the usual use is not known.';
-
-CREATE INDEX readings_at_stake ON public.readings USING btree (private.at_stake_wh(validation) DESC, id) WHERE (status = 'needs_review'::text);
-
-REVOKE ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) TO service_role;
-
-CREATE FUNCTION private.causes_of(p_validation jsonb) RETURNS text[]
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select array(
-        select x ->> 'rule'
-        from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
-        where x ->> 'outcome' in ('review', 'warn'))
-        || case when p_validation -> 'ai' ->> 'verdict' = 'suspicious' then array['ai'] else '{}' end
-$$;
-
-COMMENT ON FUNCTION private.causes_of(p_validation jsonb) IS 'The rules that doubt a reading or explain a doubt, and ai where AI doubts it.';
-
-REVOKE ALL ON FUNCTION private.causes_of(p_validation jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.causes_of(p_validation jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
 
 CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -899,47 +799,84 @@ COMMENT ON FUNCTION private.maxima(p_registers jsonb) IS 'Of the registers of a 
 REVOKE ALL ON FUNCTION private.maxima(p_registers jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.maxima(p_registers jsonb) TO service_role;
 
-CREATE FUNCTION private.is_actual(p_source text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select p_source not in ('estimated', 'customer')
-$$;
-
-COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility read the meter: it is no estimate and not the customer''s own reading. The next actual read settles what was billed up to another one.';
-
-REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
-
-CREATE FUNCTION private.season_use(p_tariff_id uuid, p_on date) RETURNS jsonb
+CREATE FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
-    select jsonb_build_object(
-        'meters', count(*), 'wh', coalesce(sum(b.wh), 0), 'days', coalesce(sum(b.days), 0),
-        'loaded_meters', count(*) filter (where s.connected_w > 0),
-        'loaded_wh', coalesce(sum(b.wh) filter (where s.connected_w > 0), 0),
-        'loaded_w_days', coalesce(sum(b.days * s.connected_w) filter (where s.connected_w > 0), 0))
-    from (select distinct t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id
-          order by 1 limit 300) m
-    join public.service_agreements a on a.id = m.id
-    join public.service_points s on s.id = a.service_point_id
-    cross join lateral (
-        select sum(x.consumption_wh)::bigint as wh, sum(x.period_end - x.period_start)::bigint as days
-        from public.bills x
-        join public.readings o on o.id = x.opening_reading_id
-        join public.readings c on c.id = x.closing_reading_id
-        where x.agreement_id = m.id and x.status <> 'void' and private.is_actual(o.source) and private.is_actual(c.source)
-          and (x.period_end between p_on - 45 and p_on + 45
-               or x.period_end between (p_on - interval '1 year')::date - 45 and (p_on - interval '1 year')::date + 45)) b
-    where b.days > 0
+    select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(i)) order by i.day), '[]')
+    from (select distinct on (d.day, d.meter_id) d.day, d.minutes, d.wh, d.quality from public.intervals d
+          where d.meter_id = any (p_meters) and d.day >= p_from and d.day < p_until and array_position(d.wh, null) is null
+          order by d.day, d.meter_id, d.id desc) i
 $$;
 
-COMMENT ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) IS 'What up to 300 agreements on a tariff used at a time of the year, by their bills that end within 45 days of a local date or of the one a year before, between actual reads: {meters, wh, days, and of those whose connected load is known loaded_meters, loaded_wh, loaded_w_days}.';
+COMMENT ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) IS 'The whole local days of meters'' interval series from a date to before another: [{day, minutes, wh, quality?}].';
 
-REVOKE ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) TO service_role;
+REVOKE ALL ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.interval_days(p_meters uuid[], p_from date, p_until date) TO service_role;
+
+CREATE FUNCTION private.each_quality(p_quality smallint[], p_size integer) RETURNS smallint[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select case when cardinality(p_quality) = p_size or p_size = 0 then p_quality
+                else array_fill(p_quality[1], array[p_size]) end
+$$;
+
+COMMENT ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) IS 'The quality of each of a day''s intervals, from one for each or one for all.';
+
+REVOKE ALL ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.each_quality(p_quality smallint[], p_size integer) TO service_role;
+
+CREATE FUNCTION private.interval_differences(p_most integer) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with written as (
+        select m.serial, n.day, n.minutes, o.minutes as old_minutes, n.wh, o.wh as old_wh,
+               (select count(*) from unnest(n.wh, o.wh) as v(new, old) where v.new is distinct from v.old) as values_changed
+        from public.intervals n
+        join public.meters m on m.id = n.meter_id
+        join lateral (select i.minutes, i.wh from public.intervals i
+                      where i.meter_id = n.meter_id and i.day = n.day and i.id < n.id order by i.id desc limit 1) o on true
+        -- What this transaction wrote has its time.
+        where n.created_at = now()
+        order by m.serial, n.day limit p_most)
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'of', 'intervals', 'name', format('%s, %s', w.serial, w.day), 'field', 'energy_kwh',
+        'before', format('%s in %s of %s minutes', trim_scale((select sum(v) from unnest(w.old_wh) v) / 1000.0),
+                         cardinality(array_remove(w.old_wh, null)), w.old_minutes),
+        'after', format('%s in %s of %s minutes, %s', trim_scale((select sum(v) from unnest(w.wh) v) / 1000.0),
+                        cardinality(array_remove(w.wh, null)), w.minutes,
+                        case w.values_changed when 0 then 'of another quality' when 1 then '1 value differs'
+                             else format('%s values differ', w.values_changed) end)) order by w.serial, w.day), '[]')
+    from written w
+$$;
+
+COMMENT ON FUNCTION private.interval_differences(p_most integer) IS 'What an import of intervals in this transaction changed, day by day, at most so many: [{of, name, field, before, after}].';
+
+REVOKE ALL ON FUNCTION private.interval_differences(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.interval_differences(p_most integer) TO service_role;
+
+CREATE FUNCTION private.answer_reading_requests() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.reading_requests q set done_at = now(), done_reading_id = n.id
+    from (select distinct on (r.meter_id) r.* from new_rows r
+          where r.source <> 'estimated' and r.status in ('accepted', 'needs_review') and not r.is_opening
+            and exists (select 1 from public.reading_requests o where o.meter_id = r.meter_id and o.done_at is null)
+          order by r.meter_id, r.read_at desc) n
+    where q.meter_id = n.meter_id and q.done_at is null
+      -- A file may know the day alone.
+      and (n.read_at > q.created_at or (n.source = 'imported' and n.read_on >= q.requested_on));
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.answer_reading_requests() IS 'The next read of a meter answers what was asked of it, whether it is accepted or waits for a review.';
+
+REVOKE ALL ON FUNCTION private.answer_reading_requests() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.answer_reading_requests() TO service_role;
 
 CREATE FUNCTION public.estimate_facts(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1006,45 +943,31 @@ COMMENT ON FUNCTION public.estimate_facts(p jsonb) IS 'What estimating reads of 
 REVOKE ALL ON FUNCTION public.estimate_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.estimate_facts(p jsonb) TO service_role;
 
-CREATE FUNCTION private.answer_reading_requests() RETURNS trigger
+CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_meter uuid := (select m.id from public.meters m where m.id = (p ->> 'meter_id')::uuid);
 begin
-    update public.reading_requests q set done_at = now(), done_reading_id = n.id
-    from (select distinct on (r.meter_id) r.* from new_rows r
-          where r.source <> 'estimated' and r.status in ('accepted', 'needs_review') and not r.is_opening
-            and exists (select 1 from public.reading_requests o where o.meter_id = r.meter_id and o.done_at is null)
-          order by r.meter_id, r.read_at desc) n
-    where q.meter_id = n.meter_id and q.done_at is null
-      -- A file may know the day alone.
-      and (n.read_at > q.created_at or (n.source = 'imported' and n.read_on >= q.requested_on));
-    return null;
+    perform private.set_actor(p);
+    if v_meter is null then
+        perform private.refuse('EB404', 'No such meter.');
+    elsif not exists (select 1 from public.meter_installations i where i.meter_id = v_meter and i.removed_at is null) then
+        perform private.refuse('EB005', 'This meter is not installed anywhere: it cannot be read.');
+    end if;
+    insert into public.reading_requests (id, meter_id, reason, about_reading_id, requested_on, requested_by)
+    values ((p ->> 'id')::uuid, v_meter, p ->> 'reason', (p ->> 'about_reading_id')::uuid, (p ->> 'requested_on')::date, p ->> 'actor')
+    on conflict do nothing;
+    return (select to_jsonb(q) from public.reading_requests q
+            where q.id = (p ->> 'id')::uuid or (q.meter_id = v_meter and q.done_at is null)
+            order by q.id = (p ->> 'id')::uuid desc limit 1);
 end $$;
 
-COMMENT ON FUNCTION private.answer_reading_requests() IS 'The next read of a meter answers what was asked of it, whether it is accepted or waits for a review.';
+COMMENT ON FUNCTION public.request_reading(p jsonb) IS 'Asks for a meter to be read again: {actor, id, meter_id, reason, about_reading_id?, requested_on} -> the request, or the one that is open for this meter already.';
 
-REVOKE ALL ON FUNCTION private.answer_reading_requests() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.answer_reading_requests() TO service_role;
-
-CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- A key that is kept alone names no other actor.
-    perform private.set_actor(jsonb_build_object('actor', new.caller));
-    update public.reading_requests q set done_at = now(), done_reading_id = r.id
-    from public.readings r
-    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
-      and r.created_at < q.created_at and new.created_at > q.created_at;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
-
-REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
+REVOKE ALL ON FUNCTION public.request_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.request_reading(p jsonb) TO service_role;
 
 CREATE FUNCTION public.exceptions(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1116,32 +1039,6 @@ COMMENT ON FUNCTION public.withdraw_reading_request(p jsonb) IS 'Closes a reques
 REVOKE ALL ON FUNCTION public.withdraw_reading_request(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.withdraw_reading_request(p jsonb) TO service_role;
 
-CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_meter uuid := (select m.id from public.meters m where m.id = (p ->> 'meter_id')::uuid);
-begin
-    perform private.set_actor(p);
-    if v_meter is null then
-        perform private.refuse('EB404', 'No such meter.');
-    elsif not exists (select 1 from public.meter_installations i where i.meter_id = v_meter and i.removed_at is null) then
-        perform private.refuse('EB005', 'This meter is not installed anywhere: it cannot be read.');
-    end if;
-    insert into public.reading_requests (id, meter_id, reason, about_reading_id, requested_on, requested_by)
-    values ((p ->> 'id')::uuid, v_meter, p ->> 'reason', (p ->> 'about_reading_id')::uuid, (p ->> 'requested_on')::date, p ->> 'actor')
-    on conflict do nothing;
-    return (select to_jsonb(q) from public.reading_requests q
-            where q.id = (p ->> 'id')::uuid or (q.meter_id = v_meter and q.done_at is null)
-            order by q.id = (p ->> 'id')::uuid desc limit 1);
-end $$;
-
-COMMENT ON FUNCTION public.request_reading(p jsonb) IS 'Asks for a meter to be read again: {actor, id, meter_id, reason, about_reading_id?, requested_on} -> the request, or the one that is open for this meter already.';
-
-REVOKE ALL ON FUNCTION public.request_reading(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.request_reading(p jsonb) TO service_role;
-
 CREATE FUNCTION public.miss_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1174,61 +1071,6 @@ COMMENT ON FUNCTION public.miss_reading(p jsonb) IS 'Keeps that a meter could no
 
 REVOKE ALL ON FUNCTION public.miss_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.miss_reading(p jsonb) TO service_role;
-
-CREATE FUNCTION public.reading_rounds(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_custom_plan'
-    AS $$
-declare
-    v_today constant date := (p ->> 'today')::date;
-    v_before constant date := (p ->> 'read_before')::date;
-    v_after text := p ->> 'after';
-    v_rounds jsonb := '[]';
-    v_route text;
-    v_round jsonb;
-    -- Few of many meters, looked up once.
-    v_asked constant uuid[] := array(select q.meter_id from public.reading_requests q where q.done_at is null);
-    v_waits constant uuid[] := array(select r.meter_id from public.readings r where r.status = 'needs_review' and r.read_on > v_before);
-    v_missed constant uuid[] := array(select x.service_point_id from public.missed_reads x where x.missed_on = v_today);
-begin
-    for n in 1 .. (p ->> 'limit')::integer loop
-        -- One step of an index for each route, however many places there are.
-        select s.route into v_route from public.service_points s
-        where v_after is null or s.route > v_after order by s.route limit 1;
-        exit when not found;
-        select jsonb_build_object(
-                   'route', v_route, 'meters', count(*),
-                   'still', count(*) filter (where (x.asked or not x.was_read) and not x.missed),
-                   'asked', count(*) filter (where x.asked),
-                   'missed', count(*) filter (where (x.asked or not x.was_read) and x.missed))
-        into v_round
-        from (
-            select i.meter_id = any (v_asked) as asked, s.id = any (v_missed) as missed,
-                   -- The last accepted read of the place says of most of them all there is to know.
-                   i.meter_id = any (v_waits) or (l.read_on > v_before and exists (
-                       select 1 from public.readings r
-                       where r.meter_id = i.meter_id and r.read_on > v_before and r.read_at >= i.installed_at
-                         and r.status = 'accepted' and r.source <> 'estimated')) as was_read
-            from (select y.id from public.service_points y where y.route = v_route
-                  limit (p ->> 'counted_to')::integer) s
-            cross join lateral (
-                select z.meter_id, z.installed_at from public.meter_installations z
-                where z.service_point_id = s.id and z.removed_at is null limit 1) i
-            cross join lateral (
-                select 1 from public.meters m where m.id = i.meter_id and m.kind = 'manual' limit 1) m
-            left join lateral (
-                select k.read_on from public.latest_reads k where k.service_point_id = s.id limit 1) l on true) x;
-        v_rounds := v_rounds || v_round;
-        v_after := v_route;
-    end loop;
-    return jsonb_build_object('rounds', v_rounds);
-end $$;
-
-COMMENT ON FUNCTION public.reading_rounds(p jsonb) IS 'Routes by name with how many meters they have, are still to read, are asked for again, and could not be read today: {after?: a route, limit, read_before, today, counted_to: meters of a route} -> {rounds}. The route of places that are on none is empty.';
-
-REVOKE ALL ON FUNCTION public.reading_rounds(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.reading_rounds(p jsonb) TO service_role;
 
 CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1290,6 +1132,164 @@ COMMENT ON FUNCTION public.round_meters(p jsonb) IS 'A page of a route''s meters
 
 REVOKE ALL ON FUNCTION public.round_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.round_meters(p jsonb) TO service_role;
+
+CREATE FUNCTION public.reading_rounds(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+declare
+    v_today constant date := (p ->> 'today')::date;
+    v_before constant date := (p ->> 'read_before')::date;
+    v_after text := p ->> 'after';
+    v_rounds jsonb := '[]';
+    v_route text;
+    v_round jsonb;
+    -- Few of many meters, looked up once.
+    v_asked constant uuid[] := array(select q.meter_id from public.reading_requests q where q.done_at is null);
+    v_waits constant uuid[] := array(select r.meter_id from public.readings r where r.status = 'needs_review' and r.read_on > v_before);
+    v_missed constant uuid[] := array(select x.service_point_id from public.missed_reads x where x.missed_on = v_today);
+begin
+    for n in 1 .. (p ->> 'limit')::integer loop
+        -- One step of an index for each route, however many places there are.
+        select s.route into v_route from public.service_points s
+        where v_after is null or s.route > v_after order by s.route limit 1;
+        exit when not found;
+        select jsonb_build_object(
+                   'route', v_route, 'meters', count(*),
+                   'still', count(*) filter (where (x.asked or not x.was_read) and not x.missed),
+                   'asked', count(*) filter (where x.asked),
+                   'missed', count(*) filter (where (x.asked or not x.was_read) and x.missed))
+        into v_round
+        from (
+            select i.meter_id = any (v_asked) as asked, s.id = any (v_missed) as missed,
+                   -- The last accepted read of the place says of most of them all there is to know.
+                   i.meter_id = any (v_waits) or (l.read_on > v_before and exists (
+                       select 1 from public.readings r
+                       where r.meter_id = i.meter_id and r.read_on > v_before and r.read_at >= i.installed_at
+                         and r.status = 'accepted' and r.source <> 'estimated')) as was_read
+            from (select y.id from public.service_points y where y.route = v_route
+                  limit (p ->> 'counted_to')::integer) s
+            cross join lateral (
+                select z.meter_id, z.installed_at from public.meter_installations z
+                where z.service_point_id = s.id and z.removed_at is null limit 1) i
+            cross join lateral (
+                select 1 from public.meters m where m.id = i.meter_id and m.kind = 'manual' limit 1) m
+            left join lateral (
+                select k.read_on from public.latest_reads k where k.service_point_id = s.id limit 1) l on true) x;
+        v_rounds := v_rounds || v_round;
+        v_after := v_route;
+    end loop;
+    return jsonb_build_object('rounds', v_rounds);
+end $$;
+
+COMMENT ON FUNCTION public.reading_rounds(p jsonb) IS 'Routes by name with how many meters they have, are still to read, are asked for again, and could not be read today: {after?: a route, limit, read_before, today, counted_to: meters of a route} -> {rounds}. The route of places that are on none is empty.';
+
+REVOKE ALL ON FUNCTION public.reading_rounds(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reading_rounds(p jsonb) TO service_role;
+
+CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
+    v_photo public.meter_photos;
+begin
+    perform private.set_actor(p);
+    if v_meter is null then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    if not found then
+        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
+        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
+        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
+        on conflict (taken_by, key) do nothing;
+        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    end if;
+    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
+        perform private.refuse('EB002', 'There is another photo under this key already.');
+    end if;
+    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
+end $$;
+
+COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
+
+REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
+            from public.photo_contents c where c.sha256 = p ->> 'sha256')
+$$;
+
+COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
+
+REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
+    from (select l.* from public.meter_photo_list l
+          where l.id in (
+              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
+              union all
+              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
+              where k.reading_id = (p ->> 'reading_id')::uuid
+              union all
+              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
+            -- What nothing came of is not shown.
+            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
+          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
+$$;
+
+COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
+
+REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
+
+CREATE FUNCTION private.at_stake_wh(p_validation jsonb) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(max(abs(f.used - coalesce(f.usual, f.bound, f.used))), 0)::bigint
+    from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
+    cross join lateral (
+        select coalesce((x -> 'values' ->> 'used_wh')::numeric, 0) as used,
+               (x -> 'values' ->> 'usual_wh')::numeric as usual,
+               case when x ->> 'outcome' = 'review'
+                    then coalesce(x -> 'values' ->> 'most_wh', x -> 'values' ->> 'least_wh')::numeric end as bound) f
+$$;
+
+COMMENT ON FUNCTION private.at_stake_wh(p_validation jsonb) IS 'How far the use up to a reading is from the usual one, in Wh, by the values that the rules compared; from their limit where the usual use is not known.';
+
+CREATE INDEX readings_at_stake ON public.readings USING btree (private.at_stake_wh(validation) DESC, id) WHERE (status = 'needs_review'::text);
+
+REVOKE ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) TO service_role;
+
+CREATE FUNCTION private.causes_of(p_validation jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select array(
+        select x ->> 'rule'
+        from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
+        where x ->> 'outcome' in ('review', 'warn'))
+        || case when p_validation -> 'ai' ->> 'verdict' = 'suspicious' then array['ai'] else '{}' end
+$$;
+
+COMMENT ON FUNCTION private.causes_of(p_validation jsonb) IS 'The rules that doubt a reading or explain a doubt, and ai where AI doubts it.';
+
+REVOKE ALL ON FUNCTION private.causes_of(p_validation jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.causes_of(p_validation jsonb) TO service_role;
 
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 

@@ -11,7 +11,13 @@ from services.records.readings import Reading
 
 def reading(*rules: dict[str, Any]) -> Reading:
     at = datetime(2026, 5, 1, 6, tzinfo=UTC)
-    names = ("customer_id", "account_no", "customer_name", "address", "supersedes_id")
+    names: tuple[str, ...] = (
+        "customer_id",
+        "account_no",
+        "customer_name",
+        "address",
+        "supersedes_id",
+    )
     names += ("decided_by", "decided_at", "decision_reason", "bill_id", "bill_number")
     nothing: dict[str, Any] = dict.fromkeys((*names, "bill_total_minor", "bill_currency"))
     return Reading(
