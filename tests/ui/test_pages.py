@@ -1,5 +1,6 @@
 """Each page, as each role, run without a browser over a real database."""
 
+import io
 import itertools
 import json
 import time
@@ -11,6 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import streamlit as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.readings.exception_words import REASONS
@@ -42,6 +45,7 @@ ADMIN_PAGES = (
     "readings/flagged_reading.py",
     "system/jobs.py",
 )
+OFFICE = Principal("office", Role.ADMIN, None, "token")
 NEW_SERIAL = (f"KS-{number}" for number in itertools.count(1000))
 TARIFF = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_text())
 
@@ -315,6 +319,31 @@ class TestSubmitReading:
         assert "kept in the log, not sent" in said
         # The graph, the payment link and its way onto the bill, the sending.
         assert said.count("skipped: not configured") == 4
+
+    def test_a_photo_goes_with_the_reading_and_a_bad_one_stops_it_before_anything_is_stored(
+        self,
+        services: Services,
+        new_meter: Callable[..., str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        written = io.BytesIO()
+        Image.new("RGB", (40, 30), "red").save(written, "PNG")
+        taken = io.BytesIO(b"<script>alert(1)</script>")
+        monkeypatch.setattr(st, "camera_input", lambda *_, **__: taken)
+        serial = new_meter()
+        app = on_meter(services, serial)
+        app.toggle[0].set_value(True).run()
+        app = submit(app, "1117")
+        assert "This file is no JPEG, PNG or WebP photo." in words(app)
+        assert services.database.bills(text=serial).total == 0
+        taken.seek(0)
+        taken.truncate()
+        taken.write(written.getvalue())
+        app = submit(app, "1117")
+        assert "Total ₹540.35" in words(app)
+        reading_id = bill_of(services, serial).closing_reading_id
+        photos = services.meter_photos.of_reading(reading_id=reading_id, principal=OFFICE)
+        assert [(photo.width, photo.height) for photo in photos] == [(40, 30)]
 
     def test_a_decimal_reading_is_stored_exactly(
         self, services: Services, new_meter: Callable[..., str]

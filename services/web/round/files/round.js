@@ -175,9 +175,16 @@ async function add(entry) {
   if (form.sent) return;
   form.sent = true;
   // A refused one is replaced by what was typed now.
-  for (const old of mine()) if (old.serial === entry.serial && old.outcome?.tone === "bad") await remove(old.key);
-  await put({ ...entry, user: state.start.user, state: "waiting", typedAt: Date.now(), photo: form.photo });
-  state.queue = await entries();
+  try {
+    await put({ ...entry, user: state.start.user, state: "waiting", typedAt: Date.now(), photo: form.photo });
+    for (const old of mine()) if (old.serial === entry.serial && old.outcome?.tone === "bad") await remove(old.key);
+    state.queue = await entries();
+  } catch {
+    form.sent = false;
+    form.doubt = "";
+    form.problem = "This phone has no room left to keep what you typed. Free some, or go on without a photo.";
+    return draw();
+  }
   state.here = nextDue(entry.serial)?.serial || null;
   state.form = null;
   draw();
@@ -308,9 +315,18 @@ function meterRow(meter) {
     h("span", { className: `tag ${at.tone}` }, at.text));
 }
 
+// A random UUID. Browsers make them themselves only on https and on this machine.
+function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 function formOf(meter) {
   if (state.form?.serial !== meter.serial) {
-    state.form = { serial: meter.serial, key: crypto.randomUUID(), value: "", registers: {}, photo: null, missed: false, reason: "", note: "", problem: "", doubt: "" };
+    state.form = { serial: meter.serial, key: newKey(), value: "", registers: {}, photo: null, missed: false, reason: "", note: "", problem: "", doubt: "" };
   }
   return state.form;
 }
@@ -457,4 +473,4 @@ setInterval(() => { if (state.queue.some((entry) => entry.state === "waiting") &
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("/round/worker.js", { scope: "/round" }).catch(() => {});
 // Reads that wait for a connection must not be cleared away by the phone.
 navigator.storage?.persist?.();
-load(true);
+load(true).catch(() => tell("This browser keeps no data for this page, so the round does not work in it. Leave private browsing."));
