@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.meters.series_file import offer_series
 from pages.registry import (
     CORRECT_READING,
     CUSTOMER,
@@ -52,6 +53,7 @@ def show_meter_page(meter_id: str, principal: Principal) -> None:
     _show_facts(meter, principal)
     with st.container(border=True):
         show_usage(services().usage.of_meter(meter_id=meter.id, today=today(), principal=principal))
+        offer_series(meter, principal)
     _show_readings(meter, principal)
     show_meter_photos(meter.id, principal)
 

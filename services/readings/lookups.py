@@ -1,15 +1,16 @@
 """What pages look up about meters and readings, each by somebody who may see it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.billing.lookups import may_read_bills_of
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
-from services.quantities.period import local_date
+from services.quantities.period import Period, local_date
+from services.readings.green_button_feed import GreenButtonFeed
 from services.records.base import Page
 from services.records.details import CustomersMeter
 from services.records.readings import Meter, Reading
@@ -17,6 +18,8 @@ from services.records.submissions import ReadingContext, ReadingUnderReview, Sub
 
 # Who reads meters: administrators may do it too.
 _READERS: Final = (Role.ENGINEER, Role.ADMIN)
+_EXPORTED_AT_ONCE: Final = timedelta(days=31)
+_MOST_EXPORTED_DAYS: Final = 5 * 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,31 @@ class ReadingLookups:
         """The newest readings of a meter, `limit` at most."""
         require(principal, Role.ADMIN)
         return self.database.readings(meter_id=meter_id, page_size=limit).items
+
+    def green_button(
+        self, *, meter_id: str, days: Period, principal: Principal, now: datetime
+    ) -> Iterator[bytes]:
+        """What a meter measured in local days as Green Button XML, piece by piece.
+
+        Raises NotFound, and ValueError for more than five years.
+        """
+        require(principal, Role.ADMIN)
+        if days.days > _MOST_EXPORTED_DAYS:
+            raise ValueError("A file holds at most five years: choose fewer days.")
+        meter = self.database.meter(meter_id)
+        feed = GreenButtonFeed(meter.id, meter.serial, self.zone, now)
+        return self._pieces(feed, days)
+
+    def _pieces(self, feed: GreenButtonFeed, days: Period) -> Iterator[bytes]:
+        yield feed.opening().encode()
+        start = days.start
+        while start < days.end:
+            end = min(start + _EXPORTED_AT_ONCE, days.end)
+            found = self.database.meter_series(meter_id=feed.meter_id, start=start, end=end)
+            for piece in (*feed.reads(found.reads), *feed.days(found.days)):
+                yield piece.encode()
+            start = end
+        yield feed.closing().encode()
 
     def reading(self, *, reading_id: str, principal: Principal) -> Reading:
         """One reading; raises NotFound."""

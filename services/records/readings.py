@@ -253,3 +253,31 @@ class EstimateFacts(Record):
     later_on: date | None
     disconnected: bool
     class_use: SeasonUse | None
+
+
+class SeriesDay(Record):
+    """A local day of a meter's intervals as it is stored: None where nothing is known yet.
+
+    `quality` has a code of ESPI for each, one for all, or none where nothing was said.
+    """
+
+    day: date
+    minutes: int
+    wh: tuple[int | None, ...]
+    quality: tuple[int | None, ...] = ()
+
+
+class SeriesRead(Record):
+    """An accepted read: Wh before the multiplier; `quality` where a file said it."""
+
+    read_at: datetime
+    register_wh: int
+    source: ReadingSource
+    quality: int | None = None
+
+
+class MeterSeries(Record):
+    """What a meter measured in some days, in order of time."""
+
+    days: tuple[SeriesDay, ...]
+    reads: tuple[SeriesRead, ...]

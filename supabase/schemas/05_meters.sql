@@ -376,6 +376,27 @@ COMMENT ON FUNCTION public.set_meter_kind(p jsonb) IS 'How a meter is read from 
 REVOKE ALL ON FUNCTION public.set_meter_kind(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.set_meter_kind(p jsonb) TO service_role;
 
+CREATE FUNCTION public.meter_series(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'days', (select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(i)) order by i.day), '[]')
+                 from (select distinct on (d.day) d.day, d.minutes, d.wh, d.quality from public.intervals d
+                       where d.meter_id = (p ->> 'meter_id')::uuid and d.day >= (p ->> 'from')::date and d.day < (p ->> 'until')::date
+                       order by d.day, d.id desc) i),
+        'reads', (select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(r)) order by r.read_at), '[]')
+                  from (select x.read_at, x.register_wh, x.source, (x.validation ->> 'quality')::integer as quality
+                        from public.readings x
+                        where x.meter_id = (p ->> 'meter_id')::uuid and x.status = 'accepted'
+                          and x.read_on >= (p ->> 'from')::date and x.read_on < (p ->> 'until')::date) r))
+$$;
+
+COMMENT ON FUNCTION public.meter_series(p jsonb) IS 'What a meter measured from a local date to before another: {meter_id, from, until} -> {days: [{day, minutes, wh: nulls where nothing is known, quality?}], reads: [{read_at, register_wh: before the multiplier, source, quality?}] that were accepted}.';
+
+REVOKE ALL ON FUNCTION public.meter_series(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.meter_series(p jsonb) TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.meters REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.meters REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

@@ -335,66 +335,73 @@ COMMENT ON FUNCTION public.keep_idempotency_key(p jsonb) IS 'Binds a key to the 
 REVOKE ALL ON FUNCTION public.keep_idempotency_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.keep_idempotency_key(p jsonb) TO service_role;
 
-CREATE FUNCTION private.is_actual(p_source text) RETURNS boolean
+CREATE FUNCTION private.causes_of(p_validation jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
     AS $$
-    select p_source not in ('estimated', 'customer')
+    select array(
+        select x ->> 'rule'
+        from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
+        where x ->> 'outcome' in ('review', 'warn'))
+        || case when p_validation -> 'ai' ->> 'verdict' = 'suspicious' then array['ai'] else '{}' end
 $$;
 
-COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility read the meter: it is no estimate and not the customer''s own reading. The next actual read settles what was billed up to another one.';
+COMMENT ON FUNCTION private.causes_of(p_validation jsonb) IS 'The rules that doubt a reading or explain a doubt, and ai where AI doubts it.';
 
-REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
+REVOKE ALL ON FUNCTION private.causes_of(p_validation jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.causes_of(p_validation jsonb) TO service_role;
 
-CREATE FUNCTION private.season_use(p_tariff_id uuid, p_on date) RETURNS jsonb
+CREATE FUNCTION public.exceptions(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    with ranked as materialized (
+        select r.id, r.meter_id, r.read_at, private.causes_of(r.validation) as causes,
+               private.at_stake_wh(r.validation) as at_stake_wh
+        from public.readings r
+        where r.status = 'needs_review'
+        order by private.at_stake_wh(r.validation) desc, r.id
+        limit (p ->> 'ranked_to')::integer
+    ), priced as materialized (
+        select r.*, coalesce(s.route, '') as route, b.currency, b.rate,
+               r.at_stake_wh * coalesce(b.rate, avg(b.rate) over (), 1) as rank
+        from ranked r
+        left join lateral (
+            select i.service_point_id from public.meter_installations i
+            where i.meter_id = r.meter_id and i.installed_at <= r.read_at and (i.removed_at is null or r.read_at <= i.removed_at)
+            order by i.installed_at desc limit 1) i on true
+        left join public.service_points s on s.id = i.service_point_id
+        left join lateral (
+            -- What a kWh of its last bill came to, all in all.
+            select x.currency, x.total_minor::numeric / x.consumption_wh as rate from public.bills x
+            where x.meter_id = r.meter_id and x.status <> 'void' and x.consumption_wh > 0
+            order by x.period_end desc limit 1) b on true
+    ), found as materialized (
+        select x.* from priced x
+        where (p ->> 'cause' is null or p ->> 'cause' = any (x.causes))
+          and (p ->> 'route' is null or p ->> 'route' = x.route)
+    )
     select jsonb_build_object(
-        'meters', count(*), 'wh', coalesce(sum(b.wh), 0), 'days', coalesce(sum(b.days), 0),
-        'loaded_meters', count(*) filter (where s.connected_w > 0),
-        'loaded_wh', coalesce(sum(b.wh) filter (where s.connected_w > 0), 0),
-        'loaded_w_days', coalesce(sum(b.days * s.connected_w) filter (where s.connected_w > 0), 0))
-    from (select distinct t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id
-          order by 1 limit 300) m
-    join public.service_agreements a on a.id = m.id
-    join public.service_points s on s.id = a.service_point_id
-    cross join lateral (
-        select sum(x.consumption_wh)::bigint as wh, sum(x.period_end - x.period_start)::bigint as days
-        from public.bills x
-        join public.readings o on o.id = x.opening_reading_id
-        join public.readings c on c.id = x.closing_reading_id
-        where x.agreement_id = m.id and x.status <> 'void' and private.is_actual(o.source) and private.is_actual(c.source)
-          and (x.period_end between p_on - 45 and p_on + 45
-               or x.period_end between (p_on - interval '1 year')::date - 45 and (p_on - interval '1 year')::date + 45)) b
-    where b.days > 0
+        'total', (select count(*) from found),
+        'ranked', (select count(*) from ranked),
+        'causes', (select coalesce(jsonb_object_agg(c.cause, c.n), '{}') from (
+            select cause, count(*) as n from priced, unnest(causes) cause group by cause) c),
+        'routes', (select coalesce(jsonb_object_agg(c.route, c.n), '{}') from (
+            select route, count(*) as n from priced group by route) c),
+        'items', (select coalesce(jsonb_agg(jsonb_build_object(
+                      'reading', private.reading_json(n.id), 'route', n.route, 'at_stake_wh', n.at_stake_wh, 'currency', n.currency,
+                      'at_stake_minor', round(n.at_stake_wh * n.rate)) order by n.skipped, n.rank desc, n.id), '[]')
+                  from (select f.*, coalesce(s.place, 0) as skipped
+                        from found f
+                        left join jsonb_array_elements_text(p -> 'skipped') with ordinality s(id, place) on s.id = f.id::text
+                        order by skipped, f.rank desc, f.id
+                        limit (p ->> 'limit')::integer) n))
 $$;
 
-COMMENT ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) IS 'What up to 300 agreements on a tariff used at a time of the year, by their bills that end within 45 days of a local date or of the one a year before, between actual reads: {meters, wh, days, and of those whose connected load is known loaded_meters, loaded_wh, loaded_w_days}.';
+COMMENT ON FUNCTION public.exceptions(p jsonb) IS 'Readings that wait for a decision, the most money at stake first: {ranked_to, limit, cause?, route?, skipped: [ids]} -> {total, ranked, causes: {cause: number}, routes: {route: number}, items: [{reading, route, at_stake_wh, at_stake_minor, currency}]}. Of more than ranked_to those with the most energy at stake are looked at; skipped ones come last, in their order.';
 
-REVOKE ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) TO service_role;
-
-CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- A key that is kept alone names no other actor.
-    perform private.set_actor(jsonb_build_object('actor', new.caller));
-    update public.reading_requests q set done_at = now(), done_reading_id = r.id
-    from public.readings r
-    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
-      and r.created_at < q.created_at and new.created_at > q.created_at;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
-
-REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
+REVOKE ALL ON FUNCTION public.exceptions(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.exceptions(p jsonb) TO service_role;
 
 CREATE FUNCTION private.reading_json(p_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -857,26 +864,47 @@ COMMENT ON FUNCTION private.interval_differences(p_most integer) IS 'What an imp
 REVOKE ALL ON FUNCTION private.interval_differences(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.interval_differences(p_most integer) TO service_role;
 
-CREATE FUNCTION private.answer_reading_requests() RETURNS trigger
-    LANGUAGE plpgsql
+CREATE FUNCTION private.is_actual(p_source text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
     SET search_path TO ''
     AS $$
-begin
-    update public.reading_requests q set done_at = now(), done_reading_id = n.id
-    from (select distinct on (r.meter_id) r.* from new_rows r
-          where r.source <> 'estimated' and r.status in ('accepted', 'needs_review') and not r.is_opening
-            and exists (select 1 from public.reading_requests o where o.meter_id = r.meter_id and o.done_at is null)
-          order by r.meter_id, r.read_at desc) n
-    where q.meter_id = n.meter_id and q.done_at is null
-      -- A file may know the day alone.
-      and (n.read_at > q.created_at or (n.source = 'imported' and n.read_on >= q.requested_on));
-    return null;
-end $$;
+    select p_source not in ('estimated', 'customer')
+$$;
 
-COMMENT ON FUNCTION private.answer_reading_requests() IS 'The next read of a meter answers what was asked of it, whether it is accepted or waits for a review.';
+COMMENT ON FUNCTION private.is_actual(p_source text) IS 'Whether the utility read the meter: it is no estimate and not the customer''s own reading. The next actual read settles what was billed up to another one.';
 
-REVOKE ALL ON FUNCTION private.answer_reading_requests() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.answer_reading_requests() TO service_role;
+REVOKE ALL ON FUNCTION private.is_actual(p_source text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.is_actual(p_source text) TO service_role;
+
+CREATE FUNCTION private.season_use(p_tariff_id uuid, p_on date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    select jsonb_build_object(
+        'meters', count(*), 'wh', coalesce(sum(b.wh), 0), 'days', coalesce(sum(b.days), 0),
+        'loaded_meters', count(*) filter (where s.connected_w > 0),
+        'loaded_wh', coalesce(sum(b.wh) filter (where s.connected_w > 0), 0),
+        'loaded_w_days', coalesce(sum(b.days * s.connected_w) filter (where s.connected_w > 0), 0))
+    from (select distinct t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id
+          order by 1 limit 300) m
+    join public.service_agreements a on a.id = m.id
+    join public.service_points s on s.id = a.service_point_id
+    cross join lateral (
+        select sum(x.consumption_wh)::bigint as wh, sum(x.period_end - x.period_start)::bigint as days
+        from public.bills x
+        join public.readings o on o.id = x.opening_reading_id
+        join public.readings c on c.id = x.closing_reading_id
+        where x.agreement_id = m.id and x.status <> 'void' and private.is_actual(o.source) and private.is_actual(c.source)
+          and (x.period_end between p_on - 45 and p_on + 45
+               or x.period_end between (p_on - interval '1 year')::date - 45 and (p_on - interval '1 year')::date + 45)) b
+    where b.days > 0
+$$;
+
+COMMENT ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) IS 'What up to 300 agreements on a tariff used at a time of the year, by their bills that end within 45 days of a local date or of the one a year before, between actual reads: {meters, wh, days, and of those whose connected load is known loaded_meters, loaded_wh, loaded_w_days}.';
+
+REVOKE ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.season_use(p_tariff_id uuid, p_on date) TO service_role;
 
 CREATE FUNCTION public.estimate_facts(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -943,6 +971,46 @@ COMMENT ON FUNCTION public.estimate_facts(p jsonb) IS 'What estimating reads of 
 REVOKE ALL ON FUNCTION public.estimate_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.estimate_facts(p jsonb) TO service_role;
 
+CREATE FUNCTION private.answer_reading_requests() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.reading_requests q set done_at = now(), done_reading_id = n.id
+    from (select distinct on (r.meter_id) r.* from new_rows r
+          where r.source <> 'estimated' and r.status in ('accepted', 'needs_review') and not r.is_opening
+            and exists (select 1 from public.reading_requests o where o.meter_id = r.meter_id and o.done_at is null)
+          order by r.meter_id, r.read_at desc) n
+    where q.meter_id = n.meter_id and q.done_at is null
+      -- A file may know the day alone.
+      and (n.read_at > q.created_at or (n.source = 'imported' and n.read_on >= q.requested_on));
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.answer_reading_requests() IS 'The next read of a meter answers what was asked of it, whether it is accepted or waits for a review.';
+
+REVOKE ALL ON FUNCTION private.answer_reading_requests() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.answer_reading_requests() TO service_role;
+
+CREATE FUNCTION private.answer_reading_request_again() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- A key that is kept alone names no other actor.
+    perform private.set_actor(jsonb_build_object('actor', new.caller));
+    update public.reading_requests q set done_at = now(), done_reading_id = r.id
+    from public.readings r
+    where r.id = new.reading_id and q.meter_id = r.meter_id and q.done_at is null
+      and r.created_at < q.created_at and new.created_at > q.created_at;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.answer_reading_request_again() IS 'Whoever reads the same value again on the same day adds no reading, and answers the request all the same.';
+
+REVOKE ALL ON FUNCTION private.answer_reading_request_again() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.answer_reading_request_again() TO service_role;
+
 CREATE FUNCTION public.request_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -968,58 +1036,6 @@ COMMENT ON FUNCTION public.request_reading(p jsonb) IS 'Asks for a meter to be r
 
 REVOKE ALL ON FUNCTION public.request_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.request_reading(p jsonb) TO service_role;
-
-CREATE FUNCTION public.exceptions(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    with ranked as materialized (
-        select r.id, r.meter_id, r.read_at, private.causes_of(r.validation) as causes,
-               private.at_stake_wh(r.validation) as at_stake_wh
-        from public.readings r
-        where r.status = 'needs_review'
-        order by private.at_stake_wh(r.validation) desc, r.id
-        limit (p ->> 'ranked_to')::integer
-    ), priced as materialized (
-        select r.*, coalesce(s.route, '') as route, b.currency, b.rate,
-               r.at_stake_wh * coalesce(b.rate, avg(b.rate) over (), 1) as rank
-        from ranked r
-        left join lateral (
-            select i.service_point_id from public.meter_installations i
-            where i.meter_id = r.meter_id and i.installed_at <= r.read_at and (i.removed_at is null or r.read_at <= i.removed_at)
-            order by i.installed_at desc limit 1) i on true
-        left join public.service_points s on s.id = i.service_point_id
-        left join lateral (
-            -- What a kWh of its last bill came to, all in all.
-            select x.currency, x.total_minor::numeric / x.consumption_wh as rate from public.bills x
-            where x.meter_id = r.meter_id and x.status <> 'void' and x.consumption_wh > 0
-            order by x.period_end desc limit 1) b on true
-    ), found as materialized (
-        select x.* from priced x
-        where (p ->> 'cause' is null or p ->> 'cause' = any (x.causes))
-          and (p ->> 'route' is null or p ->> 'route' = x.route)
-    )
-    select jsonb_build_object(
-        'total', (select count(*) from found),
-        'ranked', (select count(*) from ranked),
-        'causes', (select coalesce(jsonb_object_agg(c.cause, c.n), '{}') from (
-            select cause, count(*) as n from priced, unnest(causes) cause group by cause) c),
-        'routes', (select coalesce(jsonb_object_agg(c.route, c.n), '{}') from (
-            select route, count(*) as n from priced group by route) c),
-        'items', (select coalesce(jsonb_agg(jsonb_build_object(
-                      'reading', private.reading_json(n.id), 'route', n.route, 'at_stake_wh', n.at_stake_wh, 'currency', n.currency,
-                      'at_stake_minor', round(n.at_stake_wh * n.rate)) order by n.skipped, n.rank desc, n.id), '[]')
-                  from (select f.*, coalesce(s.place, 0) as skipped
-                        from found f
-                        left join jsonb_array_elements_text(p -> 'skipped') with ordinality s(id, place) on s.id = f.id::text
-                        order by skipped, f.rank desc, f.id
-                        limit (p ->> 'limit')::integer) n))
-$$;
-
-COMMENT ON FUNCTION public.exceptions(p jsonb) IS 'Readings that wait for a decision, the most money at stake first: {ranked_to, limit, cause?, route?, skipped: [ids]} -> {total, ranked, causes: {cause: number}, routes: {route: number}, items: [{reading, route, at_stake_wh, at_stake_minor, currency}]}. Of more than ranked_to those with the most energy at stake are looked at; skipped ones come last, in their order.';
-
-REVOKE ALL ON FUNCTION public.exceptions(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.exceptions(p jsonb) TO service_role;
 
 CREATE FUNCTION public.withdraw_reading_request(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1071,6 +1087,19 @@ COMMENT ON FUNCTION public.miss_reading(p jsonb) IS 'Keeps that a meter could no
 
 REVOKE ALL ON FUNCTION public.miss_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.miss_reading(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
+            from public.photo_contents c where c.sha256 = p ->> 'sha256')
+$$;
+
+COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
+
+REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
 
 CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1133,6 +1162,60 @@ COMMENT ON FUNCTION public.round_meters(p jsonb) IS 'A page of a route''s meters
 REVOKE ALL ON FUNCTION public.round_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.round_meters(p jsonb) TO service_role;
 
+CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
+    v_photo public.meter_photos;
+begin
+    perform private.set_actor(p);
+    if v_meter is null then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    if not found then
+        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
+        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
+        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
+        on conflict (taken_by, key) do nothing;
+        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    end if;
+    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
+        perform private.refuse('EB002', 'There is another photo under this key already.');
+    end if;
+    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
+end $$;
+
+COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
+
+REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
+
+CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
+    from (select l.* from public.meter_photo_list l
+          where l.id in (
+              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
+              union all
+              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
+              where k.reading_id = (p ->> 'reading_id')::uuid
+              union all
+              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
+            -- What nothing came of is not shown.
+            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
+          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
+$$;
+
+COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
+
+REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
+
 CREATE FUNCTION public.reading_rounds(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     SET search_path TO ''
@@ -1188,73 +1271,6 @@ COMMENT ON FUNCTION public.reading_rounds(p jsonb) IS 'Routes by name with how m
 REVOKE ALL ON FUNCTION public.reading_rounds(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reading_rounds(p jsonb) TO service_role;
 
-CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
-    v_photo public.meter_photos;
-begin
-    perform private.set_actor(p);
-    if v_meter is null then
-        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
-    end if;
-    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    if not found then
-        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
-        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
-        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
-        on conflict (taken_by, key) do nothing;
-        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    end if;
-    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
-        perform private.refuse('EB002', 'There is another photo under this key already.');
-    end if;
-    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
-end $$;
-
-COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
-
-REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
-
-CREATE FUNCTION public.photo_content(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select (select jsonb_build_object('sha256', c.sha256, 'jpeg', encode(c.jpeg, 'base64'))
-            from public.photo_contents c where c.sha256 = p ->> 'sha256')
-$$;
-
-COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or null: {sha256} -> {sha256, jpeg}.';
-
-REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
-
-CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('photos', coalesce(jsonb_agg(to_jsonb(f) order by f.created_at desc, f.id), '[]'))
-    from (select l.* from public.meter_photo_list l
-          where l.id in (
-              select m.id from public.meter_photos m where m.meter_id = (p ->> 'meter_id')::uuid
-              union all
-              select m.id from public.idempotency_keys k join public.meter_photos m on m.taken_by = k.caller and m.key = k.key
-              where k.reading_id = (p ->> 'reading_id')::uuid
-              union all
-              select m.id from public.meter_photos m where m.taken_by = p ->> 'taken_by' and m.key = p ->> 'key')
-            -- What nothing came of is not shown.
-            and (l.reading_id is not null or l.missed_read_id is not null or p ->> 'key' is not null)
-          order by l.created_at desc, l.id limit (p ->> 'limit')::integer) f
-$$;
-
-COMMENT ON FUNCTION public.photos_of(p jsonb) IS 'Photos, the newest first: {meter_id} or {reading_id} or {taken_by, key}, limit -> {photos: rows of meter_photo_list}. Of a meter those that belong to a reading or a missed read.';
-
-REVOKE ALL ON FUNCTION public.photos_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.photos_of(p jsonb) TO service_role;
-
 CREATE FUNCTION private.at_stake_wh(p_validation jsonb) RETURNS bigint
     LANGUAGE sql IMMUTABLE
     SET search_path TO ''
@@ -1274,22 +1290,6 @@ CREATE INDEX readings_at_stake ON public.readings USING btree (private.at_stake_
 
 REVOKE ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) TO service_role;
-
-CREATE FUNCTION private.causes_of(p_validation jsonb) RETURNS text[]
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select array(
-        select x ->> 'rule'
-        from jsonb_array_elements(case when jsonb_typeof(p_validation -> 'rules') = 'array' then p_validation -> 'rules' else '[]' end) x
-        where x ->> 'outcome' in ('review', 'warn'))
-        || case when p_validation -> 'ai' ->> 'verdict' = 'suspicious' then array['ai'] else '{}' end
-$$;
-
-COMMENT ON FUNCTION private.causes_of(p_validation jsonb) IS 'The rules that doubt a reading or explain a doubt, and ai where AI doubts it.';
-
-REVOKE ALL ON FUNCTION private.causes_of(p_validation jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.causes_of(p_validation jsonb) TO service_role;
 
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 

@@ -429,54 +429,99 @@ COMMENT ON FUNCTION public.agreements_to_bill_page(p jsonb) IS 'The agreements t
 REVOKE ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.agreements_to_bill_page(p jsonb) TO service_role;
 
-CREATE FUNCTION private.undo_in_kwh_bank() RETURNS trigger
+CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
+declare
+    v_reading public.readings;
+    v_bills jsonb := private.bills_given(p);
+    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
+    v_request jsonb := nullif(p -> 'request', 'null'::jsonb);
+    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
 begin
-    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh, undoes_id)
-    select e.agreement_id, e.bill_id, e.period, 'undone', -e.wh, e.id
-    from public.kwh_bank_entries e
-    where e.bill_id = new.id and e.kind <> 'undone'
-    order by e.id;
-    return null;
+    perform private.set_actor(p);
+    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
+    if not found then
+        perform private.refuse('EB404', 'No such reading.');
+    end if;
+    perform private.lock_points_of(array[v_reading.meter_id]);
+    -- A correction that is already there is this very call, repeated.
+    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
+        return private.reading_answer(v_answer_id, 'stored');
+    end if;
+    update public.readings
+    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason',
+        rolled_over = p ->> 'status' = 'accepted' and coalesce((p ->> 'rolled_over')::boolean, false)
+    where id = v_reading.id and status = 'needs_review';
+    if not found then
+        -- The same decision of the same person for the same reason is this call, repeated.
+        if v_correction is null and exists (
+            select 1 from public.readings r
+            where r.id = v_reading.id and r.status = p ->> 'status' and r.decided_by = p ->> 'actor'
+              and r.decision_reason = p ->> 'reason') then
+            return private.reading_answer(v_answer_id, 'stored');
+        end if;
+        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
+    end if;
+    if v_correction is not null then
+        perform private.insert_reading(v_correction);
+    end if;
+    if v_request is not null then
+        perform public.request_reading(v_request || jsonb_build_object(
+            'actor', p ->> 'actor', 'meter_id', v_reading.meter_id, 'reason', p ->> 'reason', 'about_reading_id', v_reading.id));
+    end if;
+    perform private.join_chain(v_bills);
+    return private.reading_answer(v_answer_id, 'stored');
 end $$;
 
-COMMENT ON FUNCTION private.undo_in_kwh_bank() IS 'Takes back what a bill that became void booked in the banks of kWh.';
+COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, request?: {id, requested_on} to have the meter read again, bill?, earlier?: as commit_reading takes them}. The same decision again is answered with the first.';
 
-REVOKE ALL ON FUNCTION private.undo_in_kwh_bank() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.undo_in_kwh_bank() TO service_role;
+REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
 
-CREATE FUNCTION private.check_kwh_bank() RETURNS trigger
-    LANGUAGE plpgsql
+CREATE FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
+    LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-begin
-    if exists (select 1 from public.kwh_bank_entries e where e.agreement_id = new.agreement_id
-               group by e.period having sum(e.wh) < 0) then
-        raise exception using errcode = 'EB005', message = 'More kWh would be taken from the bank than there are.';
-    end if;
-    -- Each bill begins with what the one before it left.
-    if exists (
-        with netted as (
-            select b.usage #> '{net,banks}' as banks,
-                   lag(b.usage #> '{net,banks}', 1, '{}') over (order by b.period_start) as before
-            from public.bills b
-            where b.agreement_id = new.agreement_id and b.status <> 'void' and b.usage ? 'net')
-        select 1 from netted n
-        cross join lateral (select jsonb_object_keys(n.banks || n.before) as period) k
-        where coalesce((n.banks #>> array[k.period, 'opening'])::bigint, 0)
-              <> coalesce((n.before #>> array[k.period, 'closing'])::bigint, 0)
-    ) then
-        raise exception using errcode = 'EB001', message = 'The bank of kWh changed meanwhile: the price must be computed again.';
-    end if;
-    return null;
-end $$;
+    -- Each of up to 60 peers costs four steps in an index.
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'before_milli', (w.second_wh * 1000 * w.first_days) / (w.first_wh * w.second_days),
+               'now_milli', (w.third_wh * 1000 * w.second_days) / (w.second_wh * w.third_days))), '[]')
+    from ((select i.meter_id, i.installed_at
+           from public.service_points s
+           join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
+           where s.transformer_id = p_transformer and i.meter_id <> p_meter limit 60)
+          union all
+          (select i.meter_id, i.installed_at
+           from (select t.agreement_id from public.agreement_tariffs t
+                 where p_transformer is null and t.tariff_id = p_tariff order by t.id limit 60) m
+           join public.service_agreements a on a.id = m.agreement_id
+           join public.meter_installations i on i.service_point_id = a.service_point_id and i.removed_at is null
+           where i.meter_id <> p_meter)) peer
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = peer.meter_id and r.status in ('accepted', 'needs_review') and r.read_on <= p_on
+                          and r.read_at < p_on + interval '2 days' and r.read_on >= p_on - 10 and r.read_at > peer.installed_at
+                        order by r.read_at desc limit 1) d
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
+                          and r.read_at < d.read_at - interval '19 days' order by r.read_at desc limit 1) c
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
+                          and r.read_at < c.read_at - interval '19 days' order by r.read_at desc limit 1) b
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
+                          and r.read_at < b.read_at - interval '19 days' order by r.read_at desc limit 1) a
+    cross join lateral (select b.register_wh - a.register_wh as first_wh, b.read_on - a.read_on as first_days,
+                               c.register_wh - b.register_wh as second_wh, c.read_on - b.read_on as second_days,
+                               d.register_wh - c.register_wh as third_wh, d.read_on - c.read_on as third_days) w
+    where w.first_wh > 0 and w.second_wh > 0 and w.third_wh > 0
+$$;
 
-COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0, and each bill of an agreement opens its banks with what the last one left.';
+COMMENT ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) IS 'How the daily use of up to 60 other meters of a transformer, or of a tariff where that is null, changed into the period that ends near a local date, and into the one before, in thousandths: [{before_milli, now_milli}].';
 
-REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
+REVOKE ALL ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) TO service_role;
 
 CREATE FUNCTION private.is_outlier(p_past bigint[], p_wh bigint, p_days integer, p_total bigint, p_marked boolean) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
@@ -1450,99 +1495,54 @@ COMMENT ON FUNCTION private.add_to_kwh_bank() IS 'Books what new bills under net
 REVOKE ALL ON FUNCTION private.add_to_kwh_bank() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.add_to_kwh_bank() TO service_role;
 
-CREATE FUNCTION public.decide_reading(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.undo_in_kwh_bank() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-declare
-    v_reading public.readings;
-    v_bills jsonb := private.bills_given(p);
-    v_correction jsonb := nullif(p -> 'correction', 'null'::jsonb);
-    v_request jsonb := nullif(p -> 'request', 'null'::jsonb);
-    v_answer_id uuid := coalesce((p -> 'correction' ->> 'id')::uuid, (p ->> 'reading_id')::uuid);
 begin
-    perform private.set_actor(p);
-    select * into v_reading from public.readings where id = (p ->> 'reading_id')::uuid;
-    if not found then
-        perform private.refuse('EB404', 'No such reading.');
-    end if;
-    perform private.lock_points_of(array[v_reading.meter_id]);
-    -- A correction that is already there is this very call, repeated.
-    if v_correction is not null and exists (select 1 from public.readings where id = v_answer_id) then
-        return private.reading_answer(v_answer_id, 'stored');
-    end if;
-    update public.readings
-    set status = p ->> 'status', decided_by = p ->> 'actor', decided_at = now(), decision_reason = p ->> 'reason',
-        rolled_over = p ->> 'status' = 'accepted' and coalesce((p ->> 'rolled_over')::boolean, false)
-    where id = v_reading.id and status = 'needs_review';
-    if not found then
-        -- The same decision of the same person for the same reason is this call, repeated.
-        if v_correction is null and exists (
-            select 1 from public.readings r
-            where r.id = v_reading.id and r.status = p ->> 'status' and r.decided_by = p ->> 'actor'
-              and r.decision_reason = p ->> 'reason') then
-            return private.reading_answer(v_answer_id, 'stored');
-        end if;
-        perform private.refuse('EB005', 'Somebody has already decided on this reading.');
-    end if;
-    if v_correction is not null then
-        perform private.insert_reading(v_correction);
-    end if;
-    if v_request is not null then
-        perform public.request_reading(v_request || jsonb_build_object(
-            'actor', p ->> 'actor', 'meter_id', v_reading.meter_id, 'reason', p ->> 'reason', 'about_reading_id', v_reading.id));
-    end if;
-    perform private.join_chain(v_bills);
-    return private.reading_answer(v_answer_id, 'stored');
+    insert into public.kwh_bank_entries (agreement_id, bill_id, period, kind, wh, undoes_id)
+    select e.agreement_id, e.bill_id, e.period, 'undone', -e.wh, e.id
+    from public.kwh_bank_entries e
+    where e.bill_id = new.id and e.kind <> 'undone'
+    order by e.id;
+    return null;
 end $$;
 
-COMMENT ON FUNCTION public.decide_reading(p jsonb) IS 'A person decides on a flagged reading: {actor, reading_id, status: accepted|rejected|superseded, reason, rolled_over?, correction?, request?: {id, requested_on} to have the meter read again, bill?, earlier?: as commit_reading takes them}. The same decision again is answered with the first.';
+COMMENT ON FUNCTION private.undo_in_kwh_bank() IS 'Takes back what a bill that became void booked in the banks of kWh.';
 
-REVOKE ALL ON FUNCTION public.decide_reading(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.decide_reading(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION private.undo_in_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.undo_in_kwh_bank() TO service_role;
 
-CREATE FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
-    LANGUAGE sql STABLE
+CREATE FUNCTION private.check_kwh_bank() RETURNS trigger
+    LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
-    -- Each of up to 60 peers costs four steps in an index.
-    select coalesce(jsonb_agg(jsonb_build_object(
-               'before_milli', (w.second_wh * 1000 * w.first_days) / (w.first_wh * w.second_days),
-               'now_milli', (w.third_wh * 1000 * w.second_days) / (w.second_wh * w.third_days))), '[]')
-    from ((select i.meter_id, i.installed_at
-           from public.service_points s
-           join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
-           where s.transformer_id = p_transformer and i.meter_id <> p_meter limit 60)
-          union all
-          (select i.meter_id, i.installed_at
-           from (select t.agreement_id from public.agreement_tariffs t
-                 where p_transformer is null and t.tariff_id = p_tariff order by t.id limit 60) m
-           join public.service_agreements a on a.id = m.agreement_id
-           join public.meter_installations i on i.service_point_id = a.service_point_id and i.removed_at is null
-           where i.meter_id <> p_meter)) peer
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status in ('accepted', 'needs_review') and r.read_on <= p_on
-                          and r.read_at < p_on + interval '2 days' and r.read_on >= p_on - 10 and r.read_at > peer.installed_at
-                        order by r.read_at desc limit 1) d
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
-                          and r.read_at < d.read_at - interval '19 days' order by r.read_at desc limit 1) c
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
-                          and r.read_at < c.read_at - interval '19 days' order by r.read_at desc limit 1) b
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = peer.meter_id and r.status = 'accepted' and r.read_at >= peer.installed_at
-                          and r.read_at < b.read_at - interval '19 days' order by r.read_at desc limit 1) a
-    cross join lateral (select b.register_wh - a.register_wh as first_wh, b.read_on - a.read_on as first_days,
-                               c.register_wh - b.register_wh as second_wh, c.read_on - b.read_on as second_days,
-                               d.register_wh - c.register_wh as third_wh, d.read_on - c.read_on as third_days) w
-    where w.first_wh > 0 and w.second_wh > 0 and w.third_wh > 0
-$$;
+begin
+    if exists (select 1 from public.kwh_bank_entries e where e.agreement_id = new.agreement_id
+               group by e.period having sum(e.wh) < 0) then
+        raise exception using errcode = 'EB005', message = 'More kWh would be taken from the bank than there are.';
+    end if;
+    -- Each bill begins with what the one before it left.
+    if exists (
+        with netted as (
+            select b.usage #> '{net,banks}' as banks,
+                   lag(b.usage #> '{net,banks}', 1, '{}') over (order by b.period_start) as before
+            from public.bills b
+            where b.agreement_id = new.agreement_id and b.status <> 'void' and b.usage ? 'net')
+        select 1 from netted n
+        cross join lateral (select jsonb_object_keys(n.banks || n.before) as period) k
+        where coalesce((n.banks #>> array[k.period, 'opening'])::bigint, 0)
+              <> coalesce((n.before #>> array[k.period, 'closing'])::bigint, 0)
+    ) then
+        raise exception using errcode = 'EB001', message = 'The bank of kWh changed meanwhile: the price must be computed again.';
+    end if;
+    return null;
+end $$;
 
-COMMENT ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) IS 'How the daily use of up to 60 other meters of a transformer, or of a tariff where that is null, changed into the period that ends near a local date, and into the one before, in thousandths: [{before_milli, now_milli}].';
+COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0, and each bill of an agreement opens its banks with what the last one left.';
 
-REVOKE ALL ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.peer_moves(p_meter uuid, p_transformer uuid, p_tariff uuid, p_on date) TO service_role;
+REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
 
 CREATE FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) RETURNS uuid
     LANGUAGE sql STABLE

@@ -145,6 +145,21 @@ def test_who_read_a_meter_and_what_came_after_a_day(over: Over) -> None:
     assert over.same("accepted_after", after=read.read_on, **asked) == []
 
 
+def test_what_a_meter_measured_in_some_days(over: Over) -> None:
+    meter = over.utility.add_meter("M1")
+    read = over.utility.submit("M1", 1117).reading
+    day = over.utility.today - timedelta(days=1)
+    half: Json = {"row": 2, "meter_serial": "M1", "day": day.isoformat(), "minutes": 60}
+    half |= {"wh": [None] * 12 + [5] * 12, "quality": [None] * 12 + [8] * 12}
+    over.here.import_rows(what="intervals", actor="t", rows=[half], dry_run=False)
+    asked: Json = {"meter_id": meter, "start": day, "end": over.utility.today + timedelta(days=1)}
+    found = over.same("meter_series", **asked)
+    (part,) = found.days
+    assert (part.day, part.wh, part.quality) == (day, tuple(half["wh"]), tuple(half["quality"]))
+    assert [one.register_wh for one in found.reads] == [read.register_wh]
+    assert over.same("meter_series", **asked | {"start": asked["end"]}).days == ()
+
+
 def test_what_an_estimate_rests_on(over: Over) -> None:
     over.utility.add_meter("M1")
     context = over.here.reading_context(

@@ -10,7 +10,7 @@ from services.database.transport import Filter
 from services.records.base import Page
 from services.records.bills import NewBill
 from services.records.jobs import RunRef
-from services.records.readings import EstimateFacts, Meter, Reading
+from services.records.readings import EstimateFacts, Meter, MeterSeries, Reading
 from services.records.submissions import (
     FlaggedReadings,
     MissedRead,
@@ -34,6 +34,12 @@ class ReadingQueries(Queries):
         """
         found = self._call("find_meters", text=text, also_removed=also_removed, limit=limit)
         return [Meter.model_validate(row) for row in found["meters"]]
+
+    def meter_series(self, *, meter_id: str, start: date, end: date) -> MeterSeries:
+        """The intervals and accepted reads of a meter from a local date to before another."""
+        bounds = {"from": start.isoformat(), "until": end.isoformat()}
+        answer = self._call("meter_series", meter_id=meter_id, **bounds)
+        return MeterSeries.model_validate(answer)
 
     def has_read_meter(self, *, user: str, meter_id: str) -> bool:
         """Whether a reading of the meter by `user` was accepted."""

@@ -21,7 +21,7 @@ ESPI: Final = "http://naesb.org/espi"
 _ATOM: Final = "http://www.w3.org/2005/Atom"
 _WH: Final = "72"
 _DELIVERED: Final = "1"
-_REGISTER: Final = ("1", "3")  # bulk quantity and cumulative: values of a register, no intervals
+_DELTA: Final = ("", "0", "4")  # the energy of each interval, or nothing said; others are registers
 _LENGTHS: Final = (5, 10, 15, 30, 60)
 _MOST_SERIAL: Final = 60
 _TEN_POWERS: Final = range(-12, 13)
@@ -93,8 +93,8 @@ class GreenButtonReader:
         kind = self._kinds.get(self._kind_of.get(meter_reading, ""))
         if kind is None:
             _refuse(place, "has an IntervalBlock whose ReadingType is not in the feed.")
-        if kind.accumulation in _REGISTER or kind.unit != _WH or kind.direction != _DELIVERED:
-            what = "of registers" if kind.accumulation in _REGISTER else "of other quantities"
+        if kind.accumulation not in _DELTA or kind.unit != _WH or kind.direction != _DELIVERED:
+            what = "of registers" if kind.accumulation not in _DELTA else "of other quantities"
             self.left_out[what] = self.left_out.get(what, 0) + 1
             return
         serial = self.serial or self._serial_of(meter_reading)

@@ -14,6 +14,7 @@ _LOOKED_AT: Final = 2000
 _XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 # A record of the format stands in one of the first lines, also where the header is missing.
 _NEM: Final = re.compile(r"\s*\"?(100|200|250|300)\"?,(?:\"?(NEM1[23])\b)?")
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _PARTS_OF_WORKBOOKS: Final = frozenset({"[Content_Types].xml", "content.xml"})
 _ARCHIVE: Final = (b"\x1f\x8b", b"BZh", b"7z\xbc\xaf", b"Rar!")
 
@@ -24,11 +25,12 @@ def meter_format(source: Source) -> MeterFormat | None:
     if data.startswith(_ARCHIVE) or _is_zip_of_files(data):
         raise UnreadableFile("The file is an archive: unpack it and import the file that is in it.")
     start = data[:_LOOKED_AT]
-    if _XML.match(start) or (data[:2] in (b"\xff\xfe", b"\xfe\xff") and b"<" in data[:8]):
+    if _XML.match(start) or (data[:2] in _UTF_16 and b"<" in data[:8]):
         return "Green Button"
     if is_workbook(data):
         return None
-    found = _NEM.match(start.decode("utf-8", "replace").removeprefix("\ufeff"))
+    encoding = "utf-16" if start[:2] in _UTF_16 else "utf-8"
+    found = _NEM.match(start.decode(encoding, "replace").removeprefix("\ufeff"))
     if found is None:
         return None
     return "NEM13" if found[2] == "NEM13" or found[1] == "250" else "NEM12"

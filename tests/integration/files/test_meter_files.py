@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
+from services.identity.auth import NotAllowed
 from services.importing import Importer
 from services.importing.file_imports import FileAnswers
 from services.importing.source import UnreadableFile
-from tests.integration.utility import ACTOR, ADMIN, Utility, make_utility
+from services.quantities.period import Period
+from tests.integration.utility import ACTOR, ADMIN, ENGINEER, Utility, make_utility
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 FILES = Path(__file__).parents[2] / "data" / "meter_data"
@@ -212,3 +215,29 @@ def test_the_office_sees_what_a_file_is_before_it_is_imported(utility: Utility) 
     assert report.ok
     assert report.dry_run
     assert "Read as NEM12" in json.dumps([remark.message for remark in report.remarks])
+
+
+def test_what_is_exported_is_what_was_imported(utility: Utility, database: str) -> None:
+    meter = utility.add_meter("M1")
+    zone = utility.services.settings.timezone
+    importer = Importer(utility.services.database, zone)
+    events = "400,1,10,A,,\n400,11,48,S14,76,\n900\n"
+    text = nem12("20260301", "20260302", quality="V").replace("900\n", events)
+    text = text.replace("V,,,,,\n300", "V,,,,,\n" + events.removesuffix("900\n") + "300")
+    assert importer.run("intervals", text, actor=ACTOR, now=NOW).ok
+    days = Period(date(2026, 2, 1), date(2026, 3, 10))
+    lookups = utility.services.readings
+    asked: dict[str, Any] = {"meter_id": meter, "days": days, "now": NOW}
+    feed = b"".join(lookups.green_button(principal=ADMIN, **asked))
+    with psycopg.connect(database) as connection:
+        before = connection.execute("select count(*) from public.intervals").fetchone()
+    again = importer.run("intervals", feed, actor=ACTOR, now=NOW)
+    assert (again.errors, again.added, again.changed, again.unchanged) == ((), 0, 0, 3)
+    with psycopg.connect(database) as connection:
+        assert connection.execute("select count(*) from public.intervals").fetchone() == before
+    with pytest.raises(NotAllowed):
+        lookups.green_button(principal=ENGINEER, **asked)
+    with pytest.raises(ValueError, match="at most five years"):
+        lookups.green_button(
+            principal=ADMIN, **asked | {"days": Period(date(2020, 1, 1), date(2026, 1, 1))}
+        )
