@@ -50,7 +50,7 @@ def explain_net(net: NetBill) -> str:
             f"Net metering, {in_words(name)}" if name else "Net metering",
             f"  {both} = {_kwh(bank.imported - bank.exported)}",
             f"  billed: {_kwh(bank.netted)}",
-            f"  bank: {before}{moves} = {_kwh(bank.closing)}",
+            f"  bank: {before}{moves} = {_kwh(bank.closing)}" if moves else f"  bank: {before} kWh",
             "",
         ]
     return with_minus_signs("\n".join(text))

@@ -201,6 +201,7 @@ def test_net_metering_is_explained_bank_by_bank() -> None:
     banks = {
         "peak": Bank(opening=130_000, imported=210_000, exported=150_000, used=60_000),
         "off_peak": Bank(opening=0, imported=80_000, exported=200_500, added=120_500),
+        "": Bank(opening=5_000),
     }
     assert explain_net(NetBill(banks, is_paid=True)) == (
         "Net metering, peak\n"
@@ -212,4 +213,9 @@ def test_net_metering_is_explained_bank_by_bank() -> None:
         "  80 kWh imported \N{MINUS SIGN} 200.5 kWh exported = \N{MINUS SIGN}120.5 kWh\n"
         "  billed: 0 kWh\n"
         "  bank: 0 + 120.5 = 120.5 kWh\n"
+        "\n"
+        "Net metering\n"
+        "  0 kWh imported \N{MINUS SIGN} 0 kWh exported = 0 kWh\n"
+        "  billed: 0 kWh\n"
+        "  bank: 5 kWh\n"
     )
