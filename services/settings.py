@@ -95,6 +95,7 @@ ContactLines = Annotated[str, Field(max_length=200)]
 TimeZone = Annotated[ZoneInfo, BeforeValidator(_time_zone)]
 CurrencyCode = Annotated[str, AfterValidator(_currency)]
 DueDays = Annotated[int, Field(ge=0, le=365)]
+DaysToWait = Annotated[int, Field(ge=0, le=25)]
 InARow = Annotated[int, Field(ge=1, le=12)]
 
 # A field's description is what its error says after "expected".
@@ -188,6 +189,12 @@ class Settings(BaseModel):
     )
     bill_approval: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default=False, description="on or off"
+    )
+    estimate_missing_reads: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default=False, description="on or off"
+    )
+    estimate_after_days: DaysToWait = Field(
+        default=5, description="a whole number of days from 0 to 25"
     )
     estimates_in_a_row: InARow = Field(default=3, description="a whole number from 1 to 12")
     back_billing_months: int = Field(

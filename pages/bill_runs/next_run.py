@@ -20,6 +20,8 @@ from services.jobs.bill_run_preview import (
 
 _WHY: Final = {
     "no_reading": "No reading yet",
+    "not_estimated": "No reading, and it cannot be estimated",
+    "estimated_too_often": "Estimated as often as may be: read the meter",
     "flagged_reading": "The reading waits for review",
     "fallen_register": "The register fell",
     "tariff_missing": "No tariff in force",
@@ -90,6 +92,11 @@ def _show(found: BillRunPreview, run: PlannedRun) -> None:
     if found.too_early:
         said = count(found.too_early, "agreement was", "agreements were")
         st.caption(f"{said} read too shortly after the last bill; the next run bills the time.")
+    if found.estimated:
+        said = count(found.estimated, "reading is", "readings are")
+        wait = services().settings.estimate_after_days
+        when = f"{count(wait, 'day')} after the billing day" if wait else "by this run"
+        st.caption(f"{said} missing and will be estimated {when}, unless it comes before.")
     if found.disconnected:
         said = count(found.disconnected, "agreement is", "agreements are")
         st.caption(f"{said} disconnected and not read; a later bill has the time.")

@@ -33,7 +33,10 @@ def ask_billing(principal: Principal) -> None:
             with grid.cell():
                 body |= _ask_first_number(shown, form)
             with grid.cell():
+                body |= _ask_days_to_wait(shown, form)
+            with grid.cell():
                 body |= _ask_estimates(shown, form)
+        body |= _ask_whether_to_estimate(shown, form)
         body |= _ask_approval(shown, form)
         if st.form_submit_button("Save", type="primary"):
             save("settings-billing", form, body, shown, principal)
@@ -82,6 +85,32 @@ def _ask_currency(shown: ShownSettings, form: str) -> dict[str, object]:
         key=f"currency-{form}",
     )
     return {} if is_locked(shown, "currency") else {"currency": currency}
+
+
+def _ask_whether_to_estimate(shown: ShownSettings, form: str) -> dict[str, object]:
+    wanted = st.checkbox(
+        "Estimate missing reads",
+        shown.held.estimate_missing_reads,
+        disabled=shown.variable_of("estimate_missing_reads") is not None,
+        help="The monthly bills then estimate a read that did not come; else its bill waits.",
+        key=f"estimate-{form}",
+    )
+    locked = is_locked(shown, "estimate_missing_reads")
+    return {} if locked else {"estimate_missing_reads": wanted}
+
+
+def _ask_days_to_wait(shown: ShownSettings, form: str) -> dict[str, object]:
+    days = st.number_input(
+        "Days to wait before a read is estimated",
+        min_value=0,
+        max_value=25,
+        value=shown.held.estimate_after_days,
+        step=1,
+        disabled=shown.variable_of("estimate_after_days") is not None,
+        help="After the billing day.",
+        key=f"estimate-after-{form}",
+    )
+    return {} if is_locked(shown, "estimate_after_days") else {"estimate_after_days": days}
 
 
 def _ask_estimates(shown: ShownSettings, form: str) -> dict[str, object]:

@@ -22,6 +22,8 @@ from services.records.jobs import SetAside
 _Place = tuple[str, str, tuple[str, Literal["subject", "ref"]] | None]
 _MENDED: Final[dict[str, _Place]] = {
     "no_reading": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
+    "not_estimated": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
+    "estimated_too_often": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
     "not_collected": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
     "flagged_reading": (FLAGGED_READING.script, "The flagged reading", ("id", "ref")),
     "fallen_register": (CORRECT_BILL.script, "Correct the last bill", ("id", "ref")),

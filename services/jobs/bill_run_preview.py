@@ -1,9 +1,9 @@
 """What the next bill run will do, worked out from what is stored now; nothing is stored."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from heapq import nlargest
 from typing import Final
 
@@ -11,6 +11,7 @@ from services.container import Services
 from services.identity.auth import Principal, Role, require
 from services.jobs.cycle_bills import CycleBills
 from services.jobs.jobs import job_of
+from services.jobs.missing_reads import EstimateRule
 from services.jobs.timetable import Timetable
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import SetAside
@@ -59,7 +60,8 @@ class Sums:
 class BillRunPreview:
     """What was worked out so far; `whole` once each agreement was looked at.
 
-    `too_early` have been read, but too shortly after their last bill; of those `disconnected` no
+    `too_early` have been read, but too shortly after their last bill; the missing reads of those
+    `estimated` will be, if none comes; of those `disconnected` no
     reading is expected. Of those without a bill and
     of those held for a person the first 50 of each reason are named.
     """
@@ -68,6 +70,7 @@ class BillRunPreview:
     whole: bool = False
     sums: dict[str, Sums] = field(default_factory=dict)
     too_early: int = 0
+    estimated: int = 0
     disconnected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     aside: list[SetAside] = field(default_factory=list)
@@ -79,15 +82,27 @@ class BillRunPreview:
         """How many bills it keeps for a person to issue."""
         return sum(sums.held for sums in self.sums.values())
 
-    def add(self, page: list[BillCandidate], bills: list[NewBill], aside: list[SetAside]) -> None:
-        """Count a page of agreements, their bills and why others have none."""
+    def add(
+        self,
+        page: list[BillCandidate],
+        bills: list[NewBill],
+        aside: list[SetAside],
+        *,
+        estimated: Collection[str] = (),
+    ) -> None:
+        """Count a page of agreements, their bills and why others have none.
+
+        `estimated` are the agreements whose missing reads will be.
+        """
+        aside = [row for row in aside if row.agreement_id not in estimated]
         serials = {one.agreement_id: one.serial for one in page}
         billed = {bill.agreement_id for bill in bills}
         self.looked_at += len(page)
-        why_not = {row.agreement_id for row in aside}
+        self.estimated += len(estimated)
+        why_not = {*(row.agreement_id for row in aside), *estimated}
         cut = sum(one.closing is None and one.agreement_id not in why_not for one in page)
         self.disconnected += cut
-        self.too_early += len(page) - len(billed) - len(aside) - cut
+        self.too_early += len(page) - len(billed) - len(why_not) - cut
         for row in aside:
             self.reasons[row.code] += 1
             if self.reasons[row.code] <= _NAMED:
@@ -128,13 +143,17 @@ def preview_bill_run(
         on=run.on,
         billing_day=run.billing_day,
         now=now,
+        estimates=EstimateRule.of(services.settings),
     )
+    # What is still missing then is estimated once the days to wait are over.
+    waited = run.on + timedelta(days=services.settings.estimate_after_days)
     found = BillRunPreview()
     after: str | None = None
     while not found.whole and found.looked_at < MOST_LOOKED_AT:
         page = cycle.candidates(after, limit=_PAGE)
-        bills, aside = cycle.drawn_up(page)
-        found.add(page, bills, aside)
+        missing, _ = cycle.estimated(page, today=waited)
+        bills, aside = cycle.drawn_up(page, missing.refused)
+        found.add(page, bills, aside, estimated=missing.made)
         found.whole = len(page) < _PAGE
         after = page[-1].agreement_id if page else None
         yield found

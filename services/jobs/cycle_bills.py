@@ -13,13 +13,26 @@ from services.billing.draw_up import draw_up_bills
 from services.billing.issuing import BillIssuer
 from services.database.service import DatabaseService
 from services.jobs import unbilled
+from services.jobs.missing_reads import (
+    EstimatedMissing,
+    EstimateRule,
+    due_for_estimate,
+    estimate_missing,
+)
 from services.metering.bill_periods import CYCLE_END_DAYS
+from services.metering.estimation import CannotEstimate
 from services.metering.measured import RegisterFell
-from services.quantities.period import EmptyPeriod
+from services.quantities.period import EmptyPeriod, Period
 from services.rating import UnableToPriceBill
 from services.records.bills import BillCandidate, NewBill
-from services.records.jobs import SetAside
-from services.records.tariffs import TariffVersion, versions_along
+from services.records.jobs import SetAside, UnbilledFacts
+from services.records.readings import EstimateFacts
+from services.records.tariffs import (
+    NoTariffInForce,
+    TariffVersion,
+    versions_along,
+    versions_within,
+)
 from services.tariffs import InvalidTariff
 
 log = logging.getLogger(__name__)
@@ -54,6 +67,7 @@ class CycleBills:
     billing_day: int | None
     now: datetime
     ask: Ask = _at_once
+    estimates: EstimateRule | None = None
 
     @cached_property
     def _tariffs(self) -> Mapping[str, Sequence[TariffVersion]]:
@@ -78,8 +92,38 @@ class CycleBills:
             )
         )
 
-    def drawn_up(self, candidates: Sequence[BillCandidate]) -> tuple[list[NewBill], list[SetAside]]:
-        """Their bills, those of an agreement in order, and why others have none."""
+    def estimated(
+        self, candidates: Sequence[BillCandidate], *, today: date
+    ) -> tuple[EstimatedMissing, list[EstimateFacts]]:
+        """Estimates of the reads that are missing by `today`, with what they rest on."""
+        rule = self.estimates
+        due = due_for_estimate(candidates, rule, today=today)
+        if rule is None or not due:
+            return EstimatedMissing({}, {}), []
+        facts = self.ask(lambda: self.database.estimate_facts(at=due))
+        tariffs = {
+            one.agreement_id: self._in_force(one) for one in candidates if one.agreement_id in due
+        }
+        return estimate_missing(due, facts, tariffs, rule), facts
+
+    def _in_force(self, candidate: BillCandidate) -> Sequence[TariffVersion]:
+        """The versions that price the days since its last bill; none without a tariff then."""
+        versions = self._tariffs_of(candidate)
+        try:
+            days = Period(candidate.opening.read_on, candidate.cycle_end)
+            return [version for version, _ in versions_within(versions, period=days)]
+        except (NoTariffInForce, EmptyPeriod):
+            return ()
+
+    def drawn_up(
+        self,
+        candidates: Sequence[BillCandidate],
+        refused: Mapping[str, CannotEstimate] | None = None,
+    ) -> tuple[list[NewBill], list[SetAside]]:
+        """Their bills, those of an agreement in order, and why others have none.
+
+        `refused` says why a missing read was not estimated, by agreement.
+        """
         bills: list[NewBill] = []
         aside: list[SetAside] = []
         without: dict[str, RegisterFell | None] = {}
@@ -96,10 +140,13 @@ class CycleBills:
             else:
                 aside.append(made)
         agreements = {c.agreement_id: c for c in candidates}
-        return bills, [*aside, *self._why_not(without, agreements)]
+        return bills, [*aside, *self._why_not(without, agreements, refused or {})]
 
     def _why_not(
-        self, without: Mapping[str, RegisterFell | None], agreements: Mapping[str, BillCandidate]
+        self,
+        without: Mapping[str, RegisterFell | None],
+        agreements: Mapping[str, BillCandidate],
+        refused: Mapping[str, CannotEstimate],
     ) -> list[SetAside]:
         """Why some have no bill: no read to close at, or a register that fell; by their ids."""
         if not without:
@@ -108,6 +155,8 @@ class CycleBills:
         return [
             unbilled.fallen(agreements[one], fell, facts[one].last_bill_id)
             if fell
+            else unbilled.not_estimated(agreements[one], refused[one])
+            if one in refused and not _waits_for_review(facts[one])
             else unbilled.without_closing(agreements[one], facts[one])
             for one, fell in without.items()
             # A meter whose supply is cut is not read: its next bill has these days.
@@ -154,3 +203,7 @@ class CycleBills:
             return self._tariffs.get(candidate.tariff_id, ())
         of_spans = (self._tariffs.get(span.tariff_id, ()) for span in candidate.spans)
         return versions_along(candidate.spans, chain.from_iterable(of_spans))
+
+
+def _waits_for_review(facts: UnbilledFacts) -> bool:
+    return facts.kept_back is not None and facts.kept_back.status == "needs_review"

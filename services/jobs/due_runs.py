@@ -11,6 +11,7 @@ from services.container import Services
 from services.jobs import jobs
 from services.jobs.clock import Clock
 from services.jobs.jobs import Job
+from services.jobs.missing_reads import EstimateRule
 from services.jobs.runs import JobContext, Work, claim
 from services.jobs.timetable import (
     PastRun,
@@ -43,8 +44,10 @@ class DueRuns:
     def history(self, now: datetime) -> JobHistory:
         """What ran, as far as it matters at `now`. Raises DatabaseError."""
         recent = local_date(now - LOOK_BACK, self.zone)
+        rule = EstimateRule.of(self.services.settings)
         return self.services.database.job_history(
-            since={job.id: recent for job in jobs.JOBS if job.catch_up == "latest"}
+            since={job.id: recent for job in jobs.JOBS if job.catch_up == "latest"},
+            estimate_before=rule.last_day(local_date(now, self.zone)) if rule else None,
         )
 
     def claim(self, job: Job, history: JobHistory, now: datetime) -> tuple[JobContext, Work] | None:

@@ -1,7 +1,7 @@
 """The monthly bills: each agreement not yet billed for the billing cycle that ended last."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -10,7 +10,9 @@ from services.database.errors import ChainMoved, RunTakenOver
 from services.database.transport import DatabaseError, DatabaseRefused, TemporaryDatabaseError
 from services.jobs import unbilled
 from services.jobs.cycle_bills import UNEXPECTED, CycleBills
+from services.jobs.missing_reads import EstimateRule, asked_for, rows_of, stored_ids
 from services.jobs.runs import JobContext
+from services.metering.estimation import CannotEstimate
 from services.quantities.period import first_of_month, written_day
 from services.records.bills import BillCandidate, NewBill
 from services.records.jobs import QueuedAgreement, SetAside
@@ -47,10 +49,12 @@ def run(context: JobContext) -> str:
 def take_up_late(context: JobContext) -> str:
     """Bill the meters for which a read or a tariff came after the run; the run's summary.
 
-    Each leaves the queue when it was looked at, whether it is billed, set aside again or was
-    billed meanwhile by itself.
+    Those whose read did not come within the days that the utility waits are estimated. Each leaves
+    the queue when it was looked at, whether it is billed, set aside again or was billed meanwhile
+    by itself.
     """
     billing = _billing(context)
+    billing.queue_missing_reads()
     billing.go_through_queue()
     return f"{billing.summary} Also for readings that came later."
 
@@ -68,6 +72,7 @@ def _billing(context: JobContext) -> "_MonthlyBilling":
             billing_day=on.day if on.day in days else None,
             now=context.now,
             ask=context.patiently,
+            estimates=EstimateRule.of(context.services.settings),
         ),
     )
 
@@ -115,6 +120,13 @@ class _MonthlyBilling:
                 return moved
             after = page[-1].agreement_id
 
+    def queue_missing_reads(self) -> None:
+        """Queue the meters whose reads are estimated from today on."""
+        context, rule = self.context, self.cycle.estimates
+        if rule is not None:
+            database, before = context.services.database, rule.last_day(context.today)
+            context.patiently(lambda: database.queue_for_estimates(run=context.ref, before=before))
+
     def go_through_queue(self) -> None:
         """Look once more at the meters that are queued, page by page."""
         context, after = self.context, None
@@ -144,7 +156,8 @@ class _MonthlyBilling:
         )
 
     def _bill(self, candidates: Sequence[BillCandidate]) -> Candidates:
-        bills, aside = self.cycle.drawn_up(candidates)
+        candidates, refused = self._with_estimates(candidates)
+        bills, aside = self.cycle.drawn_up(candidates, refused)
         meters = {c.agreement_id: c for c in candidates}
         issuer = self.context.services.issuer
         with_outboxes = [
@@ -153,6 +166,30 @@ class _MonthlyBilling:
             for bill in issuer.with_all_outboxes(list(of_agreement))
         ]
         return {meter: meters[meter] for meter in self._store(with_outboxes, aside, meters)}
+
+    def _with_estimates(
+        self, candidates: Sequence[BillCandidate]
+    ) -> tuple[Sequence[BillCandidate], Mapping[str, CannotEstimate]]:
+        """The candidates with reads that were missing estimated and stored; why others are not.
+
+        One for which a read came meanwhile is queued by that.
+        """
+        context = self.context
+        found, facts = self.cycle.estimated(candidates, today=context.today)
+        zone = context.services.settings.timezone
+        rows = rows_of(found, now=context.now, zone=zone)
+        ask = asked_for(found, facts, now=context.now, zone=zone)
+        if not rows and not ask:
+            return candidates, found.refused
+        stored = context.patiently(
+            lambda: context.services.database.store_estimates(
+                actor=context.actor, run=context.ref, rows=rows, ask=ask
+            )
+        )
+        fresh = [one for read, one in stored_ids(found).items() if read in stored]
+        page = self.cycle.candidates(None, limit=BATCH, only=fresh) if fresh else []
+        now_read = {one.agreement_id: one for one in page}
+        return [now_read.get(c.agreement_id, c) for c in candidates], found.refused
 
     def _store(
         self, bills: Sequence[NewBill], aside: Sequence[SetAside], meters: Candidates

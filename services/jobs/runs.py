@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 AsideCode = Literal[
     "no_reading",
+    "not_estimated",
+    "estimated_too_often",
     "flagged_reading",
     "fallen_register",
     "tariff_missing",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from services.jobs.runs import AsideCode
+from services.metering.estimation import CannotEstimate, TooManyInARow
 from services.metering.measured import RegisterFell
 from services.quantities.energy import format_kwh
 from services.records.bills import BillCandidate, NewBill
@@ -53,6 +54,13 @@ def without_closing(candidate: BillCandidate, facts: UnbilledFacts) -> SetAside:
     if facts.next_on is not None:
         reason += f" The next one is of {_day(facts.next_on)}."
     return aside(candidate, reason, code="no_reading")
+
+
+def not_estimated(candidate: BillCandidate, why: CannotEstimate) -> SetAside:
+    """A meter whose missing read is not estimated: the bill waits for a real one."""
+    code: AsideCode = "estimated_too_often" if isinstance(why, TooManyInARow) else "not_estimated"
+    reason = f"No reading dated up to {_day(candidate.cycle_end)}. {why}"
+    return aside(candidate, reason, code=code)
 
 
 def fallen(candidate: BillCandidate, fell: RegisterFell, last_bill_id: str | None) -> SetAside:

@@ -6,7 +6,7 @@ at this time of the year. Registers are Wh as the meter shows them, before the m
 are exact; the register is rounded half up, once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
@@ -21,6 +21,16 @@ from services.quantities.money import decimal_text, round_half_up, scaled_text
 from services.quantities.period import months_before
 from services.records.readings import EstimateFacts, ReadPoint, SeasonUse
 from services.records.use_limits import LEAST_IN_CLASS
+from services.tariffs import (
+    Charge,
+    DemandCharge,
+    EnergyCharge,
+    FixedCharge,
+    MinimumCharge,
+    PowerFactorCharge,
+    ReactiveCharge,
+    Tariff,
+)
 
 EstimateRule = Literal["same_season", "recent_periods", "class_profile"]
 PERIODS: Final = 3
@@ -34,6 +44,10 @@ _PLACES: Final = 3
 
 class CannotEstimate(ValueError):
     """The use cannot, or must not, be estimated; the sentence says why and what to do."""
+
+
+class TooManyInARow(CannotEstimate):
+    """The meter was estimated so often, one time after the other, that it must be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,26 @@ def _check(facts: EstimateFacts, on: date, most_in_a_row: int) -> None:
         )
     if facts.in_a_row >= most_in_a_row:
         times = count(facts.in_a_row, "time")
-        raise CannotEstimate(f"Estimated {times} in a row, read the meter.")
+        raise TooManyInARow(f"Estimated {times} in a row, read the meter.")
+
+
+def check_total_is_enough(tariffs: Iterable[Tariff]) -> None:
+    """Raise CannotEstimate where a tariff charges for more than a meter's total."""
+    for tariff in tariffs:
+        if tariff.net_metering or any(map(_needs_more, tariff.charges)):
+            raise CannotEstimate(
+                f"Tariff {tariff.code} charges for more than a meter's total, and only that can be "
+                "estimated. Read the meter."
+            )
+
+
+def _needs_more(charge: Charge) -> bool:
+    if isinstance(charge, EnergyCharge):
+        by_time = charge.calendar is not None or charge.slab_limits_per == "kw"
+        return by_time or charge.quantity != "kwh"
+    if isinstance(charge, FixedCharge | MinimumCharge):
+        return charge.times == "billed_kw"
+    return isinstance(charge, DemandCharge | ReactiveCharge | PowerFactorCharge)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from services.records.use_limits import LimitsFor
 from services.settings import (
     ContactLines,
     CurrencyCode,
+    DaysToWait,
     DueDays,
     InARow,
     Settings,
@@ -119,6 +120,8 @@ class UtilityValues(BaseModel):
     due_days: DueDays = 0
     first_bill_number: FirstNumber = 1
     bill_approval: bool = False
+    estimate_missing_reads: bool = False
+    estimate_after_days: DaysToWait = 0
     estimates_in_a_row: InARow = 1
     logo: LogoHash | None = None
     fees: Fees = Field(default_factory=dict)
@@ -138,6 +141,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "due_days": "The days until due must be a whole number from 0 to 365, such as 15.",
     "first_bill_number": "The first bill's number must be a whole number from 1 to 999999999.",
     "bill_approval": "Approval of bills must be on or off.",
+    "estimate_missing_reads": "Estimating missing reads must be on or off.",
+    "estimate_after_days": "The days to wait for a read must be a whole number from 0 to 25.",
     "estimates_in_a_row": "Estimates in a row must be a whole number from 1 to 12, such as 3.",
     "logo": "The logo must be uploaded as a file.",
     "validation_limits": "Limits must be whole percentages: high use above 110 or more, low use "

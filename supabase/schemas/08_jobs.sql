@@ -55,6 +55,8 @@ ALTER TABLE ONLY public.job_set_aside
 
 CREATE INDEX job_set_aside_tariff ON public.job_set_aside USING btree (scheduled_on) WHERE (code = 'tariff_missing'::text);
 
+CREATE INDEX job_set_aside_unread ON public.job_set_aside USING btree (scheduled_on) WHERE (code = 'no_reading'::text);
+
 ALTER TABLE public.job_set_aside ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,DELETE,MAINTAIN,UPDATE ON TABLE public.job_set_aside TO service_role;
@@ -688,33 +690,6 @@ COMMENT ON FUNCTION private.queue_for_late_tariff() IS 'Queues the agreements th
 REVOKE ALL ON FUNCTION private.queue_for_late_tariff() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.queue_for_late_tariff() TO service_role;
 
-CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object(
-        'late_reads', exists (select 1 from public.agreements_to_bill),
-        'cycles', private.cycles_in_use(),
-        'installed_at', (select installed_at from public.installation),
-        'last_runs', (select coalesce(jsonb_object_agg(l.job, to_jsonb(l)), '{}')
-                      from (select distinct on (r.job) r.* from public.job_run_list r
-                            order by r.job, r.disregarded or r.started_at > now() + interval '5 minutes',
-                                     r.started_at desc, r.scheduled_on desc) l),
-        'runs', (select coalesce(jsonb_agg(jsonb_build_object(
-                            'job', r.job, 'scheduled_on', r.scheduled_on, 'status', r.status,
-                            'attempt', r.attempt, 'clock_at', r.clock_at,
-                            'over', r.status in ('done', 'disregarded')
-                                    or (r.status = 'failed' and r.attempt >= private.most_attempts()))), '[]')
-                 from public.job_run_list r
-                 where r.status <> 'done'
-                    or r.scheduled_on >= coalesce((p -> 'since' ->> r.job)::date, '-infinity')))
-$$;
-
-COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick compares with what is due: {since?: {job: date}} -> {late_reads, cycles: billing days in use, installed_at, last_runs by job, runs since those dates and all that did not end well}. "over": nobody tries it again by itself, if the clock was right.';
-
-REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;
-
 CREATE FUNCTION public.unbilled_facts(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -744,6 +719,61 @@ COMMENT ON FUNCTION public.unbilled_facts(p jsonb) IS 'What there is instead of 
 
 REVOKE ALL ON FUNCTION public.unbilled_facts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.unbilled_facts(p jsonb) TO service_role;
+
+CREATE FUNCTION public.job_history(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object(
+        'late_reads', exists (select 1 from public.agreements_to_bill)
+            -- Reads that are still missing, to be estimated from now on.
+            or exists (select 1 from public.job_set_aside a
+                       where a.code = 'no_reading' and a.job = 'monthly_bills' and a.agreement_id is not null
+                         and a.scheduled_on <= least((p ->> 'estimate_before')::date, private.last_month_run())
+                         and a.scheduled_on > private.last_month_run() - interval '1 month'
+                         and p ->> 'estimate_before' is not null),
+        'cycles', private.cycles_in_use(),
+        'installed_at', (select installed_at from public.installation),
+        'last_runs', (select coalesce(jsonb_object_agg(l.job, to_jsonb(l)), '{}')
+                      from (select distinct on (r.job) r.* from public.job_run_list r
+                            order by r.job, r.disregarded or r.started_at > now() + interval '5 minutes',
+                                     r.started_at desc, r.scheduled_on desc) l),
+        'runs', (select coalesce(jsonb_agg(jsonb_build_object(
+                            'job', r.job, 'scheduled_on', r.scheduled_on, 'status', r.status,
+                            'attempt', r.attempt, 'clock_at', r.clock_at,
+                            'over', r.status in ('done', 'disregarded')
+                                    or (r.status = 'failed' and r.attempt >= private.most_attempts()))), '[]')
+                 from public.job_run_list r
+                 where r.status <> 'done'
+                    or r.scheduled_on >= coalesce((p -> 'since' ->> r.job)::date, '-infinity')))
+$$;
+
+COMMENT ON FUNCTION public.job_history(p jsonb) IS 'What the scheduler''s tick compares with what is due: {since?: {job: date}, estimate_before?: local date of the last run whose missing reads are estimated now} -> {late_reads: or reads to estimate, cycles: billing days in use, installed_at, last_runs by job, runs since those dates and all that did not end well}. "over": nobody tries it again by itself, if the clock was right.';
+
+REVOKE ALL ON FUNCTION public.job_history(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.job_history(p jsonb) TO service_role;
+
+CREATE FUNCTION public.queue_for_estimates(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_on constant date := (p -> 'run' ->> 'scheduled_on')::date;
+begin
+    perform private.check_run(p -> 'run');
+    insert into public.agreements_to_bill (agreement_id)
+    select distinct a.agreement_id from public.job_set_aside a
+    where a.code = 'no_reading' and a.job = p -> 'run' ->> 'job' and a.agreement_id is not null
+      and a.scheduled_on > v_on - interval '1 month' and a.scheduled_on <= least(v_on, (p ->> 'before')::date)
+    order by a.agreement_id
+    on conflict (agreement_id) do nothing;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.queue_for_estimates(p jsonb) IS 'Queues the agreements that a run up to a local date found no reading for: their reads are estimated now: {run, before}.';
+
+REVOKE ALL ON FUNCTION public.queue_for_estimates(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.queue_for_estimates(p jsonb) TO service_role;
 
 CREATE TRIGGER tariffs_come_late AFTER INSERT ON public.tariff_versions REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.queue_for_late_tariff();
 

@@ -175,6 +175,34 @@ def test_what_an_estimate_rests_on(over: Over) -> None:
     assert over.same("estimate_facts", at={agreement: opened}) == []
 
 
+def test_an_estimate_is_stored_once_and_where_no_read_came(over: Over) -> None:
+    over.utility.add_meter("M1")
+    over.utility.add_meter("M2")
+    rows: list[Json] = []
+    for serial in ("M1", "M2"):
+        context = over.here.reading_context(
+            meter_serial=serial, read_at=over.utility.now, read_on=over.utility.today
+        )
+        row: Json = {"id": str(uuid4()), "meter_id": context.meter.id, "register_wh": 1_100_000}
+        row |= {"read_at": over.utility.now.isoformat(), "read_on": str(over.utility.today)}
+        rows.append(row | {"validation": {}, "last_id": context.opening.id})
+    over.utility.submit("M2", 1050, at=over.utility.now - timedelta(hours=1))
+    today = over.utility.today
+    claimed, run = over.here.claim_job_run(
+        job="monthly_bills", scheduled_on=today, owner="a", lease_seconds=60, started_by="test"
+    )
+    assert claimed
+    ref = run.ref(lease_seconds=60)
+    ask = {"id": str(uuid4()), "meter_id": rows[1]["meter_id"], "reason": "Read it"}
+    asked: Json = {"actor": "job", "run": ref, "rows": rows}
+    asked["ask"] = [ask | {"requested_on": str(today)}]
+    for _ in range(2):
+        assert over.here.store_estimates(**asked) == {rows[0]["id"]}
+    assert over.here.reading(rows[0]["id"]).source == "estimated"
+    over.here.queue_for_estimates(run=ref, before=today)
+    assert not over.same("job_history", estimate_before=None).late_reads
+
+
 def test_a_flagged_reading_is_decided_once(over: Over) -> None:
     over.utility.add_meter("M1")
     assert over.utility.submit("M1", 990).outcome == "needs_review"

@@ -62,6 +62,8 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "currency",
         "due_days",
         "bill_approval",
+        "estimate_missing_reads",
+        "estimate_after_days",
         "estimates_in_a_row",
         "shortest_bill_days",
         "back_billing_months",

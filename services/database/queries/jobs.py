@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from services.database.queries.base import Json, Queries
 from services.database.transport import Filter
@@ -79,6 +80,34 @@ class JobQueries(Queries):
             settled=list(settled),
         )
 
+    def queue_for_estimates(self, *, run: RunRef, before: date) -> None:
+        """Queue the agreements that runs up to `before` found no reading for.
+
+        Raises RunTakenOver.
+        """
+        self._call("queue_for_estimates", run=run.to_json(), before=before.isoformat())
+
+    def store_estimates(
+        self,
+        *,
+        actor: str,
+        run: RunRef,
+        rows: Sequence[Mapping[str, Any]],
+        ask: Sequence[Mapping[str, str]] = (),
+    ) -> set[str]:
+        """Store estimated reads where no other read came; the ids of those that are there now.
+
+        `ask` are meters to be read, if no request is open for them. Raises RunTakenOver.
+        """
+        answer = self._call(
+            "store_estimates",
+            actor=actor,
+            run=run.to_json(),
+            rows=[dict(row) for row in rows],
+            ask=[dict(row) for row in ask],
+        )
+        return set(answer["stored"])
+
     def finish_job_run(self, *, run: RunRef, status: str, detail: str) -> JobRun:
         """End a run as done or failed; raises RunTakenOver."""
         return JobRun.model_validate(
@@ -89,13 +118,18 @@ class JobQueries(Queries):
         """Give the lease of an unfinished run back; raises RunTakenOver."""
         return JobRun.model_validate(self._call("release_job_run", run=run.to_json()))
 
-    def job_history(self, *, since: Mapping[str, date] | None = None) -> JobHistory:
+    def job_history(
+        self, *, since: Mapping[str, date] | None = None, estimate_before: date | None = None
+    ) -> JobHistory:
         """When the system was installed, each job's last run, and its runs from a date on.
 
         A job that `since` does not name gives all its runs; runs that did not end well always come.
+        Reads that runs up to `estimate_before` missed are to be estimated; None estimates none.
         """
         answer = self._call(
-            "job_history", since={job: on.isoformat() for job, on in (since or {}).items()}
+            "job_history",
+            since={job: on.isoformat() for job, on in (since or {}).items()},
+            estimate_before=estimate_before.isoformat() if estimate_before else None,
         )
         return JobHistory.model_validate(answer)
 
