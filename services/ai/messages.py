@@ -90,6 +90,8 @@ def _refuse_what_ai_does_not_know(bill: Bill, kind: str, facts: Mapping[str, str
     late = bill.due_date and facts.get("today", "") > bill.due_date.isoformat()
     if bill.spared_because == "bank_debit":
         raise NoAiAnswer("AI not asked: the customer's bank is paying the bill.")
+    if kind == "bill_issued" and (bill.closing_source == "estimated" or bill.settles_since):
+        raise NoAiAnswer("AI not asked: it is not told of estimated readings.")
     if late and kind != "overdue_notice" and bill.balance_minor > 0:
         raise NoAiAnswer("AI not asked: the due date has passed.")
 

@@ -164,11 +164,7 @@ def _text(bill: Bill, kind: OutboxKind, facts: Mapping[str, str]) -> str:
 
 
 def _issued(bill: Bill, facts: Mapping[str, str]) -> str:
-    used = (
-        f"Your electricity bill {bill.reference} is ready. From {day(bill.period_start)} to "
-        f"{day(bill.period_end)} you used {format_kwh(bill.consumption_wh)} kWh{_estimated(bill)}. "
-        f"The bill is {bill.money(bill.total_minor).display()}."
-    )
+    used = f"Your electricity bill {bill.reference} is ready. {_used(bill)}"
     if bill.balance_minor <= 0:
         return f"{used} There is nothing to pay."
     if bill.spared_because == "bank_debit":
@@ -181,6 +177,21 @@ def _issued(bill: Bill, facts: Mapping[str, str]) -> str:
     if is_late(bill, facts):
         please = f"It was due{_on(bill)}. Please pay now."
     return f"{used}{paid} {please}\n{_where(bill)}"
+
+
+def _used(bill: Bill) -> str:
+    """What was used and what that comes to; of a bill that settles others, since when in all."""
+    total = bill.money(bill.total_minor).display()
+    if bill.settles_since is not None:
+        return (
+            f"The meter was read: from {day(bill.settles_since)} to {day(bill.period_end)} you "
+            f"used {format_kwh(bill.settled_wh)} kWh in all. The bill charges that, less what was "
+            f"billed for it before: {total}."
+        )
+    return (
+        f"From {day(bill.period_start)} to {day(bill.period_end)} you used "
+        f"{format_kwh(bill.consumption_wh)} kWh{_estimated(bill)}. The bill is {total}."
+    )
 
 
 def _estimated(bill: Bill) -> str:

@@ -199,6 +199,12 @@ class Bill(BillSummary):
         return date.fromisoformat(settled["start"]) if settled else None
 
     @property
+    def settled_wh(self) -> int:
+        """What was used in all since then, in Wh."""
+        settled = (self.usage or {}).get("trued_up")
+        return int(settled["wh"]) if settled else self.consumption_wh
+
+    @property
     def meter_serials(self) -> tuple[str, ...]:
         """The meters that it runs over, each once, in order of time."""
         return tuple(dict.fromkeys(one.meter_serial for one in self.metered))

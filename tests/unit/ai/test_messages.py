@@ -111,6 +111,15 @@ def test_ai_words_it_and_code_fills_it_in() -> None:
     )
 
 
+def test_ai_does_not_word_what_it_is_not_told_of() -> None:
+    model = Model(GOOD)
+    estimated = bill(closing_source="estimated")
+    message = writer(model).write(bill=estimated, kind="bill_issued", language="en")
+    assert (message.written_by, model.sent) == ("template", [])
+    assert message.note == "AI not asked: it is not told of estimated readings."
+    assert "117 kWh (estimated, as the meter was not read;" in message.text
+
+
 def test_of_the_bill_and_the_customer_nothing_is_sent() -> None:
     model = Model(GOOD)
     writer(model).write(bill=bill(), kind="bill_issued", language="ml")
