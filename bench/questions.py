@@ -126,6 +126,9 @@ def _others(database: DatabaseService, n: int) -> Iterator[Question]:
             on=on, after="80000000-0000-0000-0000-000000000000", limit=1000, billing_day=5
         ),
     )
+    page = database.monthly_bill_candidates(on=on, after=None, limit=200, billing_day=5)
+    missing = {one.agreement_id: on for one in page}
+    yield "estimates of 200 agreements", lambda: database.estimate_facts(at=missing)
     yield (
         "timeline of a customer",
         lambda: timeline.of(subject="customer", subject_id=customer.id, principal=OFFICE),
