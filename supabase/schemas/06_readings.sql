@@ -1037,44 +1037,6 @@ COMMENT ON FUNCTION public.request_reading(p jsonb) IS 'Asks for a meter to be r
 REVOKE ALL ON FUNCTION public.request_reading(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.request_reading(p jsonb) TO service_role;
 
-CREATE FUNCTION public.store_estimates(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_rows jsonb;
-begin
-    perform private.set_actor(p);
-    perform private.check_run(p -> 'run');
-    perform private.lock_points_of(array(select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x));
-    -- A read may have come since the estimate was made, or this very one was stored before.
-    v_rows := (select coalesce(jsonb_agg(x), '[]') from jsonb_array_elements(p -> 'rows') x
-               where not exists (select 1 from public.readings r where r.id = (x ->> 'id')::uuid)
-                 and private.neighbours((x ->> 'meter_id')::uuid, (x ->> 'read_at')::timestamptz)
-                     = jsonb_build_array(x -> 'last_id', null)
-                 and not exists (select 1 from public.readings r
-                                 where r.meter_id = (x ->> 'meter_id')::uuid and r.status = 'needs_review'
-                                   and r.read_at > (select l.read_at from public.readings l where l.id = (x ->> 'last_id')::uuid)));
-    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by, validation)
-    select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, 'estimated', 'accepted', p ->> 'actor', x.validation
-    from jsonb_to_recordset(v_rows) as x(
-        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, validation jsonb)
-    order by x.read_at;
-    -- Whose meter was estimated often enough is asked for again; at most one request of a meter is open.
-    insert into public.reading_requests (id, meter_id, reason, requested_on, requested_by)
-    select a.id, a.meter_id, a.reason, a.requested_on, p ->> 'actor'
-    from jsonb_to_recordset(coalesce(p -> 'ask', '[]')) as a(id uuid, meter_id uuid, reason text, requested_on date)
-    order by a.meter_id
-    on conflict do nothing;
-    return jsonb_build_object('stored', (select coalesce(jsonb_agg(x -> 'id'), '[]') from jsonb_array_elements(p -> 'rows') x
-                                         where exists (select 1 from public.readings r where r.id = (x ->> 'id')::uuid)));
-end $$;
-
-COMMENT ON FUNCTION public.store_estimates(p jsonb) IS 'Stores estimated reads in one transaction, each only where no other read came: {actor, run, rows: [{id, meter_id, read_at, read_on, register_wh, validation, last_id: the read that it goes on from}], ask?: meters to read, [{id, meter_id, reason, requested_on}]} -> {stored: ids that are there now}.';
-
-REVOKE ALL ON FUNCTION public.store_estimates(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.store_estimates(p jsonb) TO service_role;
-
 CREATE FUNCTION public.withdraw_reading_request(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1138,6 +1100,44 @@ COMMENT ON FUNCTION public.photo_content(p jsonb) IS 'A picture in base64, or nu
 
 REVOKE ALL ON FUNCTION public.photo_content(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.photo_content(p jsonb) TO service_role;
+
+CREATE FUNCTION public.store_estimates(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_rows jsonb;
+begin
+    perform private.set_actor(p);
+    perform private.check_run(p -> 'run');
+    perform private.lock_points_of(array(select (x ->> 'meter_id')::uuid from jsonb_array_elements(p -> 'rows') x));
+    -- A read may have come since the estimate was made, or this very one was stored before.
+    v_rows := (select coalesce(jsonb_agg(x), '[]') from jsonb_array_elements(p -> 'rows') x
+               where not exists (select 1 from public.readings r where r.id = (x ->> 'id')::uuid)
+                 and private.neighbours((x ->> 'meter_id')::uuid, (x ->> 'read_at')::timestamptz)
+                     = jsonb_build_array(x -> 'last_id', null)
+                 and not exists (select 1 from public.readings r
+                                 where r.meter_id = (x ->> 'meter_id')::uuid and r.status = 'needs_review'
+                                   and r.read_at > (select l.read_at from public.readings l where l.id = (x ->> 'last_id')::uuid)));
+    insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, submitted_by, validation)
+    select x.id, x.meter_id, x.read_at, x.read_on, x.register_wh, 'estimated', 'accepted', p ->> 'actor', x.validation
+    from jsonb_to_recordset(v_rows) as x(
+        id uuid, meter_id uuid, read_at timestamptz, read_on date, register_wh bigint, validation jsonb)
+    order by x.read_at;
+    -- Whose meter was estimated often enough is asked for again; at most one request of a meter is open.
+    insert into public.reading_requests (id, meter_id, reason, requested_on, requested_by)
+    select a.id, a.meter_id, a.reason, a.requested_on, p ->> 'actor'
+    from jsonb_to_recordset(coalesce(p -> 'ask', '[]')) as a(id uuid, meter_id uuid, reason text, requested_on date)
+    order by a.meter_id
+    on conflict do nothing;
+    return jsonb_build_object('stored', (select coalesce(jsonb_agg(x -> 'id'), '[]') from jsonb_array_elements(p -> 'rows') x
+                                         where exists (select 1 from public.readings r where r.id = (x ->> 'id')::uuid)));
+end $$;
+
+COMMENT ON FUNCTION public.store_estimates(p jsonb) IS 'Stores estimated reads in one transaction, each only where no other read came: {actor, run, rows: [{id, meter_id, read_at, read_on, register_wh, validation, last_id: the read that it goes on from}], ask?: meters to read, [{id, meter_id, reason, requested_on}]} -> {stored: ids that are there now}.';
+
+REVOKE ALL ON FUNCTION public.store_estimates(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.store_estimates(p jsonb) TO service_role;
 
 CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
