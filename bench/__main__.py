@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app import create_app
-from bench import bill_pdf, rating, rest_vs_direct
+from bench import bill_pdf, meter_files, rating, rest_vs_direct
 from bench.reading_rules import __main__ as reading_rules
 from bench.utility import AGENT, load_meters, serial_of
 from services.bootstrap import MIGRATIONS, wire
@@ -80,6 +80,8 @@ def main() -> None:
     print()
     bill_pdf.main()
     reading_rules.main()
+    print()
+    meter_files.main()
     print()
     with tempfile.TemporaryDirectory(prefix="billing-bench-") as name:
         folder = Path(name)

@@ -1,6 +1,7 @@
 """An import walked in a browser: own columns, own names; then again with a change."""
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from datetime import date
 
@@ -12,6 +13,7 @@ from tests.ui.app_process import AppProcess, settled
 from tests.ui.walking import PHONE, SIZES, Walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+SERIAL = "M-103"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def choose_file(walk: Walk, content: bytes, name: str = "customers.xlsx") -> Non
     walk.fields += 1
     walk.main.get_by_text("First rows").or_(walk.main.get_by_text("Say once")).or_(
         walk.main.get_by_test_id("stAlertContentError")
-    ).first.wait_for()
+    ).or_(walk.main.get_by_test_id("stAlertContentInfo")).first.wait_for()
     settled(walk.page)
 
 
@@ -116,3 +118,31 @@ def test_a_file_that_leaves_dates_open_is_asked_about_once(walk: Walk) -> None:
     walk.click(walk.main.get_by_text("1.117,5 (comma)"))
     expect(walk.main.get_by_role("button", name="Import: add 1")).to_be_visible()
     walk.done("task 3 · a file of meters with open dates and numbers")
+
+
+@SIZES
+def test_files_of_the_trade_say_what_they_are_and_what_they_change(
+    walk: Walk, size: tuple[int, int]
+) -> None:
+    open_import(walk)
+    walk.choose("What is in the file", "Interval data")
+    values = ",".join(["0.5"] * 48)
+    head = "100,NEM12,202601010000,MDA,RET\n200,NMI,E1,1,E1,,{},kWh,30,\n"
+    days = "".join(f"300,202601{day:02},{values},A,,,,\n" for day in (5, size[0] % 9 + 10))
+    text = (head + days + "400,1,12,S14,,\n900\n").format(SERIAL)
+    choose_file(walk, text.replace(SERIAL, "X-404").encode(), "readings.csv")
+    expect(walk.main.get_by_text("No meter has the serial X-404.")).to_be_visible()
+    choose_file(walk, text.replace(",0.5", ",x", 1).encode(), "readings.csv")
+    expect(walk.main.get_by_text("interval 1 is 'x'")).to_be_visible()
+    choose_file(walk, text.encode(), "readings.csv")
+    walk.says("Read as NEM12")
+    walk.says("12 estimated by interpolation.")
+    walk.says("local days are not whole in the file")
+    walk.picture("interval data from NEM12")
+    walk.click(walk.main.get_by_role("button", name=re.compile("Import: add")))
+    walk.says(re.compile("Interval data: [0-9]+ added"))
+    changed = text.replace("0.5,0.5", "0.5,0.9", 1)
+    choose_file(walk, changed.encode(), "readings.csv")
+    changes = walk.main.get_by_test_id("stTable").filter(has_text="Before")
+    expect(changes).to_contain_text("1 value differs")
+    walk.done("interval data that changes")

@@ -4,7 +4,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from services.importing.meter_files.recognise import MeterFormat
 from services.importing.meter_files.stretches import EPOCH, Stretch
 from services.importing.source import Source, UnreadableFile, read_bytes, read_text
 from services.quantities.counting import count
+from services.quantities.period import written_day
 from services.quantities.quality import Quality
 from services.readings.submission import EARLIEST
 
@@ -92,7 +93,8 @@ class IntervalSource:
             present = [wh is not None for wh in row["wh"]]
             intervals += sum(present)
             if not all(present):
-                partial.append(f"{row['day']} of meter {row['meter_serial']}")
+                on = written_day(date.fromisoformat(row["day"]))
+                partial.append(f"{on} of meter {row['meter_serial']}")
             _count_quality(row, qualities, sum(present))
         found.remarks += _remarks(left_out, lengths, partial, qualities, intervals)
         return found
@@ -150,5 +152,5 @@ def _remarks(
         yield (
             f"{count(len(partial), 'local day')} {'is' if len(partial) == 1 else 'are'} not whole "
             f"in the file, such as {partial[0]}. What is there "
-            "is kept; a day is billed once the rest of it came."
+            "is kept; a day is billed once the rest of it is there."
         )
