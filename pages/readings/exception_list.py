@@ -4,24 +4,23 @@ from typing import Final
 
 import streamlit as st
 
-from pages.readings.exception_queue import Chosen, at_stake
+from pages.readings.exception_queue import at_stake
 from pages.registry import FLAGGED_READING
 from pages.shared.components import doubts_of
 from pages.shared.format import READING_SOURCE, count, escaped, kwh, moment
 from pages.shared.session import zone
 from services.identity.auth import Principal
-from services.records.submissions import FlaggedReading
+from services.records.submissions import FlaggedReading, FlaggedReadings
 
-_SHOWN: Final = 50
+SHOWN: Final = 50
 
 
-def show_list(chosen: Chosen, principal: Principal) -> None:
+def show_list(found: FlaggedReadings, _: Principal) -> None:
     """What waits for a decision, the most at stake first."""
-    found = chosen.found(principal, limit=_SHOWN)
     waits = "waits" if found.total == 1 else "wait"
     said = f"{count(found.total, 'reading')} {waits} for a decision."
-    if found.total > _SHOWN:
-        said += f" These are the {_SHOWN} with the most at stake."
+    if found.total > SHOWN:
+        said += f" These are the {SHOWN} with the most at stake."
     st.caption(said)
     with st.container(gap="xsmall"):
         for item in found.items:

@@ -1,6 +1,6 @@
 """Flagged readings one after another: after each decision the next one."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import streamlit as st
@@ -11,50 +11,43 @@ from pages.readings.exception_words import cause_words, route_words
 from pages.shared.format import count, escaped, kwh, money
 from pages.shared.session import services
 from services.identity.auth import Principal
+from services.readings.exceptions import RANKED_TO
 from services.records.submissions import FlaggedReading, FlaggedReadings
 
 _CURRENT: Final = "exceptions-current"
 _SKIPPED: Final = "exceptions-skipped"
+_CAUSE: Final = "exceptions-cause"
+_ROUTE: Final = "exceptions-route"
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which flagged readings are looked at: of a cause, of a route; None for all."""
-
-    cause: str | None
-    route: str | None
-
-    def found(self, principal: Principal, *, limit: int) -> FlaggedReadings:
-        """Those readings, the most at stake first, and skipped ones last."""
-        return services().reading_exceptions.queue(
-            principal=principal,
-            limit=limit,
-            cause=self.cause,
-            route=self.route,
-            skipped=st.session_state.get(_SKIPPED, []),
-        )
+def found_with(principal: Principal, *, limit: int) -> FlaggedReadings:
+    """What the filters let through, the most at stake first, and skipped ones last."""
+    return services().reading_exceptions.queue(
+        principal=principal,
+        limit=limit,
+        cause=chosen_cause(),
+        route=st.session_state.get(_ROUTE),
+        skipped=st.session_state.get(_SKIPPED, []),
+    )
 
 
-def ask_filter(principal: Principal) -> Chosen | None:
-    """The filters, with how many there are of each; None where nothing waits at all."""
-    of_all = Chosen(None, None).found(principal, limit=0)
-    if not of_all.ranked:
-        st.success("No reading waits for a decision.", icon=":material/check_circle:")
-        return None
+def chosen_cause() -> str | None:
+    """The cause whose readings are looked at; None for every one."""
+    cause: str | None = st.session_state.get(_CAUSE)
+    return cause
+
+
+def ask_filter(found: FlaggedReadings) -> None:
+    """The filters, with how many readings there are of each."""
     with st.grid(2, min_column_width=150) as grid:
         with grid.cell():
-            cause = _choice("Cause", of_all.causes, "Every cause")
+            _choice("Cause", found.causes, cause_words, every="Every cause", key=_CAUSE)
         with grid.cell():
-            route = _choice("Route", of_all.routes, "Every route")
-    return Chosen(cause, route)
+            _choice("Route", found.routes, route_words, every="Every route", key=_ROUTE)
 
 
-def show_next(chosen: Chosen, principal: Principal) -> None:
+def show_next(found: FlaggedReadings, principal: Principal) -> None:
     """How many are left, the reading that is next, and the decision on it."""
-    found = chosen.found(principal, limit=1)
-    if not found.items:
-        st.success("Nothing of this kind waits any more.", icon=":material/check_circle:")
-        return
     current = st.session_state.setdefault(_CURRENT, found.items[0].reading.id)
     seen = services().readings.under_review(reading_id=current, principal=principal)
     if seen.context is None:
@@ -81,15 +74,20 @@ def start_over() -> None:
     st.session_state.pop(_CURRENT, None)
 
 
-def _choice(label: str, numbers: dict[str, int], every: str) -> str | None:
+def _choice(
+    label: str,
+    numbers: Mapping[str, int],
+    words: Callable[[str], str],
+    *,
+    every: str,
+    key: str,
+) -> None:
     """One of those that there are, the most frequent first."""
-    key = f"exceptions-{label.lower()}"
-    words = cause_words if label == "Cause" else route_words
     options = sorted(numbers, key=lambda name: (-numbers[name], words(name)))
     kept = st.session_state.get(key)
     if kept is not None and kept not in options:
         options.append(kept)
-    return st.selectbox(
+    st.selectbox(
         label,
         options,
         index=None,
@@ -101,7 +99,8 @@ def _choice(label: str, numbers: dict[str, int], every: str) -> str | None:
 
 
 def _show_progress(found: FlaggedReadings, item: FlaggedReading) -> None:
-    left = f"**{found.total:,} left**"
+    more = "More than " if found.ranked >= RANKED_TO else ""
+    left = f"**{more}{found.total:,} left**"
     if item.reading.id == st.session_state[_CURRENT]:
         left += f" · about {escaped(at_stake(item))} at stake"
     if skipped := len(st.session_state.get(_SKIPPED, [])):

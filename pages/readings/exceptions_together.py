@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from pages.readings.exception_queue import Chosen, at_stake, start_over
+from pages.readings.exception_queue import at_stake, chosen_cause, start_over
 from pages.readings.exception_words import REASONS
 from pages.shared.components import doubts_of
 from pages.shared.format import count, day, escaped, kwh, money
@@ -21,7 +21,7 @@ from services.readings.exceptions import (
     TooManyAtOnce,
 )
 from services.records.readings import Reading
-from services.records.submissions import FlaggedReading
+from services.records.submissions import FlaggedReading, FlaggedReadings
 
 _DECISIONS: Final[dict[str, Together]] = {
     "Accept all": "accept",
@@ -46,15 +46,10 @@ class _Batch:
         return frozenset(reading.id for reading in self.readings)
 
 
-def show_together(chosen: Chosen, principal: Principal) -> None:
-    """The readings of a cause, one reason, what it would bill, and what became of each."""
-    _show_results()
-    if chosen.cause is None:
+def show_together(found: FlaggedReadings, principal: Principal) -> None:
+    """The readings of a cause, one reason, and what it would bill."""
+    if chosen_cause() is None:
         st.info("Choose a cause above to decide on its readings together.", icon=":material/rule:")
-        return
-    found = chosen.found(principal, limit=MOST_AT_ONCE)
-    if not found.items:
-        st.success("Nothing of this kind waits any more.", icon=":material/check_circle:")
         return
     if found.total > len(found.items):
         st.caption(f"The {MOST_AT_ONCE} of {found.total:,} with the most at stake; then the next.")
@@ -175,7 +170,7 @@ def _decide(batch: _Batch, reason: str, principal: Principal) -> None:
     st.rerun()
 
 
-def _show_results() -> None:
+def show_results() -> None:
     """What became of the last batch, once."""
     kept: tuple[Together, list[Decided]] | None = st.session_state.pop(_RESULTS, None)
     if kept is None:

@@ -3,13 +3,19 @@
 import streamlit as st
 
 from pages.readings.exception_decision import show_said
-from pages.readings.exception_list import show_list
-from pages.readings.exception_queue import ask_filter, show_next
-from pages.readings.exceptions_together import show_together
+from pages.readings.exception_list import SHOWN, show_list
+from pages.readings.exception_queue import ask_filter, found_with, show_next
+from pages.readings.exceptions_together import show_results, show_together
 from pages.shared.session import require_role
 from services.identity.auth import Role
+from services.readings.exceptions import MOST_AT_ONCE
 
-_VIEWS = {"One by one": show_next, "Together": show_together, "List": show_list}
+# Each view with how many readings it shows.
+_VIEWS = {
+    "One by one": (show_next, 1),
+    "Together": (show_together, MOST_AT_ONCE),
+    "List": (show_list, SHOWN),
+}
 
 admin = require_role(Role.ADMIN)
 st.title("Exceptions", anchor=False)
@@ -22,6 +28,14 @@ view = st.segmented_control(
     label_visibility="collapsed",
     key="exceptions-view",
 )
-chosen = ask_filter(admin)
-if chosen is not None:
-    _VIEWS[view or "One by one"](chosen, admin)
+show, limit = _VIEWS[view or "One by one"]
+found = found_with(admin, limit=limit)
+show_results()
+if not found.ranked:
+    st.success("No reading waits for a decision.", icon=":material/check_circle:")
+else:
+    ask_filter(found)
+    if found.items:
+        show(found, admin)
+    else:
+        st.success("Nothing of this kind waits any more.", icon=":material/check_circle:")

@@ -19,7 +19,7 @@ from services.records.readings import Reading
 from services.records.submissions import FlaggedReadings, StoredReading
 
 # So many are put in order by money; of more, those with the most energy at stake.
-RANKED_TO: Final = 2_000
+RANKED_TO: Final = 1_000
 # Each is a transaction of its own, and somebody waits for them.
 MOST_AT_ONCE: Final = 200
 
