@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Final
+from uuid import uuid4
 
 import streamlit as st
 
@@ -14,6 +15,10 @@ from services.identity.auth import Principal
 from services.readings.exceptions import RANKED_TO
 from services.records.submissions import FlaggedReading, FlaggedReadings
 
+# On a phone the decision stands below the reading: the next reading is to be seen first.
+_TO_THE_TOP: Final = (
+    "<script>/* {} */ document.querySelector('[data-testid=stMain]').scrollTo(0, 0)</script>"
+)
 _CURRENT: Final = "exceptions-current"
 _SKIPPED: Final = "exceptions-skipped"
 _CAUSE: Final = "exceptions-cause"
@@ -48,7 +53,10 @@ def ask_filter(found: FlaggedReadings) -> None:
 
 def show_next(found: FlaggedReadings, principal: Principal) -> None:
     """How many are left, the reading that is next, and the decision on it."""
-    current = st.session_state.setdefault(_CURRENT, found.items[0].reading.id)
+    if _CURRENT not in st.session_state:
+        st.session_state[_CURRENT] = found.items[0].reading.id
+        st.html(_TO_THE_TOP.format(uuid4()), unsafe_allow_javascript=True, width="content")
+    current = st.session_state[_CURRENT]
     seen = services().readings.under_review(reading_id=current, principal=principal)
     if seen.context is None:
         # Somebody else decided meanwhile.

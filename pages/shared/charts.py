@@ -16,7 +16,7 @@ from services.supply.place_reads import PlaceRead
 
 _HEIGHT = 260
 # Beside a decision, which on a phone stands below it.
-_LOW = 200
+_LOW = 230
 _EXPECTED = "Expected"
 _WHICH = ["Earlier reads", "This reading", _EXPECTED]
 _WHICH_COLORS = ["#0072B2", "#D55E00", "#009E73"]

@@ -57,6 +57,7 @@ class Clerk:
         expect(heading).to_be_visible()
         expect(self.page.get_by_text(f"{left} left")).to_be_visible()
         settled(self.page)
+        assert self.page.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -99,6 +100,7 @@ def test_ten_exceptions_are_cleared_by_keyboard(clerk: Clerk, utility: Utility) 
     clerk.at(1, left=9)
     clerk.press("a")
     clerk.look("accept")
+    clerk.page.get_by_text("Usual for the season").scroll_into_view_if_needed()
     clerk.press("1")
     clerk.at(2, left=8)
     clerk.press("v")
