@@ -179,11 +179,14 @@ def bill_of(services: Services, serial: str) -> Bill:
     return bill
 
 
-def flagged(services: Services, serial: str, kwh: str = "900") -> Reading:
+def flagged(
+    services: Services, serial: str, kwh: str = "900", *, key: str | None = None
+) -> Reading:
     """A reading of a meter that waits for a decision."""
+    body = {"meter_serial": serial, "reading_kwh": kwh, "read_at": now().isoformat()}
     submitted = services.reading_to_bill.submit(
         submission=parse_submission(
-            {"meter_serial": serial, "reading_kwh": kwh, "read_at": now().isoformat()},
+            body | ({"idempotency_key": key} if key else {}),
             zone=services.settings.timezone,
             now=now(),
         ),
@@ -631,6 +634,19 @@ class TestOffice:
         app = press(app, REASONS["reject"][0])
         assert "Decided by boss" in words(app)
         assert services.database.reading(reading.id).decision_reason == "wrong"
+
+    def test_the_photo_of_a_flagged_reading_is_shown_beside_the_decision(
+        self, services: Services, new_meter: Callable[..., str]
+    ) -> None:
+        serial, key, photo = new_meter(), str(uuid4()), io.BytesIO()
+        Image.new("RGB", (8, 8)).save(photo, "JPEG")
+        engineer = Principal("some.engineer", Role.ENGINEER, None, "token")
+        services.meter_photos.keep(
+            content=photo.getvalue(), key=key, meter_serial=serial, principal=engineer
+        )
+        reading = flagged(services, serial, key=key)
+        app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
+        assert "by some" in str(app.get("image")[0].proto)
 
     def test_the_queue_shows_the_next_reading_after_each_decision(
         self, services: Services, new_meter: Callable[..., str]
