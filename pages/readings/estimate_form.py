@@ -21,6 +21,7 @@ from services.rating import UnableToPriceBill
 from services.readings.estimates import EstimateChanged, EstimatedRead
 from services.readings.submission import InvalidReading
 from services.records.readings import Meter
+from services.records.submissions import ReadingContext
 
 _REFUSALS = (
     *(CannotEstimate, EstimateChanged, IllegalChange, InvalidReading, MeterTooBusy, NotFound),
@@ -46,7 +47,7 @@ def show_estimate(serial: str, on: str, principal: Principal) -> None:
     )
     chosen = st.date_input(
         "Estimate what it showed on",
-        _asked(on) or months_before(next_billing_day(today(), context.billing_day), 1),
+        _asked(on) or _usual_day(context),
         max_value=today(),
         format="DD/MM/YYYY",
         width=240,
@@ -54,6 +55,13 @@ def show_estimate(serial: str, on: str, principal: Principal) -> None:
     )
     if isinstance(chosen, date):
         _show_for(meter, chosen, principal)
+
+
+def _usual_day(context: ReadingContext) -> date:
+    """The last billing day; once the meter was read since, today."""
+    billed = months_before(next_billing_day(today(), context.billing_day), 1)
+    last = context.last_read
+    return today() if last and last.read_on >= billed else billed
 
 
 def _asked(on: str) -> date | None:

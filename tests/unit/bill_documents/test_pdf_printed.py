@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from services.bill_documents import AccountEntry, RegisterLine, RegisterRead, render
+from services.quantities.period import Period
 from services.rating import Bank, NetBill
 from tests.unit.bill_documents import bills, printed
 
@@ -135,6 +136,23 @@ def test_nothing_due_asks_for_no_payment() -> None:
 
 def test_a_real_reading_is_not_called_estimated() -> None:
     assert "Estimated" not in printed.text_of(bills.yen())
+
+
+def test_a_bill_that_settles_estimates_takes_off_what_was_billed() -> None:
+    plain = replace(bills.yen(), language="en")
+    before = replace(
+        plain.lines[0],
+        amount_minor=-700,
+        slabs=(),
+        note=None,
+        part=Period(date(2026, 9, 1), date(2026, 10, 1)),
+        billed_before=True,
+    )
+    text = printed.text_of(replace(plain, lines=(*plain.lines, before)))
+    assert "This bill settles estimated readings" in text
+    assert "Less what was billed for" in text
+    assert "−700" in text
+    assert "Estimated bill" not in text
 
 
 def test_without_a_link_the_office_takes_the_reference() -> None:
