@@ -28,6 +28,7 @@ from services.importing.by_kind.grid_rows import (
     TRANSFORMER_COLUMNS,
     TRANSFORMER_OPTIONS,
 )
+from services.importing.by_kind.place_rows import POINT_COLUMNS
 from services.importing.reads import READING_COLUMNS, REGISTER_PREFIX
 from services.importing.rows import CUSTOMER_COLUMNS, METER_COLUMNS
 from services.quantities.counting import count
@@ -125,6 +126,7 @@ class _Loading:
         self._import_tariffs()
         self._import_transformers()
         self._import_meters(meters)
+        self._import_routes(premises)
         readings = self._import_reads(meters, "manual", "field", ENGINEER)
         readings += self._import_reads(meters, "smart", "smart", COLLECTOR)
         billed = self._bills(premises)
@@ -166,6 +168,12 @@ class _Loading:
         rows = (_meter_cells(meter) for meter in meters)
         text = _csv((*METER_COLUMNS, "transformer_code", "registers"), rows)
         _accepted(self._importer.meters(text, actor=ACTOR, now=self.now))
+
+    def _import_routes(self, premises: Sequence[Premises]) -> None:
+        """In which order the meters are read: a route for each ward."""
+        rows = ((p.serial, p.ward, str(p.number), p.access_note) for p in premises)
+        text = _csv((*POINT_COLUMNS, "route", "sequence", "access_note"), rows)
+        _accepted(self._importer.service_points(text, actor=ACTOR, now=self.now))
 
     def _import_transformers(self) -> None:
         rows = ((t.code, t.name, t.feeder_code, t.feeder_name, t.rated_kva) for t in TRANSFORMERS)

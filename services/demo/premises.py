@@ -80,7 +80,19 @@ class Premises:
     @property
     def address(self) -> str:
         """Where it is."""
-        return f"{self.name}, Ward {self.number % 6 + 1}"
+        return f"{self.name}, {self.ward}"
+
+    @property
+    def ward(self) -> str:
+        """The part of the town, whose meters are read on one route."""
+        return f"Ward {self.number % 6 + 1}"
+
+    @property
+    def access_note(self) -> str:
+        """What whoever reads the meter must know; empty for most."""
+        if self.number % 9 == 0:
+            return "Ring at the gate; the meter is behind the house."
+        return "The shop next door has the key." if self.number % 11 == 0 else ""
 
     @property
     def email(self) -> str:
