@@ -33,7 +33,8 @@ def test_an_estimate_is_seen_stored_and_settled(utility: Utility) -> None:
         words(app)
     )
     assert len(utility.bills_of("E1")) == 2
-    app.text_input(key=next(i.key for i in app.text_input if "why" in str(i.key))).set_value("Away")
+    why = next(field for field in app.text_input if str(field.key).startswith("why-"))
+    why.set_value("Away")
     next(b for b in app.button if b.label == "Store and bill").click().run()
     bill = utility.bills_of("E1")[-1]
     shown = words(signed_in(utility.services, Role.ADMIN, registry.BILL.script, id=bill.id))
