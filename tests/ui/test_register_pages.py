@@ -37,6 +37,17 @@ def test_each_register_has_its_field_and_its_row_on_the_bill(
     assert "| Maximum demand | :small[highest] | 4.2 kW |" in found
 
 
+def test_a_bill_by_estimated_intervals_says_so(services: Services, metered: Metered) -> None:
+    metered.add_meter("P5")
+    rows = enumerate(metered.interval_lines("P5", 30))
+    lines = [f"{line},{8 if at < 12 else 0}" for at, line in rows]
+    assert metered.file("intervals", "meter_serial,start,kwh,quality", *lines).ok
+    bill = metered.submit("P5", 1108).bill
+    assert bill is not None
+    app = signed_in(services, Role.ADMIN, "bills/bill.py", id=bill.id)
+    assert "12 of 720 hours are estimated." in words(app)
+
+
 def test_a_plain_meter_has_one_field(services: Services, metered: Metered) -> None:
     metered.add_meter("P2")
     assert [field.label for field in on_meter(services, "P2").text_input] == ["Reading (kWh)"]
