@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, uuid5
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
+from services.quantities.counting import count
 from services.quantities.period import start_of_day
 from services.quantities.quality import Quality
 from services.records.readings import SeriesDay, SeriesRead
@@ -118,7 +119,7 @@ class GreenButtonFeed:
         return ((str(minutes), minutes) for minutes in LENGTHS)
 
     def _kind(self, name: str, minutes: int) -> str:
-        accumulation, title = _DELTA, f"Energy by {minutes} minutes"
+        accumulation, title = _DELTA, f"Energy by {count(minutes, 'minute')}"
         if not minutes:
             accumulation, title = _BULK, "Register, before the multiplier"
         reading_type = f"{self._place}/ReadingType/{name}"
