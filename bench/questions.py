@@ -12,6 +12,7 @@ from services.database.service import DatabaseService
 from services.history.timeline import Timeline
 from services.identity.auth import Principal, Role
 from services.quantities.period import start_of_day
+from services.readings.exceptions import RANKED_TO
 from services.readings.round import ReadingRound
 from services.records.base import PageRequest
 from services.records.lists import AccountFilter, BillFilter, PaymentFilter, PointFilter
@@ -107,6 +108,7 @@ def _filters(database: DatabaseService) -> Iterator[Question]:
 
 
 def _others(database: DatabaseService, n: int) -> Iterator[Question]:
+    yield "exceptions", partial(database.exceptions, ranked_to=RANKED_TO, limit=1)
     customer = database.list_accounts(
         wanted=AccountFilter(text=f"A{n:07d}"), page=PageRequest("name")
     ).items[0]

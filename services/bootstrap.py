@@ -274,7 +274,8 @@ def wire(
     estimates = ReadingEstimates(
         database, assessor, outbox, settings.timezone, lambda: current().estimates_in_a_row
     )
-    outlooks = DecisionOutlooks(review, estimates)
+    swapped = SwappedMeters(database, current.limit_book)
+    outlooks = DecisionOutlooks(review, estimates, swapped)
     return Services(
         current_settings=current,
         settings_desk=SettingsDesk(database, current),
@@ -291,7 +292,7 @@ def wire(
         issuer=issuer,
         reading_to_bill=ReadingToBill(database=database, assessor=assessor, outbox=outbox),
         readings=ReadingLookups(database, settings.timezone),
-        swapped_meters=SwappedMeters(database, current.limit_book),
+        swapped_meters=swapped,
         limits_trial=LimitsTrial(database, current, settings.timezone),
         reading_review=review,
         decision_outlooks=outlooks,

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.readings.exception_outlooks import outlooks_of
 from pages.registry import METER
 from pages.shared.ai_cards import show_ai_on_reading
 from pages.shared.charts import daily_use
@@ -33,7 +34,8 @@ def show_exception(reading: Reading, context: ReadingContext, principal: Princip
             )
         _show_facts(reading, context)
         _show_doubts(reading)
-        _show_swap(reading, context, principal)
+        if swapped := outlooks_of(reading, context, principal).swapped:
+            st.info(escaped(swapped), icon=":material/swap_horiz:")
         show_ai_on_reading(reading, principal)
         show_reading_photos(reading.id, principal)
     _show_use(reading, context)
@@ -68,13 +70,6 @@ def _show_doubts(reading: Reading) -> None:
     for explanation in doubts_of(reading.validation):
         if explanation in explains:
             st.info(escaped(explanation), icon=":material/lightbulb:")
-
-
-def _show_swap(reading: Reading, context: ReadingContext, principal: Principal) -> None:
-    """Another meter that was flagged that day, where the two readings fit each other's."""
-    swap = services().swapped_meters.explanation(reading, context, principal=principal)
-    if swap is not None:
-        st.info(escaped(swap.message), icon=":material/swap_horiz:")
 
 
 def _show_use(reading: Reading, context: ReadingContext) -> None:

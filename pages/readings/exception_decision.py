@@ -6,7 +6,12 @@ from typing import Final
 
 import streamlit as st
 
-from pages.readings.exception_outlooks import billed, show_outlooks
+from pages.readings.exception_outlooks import (
+    billed,
+    forget_outlooks,
+    outlooks_of,
+    show_outlooks,
+)
 from pages.readings.exception_panels import Panel
 from pages.readings.exception_words import Mode
 from pages.shared.format import escaped, kwh, money
@@ -15,8 +20,8 @@ from services.database.errors import IllegalChange
 from services.identity.auth import Principal
 from services.quantities.energy import format_kwh
 from services.readings.outlooks import REFUSALS, Outlooks, Proposal
-from services.records.readings import Meter, Reading
-from services.records.submissions import StoredReading
+from services.records.readings import Reading
+from services.records.submissions import ReadingContext, StoredReading
 
 # Streamlit keeps C and R for itself.
 _ACTIONS: Final[tuple[tuple[Mode, str, str, str], ...]] = (
@@ -26,7 +31,6 @@ _ACTIONS: Final[tuple[tuple[Mode, str, str, str], ...]] = (
     ("read_again", "New read", "N", "directions_walk"),
     ("reject", "Reject", "X", "block"),
 )
-_OUTLOOKS: Final = "exception-outlooks"
 _SAID: Final = "exception-said"
 
 
@@ -38,35 +42,24 @@ class Decision:
     """
 
     reading: Reading
-    meter: Meter
+    context: ReadingContext
     principal: Principal
     done: Callable[[str], None]
     skip: Callable[[], None] | None = None
 
     def ask(self) -> None:
         """What each decision would bill, the decisions, and what the chosen one needs."""
-        outlooks = self._outlooks()
+        outlooks = outlooks_of(self.reading, self.context, self.principal)
         show_outlooks(self.reading, outlooks)
         self._offer_proposals(outlooks)
         self._offer_actions()
         mode = st.session_state.get(self._key("mode"))
         if mode is not None:
-            panel = Panel(self.reading, self.meter, self.principal, outlooks, self._store)
+            panel = Panel(self.reading, self.context.meter, self.principal, outlooks, self._store)
             panel.ask(mode, focus=st.session_state.pop(self._key("focus"), False))
 
     def _key(self, name: str) -> str:
         return f"{name}-{self.reading.id}"
-
-    def _outlooks(self) -> Outlooks:
-        """They cost some prices each: those of the reading on the page are kept."""
-        kept: tuple[str, Outlooks] | None = st.session_state.get(_OUTLOOKS)
-        if kept is None or kept[0] != self.reading.id:
-            found = services().decision_outlooks.of(
-                reading=self.reading, principal=self.principal, now=now()
-            )
-            kept = (self.reading.id, found)
-            st.session_state[_OUTLOOKS] = kept
-        return kept[1]
 
     def _offer_proposals(self, outlooks: Outlooks) -> None:
         for number, (proposal, outlook) in enumerate(outlooks.proposals):
@@ -131,10 +124,10 @@ class Decision:
             st.warning(f"{escaped(error)} Nothing was changed.")
             st.button("Go on", icon=":material/refresh:", key=self._key("go-on"))
         except REFUSALS as error:
-            st.session_state.pop(_OUTLOOKS, None)
+            forget_outlooks()
             st.error(escaped(error), icon=":material/edit:")
         else:
-            st.session_state.pop(_OUTLOOKS, None)
+            forget_outlooks()
             self.done(f"{self.reading.meter_serial}: {said}{_bills_of(stored)}.")
 
 

@@ -1,10 +1,34 @@
 """What each decision on a flagged reading would bill, side by side."""
 
+from typing import Final
+
 import streamlit as st
 
 from pages.shared.format import escaped, kwh, money
+from pages.shared.session import now, services
+from services.identity.auth import Principal
 from services.readings.outlooks import Outlook, Outlooks
 from services.records.readings import Reading
+from services.records.submissions import ReadingContext
+
+_OUTLOOKS: Final = "exception-outlooks"
+
+
+def outlooks_of(reading: Reading, context: ReadingContext, principal: Principal) -> Outlooks:
+    """They cost some prices each: those of the reading on the page are kept."""
+    kept: tuple[str, Outlooks] | None = st.session_state.get(_OUTLOOKS)
+    if kept is None or kept[0] != reading.id:
+        found = services().decision_outlooks.of(
+            reading=reading, context=context, principal=principal, now=now()
+        )
+        kept = (reading.id, found)
+        st.session_state[_OUTLOOKS] = kept
+    return kept[1]
+
+
+def forget_outlooks() -> None:
+    """Look again: something was decided, or came between."""
+    st.session_state.pop(_OUTLOOKS, None)
 
 
 def show_outlooks(reading: Reading, outlooks: Outlooks) -> None:

@@ -67,7 +67,7 @@ def show_next(found: FlaggedReadings, principal: Principal) -> None:
     with left:
         show_exception(seen.reading, seen.context, principal)
     with right, st.container(border=True):
-        Decision(seen.reading, seen.context.meter, principal, _done, _skip).ask()
+        Decision(seen.reading, seen.context, principal, _done, _skip).ask()
 
 
 def at_stake(item: FlaggedReading) -> str:

@@ -28,7 +28,7 @@ def show_flagged(reading_id: str, principal: Principal) -> None:
         show_exception(reading, context, principal)
     with right, st.container(border=True):
         st.markdown("**Your decision**")
-        Decision(reading, context.meter, principal, _show_again).ask()
+        Decision(reading, context, principal, _show_again).ask()
 
 
 def _show_again(done: str) -> None:

@@ -11,6 +11,7 @@ from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, Role, require
 from services.metering.estimation import CannotEstimate
 from services.metering.measured import RegisterFell
+from services.metering.outcomes import RuleOutcome, Validation
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.registers import WrongRegisters
@@ -20,6 +21,7 @@ from services.readings.assessment import ReadingAssessment
 from services.readings.estimates import EstimateChanged, ReadingEstimates
 from services.readings.review import ReadingReview
 from services.readings.submission import InvalidReading
+from services.readings.swapped import SwappedMeters
 from services.records.readings import Reading
 from services.records.submissions import ReadingContext
 
@@ -74,8 +76,9 @@ class Outlooks:
     accept: Outlook
     proposals: tuple[tuple[Proposal, Outlook], ...]
     estimate: Outlook
-    # How the estimate is made.
+    # How the estimate is made, and which meter it may have been swapped with.
     estimated_by: str = ""
+    swapped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +87,24 @@ class DecisionOutlooks:
 
     review: ReadingReview
     estimates: ReadingEstimates
+    swapped: SwappedMeters
 
     def expected_daily_wh(self, *, context: ReadingContext, reading: Reading) -> Expected:
         """The least and most Wh a day that the rules let pass; None where nothing limits them."""
         return self.review.assessor.expected_daily_wh(context=context, read_on=reading.read_on)
 
-    def of(self, *, reading: Reading, principal: Principal, now: datetime) -> Outlooks:
+    def of(
+        self, *, reading: Reading, context: ReadingContext, principal: Principal, now: datetime
+    ) -> Outlooks:
         """What each decision on a flagged reading would bill; `now` in UTC."""
         require(principal, Role.ADMIN)
+        swap = self.swapped.explanation(reading, context, principal=principal)
         proposals = [
             (
                 proposal,
                 self.if_shown(reading=reading, reading_kwh=typed, principal=principal, now=now),
             )
-            for proposal in proposals_of(reading)
+            for proposal in proposals_of(reading, swap)
             for typed in [format_kwh(proposal.register_wh)]
         ]
         estimate, sentence = self._if_estimated(reading, principal, now)
@@ -106,6 +113,7 @@ class DecisionOutlooks:
             proposals=tuple(found for found in proposals if not found[1].refused),
             estimate=estimate,
             estimated_by=sentence,
+            swapped=swap.message if swap else "",
         )
 
     def if_shown(
@@ -148,15 +156,16 @@ class DecisionOutlooks:
         return _outlook(found.assessment), found.estimate.sentence
 
 
-def proposals_of(reading: Reading) -> list[Proposal]:
-    """What the meter may have shown instead, as the rules explained the value when it came."""
+def proposals_of(reading: Reading, swap: RuleOutcome | None = None) -> list[Proposal]:
+    """What the meter may have shown instead: a swapped meter's value, then as the rules explained
+    the value when it came."""
     found: dict[int, Proposal] = {}
-    for rule in reading.validation.get("rules", []):
-        values = rule.get("values", {})
-        wh = values.get("register_wh", values.get("photo_wh"))
-        doubts = rule["rule"] in _SHOWED and rule["outcome"] in ("review", "warn")
-        if doubts and isinstance(wh, int) and wh != reading.register_wh:
-            found.setdefault(wh, Proposal(wh, f"{_SHOWED[rule['rule']]}."))
+    rules = Validation.from_json({"rules": [], **reading.validation}).outcomes
+    for rule in (*([swap] if swap else []), *rules):
+        wh = rule.values.get("register_wh", rule.values.get("photo_wh"))
+        doubts = rule.rule in _SHOWED and rule.outcome in ("review", "warn")
+        if doubts and wh is not None and wh != reading.register_wh:
+            found.setdefault(wh, Proposal(wh, f"{_SHOWED[rule.rule]}."))
     return list(found.values())
 
 

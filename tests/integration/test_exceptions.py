@@ -12,6 +12,7 @@ from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed
 from services.readings.estimates import EstimateChanged
 from services.readings.exceptions import MOST_AT_ONCE, TooManyAtOnce, request_id_for
+from services.readings.outlooks import Outlooks
 from services.records.readings import Reading
 from tests.integration.flagging import flag
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
@@ -23,6 +24,14 @@ def utility(fresh_database: NewDatabase, tmp_path: Path) -> Iterator[Utility]:
     made = make_utility(fresh_database(), tmp_path)
     yield made
     made.services.close()
+
+
+def outlooks(utility: Utility, reading: Reading) -> Outlooks:
+    seen = utility.services.readings.under_review(reading_id=reading.id, principal=ADMIN)
+    assert seen.context
+    return utility.services.decision_outlooks.of(
+        reading=reading, context=seen.context, principal=ADMIN, now=utility.now
+    )
 
 
 def test_the_most_money_is_first_and_what_is_skipped_last(utility: Utility) -> None:
@@ -67,7 +76,7 @@ def test_by_cause_and_by_route(utility: Utility) -> None:
 def test_what_each_decision_would_bill_is_what_it_bills(utility: Utility) -> None:
     # 10,700 with two digits swapped.
     reading = flag(utility, "M-1", 17_000)
-    found = utility.services.decision_outlooks.of(reading=reading, principal=ADMIN, now=utility.now)
+    found = outlooks(utility, reading)
     (proposal, outlook), *_ = found.proposals
     assert proposal.register_wh == 10_700_000
     assert "swapped" in proposal.reason or "digit" in proposal.reason
@@ -84,6 +93,17 @@ def test_what_each_decision_would_bill_is_what_it_bills(utility: Utility) -> Non
     )
     assert stored.bill
     assert stored.bill.total_minor == outlook.total_minor
+
+
+def test_two_readings_that_were_swapped_are_proposed_to_each_other(utility: Utility) -> None:
+    low = flag(utility, "M-1", 30_700)
+    high = flag(utility, "M-2", 10_700, began_kwh=30_000)
+    for reading, other, kwh in ((low, "M-2", 10_700), (high, "M-1", 30_700)):
+        found = outlooks(utility, reading)
+        assert f"the one of meter {other}" in found.swapped
+        (proposal, outlook), *_ = found.proposals
+        assert proposal.register_wh == kwh * 1000
+        assert outlook.used_wh == 100_000
 
 
 def test_an_estimate_takes_the_place_of_a_reading_which_stays(utility: Utility) -> None:
