@@ -20,6 +20,7 @@ from services.importing.report import ImportProblem, Question
 from services.importing.source import Source, UnreadableFile
 from services.importing.styles import FileStyles, styles_of
 from services.importing.workbook import TypedText
+from services.quantities.counting import count
 from services.quantities.spreadsheet import as_written
 from services.quantities.written_numbers import AmbiguousNumber, DecimalSign
 
@@ -147,7 +148,7 @@ class Table:
             return f"looks like a total ({first[:40]}): delete the row from the file."
         if len(cells) < len(self.columns) or any(cells[len(self.columns) :]):
             return (
-                f"has {len(cells)} cells where the header names {len(self.columns)}. Put a value "
+                f"has {count(len(cells), 'cell')} where the header names {len(self.columns)}. Put a value "
                 "that holds a comma or semicolon between quotation marks."
             )
         return None

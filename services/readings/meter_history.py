@@ -116,6 +116,11 @@ class MeterHistory:
         """Let other meters be compared with what a read says, before any of its day is judged."""
         self.peers.add_move(read.point.read_on, self._last_uses(read))
 
+    def show_first_use(self, read: FileRead) -> None:
+        """Let the use of a meter's first reading count for its class, before it is judged."""
+        if len(self.points) == 1 and (uses := self._last_uses(read)):
+            self.peers.add_use(self.serial, uses[-1], load_w=self.limits.load_w)
+
     def _last_uses(self, read: FileRead) -> list[int]:
         """Wh a day of the last periods up to a newest read; nothing of one that comes in late."""
         if not self.times or read.read_at <= self.times[-1]:

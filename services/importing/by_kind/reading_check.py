@@ -16,7 +16,7 @@ from services.importing.reads import (
     file_read,
 )
 from services.importing.report import ImportProblem
-from services.importing.source import Source
+from services.importing.source import Source, UnreadableFile
 from services.importing.table import Cells, read_table
 from services.metering.outcomes import RuleOutcome, Validation
 from services.metering.peers import PeerUses
@@ -60,7 +60,10 @@ class CheckedReading:
 
 @dataclass
 class _Row:
-    """A row that can be judged: its read, what a person would decide, and its meter's constants."""
+    """A row that can be judged: its read, what a person would decide, and its meter's constants.
+
+    `right` is None where nobody decides.
+    """
 
     read: FileRead
     right: bool | None
@@ -71,8 +74,8 @@ class _Row:
 class ReadingCheck:
     """Judges the rows of a file in the order of time, each by those before it that are accepted.
 
-    With `reviewed` a doubted row counts as its column `true` says; else it waits, as when nobody
-    has looked at it. `now` is in UTC.
+    With `reviewed` a doubted row counts as its column `true` says; else, or where that is empty, it
+    waits, as when nobody has looked at it. `now` is in UTC.
     """
 
     zone: ZoneInfo
@@ -102,6 +105,8 @@ class ReadingCheck:
             serials[cells.row] = cells.values["meter_serial"]
             if (row := self._row(cells)) is not None:
                 rows.append(row)
+        if (of_file := next((p for p in table.problems if p.row is None), None)) is not None:
+            raise UnreadableFile(of_file.message)
         found = {p.row or 0: _unreadable(p, serials) for p in reversed(table.problems)}
         found |= {checked.row: checked for checked in self._judged(rows)}
         return [found[row] for row in sorted(found)]
@@ -128,6 +133,9 @@ class ReadingCheck:
         for of_day in by_day(row.read for row in rows):
             for read in of_day:
                 self._meters[read.serial].show_peers(read)
+            for read in of_day:
+                # All first uses of a day make the class: the order of rows decides nothing.
+                self._meters[read.serial].show_first_use(read)
             for read in of_day:
                 history = self._meters[read.serial]
                 validation = self._validation(history, read)
@@ -188,17 +196,21 @@ class ReadingCheck:
         if validation.verdict == "accepted" or (self.reviewed and row.right):
             if row.read.read_at not in history.live:
                 history.take(row.read, status="accepted")
-        elif not self.reviewed:
+        elif row.right is None:
             history.take(row.read, status="needs_review")
 
 
 def _dials(text: str) -> int:
+    # A column of whole numbers with gaps is often written as 5.0.
+    text = text.removesuffix(".0")
     if not text.isdecimal() or not FEWEST_DIALS <= int(text) <= MOST_DIALS:
         raise ValueError(f"must be a whole number from {FEWEST_DIALS} to {MOST_DIALS}.")
     return int(text)
 
 
-def _yes_or_no(text: str) -> bool:
+def _yes_or_no(text: str) -> bool | None:
+    if not text:
+        return None
     if text.lower() not in _YES_NO:
         raise ValueError("must be yes or no: what a person would say of the reading.")
     return _YES_NO[text.lower()]

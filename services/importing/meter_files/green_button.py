@@ -25,6 +25,7 @@ _LENGTHS: Final = (5, 10, 15, 30, 60)
 _MOST_SERIAL: Final = 60
 _ENTRY: Final = f"{{{_ATOM}}}entry"
 _TEN_POWERS: Final = range(-12, 13)
+_PIECE: Final = 1 << 20
 _NAMES: Final = ("UsagePoint", "MeterReading", "ReadingType")
 
 
@@ -171,11 +172,18 @@ def _code(text: str | None, place: int) -> int:
         _refuse(place, f"has the quality {(text or '')[:20]!r}, which is no code of ESPI.")
 
 
+class _Pieces(io.BytesIO):
+    """A file that comes in large pieces: expat looks at a long text anew with each of them."""
+
+    def read(self, _size: int | None = -1, /) -> bytes:
+        return super().read(_PIECE)
+
+
 def _entries(data: bytes) -> Iterator[tuple[Element, int]]:
     """The entries of the feed with their numbers; each is forgotten when the next is asked for."""
     number = 0
     # Refused before: a document type, and with it entities, within the feed and outside.
-    for _, element in iterparse(io.BytesIO(data)):  # noqa: S314
+    for _, element in iterparse(_Pieces(data)):  # noqa: S314
         if element.tag == _ENTRY:
             number += 1
             yield element, number
@@ -194,6 +202,10 @@ def _check(data: bytes) -> None:
     except ExpatError as error:
         raise UnreadableFile(
             f"The XML of the file is broken near line {error.lineno}: export it again."
+        ) from None
+    except (LookupError, ValueError):
+        raise UnreadableFile(
+            "The XML of the file names an encoding that cannot be read: export it as UTF-8."
         ) from None
 
 

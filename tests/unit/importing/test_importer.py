@@ -95,7 +95,7 @@ def test_more_columns_are_ignored_and_named() -> None:
         ("a,c\n1,2\n", "lacks the column b. It must name a, b."),
         ("x\n1\n", "lacks the columns a, b"),
         ("a,b,A\n1,2,3\n", "names a twice"),
-        ("a,b\n1,2\n3\n", "row 3: has 1 cells where the header names 2"),
+        ("a,b\n1,2\n3\n", "row 3: has 1 cell where the header names 2"),
         ("a,b\n1,2,3\n", "row 2: has 3 cells where the header names 2"),
         ('a,b\n1,2\n"3,4\n', "row 3: a quotation mark is opened here and never closed"),
         ('a,b\n"1"x,2\n', "row 2: the quotation marks are not as CSV has them"),

@@ -74,6 +74,25 @@ def test_reviewed_a_doubted_read_counts_as_a_person_says() -> None:
     assert verdicts(lines, header, reviewed=True)[-3:] == ["needs_review"] * 3
 
 
+def test_reviewed_an_empty_cell_leaves_a_doubted_read_waiting() -> None:
+    more = [*STEADY, *(STEADY[-1] + 900 * n for n in range(1, 4))]
+    lines = rows("A", more, ",")
+    found = verdicts(lines, f"{HEADER},true", reviewed=True)
+    assert found == verdicts(rows("A", more))
+    assert found[:10] == ["accepted"] * 10
+
+
+def test_the_order_of_rows_does_not_decide_what_a_first_reading_is_compared_with() -> None:
+    """A quarter of the meters use 60 kWh a day: theirs are no rare uses, wherever they stand."""
+    lines = [
+        f"M{meter},{value},{month(n)}"
+        for meter in range(40)
+        for n, value in enumerate((0, 1800 if meter < 10 else 200))
+    ]
+    assert set(verdicts(lines)) == {"accepted"}
+    assert set(verdicts(lines[::-1])) == {"accepted"}
+
+
 def test_rows_are_judged_in_the_order_of_time_and_answered_in_the_files() -> None:
     lines = rows("A", STEADY)
     turned = check([*lines[5:], *lines[:5]])
@@ -83,8 +102,9 @@ def test_rows_are_judged_in_the_order_of_time_and_answered_in_the_files() -> Non
 
 def test_a_meter_has_its_dials_multiplier_and_load() -> None:
     header = f"{HEADER},dials,multiplier,connected_kw"
-    rolled = rows("A", [*range(9400, 9999, 100), 30, 130], ",4,1,5")
-    assert verdicts(rolled, header) == ["accepted"] * 8
+    for constants in (",4,1,5", ",4.0,1.0,5.0"):
+        rolled = rows("A", [*range(9400, 9999, 100), 30, 130], constants)
+        assert verdicts(rolled, header) == ["accepted"] * 8
     # 300 kWh of the register are 12,000 with the multiplier: more than 5 kW can use.
     found = check(rows("B", [1000, 1300], ",5,40,5"), header)[1].validation
     assert "above_connected_load" in {o.rule for o in found.outcomes if o.outcome == "review"}
@@ -154,6 +174,7 @@ def test_the_command_prints_an_object_a_row(
     ("text", "more", "expected"),
     [
         ("", (), "The file is empty."),
+        (HEADER, (), "There are no rows below the header."),
         ("serial_no,value\n1,2", (), "The header lacks the column"),
         (f"{HEADER}\nA,1,{month(0)}", ("--reviewed",), "lacks the column true"),
     ],

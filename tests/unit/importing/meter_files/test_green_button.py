@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from defusedxml import ElementTree
 
-from services.importing.meter_files.green_button import GreenButtonReader
+from services.importing.meter_files.green_button import GreenButtonReader, _Pieces
 from services.importing.meter_files.local_days import local_days
 from services.importing.source import UnreadableFile
 
@@ -49,6 +49,18 @@ def test_what_is_wrong_is_refused(old: str, new: str, why: str) -> None:
     with pytest.raises(UnreadableFile) as caught:
         list(GreenButtonReader("M1").read(text.replace(old, new, 1).encode()))
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["no-such", "utf-7", "shift_jis", "idna", "hex"])
+def test_an_encoding_that_cannot_be_read_is_refused(encoding: str) -> None:
+    feed = f'<?xml version="1.0" encoding="{encoding}"?><feed/>'
+    with pytest.raises(UnreadableFile, match="export it as UTF-8"):
+        list(GreenButtonReader("M1").read(feed.encode()))
+
+
+def test_a_long_text_is_looked_at_in_few_pieces() -> None:
+    """Expat begins a text anew with each piece: in pieces of 16 kB, 20 MB took a minute."""
+    assert len(_Pieces(b"x" * 3_000_000).read(16 * 1024)) >= 1_000_000
 
 
 def test_another_feed_is_no_interval_data() -> None:
