@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -34,7 +36,8 @@ def add_check_readings(commands: "Commands[argparse.ArgumentParser]") -> None:
     command.add_argument(
         "--reviewed",
         action="store_true",
-        help="a doubted reading counts as its column true (yes or no) says; else it waits",
+        help="a doubted reading counts as its column true (yes or no) says; else, and where that "
+        "is empty, it waits",
     )
     add_decimal(command)
     command.add_argument(
@@ -59,6 +62,11 @@ def _check(given: argparse.Namespace, settings: Settings) -> int:
     except UnreadableFile as error:
         say(str(error.problem))
         return 2
-    for checked in found:
-        print(json.dumps(checked.to_json(), ensure_ascii=False))
+    try:
+        for checked in found:
+            print(json.dumps(checked.to_json()))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads the answer wants no more of it, as head does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -148,8 +148,8 @@ class Table:
             return f"looks like a total ({first[:40]}): delete the row from the file."
         if len(cells) < len(self.columns) or any(cells[len(self.columns) :]):
             return (
-                f"has {count(len(cells), 'cell')} where the header names {len(self.columns)}. Put a value "
-                "that holds a comma or semicolon between quotation marks."
+                f"has {count(len(cells), 'cell')} where the header names {len(self.columns)}. "
+                "Put a value that holds a comma or semicolon between quotation marks."
             )
         return None
 

@@ -14,6 +14,8 @@ from services.rating.rated_bill import UnableToPriceBill
 from services.rating.slabs import rated_line
 from services.tariffs import PercentCharge, PowerFactorCharge, ReactiveCharge, exact
 
+# In hundredths.
+_UNITY: Final = decimal("100")
 # Squares of 0 to 200, to take roots of whole numbers up to 40,000 from.
 _SQUARES: Final = np.arange(201) ** 2
 
@@ -65,11 +67,14 @@ def power_factor_lines(charge: PowerFactorCharge, context: PricingContext) -> li
 
 
 def _power_factor(charge: PowerFactorCharge, context: PricingContext) -> tuple[Column, Mask]:
-    """kWh / kVAh, or kWh / √(kWh² + kVArh²), in hundredths half up; known where there is use."""
+    """kWh / kVAh, or kWh / √(kWh² + kVArh²), in hundredths half up; known where there is use.
+
+    Never above 1: fewer kVAh than kWh are a register's rounding or a wrong read, and no merit.
+    """
     active = context.measured("wh", charge)
     if context.usage.vah is not None:
         apparent = context.measured("vah", charge)
-        return quotient(active.times(100), apparent), present(apparent)
+        return quotient(active.times(100), apparent).at_most(_UNITY), present(apparent)
     if context.usage.varh is None:
         raise UnableToPriceBill(
             f"{charge.description} ({charge.code}) needs the kVAh or kVArh, which are not known."

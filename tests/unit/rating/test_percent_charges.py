@@ -53,6 +53,8 @@ STEPS = [{"pf": "0.85", "percent_per_point": "2"}]
         (102, {"bonus_percent_per_point": "0.5"}, "-4", "-4.00"),  # 0.98: 8 points above
         (102, {"bonus_percent_per_point": "0.5", "bonus_above": "0.95"}, "-1.5", "-1.50"),
         (102, {"bonus_percent_per_point": "0.5", "at_most_percent": "3"}, "-3", "-3.00"),
+        # Fewer kVAh than kWh cannot be: 1.00 at most, 10 points above.
+        (80, {"bonus_percent_per_point": "0.5"}, "-5", "-5.00"),
     ],
 )
 def test_a_power_factor_costs_or_saves_a_percent_a_point(

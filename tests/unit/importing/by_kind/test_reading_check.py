@@ -1,6 +1,8 @@
 """check-readings: a file judged as the system would judge it, without a database."""
 
 import json
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,28 @@ def test_the_command_prints_an_object_a_row(
     code, found, said = run(file, capsys=capsys)
     assert (code, said) == (0, "")
     assert [one["verdict"] for one in found] == ["accepted", "accepted", "needs_review"]
+
+
+def test_the_answer_is_ascii_whatever_a_serial_is_written_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal or a pipe of another encoding takes it too."""
+    file = tmp_path / "readings.csv"
+    file.write_text(f"{HEADER}\n\u0645\u0661,1000,{month(0)}", encoding="utf-8")
+    assert command_line.main(["check-readings", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert said.isascii()
+    assert json.loads(said)["meter_serial"] == "\u0645\u0661"
+
+
+def test_whoever_reads_the_answer_may_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "readings.csv"
+    file.write_text("\n".join([HEADER, *rows("A", STEADY * 10)]), encoding="utf-8")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert command_line.main(["check-readings", str(file)]) == 0
 
 
 @pytest.mark.parametrize(
