@@ -20,7 +20,7 @@ from services.importing.source import Source, UnreadableFile
 from services.importing.table import Cells, read_table
 from services.metering.outcomes import RuleOutcome, Validation
 from services.metering.peers import PeerUses
-from services.metering.register_arithmetic import ReadingTooLong
+from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
 from services.metering.swapped_reads import SwappedReads
 from services.quantities.energy import parse_kwh, parse_multiplier
 from services.quantities.written_numbers import DecimalSign
@@ -175,9 +175,6 @@ class ReadingCheck:
             )
 
     def _validation(self, history: MeterHistory, read: FileRead) -> Validation:
-        if not history.points:
-            # The first row of a meter is its opening read.
-            return Validation(())
         if history.is_known(read):
             return Validation(())
         if len(history.points) == 1:
@@ -185,6 +182,10 @@ class ReadingCheck:
             used = self._peers.class_use(load_w=load)
             history.limits = replace(history.limits, class_use=used)
         try:
+            if not history.points:
+                # The first row of a meter that it can show is its opening read.
+                check_fits_dials(read.point.register_wh, history.dials)
+                return Validation(())
             return history.validation_of(read)
         except ReadingTooLong as error:
             return Validation((RuleOutcome("too_many_digits", "review", str(error)),))

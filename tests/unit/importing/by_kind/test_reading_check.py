@@ -119,6 +119,12 @@ def test_without_dials_two_reads_say_how_many_a_meter_has() -> None:
     assert slipped.verdict == "needs_review"
 
 
+def test_a_first_row_that_the_meter_cannot_show_does_not_open_it() -> None:
+    found = check(rows("A", [99_999_999, *STEADY]))
+    assert [o.rule for o in found[0].validation.outcomes] == ["too_many_digits"]
+    assert {one.validation.verdict for one in found[1:]} == {"accepted"}
+
+
 def test_two_meters_swapped_on_one_day_are_named_to_each_other() -> None:
     a, b = [1000 + 300 * n for n in range(8)], [60_000 + 280 * n for n in range(8)]
     a[6], b[6] = b[6], a[6]
