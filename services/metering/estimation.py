@@ -115,7 +115,7 @@ def check_total_is_enough(tariffs: Iterable[Tariff]) -> None:
     for tariff in tariffs:
         if tariff.net_metering or any(map(_needs_more, tariff.charges)):
             raise CannotEstimate(
-                f"Tariff {tariff.code} charges for more than a meter's total, and only that can be "
+                f"Tariff {tariff.code} needs more than a meter's total, and only that can be "
                 "estimated. Read the meter."
             )
 
