@@ -111,6 +111,8 @@ class Table:
     remarks: tuple[str, ...]
     problems: list[ImportProblem] = field(default_factory=list)
     asks: set[Question] = field(default_factory=set)
+    # Rows with a number or date that is unclear, by their number, for reports on every row.
+    refused: dict[int, Mapping[str, str]] = field(default_factory=dict)
     _raw: RawRows | None = None
     _required: tuple[str, ...] = ()
     _styles: FileStyles = field(default_factory=FileStyles)
@@ -135,6 +137,8 @@ class Table:
                 named = dict(zip(self.columns, cells, strict=False))
                 if self._write_plainly(number, named):
                     yield Cells(number, named, self.problems)
+                else:
+                    self.refused[number] = named
         except csv.Error as error:
             self.problems.append(ImportProblem(number + 1, "", csv_problem(error)))
         if not seen and not self.problems:

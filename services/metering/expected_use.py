@@ -75,8 +75,9 @@ def expected_use(
 
     `windows` are the past in stretches of about a month, the oldest first.
     """
-    if len(windows) < SETTLED_WINDOWS:
+    if len(windows) < SETTLED_WINDOWS or not any(window.used_wh for window in windows):
         return None
+    average = _mean([window for window in windows if window.used_wh], multiplier_milli)
     windows = _without_excursions(windows)
     daily = daily_uses(windows, multiplier_milli)
     spread = _spread_percent(daily)
@@ -91,7 +92,8 @@ def expected_use(
     low = max(min(10_000 * 100 // (_ROOM_PERCENT * spread), limits.low_percent), least_low)
     return ExpectedUse(
         low_wh=max(min(uses) * low // 100 - _ROOM_LOW_WH, 0),
-        high_wh=max(uses) * high // 100 + _ROOM_HIGH_WH,
+        # What a meter used on average while it was used is never high: an empty home is lived in.
+        high_wh=max(max(uses) * high // 100 + _ROOM_HIGH_WH, average),
         expectations=tuple(found),
     )
 

@@ -97,17 +97,25 @@ class Use:
         """The most that is not yet high; two reads on one date may be nearly a day apart."""
         if self.expected is not None:
             return Fraction(self.expected.high_wh * max(self.days, 1))
-        if self.usual_wh is None:
+        if self.usual_wh is None or self.is_unused:
             return None
         return HIGH_USE_FACTOR * self.usual_wh * max(self.days, 1)
 
     @property
     def first_wh(self) -> Fraction | None:
-        """The most that is not yet high of a first reading; None where it is none."""
-        if self.usual_wh is not None or self.limits is None:
+        """The most that is not yet high of a first reading; None where it is none.
+
+        The first use of a meter that only stood still is one too.
+        """
+        if self.limits is None or (self.usual_wh is not None and not self.is_unused):
             return None
         daily = self.limits.first_daily_wh(self.multiplier_milli)
         return None if daily is None else daily * max(self.days, 1)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it has a past of standing still alone, and other things limit its use."""
+        return self.usual_wh == 0 and self.limits is not None
 
     @property
     def load_wh(self) -> int | None:

@@ -4,6 +4,7 @@ Registers are Wh as the meter shows them, before the multiplier.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from itertools import pairwise
 from typing import Final
 
@@ -31,6 +32,21 @@ def with_confirmed(
         if between and _agree([before, *between, after], dials):
             found += between
     return sorted(found, key=lambda read: read.read_on)
+
+
+def that_stood_still(
+    read_on: date, last_read: ReadPoint, waiting: Sequence[ReadPoint]
+) -> list[ReadPoint]:
+    """Of the readings that wait, those since the last accepted one that show the same value.
+
+    Whoever reviews them, no use is hidden in them: they say how long a meter stood still.
+    """
+    still = [
+        one
+        for one in waiting
+        if last_read.read_on < one.read_on < read_on and one.register_wh == last_read.register_wh
+    ]
+    return sorted(still, key=lambda one: one.read_on)
 
 
 def confirmed_by_waiting(

@@ -13,7 +13,7 @@ from services.metering.digit_rules import Doubtful, explanations
 from services.metering.outcomes import Rule, RuleOutcome, Validation
 from services.metering.recent_use import Use, day_text
 from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
-from services.metering.unreviewed import confirmed_by_waiting, with_confirmed
+from services.metering.unreviewed import confirmed_by_waiting, that_stood_still, with_confirmed
 from services.metering.use_limits import standing_days
 from services.metering.validation_rules import (
     LONGEST_USUAL_PERIOD_DAYS,
@@ -100,6 +100,8 @@ def validate_reading(
     further registers showed at the last read, in Wh.
     Raises ReadingTooLong, UnableToCompareReads.
     """
+    if still := that_stood_still(read_on, last_read, waiting):
+        history, last_read = [*history, *still], still[-1]
     known = with_confirmed(history, waiting, dials)
     use = Use.of(read_on, last_read, known, dials, multiplier_milli, limits=limits, peers=peers)
     used_wh = consumption_wh(

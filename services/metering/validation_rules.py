@@ -86,7 +86,8 @@ def high_use(used_wh: int, use: Use) -> RuleOutcome:
     Elexon's CP0789 flags more than 2 × the expected use.
     """
     if use.limit_wh is None:
-        return not_applicable("high_use", _sentence(_NO_HISTORY))
+        why = "nothing was used so far" if use.is_unused else _NO_HISTORY
+        return not_applicable("high_use", _sentence(why))
     outcome: Outcome = "review" if used_wh > use.limit_wh else "pass"
     message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}{_expected(use)}."
     values = {"used_wh": used_wh, "most_wh": int(use.limit_wh), "days": use.days}
@@ -183,7 +184,7 @@ def beyond_limits(used_wh: int, use: Use) -> tuple[RuleOutcome, ...]:
     if use.limits is None:
         return ()
     found = [_above_connected_load(used_wh, use, use.limits)]
-    if use.usual_wh is None:
+    if use.usual_wh is None or use.is_unused:
         found.append(_first_reading(used_wh, use, use.limits))
     return tuple(found)
 

@@ -11,6 +11,7 @@ from services.metering.measured import Metering
 from services.metering.past_bills import PastBills
 from services.metering.registers import WrongRegisters, measure_of, names_for
 from services.quantities.counting import count
+from services.quantities.energy import format_kwh
 from services.quantities.period import written_day
 from services.rating import UnableToPriceBill
 from services.records.readings import IntervalDay, MeterConstants
@@ -58,6 +59,8 @@ def price_usage(
     _check_registers(usage, versions)
     _check_intervals(usage, intervals)
     counted = usage.counted()
+    for version in versions:
+        _check_sums(counted, version.tariff, usage.multiplier_milli)
     metering = Metering(
         period=usage.period,
         segments_wh=(_imported(counted, intervals),),
@@ -116,6 +119,38 @@ def _check_registers(usage: UsageFile, versions: Sequence[TariffVersion]) -> Non
             has = f"it has {', '.join(sorted(known))}" if known else "it has no periods"
             raise WrongRegisters(
                 f"The register {name} is of no period of tariff {versions[0].code}: {has}."
+            )
+
+
+def _check_sums(counted: Mapping[str, int], tariff: Tariff, multiplier_milli: int) -> None:
+    """Raise WrongRegisters where the registers of periods are not all there, or not the total.
+
+    As Oracle's D2-SUM-CHK: a kWh of each register, or a hundredth of the total, may be apart.
+    """
+    for calendar in (tariff.calendars or {}).values():
+        names = {
+            period: next(
+                (n for n in names_for(period, seasons=tariff.seasons or ()) if n in counted), None
+            )
+            for period in calendar.period_names
+        }
+        given = sorted({name for name in names.values() if name is not None})
+        missing = sorted(period for period, name in names.items() if name is None)
+        if not given:
+            continue
+        if TOTAL not in counted:
+            if missing:
+                raise WrongRegisters(
+                    f"Without a total the usage needs a register of each period: "
+                    f"{', '.join(missing)} of tariff {tariff.code} is not there."
+                )
+            continue
+        total, added = counted[TOTAL], sum(counted[name] for name in given)
+        apart = added - total if missing else abs(added - total)
+        if apart > max((len(given) + 1) * multiplier_milli, total // 100):
+            raise WrongRegisters(
+                f"The registers {', '.join(given)} counted {format_kwh(added)} kWh, the total "
+                f"{format_kwh(total)} kWh: correct one of them."
             )
 
 

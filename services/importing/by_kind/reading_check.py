@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,7 @@ from services.importing.source import Source, UnreadableFile
 from services.importing.table import Cells, read_table
 from services.metering.outcomes import RuleOutcome, Validation
 from services.metering.peers import PeerUses
-from services.metering.register_arithmetic import ReadingTooLong, check_fits_dials
+from services.metering.register_arithmetic import ReadingTooLong, capacity_wh, check_fits_dials
 from services.metering.swapped_reads import SwappedReads
 from services.quantities.energy import parse_kwh, parse_multiplier
 from services.quantities.written_numbers import DecimalSign
@@ -107,6 +108,7 @@ class ReadingCheck:
                 rows.append(row)
         if (of_file := next((p for p in table.problems if p.row is None), None)) is not None:
             raise UnreadableFile(of_file.message)
+        serials |= {row: named["meter_serial"] for row, named in table.refused.items()}
         found = {p.row or 0: _unreadable(p, serials) for p in reversed(table.problems)}
         found |= {checked.row: checked for checked in self._judged(rows)}
         return [found[row] for row in sorted(found)]
@@ -151,18 +153,16 @@ class ReadingCheck:
     def _open_meters(self, rows: Iterable[_Row]) -> None:
         """A meter for each serial, with the constants that its rows first give."""
         given: dict[str, dict[str, int]] = defaultdict(dict)
-        digits: dict[str, list[int]] = defaultdict(list)
+        shown: dict[str, list[int]] = defaultdict(list)
         for row in rows:
             serial = row.read.serial
             given[serial] = {**row.constants, **given[serial]}
-            digits[serial].append(len(str(row.read.point.register_wh // 1000)))
+            shown[serial].append(row.read.point.register_wh)
         for serial, constants in given.items():
-            # One reading may have a digit too many, two say that the meter has it.
-            shown = sorted(digits[serial])[-2:][0]
             self._meters[serial] = MeterHistory(
                 meter_id="",
                 serial=serial,
-                dials=constants.get("dials", min(max(shown, USUAL_DIALS), MOST_DIALS)),
+                dials=constants.get("dials") or _dials_shown(shown[serial]),
                 multiplier_milli=constants.get("multiplier", 1000),
                 registers=(),
                 limits=UseLimits(
@@ -201,6 +201,22 @@ class ReadingCheck:
             history.take(row.read, status="needs_review")
 
 
+def _dials_shown(registers_wh: Sequence[int]) -> int:
+    """How many digits a meter has by what it shows: five at least, unless it rolls over before.
+
+    One reading may have a digit too many; two say that the meter has it.
+    """
+    digits = sorted(len(str(wh // 1000)) for wh in registers_wh)[-2:][0]
+    if FEWEST_DIALS <= digits < USUAL_DIALS:
+        capacity = capacity_wh(digits)
+        turned = any(
+            before > capacity * 9 // 10 and after < capacity // 10
+            for before, after in pairwise(registers_wh)
+        )
+        return digits if turned else USUAL_DIALS
+    return min(max(digits, USUAL_DIALS), MOST_DIALS)
+
+
 def _dials(text: str) -> int:
     # A column of whole numbers with gaps is often written as 5.0.
     text = text.removesuffix(".0")
@@ -220,5 +236,6 @@ def _yes_or_no(text: str) -> bool | None:
 def _unreadable(problem: ImportProblem, serials: Mapping[int, str]) -> CheckedReading:
     """A row that is no reading is looked at by a person, who is told why."""
     row = problem.row or 0
-    outcome = RuleOutcome("unusable", "review", str(problem))
+    said = f"{problem.column} {problem.message}" if problem.column else problem.message
+    outcome = RuleOutcome("unusable", "review", f"{said[0].upper()}{said[1:]}")
     return CheckedReading(row, serials.get(row, ""), Validation((outcome,)))

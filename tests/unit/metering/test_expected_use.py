@@ -82,6 +82,21 @@ def test_the_same_season_last_year_is_expected_with_this_years_growth() -> None:
     assert expected(longer, days=35).of("last year, scaled") == 60_000
 
 
+def test_what_a_meter_used_on_average_is_never_high() -> None:
+    """A home that stood empty for half a year is lived in again."""
+    past = windows(10, 12, 10, 12, 0, 0, 0, 0)
+    assert expected(past).high_wh == 11_000
+
+
+def test_of_a_meter_that_was_never_used_nothing_is_expected() -> None:
+    past, limits = windows(0, 0, 0, 0, 0), ValidationLimits()
+    at = past[-1].until + timedelta(days=30)
+    assert (
+        expected_use(past, read_on=at, days=30, multiplier_milli=1000, peers=(), limits=limits)
+        is None
+    )
+
+
 def test_similar_meters_explain_a_season() -> None:
     """A heated home falls to a quarter in spring, as the homes did that fell like it before."""
     past = windows(40, 40, 40, 20)

@@ -60,6 +60,22 @@ def test_a_fall_or_a_stuck_meter_confirms_nothing(waiting: ReadPoint) -> None:
     assert judged(point(3600 + 1800, 420), waiting).verdict == "needs_review"
 
 
+def test_a_meter_that_stands_still_unreviewed_is_asked_about_less_and_less() -> None:
+    waiting: list[ReadPoint] = []
+    asked = []
+    for month in range(1, 7):
+        read = point(3600, 360 + 30 * month)
+        if judged(read, *waiting).verdict == "needs_review":
+            asked.append(month)
+            waiting.append(read)
+    # After the first period, then after each two periods more, until it is known to be unused.
+    assert asked == [1, 2, 4, 6]
+    # Lived in again, its use is of the days since it was last seen still.
+    back = judged(point(3600 + 300, 570), *waiting)
+    assert back.verdict == "accepted"
+    assert any("300 kWh in 30 days" in one.message for one in back.outcomes)
+
+
 def test_what_is_below_the_last_read_is_never_accepted_by_itself() -> None:
     assert judged(point(3400, 420), point(3200, 390)).verdict == "needs_review"
 

@@ -95,6 +95,12 @@ class TestFirstReading:
             assert judged(high, 31, last, limits=limits).verdict == "accepted"
             assert judged(high + 1, 31, last, limits=limits).verdict == "needs_review"
 
+    def test_the_first_use_of_a_meter_that_stood_still_is_one_too(self) -> None:
+        still = tuple(point(1000, 30 * n) for n in range(7))
+        found = judged(1300, 210, *still, limits=UseLimits())
+        assert (found.verdict, outcome(found, "first_reading")) == ("accepted", "pass")
+        assert judged(9000, 210, *still, limits=UseLimits()).verdict == "needs_review"
+
     def test_with_a_past_it_is_no_first_reading(self) -> None:
         found = judged(3900, 390, *SETTLED, limits=UseLimits(class_use=HOMES))
         assert outcome(found, "first_reading") == ""

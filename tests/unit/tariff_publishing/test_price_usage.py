@@ -195,6 +195,34 @@ def test_registers_of_periods_of_export_and_of_reactive_energy(price: Price) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("registers", "said"),
+    [
+        (
+            {"total": reads(0, 100), "day": reads(0, 60), "night": reads(0, 43)},
+            "",
+        ),
+        (
+            {"total": reads(0, 100), "day": reads(0, 5000), "night": reads(0, 2000)},
+            "The registers day, night counted 7000 kWh, the total 100 kWh: correct one of them.",
+        ),
+        (
+            {"total": reads(0, 100), "day": reads(0, 5000)},
+            "The registers day counted 5000 kWh, the total 100 kWh: correct one of them.",
+        ),
+        (
+            {"day": reads(0, 60)},
+            "Without a total the usage needs a register of each period: night of tariff FLAT",
+        ),
+    ],
+)
+def test_registers_of_periods_must_be_all_and_add_up(
+    price: Price, registers: Json, said: str
+) -> None:
+    answer = price(TOU, by=JUNE | {"registers": registers})
+    assert (answer.code, said in answer.said) == (2 if said else 0, True)
+
+
 def test_import_is_another_name_of_the_total(price: Price) -> None:
     answer = price(FLAT, by=JUNE | {"registers": {"import": reads(10, 30)}})
     assert answer.bill["total"] == "40.00"

@@ -125,6 +125,19 @@ def test_a_first_row_that_the_meter_cannot_show_does_not_open_it() -> None:
     assert {one.validation.verdict for one in found[1:]} == {"accepted"}
 
 
+def test_a_rollover_says_how_few_digits_a_meter_has() -> None:
+    reads = [9100, 9400, 9700, 11, 300, 600]
+    assert verdicts(rows("A", reads)) == ["accepted"] * 6
+
+
+def test_rows_that_are_refused_as_they_are_read_name_their_meter() -> None:
+    found = check([*rows("A", STEADY[:2]), "A,1 2 3,2025-03-01", 'A,"1,117",2025-04-01'])
+    assert [one.serial for one in found] == ["A"] * 4
+    (last,) = found[-1].validation.outcomes
+    assert (last.rule, last.outcome) == ("unusable", "review")
+    assert not last.message.startswith("row")
+
+
 def test_two_meters_swapped_on_one_day_are_named_to_each_other() -> None:
     a, b = [1000 + 300 * n for n in range(8)], [60_000 + 280 * n for n in range(8)]
     a[6], b[6] = b[6], a[6]
