@@ -34,6 +34,7 @@ join lateral (
     select * from public.readings r where r.meter_id = m.id order by r.read_at desc limit 1
 ) last on last.id = b.closing_reading_id
 where m.kind = 'manual' and m.serial between 'M-114' and 'M-141' and b.number is not null
+    and m.registers = '[]'
 order by m.serial
 """
 
