@@ -13,7 +13,7 @@ from services.importing.by_kind.grid_rows import (
 from services.importing.chunks import chunks_of
 from services.importing.look_alikes import unknown
 from services.importing.money_imports import MoneyImports
-from services.importing.reads import Judged, by_day, by_meter, file_read, judge
+from services.importing.reads import Judged, by_meter, file_read, judge
 from services.importing.report import ImportProblem, ImportReport, WhatToImport
 from services.importing.rows import channels_row, customer_row, meter_row
 from services.importing.source import Source, UnreadableFile
@@ -23,7 +23,7 @@ from services.importing.tariff_files import tariff_rows
 from services.importing.writing import Counts
 from services.metering.peers import PeerUses
 from services.quantities.counting import count
-from services.readings.meter_history import FileRead, MeterHistory
+from services.readings.meter_history import FileRead, MeterHistory, by_day
 from services.records.readings import ReadingSource
 from services.records.tariffs import TariffVersion
 

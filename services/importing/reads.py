@@ -1,9 +1,9 @@
 """Reads that come in by file: checked against their meter, and judged in the order of time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -94,13 +94,6 @@ def by_meter(reads: Iterable[FileRead], problems: list[ImportProblem]) -> dict[s
                     why = f"has another value than row {first.row} at the very same time."
                 problems.append(ImportProblem(second.row, "reading_kwh" * (not same), why))
     return grouped
-
-
-def by_day(reads: Iterable[FileRead]) -> Iterator[list[FileRead]]:
-    """The reads of each local date, in order of time."""
-    in_order = sorted(reads, key=lambda read: (read.read_at, read.row))
-    for _, of_day in groupby(in_order, key=lambda read: read.point.read_on):
-        yield list(of_day)
 
 
 @dataclass

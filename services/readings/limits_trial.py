@@ -1,9 +1,8 @@
 """Trying limits for readings on those of the last year, before they hold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -11,9 +10,14 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
 from services.metering.peers import PeerUses
 from services.quantities.period import local_date
-from services.readings.meter_history import HISTORY, UNUSABLE_READ, FileRead, MeterHistory
+from services.readings.meter_history import (
+    HISTORY,
+    UNUSABLE_READ,
+    FileRead,
+    MeterHistory,
+    by_day,
+)
 from services.records.imports import MeterReads
-from services.records.readings import ReadingStatus
 from services.records.use_limits import LimitBook, LimitsFor
 from services.utility_settings.current import CurrentSettings
 
@@ -37,12 +41,6 @@ class Trial:
     flagged_now: int = 0
     is_sample: bool = False
     examples: list[tuple[str, date]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    read: FileRead
-    status: ReadingStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +86,19 @@ class LimitsTrial:
             for meter in meters
         }
         trial.meters += len(meters)
-        for of_day in _by_day(meters):
-            for one in of_day:
-                histories[one.read.serial].show_peers(one.read)
-            for one in of_day:
-                history = histories[one.read.serial]
-                if history.points and one.read.point.read_on >= since:
-                    _compare(history, one.read, books, trial)
-                history.take(one.read, status=one.status)
+        decided = [(meter.serial, read) for meter in meters for read in meter.reads]
+        reads = (
+            FileRead(number, serial, read.point, read.read_at)
+            for number, (serial, read) in enumerate(decided)
+        )
+        for of_day in by_day(reads):
+            for read in of_day:
+                histories[read.serial].show_peers(read)
+            for read in of_day:
+                history = histories[read.serial]
+                if history.points and read.point.read_on >= since:
+                    _compare(history, read, books, trial)
+                history.take(read, status=decided[read.row][1].status)
 
 
 def _compare(
@@ -114,15 +117,3 @@ def _compare(
     trial.flagged_now += doubted[1]
     if doubted == [True, False] and len(trial.examples) < EXAMPLES:
         trial.examples.append((read.serial, read.point.read_on))
-
-
-def _by_day(meters: Sequence[MeterReads]) -> Iterator[list[_Decided]]:
-    """The reads of all meters by local date."""
-    reads = [
-        _Decided(FileRead(0, meter.serial, read.point, read.read_at), read.status)
-        for meter in meters
-        for read in meter.reads
-    ]
-    reads.sort(key=lambda one: one.read.read_at)
-    for _, of_day in groupby(reads, key=lambda one: one.read.point.read_on):
-        yield list(of_day)

@@ -1,9 +1,10 @@
 """A meter's reads as they are judged: each by the accepted ones before it, and by other meters."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from services.metering.digit_rules import Doubtful
@@ -44,6 +45,13 @@ class FileRead(NamedTuple):
     point: ReadPoint
     read_at: datetime
     quality: Quality | None = None
+
+
+def by_day(reads: Iterable[FileRead]) -> Iterator[list[FileRead]]:
+    """The reads of each local date, in order of time."""
+    in_order = sorted(reads, key=lambda read: (read.read_at, read.row))
+    for _, of_day in groupby(in_order, key=lambda read: read.point.read_on):
+        yield list(of_day)
 
 
 @dataclass

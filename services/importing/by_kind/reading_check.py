@@ -13,7 +13,6 @@ from services.importing.reads import (
     READING_COLUMNS,
     READING_DATES,
     READING_NUMBERS,
-    by_day,
     file_read,
 )
 from services.importing.report import ImportProblem
@@ -25,7 +24,7 @@ from services.metering.register_arithmetic import ReadingTooLong, capacity_wh, c
 from services.metering.swapped_reads import SwappedReads
 from services.quantities.energy import parse_kwh, parse_multiplier
 from services.quantities.written_numbers import DecimalSign
-from services.readings.meter_history import UNUSABLE_READ, FileRead, MeterHistory
+from services.readings.meter_history import UNUSABLE_READ, FileRead, MeterHistory, by_day
 from services.records.imports import Installed
 from services.records.use_limits import LimitBook, UseLimits
 
