@@ -12,8 +12,9 @@ from services.database.errors import NotFound
 from services.identity.auth import Principal
 from services.metering.recent_use import usual_daily_use
 from services.metering.register_arithmetic import consumption_wh
-from services.metering.validation import ExpectedRange, expected_range
-from services.records.readings import Meter, Reading, ReadPoint
+from services.metering.validation import ExpectedRange
+from services.readings.expected import expected_on
+from services.records.readings import Meter, Reading
 from services.records.submissions import ReadingContext
 
 _SHOWN = 8
@@ -70,7 +71,7 @@ def show_meter(context: ReadingContext) -> None:
         shown = [("Meter", meter.serial), ("Tariff", meter.tariff_name or "none")]
         if last is not None:
             shown.append(("Last read", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
-            shown.append(("Expected today", _range(_expected(context, last, today()), meter)))
+            shown.append(("Expected today", _range(_expected(context, today()), meter)))
             shown += registers_shown(last.registers)
         if meter.multiplier_milli != 1000:
             shown.append(("Multiplier", times(meter.multiplier_milli)))
@@ -80,7 +81,7 @@ def show_meter(context: ReadingContext) -> None:
 
 
 def _explain(context: ReadingContext, last: Reading) -> None:
-    expected = _expected(context, last, today())
+    expected = _expected(context, today())
     days = (today() - last.read_on).days
     if expected is None:
         st.caption("There are not yet enough reads of this meter to know its usual use.")
@@ -103,16 +104,8 @@ def _explain(context: ReadingContext, last: Reading) -> None:
     )
 
 
-def _expected(context: ReadingContext, last: Reading, on: date) -> ExpectedRange | None:
-    return expected_range(
-        read_on=on,
-        last_read=ReadPoint(register_wh=last.register_wh, read_on=last.read_on),
-        history=context.history,
-        dials=context.meter.dials,
-        multiplier_milli=context.meter.multiplier_milli,
-        limits=context.limits(services().assessor.limit_book(), on=on),
-        peers=context.peers,
-    )
+def _expected(context: ReadingContext, on: date) -> ExpectedRange | None:
+    return expected_on(context, book=services().assessor.limit_book(), on=on)
 
 
 def _range(expected: ExpectedRange | None, meter: Meter) -> str:

@@ -52,15 +52,20 @@ def expected_range(
     dials: int,
     multiplier_milli: int,
     limits: UseLimits | None = None,
+    waiting: Sequence[ReadPoint] = (),
     peers: Sequence[PeerMove] = (),
 ) -> ExpectedRange | None:
     """Register values that pass on `read_on`: from the last read up to the most use that does.
+
+    The parameters are those of `validate_reading`.
 
     That is the most that is expected, 3 × the usual use without a settled past, or without history
     what `limits` say of a first reading; never more than the connected load. None when nothing
     limits it, or so much may be used that every value is expected. Raises UnableToCompareReads.
     """
-    use = Use.of(read_on, last_read, history, dials, multiplier_milli, limits=limits, peers=peers)
+    known, last_read = _with_waiting(read_on, last_read, history, waiting)
+    known = with_confirmed(known, waiting, dials)
+    use = Use.of(read_on, last_read, known, dials, multiplier_milli, limits=limits, peers=peers)
     most = use.most_wh
     if most is None:
         return None
@@ -100,8 +105,7 @@ def validate_reading(
     further registers showed at the last read, in Wh.
     Raises ReadingTooLong, UnableToCompareReads.
     """
-    if still := that_stood_still(read_on, last_read, waiting):
-        history, last_read = [*history, *still], still[-1]
+    history, last_read = _with_waiting(read_on, last_read, history, waiting)
     known = with_confirmed(history, waiting, dials)
     use = Use.of(read_on, last_read, known, dials, multiplier_milli, limits=limits, peers=peers)
     used_wh = consumption_wh(
@@ -150,6 +154,17 @@ def validate_reading(
     fell = is_a_fall(opening_wh=register_wh, closing_wh=next_read.register_wh, dials=dials)
     after = above_next_read(register_wh, next_read, None if fell else turned, late)
     return Validation((*found, after))
+
+
+def _with_waiting(
+    read_on: date,
+    last_read: ReadPoint,
+    history: Sequence[ReadPoint],
+    waiting: Sequence[ReadPoint],
+) -> tuple[Sequence[ReadPoint], ReadPoint]:
+    """The past and the last read, with those that wait where the meter stood still."""
+    still = that_stood_still(read_on, last_read, waiting)
+    return ([*history, *still], still[-1]) if still else (history, last_read)
 
 
 @dataclass(frozen=True, slots=True)

@@ -349,13 +349,14 @@ class ReadingAssessor:
         self, *, context: ReadingContext, read_on: date
     ) -> tuple[int, int] | None:
         """The least and most Wh a day that pass the rules; None where nothing limits the use."""
-        if context.last_read is None:
+        last = context.last_point
+        if last is None:
             return None
         meter = context.meter
         try:
             use = Use.of(
                 read_on,
-                context.last_read.point,
+                last,
                 with_confirmed(context.history, context.waiting, meter.dials),
                 meter.dials,
                 meter.multiplier_milli,

@@ -18,9 +18,9 @@ from pydantic import (
 
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, Role, require
-from services.metering.recent_use import UnableToCompareReads
-from services.metering.validation import ExpectedRange, expected_range
+from services.metering.validation import ExpectedRange
 from services.quantities.period import local_date
+from services.readings.expected import expected_on
 from services.readings.submission import CLOCK_ALLOWANCE, EARLIEST, InvalidReading
 from services.records.submissions import (
     MissedRead,
@@ -149,7 +149,8 @@ class ReadingRound:
         found = self.database.round_meters(
             route=route, read_before=_read_before(today), today=today, after=after, limit=limit
         )
-        meters = tuple(DueMeter(meter, self._expected(meter, today)) for meter in found)
+        book = self.limit_book()
+        meters = tuple(DueMeter(meter, expected_on(meter, book=book, on=today)) for meter in found)
         last = found[-1] if len(found) == limit else None
         return RoundPage(meters, _place_of(last) if last else None)
 
@@ -215,22 +216,6 @@ class ReadingRound:
         """Close a request that needs no reading any more; raises NotFound."""
         require(principal, Role.ADMIN)
         return self.database.withdraw_reading_request(actor=principal.user, request_id=request_id)
-
-    def _expected(self, meter: RoundMeter, today: date) -> ExpectedRange | None:
-        last = meter.last_read
-        if last is None:
-            return None
-        try:
-            return expected_range(
-                read_on=today,
-                last_read=last,
-                history=meter.history,
-                dials=meter.dials,
-                multiplier_milli=meter.multiplier_milli,
-                limits=meter.limits(self.limit_book(), on=today),
-            )
-        except UnableToCompareReads:
-            return None
 
 
 def _read_before(today: date) -> date:

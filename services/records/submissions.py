@@ -62,6 +62,22 @@ class ReadingContext(Record):
         )
 
     @property
+    def last_point(self) -> ReadPoint | None:
+        """What its use is counted from: the last actual read, else the last one."""
+        last = self.last_actual or self.last_read
+        return last.point if last else None
+
+    @property
+    def dials(self) -> int:
+        """The meter's digits before the point."""
+        return self.meter.dials
+
+    @property
+    def multiplier_milli(self) -> int:
+        """What the register is multiplied by, in thousandths."""
+        return self.meter.multiplier_milli
+
+    @property
     def neighbours(self) -> tuple[str | None, str | None]:
         """The ids of the accepted reads before and after the one in question."""
         before, after = self.last_read, self.next_read
@@ -202,12 +218,21 @@ class RoundMeter(Record):
     connected_va: int | None
     tariff_id: str | None
     last_read: ReadPoint | None
+    # Where the last read is an estimate or the customer's.
+    last_actual: ReadPoint | None
     history: tuple[ReadPoint, ...]
+    waiting: tuple[ReadPoint, ...]
+    peers: tuple[PeerMove, ...]
     class_use: ClassUse | None
     request: ReadingRequest | None
     missed: MissedRead | None
     was_read_on: date | None
     waits: bool
+
+    @property
+    def last_point(self) -> ReadPoint | None:
+        """What its use is counted from, as of a `ReadingContext`."""
+        return self.last_actual or self.last_read
 
     @property
     def is_due(self) -> bool:

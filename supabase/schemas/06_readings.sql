@@ -1144,7 +1144,7 @@ CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
     SET search_path TO ''
     AS $$
     with page as materialized (
-        select s.id, i.meter_id, i.installed_at, i.multiplier_milli, coalesce(s.sequence, 2147483647) as "position", s.code
+        select s.id, i.meter_id, i.installed_at, i.multiplier_milli, coalesce(s.sequence, 2147483647) as "position", s.code, s.transformer_id
         from public.service_points s
         join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
         join public.meters m on m.id = i.meter_id and m.kind = 'manual'
@@ -1153,14 +1153,36 @@ CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
                or (coalesce(s.sequence, 2147483647), s.code) > ((p #>> '{after,0}')::integer, p #>> '{after,1}'))
         order by coalesce(s.sequence, 2147483647), s.code
         limit (p ->> 'limit')::integer
+    ), judged as materialized (
+        select g.id, j.*, a.customer_id, t.tariff_id,
+               -- As the judge chooses peers: of the transformer, or of the tariff where that is not known.
+               case when j.is_settled then coalesce(g.transformer_id, t.tariff_id) end as group_id
+        from page g
+        cross join lateral private.judged_by(g.meter_id, g.installed_at, 'infinity') j
+        left join public.service_agreements a on a.service_point_id = g.id and a.ends_on is null
+        -- One by one, for the view of all spans would be made whole.
+        left join lateral (
+            select x.tariff_id from private.tariff_spans x
+            where x.agreement_id = a.id and x.starts_on <= (p ->> 'today')::date and (p ->> 'today')::date < x.ends_on limit 1) t on true
+    ), moves as materialized (
+        -- Once for all meters that are beside each other.
+        select k.group_id, private.group_moves(k.transformer_id, k.tariff_id, (p ->> 'today')::date) as moves
+        from (select distinct j.group_id, g.transformer_id, case when g.transformer_id is null then j.tariff_id end as tariff_id
+              from judged j join page g on g.id = j.id where j.group_id is not null) k
+    ), classes as materialized (
+        select k.tariff_id, private.class_use(k.tariff_id) as class_use
+        from (select distinct j.tariff_id from judged j where j.is_new and j.tariff_id is not null) k
     )
     select jsonb_build_object('meters', coalesce(jsonb_agg(jsonb_build_object(
         'service_point_id', s.id, 'code', s.code, 'sequence', s.sequence, 'access_note', s.access_note,
         'address', coalesce(nullif(s.address, ''), c.address, ''), 'customer_name', c.name,
         'meter_id', m.id, 'serial', m.serial, 'dials', m.dials, 'registers', m.registers,
         'multiplier_milli', g.multiplier_milli, 'connected_w', s.connected_w, 'connected_va', s.connected_va,
-        'tariff_id', t.tariff_id, 'last_read', l.last_read, 'history', coalesce(h.history, '[]'),
-        'class_use', case when l.days > 1 then null else private.class_use(t.tariff_id) end,
+        'tariff_id', j.tariff_id, 'last_read', private.read_point(j.last_id),
+        'last_actual', case when j.actual_id <> j.last_id then private.read_point(j.actual_id) end,
+        'history', j.history, 'waiting', j.waiting,
+        'class_use', case when j.is_new then u.class_use end,
+        'peers', coalesce(private.moves_beside(v.moves, g.meter_id), '[]'),
         'request', (select to_jsonb(q) from public.reading_requests q where q.meter_id = m.id and q.done_at is null),
         'missed', (select to_jsonb(x) from public.missed_reads x
                    where x.service_point_id = s.id and x.missed_on = (p ->> 'today')::date
@@ -1169,25 +1191,10 @@ CREATE FUNCTION public.round_meters(p jsonb) RETURNS jsonb
     from page g
     join public.service_points s on s.id = g.id
     join public.meters m on m.id = g.meter_id
-    left join public.service_agreements a on a.service_point_id = s.id and a.ends_on is null
-    left join public.customers c on c.id = a.customer_id
-    -- One by one, for the view of all spans would be made whole.
-    left join lateral (
-        select x.tariff_id from private.tariff_spans x
-        where x.agreement_id = a.id and x.starts_on <= (p ->> 'today')::date and (p ->> 'today')::date < x.ends_on limit 1) t on true
-    left join lateral (
-        select jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers) as last_read, r.read_at,
-               (select count(distinct d.read_on) from public.readings d
-                where d.meter_id = m.id and d.status = 'accepted' and d.read_at >= g.installed_at
-                  and d.read_at <= r.read_at and d.read_at > r.read_at - interval '400 days') as days
-        from public.readings r
-        where r.meter_id = m.id and r.status = 'accepted' and r.read_at >= g.installed_at
-        order by r.read_at desc limit 1) l on true
-    left join lateral (
-        select jsonb_agg(jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers) order by r.read_at) as history
-        from public.readings r
-        where r.meter_id = m.id and r.status = 'accepted' and r.read_at >= g.installed_at
-          and r.read_at <= l.read_at and r.read_at > l.read_at - interval '400 days') h on true
+    join judged j on j.id = g.id
+    left join moves v on v.group_id = j.group_id
+    left join classes u on u.tariff_id = j.tariff_id
+    left join public.customers c on c.id = j.customer_id
     left join lateral (
         select r.read_on, r.status = 'needs_review' as waits from public.readings r
         where r.meter_id = m.id and r.read_on > (p ->> 'read_before')::date and r.read_at >= g.installed_at
@@ -1328,6 +1335,111 @@ CREATE INDEX readings_at_stake ON public.readings USING btree (private.at_stake_
 
 REVOKE ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) TO service_role;
+
+CREATE FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(m.move - 'meter_id'), '[]')
+    from (select x.move from jsonb_array_elements(p_moves) x (move) where (x.move ->> 'meter_id')::uuid <> p_meter limit 60) m
+$$;
+
+COMMENT ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) IS 'Of the answer of private.group_moves what other meters than one did, up to 60 of them: [{before_milli, now_milli}].';
+
+REVOKE ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) TO service_role;
+
+CREATE FUNCTION private.read_point(p_reading uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers)
+    from public.readings r where r.id = p_reading
+$$;
+
+COMMENT ON FUNCTION private.read_point(p_reading uuid) IS 'What a meter showed at a reading: {register_wh, read_on, registers}.';
+
+REVOKE ALL ON FUNCTION private.read_point(p_reading uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.read_point(p_reading uuid) TO service_role;
+
+CREATE FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp with time zone, p_before timestamp with time zone) RETURNS TABLE(last_id uuid, actual_id uuid, is_new boolean, is_settled boolean, history jsonb, waiting jsonb)
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select l.id,
+           case when private.is_actual(l.source) then l.id else (
+               select r.id from public.readings r
+               where r.meter_id = p_meter and r.status = 'accepted' and r.read_at < p_before and r.read_at >= p_installed_at
+                 and private.is_actual(r.source)
+               order by r.read_at desc limit 1) end,
+           not exists (select 1 from public.readings h
+                       where h.meter_id = p_meter and h.status = 'accepted' and h.read_at <= l.read_at and h.read_at >= p_installed_at
+                         and h.read_at > l.read_at - interval '400 days' and h.read_on <> l.read_on),
+           coalesce(l.read_at - s.since > interval '80 days', false),
+           (select coalesce(jsonb_agg(jsonb_build_object(
+                       'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers) order by h.read_at), '[]')
+            from public.readings h
+            where h.meter_id = p_meter and h.status = 'accepted' and h.source <> 'estimated'
+              and h.read_at <= l.read_at and h.read_at >= p_installed_at and h.read_at > l.read_at - interval '400 days'),
+           (select coalesce(jsonb_agg(jsonb_build_object(
+                       'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers) order by h.read_at), '[]')
+            from public.readings h
+            where h.meter_id = p_meter and h.status = 'needs_review' and h.read_at < p_before and h.read_at > s.since)
+    from (select 1) one
+    left join lateral (
+        select r.id, r.read_at, r.read_on, r.source from public.readings r
+        where r.meter_id = p_meter and r.status = 'accepted' and r.read_at < p_before and r.read_at >= p_installed_at
+        order by r.read_at desc limit 1) l on true
+    cross join lateral (select greatest(p_installed_at, l.read_at - interval '400 days') as since) s
+$$;
+
+COMMENT ON FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp with time zone, p_before timestamp with time zone) IS 'What of its own past a meter''s read before an instant is judged by: the last accepted read and the last actual one, whether all its reads are of one day, whether they span 80 days, those of up to 400 days before, and those that wait for review since.';
+
+REVOKE ALL ON FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp with time zone, p_before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp with time zone, p_before timestamp with time zone) TO service_role;
+
+CREATE FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    -- Each of up to 61 meters costs four steps in an index.
+    select coalesce(jsonb_agg(jsonb_build_object(
+               'meter_id', member.meter_id,
+               'before_milli', (w.second_wh * 1000 * w.first_days) / (w.first_wh * w.second_days),
+               'now_milli', (w.third_wh * 1000 * w.second_days) / (w.second_wh * w.third_days))), '[]')
+    from ((select i.meter_id, i.installed_at
+           from public.service_points s
+           join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
+           where s.transformer_id = p_transformer order by s.id limit 61)
+          union all
+          (select i.meter_id, i.installed_at
+           from (select t.agreement_id from public.agreement_tariffs t
+                 where p_transformer is null and t.tariff_id = p_tariff order by t.id limit 61) m
+           join public.service_agreements a on a.id = m.agreement_id
+           join public.meter_installations i on i.service_point_id = a.service_point_id and i.removed_at is null)) member
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = member.meter_id and r.status in ('accepted', 'needs_review') and r.read_on <= p_on
+                          and r.read_at < p_on + interval '2 days' and r.read_on >= p_on - 10 and r.read_at > member.installed_at
+                        order by r.read_at desc limit 1) d
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = member.meter_id and r.status = 'accepted' and r.read_at >= member.installed_at
+                          and r.read_at < d.read_at - interval '19 days' order by r.read_at desc limit 1) c
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = member.meter_id and r.status = 'accepted' and r.read_at >= member.installed_at
+                          and r.read_at < c.read_at - interval '19 days' order by r.read_at desc limit 1) b
+    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                        where r.meter_id = member.meter_id and r.status = 'accepted' and r.read_at >= member.installed_at
+                          and r.read_at < b.read_at - interval '19 days' order by r.read_at desc limit 1) a
+    cross join lateral (select b.register_wh - a.register_wh as first_wh, b.read_on - a.read_on as first_days,
+                               c.register_wh - b.register_wh as second_wh, c.read_on - b.read_on as second_days,
+                               d.register_wh - c.register_wh as third_wh, d.read_on - c.read_on as third_days) w
+    where w.first_wh > 0 and w.second_wh > 0 and w.third_wh > 0
+$$;
+
+COMMENT ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) IS 'How the daily use of the first 61 meters of a transformer, or of a tariff where that is null, changed into the period that ends near a local date, and into the one before, in thousandths: [{meter_id, before_milli, now_milli}].';
+
+REVOKE ALL ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) TO service_role;
 
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 

@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from services.identity.auth import NotAllowed
+from services.readings.expected import expected_on
+from services.readings.round import DueMeter
 from services.records.readings import ReadPoint
 from services.records.submissions import ReadingContext
 from services.records.use_limits import PeerMove
@@ -105,6 +107,59 @@ def test_a_meter_without_months_behind_it_is_not_compared(utility: Utility) -> N
     read_monthly(utility, "N1", 300, 300, 600)
     read_monthly(utility, "M1", 300)
     assert context_of(utility, "M1").peers == ()
+
+
+def test_the_round_expects_what_the_judge_lets_pass(utility: Utility, database: str) -> None:
+    shown = read_monthly(utility, "M1", 300, 300, 300, 400, until=30)
+    for n in range(6):
+        read_monthly(utility, f"N{n}", 300, 300, 400, 1000)
+    # Its last reading shows no use and waits for a review; another meter has no past at all.
+    read_monthly(utility, "W1", 300, 300, 300, 300, 0, until=30)
+    read_monthly(utility, "S1")
+    found = {due.meter.serial: due for due in the_round(utility)}
+    assert found["M1"].meter.peers == (PeerMove(1333, 2500),) * 6
+    at_one_transformer(database)
+    found = {due.meter.serial: due for due in the_round(utility)}
+    assert len(found) == 9
+    book = utility.services.assessor.limit_book()
+    for serial, due in found.items():
+        # The last readings were taken at `now`.
+        context = utility.services.database.reading_context(
+            meter_serial=serial,
+            read_at=utility.now + timedelta(seconds=1),
+            read_on=utility.today,
+        )
+        assert due.expected == expected_on(context, book=book, on=utility.today), serial
+        for name in ("history", "waiting", "peers", "class_use", "last_point"):
+            assert getattr(due.meter, name) == getattr(context, name), (serial, name)
+    expected = found["M1"].expected
+    assert expected is not None
+    assert expected.high_wh > (shown + 1000) * 1000
+    typed = f"{expected.high_wh // 1000}"
+    assert utility.submit("M1", typed).outcome == "billed"
+
+
+def test_a_reading_above_the_range_of_the_round_waits_for_review(
+    utility: Utility,
+) -> None:
+    read_monthly(utility, "M1", 300, 300, 300, 300, until=30)
+    (due,) = the_round(utility)
+    assert due.expected is not None
+    too_much = f"{due.expected.high_wh // 1000 + 1}"
+    assert utility.submit("M1", too_much).outcome == "needs_review"
+
+
+def the_round(utility: Utility) -> tuple[DueMeter, ...]:
+    """The meters that are on no route, in pages of four."""
+    found: list[DueMeter] = []
+    after = None
+    while True:
+        page = utility.services.reading_round.meters(
+            route="", principal=ENGINEER, now=utility.now, after=after, limit=4
+        )
+        found += page.meters
+        if (after := page.after) is None:
+            return tuple(found)
 
 
 def test_two_meters_swapped_on_one_day_are_named_to_each_other(utility: Utility) -> None:

@@ -1,0 +1,68 @@
+"""What a meter is expected to show: the same for the round, the form and the rules that judge."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Protocol
+
+from services.metering.recent_use import UnableToCompareReads
+from services.metering.validation import ExpectedRange, expected_range
+from services.records.readings import ReadPoint
+from services.records.use_limits import LimitBook, PeerMove, UseLimits
+
+
+class JudgedMeter(Protocol):
+    """A meter with all that its next read is judged by: a ReadingContext, or one of a round."""
+
+    @property
+    def last_point(self) -> ReadPoint | None:
+        """What its use is counted from."""
+        ...
+
+    @property
+    def history(self) -> Sequence[ReadPoint]:
+        """Its accepted reads of some 400 days."""
+        ...
+
+    @property
+    def waiting(self) -> Sequence[ReadPoint]:
+        """Its readings that nobody has reviewed yet."""
+        ...
+
+    @property
+    def peers(self) -> Sequence[PeerMove]:
+        """How the use of meters beside it moved."""
+        ...
+
+    @property
+    def dials(self) -> int:
+        """Its digits before the point."""
+        ...
+
+    @property
+    def multiplier_milli(self) -> int:
+        """What its register is multiplied by, in thousandths."""
+        ...
+
+    def limits(self, book: LimitBook, *, on: date) -> UseLimits:
+        """What limits its use up to a local date, beside its own past."""
+        ...
+
+
+def expected_on(meter: JudgedMeter, *, book: LimitBook, on: date) -> ExpectedRange | None:
+    """The register values that pass the rules on a local date; None where all may."""
+    last = meter.last_point
+    if last is None:
+        return None
+    try:
+        return expected_range(
+            read_on=on,
+            last_read=last,
+            history=meter.history,
+            dials=meter.dials,
+            multiplier_milli=meter.multiplier_milli,
+            limits=meter.limits(book, on=on),
+            waiting=meter.waiting,
+            peers=meter.peers,
+        )
+    except UnableToCompareReads:
+        return None
