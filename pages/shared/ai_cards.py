@@ -109,9 +109,9 @@ def show_ai_month(principal: Principal) -> None:
 
 def _readings(counts: ReadingVerdictCounts) -> str:
     """Such as: 40, the same as the rules of 38; doubted by AI alone: 2 (1 accepted, 1 refused)."""
-    if not counts.judged:
-        return "none"
     said = [f"{counts.judged:,}, the same as the rules of {counts.agreed:,}"]
+    if not counts.judged:
+        said = ["none"]
     for who, alone, accepted, refused in (
         ("AI", counts.ai_alone, counts.ai_alone_accepted, counts.ai_alone_refused),
         ("the rules", counts.rules_alone, counts.rules_alone_accepted, counts.rules_alone_refused),
@@ -119,6 +119,8 @@ def _readings(counts: ReadingVerdictCounts) -> str:
         if alone:
             decided = f"{accepted:,} accepted, {refused:,} refused"
             said.append(f"doubted by {who} alone: {alone:,} ({decided} by a person)")
+    if counts.not_asked:
+        said.append(f"not asked about {counts.not_asked:,} that the rules found nothing unusual in")
     return "; ".join(said)
 
 

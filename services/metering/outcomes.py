@@ -86,6 +86,12 @@ class Validation:
         review = any(found.outcome == "review" for found in self.outcomes)
         return "needs_review" if review else "accepted"
 
+    @property
+    def is_doubted(self) -> bool:
+        """Whether a rule asked for a review or warned; a long bill says nothing of the reading."""
+        doubts = (found for found in self.outcomes if found.outcome in ("review", "warn"))
+        return any(found.rule != "long_period" for found in doubts)
+
     def to_json(self) -> dict[str, Any]:
         """{"verdict", "rules": [{"rule", "outcome", "message"}]}."""
         return {"verdict": self.verdict, "rules": [found.to_json() for found in self.outcomes]}
@@ -98,3 +104,26 @@ class Validation:
             for rule in data["rules"]
         )
         return cls(outcomes=tuple(found))
+
+
+def why_suspicious(validation: Validation) -> str:
+    """Why a reading is worth a second look, in a sentence; empty where nothing is unusual.
+
+    A rule doubts it; or it passed them all and is noteworthy: there is too little past to compare
+    its use with, or the use is outside the inner half of what passes.
+    """
+    found = {one.rule: one for one in validation.outcomes}
+    if validation.is_doubted:
+        return "A rule doubts it."
+    if "first_reading" in found:
+        return "It is a first reading."
+    use = found.get("high_use")
+    if use is None or "least_wh" not in use.values:
+        return "The meter's past is too short to say what is expected of it."
+    used, least, most = (use.values[name] for name in ("used_wh", "least_wh", "most_wh"))
+    quarter = (most - least) // 4
+    if used < least + quarter:
+        return "The use is in the lower quarter of what passes."
+    if used > most - quarter:
+        return "The use is in the upper quarter of what passes."
+    return ""

@@ -91,6 +91,8 @@ def high_use(used_wh: int, use: Use) -> RuleOutcome:
     outcome: Outcome = "review" if used_wh > use.limit_wh else "pass"
     message = f"{_used(used_wh, use)} is {_compared(used_wh, use)}{_expected(use)}."
     values = {"used_wh": used_wh, "most_wh": int(use.limit_wh), "days": use.days}
+    if use.expected is not None:
+        values["least_wh"] = use.expected.low_wh * max(use.days, 1)
     return RuleOutcome("high_use", outcome, message, values | _usual_wh(use))
 
 

@@ -14,7 +14,7 @@ from services.billing.issuing import BillIssuer
 from services.integrations.deadline import Deadline
 from services.metering.interval_rules import interval_outcomes
 from services.metering.measured import Metering
-from services.metering.outcomes import RuleOutcome, Validation
+from services.metering.outcomes import RuleOutcome, Validation, why_suspicious
 from services.metering.recent_use import UnableToCompareReads, Use
 from services.metering.register_arithmetic import check_fits_dials
 from services.metering.register_validation import RegisterRules, calendars_in_force
@@ -39,6 +39,8 @@ SECONDS_AFTER_AI = 4.0
 SECONDS_FOR_READING = 3.0
 SECONDS_FOR_PHOTO = 3.0
 
+NOT_SUSPICIOUS = "AI was not asked: the rules found nothing unusual."
+_NOT_DOUBTED = "AI was not asked: the rules doubt nothing."
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _SETTLES = "AI not asked: the bill settles estimated bills before it."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
@@ -84,8 +86,9 @@ class ReadingAssessment:
 
     Where reads of earlier months wait, there are `earlier` bills; `bill` is the last one, which
     ends at an earlier read where this one would make too short a bill. The remarks say what AI
-    thought of the reading and of the bill, or why it gave no answer; they are empty where it was
-    not to be asked.
+    thought of the reading and of the bill, or why it gave no answer; they are empty where there is
+    no AI. `ai_asked` says whether it was asked about the reading, or would have been but for its
+    budget.
     """
 
     read: Read
@@ -97,6 +100,7 @@ class ReadingAssessment:
     context: ReadingContext = field(repr=False)
     ai_verdict: AiVerdict | None = None
     reading_remark: str = ""
+    ai_asked: bool = False
     bill_remark: str = ""
     earlier: tuple[NewBill, ...] = ()
     # AI's second opinion, or its length, holds the bill, whatever the setting of approval.
@@ -106,11 +110,6 @@ class ReadingAssessment:
     def bills(self) -> tuple[NewBill, ...]:
         """All its bills, in order."""
         return () if self.bill is None else (*self.earlier, self.bill)
-
-    @property
-    def flagged_by_rules(self) -> bool:
-        """True when a rule asked for a review or warned."""
-        return any(r.outcome in ("review", "warn") for r in self.validation.outcomes)
 
     @property
     def neighbours(self) -> tuple[str | None, str | None]:
@@ -140,7 +139,7 @@ class ReadingAssessment:
 
     def with_ai_verdict(self, verdict: AiVerdict) -> "ReadingAssessment":
         """With AI's verdict, which may ask for a review and never waives one."""
-        heard = replace(self, ai_verdict=verdict, reading_remark=verdict.sentence)
+        heard = replace(self, ai_verdict=verdict, reading_remark=verdict.sentence, ai_asked=True)
         if not verdict.asks_for_review:
             return heard
         return replace(heard, status="needs_review", bill=None, earlier=(), explanation=_FOR_REVIEW)
@@ -204,7 +203,7 @@ class ReadingAssessment:
             kept["ai"] = self.ai_verdict.to_json()
             if self.ai_verdict.asks_for_review:
                 kept["verdict"] = "needs_review"
-        elif self.reading_remark:
+        elif self.ai_asked:
             kept["ai"] = {"remark": self.reading_remark}
         return kept
 
@@ -385,10 +384,14 @@ class ReadingAssessor:
     ) -> ReadingAssessment:
         """The decision with AI's verdict, or with why there is none; `now` in UTC.
 
-        In bulk AI is asked only about what the rules doubt. Never fails.
+        AI is asked about what is suspicious, in bulk only about what the rules doubt. Never fails.
         """
-        if self.ai is None or (bulk and not assessment.flagged_by_rules):
+        if self.ai is None:
             return assessment
+        if bulk and not assessment.validation.is_doubted:
+            return replace(assessment, reading_remark=_NOT_DOUBTED)
+        if not why_suspicious(assessment.validation):
+            return replace(assessment, reading_remark=NOT_SUSPICIOUS)
         try:
             verdict = self.ai.validate_reading(
                 context=assessment.context,
@@ -400,7 +403,7 @@ class ReadingAssessor:
                 now=now,
             )
         except NoAiAnswer as why:
-            return replace(assessment, reading_remark=str(why))
+            return replace(assessment, reading_remark=str(why), ai_asked=True)
         return assessment.with_ai_verdict(verdict)
 
     def compare_with_photo(

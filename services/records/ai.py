@@ -49,7 +49,7 @@ class ReadingVerdictCounts(Record):
     """Of the readings that AI judged, how many it and the rules doubted, and what people decided.
 
     Of those that one alone doubted some were accepted or refused (rejected or corrected); the
-    others wait.
+    others wait. Of those that people and smart meters sent it was `not_asked` about the rest.
     """
 
     judged: int
@@ -61,6 +61,7 @@ class ReadingVerdictCounts(Record):
     ai_alone: int
     ai_alone_accepted: int
     ai_alone_refused: int
+    not_asked: int
 
     @property
     def agreed(self) -> int:

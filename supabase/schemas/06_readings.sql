@@ -54,6 +54,8 @@ CREATE INDEX readings_flagged ON public.readings USING btree (created_at) WHERE 
 
 CREATE INDEX readings_judged_by_ai ON public.readings USING btree (created_at) WHERE ((validation #>> '{ai,verdict}'::text[]) IS NOT NULL);
 
+CREATE INDEX readings_not_asked ON public.readings USING btree (created_at) WHERE (((validation -> 'ai'::text) IS NULL) AND (validation ? 'rules'::text) AND (source = ANY (ARRAY['field'::text, 'smart'::text, 'customer'::text])) AND (supersedes_id IS NULL));
+
 CREATE UNIQUE INDEX readings_one_live ON public.readings USING btree (meter_id, read_at) WHERE (status = ANY (ARRAY['accepted'::text, 'needs_review'::text]));
 
 CREATE INDEX readings_opening ON public.readings USING btree (meter_id) WHERE is_opening;

@@ -1,6 +1,7 @@
 """The main story with AI: it may doubt a reading and hold a bill, and never changes an amount."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from services.supply.changes import Exchange, TypedRead
 from tests.integration.ai.advised import Advised, bill, verdict
 from tests.integration.ai.conftest import Advise
 from tests.integration.test_supply_changes import Supplied
-from tests.integration.utility import ADMIN, make_utility
+from tests.integration.utility import ADMIN, Utility, make_utility
 
 
 def detail(answer: Submitted, step: int) -> str:
@@ -90,6 +91,48 @@ def test_ai_never_clears_a_failed_rule(advised: Advised, llmock: LLMock) -> None
     assert (answer.outcome, answer.bill) == ("needs_review", None)
     assert answer.reading.validation["verdict"] == "needs_review"
     assert answer.reading.validation["ai"]["verdict"] == "plausible"
+
+
+def settled(advised: Advised, serial: str) -> int:
+    """A meter that used 100 kWh in each of six periods, billed every month; what it shows."""
+    utility = advised.utility
+    assessor = replace(utility.services.assessor, ai=None)
+    story = replace(utility.services.reading_to_bill, assessor=assessor)
+    unadvised = Utility(replace(utility.services, reading_to_bill=story), utility.now)
+    utility.add_meter(serial, opened_on=utility.today - timedelta(days=217))
+    for month in range(1, 7):
+        at = utility.now - timedelta(days=217 - 31 * month)
+        unadvised.submit(serial, 1000 + 100 * month, at=at)
+    return 1600
+
+
+def test_ai_is_not_asked_where_the_rules_found_nothing_unusual(
+    advised: Advised, llmock: LLMock
+) -> None:
+    shown = settled(advised, "M1")
+    answer = advised.utility.submit("M1", shown + 100)
+    step = answer.steps[4]
+    said = "all rules passed. AI was not asked: the rules found nothing unusual."
+    assert (step.status, step.detail) == ("done", said)
+    assert "ai" not in answer.reading.validation
+    assert [call["purpose"] for call in advised.calls()] == ["calculate_bill"]
+    assert len(llmock.requests) == 1
+    since = advised.utility.now - timedelta(hours=1)
+    counts = advised.books.reading_verdict_counts(since=since, least_confidence=50)
+    assert (counts.not_asked, counts.judged) == (7, 0)
+
+
+def test_ai_may_doubt_what_passes_the_rules_and_is_unusual(
+    advised: Advised, llmock: LLMock
+) -> None:
+    shown = settled(advised, "M1")
+    llmock.reply(verdict("suspicious", confidence=80, reason="Half as much again."))
+    answer = advised.utility.submit("M1", shown + 170)
+    assert {r["outcome"] for r in answer.reading.validation["rules"]} <= {"pass", "not_applicable"}
+    assert answer.outcome == "needs_review"
+    since = advised.utility.now - timedelta(hours=1)
+    counts = advised.books.reading_verdict_counts(since=since, least_confidence=50)
+    assert (counts.not_asked, counts.judged, counts.ai_alone) == (6, 1, 1)
 
 
 def test_what_ai_and_the_rules_say_of_readings_is_counted(advised: Advised, llmock: LLMock) -> None:
