@@ -15,7 +15,8 @@ from flask.json.provider import DefaultJSONProvider
 from scheduler import Scheduler
 from services.bootstrap import build_services
 from services.container import Services
-from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, require
+from services.identity.auth import NotAllowed, NotSignedIn, Principal, require
+from services.identity.permissions import Permission
 from services.readings.submission import parse_submission
 from services.settings import load_settings
 from services.web.asgi import utc_now
@@ -28,7 +29,6 @@ from services.web.round.routes import RoundRoutes
 from services.web.shapes import bill_answer_json, bill_page_json, scheduler_json, submitted_json
 
 ARRIVED_BY = "over HTTP"
-MAY_SUBMIT = (Role.ENGINEER, Role.ADMIN)
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
 
@@ -101,7 +101,8 @@ class _Api:
     def submit_reading(self) -> tuple[Response, int]:
         """POST /webhook/meter-reading."""
         now = self.clock()
-        principal = require(self.whose_page(now), *MAY_SUBMIT, scope="submit_readings")
+        asking = self.whose_page(now)
+        principal = require(asking, Permission.SUBMIT_READINGS, scope="submit_readings")
         submission = parse_submission(
             read_json_object(request), zone=self.services.settings.timezone, now=now
         )

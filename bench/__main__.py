@@ -109,7 +109,7 @@ def measure(services: Services, timed: TimedTransport) -> None:
     print(f"median of {ROUNDS} rounds of {A_ROUND} submissions, each on a meter of its own:")
     print(f"{'':34}{'total':>10}{'bare SQL':>12}{'ratio':>9}")
     client = create_app(services).test_client()
-    token = services.tokens.issue(AGENT.user, AGENT.role, now)
+    token = services.tokens.issue(AGENT.user, AGENT.roles, now)
 
     def in_process(meter: int) -> None:
         body = reading_body(meter, now)

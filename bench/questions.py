@@ -10,7 +10,8 @@ from bench.large_utility import BILLED_ON
 from services.accounts.search import Search
 from services.database.service import DatabaseService
 from services.history.timeline import Timeline
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 from services.quantities.period import start_of_day
 from services.readings.exceptions import RANKED_TO
 from services.readings.round import ReadingRound
@@ -18,7 +19,7 @@ from services.records.base import PageRequest
 from services.records.lists import AccountFilter, BillFilter, PaymentFilter, PointFilter
 from services.records.use_limits import LimitBook
 
-OFFICE: Final = Principal("bench", Role.ADMIN, None, "token")
+OFFICE: Final = Principal("bench", frozenset({Role.ADMIN}), None, "token")
 # Tables that grow with the customers: none of them should be read from end to end.
 LARGE: Final = (
     *("customers", "service_points", "meters", "meter_installations", "service_agreements"),

@@ -16,7 +16,8 @@ from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService
 from services.database.transports.postgres import DirectTransport
 from services.history.timeline import Timeline
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 
 CUSTOMERS: Final = 20_000
 # Of each customer: so many readings, and bills with four changes each.
@@ -24,7 +25,7 @@ MONTHS: Final = 20
 # The first customer is a landlord with as many changes as a thousand others.
 LANDLORDS_CHANGES: Final = 100_000
 ROUNDS: Final = 5
-OFFICE: Final = Principal(AGENT.user, Role.ADMIN, None, "token")
+OFFICE: Final = Principal(AGENT.user, frozenset({Role.ADMIN}), None, "token")
 _PEOPLE: Final = """
     insert into customers (id, account_no, name)
     select md5('c' || n)::uuid, 'A' || n, 'Family ' || n from generate_series(1, {customers}) n;

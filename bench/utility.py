@@ -10,13 +10,14 @@ from uuid import uuid4
 
 from services.billing.draw_up import draw_up_bill
 from services.container import Services
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 from services.quantities.period import first_of_month, local_date, next_month, start_of_day
 from services.records.bills import NewBill
 from services.records.tariffs import TariffVersion
 from services.settings import PROJECT_FOLDER
 
-AGENT = Principal("bench", Role.ENGINEER, None, "token")
+AGENT = Principal("bench", frozenset({Role.ENGINEER}), None, "token")
 CHUNK = 1000
 MONTHS = 12
 MONTHLY_KWH = 250

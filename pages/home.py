@@ -3,9 +3,9 @@
 import streamlit as st
 
 from pages.registry import OVERVIEW, SUBMIT_READING
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-if require_role(Role.ENGINEER).role is Role.ADMIN:
+if require_permission().may(Permission.VIEW_BILLS):
     st.switch_page(OVERVIEW.script)
 st.switch_page(SUBMIT_READING.script)

@@ -12,53 +12,42 @@ from pages.shared.number_field import show_numeric_keyboards
 from pages.shared.search_box import offer_search
 from pages.shared.session import error_boundary, services, sign_out, who_is_signed_in
 from pages.sign_ins.sign_in import show_no_role, show_sign_in, show_unavailable
-from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, SignInUnavailable
+from services.identity.auth import NotAllowed, NotSignedIn, Principal, SignInUnavailable
+from services.identity.permissions import ROLE_NAMES, in_order
 
-# By section, each with the role that sees it in the menu.
+# By section. Each page is shown to those who may open it.
 _SECTIONS = {
     "Field work": (
-        Role.ENGINEER,
-        (
-            registry.SUBMIT_READING,
-            registry.MY_READINGS,
-        ),
+        registry.SUBMIT_READING,
+        registry.MY_READINGS,
     ),
     "Office": (
-        Role.ADMIN,
-        (
-            registry.OVERVIEW,
-            registry.FLAGGED_READINGS,
-            registry.BILL_RUNS,
-            registry.DRAFTS,
-            registry.BILLS,
-        ),
+        registry.OVERVIEW,
+        registry.FLAGGED_READINGS,
+        registry.BILL_RUNS,
+        registry.DRAFTS,
+        registry.BILLS,
     ),
     "Money": (
-        Role.ADMIN,
-        (
-            registry.CUSTOMERS,
-            registry.SERVICE_POINTS,
-            registry.PAYMENTS,
-            registry.BANK_LINES,
-            registry.RECONCILIATION,
-            registry.BOOKS,
-        ),
+        registry.CUSTOMERS,
+        registry.SERVICE_POINTS,
+        registry.PAYMENTS,
+        registry.BANK_LINES,
+        registry.RECONCILIATION,
+        registry.BOOKS,
     ),
     "System": (
-        Role.ADMIN,
-        (
-            registry.SETTINGS,
-            registry.IMPORTS,
-            registry.EXPORT,
-            registry.TARIFFS,
-            registry.NETWORK,
-            registry.JOBS,
-            registry.NOTIFICATIONS,
-            registry.API_KEYS,
-            registry.SIGN_INS,
-            registry.SECURITY_LOG,
-            registry.SERVICES,
-        ),
+        registry.SETTINGS,
+        registry.IMPORTS,
+        registry.EXPORT,
+        registry.TARIFFS,
+        registry.NETWORK,
+        registry.JOBS,
+        registry.NOTIFICATIONS,
+        registry.API_KEYS,
+        registry.SIGN_INS,
+        registry.SECURITY_LOG,
+        registry.SERVICES,
     ),
 }
 # Reached from a list, so in no menu.
@@ -104,7 +93,7 @@ def main() -> None:
     name_tab(page.title)
     _sidebar(principal)
     with st.container(width="stretch", horizontal_alignment="center"), st.container(width=1080):
-        if principal.role is Role.ADMIN and page.url_path != registry.SEARCH.path:
+        if principal.may(*registry.SEARCH.needs) and page.url_path != registry.SEARCH.path:
             with st.container(horizontal=True, horizontal_alignment="right"):
                 offer_search()
         # A page may end its run early: what stands below it is drawn before.
@@ -119,7 +108,7 @@ def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
     def sign_in() -> None:
         show(reason)
 
-    paths = [page.path for _, pages in _SECTIONS.values() for page in pages]
+    paths = [page.path for pages in _SECTIONS.values() for page in pages]
     paths += [page.path for page in _DETAILS]
     pages = [st.Page(sign_in, title="Sign in", url_path=path) for path in paths]
     home = st.Page(sign_in, title="Sign in", url_path="home", default=True)
@@ -129,32 +118,32 @@ def _instead_of_pages(show: Callable[[str], None], reason: str) -> None:
 
 
 def _menu(principal: Principal) -> dict[str, list[st.Page]]:
-    """The pages by section; those of another role are hidden, and say so when they are opened."""
+    """The pages by section; those not for them are hidden, and say so when they are opened."""
     menu = {"": [st.Page(registry.HOME.script, title="Home", default=True, visibility="hidden")]}
     menu[""] += [
         st.Page(page.script, url_path=page.path, title=page.title, visibility="hidden")
         for page in _DETAILS
     ]
-    for section, (role, pages) in _SECTIONS.items():
-        seen = principal.role in {role, Role.ADMIN}
-        menu[section if seen else ""] = menu.get(section if seen else "", []) + [
-            st.Page(
-                page.script,
-                url_path=page.path,
-                title=page.title,
-                icon=f":material/{page.icon}:",
-                visibility="visible" if seen else "hidden",
+    for section, pages in _SECTIONS.items():
+        for page in pages:
+            seen = principal.may(*page.needs)
+            menu.setdefault(section if seen else "", []).append(
+                st.Page(
+                    page.script,
+                    url_path=page.path,
+                    title=page.title,
+                    icon=f":material/{page.icon}:",
+                    visibility="visible" if seen else "hidden",
+                )
             )
-            for page in pages
-        ]
     return menu
 
 
 def _sidebar(principal: Principal) -> None:
     with st.sidebar:
         st.caption(f"{escaped(services().settings.utility_name)}")
-        role = "Administrator" if principal.role is Role.ADMIN else "Field engineer"
-        st.markdown(f"**{escaped(principal.user)}**  \n{role}")
+        roles = ", ".join(ROLE_NAMES[role] for role in in_order(principal.roles))
+        st.markdown(f"**{escaped(principal.user)}**  \n{roles}")
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
             sign_out()
         keep_history()

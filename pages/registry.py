@@ -3,82 +3,181 @@
 from dataclasses import dataclass
 from typing import Final
 
+from services.identity.permissions import Permission
+
 
 @dataclass(frozen=True, slots=True)
 class PageEntry:
-    """A page; `script` is its path below pages/, `path` its address, `icon` a Material symbol."""
+    """A page; `script` is its path below pages/, `path` its address, `icon` a Material symbol.
+
+    `needs` are the permissions of which one opens it; none: everybody who is signed in.
+    """
 
     script: str
     path: str
     title: str
+    needs: tuple[Permission, ...]
     icon: str = ""
 
 
-HOME: Final = PageEntry("home.py", "home", "Home")
+HOME: Final = PageEntry("home.py", "home", "Home", ())
 SUBMIT_READING: Final = PageEntry(
-    "readings/submit_reading.py", "submit-reading", "Submit reading", "speed"
+    "readings/submit_reading.py",
+    "submit-reading",
+    "Submit reading",
+    (Permission.SUBMIT_READINGS,),
+    "speed",
 )
-MY_READINGS: Final = PageEntry("readings/my_readings.py", "my-readings", "My readings", "history")
-OVERVIEW: Final = PageEntry("system/overview.py", "overview", "Overview", "monitoring")
+MY_READINGS: Final = PageEntry(
+    "readings/my_readings.py",
+    "my-readings",
+    "My readings",
+    (Permission.SUBMIT_READINGS,),
+    "history",
+)
+OVERVIEW: Final = PageEntry(
+    "system/overview.py", "overview", "Overview", (Permission.VIEW_BILLS,), "monitoring"
+)
 FLAGGED_READINGS: Final = PageEntry(
-    "readings/flagged_readings.py", "flagged-readings", "Exceptions", "flag"
+    "readings/flagged_readings.py",
+    "flagged-readings",
+    "Exceptions",
+    (Permission.VIEW_READINGS,),
+    "flag",
 )
-DRAFTS: Final = PageEntry("drafts/drafts.py", "drafts", "Drafts", "fact_check")
+DRAFTS: Final = PageEntry(
+    "drafts/drafts.py", "drafts", "Drafts", (Permission.VIEW_BILLS,), "fact_check"
+)
 BILL_RUNS: Final = PageEntry(
-    "bill_runs/bill_runs.py", "bill-runs", "Bill runs", "playlist_add_check"
+    "bill_runs/bill_runs.py",
+    "bill-runs",
+    "Bill runs",
+    (Permission.VIEW_BILLS,),
+    "playlist_add_check",
 )
-BILLS: Final = PageEntry("bills/bills.py", "bills", "Bills", "receipt_long")
-CUSTOMERS: Final = PageEntry("customers/customers.py", "customers", "Customers", "group")
+BILLS: Final = PageEntry(
+    "bills/bills.py", "bills", "Bills", (Permission.VIEW_BILLS,), "receipt_long"
+)
+CUSTOMERS: Final = PageEntry(
+    "customers/customers.py", "customers", "Customers", (Permission.VIEW_CUSTOMERS,), "group"
+)
 SERVICE_POINTS: Final = PageEntry(
-    "supply/service_points.py", "service-points", "Service points", "location_on"
+    "supply/service_points.py",
+    "service-points",
+    "Service points",
+    (Permission.VIEW_CUSTOMERS,),
+    "location_on",
 )
-PAYMENTS: Final = PageEntry("payments/payments.py", "payments", "Payments", "payments")
-BANK_LINES: Final = PageEntry("bank/bank_lines.py", "bank-lines", "Bank lines", "account_balance")
+PAYMENTS: Final = PageEntry(
+    "payments/payments.py", "payments", "Payments", (Permission.VIEW_PAYMENTS,), "payments"
+)
+BANK_LINES: Final = PageEntry(
+    "bank/bank_lines.py", "bank-lines", "Bank lines", (Permission.VIEW_PAYMENTS,), "account_balance"
+)
 RECONCILIATION: Final = PageEntry(
-    "reconciliation/reconciliation.py", "reconciliation", "Reconciliation", "compare_arrows"
+    "reconciliation/reconciliation.py",
+    "reconciliation",
+    "Reconciliation",
+    (Permission.VIEW_PAYMENTS,),
+    "compare_arrows",
 )
-BOOKS: Final = PageEntry("month_end/books.py", "books", "Month's books", "menu_book")
-TARIFFS: Final = PageEntry("tariffs/tariffs.py", "tariffs", "Tariffs", "price_change")
-NETWORK: Final = PageEntry("network/network.py", "network", "Network", "hub")
-JOBS: Final = PageEntry("system/jobs.py", "jobs", "Jobs", "event_repeat")
+BOOKS: Final = PageEntry(
+    "month_end/books.py", "books", "Month's books", (Permission.VIEW_BOOKS,), "menu_book"
+)
+TARIFFS: Final = PageEntry(
+    "tariffs/tariffs.py", "tariffs", "Tariffs", (Permission.VIEW_TARIFFS,), "price_change"
+)
+NETWORK: Final = PageEntry(
+    "network/network.py", "network", "Network", (Permission.VIEW_READINGS,), "hub"
+)
+JOBS: Final = PageEntry("system/jobs.py", "jobs", "Jobs", (Permission.VIEW_SYSTEM,), "event_repeat")
 NOTIFICATIONS: Final = PageEntry(
-    "system/notifications.py", "notifications", "Notifications", "notifications"
+    "system/notifications.py",
+    "notifications",
+    "Notifications",
+    (Permission.VIEW_CUSTOMERS,),
+    "notifications",
 )
-API_KEYS: Final = PageEntry("system/api_keys.py", "api-keys", "API keys", "key")
-SIGN_INS: Final = PageEntry("sign_ins/sign_ins.py", "sign-ins", "Sign-ins", "badge")
+API_KEYS: Final = PageEntry(
+    "system/api_keys.py", "api-keys", "API keys", (Permission.VIEW_SECURITY,), "key"
+)
+SIGN_INS: Final = PageEntry(
+    "sign_ins/sign_ins.py", "sign-ins", "Sign-ins", (Permission.VIEW_SECURITY,), "badge"
+)
 SECURITY_LOG: Final = PageEntry(
-    "sign_ins/security_log.py", "security-log", "Security log", "security"
+    "sign_ins/security_log.py",
+    "security-log",
+    "Security log",
+    (Permission.VIEW_SECURITY,),
+    "security",
 )
-SETTINGS: Final = PageEntry("settings/settings.py", "settings", "Settings", "settings")
-IMPORTS: Final = PageEntry("imports/import_files.py", "import", "Import", "upload_file")
-EXPORT: Final = PageEntry("imports/full_export.py", "export", "Export", "archive")
-SERVICES: Final = PageEntry("system/services.py", "services", "Services", "lan")
-BILL: Final = PageEntry("bills/bill.py", "bill", "Bill")
-PAYMENT: Final = PageEntry("payments/payment.py", "payment", "Payment")
+SETTINGS: Final = PageEntry(
+    "settings/settings.py", "settings", "Settings", (Permission.VIEW_SYSTEM,), "settings"
+)
+IMPORTS: Final = PageEntry(
+    "imports/import_files.py", "import", "Import", (Permission.IMPORT_FILES,), "upload_file"
+)
+EXPORT: Final = PageEntry(
+    "imports/full_export.py", "export", "Export", (Permission.EXPORT_FILES,), "archive"
+)
+SERVICES: Final = PageEntry(
+    "system/services.py", "services", "Services", (Permission.VIEW_SYSTEM,), "lan"
+)
+BILL: Final = PageEntry(
+    "bills/bill.py", "bill", "Bill", (Permission.VIEW_BILLS, Permission.SUBMIT_READINGS)
+)
+PAYMENT: Final = PageEntry("payments/payment.py", "payment", "Payment", (Permission.VIEW_PAYMENTS,))
 RECORD_PAYMENT: Final = PageEntry(
-    "payments/record_payment.py", "record-payment", "Record a payment"
+    "payments/record_payment.py",
+    "record-payment",
+    "Record a payment",
+    (Permission.RECORD_PAYMENTS,),
 )
 STRIPE_EVENTS: Final = PageEntry(
-    "reconciliation/stripe_events.py", "stripe-events", "Stripe's events"
+    "reconciliation/stripe_events.py",
+    "stripe-events",
+    "Stripe's events",
+    (Permission.VIEW_PAYMENTS,),
 )
-SEARCH: Final = PageEntry("search/search.py", "search", "Search")
-SERVICE_POINT: Final = PageEntry("supply/service_point.py", "service-point", "Service point")
-CHANGE_SUPPLY: Final = PageEntry("supply/change_supply.py", "change-supply", "Change the supply")
-CONNECT: Final = PageEntry("supply/connect.py", "connect", "Connect a customer")
-CUSTOMER: Final = PageEntry("customers/customer.py", "customer", "Customer")
+SEARCH: Final = PageEntry("search/search.py", "search", "Search", (Permission.VIEW_CUSTOMERS,))
+SERVICE_POINT: Final = PageEntry(
+    "supply/service_point.py", "service-point", "Service point", (Permission.VIEW_CUSTOMERS,)
+)
+CHANGE_SUPPLY: Final = PageEntry(
+    "supply/change_supply.py", "change-supply", "Change the supply", (Permission.CHANGE_SUPPLY,)
+)
+CONNECT: Final = PageEntry(
+    "supply/connect.py", "connect", "Connect a customer", (Permission.CHANGE_SUPPLY,)
+)
+CUSTOMER: Final = PageEntry(
+    "customers/customer.py", "customer", "Customer", (Permission.VIEW_CUSTOMERS,)
+)
 FLAGGED_READING: Final = PageEntry(
-    "readings/flagged_reading.py", "flagged-reading", "Flagged reading"
+    "readings/flagged_reading.py", "flagged-reading", "Flagged reading", (Permission.VIEW_READINGS,)
 )
 ESTIMATE_READING: Final = PageEntry(
-    "readings/estimate_reading.py", "estimate-reading", "Estimate a reading"
+    "readings/estimate_reading.py",
+    "estimate-reading",
+    "Estimate a reading",
+    (Permission.DECIDE_READINGS,),
 )
-METER: Final = PageEntry("meters/meter.py", "meter", "Meter")
-TARIFF: Final = PageEntry("tariffs/tariff.py", "tariff", "Tariff")
-TARIFF_EDITOR: Final = PageEntry("tariffs/tariff_editor.py", "tariff-editor", "Write a tariff")
-CORRECT_BILL: Final = PageEntry("corrections/correct_bill.py", "correct-bill", "Correct a bill")
+METER: Final = PageEntry("meters/meter.py", "meter", "Meter", (Permission.VIEW_CUSTOMERS,))
+TARIFF: Final = PageEntry("tariffs/tariff.py", "tariff", "Tariff", (Permission.VIEW_TARIFFS,))
+TARIFF_EDITOR: Final = PageEntry(
+    "tariffs/tariff_editor.py", "tariff-editor", "Write a tariff", (Permission.PUBLISH_TARIFFS,)
+)
+CORRECT_BILL: Final = PageEntry(
+    "corrections/correct_bill.py", "correct-bill", "Correct a bill", (Permission.VOID_BILLS,)
+)
 CORRECT_READING: Final = PageEntry(
-    "corrections/correct_reading.py", "correct-reading", "Correct a reading"
+    "corrections/correct_reading.py",
+    "correct-reading",
+    "Correct a reading",
+    (Permission.DECIDE_READINGS,),
 )
 TARIFF_CORRECTION: Final = PageEntry(
-    "tariffs/tariff_correction.py", "tariff-correction", "Correct a tariff"
+    "tariffs/tariff_correction.py",
+    "tariff-correction",
+    "Correct a tariff",
+    (Permission.VOID_BILLS,),
 )

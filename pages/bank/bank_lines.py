@@ -11,8 +11,8 @@ from pages.shared.detail import chosen_view
 from pages.shared.form_ids import show_done
 from pages.shared.format import count
 from pages.shared.header import header
-from pages.shared.session import require_role, services
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services
+from services.identity.permissions import Permission
 from services.records.reconciliation import BankLineStatus
 
 _PAGE_SIZE: Final = 10
@@ -51,5 +51,5 @@ def _page() -> None:
     page_number(total=found.total, page_size=_PAGE_SIZE, key=key)
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_PAYMENTS)
 _page()

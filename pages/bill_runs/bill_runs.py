@@ -6,10 +6,10 @@ from pages.registry import BILL_RUNS
 from pages.shared.detail import chosen_view
 from pages.shared.form_ids import show_done
 from pages.shared.header import show_header
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_BILLS)
 show_header(BILL_RUNS.title)
 show_done()
 if chosen_view(("Next run", "Billing days")) == "Billing days":

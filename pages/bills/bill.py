@@ -6,12 +6,13 @@ from pages.bills.bill_card import show_bill
 from pages.bills.bill_detail import show_bill_detail
 from pages.registry import MY_READINGS
 from pages.shared.format import escaped
-from pages.shared.session import note_denied, require_role, services
-from services.identity.auth import NotAllowed, Role
+from pages.shared.session import note_denied, require_permission, services
+from services.identity.auth import NotAllowed
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ENGINEER)
+principal = require_permission(Permission.VIEW_BILLS, Permission.SUBMIT_READINGS)
 bill_id = st.query_params.get("id", "")
-if principal.role is Role.ADMIN:
+if principal.may(Permission.VIEW_BILLS):
     show_bill_detail(bill_id, principal)
 else:
     st.page_link(MY_READINGS.script, label="My readings", icon=":material/arrow_back:")

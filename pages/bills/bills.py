@@ -15,8 +15,8 @@ from pages.shared.history import go_on_to
 from pages.shared.list_columns import Listing
 from pages.shared.list_filters import ask_days, ask_status, ask_text
 from pages.shared.listing import show_list
-from pages.shared.session import require_role, services, today
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services, today
+from services.identity.permissions import Permission
 from services.quantities.period import first_of_month, next_month
 from services.records.bills import BillStatus, BillSummary
 from services.records.lists import BillFilter
@@ -83,7 +83,7 @@ def offer_pdfs(bills: Sequence[BillSummary]) -> None:
         )
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_BILLS)
 if "bill" in st.query_params:
     go_on_to(BILL, id=st.query_params["bill"])
 show_header(BILLS.title)

@@ -8,7 +8,8 @@ from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import escaped, moment, money
 from pages.shared.session import services, zone
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.payments.entry_forms import InvalidEntry
 from services.records.bills import Bill, invoice_reference
 from services.records.ledger import ReturnedBill
@@ -44,7 +45,8 @@ def show_spared(bill: Bill, principal: Principal) -> None:
         return
     with st.container(border=True):
         st.info(_SPARED[bill.spared_because], icon=":material/pause_circle:")
-        if bill.spared_because == "money_returned" and principal.role is Role.ADMIN:
+        may_collect = principal.may(Permission.ARRANGE_ACCOUNTS)
+        if bill.spared_because == "money_returned" and may_collect:
             _ask(bill, principal)
 
 

@@ -4,10 +4,10 @@ import streamlit as st
 
 from pages.corrections.correction_form import show_correction
 from pages.registry import BILL
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VOID_BILLS)
 bill_id = st.query_params.get("id", "")
 st.page_link(
     BILL.script, label="The bill", icon=":material/arrow_back:", query_params={"id": bill_id}

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.corrections.reading_form import show_reading_correction
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.DECIDE_READINGS)
 show_reading_correction(st.query_params.get("id", ""), principal)

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.customers.account_detail import show_account
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_CUSTOMERS)
 show_account(st.query_params.get("id", ""), principal)

@@ -11,11 +11,11 @@ from pages.shared.header import show_header
 from pages.shared.list_columns import Listing
 from pages.shared.list_filters import ask_text
 from pages.shared.listing import show_list
-from pages.shared.session import require_role, services
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services
+from services.identity.permissions import Permission
 from services.records.lists import AccountFilter
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_CUSTOMERS)
 show_header(CUSTOMERS.title)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     text = ask_text("Name, account, address or phone")

@@ -9,8 +9,9 @@ from pages.drafts.draft_issue import issue_if_pressed, offer_issue
 from pages.drafts.draft_totals import months_to_compare, show_totals
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import count, month
-from pages.shared.session import require_role, services
-from services.identity.auth import Principal, Role
+from pages.shared.session import require_permission, services
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.drafts import DraftChoice, DraftFilter, Waiting
 
 PAGE_SIZE = 12
@@ -97,7 +98,7 @@ def show_review(principal: Principal) -> None:
     page_number(total=found.total, page_size=PAGE_SIZE, key=key)
 
 
-admin = require_role(Role.ADMIN)
+admin = require_permission(Permission.VIEW_BILLS)
 st.title("Drafts", anchor=False)
 st.caption(
     "Every bill waits here until an administrator issues it."

@@ -9,8 +9,8 @@ from pages.registry import EXPORT
 from pages.shared.form_ids import form_done, show_done
 from pages.shared.format import count, escaped
 from pages.shared.header import show_header
-from pages.shared.session import now, require_role, services, zone
-from services.identity.auth import Role
+from pages.shared.session import now, require_permission, services, zone
+from services.identity.permissions import Permission
 from services.importing.full_export.exports import KEPT, ExportFile, UnableToExport
 from services.web.export_route import EXPORT_PATH
 
@@ -71,5 +71,5 @@ def _size(size: int) -> str:
     return f"{size / 1_000_000:,.1f} MB" if size >= 100_000 else f"{-(-size // 1000)} KB"
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.EXPORT_FILES)
 _page()

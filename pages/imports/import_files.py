@@ -14,8 +14,8 @@ from pages.registry import BANK_LINES, IMPORTS
 from pages.shared.form_ids import form_done, form_id, show_done
 from pages.shared.format import escaped
 from pages.shared.header import show_header
-from pages.shared.session import allow_upload, now, require_role, services
-from services.identity.auth import Role
+from pages.shared.session import allow_upload, now, require_permission, services
+from services.identity.permissions import Permission
 from services.importing.file_imports import FileAnswers, FileLook
 from services.importing.kinds import TableKind
 from services.importing.report import ImportReport
@@ -179,5 +179,5 @@ def _bring_in(kind: TableKind, content: bytes, answers: FileAnswers) -> None:
     st.warning(escaped(report.summary), icon=":material/sync_problem:")
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.IMPORT_FILES)
 _page()

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.meters.meter_detail import show_meter_page
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_CUSTOMERS)
 show_meter_page(st.query_params.get("id", ""), principal)

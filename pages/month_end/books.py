@@ -8,8 +8,8 @@ from pages.month_end.closing import offer_check, offer_closing, show_closings, s
 from pages.month_end.figures import show_books, show_methods, show_receivables
 from pages.shared.download import download_button
 from pages.shared.format import month
-from pages.shared.session import require_role, services, today
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services, today
+from services.identity.permissions import Permission
 from services.quantities.period import first_of_month
 
 MONTHS_BACK = 24
@@ -55,7 +55,7 @@ def offer_downloads(of: date) -> None:
         )
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_BOOKS)
 st.title("Month's books", anchor=False)
 chosen = ask_month()
 found = services().books.of_month(chosen)

@@ -6,9 +6,10 @@ from pages.network.blast_radius import show_affected
 from pages.network.losses import show_losses
 from pages.network.neighbourhood import show_neighbourhood
 from pages.shared.format import escaped
-from pages.shared.session import require_role, services
+from pages.shared.session import require_permission, services
 from services.graph import Graph
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.integrations.http import RequestRejected, ServiceUnavailable
 
 LOSSES, AFFECTED, AROUND = "Energy losses", "What a correction touches", "Around a bill"
@@ -45,7 +46,7 @@ def _show(view: str, graph: Graph, principal: Principal) -> None:
         show_neighbourhood(graph, principal)
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_READINGS)
 st.title("Network", anchor=False)
 opened = services().graph
 if opened.graph is None:

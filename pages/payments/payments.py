@@ -13,8 +13,8 @@ from pages.shared.list_columns import Listing
 from pages.shared.list_filters import ask_days, ask_status, ask_text
 from pages.shared.listing import show_list
 from pages.shared.money_format import PAYMENT_STATUS
-from pages.shared.session import require_role, services
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services
+from services.identity.permissions import Permission
 from services.records.ledger import PaymentStatus
 from services.records.lists import PaymentFilter
 
@@ -44,7 +44,7 @@ def ask_filters() -> PaymentFilter:
     return PaymentFilter(text=text, status=status, received_from=first, received_to=last)
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_PAYMENTS)
 with header(PAYMENTS.title):
     if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
         st.switch_page(RECORD_PAYMENT.script)

@@ -5,10 +5,10 @@ import streamlit as st
 from pages.payments.payment_form import ask_payment
 from pages.payments.payment_payer import ask_payer, show_payer
 from pages.registry import PAYMENTS, RECORD_PAYMENT
-from pages.shared.session import require_role, services
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.RECORD_PAYMENTS)
 st.page_link(PAYMENTS.script, label="All payments", icon=":material/arrow_back:")
 st.title("Record a payment", anchor=False)
 bill_id, customer_id = (st.query_params.get(name) for name in ("bill", "customer"))

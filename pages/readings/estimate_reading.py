@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.readings.estimate_form import show_estimate
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.DECIDE_READINGS)
 show_estimate(st.query_params.get("meter", ""), st.query_params.get("on", ""), principal)

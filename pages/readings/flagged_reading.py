@@ -4,9 +4,9 @@ import streamlit as st
 
 from pages.readings.flagged_detail import show_flagged
 from pages.registry import FLAGGED_READINGS
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_READINGS)
 st.page_link(FLAGGED_READINGS.script, label="All exceptions", icon=":material/arrow_back:")
 show_flagged(st.query_params.get("id", ""), principal)

@@ -6,8 +6,8 @@ from pages.readings.exception_decision import show_said
 from pages.readings.exception_list import SHOWN, show_list
 from pages.readings.exception_queue import ask_filter, found_with, show_next
 from pages.readings.exceptions_together import show_results, show_together
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 from services.readings.exceptions import MOST_AT_ONCE
 
 # Each view with how many readings it shows.
@@ -17,7 +17,7 @@ _VIEWS = {
     "List": (show_list, SHOWN),
 }
 
-admin = require_role(Role.ADMIN)
+admin = require_permission(Permission.VIEW_READINGS)
 st.title("Exceptions", anchor=False)
 show_said()
 view = st.segmented_control(

@@ -5,8 +5,9 @@ import streamlit as st
 from pages.registry import BILL, SUBMIT_READING
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import READING_STATUS, escaped, kwh, moment, money
-from pages.shared.session import require_role, services, zone
-from services.identity.auth import Principal, Role
+from pages.shared.session import require_permission, services, zone
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.readings import Reading
 
 PAGE_SIZE = 10
@@ -49,6 +50,6 @@ def show_list(principal: Principal) -> None:
     page_number(total=found.total, page_size=PAGE_SIZE, key="my-page")
 
 
-principal = require_role(Role.ENGINEER)
+principal = require_permission(Permission.SUBMIT_READINGS)
 st.title("My readings", anchor=False)
 show_list(principal)

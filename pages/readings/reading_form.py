@@ -23,7 +23,8 @@ from services.database.errors import (
     ReadingConflict,
     TemporaryDatabaseError,
 )
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.registers import WrongRegisters, plain_registers
@@ -190,8 +191,9 @@ def _submitted(form: dict[str, Any], principal: Principal) -> Submitted:
             meter_serial=form["meter_serial"],
             principal=principal,
         )
-    with st.status("Submitting the reading …", expanded=principal.role is Role.ADMIN):
-        progress: Progress = LiveSteps() if principal.role is Role.ADMIN else unobserved
+    of_office = principal.may(Permission.VIEW_READINGS)
+    with st.status("Submitting the reading …", expanded=of_office):
+        progress: Progress = LiveSteps() if of_office else unobserved
     return services().reading_to_bill.submit(
         submission=_submission(form),
         principal=principal,

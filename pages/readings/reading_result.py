@@ -10,7 +10,8 @@ from pages.bills.stored_reading import offer_billing
 from pages.shared.components import doubts_of, show_steps
 from pages.shared.format import count, escaped, kwh, moment, money, period
 from pages.shared.session import services, zone
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.outbox.steps import StepOutcome
 from services.records.bills import Bill
 from services.records.readings import Reading
@@ -26,7 +27,7 @@ def show_result(principal: Principal) -> None:
         principal=principal,
     )
     _say(result["outcome"], found.reading, found.bill, result["explanation"])
-    if principal.role is Role.ADMIN:
+    if principal.may(Permission.DECIDE_READINGS):
         offer_billing(found.reading, principal)
     if st.button("Read the next meter", type="primary", icon=":material/arrow_forward:"):
         del st.session_state["reading-result"]
@@ -35,7 +36,7 @@ def show_result(principal: Principal) -> None:
     if found.bill is not None:
         _show_earlier(found.earlier)
         show_bill(found.bill)
-    if principal.role is Role.ADMIN:
+    if principal.may(Permission.VIEW_READINGS):
         _show_steps_of(result)
 
 

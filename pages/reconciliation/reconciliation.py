@@ -9,8 +9,9 @@ import streamlit as st
 from pages.reconciliation.reconciliation_cards import show_comparison, show_ledger, show_runs
 from pages.registry import STRIPE_EVENTS
 from pages.shared.format import escaped
-from pages.shared.session import now, require_role, services, today
-from services.identity.auth import Principal, Role
+from pages.shared.session import now, require_permission, services, today
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.payments.reconciliation import RangeTooLong, Reconciliation
 
@@ -71,7 +72,7 @@ def run(
     st.rerun()
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_PAYMENTS)
 st.title("Reconciliation", anchor=False)
 if (found := services().reconciliation) is None:
     st.info(

@@ -10,8 +10,8 @@ from pages.shared.components import status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.header import show_header
 from pages.shared.money_format import METHOD_NAME
-from pages.shared.session import require_role, services
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services
+from services.identity.permissions import Permission
 from services.records.search import (
     FoundBill,
     FoundCustomer,
@@ -132,7 +132,7 @@ def ask_text() -> str:
     return (text or "").strip()
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_CUSTOMERS)
 show_header("Search")
 text = ask_text()
 found = services().search.find(text, principal=principal)

@@ -8,10 +8,10 @@ from pages.settings.utility_form import ask_logo, ask_utility
 from pages.shared.detail import chosen_view
 from pages.shared.form_ids import show_done
 from pages.shared.header import show_header
-from pages.shared.session import require_role
-from services.identity.auth import Role
+from pages.shared.session import require_permission
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_SYSTEM)
 show_header("Settings")
 show_done()
 view = chosen_view(["Utility", "Billing", "Readings", "Fees", "Changes"])

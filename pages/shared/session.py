@@ -27,10 +27,10 @@ from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
     Principal,
-    Role,
     SignInUnavailable,
     require,
 )
+from services.identity.permissions import ROLE_NAMES, Permission, roles_with
 from services.quantities.period import local_date
 from services.web.asgi import BEGIN_PATH, END_PATH, SESSION_COOKIE, utc_now
 from services.web.round.files_served import PATH as ROUND_PATH
@@ -45,12 +45,6 @@ _DATABASE_AWAY: Final = (
     "The database cannot be reached just now. Nothing is lost; it usually takes a moment."
 )
 _SIGNED_OUT: Final = "signed_out"
-# Administrators may use the engineers' pages.
-_ROLES_FOR: Final = {Role.ENGINEER: (Role.ENGINEER, Role.ADMIN), Role.ADMIN: (Role.ADMIN,)}
-_NOT_ALLOWED: Final = {
-    Role.ENGINEER: "Not allowed: this page is for field engineers.",
-    Role.ADMIN: "Not allowed: this page is for administrators.",
-}
 
 
 def services() -> Services:
@@ -164,8 +158,11 @@ def sign_out() -> Never:
     _post_to(END_PATH)
 
 
-def require_role(role: Role) -> Principal:
-    """Whoever is signed in, if the role lets them see this page; else a sentence, and the end."""
+def require_permission(*permissions: Permission) -> Principal:
+    """Whoever is signed in, if they have one of `permissions`; else a sentence, and the end.
+
+    Without any, everybody who is signed in may.
+    """
     try:
         principal = who_is_signed_in()
     except NotSignedIn as error:
@@ -175,12 +172,18 @@ def require_role(role: Role) -> Principal:
         st.warning(escaped(error))
         st.stop()
     try:
-        return require(principal, *_ROLES_FOR[role])
+        return require(principal, *permissions)
     except NotAllowed:
-        note_denied(principal, _NOT_ALLOWED[role])
-        st.error(_NOT_ALLOWED[role], icon=":material/lock:")
+        reason = f"Not allowed: this page is for {_people(permissions)}."
+        note_denied(principal, reason)
+        st.error(reason, icon=":material/lock:")
         st.page_link(HOME.script, label="Go to my pages", icon=":material/arrow_back:")
         st.stop()
+
+
+def _people(permissions: tuple[Permission, ...]) -> str:
+    *others, last = (f"{ROLE_NAMES[role].lower()}s" for role in roles_with(*permissions))
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def note_denied(principal: Principal, reason: str) -> None:

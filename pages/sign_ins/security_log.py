@@ -6,8 +6,8 @@ import streamlit as st
 
 from pages.registry import SECURITY_LOG
 from pages.shared.format import escaped, moment
-from pages.shared.session import require_role, services, zone
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services, zone
+from services.identity.permissions import Permission
 from services.identity.security_log import Event
 from services.records.sessions import SecurityEvent
 
@@ -38,7 +38,7 @@ def show_event(event: SecurityEvent) -> None:
         st.caption(f"{moment(event.at, zone())}{where}{detail}")
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_SECURITY)
 st.title("Security log", anchor=False)
 st.caption("Refusals that repeat are one row a minute. It never holds a token, a key or a link.")
 left, right = st.columns(2)

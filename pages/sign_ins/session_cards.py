@@ -9,9 +9,9 @@ import streamlit as st
 from pages.shared.format import escaped, moment
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
+from services.identity.permissions import ROLE_NAMES, Role
 from services.records.sessions import Session
 
-_ROLES: Final = {"engineer": "Field engineer", "admin": "Administrator", None: "May choose a role"}
 _HOW: Final = {"token": "with a token", "demo": "without a password", "link": "by a sign-in link"}
 
 
@@ -22,7 +22,10 @@ def show_session(session: Session, principal: Principal, now: datetime) -> None:
             st.markdown(
                 f"**{escaped(session.user_id or 'A browser on this machine')}**", width="content"
             )
-            st.badge(_ROLES[session.role], color="blue")
+            for role in session.role.split(",") if session.role else ():
+                st.badge(ROLE_NAMES[Role(role)], color="blue")
+            if session.role is None:
+                st.badge("May choose a role", color="blue")
             if session.id == principal.session:
                 st.badge("This browser", color="green")
             if session.dismissed_at:

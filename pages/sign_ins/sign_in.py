@@ -20,10 +20,10 @@ from pages.shared.session import (
 from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
-    Role,
     SignInUnavailable,
 )
 from services.identity.auth0 import PROVIDER
+from services.identity.permissions import ROLE_NAMES, Role
 from services.web.asgi import BEGIN_PATH, SESSION_COOKIE
 from services.web.link_route import CHOICE_COOKIE, USED_LINK
 from services.web.sign_in import PROBLEM, REFUSED, UNREACHABLE
@@ -33,7 +33,14 @@ _PROBLEMS = {
     USED_LINK: "That sign-in link has been used already, or is too old.",
     REFUSED: "The sign-in service did not let you in. Try again, or ask an administrator.",
 }
-_DEMO_USERS = {Role.ENGINEER: "demo.engineer", Role.ADMIN: "demo.admin"}
+_ICONS = {
+    Role.ENGINEER: ":material/engineering:",
+    Role.CASHIER: ":material/point_of_sale:",
+    Role.CLERK: ":material/receipt_long:",
+    Role.MANAGER: ":material/approval:",
+    Role.AUDITOR: ":material/policy:",
+    Role.ADMIN: ":material/admin_panel_settings:",
+}
 
 
 def show_sign_in(reason: str) -> None:
@@ -137,13 +144,10 @@ def _roles_or_the_way_to_them() -> None:
     with st.container(border=True):
         st.markdown("**On this machine**")
         st.caption("No password: this browser opened the link from the terminal.")
-        for role, label, icon in (
-            (Role.ENGINEER, "Field engineer", ":material/engineering:"),
-            (Role.ADMIN, "Administrator", ":material/admin_panel_settings:"),
-        ):
+        for role in Role:
+            label, icon = ROLE_NAMES[role], _ICONS[role]
             if st.button(label, icon=icon, width="stretch", key=f"demo-{role}"):
-                user = _DEMO_USERS[role]
-                _enter(services().tokens.issue(user, role, now(), demo=True))
+                _enter(services().tokens.issue(f"demo.{role}", role, now(), demo=True))
     st.caption("Or sign in with a token:")
 
 

@@ -3,13 +3,13 @@
 import streamlit as st
 
 from pages.registry import SIGN_INS
-from pages.shared.session import now, require_role, services
+from pages.shared.session import now, require_permission, services
 from pages.sign_ins.session_cards import offer_for_person, show_session
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
 PAGE_SIZE = 25
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_SECURITY)
 st.title("Sign-ins", anchor=False)
 st.caption(
     "Sign-ins in browsers and tokens for programs, from their first use here. An ended one is "

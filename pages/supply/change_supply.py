@@ -3,11 +3,11 @@
 import streamlit as st
 
 from pages.registry import SERVICE_POINT
-from pages.shared.session import require_role
+from pages.shared.session import require_permission
 from pages.supply.change_forms import show_change
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.CHANGE_SUPPLY)
 point = st.query_params.get("id", "")
 st.page_link(
     SERVICE_POINT.script,

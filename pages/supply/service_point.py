@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from pages.shared.session import require_role
+from pages.shared.session import require_permission
 from pages.supply.place_detail import show_place
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_CUSTOMERS)
 show_place(st.query_params.get("id", ""), principal)

@@ -11,9 +11,9 @@ from pages.shared.header import header
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_text
 from pages.shared.listing import show_list
-from pages.shared.session import require_role, services, today
+from pages.shared.session import require_permission, services, today
 from pages.supply.unbilled import show_unbilled
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 from services.quantities.period import months_before
 from services.records.lists import PointFilter
 from services.records.supply import ServicePoint
@@ -80,7 +80,7 @@ def ask_unread() -> str | None:
     return chosen
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_CUSTOMERS)
 with header(SERVICE_POINTS.title):
     st.page_link(CONNECT.script, label="Connect a customer", icon=":material/add:")
 with st.container(horizontal=True, vertical_alignment="bottom"):

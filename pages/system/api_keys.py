@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.shared.session import require_role, services
+from pages.shared.session import require_permission, services
 from pages.system.key_cards import ask_new_key, show_key
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_SECURITY)
 st.title("API keys", anchor=False)
 st.caption("A program sends its key as the header X-API-Key. We keep only a fingerprint of it.")
 ask_new_key(principal)

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from pages.shared.session import error_boundary, now, require_role, scheduler
+from pages.shared.session import error_boundary, now, require_permission, scheduler
 from pages.system.job_cards import is_any_running, show_doubt, show_job
 from pages.system.job_history import show_history
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
 
 def refreshed() -> None:
-    """The part that is drawn again while a job runs; asks for the role itself, as a page does."""
+    """The part that is drawn again while a job runs; asks itself, as a page does."""
     with error_boundary():
-        principal = require_role(Role.ADMIN)
+        principal = require_permission(Permission.VIEW_SYSTEM)
         jobs = scheduler().status(now()).jobs
         with st.grid(2, min_column_width=300):
             for job in jobs:
@@ -22,7 +22,7 @@ def refreshed() -> None:
             st.rerun()
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_SYSTEM)
 st.title("Jobs", anchor=False)
 show_doubt(scheduler().doubt, principal)
 if not scheduler().running:

@@ -9,7 +9,8 @@ from pages.shared.format import escaped, moment
 from pages.shared.session import now, services, zone
 from services.database.errors import IllegalChange
 from services.identity.api_keys import UnusableName
-from services.identity.auth import Principal, Role, Scope
+from services.identity.auth import Principal, Scope
+from services.identity.permissions import ROLE_NAMES, Role
 from services.records.sessions import ApiKey
 
 _SCOPES: Final[dict[Scope, str]] = {
@@ -18,7 +19,6 @@ _SCOPES: Final[dict[Scope, str]] = {
     "read_bills": "Read bills",
 }
 _DAYS: Final = {30: "30 days", 90: "90 days", 365: "1 year", 3 * 365: "3 years"}
-_ROLES: Final = {Role.ENGINEER: "Field engineer", Role.ADMIN: "Administrator"}
 
 
 def ask_new_key(principal: Principal) -> None:
@@ -29,10 +29,10 @@ def ask_new_key(principal: Principal) -> None:
         )
         role = st.segmented_control(
             "It may do what this role may",
-            list(_ROLES),
+            list(Role),
             default=Role.ENGINEER,
             required=True,
-            format_func=lambda role: _ROLES[role],
+            format_func=lambda role: ROLE_NAMES[role],
             key="key-role",
         )
         left, right = st.columns(2)
@@ -68,7 +68,7 @@ def show_key(key: ApiKey, principal: Principal) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{escaped(key.name)}**", width="content")
-            st.badge(_ROLES[Role(key.role)], color="blue")
+            st.badge(ROLE_NAMES[Role(key.role)], color="blue")
             if key.scope != "all":
                 st.badge(f"{_SCOPES[key.scope]} only", color="gray")
             if key.revoked_at:

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from pages.shared.components import search_and_status
-from pages.shared.session import require_role, services
+from pages.shared.session import require_permission, services
 from pages.system.notification_cards import STATUS, show_failed_work, show_notifications
 from pages.system.unprinted_bills import show_unprinted_bills
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 from services.records.messages import NotificationStatus
 
 # The words people see are also what stands in the address.
@@ -16,7 +16,7 @@ STATUS_OF: dict[str, NotificationStatus] = {
 }
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_CUSTOMERS)
 st.title("Notifications", anchor=False)
 if not services().settings.sends_messages:
     st.info(

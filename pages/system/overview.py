@@ -7,9 +7,9 @@ import streamlit as st
 from pages.registry import BILLS, DRAFTS, FLAGGED_READINGS, JOBS, PAYMENTS
 from pages.shared.charts import billed_and_collected
 from pages.shared.format import count, day, escaped, money, month
-from pages.shared.session import now, require_role, scheduler, services, today
+from pages.shared.session import now, require_permission, scheduler, services, today
 from pages.system.first_steps import show_first_steps
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 from services.records.overview import CurrencyFigures, Overview
 
 
@@ -83,7 +83,7 @@ def show_attention(figures: Overview, *, is_begun: bool) -> None:
             st.caption(":material/check_circle: Nothing needs you just now.")
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_BILLS)
 st.title("Overview", anchor=False)
 overview = services().bills.overview(
     today=today(), currency=services().settings.currency, principal=principal

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from pages.shared.ai_cards import show_ai_month
-from pages.shared.session import checks, now, require_role
+from pages.shared.session import checks, now, require_permission
 from pages.system.service_cards import show_system
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_SYSTEM)
 st.title("Services", anchor=False)
 st.caption("Every system that the billing leans on, as this process found it since it started.")
 if st.button("Test all", icon=":material/refresh:", key="test-all") or not any(

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from pages.registry import TARIFFS
-from pages.shared.session import require_role
+from pages.shared.session import require_permission
 from pages.tariffs.tariff_detail import show_tariff
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_TARIFFS)
 st.page_link(TARIFFS.script, label="All tariffs", icon=":material/arrow_back:")
 show_tariff(st.query_params.get("code", ""), principal)

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from pages.registry import TARIFF
-from pages.shared.session import require_role
+from pages.shared.session import require_permission
 from pages.tariffs.tariff_correcting import show_tariff_correction
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VOID_BILLS)
 code = st.query_params.get("code", "")
 st.page_link(
     TARIFF.script,

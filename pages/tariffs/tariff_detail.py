@@ -9,12 +9,13 @@ import streamlit as st
 from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, file_name, moment
-from pages.shared.session import error_boundary, require_role, services, today, zone
+from pages.shared.session import error_boundary, require_permission, services, today, zone
 from pages.shared.timeline import show_timeline
 from pages.tariffs.tariff_compare import show_changes, show_version
 from pages.tariffs.tariff_impact import show_replay
 from pages.tariffs.tariff_preview import show_preview
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.tariffs import PublishedVersion, TariffSummary
 from services.tariff_publishing.json_text import pretty
 
@@ -49,9 +50,9 @@ def show_tariff(code: str, principal: Principal) -> None:
 
 
 def _refreshed(shown: str, chosen: PublishedVersion, other: PublishedVersion | None) -> None:
-    """What is drawn again as a slider moves; asks for the role itself, as a page does."""
+    """What is drawn again as a slider moves; asks for the permission itself, as a page does."""
     with error_boundary():
-        principal = require_role(Role.ADMIN)
+        principal = require_permission(Permission.VIEW_TARIFFS)
         if shown == "Preview":
             against = (version_name(other.effective_from), other.tariff) if other else None
             show_preview(chosen.tariff, today=today(), key=f"try-{chosen.id}", against=against)

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from pages.registry import TARIFFS
-from pages.shared.session import require_role
+from pages.shared.session import require_permission
 from pages.tariffs.tariff_writing import show_editor
-from services.identity.auth import Role
+from services.identity.permissions import Permission
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.PUBLISH_TARIFFS)
 st.page_link(TARIFFS.script, label="All tariffs", icon=":material/arrow_back:")
 show_editor(
     code=st.query_params.get("code", ""),

@@ -6,7 +6,7 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.format import count, day, escaped
-from pages.shared.session import error_boundary, require_role, services, today
+from pages.shared.session import error_boundary, require_permission, services, today
 from pages.tariffs.tariff_compare import show_changes, show_version
 from pages.tariffs.tariff_detail import version_name
 from pages.tariffs.tariff_draft import Start, WrittenDraft, draft_of
@@ -16,7 +16,8 @@ from pages.tariffs.tariff_preview import show_preview
 from pages.tariffs.tariff_publish import ask_publish
 from pages.tariffs.tariff_start import ask_start
 from pages.tariffs.tariff_upload import ask_file
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.tariffs import PublishedVersion
 from services.tariff_publishing.drafts import Draft, read_draft
 from services.tariffs import Tariff
@@ -120,9 +121,9 @@ def _show_checks(
 
 
 def _refreshed(shown: str, tariff: Tariff, version: PublishedVersion | None, key: str) -> None:
-    """What is drawn again as a slider moves; asks for the role itself, as a page does."""
+    """What is drawn again as a slider moves; asks for the permission itself, as a page does."""
     with error_boundary():
-        principal = require_role(Role.ADMIN)
+        principal = require_permission(Permission.PUBLISH_TARIFFS)
         if shown == "Who pays more":
             show_replay(tariff, principal, key=f"replay-{key}")
             return

@@ -6,8 +6,8 @@ import streamlit as st
 
 from pages.registry import TARIFF, TARIFF_EDITOR
 from pages.shared.format import count, day, escaped
-from pages.shared.session import require_role, services, today
-from services.identity.auth import Role
+from pages.shared.session import require_permission, services, today
+from services.identity.permissions import Permission
 from services.records.tariffs import TariffSummary
 
 
@@ -45,7 +45,7 @@ def show_row(tariff: TariffSummary) -> None:
         )
 
 
-principal = require_role(Role.ADMIN)
+principal = require_permission(Permission.VIEW_TARIFFS)
 st.title("Tariffs", anchor=False)
 st.caption(
     "What was billed keeps its version: to change a tariff, write a new version of it and publish "

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from services.accounts.instalments import Part, check_parts, equal_parts, typed_parts
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.outbox.outbox import Outbox
 from services.payments.entry_forms import (
     AdjustmentEntry,
@@ -53,7 +54,7 @@ class AccountAdjustments:
 
         Raises InvalidEntry, NotFound, IllegalChange.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.ADJUST_ACCOUNTS)
         account = self.database.account(customer_id)
         entry = parse_entry(AdjustmentEntry, body)
         amount = amount_above_zero(
@@ -80,7 +81,7 @@ class AccountAdjustments:
         self, *, entry_id: str, reason: str, principal: Principal, now: datetime
     ) -> None:
         """Take a credit or a fee back, once. Raises InvalidEntry, NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.ADJUST_ACCOUNTS)
         self.database.undo_adjustment(
             actor=principal.user,
             entry_id=entry_id,
@@ -99,7 +100,7 @@ class AccountAdjustments:
 
     def settle(self, *, customer_id: str, principal: Principal) -> None:
         """Let what lies open on the account pay what is open, the oldest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.ARRANGE_ACCOUNTS)
         self.database.settle_account(
             actor=principal.user, customer_id=customer_id, outbox=self.outbox.on_money()
         )
@@ -109,7 +110,7 @@ class AccountAdjustments:
 
         Raises InvalidEntry without a reason, NotFound.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.ARRANGE_ACCOUNTS)
         self.database.collect_again(
             actor=principal.user,
             bill_id=bill_id,
@@ -155,7 +156,7 @@ class AccountAdjustments:
 
         Raises InvalidEntry, and IllegalChange where the bills have changed or are in a plan.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.ARRANGE_ACCOUNTS)
         if not bills:
             raise InvalidEntry("Choose the bills that the plan is for.")
         self.database.agree_plan(
@@ -173,11 +174,11 @@ class AccountAdjustments:
 
     def cancel_plan(self, *, plan_id: str, reason: str, principal: Principal) -> None:
         """End a plan that is active; its bills are reminded of and marked again."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.ARRANGE_ACCOUNTS)
         self.database.end_plan(actor=principal.user, plan_id=plan_id, reason=_given(reason))
 
     def _allocate(self, entry_id: str, bill_id: str | None, principal: Principal) -> None:
-        require(principal, Role.ADMIN)
+        require(principal, Permission.ARRANGE_ACCOUNTS)
         self.database.allocate_credit(
             actor=principal.user,
             entry_id=entry_id,

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.messages.contact_rules import email_address, language_tag, phone_number
 from services.messages.discord import check_webhook
 from services.messages.whatsapp import InvalidPhone, e164
@@ -74,7 +75,7 @@ class CustomerContacts:
 
     def details(self, *, customer_id: str, principal: Principal) -> ContactDetails:
         """As they stand, without the secret address of a webhook; raises NotAllowed, NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         account = self.database.account(customer_id)
         contact = self.database.customer_contact(customer_id)
         return ContactDetails(
@@ -101,7 +102,7 @@ class CustomerContacts:
         `seen` is what the form began with. Raises NotAllowed, NotFound, InvalidContact, and
         IllegalChange when somebody else changed the details meanwhile.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CHANGE_CUSTOMERS)
         entry = _parsed(body)
         self.database.change_customer(
             actor=principal.user,

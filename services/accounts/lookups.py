@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from services.accounts.statement import statement_csv
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.base import Page
 from services.records.details import AccountHead, AccountPlans, Changeable, OpenItems
 from services.records.ledger import Book, LedgerEntry, PastPayment
@@ -18,14 +19,14 @@ class CustomerLookups:
 
     def head(self, *, customer_id: str, principal: Principal) -> AccountHead:
         """Whose account it is and what it comes to; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         account = self.database.account(customer_id)
         as_of = self.database.overdue_as_of() if account.overdue_minor else None
         return AccountHead(account=account, overdue_as_of=as_of)
 
     def open_items(self, *, customer_id: str, principal: Principal) -> OpenItems:
         """What is to pay, and credits that pay nothing yet, each the oldest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         debits = self.database.open_debits(customer_id=customer_id)
         return OpenItems(
             bills=tuple(self.database.open_bills(customer_id=customer_id)),
@@ -37,12 +38,12 @@ class CustomerLookups:
         self, *, customer_id: str, principal: Principal, page: int, page_size: int
     ) -> Page[PastPayment]:
         """Payments that another system took, the last received first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.past_payments(customer_id=customer_id, page=page, page_size=page_size)
 
     def plans(self, *, customer_id: str, principal: Principal) -> AccountPlans:
         """The instalment plans, and what another could be for."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         plans = self.database.plans(customer_id=customer_id)
         taken = {b.bill_id for plan in plans if plan.status == "active" for b in plan.bills}
         bills = self.database.open_bills(customer_id=customer_id)
@@ -52,7 +53,7 @@ class CustomerLookups:
 
     def changeable(self, *, customer_id: str, principal: Principal) -> Changeable:
         """Credit that could be paid out or settled, and what adjustments could be undone."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         left = self.database.open_credits(customer_id=customer_id)
         return Changeable(
             open_credit_minor=-sum(entry.open_minor for entry in left),
@@ -70,12 +71,12 @@ class CustomerLookups:
         self, *, customer_id: str, book: Book, principal: Principal, page: int, page_size: int
     ) -> Page[LedgerEntry]:
         """The entries of one book, the newest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.ledger(
             customer_id=customer_id, book=book, page=page, page_size=page_size
         )
 
     def statement_csv(self, *, customer_id: str, principal: Principal) -> bytes:
         """All entries of every book as CSV in UTF-8, the oldest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return statement_csv(self.database, customer_id=customer_id)

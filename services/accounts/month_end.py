@@ -6,7 +6,8 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.quantities.period import local_date, next_month, start_of_day
 from services.quantities.spreadsheet import csv_file
 from services.records.bills import invoice_reference
@@ -54,12 +55,12 @@ class MonthEnd:
 
     def closings(self, *, principal: Principal) -> list[MonthClosing]:
         """The months that were closed, the last first, 120 at most; raises NotAllowed."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BOOKS)
         return self.database.month_closings()
 
     def check_ledger(self, *, principal: Principal) -> LedgerCheck:
         """Add all entries up again, whatever their month; raises NotAllowed."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BOOKS)
         return self.database.check_ledger()
 
     def open_drafts(self, month: date) -> int:
@@ -69,7 +70,7 @@ class MonthEnd:
 
     def close(self, *, month: date, principal: Principal, now: datetime) -> None:
         """Close a month that is over, and all before it; raises NotAllowed, IllegalChange."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CLOSE_BOOKS)
         self.database.close_month(
             actor=principal.user, month=month, today=local_date(now, self.zone)
         )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.quantities.money import InvalidMoney
 from services.quantities.typed import typed_money
 from services.records.bills import number_of_reference
@@ -31,7 +32,7 @@ class Search:
 
         Raises NotAllowed, DatabaseError.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         text = " ".join(text[:LONGEST].split())
         if not text:
             return SearchResults()

@@ -14,7 +14,8 @@ from services.bill_documents import (
 )
 from services.bill_documents.archive import PRINTED_AS
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.bills import invoice_reference
 from services.records.ledger import AccountStatement, LedgerEntry
 
@@ -40,7 +41,7 @@ class Statements:
         self, *, customer_id: str, start: date, end: date, principal: Principal
     ) -> AccountStatement:
         """What happened in the local dates [start, end). Raises NotFound, NoStatement."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         if start >= end:
             raise NoStatement("The statement ends before it begins: choose a later last day.")
         found = self.database.account_statement(customer_id=customer_id, start=start, end=end)
@@ -62,7 +63,7 @@ class Statements:
 
     def send_one(self, *, customer_id: str, one: bool, principal: Principal) -> None:
         """Whether bills that are made together are told of in one message; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.SEND_MESSAGES)
         self.database.set_one_statement(
             actor=principal.user, customer_id=customer_id, one_statement=one
         )

@@ -5,7 +5,8 @@ from datetime import date
 from itertools import groupby
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.metering.monthly_use import MonthOfUse, by_month, first_day_shown, last_months
 from services.records.details import BilledUse
 
@@ -29,13 +30,13 @@ class Usage:
         self, *, customer_id: str, today: date, principal: Principal
     ) -> tuple[MeterUse, ...]:
         """Of each meter that billed the customer in these months, by serial."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         since = first_day_shown(today)
         return _by_meter(self.database.billed_use(customer_id=customer_id, since=since), today)
 
     def of_meter(self, *, meter_id: str, today: date, principal: Principal) -> tuple[MeterUse, ...]:
         """Of one meter, whoever was billed; nothing where it was not billed in these months."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         since = first_day_shown(today)
         return _by_meter(self.database.billed_use(meter_id=meter_id, since=since), today)
 

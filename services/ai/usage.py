@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from services.ai.answers import SURE_ENOUGH
 from services.ai.asking import Budget, month_began
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.ai import AiMonth
 
 
@@ -24,7 +25,7 @@ class AiUsage:
 
         Raises NotAllowed, DatabaseError.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_SYSTEM)
         since = month_began(now, self.zone)
         spending = self.database.ai_call_log.spending(since=since)
         return AiMonth(

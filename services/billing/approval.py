@@ -9,7 +9,8 @@ from services.database.errors import IllegalChange
 from services.database.service import DatabaseService
 from services.database.transport import TemporaryDatabaseError
 from services.identity.audit_reason import ReasonMissing
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.outbox.outbox import Outbox
 from services.records.bills import Bill
 from services.records.drafts import (
@@ -68,7 +69,7 @@ class BillApproval:
         What it owes to the outside is done in the background. Raises NotAllowed, NotFound, and
         IllegalChange for a void bill.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.APPROVE_BILLS)
         issue = self.issuer.issue(now)
         _, (bill,) = self.database.issue_bills(
             actor=principal.user,
@@ -94,7 +95,7 @@ class BillApproval:
         now, DraftsChanged is raised and nothing issued. Drafts that somebody takes away meanwhile
         stop it at their batch. `progress` is told how many are issued, of how many.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.APPROVE_BILLS)
         found, drafts = self.database.draft_choice(choice)
         if found != mark:
             raise DraftsChanged("The drafts have changed since their totals were shown.")
@@ -112,7 +113,7 @@ class BillApproval:
 
     def waiting(self, *, principal: Principal) -> tuple[Waiting, ...]:
         """How many drafts there are, by month, tariff and currency; raises NotAllowed."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BILLS)
         return self.database.draft_totals(DraftChoice(only=frozenset())).waiting
 
     def review(
@@ -129,7 +130,7 @@ class BillApproval:
 
         With what was issued for the months `compare` (their 1sts). Raises NotAllowed.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BILLS)
         return DraftReview(
             totals=self.database.draft_totals(choice, compare=compare),
             drafts=self.database.drafts(fitting, page=page, page_size=page_size),
@@ -140,7 +141,7 @@ class BillApproval:
 
         Raises ReasonMissing, NotFound, and IllegalChange for one that was issued meanwhile.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.PREPARE_BILLS)
         if not reason.strip():
             raise ReasonMissing("Say why: the reason is kept with the bill.")
         return self.database.send_back_drafts(

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.jobs import BillingDays
 
 # So that each month has it.
@@ -23,7 +24,7 @@ class BillingCycles:
 
     def days(self, *, principal: Principal) -> BillingDays:
         """The billing days in use and the reading routes."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BILLS)
         return self.database.billing_days()
 
     def move_agreement(self, agreement_id: str, *, billing_day: int, principal: Principal) -> bool:
@@ -32,7 +33,7 @@ class BillingCycles:
         Its next bill runs from its last one to the day that comes then. Raises NoBillingDay,
         NotFound, IllegalChange for one that has ended.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.PREPARE_BILLS)
         moved = self.database.set_billing_day(
             actor=principal.user, billing_day=_checked(billing_day), agreement_id=agreement_id
         )
@@ -43,7 +44,7 @@ class BillingCycles:
 
         How many agreements were on another day before. Raises NoBillingDay, NotFound.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.PREPARE_BILLS)
         return self.database.set_billing_day(
             actor=principal.user, billing_day=_checked(billing_day), route=route
         )

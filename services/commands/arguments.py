@@ -4,7 +4,7 @@ import argparse
 from datetime import date, datetime
 from typing import Final, get_args
 
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.importing.load_file import YEARS
 from services.quantities.written_numbers import DecimalSign
 

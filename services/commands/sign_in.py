@@ -8,7 +8,8 @@ from services.bootstrap import passwordless_for, tokens_for
 from services.commands.arguments import Commands, add_role, days, hours
 from services.commands.working import actor, say, utc_now, working
 from services.identity.api_keys import DEFAULT_LIFETIME, make_api_key
-from services.identity.auth import TOKEN_LIFETIME, Role, Scope
+from services.identity.auth import TOKEN_LIFETIME, Scope
+from services.identity.permissions import Role
 from services.settings import Settings
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.corrections import BillToCorrect
 
 
@@ -18,7 +19,7 @@ class CorrectionLookups:
 
         Raises NotAllowed, NotFound.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BILLS)
         bill = self.database.bill(bill_id)
         return BillToCorrect(
             bill=bill,

@@ -11,7 +11,8 @@ from services.corrections.right_read import check_day, right_of, row_of
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.metering.outcomes import Validation
 from services.readings.assessment import ReadingAssessor
 from services.records.corrections import ReadingToCorrect
@@ -42,7 +43,7 @@ class ReadingCorrection:
 
     def found(self, *, reading_id: str, principal: Principal) -> ReadingToCorrect:
         """The reading, its neighbours, and the bill that rests on it if any; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return self.database.reading_to_correct(reading_id)
 
     def plan(self, wrong: WrongReading, *, principal: Principal, now: datetime) -> ReadingPlan:
@@ -91,7 +92,7 @@ class ReadingCorrection:
         Raises as `plan` does, and ReasonMissing, NotAcknowledged where the rules doubt the right
         read and nobody says that it is right, IllegalChange where a bill rests on it meanwhile.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         if not reason.strip():
             raise ReasonMissing("Say why: the reason is kept with the reading.")
         done = self._done_before(wrong, reason=reason.strip(), principal=principal, now=now)

@@ -35,7 +35,8 @@ from services.corrections.plan import (
 from services.corrections.right_read import check_date, right_of, row_of
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.metering.outcomes import Validation
 from services.outbox.outbox import Outbox
 from services.readings.assessment import ReadingAssessor
@@ -104,7 +105,7 @@ class Rebilling:
         `correction_id` is made by the caller. Raises as `plan` does, and NotAllowed, ReasonMissing,
         NotAcknowledged, FiguresChanged, MeterTooBusy.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VOID_BILLS)
         done = self.database.correction(correction_id)
         if done is not None:
             return done
@@ -134,7 +135,7 @@ class Rebilling:
 
         Raises NotAllowed, ReasonMissing, NotAcknowledged, and ChainMoved when a bill came between.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VOID_BILLS)
         if not reason.strip():
             raise ReasonMissing("Say why: the reason is kept with the bills.")
         if plan.warning and not acknowledged:

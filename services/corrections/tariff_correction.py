@@ -18,7 +18,8 @@ from services.corrections.rebilling import NotAcknowledged, Rebilling
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseRefused
 from services.identity.audit_reason import ReasonMissing
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.corrections import BillsToCorrect, Correction, MeterToCorrect
 from services.records.tariffs import PublishedVersion, TariffVersion
 from services.tariffs import Tariff
@@ -61,7 +62,7 @@ class TariffCorrection:
         No bill changes by that. Raises NotAllowed, ReasonMissing, CannotRebill when it is not the
         same tariff from the same date, IllegalChange when the version was corrected already.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VOID_BILLS)
         if not reason.strip():
             raise ReasonMissing("Say why: the reason is kept with the version.")
         replacement = replacement_version(version, tariff)
@@ -94,7 +95,7 @@ class TariffCorrection:
 
     def priced_by(self, *, version_id: str, limit: int, principal: Principal) -> BillsToCorrect:
         """The bills that a version priced, with `limit` of their meters; raises NotAllowed."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VOID_BILLS)
         return self.database.bills_to_correct(version_id=version_id, limit=limit)
 
     def left(
@@ -106,7 +107,7 @@ class TariffCorrection:
         principal: Principal,
     ) -> BillsToCorrect:
         """What corrected versions of a tariff priced and is not reissued yet; raises NotAllowed."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VOID_BILLS)
         return self.database.bills_to_correct(tariff_id=tariff_id, after=after, limit=limit)
 
     def rebill(

@@ -5,7 +5,8 @@ from typing import Final
 from uuid import UUID
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 
 LONGEST: Final = 4000
 
@@ -25,7 +26,7 @@ class CustomerNotes:
 
         Raises NotAllowed, InvalidNote, NotFound, and IllegalChange for another note under its id.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CHANGE_CUSTOMERS)
         note = text.strip()
         if not note:
             raise InvalidNote("The note is empty: write down what is to be known.")

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from services.database.service import DatabaseService
 from services.history.told import Entry
 from services.history.words import entries_of, tables_of
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.details import Subject
 
 Key = tuple[str, str]
@@ -41,7 +42,7 @@ class Timeline:
 
         Raises NotAllowed, NotFound for what is no id, and DatabaseRefused for a key that is none.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         page = self.database.timeline(
             of=subject,
             subject_id=subject_id,

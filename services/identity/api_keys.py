@@ -6,7 +6,8 @@ from typing import Final
 from uuid import uuid4
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, Scope, hash_api_key, new_api_key, require
+from services.identity.auth import Principal, Scope, hash_api_key, new_api_key, require
+from services.identity.permissions import Permission, Role
 from services.identity.security_log import SecurityLog
 from services.records.sessions import ApiKey
 
@@ -27,14 +28,14 @@ class ApiKeys:
 
     def listed(self, *, principal: Principal) -> list[ApiKey]:
         """Those in use first, by name; then the revoked ones, the latest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_SECURITY)
         return self.database.api_keys()
 
     def make(
         self, *, name: str, role: Role, scope: Scope, expires_at: datetime, principal: Principal
     ) -> str:
         """Keep a new key and return it; raises as `make_api_key` does."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.MANAGE_KEYS)
         return make_api_key(
             self.database,
             actor=principal.user,
@@ -46,7 +47,7 @@ class ApiKeys:
 
     def revoke(self, key: ApiKey, *, principal: Principal) -> None:
         """End a key for good, and note it; raises NotFound. Again, it changes nothing."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.MANAGE_KEYS)
         self.database.revoke_api_key(actor=principal.user, key_id=key.id)
         detail = f"By {principal.user}."
         self.security_log.note("key_revoked", who=f"key:{key.name}", detail=detail)

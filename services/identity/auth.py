@@ -1,20 +1,26 @@
-"""Who is asking and what they may do: tokens, roles and API keys."""
+"""Who is asking: tokens, API keys, and the refusal of what somebody may not do."""
 
 import hashlib
 import json
 import secrets
 import threading
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Literal, Protocol
 from uuid import uuid4
 
 from jose import jwk, jws
 from jose.backends.base import Key
 
+from services.identity.permissions import (
+    PERMISSIONS_OF,
+    Permission,
+    Role,
+    in_order,
+    roles_with,
+)
 from services.integrations.failures import TemporaryFailure
 
 ISSUER = "electricity-billing"
@@ -50,13 +56,6 @@ class UnableToIssueToken(ValueError):
     """A token was asked for that could never be verified."""
 
 
-class Role(StrEnum):
-    """What a person or a program may do."""
-
-    ENGINEER = "engineer"
-    ADMIN = "admin"
-
-
 # What a program's key is for; "all" is whatever its role may do.
 Scope = Literal["all", "submit_readings", "read_bills"]
 
@@ -66,7 +65,7 @@ class Principal:
     """Somebody whose identity was verified; `expires_at` is UTC, or None when it never ends."""
 
     user: str
-    role: Role
+    roles: frozenset[Role]
     expires_at: datetime | None
     via: Literal["token", "api_key", "demo"]
     # What an API key is for.
@@ -74,6 +73,10 @@ class Principal:
     # Of a token: its id, by which it can be ended, and when it was issued.
     session: str | None = field(default=None, compare=False)
     issued_at: datetime | None = field(default=None, compare=False)
+
+    def may(self, *permissions: Permission) -> bool:
+        """Whether a role of theirs has one of `permissions`; a key's scope is not looked at."""
+        return any(not PERMISSIONS_OF[role].isdisjoint(permissions) for role in self.roles)
 
 
 class TokenVerifier(Protocol):
@@ -94,7 +97,7 @@ class Tokens(TokenVerifier, Protocol):
     def issue(
         self,
         user: str,
-        role: Role,
+        roles: Role | Collection[Role],
         now: datetime,
         lifetime: timedelta = TOKEN_LIFETIME,
         *,
@@ -114,17 +117,20 @@ class LocalTokens:
     def issue(
         self,
         user: str,
-        role: Role,
+        roles: Role | Collection[Role],
         now: datetime,
         lifetime: timedelta = TOKEN_LIFETIME,
         *,
         demo: bool = False,
     ) -> str:
-        """Return a signed JWT for `user`, good from `now` for `lifetime`, to the second.
+        """Return a signed JWT for `user` with these roles, good from `now` for `lifetime`.
 
         `demo` marks a sign-in without a password. Raises UnableToIssueToken for a user id that is
-        empty, too long or not printable, and for a lifetime under a second.
+        empty, too long or not printable, without a role, and for a lifetime under a second.
         """
+        held = in_order([roles] if isinstance(roles, Role) else roles)
+        if not held:
+            raise UnableToIssueToken("A token needs a role.")
         if not _is_user_id(user):
             raise UnableToIssueToken("A user id is 1 to 200 printable characters.")
         if is_reserved(user):
@@ -136,7 +142,7 @@ class LocalTokens:
         claims: dict[str, object] = {"iss": ISSUER, "aud": AUDIENCE, "sub": user}
         claims |= {
             "jti": str(uuid4()),
-            "role": role.value,
+            "roles": [role.value for role in held],
             "iat": issued_at,
             "nbf": issued_at,
             "exp": expires_at,
@@ -154,7 +160,7 @@ class LocalTokens:
         via: Literal["token", "demo"] = "demo" if claims.get("demo") is True else "token"
         return Principal(
             user_of(claims),
-            _role(claims),
+            _roles(claims),
             expires_at=expires_at,
             via=via,
             session=session_of(claims),
@@ -249,17 +255,19 @@ class SignInTickets:
         return token if now < ends_at else None
 
 
-def require(principal: Principal | None, *roles: Role, scope: Scope = "all") -> Principal:
-    """Return `principal` when it has one of `roles` (any role when none is named).
+def require(
+    principal: Principal | None, *permissions: Permission, scope: Scope = "all"
+) -> Principal:
+    """Return `principal` when it has one of `permissions` (whoever it is when none is named).
 
     A key made for one thing alone is enough only where that is the `scope`. Raises NotSignedIn
-    when there is nobody, NotAllowed when the role or the scope is another.
+    when there is nobody, NotAllowed when its roles or its scope do not allow it.
     """
     if principal is None:
         raise NotSignedIn("Sign in first.")
-    if roles and principal.role not in roles:
-        wanted = " or ".join(roles)
-        raise NotAllowed(f"This needs the role {wanted}; you are signed in as {principal.role}.")
+    if permissions and not principal.may(*permissions):
+        wanted, held = " or ".join(roles_with(*permissions)), ", ".join(in_order(principal.roles))
+        raise NotAllowed(f"This needs the role {wanted}; you are signed in as {held}.")
     if principal.scope not in {"all", scope}:
         raise NotAllowed(f"This key is for one thing alone: {principal.scope}.")
     return principal
@@ -302,11 +310,16 @@ def _is_user_id(user: object) -> bool:
     return user == user.strip() and 0 < len(user) <= _LONGEST_USER_ID and user.isprintable()
 
 
-def _role(claims: Mapping[str, object]) -> Role:
-    role = claims.get("role")
-    if not isinstance(role, str) or role not in set(Role):
+def _roles(claims: Mapping[str, object]) -> frozenset[Role]:
+    """The roles in the claim "roles", a list of texts, or the one in "role", a text."""
+    named = claims.get("roles", [claims.get("role")])
+    try:
+        roles = frozenset(Role(name) for name in named) if isinstance(named, list) else frozenset()
+    except ValueError:
+        roles = frozenset()
+    if not roles:
         raise NotSignedIn("This token does not name a role of this system.")
-    return Role(role)
+    return roles
 
 
 def _seconds(moment: datetime) -> float:

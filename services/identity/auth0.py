@@ -12,7 +12,6 @@ from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
     Principal,
-    Role,
     UnableToIssueToken,
     good_until,
     instant_of,
@@ -21,6 +20,7 @@ from services.identity.auth import (
     user_of,
 )
 from services.identity.jwks import ALGORITHM, SigningKeys
+from services.identity.permissions import Role
 from services.settings import Settings
 
 # What st.login calls the tenant; Streamlit allows no underscore in it.
@@ -37,7 +37,8 @@ class Auth0Tokens:
     """The access tokens that a tenant issued for our API, verified with the tenant's own keys.
 
     `domain` is the tenant's host; `audience` the API's identifier; `roles_claim` names the claim
-    whose value, a text or a list, holds "engineer" or "admin". May be used by many threads.
+    whose value, a text or a list, holds roles of ours; what else it holds is passed over. May be
+    used by many threads.
     """
 
     def __init__(
@@ -60,10 +61,10 @@ class Auth0Tokens:
         # Auth0 leaves "nbf" out: a token begins when it is issued.
         expires_at = good_until({"nbf": claims.get("iat")} | claims, now, leeway=EXPIRY_LEEWAY)
         user = user_of(claims)
-        role = _role(claims.get(self._roles_claim))
+        roles = _roles(claims.get(self._roles_claim))
         return Principal(
             user,
-            role,
+            roles,
             expires_at=expires_at,
             via="token",
             session=session_of(claims),
@@ -130,9 +131,9 @@ def sign_in_secrets(settings: Settings, signing_key: bytes) -> dict[str, Any]:
     }
 
 
-def _role(claim: object) -> Role:
+def _roles(claim: object) -> frozenset[Role]:
     given = claim if isinstance(claim, list) else [claim]
-    for role in (Role.ADMIN, Role.ENGINEER):
-        if role.value in given:
-            return role
+    roles = frozenset(role for role in Role if role.value in given)
+    if roles:
+        return roles
     raise NotAllowed("You are signed in, but have no role here yet. Ask an administrator for one.")

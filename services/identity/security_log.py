@@ -10,7 +10,8 @@ from typing import Final, Literal
 
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.sessions import SecurityEvent
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class SecurityLog:
         principal: Principal,
     ) -> list[SecurityEvent]:
         """The latest rows first, those before the row `before`; raises NotAllowed."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_SECURITY)
         return self._database.security_events(limit=limit, event=event, who=who, before=before)
 
     def _left_out_before(self, group: _Group, key: tuple[str, str, str]) -> int | None:

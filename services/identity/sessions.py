@@ -11,8 +11,9 @@ from typing import Final
 from services.database.queries.sessions import SessionState
 from services.database.service import DatabaseService
 from services.database.transport import TemporaryDatabaseError
-from services.identity.auth import NotAllowed, NotSignedIn, Principal, Role, require
+from services.identity.auth import NotAllowed, NotSignedIn, Principal, require
 from services.identity.passwordless import RoleChoice
+from services.identity.permissions import Permission, in_order
 from services.identity.security_log import Event, SecurityLog
 from services.records.sessions import Session, SignInStanding
 
@@ -31,7 +32,8 @@ _DISMISSED: Final = "You can no longer sign in here. Ask an administrator."
 class _Token:
     id: str
     user: str
-    role: str | None
+    # By a comma, in the order of the table.
+    roles: str | None
     via: str
     issued_at: datetime
     expires_at: datetime
@@ -92,7 +94,7 @@ class Sessions:
 
         Raises NotAllowed.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_SECURITY)
         return self._database.sessions(limit=limit, user=user, still_open=still_open, after=after)
 
     def standing_of(self, user: str, *, principal: Principal) -> SignInStanding:
@@ -100,7 +102,7 @@ class Sessions:
 
         Raises NotAllowed.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_SECURITY)
         latest = self._database.sessions(limit=1, user=user)
         keys = self._database.api_keys()
         return SignInStanding(
@@ -175,7 +177,7 @@ class Sessions:
         return self._database.use_session(
             session_id=token.id,
             user=token.user,
-            role=token.role,
+            role=token.roles,
             via=token.via,
             address=address,
             issued_at=token.issued_at,
@@ -187,7 +189,7 @@ class Sessions:
             self._security_log.note("link_opened", address=address)
             return
         how = "without a password" if token.via == "demo" else "with a token"
-        detail = f"As {token.role}, {how}."
+        detail = f"As {token.roles}, {how}."
         self._security_log.note("sign_in", who=token.user, address=address, detail=detail)
 
     def _forget(self) -> None:
@@ -202,7 +204,7 @@ def _token_of(principal: Principal) -> _Token | None:
     return _Token(
         principal.session,
         principal.user,
-        principal.role.value,
+        ",".join(in_order(principal.roles)),
         principal.via,
         principal.issued_at,
         principal.expires_at,

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Final, Literal
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.importing.bank.files import statement_table
 from services.importing.by_kind.interval_rows import INTERVAL_COLUMNS, INTERVAL_OPTIONS
 from services.importing.columns import LEFT_OUT, WantedColumns, heading_key
@@ -70,7 +71,7 @@ class FileImports:
 
     def look(self, kind: TableKind, content: bytes, *, principal: Principal) -> FileLook:
         """The first rows of a file, and which column is taken for which. Raises UnreadableFile."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.IMPORT_FILES)
         if kind in ("intervals", "readings") and (found := meter_format(content)) is not None:
             return _look_at_meter_file(kind, content, found)
         columns = COLUMNS_OF[kind]
@@ -104,7 +105,7 @@ class FileImports:
 
         Headings that are chosen for no field are left out from now on.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.IMPORT_FILES)
         field_of = {heading: field for field, heading in chosen.items() if heading}
         self.database.set_import_headings(
             actor=principal.user,
@@ -153,21 +154,21 @@ class FileImports:
         self, kind: TableKind, file_kind: Literal["csv", "xlsx"], *, principal: Principal
     ) -> bytes:
         """A file with the columns of a kind and no rows."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.IMPORT_FILES)
         columns = COLUMNS_OF[kind]
         names = (*columns.required, *columns.optional)
         return csv_file(names, []) if file_kind == "csv" else xlsx_file(names, [])
 
     def problems_file(self, problems: Sequence[ImportProblem], *, principal: Principal) -> bytes:
         """All that is wrong with a file, as CSV."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.IMPORT_FILES)
         rows = ((p.row or "", p.column, p.message) for p in problems)
         return csv_file(("row", "column", "what_is_wrong"), rows)
 
     def _importer(
         self, answers: FileAnswers, principal: Principal, progress: Progress, *, dry_run: bool
     ) -> Importer:
-        require(principal, Role.ADMIN)
+        require(principal, Permission.IMPORT_FILES)
         held = self.settings()
         return Importer(
             self.database,

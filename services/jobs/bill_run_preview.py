@@ -8,7 +8,8 @@ from heapq import nlargest
 from typing import Final
 
 from services.container import Services
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.jobs.cycle_bills import CycleBills
 from services.jobs.jobs import job_of
 from services.jobs.missing_reads import EstimateRule
@@ -123,7 +124,7 @@ class BillRunPreview:
 
 def next_bill_run(services: Services, *, principal: Principal, now: datetime) -> PlannedRun:
     """The run that comes next by the billing days in use. Takes an administrator."""
-    require(principal, Role.ADMIN)
+    require(principal, Permission.VIEW_BILLS)
     cycles = services.database.billing_days().cycles
     cron = job_of("monthly_bills").cron_with(cycles)
     following = Timetable(cron, services.settings.timezone).next_after(now)
@@ -136,7 +137,7 @@ def preview_bill_run(
     services: Services, run: PlannedRun, *, principal: Principal, now: datetime
 ) -> Iterator[BillRunPreview]:
     """The preview as it grows, page by page; 20,000 agreements at most. Takes an administrator."""
-    require(principal, Role.ADMIN)
+    require(principal, Permission.VIEW_BILLS)
     cycle = CycleBills(
         database=services.database,
         issuer=services.issuer,

@@ -3,7 +3,8 @@
 from datetime import date
 
 from services.container import Services
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.base import Page
 from services.records.jobs import JobRun, SetAside
 
@@ -12,7 +13,7 @@ def job_runs(
     services: Services, *, principal: Principal, page: int, page_size: int
 ) -> Page[JobRun]:
     """Runs, the last started first; raises NotAllowed."""
-    require(principal, Role.ADMIN)
+    require(principal, Permission.VIEW_SYSTEM)
     return services.database.job_runs(page=page, page_size=page_size)
 
 
@@ -20,5 +21,5 @@ def set_aside_by_run(
     services: Services, *, job: str, scheduled_on: date, principal: Principal
 ) -> list[SetAside]:
     """What the run of a local date could not do (at most 1,000); raises NotAllowed."""
-    require(principal, Role.ADMIN)
+    require(principal, Permission.VIEW_SYSTEM)
     return services.database.set_aside(job=job, scheduled_on=scheduled_on)

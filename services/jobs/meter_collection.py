@@ -10,7 +10,8 @@ from typing import Any
 from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import RunTakenOver
 from services.database.transport import DatabaseRefused, TemporaryDatabaseError
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.head_end import HeadEnd
 from services.jobs.runs import AsideCode, JobContext, JobFailed, StopRequested
@@ -29,7 +30,9 @@ NOTE_EVERY = 25
 NOTE_SECONDS = 15.0
 # A head-end that fails so many meters one after the other is down, and the run is tried later.
 MOST_FAILURES_IN_A_ROW = 20
-PRINCIPAL = Principal(user="job:meter_collection", role=Role.ENGINEER, expires_at=None, via="token")
+PRINCIPAL = Principal(
+    user="job:meter_collection", roles=frozenset({Role.ENGINEER}), expires_at=None, via="token"
+)
 NOT_CONFIGURED = "No head-end is configured."
 UNEXPECTED = "An unexpected error; the log has the details."
 

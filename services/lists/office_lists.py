@@ -10,7 +10,8 @@ from typing import Final, Literal, TypeVar
 
 from services.bill_documents.archive import BillArchive
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.lists.tables import BILLS, PAYMENTS, SERVICE_POINTS, Table, accounts_in
 from services.quantities.spreadsheet import csv_file, xlsx_file
 from services.records.base import KeyPage, PageRequest
@@ -46,35 +47,35 @@ class OfficeLists:
         self, *, wanted: BillFilter, page: PageRequest, principal: Principal
     ) -> KeyPage[BillSummary]:
         """A page of the bills; `page.sort` is a BillSort."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BILLS)
         return self.database.list_bills(wanted=wanted, page=page)
 
     def customers(
         self, *, wanted: AccountFilter, page: PageRequest, principal: Principal
     ) -> KeyPage[Account]:
         """A page of the customers; `page.sort` is an AccountSort."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.list_accounts(wanted=wanted, page=page)
 
     def payments(
         self, *, wanted: PaymentFilter, page: PageRequest, principal: Principal
     ) -> KeyPage[Payment]:
         """A page of the payments; `page.sort` is a PaymentSort."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         return self.database.list_payments(wanted=wanted, page=page)
 
     def service_points(
         self, *, wanted: PointFilter, page: PageRequest, principal: Principal
     ) -> KeyPage[ServicePoint]:
         """A page of the service points; `page.sort` is a PointSort."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.list_service_points(wanted=wanted, page=page)
 
     def service_points_file(
         self, *, wanted: PointFilter, page: PageRequest, kind: FileKind, principal: Principal
     ) -> bytes:
         """The service points of a filter as a file, in the order of `page`."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return _file(
             SERVICE_POINTS,
             lambda at: self.database.list_service_points(wanted=wanted, page=at),
@@ -84,21 +85,21 @@ class OfficeLists:
 
     def overdue_as_of(self, *, principal: Principal) -> date | None:
         """The day that the marks of overdue bills are as of; None before the first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BILLS)
         return self.database.overdue_as_of()
 
     def bills_file(
         self, *, wanted: BillFilter, page: PageRequest, kind: FileKind, principal: Principal
     ) -> bytes:
         """The bills of a filter as a file, in the order of `page`."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BILLS)
         return _file(BILLS, lambda at: self.database.list_bills(wanted=wanted, page=at), page, kind)
 
     def customers_file(
         self, *, wanted: AccountFilter, page: PageRequest, kind: FileKind, principal: Principal
     ) -> bytes:
         """The customers of a filter as a file, in the order of `page`."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         table = accounts_in(self.currency())
         return _file(
             table, lambda at: self.database.list_accounts(wanted=wanted, page=at), page, kind
@@ -108,7 +109,7 @@ class OfficeLists:
         self, *, wanted: PaymentFilter, page: PageRequest, kind: FileKind, principal: Principal
     ) -> bytes:
         """The payments of a filter as a file, in the order of `page`."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         return _file(
             PAYMENTS, lambda at: self.database.list_payments(wanted=wanted, page=at), page, kind
         )
@@ -118,7 +119,7 @@ class OfficeLists:
 
         Raises MissingLetters and ArchiveDamaged as BillArchive.pdf does.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_BILLS)
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
             for bill in bills[:PDFS_AT_ONCE]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.base import Page
 from services.records.messages import FailedWork, Notification, NotificationStatus
 
@@ -16,7 +17,7 @@ class MessageLookups:
 
     def failed_work(self, *, principal: Principal, page: int, page_size: int) -> Page[FailedWork]:
         """Outbox entries that ended with a step refused or given up, the newest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.failed_work(page=page, page_size=page_size)
 
     def notifications(
@@ -29,14 +30,14 @@ class MessageLookups:
         page_size: int,
     ) -> Page[Notification]:
         """Messages by bill, occasion and channel that fit, the last changed first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.notifications(text=text, status=status, page=page, page_size=page_size)
 
     def to_customer(
         self, *, customer_id: str, principal: Principal, page: int, page_size: int
     ) -> Page[Notification]:
         """The messages to one customer, the last changed first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.notifications(customer_id=customer_id, page=page, page_size=page_size)
 
     def retry(self, *, work_id: str, principal: Principal) -> None:
@@ -44,5 +45,5 @@ class MessageLookups:
 
         Raises NotFound, and IllegalChange when nothing of it can be tried again.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.SEND_MESSAGES)
         self.database.retry_outbox(actor=principal.user, work_id=work_id)

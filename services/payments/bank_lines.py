@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.outbox.outbox import Outbox
 from services.payments.entry_forms import InvalidEntry
 from services.records.base import Page
@@ -23,7 +24,7 @@ class BankLines:
         self, *, status: BankLineStatus, principal: Principal, page: int, page_size: int
     ) -> Page[BankLine]:
         """Lines with a status: those that wait for a person oldest first, others newest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         return self.database.bank_lines(status=status, page=page, page_size=page_size)
 
     def choose_payer(
@@ -38,7 +39,7 @@ class BankLines:
 
         Raises NotFound, IllegalChange.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         self.database.choose_bank_payer(
             actor=principal.user,
             line_id=line_id,
@@ -50,7 +51,7 @@ class BankLines:
 
     def set_aside(self, line_id: str, *, reason: str, principal: Principal) -> None:
         """A line is nobody's payment. Raises NotFound, IllegalChange, InvalidEntry."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         reason = " ".join(reason.split())
         if not reason:
             raise InvalidEntry("Say why the line is nobody's payment.")

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.base import Page
 from services.records.bills import Bill
 from services.records.details import Payer, PaymentDetail
@@ -19,7 +20,7 @@ class PaymentLookups:
 
     def detail(self, *, payment_id: str, principal: Principal) -> PaymentDetail:
         """A payment with all that came of it; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         payment = self.database.payment(payment_id)
         return PaymentDetail(
             payment=payment,
@@ -31,12 +32,12 @@ class PaymentLookups:
 
     def of_ids(self, payment_ids: Sequence[str], *, principal: Principal) -> list[Payment]:
         """Some payments, in the order of their ids; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         return [self.database.payment(payment_id) for payment_id in payment_ids]
 
     def payer(self, *, bill_id: str | None, customer_id: str, principal: Principal) -> Payer:
         """Who pays a bill, or without one whose account it is; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         bill = self.database.bill(bill_id) if bill_id else None
         return Payer(
             account=self.database.account(bill.customer_id if bill else customer_id), bill=bill
@@ -44,14 +45,14 @@ class PaymentLookups:
 
     def open_flags(self, *, principal: Principal, page: int, page_size: int) -> Page[PaymentFlag]:
         """What nobody has looked at, the oldest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         return self.database.open_payment_flags(page=page, page_size=page_size)
 
     def returned_bills(
         self, *, principal: Principal, page: int, page_size: int
     ) -> Page[ReturnedBill]:
         """Bills opened again by money that went back, undecided, the oldest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         return self.database.returned_bills(page=page, page_size=page_size)
 
     def _payable_by(self, payment: Payment) -> tuple[Bill, ...]:

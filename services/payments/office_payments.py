@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.outbox.outbox import Outbox
 from services.payments.entry_forms import (
     AmountEntry,
@@ -75,7 +76,7 @@ class OfficePayments:
 
         Raises NotFound when there is nobody, and InvalidEntry for nothing at all.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_PAYMENTS)
         text = " ".join(text.split())
         if not text:
             raise InvalidEntry("Type a bill's number, an account number or a name.")
@@ -107,7 +108,7 @@ class OfficePayments:
 
         Raises InvalidEntry, NotFound, IllegalChange, and LooksLikeTwice unless it is `confirmed`.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         bill = self.database.bill(bill_id) if bill_id else None
         payer = self.database.account(bill.customer_id if bill else str(customer_id))
         entry = parse_entry(PaymentEntry, body)
@@ -129,7 +130,7 @@ class OfficePayments:
         confirmed: bool = False,
     ) -> Receipt:
         """Take a security deposit, which pays no bill until it is used; raises as for a payment."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         payer = self.database.account(customer_id)
         entry = parse_entry(PaymentEntry, {**body, "apply": "none"})
         row = self._row(entry, payer, bill=None, payment_id=payment_id, now=now)
@@ -150,7 +151,7 @@ class OfficePayments:
 
         Raises InvalidEntry, NotFound, IllegalChange.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         account = self.database.account(customer_id)
         entry = parse_entry(AmountEntry, body)
         amount = self._held(account, entry.amount)

@@ -13,7 +13,8 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.payments.comparison import compare
 from services.payments.payment_received import PaymentReceived
@@ -99,7 +100,7 @@ class Reconciliation:
 
         Raises NotAllowed, RangeTooLong, ServiceUnavailable, RequestRejected.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         span = self._span(first, last, now)
         found = _Found()
         return self._keep_comparison(principal.user, span, self._compare(*span, found), found)
@@ -111,7 +112,7 @@ class Reconciliation:
 
         What did not come by a link of ours is left to a person. Raises as `look` does.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         span = self._span(first, last, now)
         found = _Found()
         self._apply(self._as_events(self._compare(*span, found).differences, now), now, found)

@@ -12,7 +12,8 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from services.database.errors import IllegalChange
 from services.database.transport import DatabaseError
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.outbox.outbox import MAX_ATTEMPTS, pause_seconds
 from services.payments.entry_forms import check_reference
@@ -56,7 +57,7 @@ class Refunds(PaymentCorrections):
         InvalidEntry (by hand without a reference), and IllegalChange when that is more than what
         is left or Stripe is not configured.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.REFUND_PAYMENTS)
         why = given(reason)
         payment = self.database.payment(payment_id)
         minor = (
@@ -89,7 +90,7 @@ class Refunds(PaymentCorrections):
 
         Raises NotAllowed, NotFound, and IllegalChange when there is nothing to try again.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.REFUND_PAYMENTS)
         row = self.database.payment_return(return_id)
         if row.kind != "refund" or row.method != "stripe" or row.status in ("done", "undone"):
             raise IllegalChange("EB005", "There is nothing to try again.")

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from services.database.errors import IllegalChange, NotFound
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.outbox.outbox import Outbox
 from services.payments.entry_forms import check_reference
 from services.quantities.money import InvalidMoney, Money
@@ -35,7 +36,7 @@ class PaymentCorrections:
         Raises NotAllowed, ReasonMissing, NotFound, and IllegalChange when it came by Stripe or
         all of it went back already.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.REVERSE_PAYMENTS)
         why = given(reason)
         payment = self.database.payment(payment_id)
         if payment.method == "stripe":
@@ -74,7 +75,7 @@ class PaymentCorrections:
         InvalidMoney, InvalidEntry (no reference), NotFound, and IllegalChange when there is not so
         much.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.REFUND_PAYMENTS)
         why = given(reason)
         account = self.database.account(customer_id)
         if account.currency is None:
@@ -103,7 +104,7 @@ class PaymentCorrections:
         Raises NotAllowed, NotFound, and IllegalChange when it is another account's already.
         """
         del now
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         self.database.assign_payment(
             actor=principal.user,
             payment_id=payment_id,
@@ -125,7 +126,7 @@ class PaymentCorrections:
         Raises NotAllowed, ReasonMissing.
         """
         del now
-        require(principal, Role.ADMIN)
+        require(principal, Permission.RECORD_PAYMENTS)
         self.database.resolve_payment_flag(
             actor=principal.user, payment_id=payment_id, reason=flag, resolution=given(reason)
         )

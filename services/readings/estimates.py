@@ -10,7 +10,8 @@ from services.billing.chain_retry import price_until_stored
 from services.database.errors import IllegalChange, NotFound
 from services.database.service import DatabaseService
 from services.identity.audit_reason import given_reason
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.integrations.deadline import Deadline
 from services.metering.estimation import CannotEstimate, Estimate, estimate
 from services.outbox.outbox import Outbox
@@ -57,7 +58,7 @@ class ReadingEstimates:
 
         `now` is in UTC. Raises CannotEstimate with why, NotFound, UnableToPriceBill.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         return self._estimated(meter_serial, on, now, reading_id=None)
 
     def store(
@@ -76,7 +77,7 @@ class ReadingEstimates:
         `reading_id` is made by the caller, `register_wh` is what the preview showed. Raises as
         `preview` does, and ReasonMissing, EstimateChanged, MeterTooBusy.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         why = given_reason(reason)
         deadline = Deadline.after(OUTSIDE_SECONDS)
         if (before := self._stored_before(reading_id, principal)) is not None:
@@ -104,7 +105,7 @@ class ReadingEstimates:
 
         `now` is in UTC. Raises as `preview` does, and IllegalChange where somebody decided.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         return self._estimated_in_place(reading_id, now, estimate_id=None)[1]
 
     def store_in_place(
@@ -122,7 +123,7 @@ class ReadingEstimates:
         `estimate_id` is made by the caller, `register_wh` is what the preview showed; a repeat
         answers with the first. Raises as `store` does, and IllegalChange where somebody decided.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         why = given_reason(reason)
         deadline = Deadline.after(OUTSIDE_SECONDS)
         if (before := self._stored_before(estimate_id, principal)) is not None:

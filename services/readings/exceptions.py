@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
 from services.identity.audit_reason import given_reason
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.quantities.counting import count
 from services.quantities.period import local_date
 from services.readings.outlooks import REFUSALS, DecisionOutlooks
@@ -78,7 +79,7 @@ class ReadingExceptions:
 
         A cause is a rule's name, or "ai"; the route '' is that of places on none.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return self.database.exceptions(
             cause=cause, route=route, skipped=skipped, ranked_to=RANKED_TO, limit=limit
         )
@@ -87,7 +88,7 @@ class ReadingExceptions:
         self, *, readings: Sequence[Reading], principal: Principal, now: datetime
     ) -> TogetherPreview:
         """What accepting readings would bill; nothing is stored. Raises TooManyAtOnce."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         _check_number(len(readings))
         totals: dict[str, int] = defaultdict(int)
         refused: list[tuple[Reading, str]] = []
@@ -115,7 +116,7 @@ class ReadingExceptions:
         Answers each as it is decided; what is in the way of one does not stop the others. Before
         the first it raises NotAllowed, ReasonMissing, TooManyAtOnce. `now` is in UTC.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         why = given_reason(reason)
         wanted = list(dict.fromkeys(reading_ids))
         _check_number(len(wanted))

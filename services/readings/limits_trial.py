@@ -7,7 +7,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.metering.peers import PeerUses
 from services.quantities.period import local_date
 from services.readings.meter_history import (
@@ -57,7 +58,7 @@ class LimitsTrial:
         Each is judged by what was accepted before it, as people decided. Raises NotAllowed,
         DatabaseError.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         book = self.current.limit_book()
         tried = replace(book, rows=tuple(rows))
         serials = self.database.meter_serials(limit=METERS_TRIED + 1)

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from services.billing.lookups import may_read_bills_of
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.quantities.period import Period, local_date
 from services.readings.green_button_feed import GreenButtonFeed
 from services.records.base import Page
@@ -16,8 +17,6 @@ from services.records.details import CustomersMeter
 from services.records.readings import Meter, Reading
 from services.records.submissions import ReadingContext, ReadingUnderReview, SubmittedReading
 
-# Who reads meters: administrators may do it too.
-_READERS: Final = (Role.ENGINEER, Role.ADMIN)
 _EXPORTED_AT_ONCE: Final = timedelta(days=31)
 _MOST_EXPORTED_DAYS: Final = 5 * 366
 
@@ -31,17 +30,17 @@ class ReadingLookups:
 
     def find_meters(self, *, text: str, limit: int, principal: Principal) -> list[Meter]:
         """Active meters whose serial, account, customer or address has each word of `text`."""
-        require(principal, *_READERS)
+        require(principal, Permission.SUBMIT_READINGS)
         return self.database.find_meters(text=text, limit=limit)
 
     def find_any_meters(self, *, text: str, limit: int, principal: Principal) -> list[Meter]:
         """The same, with meters that were taken out: they were billed too."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return self.database.find_meters(text=text, limit=limit, also_removed=True)
 
     def meter_now(self, *, serial: str, principal: Principal, now: datetime) -> ReadingContext:
         """What a reading of the meter at `now` (UTC) is judged by; raises NotFound."""
-        require(principal, *_READERS)
+        require(principal, Permission.SUBMIT_READINGS)
         return self.database.reading_context(
             meter_serial=serial, read_at=now, read_on=local_date(now, self.zone)
         )
@@ -53,7 +52,7 @@ class ReadingLookups:
 
         The bills only for who may read them.
         """
-        require(principal, *_READERS)
+        require(principal, Permission.SUBMIT_READINGS)
         reading = self.database.reading(reading_id)
         if not may_read_bill_of(self.database, reading=reading, principal=principal):
             return SubmittedReading(reading=reading)
@@ -65,24 +64,24 @@ class ReadingLookups:
 
     def of_principal(self, *, principal: Principal, page: int, page_size: int) -> Page[Reading]:
         """What the principal submitted, the newest first."""
-        require(principal, *_READERS)
+        require(principal, Permission.SUBMIT_READINGS)
         return self.database.readings(submitted_by=principal.user, page=page, page_size=page_size)
 
     def meters_of_customer(
         self, *, customer_id: str, principal: Principal
     ) -> tuple[CustomersMeter, ...]:
         """The meters that a customer has now, each with its last accepted read."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return tuple(self.database.meters_of_customer(customer_id=customer_id))
 
     def meter(self, *, meter_id: str, principal: Principal) -> Meter:
         """One meter, in use or closed; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return self.database.meter(meter_id)
 
     def of_meter(self, *, meter_id: str, limit: int, principal: Principal) -> tuple[Reading, ...]:
         """The newest readings of a meter, `limit` at most."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return self.database.readings(meter_id=meter_id, page_size=limit).items
 
     def green_button(
@@ -92,7 +91,7 @@ class ReadingLookups:
 
         Raises NotFound, and ValueError for more than five years.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         if days.days > _MOST_EXPORTED_DAYS:
             raise ValueError("A file holds at most five years: choose fewer days.")
         meter = self.database.meter(meter_id)
@@ -112,17 +111,17 @@ class ReadingLookups:
 
     def reading(self, *, reading_id: str, principal: Principal) -> Reading:
         """One reading; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return self.database.reading(reading_id)
 
     def flagged(self, *, principal: Principal, page: int, page_size: int) -> Page[Reading]:
         """The readings that wait for a decision, the newest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return self.database.readings(status="needs_review", page=page, page_size=page_size)
 
     def under_review(self, *, reading_id: str, principal: Principal) -> ReadingUnderReview:
         """A reading with what to decide on it by, or what was decided; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         reading = self.database.reading(reading_id)
         if reading.status == "needs_review":
             context = self.database.reading_context(

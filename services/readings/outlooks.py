@@ -8,7 +8,8 @@ from typing import Final
 from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import DatabaseRefused
 from services.identity.audit_reason import ReasonMissing
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.metering.estimation import CannotEstimate
 from services.metering.measured import RegisterFell
 from services.metering.outcomes import RuleOutcome, Validation
@@ -97,7 +98,7 @@ class DecisionOutlooks:
         self, *, reading: Reading, context: ReadingContext, principal: Principal, now: datetime
     ) -> Outlooks:
         """What each decision on a flagged reading would bill; `now` in UTC."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         swap = self.swapped.explanation(reading, context, principal=principal)
         proposals = [
             (
@@ -130,7 +131,7 @@ class DecisionOutlooks:
 
         The parameters are those of `ReadingReview.preview`.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         try:
             found = self.review.preview(
                 reading_id=reading.id,

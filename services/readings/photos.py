@@ -8,11 +8,11 @@ from uuid import UUID
 
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
-from services.identity.auth import NotAllowed, Principal, Role, require
+from services.identity.auth import NotAllowed, Principal, require
+from services.identity.permissions import Permission
 from services.readings.dial_photo import InvalidPhoto, dial_photo
 from services.records.submissions import MeterPhoto
 
-_READERS: Final = (Role.ENGINEER, Role.ADMIN)
 _MOST_SHOWN: Final = 20
 
 
@@ -37,7 +37,7 @@ class MeterPhotos:
 
         `key` is a UUID. Raises InvalidPhoto, NotFound, IdempotencyKeyReused.
         """
-        require(principal, *_READERS)
+        require(principal, Permission.SUBMIT_READINGS)
         try:
             key = str(UUID(key))
         except ValueError:
@@ -54,7 +54,7 @@ class MeterPhotos:
 
     def of_reading(self, *, reading_id: str, principal: Principal) -> Sequence[MeterPhoto]:
         """The photos that were sent with a reading, the newest first."""
-        require(principal, *_READERS)
+        require(principal, Permission.VIEW_READINGS, Permission.SUBMIT_READINGS)
         found = self.database.photos_of(reading_id=reading_id, limit=_MOST_SHOWN)
         return [photo for photo in found if _may_see(photo, principal)]
 
@@ -62,17 +62,17 @@ class MeterPhotos:
         self, *, meter_id: str, principal: Principal, limit: int = _MOST_SHOWN
     ) -> Sequence[MeterPhoto]:
         """The photos of a meter's readings and missed reads, the newest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         return self.database.photos_of(meter_id=meter_id, limit=limit)
 
     def jpeg(self, *, photo_id: str, principal: Principal) -> bytes:
         """The picture of a photo; raises NotFound, PhotoDamaged."""
-        require(principal, *_READERS)
+        require(principal, Permission.VIEW_READINGS, Permission.SUBMIT_READINGS)
         return self.content(self.database.photo(photo_id), principal=principal)
 
     def content(self, photo: MeterPhoto, *, principal: Principal) -> bytes:
         """The picture of a photo that was looked up; raises NotFound, PhotoDamaged."""
-        require(principal, *_READERS)
+        require(principal, Permission.VIEW_READINGS, Permission.SUBMIT_READINGS)
         if not _may_see(photo, principal):
             raise NotAllowed("This photo was taken by somebody else.")
         jpeg = self.database.photo_content(photo.sha256)
@@ -84,4 +84,4 @@ class MeterPhotos:
 
 
 def _may_see(photo: MeterPhoto, principal: Principal) -> bool:
-    return principal.role is Role.ADMIN or photo.taken_by == principal.user
+    return principal.may(Permission.VIEW_READINGS) or photo.taken_by == principal.user

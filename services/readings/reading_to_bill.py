@@ -11,6 +11,7 @@ from typing import Literal
 from services.billing.chain_retry import price_until_stored
 from services.database.service import DatabaseService
 from services.identity.auth import Principal
+from services.identity.permissions import in_order
 from services.integrations.deadline import Deadline
 from services.outbox.outbox import Outbox
 from services.outbox.steps import OUTBOX_STEPS, Progress, StepLog, StepOutcome, unobserved
@@ -127,7 +128,7 @@ class ReadingToBill:
 
     def _sign_in_verified(self, log: StepLog, principal: Principal) -> None:
         log.begin(3)
-        log.end(3, "done", f"{principal.user}, {principal.role}")
+        log.end(3, "done", f"{principal.user}, {', '.join(in_order(principal.roles))}")
 
     def _look_up_past_readings(self, log: StepLog, handed_in: _HandedIn) -> ReadingContext:
         log.begin(4)

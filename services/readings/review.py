@@ -10,7 +10,8 @@ from services.billing.chain_retry import price_until_stored
 from services.database.errors import ChainMoved, IllegalChange
 from services.database.service import DatabaseService
 from services.identity.audit_reason import given_reason
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.integrations.deadline import Deadline
 from services.metering.registers import parse_registers, plain_registers
 from services.outbox.outbox import Outbox
@@ -63,7 +64,7 @@ class ReadingReview:
         It is asked of a reading that cannot be billed as it stands too. Raises NotFound,
         IllegalChange, InvalidReading, ReadingTooLong, NoAiAnswer.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         if self.assessor.ai is None:
             raise NoAiAnswer("AI not asked: it is not configured.")
         flagged = self._flagged(reading_id)
@@ -118,7 +119,7 @@ class ReadingReview:
 
     def reject(self, *, reading_id: str, reason: str, principal: Principal) -> StoredReading:
         """Set a flagged reading aside for good; raises as `accept` does."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         return self.database.decide_reading(
             actor=principal.user,
             reading_id=reading_id,
@@ -140,7 +141,7 @@ class ReadingReview:
         `request_id` is a UUID made by the caller; a request that is open for the meter stays.
         Raises as `accept` does; IllegalChange also for a meter that is installed nowhere.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         why = given_reason(reason)
         if len(why) > _LONGEST_REASON:
             raise InvalidReading(f"Say in {_LONGEST_REASON} characters why it is to be read again.")
@@ -174,7 +175,7 @@ class ReadingReview:
 
         Raises as `bills_of_stored` does, and NotAllowed, MeterTooBusy.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
 
         def price_and_store() -> Bill:
             bills = self.bills_of_stored(reading_id=reading_id, now=now)
@@ -196,7 +197,7 @@ class ReadingReview:
         rolled_over: bool,
         at_once: bool = True,
     ) -> StoredReading:
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         why = given_reason(reason)
         deadline = Deadline.after(OUTSIDE_SECONDS)
 

@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.metering.validation import ExpectedRange
 from services.quantities.period import local_date
 from services.readings.expected import expected_on
@@ -39,7 +40,6 @@ METERS_AT_ONCE: Final = 200
 # Beyond so many meters nobody walks a route.
 _COUNTED_TO: Final = 5_000
 _LAST_IN_ORDER: Final = 2_147_483_647
-_READERS: Final = (Role.ENGINEER, Role.ADMIN)
 
 _Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 _PROBLEMS: Final = {
@@ -124,7 +124,7 @@ class ReadingRound:
         self, *, principal: Principal, now: datetime, after: str | None = None
     ) -> Sequence[Round]:
         """Routes by name, 20 at most, those after the route `after`; `now` in UTC."""
-        require(principal, *_READERS)
+        require(principal, Permission.SUBMIT_READINGS)
         today = local_date(now, self.zone)
         return self.database.reading_rounds(
             read_before=_read_before(today),
@@ -144,7 +144,7 @@ class ReadingRound:
         limit: int = METERS_AT_ONCE,
     ) -> RoundPage:
         """A page of a route's meters in the order in which they are read; `now` in UTC."""
-        require(principal, *_READERS)
+        require(principal, Permission.SUBMIT_READINGS)
         today = local_date(now, self.zone)
         found = self.database.round_meters(
             route=route, read_before=_read_before(today), today=today, after=after, limit=limit
@@ -171,7 +171,7 @@ class ReadingRound:
 
         Raises NotFound, IdempotencyKeyReused.
         """
-        require(principal, *_READERS)
+        require(principal, Permission.SUBMIT_READINGS)
         return self.database.miss_reading(
             actor=principal.user,
             missed_id=str(visit.id),
@@ -199,7 +199,7 @@ class ReadingRound:
         it. Raises NotAllowed, InvalidReading without a reason, NotFound, IllegalChange for a meter
         that is installed nowhere.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         reason = reason.strip()
         if not 0 < len(reason) <= 500:
             raise InvalidReading("Say in 1 to 500 characters why the meter is to be read again.")
@@ -214,7 +214,7 @@ class ReadingRound:
 
     def withdraw(self, *, request_id: str, principal: Principal) -> ReadingRequest:
         """Close a request that needs no reading any more; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.DECIDE_READINGS)
         return self.database.withdraw_reading_request(actor=principal.user, request_id=request_id)
 
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.metering.digit_rules import Doubtful, fits_the_other, swapped_meters
 from services.metering.outcomes import RuleOutcome
 from services.metering.recent_use import UnableToCompareReads, Use
@@ -29,7 +30,7 @@ class SwappedMeters:
         self, reading: Reading, context: ReadingContext, *, principal: Principal
     ) -> RuleOutcome | None:
         """What names the other meter, or None. Raises NotAllowed, DatabaseError."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_READINGS)
         book = self.limit_book()
         doubtful = doubtful_of(reading, context, book)
         if doubtful is None:

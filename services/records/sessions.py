@@ -5,6 +5,8 @@ from typing import Literal
 
 from services.records.base import Record
 
+RoleName = Literal["engineer", "cashier", "clerk", "manager", "auditor", "admin"]
+
 
 class Session(Record):
     """A token that was used here, as administrators see it: never the token itself.
@@ -14,7 +16,8 @@ class Session(Record):
 
     id: str
     user_id: str
-    role: Literal["engineer", "admin"] | None
+    # One or several of them by a comma.
+    role: str | None
     via: Literal["token", "demo", "link"]
     address: str
     issued_at: datetime
@@ -50,7 +53,7 @@ class KeyHolder(Record):
 
     id: str
     name: str
-    role: Literal["engineer", "admin"]
+    role: RoleName
     scope: Literal["all", "submit_readings", "read_bills"]
     expires_at: datetime | None
 
@@ -60,7 +63,7 @@ class ApiKey(Record):
 
     id: str
     name: str
-    role: Literal["engineer", "admin"]
+    role: RoleName
     scope: Literal["all", "submit_readings", "read_bills"]
     created_at: datetime
     created_by: str

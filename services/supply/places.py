@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from services.accounts.contact import Line
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.quantities.energy import InvalidEnergy
 from services.quantities.typed import typed_kwh
 from services.records.readings import MeterKind
@@ -91,7 +92,7 @@ class Places:
         `seen` is the place as the form began with it. Takes an administrator. Raises InvalidPlace,
         NotFound, IllegalChange when somebody else changed it meanwhile or the code is taken.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         entry = _parsed(body)
         self.database.change_service_point(
             actor=principal.user,
@@ -107,7 +108,7 @@ class Places:
 
         Raises NotAllowed, and DatabaseRefused for a key that is none.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         rows = self.database.reads_at_place(place.point.id, after=after, limit=limit)
         return page_of(place, rows, limit=limit)
 
@@ -117,7 +118,7 @@ class Places:
         Its readings and bills go on as they are. Takes an administrator. Raises NotFound, and
         IllegalChange for a meter that is installed nowhere.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         self.database.set_meter_kind(actor=principal.user, meter_id=meter_id, kind=kind)
 
 

@@ -11,7 +11,8 @@ from services.corrections.bill_changes import back_billing_warning
 from services.corrections.rebilling import TOLD_WITH_CORRECTION, FiguresChanged, NotAcknowledged
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.outbox.outbox import Outbox
 from services.quantities.period import local_date
 from services.readings.assessment import ReadingAssessor
@@ -52,7 +53,7 @@ class Supply:
 
     def place(self, *, service_point_id: str, principal: Principal) -> Place:
         """A place with its meters, agreements, reads and changes; raises NotFound."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.place(service_point_id)
 
     def unbilled_use(
@@ -64,7 +65,7 @@ class Supply:
         page_size: int = 25,
     ) -> Page[UnbilledUse]:
         """What was used while nobody had an agreement, of one place or all, the latest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.unbilled_use(
             service_point_id=service_point_id, page=page, page_size=page_size
         )
@@ -83,7 +84,7 @@ class Supply:
         `change_id` is made by the form. Raises CannotChangeSupply, CannotRebill, UnableToPriceBill,
         NotFound, InvalidEntry for the fee, and what typed values raise.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CHANGE_SUPPLY)
         reads = ChangeReads(self.database, self.assessor, self.issuer.zone)
         planning = Planning(
             self.database, self.issuer, reads, change_id, principal.user, now, reason
@@ -129,7 +130,7 @@ class Supply:
         or bills reach far back, and nobody says that it is right, FiguresChanged, MeterTooBusy,
         IllegalChange.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CHANGE_SUPPLY)
         why = reason.strip()
         if not why:
             raise ReasonMissing("Say why: the reason is kept with the place.")
@@ -161,7 +162,7 @@ class Supply:
         `undo_id` is made by the form. Raises ReasonMissing, NotFound, and IllegalChange once
         something was billed by it or changed after it.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CHANGE_SUPPLY)
         if not reason.strip():
             raise ReasonMissing("Say why: the reason is kept with the place.")
         return self.database.undo_supply_change(

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.importing.rows import derived_id
 from services.records.tariffs import (
     PublishedVersion,
@@ -29,7 +30,7 @@ class TariffPublishing:
 
     def tariffs(self, *, principal: Principal) -> list[TariffSummary]:
         """The tariffs there are (at most 1,000), by code."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_TARIFFS)
         return self.database.tariffs()
 
     def tariff(self, *, code: str, principal: Principal) -> TariffWithVersions:
@@ -55,7 +56,7 @@ class TariffPublishing:
 
     def versions(self, *, principal: Principal) -> list[TariffVersion]:
         """Every version of every tariff: by code, and of each tariff the latest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_TARIFFS)
         return sorted(
             self.database.tariff_versions(),
             key=lambda version: (version.code, -version.effective_from.toordinal()),
@@ -80,7 +81,7 @@ class TariffPublishing:
         Its ids are those that an import of it would have. Raises IllegalChange with the reason
         why the version may not be added.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.PUBLISH_TARIFFS)
         return self.database.publish_tariff(
             actor=principal.user,
             version_id=derived_id("tariff", tariff.code, tariff.effective_from.isoformat()),
@@ -92,7 +93,7 @@ class TariffPublishing:
         self, *, tariff: Tariff, of: TariffSummary, month: date, principal: Principal
     ) -> BillImpact:
         """The issued bills of a month that the tariff `of` made, priced again under `tariff`."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_TARIFFS)
         found = BillImpact(tariff, self.database.published_versions(code=of.code))
         bills = self.database.billed_uses(tariff_id=of.id, month=month, limit=BILLS_AT_ONCE)
         while bills:

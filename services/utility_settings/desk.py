@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from services.database.queries.utility_settings import Logo
 from services.database.service import DatabaseService
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.records.overview import FirstSteps, SettingsChange, StoredSettings
 from services.utility_settings.current import CurrentSettings
 from services.utility_settings.entry import checked
@@ -46,7 +47,7 @@ class SettingsDesk:
 
     def shown(self, *, principal: Principal) -> ShownSettings:
         """The settings as they are now. Raises DatabaseError."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_SYSTEM)
         stored = self.database.utility_settings()
         self.current.take_up(stored)
         return ShownSettings(
@@ -69,7 +70,7 @@ class SettingsDesk:
         The same `change_id` again changes nothing; `seen` is what the form began with. Raises
         InvalidSettings, and IllegalChange when somebody else changed one of them meanwhile.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CHANGE_SETTINGS)
         return self._save(change_id, checked(body, held=self.current()), seen, principal)
 
     def put_logo(
@@ -85,23 +86,23 @@ class SettingsDesk:
 
         Raises InvalidLogo, IllegalChange.
         """
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CHANGE_SETTINGS)
         logo = logo_from(content, file_name=file_name)
         return self._save(change_id, {"logo": logo.sha256}, seen, principal, logo)
 
     def remove_logo(self, *, change_id: str, seen: StoredSettings, principal: Principal) -> bool:
         """Have no logo from now on; bills that were issued keep theirs. Raises IllegalChange."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.CHANGE_SETTINGS)
         return self._save(change_id, {"logo": None}, seen, principal)
 
     def changes(self, *, principal: Principal) -> list[SettingsChange]:
         """The last changes, the newest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_SYSTEM)
         return self.database.utility_settings_changes(limit=CHANGES_SHOWN)
 
     def first_steps(self, *, principal: Principal) -> tuple[bool, FirstSteps]:
         """Whether the utility has a name of its own, and what else of a new one is there."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.VIEW_SYSTEM)
         held = self.current()
         is_named = "utility_name" in held.model_fields_set
         is_named = is_named or held.utility_name != self._defaults()["utility_name"]

@@ -4,7 +4,8 @@ import ipaddress
 from datetime import datetime
 
 from services.container import Services
-from services.identity.auth import NotSignedIn, Principal, Role, hash_api_key
+from services.identity.auth import NotSignedIn, Principal, hash_api_key
+from services.identity.permissions import Role
 
 _LONGEST_KEY = 200
 
@@ -62,4 +63,5 @@ def _holder_of(key: str, services: Services, *, now: datetime, address: str) -> 
     user = f"key:{holder.name}"
     if services.sessions.is_first_use_of_key(holder.id):
         services.security_log.note("key_first_used", who=user, address=address)
-    return Principal(user, Role(holder.role), expires_at=ends_at, via="api_key", scope=holder.scope)
+    roles = frozenset({Role(holder.role)})
+    return Principal(user, roles, expires_at=ends_at, via="api_key", scope=holder.scope)

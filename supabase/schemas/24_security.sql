@@ -11,7 +11,7 @@ CREATE TABLE public.api_keys (
     expires_at timestamp with time zone,
     scope text DEFAULT 'all'::text NOT NULL,
     CONSTRAINT api_keys_name_check CHECK ((btrim(name) <> ''::text)),
-    CONSTRAINT api_keys_role_check CHECK ((role = ANY (ARRAY['engineer'::text, 'admin'::text]))),
+    CONSTRAINT api_keys_role_check CHECK ((role = ANY (ARRAY['engineer'::text, 'cashier'::text, 'clerk'::text, 'manager'::text, 'auditor'::text, 'admin'::text]))),
     CONSTRAINT api_keys_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'submit_readings'::text, 'read_bills'::text])))
 );
 
@@ -49,13 +49,15 @@ CREATE TABLE public.sessions (
     CONSTRAINT sessions_check CHECK (((ended_at IS NULL) = (ended_by IS NULL))),
     CONSTRAINT sessions_check1 CHECK (((via = 'link'::text) = (role IS NULL))),
     CONSTRAINT sessions_id_check CHECK ((id <> ''::text)),
-    CONSTRAINT sessions_role_check CHECK ((role = ANY (ARRAY['engineer'::text, 'admin'::text]))),
+    CONSTRAINT sessions_role_check CHECK ((role ~ '^(engineer|cashier|clerk|manager|auditor|admin)(,(engineer|cashier|clerk|manager|auditor|admin))*$'::text)),
     CONSTRAINT sessions_via_check CHECK ((via = ANY (ARRAY['token'::text, 'demo'::text, 'link'::text])))
 );
 
 COMMENT ON TABLE public.sessions IS 'Each token that was used here: a sign-in in a browser, a token of the command line or of the sign-in service, or a browser''s right to choose a role.';
 
 COMMENT ON COLUMN public.sessions.id IS 'The token''s own id (jti), or what stands for it; never the token.';
+
+COMMENT ON COLUMN public.sessions.role IS 'The roles of the token by a comma; null of a browser that may choose one.';
 
 COMMENT ON COLUMN public.sessions.last_used_at IS 'To the minute.';
 

@@ -16,7 +16,7 @@ from services.bootstrap_providers import Providers
 from services.database.service import DatabaseService
 from services.database.transports import supabase as rest
 from services.database.transports.supabase import RestTransport
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.outbox.outbox import Outbox, StepDone
 from tests.contract.supabase_project import supabase_project
 from tests.integration.api.talk import READING, answer_of, bearer, error_of

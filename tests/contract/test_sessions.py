@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.contract.over import Over
 
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from app import create_app
-from services.identity.auth import NotAllowed, Role
+from services.identity.auth import NotAllowed
+from services.identity.permissions import Role
 from services.jobs.by_hand import run_job
 from services.messages.templates import TemplateWriter, WriteMessage
 from services.outbox.outbox import StepDone

@@ -10,7 +10,7 @@ from app import create_app
 from services.database.errors import IllegalChange, NotFound
 from services.database.service import DatabaseService
 from services.identity.api_keys import UnusableName, make_api_key
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.integration.utility import Utility, make_utility
 
 LATER = datetime.now(UTC) + timedelta(days=30)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.jobs.by_hand import run_job
 from services.outbox.outbox import StepDone
 from services.readings.assessment import AS_DRAFT

@@ -13,8 +13,9 @@ import psycopg
 import pytest
 
 from services.database.embedded import EmbeddedPostgres
-from services.identity.auth import LocalTokens, Role, hash_api_key
+from services.identity.auth import LocalTokens, hash_api_key
 from services.identity.passwordless import SignInLinks
+from services.identity.permissions import Role
 from services.identity.signing_key import load_or_create_signing_key
 from services.quantities.spreadsheet import xlsx_file
 from services.settings import PROJECT_FOLDER, Settings
@@ -69,7 +70,11 @@ def test_a_token_is_all_that_is_printed_and_the_app_takes_it(program: Run, tmp_p
     assert (answer.returncode, answer.stderr) == (0, "")
     tokens = LocalTokens(load_or_create_signing_key(tmp_path))
     principal = tokens.verify(answer.stdout.strip(), datetime.now(UTC))
-    assert (principal.user, principal.role, principal.via) == ("asha-7", Role.ADMIN, "token")
+    assert (principal.user, principal.roles, principal.via) == (
+        "asha-7",
+        frozenset({Role.ADMIN}),
+        "token",
+    )
     assert not (tmp_path / "postgres").exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from app import create_app
 from scheduler import Scheduler
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.jobs.by_hand import DateToCome, run_job
 from services.jobs.clock import ClockInDoubt, ClockWatch, Uptime
 from tests.integration.job_tools import (

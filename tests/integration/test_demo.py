@@ -18,7 +18,8 @@ from services.container import Services
 from services.database.transport import TemporaryDatabaseError
 from services.demo import DemoHeadEnd, NotADemoDatabase, load_demo_if_empty
 from services.demo import load as load_module
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 from services.importing import Importer
 from services.integrations.head_end import HeadEnd
 from services.metering.usage_snapshot import usage_of_snapshot
@@ -35,7 +36,7 @@ from tests.integration.balance import losses_permille
 from tests.servers import Databases, NewDatabase
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
-ENGINEER = Principal("demo.engineer", Role.ENGINEER, None, "demo")
+ENGINEER = Principal("demo.engineer", frozenset({Role.ENGINEER}), None, "demo")
 
 
 def services_on(dsn: str, folder: Path) -> Services:

@@ -8,7 +8,7 @@ import pytest
 
 from app import create_app
 from services.billing.draft_signs import signs_of
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.jobs.by_hand import run_job
 from services.quantities.money import Money
 from services.readings.assessment import AS_DRAFT

@@ -19,7 +19,8 @@ from services.database.service import DatabaseService
 from services.database.transport import Selection
 from services.history.timeline import Timeline
 from services.identity.api_keys import ApiKeys
-from services.identity.auth import NotAllowed, Principal, Role
+from services.identity.auth import NotAllowed, Principal
+from services.identity.permissions import Role
 from services.identity.security_log import SecurityLog
 from services.lists.office_lists import OfficeLists
 from services.messages.lookups import MessageLookups
@@ -32,9 +33,11 @@ from services.records.use_limits import LimitBook
 from services.tariff_publishing.publishing import TariffPublishing
 
 ZONE = ZoneInfo("Asia/Kolkata")
-ENGINEER = Principal("ann", Role.ENGINEER, None, "token")
+ENGINEER = Principal("ann", frozenset({Role.ENGINEER}), None, "token")
 # It reads nothing, whatever its role.
-SUBMITS_ONLY = Principal("key:reader", Role.ADMIN, None, "api_key", scope="submit_readings")
+SUBMITS_ONLY = Principal(
+    "key:reader", frozenset({Role.ADMIN}), None, "api_key", scope="submit_readings"
+)
 FOR_ENGINEERS = {
     *("find_meters", "meter_now", "submitted", "of_principal", "readable", "of_customer"),
     *("routes", "meters", "all_meters", "miss", "keep", "of_reading", "jpeg", "content"),

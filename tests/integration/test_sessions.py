@@ -20,12 +20,12 @@ from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
     Principal,
-    Role,
     Scope,
     UnableToIssueToken,
     new_api_key,
     session_of,
 )
+from services.identity.permissions import Role
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import CACHE_SECONDS, Sessions
 from services.identity.signing_key import load_or_create_signing_key
@@ -312,7 +312,9 @@ class TestBillsOfOthers:
     ) -> None:
         serial = f"M-{uuid4().hex[:8]}"
         utility.add_meter(serial)
-        program = Principal("key:p", Role.ADMIN, None, "api_key", scope="submit_readings")
+        program = Principal(
+            "key:p", frozenset({Role.ADMIN}), None, "api_key", scope="submit_readings"
+        )
         another = replace(program, user="key:q")
         first, again = (utility.submit(serial, 1117, principal=program) for _ in range(2))
         assert first.bill is not None

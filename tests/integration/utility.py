@@ -12,7 +12,8 @@ from uuid import uuid4
 from services.bootstrap import build_services
 from services.bootstrap_providers import Addresses
 from services.container import Services
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 from services.outbox.outbox import StepHandler
 from services.quantities.period import local_date, start_of_day
 from services.readings.reading_to_bill import Submitted
@@ -20,8 +21,8 @@ from services.readings.submission import parse_submission
 from services.settings import PROJECT_FOLDER, load_settings
 
 KSEB = json.loads((PROJECT_FOLDER / "examples" / "tariffs" / "kseb-lt1a.json").read_text())
-ENGINEER = Principal("engineer-1", Role.ENGINEER, None, "token")
-ADMIN = Principal("admin-1", Role.ADMIN, None, "token")
+ENGINEER = Principal("engineer-1", frozenset({Role.ENGINEER}), None, "token")
+ADMIN = Principal("admin-1", frozenset({Role.ADMIN}), None, "token")
 ACTOR = "test"
 
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.importing import Importer
 from services.records.readings import Reading
 from tests.integration.ai.advised import PRICES, Advised, bill, verdict

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from pages.registry import BILL_RUNS, SERVICE_POINT
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.jobs.bill_run_preview import next_bill_run, preview_bill_run
 from services.jobs.by_hand import run_job
 from services.quantities.period import next_month

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.records.entries import NewPayment
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
@@ -103,7 +103,7 @@ def issue(app: AppTest) -> AppTest:
 @pytest.mark.parametrize("name", ["drafts", "books"])
 def test_an_engineer_is_told_that_it_is_for_administrators(shown: Shown, name: str) -> None:
     app = shown.page(name, Role.ENGINEER)
-    assert "for administrators" in words(app)
+    assert "this page is for" in words(app)
     assert not app.title
 
 

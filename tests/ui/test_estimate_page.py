@@ -6,7 +6,7 @@ import pytest
 
 from pages import registry
 from services.container import Services
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.integration.utility import Utility
 from tests.ui.test_pages import now, running, services, signed_in, words
 

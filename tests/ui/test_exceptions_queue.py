@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 from services.records.readings import Reading
 from tests.integration.flagging import add_neighbours, flag
 from tests.integration.utility import ENGINEER, Utility, make_utility
@@ -22,7 +23,7 @@ from tests.ui.walking import SIZES, Walk, new_page
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # The first has two digits swapped, the last is below the last reading.
 SHOWN = (17_000, 16_500, 16_000, 15_500, 15_000, 14_500, 14_000, 13_500, 13_000, 10_590)
-_BOSS = Principal("boss", Role.ADMIN, None, "token")
+_BOSS = Principal("boss", frozenset({Role.ADMIN}), None, "token")
 _OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
 
 

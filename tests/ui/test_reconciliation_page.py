@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.integration.at_stripe.shop import Shop, open_shop
 from tests.integration.at_stripe.stripe_server import Stripe
 from tests.integration.providers.published import Links
@@ -74,7 +74,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 
 def test_an_engineer_is_told_that_it_is_for_administrators(shown: Shown) -> None:
-    assert "for administrators" in words(shown.page(Role.ENGINEER))
+    assert "this page is for" in words(shown.page(Role.ENGINEER))
 
 
 def test_while_stripe_is_away_it_says_so_and_the_ledger_is_there(shown: Shown) -> None:
@@ -143,5 +143,5 @@ def test_each_event_is_seen_with_what_became_of_it(shown: Shown) -> None:
 
 def test_what_stripe_told_is_for_administrators(shown: Shown) -> None:
     said = words(shown.page(Role.ENGINEER, of="stripe_events"))
-    assert "for administrators" in said
+    assert "this page is for" in said
     assert "checkout" not in said

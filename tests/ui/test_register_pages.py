@@ -3,7 +3,7 @@
 import pytest
 
 from services.container import Services
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.integration.metered import Metered
 from tests.integration.utility import Utility
 from tests.ui.test_pages import fill, now, on_meter, press, running, services, signed_in, words

@@ -7,7 +7,7 @@ import pytest
 from pages.registry import BILLS, SEARCH
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.integration.utility import Utility, make_utility
 from tests.ui.test_pages import signed_in, words
 

@@ -4,7 +4,8 @@ import pytest
 
 from pages.shared.format import day
 from services.container import Services
-from services.identity.auth import Principal, Role
+from services.identity.auth import Principal
+from services.identity.permissions import Role
 from services.records.bills import Bill
 from services.supply.changes import Exchange, OtherMultiplier, TypedRead
 from tests.integration.test_supply_changes import Supplied
@@ -64,7 +65,7 @@ def test_a_bill_of_one_meter_has_its_two_reads_and_engineers_see_where_it_is(
     services: Services, at: Supplied
 ) -> None:
     at.meter("M3")
-    reader = Principal(user_of(Role.ENGINEER), Role.ENGINEER, None, "token")
+    reader = Principal(user_of(Role.ENGINEER), frozenset({Role.ENGINEER}), None, "token")
     bill = at.read("M3", 1100, 0, principal=reader).bill
     found = shown(services, bill, Role.ENGINEER)
     assert "Opening read" in found

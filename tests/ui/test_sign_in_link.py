@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from services.bootstrap import tokens_for
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.settings import PROJECT_FOLDER, load_settings
 from services.web.asgi import utc_now
 from tests.ui.app_process import AppProcess, settled

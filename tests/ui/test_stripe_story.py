@@ -16,7 +16,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from services.bootstrap_providers import Addresses
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.records.bills import Bill
 from services.settings import PROJECT_FOLDER
 from tests.integration.at_stripe.shop import Shop

@@ -8,7 +8,7 @@ import pytest
 from pages import registry
 from scheduler import Scheduler
 from services.bootstrap import run_with
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.records.base import PageRequest
 from services.records.lists import PointFilter
 from tests.integration.utility import ADMIN, Utility, make_utility

@@ -33,7 +33,7 @@ def test_each_page_of_the_registry_has_its_script_and_an_address_of_its_own() ->
     assert len(PAGES) > 20
     assert [script for script in PAGES if not (PROJECT_FOLDER / "pages" / script).is_file()] == []
     assert len({entry.path for entry in PAGES.values()}) == len(PAGES)
-    assert [f.name for f in fields(PageEntry)] == ["script", "path", "title", "icon"]
+    assert [f.name for f in fields(PageEntry)] == ["script", "path", "title", "needs", "icon"]
 
 
 def test_a_module_of_pages_that_is_no_page_runs_nothing_when_it_is_imported() -> None:

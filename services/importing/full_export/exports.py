@@ -9,7 +9,8 @@ from typing import Final
 
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.importing.full_export.writer import Exported, FullExport
 from services.importing.writing import Progress
 from services.utility_settings.current import CurrentSettings
@@ -43,7 +44,7 @@ class FullExports:
 
     def make(self, *, principal: Principal, now: datetime, progress: Progress) -> Exported:
         """Make an export; the last few are kept. Raises UnableToExport."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.EXPORT_FILES)
         held = self.settings()
         name = f"export-{now.astimezone(UTC):%Y%m%d-%H%M%S}.zip"
         export = FullExport(
@@ -61,13 +62,13 @@ class FullExports:
 
     def made(self, *, principal: Principal) -> list[ExportFile]:
         """The exports that are kept, the newest first."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.EXPORT_FILES)
         paths = [path for path in self.folder.glob("*.zip") if _NAME.fullmatch(path.name)]
         return [_file_of(path) for path in sorted(paths, reverse=True)]
 
     def path_of(self, name: str, *, principal: Principal) -> Path | None:
         """Where an export lies, or None when there is none of that name."""
-        require(principal, Role.ADMIN)
+        require(principal, Permission.EXPORT_FILES)
         path = self.folder / name
         return path if _NAME.fullmatch(name) and path.is_file() else None
 

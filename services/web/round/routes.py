@@ -7,7 +7,8 @@ from datetime import datetime
 from flask import Flask, Response, jsonify, request
 
 from services.container import Services
-from services.identity.auth import Principal, Role, require
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.readings.round import parse_visit
 from services.readings.round_file import round_file
 from services.web.body import UnusableBody, read_bytes, read_json_object
@@ -16,7 +17,6 @@ from services.web.round import files_served
 from services.web.round.answers import meters_json, routes_json, start_json, visit_json
 from services.web.round.files_served import PATH, ServedFile
 
-_READERS = (Role.ENGINEER, Role.ADMIN)
 _LONGEST_NAME = 200
 _FILES = {
     "csv": "text/csv",
@@ -121,7 +121,7 @@ class RoundRoutes:
         return Response(jpeg, mimetype="image/jpeg", headers={"Cache-Control": "private, no-cache"})
 
     def _reader(self, now: datetime) -> Principal:
-        return require(self.who(now), *_READERS)
+        return require(self.who(now), Permission.SUBMIT_READINGS)
 
 
 def _answer(file: ServedFile) -> Response:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app import create_app
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.integration.api.talk import READING, bearer
 from tests.integration.utility import Utility, make_utility
 

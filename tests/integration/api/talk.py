@@ -4,7 +4,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.integration.utility import Utility
 
 READING = "/webhook/meter-reading"

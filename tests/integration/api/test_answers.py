@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from tests.integration.api.talk import UNKNOWN_ID, answer_of, bearer, error_of
 from tests.integration.utility import Utility
 

@@ -8,8 +8,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from services.identity.auth import LocalTokens, Role
+from services.identity.auth import LocalTokens
 from services.identity.auth0 import Auth0Tokens
+from services.identity.permissions import Role
 from services.utility_settings.current import CurrentSettings
 from tests.integration.api.talk import READING, answer_of, error_of
 from tests.integration.utility import Utility

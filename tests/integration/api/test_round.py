@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.importing.importer import Importer
 from services.records.readings import Meter
 from services.web.own_page import TOKEN_HEADER

@@ -9,39 +9,47 @@ from services.identity.auth import (
     NotAllowed,
     NotSignedIn,
     Principal,
-    Role,
     SignInTickets,
     hash_api_key,
     new_api_key,
     require,
     safe_return_path,
 )
+from services.identity.permissions import Permission, Role
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
 class TestRoles:
-    ENGINEER = Principal("user-7", Role.ENGINEER, None, "api_key")
-    ADMIN = Principal("user-8", Role.ADMIN, None, "token")
+    ENGINEER = Principal("user-7", frozenset({Role.ENGINEER}), None, "api_key")
+    BOTH = Principal("user-9", frozenset({Role.AUDITOR, Role.ENGINEER}), None, "token")
+    ADMIN = Principal("user-8", frozenset({Role.ADMIN}), None, "token")
 
-    def test_the_named_role_may_and_another_may_not(self) -> None:
-        assert require(self.ADMIN, Role.ADMIN) is self.ADMIN
+    def test_who_has_the_permission_may_and_another_may_not(self) -> None:
+        assert require(self.ADMIN, Permission.CHANGE_SETTINGS) is self.ADMIN
         with pytest.raises(NotAllowed, match="role admin; you are signed in as engineer"):
-            require(self.ENGINEER, Role.ADMIN)
-        with pytest.raises(NotAllowed, match="role engineer; you are signed in as admin"):
-            require(self.ADMIN, Role.ENGINEER)
+            require(self.ENGINEER, Permission.CHANGE_SETTINGS)
+        with pytest.raises(
+            NotAllowed, match="manager or admin; you are signed in as engineer, auditor"
+        ):
+            require(self.BOTH, Permission.RECORD_PAYMENTS)
 
-    def test_any_of_several_roles_may(self) -> None:
-        assert require(self.ENGINEER, Role.ENGINEER, Role.ADMIN) is self.ENGINEER
+    def test_several_roles_may_what_each_may(self) -> None:
+        assert require(self.BOTH, Permission.SUBMIT_READINGS) is self.BOTH
+        assert require(self.BOTH, Permission.VIEW_BOOKS) is self.BOTH
+
+    def test_any_of_several_permissions_is_enough(self) -> None:
+        either = (Permission.VIEW_BILLS, Permission.SUBMIT_READINGS)
+        assert require(self.ENGINEER, *either) is self.ENGINEER
 
     def test_without_a_role_everybody_who_is_signed_in_may(self) -> None:
         assert require(self.ENGINEER) is self.ENGINEER
 
-    @pytest.mark.parametrize("roles", [(), (Role.ADMIN,), (Role.ADMIN, Role.ENGINEER)])
-    def test_nobody_may_do_nothing(self, roles: tuple[Role, ...]) -> None:
+    @pytest.mark.parametrize("permissions", [(), (Permission.VIEW_BILLS,), tuple(Permission)])
+    def test_nobody_may_do_nothing(self, permissions: tuple[Permission, ...]) -> None:
         with pytest.raises(NotSignedIn):
-            require(None, *roles)
+            require(None, *permissions)
 
 
 class TestApiKeys:

@@ -12,13 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.identity.auth import (
-    LocalTokens,
-    NotSignedIn,
-    Principal,
-    Role,
-    UnableToIssueToken,
-)
+from services.identity.auth import LocalTokens, NotSignedIn, Principal, UnableToIssueToken
+from services.identity.permissions import Role
 
 KEY = b"k" * 48
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -64,7 +59,7 @@ def without(claim: str) -> str:
 class TestTokens:
     def test_an_issued_token_says_who_and_until_when(self) -> None:
         token = TOKENS.issue("user-7", Role.ADMIN, NOW)
-        expected = Principal("user-7", Role.ADMIN, NOW + timedelta(hours=12), "token")
+        expected = Principal("user-7", frozenset({Role.ADMIN}), NOW + timedelta(hours=12), "token")
         assert TOKENS.verify(token, NOW) == expected
 
     def test_a_token_of_the_demo_says_so(self) -> None:
@@ -145,6 +140,11 @@ class TestTokens:
             ("sub", "x" * 201),
             ("sub", 7),
             ("sub", ["user-7"]),
+            ("roles", ["owner"]),
+            ("roles", ["admin", "owner"]),
+            ("roles", []),
+            ("roles", None),
+            ("roles", "admin"),
             ("role", "owner"),
             ("role", "Admin"),
             ("role", ""),

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.identity.auth import LocalTokens, NotSignedIn, Role
+from services.identity.auth import LocalTokens, NotSignedIn
 from services.identity.passwordless import Passwordless, RoleChoices, SignInLinks, UnableToKeepLinks
+from services.identity.permissions import Role
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KEY = b"k" * 48

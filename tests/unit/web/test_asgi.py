@@ -11,7 +11,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.identity.auth import LocalTokens, Role, SignInTickets
+from services.identity.auth import LocalTokens, SignInTickets
+from services.identity.permissions import Role
 from services.web.asgi import (
     LoopbackOnly,
     RefusedToListen,

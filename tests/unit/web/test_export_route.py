@@ -7,7 +7,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from services.identity.auth import NotSignedIn, Principal, Role, require
+from services.identity.auth import NotSignedIn, Principal, require
+from services.identity.permissions import Permission, Role
 from services.web.asgi import SESSION_COOKIE
 from services.web.export_route import export_route
 
@@ -20,7 +21,10 @@ def verify(token: str, now: datetime) -> Principal:
     if not token:
         raise NotSignedIn("Sign in first.")
     return Principal(
-        "somebody", Role.ADMIN if token == "an admin's" else Role.ENGINEER, None, "token"
+        "somebody",
+        frozenset({Role.ADMIN if token == "an admin's" else Role.ENGINEER}),
+        None,
+        "token",
     )
 
 
@@ -29,7 +33,7 @@ def client(tmp_path: Path) -> TestClient:
     (tmp_path / NAME).write_bytes(b"PK")
 
     def path_of(name: str, *, principal: Principal) -> Path | None:
-        require(principal, Role.ADMIN)
+        require(principal, Permission.EXPORT_FILES)
         return tmp_path / name if name == NAME else None
 
     return TestClient(

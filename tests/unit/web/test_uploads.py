@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from services.identity.auth import NotSignedIn, Principal, Role
+from services.identity.auth import NotSignedIn, Principal
+from services.identity.permissions import Role
 from services.identity.upload_rights import UploadRights
 from services.web.uploads import UploadGuard
 
@@ -20,7 +21,7 @@ NOW = datetime(2026, 11, 28, tzinfo=UTC)
 def verify(token: str, _: datetime) -> Principal:
     if token != "good":
         raise NotSignedIn("This sign-in was ended.")
-    return Principal("ada", Role.ADMIN, expires_at=None, via="token")
+    return Principal("ada", frozenset({Role.ADMIN}), expires_at=None, via="token")
 
 
 @pytest.fixture

@@ -1,0 +1,127 @@
+"""Roles, permissions, and the one table of which role may do what."""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    """What somebody is in the office; a person may hold several."""
+
+    ENGINEER = "engineer"
+    CASHIER = "cashier"
+    CLERK = "clerk"
+    MANAGER = "manager"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """One thing that somebody may do: a subject and a verb."""
+
+    SUBMIT_READINGS = "readings.submit"
+    VIEW_READINGS = "readings.view"
+    DECIDE_READINGS = "readings.decide"
+    VIEW_CUSTOMERS = "customers.view"
+    CHANGE_CUSTOMERS = "customers.change"
+    CHANGE_SUPPLY = "supply.change"
+    ARRANGE_ACCOUNTS = "accounts.arrange"
+    ADJUST_ACCOUNTS = "accounts.adjust"
+    VIEW_BILLS = "bills.view"
+    PREPARE_BILLS = "bills.prepare"
+    APPROVE_BILLS = "bills.approve"
+    VOID_BILLS = "bills.void"
+    VIEW_PAYMENTS = "payments.view"
+    RECORD_PAYMENTS = "payments.record"
+    REVERSE_PAYMENTS = "payments.reverse"
+    REFUND_PAYMENTS = "payments.refund"
+    REFUND_OVER_LIMIT = "payments.refund_over_limit"
+    SEND_MESSAGES = "messages.send"
+    VIEW_TARIFFS = "tariffs.view"
+    PUBLISH_TARIFFS = "tariffs.publish"
+    VIEW_BOOKS = "books.view"
+    CLOSE_BOOKS = "books.close"
+    VIEW_SYSTEM = "system.view"
+    RUN_JOBS = "jobs.run"
+    CHANGE_SETTINGS = "settings.change"
+    IMPORT_FILES = "files.import"
+    EXPORT_FILES = "files.export"
+    VIEW_SECURITY = "security.view"
+    MANAGE_USERS = "users.manage"
+    MANAGE_KEYS = "keys.manage"
+
+
+_P: Final = Permission
+_COUNTER: Final = frozenset(
+    {_P.VIEW_CUSTOMERS, _P.VIEW_BILLS, _P.VIEW_PAYMENTS, _P.SEND_MESSAGES, _P.ARRANGE_ACCOUNTS}
+)
+_ALL_VIEWS: Final = frozenset(
+    {
+        _P.VIEW_READINGS,
+        _P.VIEW_CUSTOMERS,
+        _P.VIEW_BILLS,
+        _P.VIEW_PAYMENTS,
+        _P.VIEW_TARIFFS,
+        _P.VIEW_BOOKS,
+        _P.VIEW_SYSTEM,
+        _P.VIEW_SECURITY,
+    }
+)
+_CLERK: Final = _COUNTER | {
+    _P.SUBMIT_READINGS,
+    _P.VIEW_READINGS,
+    _P.DECIDE_READINGS,
+    _P.CHANGE_CUSTOMERS,
+    _P.CHANGE_SUPPLY,
+    _P.PREPARE_BILLS,
+    _P.VIEW_TARIFFS,
+}
+_CASHIER: Final = _COUNTER | {_P.RECORD_PAYMENTS, _P.REFUND_PAYMENTS}
+
+# Who may do what. Administrators may do everything; auditors see all and change nothing.
+PERMISSIONS_OF: Final[Mapping[Role, frozenset[Permission]]] = {
+    Role.ENGINEER: frozenset({_P.SUBMIT_READINGS}),
+    Role.CASHIER: _CASHIER,
+    Role.CLERK: _CLERK,
+    Role.MANAGER: _CASHIER
+    | _CLERK
+    | {
+        _P.ADJUST_ACCOUNTS,
+        _P.APPROVE_BILLS,
+        _P.VOID_BILLS,
+        _P.REVERSE_PAYMENTS,
+        _P.REFUND_OVER_LIMIT,
+        _P.PUBLISH_TARIFFS,
+        _P.VIEW_BOOKS,
+        _P.CLOSE_BOOKS,
+        _P.VIEW_SYSTEM,
+        _P.RUN_JOBS,
+    },
+    Role.AUDITOR: _ALL_VIEWS,
+    Role.ADMIN: frozenset(Permission),
+}
+
+# What people read; the values of Role are what tokens and keys hold.
+ROLE_NAMES: Final[Mapping[Role, str]] = {
+    Role.ENGINEER: "Field engineer",
+    Role.CASHIER: "Cashier",
+    Role.CLERK: "Billing clerk",
+    Role.MANAGER: "Manager",
+    Role.AUDITOR: "Auditor",
+    Role.ADMIN: "Administrator",
+}
+
+
+def permissions_of(roles: Collection[Role]) -> frozenset[Permission]:
+    """What somebody who holds these roles may do."""
+    return frozenset().union(*(PERMISSIONS_OF[role] for role in roles))
+
+
+def roles_with(*permissions: Permission) -> tuple[Role, ...]:
+    """The roles that may do at least one of these, in the order of the table."""
+    return tuple(role for role in Role if not PERMISSIONS_OF[role].isdisjoint(permissions))
+
+
+def in_order(roles: Collection[Role]) -> tuple[Role, ...]:
+    """Roles in the order of the table."""
+    return tuple(role for role in Role if role in roles)
