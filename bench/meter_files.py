@@ -1,4 +1,4 @@
-"""A million intervals from a NEM12 file into the embedded database: how long, and how much memory.
+"""A million intervals from NEM12 and CSV into the embedded database: how long, how much memory.
 
 Run alone: `python -m bench.meter_files`; `make bench` prints it too.
 """
@@ -20,7 +20,7 @@ from services.database.transports.postgres import DirectTransport
 from services.importing import Importer
 from services.settings import load_settings
 
-METERS = 57
+METERS = 171
 DAYS = 366
 HALF_HOURS = 48
 _START = date(2025, 1, 1)
@@ -29,15 +29,18 @@ _STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
-    """Print the time and the growth of memory of a file of 10 meters and of one of 57."""
+    """Print the time and the growth of memory of files of 6 (100,000), 57 and 171 meters."""
     with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(_open(name)) as server:
         dsn = server.database("bench")
         apply_migrations(dsn, MIGRATIONS)
         settings = load_settings({"DATABASE_URL": dsn, "DATA_DIR": name})
         services = wire(settings, DatabaseService(DirectTransport(dsn)))
         load_meters(services, meters=METERS, now=_NOW)
-        for meters in (10, METERS):
-            _measure(services.database, Path(name), meters)
+        for meters in (6, 57, METERS):
+            _measure(services.database, Path(name), meters, "NEM12", _nem12(meters))
+        # Other values than before, so that each day is written again.
+        for meters in (6, 57, METERS):
+            _measure(services.database, Path(name), meters, "CSV", _csv(meters))
         services.database.close()
 
 
@@ -48,9 +51,12 @@ def _open(name: str) -> Path:
     return folder
 
 
-def _measure(database: DatabaseService, folder: Path, meters: int) -> None:
-    path = folder / f"{meters}.csv"
-    path.write_text("\n".join(_lines(meters)) + "\n")
+def _measure(
+    database: DatabaseService, folder: Path, meters: int, kind: str, lines: Iterator[str]
+) -> None:
+    path = folder / f"{kind}{meters}.csv"
+    with path.open("w") as file:
+        file.writelines(f"{line}\n" for line in lines)
     importer = Importer(database, ZoneInfo("Asia/Kolkata"))
     before, began = _peak_mb(), time.perf_counter()
     report = importer.run("intervals", path, actor=AGENT.user, now=_NOW)
@@ -58,12 +64,12 @@ def _measure(database: DatabaseService, folder: Path, meters: int) -> None:
     if not report.ok:
         raise RuntimeError(report.summary)
     print(
-        f"NEM12, {meters * DAYS * HALF_HOURS:>9,} intervals ({size:.0f} MB): {seconds:5.1f} s, "
+        f"{kind:5}, {meters * DAYS * HALF_HOURS:>9,} intervals ({size:.0f} MB): {seconds:5.1f} s, "
         f"memory {before:.0f} -> {_peak_mb():.0f} MB at its peak"
     )
 
 
-def _lines(meters: int) -> Iterator[str]:
+def _nem12(meters: int) -> Iterator[str]:
     chance = random.Random(7)
     yield "100,NEM12,202602010000,MDA1,Ret1"
     for number in range(meters):
@@ -72,6 +78,17 @@ def _lines(meters: int) -> Iterator[str]:
             values = ",".join(f"{chance.randrange(3000) / 1000:.3f}" for _ in range(HALF_HOURS))
             yield f"300,{_START + timedelta(days=day):%Y%m%d},{values},A,,,,"
     yield "900"
+
+
+def _csv(meters: int) -> Iterator[str]:
+    chance = random.Random(8)
+    yield "meter_serial,start,kwh"
+    for number in range(meters):
+        for day in range(DAYS):
+            on = _START + timedelta(days=day)
+            for slot in range(HALF_HOURS):
+                clock = f"{slot // 2:02}:{slot % 2 * 30:02}"
+                yield f"{serial_of(number)},{on}T{clock},{chance.randrange(3000) / 1000:.3f}"
 
 
 def _peak_mb() -> float:

@@ -12,7 +12,7 @@ from services.importing.meter_files.recognise import MeterFormat, meter_format
 from services.importing.report import ImportProblem, ImportReport
 from services.importing.source import Source, UnreadableFile
 from services.importing.supply_imports import SupplyImports
-from services.importing.writing import Row
+from services.importing.writing import Counts, Row
 
 DAYS_AT_ONCE: Final = 1000
 AS_READINGS: Final = (
@@ -53,12 +53,25 @@ class IntervalImports(SupplyImports):
         file = IntervalFile(zone=self.zone, now=now, problems=table.problems)
         for cells in table.rows():
             file.add(cells)
-        rows = file.rows()
+        # The first walk finds what is wrong, so that none of it is written.
+        of = sum(1 for _ in file.days())
         self._look_alikes.name_unknown(
-            rows, kind="meters", column="meter_serial", problems=table.problems
+            file.first_rows(), kind="meters", column="meter_serial", problems=table.problems
         )
-        chunks = list(chunks_of(rows, min(self.chunk_rows, DAYS_AT_ONCE)))
-        return self._check_and_store("intervals", chunks, actor, table)
+        counts = self._write_days(file.days, actor, table.problems, of=of)
+        return self._report_of(table, counts)
+
+    def _write_days(
+        self,
+        days: Callable[[], Iterator[Row]],
+        actor: str,
+        problems: list[ImportProblem],
+        *,
+        of: int,
+    ) -> Counts:
+        at_once = min(self.chunk_rows, DAYS_AT_ONCE)
+        parts = _Days(lambda: chunks_of(days(), at_once))
+        return self._writer(actor).check_and_write("intervals", parts, problems, of=of)
 
     def _meter_file(
         self, source: Source, found: MeterFormat, actor: str, now: datetime
@@ -74,9 +87,7 @@ class IntervalImports(SupplyImports):
         self._look_alikes.name_unknown(
             named, kind="meters", column="meter_serial", problems=problems
         )
-        at_once = min(self.chunk_rows, DAYS_AT_ONCE)
-        days = _Days(lambda: chunks_of(file.days(), at_once))
-        counts = self._writer(actor).check_and_write("intervals", days, problems, of=seen.days)
+        counts = self._write_days(file.days, actor, problems, of=seen.days)
         remarks = [ImportProblem(None, "", remark) for remark in seen.remarks]
         report = self._report(counts, problems, remarks=remarks)
         nameless = found == "Green Button" and any(p.column == "meter_serial" for p in problems)

@@ -10,7 +10,7 @@ from itertools import islice, pairwise, zip_longest
 from typing import Final
 
 from services.importing.columns import WantedColumns
-from services.importing.source import MOST_BYTES, Source, UnreadableFile, read_bytes, read_text
+from services.importing.source import MOST_BYTES, Source, UnreadableFile, read_bytes, read_lines
 from services.importing.workbook import UnreadableWorkbook, is_workbook, read_workbook
 
 # The header stands among the first rows, below titles.
@@ -47,11 +47,11 @@ def raw_rows(source: Source, *, wanted: WantedColumns) -> RawRows:
         source = read_bytes(source)
         if is_workbook(source):
             return _of_workbook(source)
-    text = read_text(source, remarks=remarks)
-    separator = _said_separator(text) or _separator(text, wanted)
+    lines = read_lines(source, remarks=remarks)
+    separator = _said_separator(lines.head) or _separator(lines.head, wanted)
 
     def records() -> Iterator[list[str]]:
-        return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        return csv.reader(lines.walk(), delimiter=separator, strict=True)
 
     return RawRows(separator, records, remarks)
 
@@ -130,7 +130,7 @@ def _filled(record: Sequence[str]) -> int:
 
 def _separator(text: str, wanted: WantedColumns) -> str:
     """What stands between the cells: it gives the most known headings, else the evenest rows."""
-    scores = {sign: _score_of_separator(text[:200_000], sign, wanted) for sign in _SEPARATORS}
+    scores = {sign: _score_of_separator(text, sign, wanted) for sign in _SEPARATORS}
     return max(_SEPARATORS, key=lambda one: scores[one])
 
 

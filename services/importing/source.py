@@ -1,11 +1,17 @@
 """Getting the text of a file that somebody hands in: size, encoding, stray bytes."""
 
 import codecs
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from services.importing.report import ImportProblem
 
 MOST_BYTES = 100_000_000
+_AT_ONCE: Final = 1_000_000
+_HEAD: Final = 200_000
 Source = str | bytes | Path
 
 WINDOWS_1252 = (
@@ -44,6 +50,58 @@ def read_text(
     if not text.strip():
         raise UnreadableFile("The file is empty.")
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class TextLines:
+    """A text by its lines with their ends, as csv.reader takes them; `head` is how it begins."""
+
+    head: str
+    walk: Callable[[], Iterator[str]]
+
+
+def read_lines(source: Source, *, remarks: list[str] | None = None) -> TextLines:
+    """The lines of what `read_text` reads; UTF-8 stays bytes. Raises UnreadableFile."""
+    data = None if isinstance(source, str) else read_bytes(source)
+    if data is None or not _is_utf_8(data):
+        text = read_text(source if data is None else data, remarks=remarks)
+        return TextLines(text[:_HEAD], lambda: lines_of(text))
+
+    def walk() -> Iterator[str]:
+        return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+
+    head = codecs.getincrementaldecoder("utf-8-sig")().decode(data[:_HEAD])
+    return TextLines(head, walk)
+
+
+def _is_utf_8(data: bytes) -> bool:
+    """Whether it is a text in UTF-8 that is not blank; looked at piece by piece."""
+    if b"\0" in data or data.removeprefix(codecs.BOM_UTF8).isspace():
+        return False
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), _AT_ONCE):
+            decoder.decode(data[start : start + _AT_ONCE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return len(data) > len(codecs.BOM_UTF8)
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, as csv.reader takes them.
+
+    An io.StringIO of the whole would hold four bytes for each letter.
+    """
+    start = 0
+    while start < len(text):
+        limit = start + _AT_ONCE
+        # After a line's end; a carriage return may have its line feed in the next piece.
+        end = text.rfind("\n", start, limit) + 1 or text.rfind("\r", start, limit - 1) + 1
+        if not end or limit >= len(text):
+            end = text.find("\n", limit) + 1 or len(text)
+        yield from io.StringIO(text[start:end], newline="")
+        start = end
 
 
 def read_bytes(source: bytes | Path, *, most_bytes: int = MOST_BYTES) -> bytes:

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Final
 
 from services.importing.dates import AmbiguousDate, DateOrder, DateStyle
 from services.importing.numbers import NumberStyle
@@ -11,6 +12,7 @@ from services.importing.source import UnreadableFile
 from services.importing.workbook import TypedText
 from services.quantities.written_numbers import AmbiguousNumber, DecimalSign
 
+_MOST_KNOWN: Final = 50_000
 Texts = Callable[[Set[str]], Iterator[str]]
 
 
@@ -22,6 +24,13 @@ class FileStyles:
     dates: frozenset[str] = frozenset()
     number_style: NumberStyle = field(default_factory=NumberStyle)
     date_style: DateStyle = field(default_factory=DateStyle)
+    # Those that hold numbers or dates.
+    columns: tuple[str, ...] = field(init=False)
+    # The same texts stand in many rows.
+    _known: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.numbers | self.dates))
 
     def plain(self, column: str, cell: str) -> str:
         """A cell with a decimal point, or a date as 2026-03-01.
@@ -30,6 +39,14 @@ class FileStyles:
         """
         if isinstance(cell, TypedText) or not cell:
             return str(cell)
+        known = self._known.get((column, cell))
+        if known is None:
+            known = self._plain(column, cell)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[column, cell] = known
+        return known
+
+    def _plain(self, column: str, cell: str) -> str:
         if column in self.dates:
             return self.date_style.plain(cell)
         return _plain(cell, self.number_style) if column in self.numbers else cell
@@ -51,11 +68,7 @@ def styles_of(
     """
 
     def texts(columns: Set[str]) -> Iterator[str]:
-        places = [place for place, field in enumerate(fields) if field in columns]
-        for _, record in rows_below(raw, header.row) if places else ():
-            for place in places:
-                if place < len(record) and not isinstance(record[place], TypedText):
-                    yield record[place].strip()
+        return _texts(raw, header, [at for at, field in enumerate(fields) if field in columns])
 
     try:
         number_style = NumberStyle(decimal) if decimal else _number_style(texts, numbers)
@@ -69,6 +82,20 @@ def styles_of(
         # Walking through the rows says where the file is broken.
         return FileStyles()
     return FileStyles(frozenset(numbers), frozenset(dates), number_style, date_style)
+
+
+def _texts(raw: RawRows, header: Header, places: Sequence[int]) -> Iterator[str]:
+    """The texts of columns, each once or nearly so."""
+    known: set[str] = set()
+    for _, record in rows_below(raw, header.row) if places else ():
+        for place in places:
+            if place >= len(record) or (cell := record[place]) in known:
+                continue
+            if isinstance(cell, TypedText):
+                continue
+            if len(known) < _MOST_KNOWN:
+                known.add(cell)
+            yield cell.strip()
 
 
 def _number_style(texts: Texts, numbers: Set[str]) -> NumberStyle:

@@ -131,10 +131,10 @@ class Table:
                 if not any(cells):
                     continue
                 seen += 1
-                if (problem := self._problem_of(cells)) is not None:
+                named = dict(zip(self.columns, cells, strict=False))
+                if (problem := self._problem_of(cells, named)) is not None:
                     self.problems.append(ImportProblem(number, "", problem))
                     continue
-                named = dict(zip(self.columns, cells, strict=False))
                 if self._write_plainly(number, named):
                     yield Cells(number, named, self.problems)
                 else:
@@ -144,13 +144,14 @@ class Table:
         if not seen and not self.problems:
             self.problems.append(ImportProblem(None, "", "There are no rows below the header."))
 
-    def _problem_of(self, cells: Sequence[str]) -> str | None:
+    def _problem_of(self, cells: Sequence[str], named: Mapping[str, str]) -> str | None:
         """What is wrong with a row as a whole: it is a total, or cells are missing."""
-        first = next(cell for cell in cells if cell)
-        named = dict(zip(self.columns, cells, strict=False))
-        if _TOTAL.fullmatch(first) and not all(named.get(name) for name in self._required):
+        first = next(filter(None, cells))
+        lacks = not all(map(named.get, self._required))
+        if lacks and _TOTAL.fullmatch(first):
             return f"looks like a total ({first[:40]}): delete the row from the file."
-        if len(cells) < len(self.columns) or any(cells[len(self.columns) :]):
+        wanted = len(self.columns)
+        if len(cells) != wanted and (len(cells) < wanted or any(cells[wanted:])):
             return (
                 f"has {count(len(cells), 'cell')} where the header names {len(self.columns)}. "
                 "Put a value that holds a comma or semicolon between quotation marks."
@@ -160,7 +161,7 @@ class Table:
     def _write_plainly(self, row: int, named: dict[str, str]) -> bool:
         """Whether each number and date of a row is clear; those that are not are reported."""
         known = len(self.problems)
-        for column in self._styles.numbers | self._styles.dates:
+        for column in self._styles.columns:
             try:
                 named[column] = self._styles.plain(column, named[column])
             except AmbiguousNumber as error:

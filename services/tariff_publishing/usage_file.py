@@ -220,7 +220,7 @@ def _intervals(
         meters.add(values[_METER])
         start = {"start": cells.values[starts[0]]}
         file.add(type(cells)(cells.row, {**values, **start}, cells.problems))
-    days = [IntervalDay(day=r["day"], minutes=r["minutes"], wh=r["wh"]) for r in file.rows()]
+    days = [IntervalDay(day=r["day"], minutes=r["minutes"], wh=r["wh"]) for r in list(file.days())]
     if table.problems:
         first = table.problems[0]
         raise UnreadableFile(f"{source.name}: {first.message}", row=first.row)

@@ -1,10 +1,13 @@
 """Interval series from a file: a row an interval, put together to whole local days of meters."""
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby, pairwise
-from typing import Any, Final, NamedTuple
+from itertools import islice
+from operator import le, sub
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.importing.meter_files.local_days import shortened
@@ -26,16 +29,47 @@ INTERVAL_DATES = ("start",)
 _LENGTHS: Final = (15, 30, 60)
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
+# The times of a day at which an interval may begin, as nearly all files write them.
+_CLOCK: Final = {
+    f"{sign}{minute // 60:02}:{minute % 60:02}{seconds}": minute
+    for minute in range(0, 24 * 60, 15)
+    for sign in "T "
+    for seconds in ("", ":00")
+}
+_NOT_SAID: Final = -1
+_MOST_KNOWN: Final = 50_000
 Row = dict[str, Any]
 
 
-class _Interval(NamedTuple):
-    """An interval by its first minute, counted from 1970-01-01 in UTC."""
+@dataclass(slots=True)
+class _Series:
+    """The intervals of one meter in the order of the file, a few bytes each.
 
-    minute: int
-    wh: int
-    row: int
-    quality: int | None
+    `minutes` are their first minutes, counted from 1970-01-01 in UTC; `quality` is _NOT_SAID where
+    the file does not say it.
+    """
+
+    minutes: "array[int]" = field(default_factory=lambda: array("i"))
+    wh: "array[int]" = field(default_factory=lambda: array("i"))
+    rows: "array[int]" = field(default_factory=lambda: array("i"))
+    quality: "array[int]" = field(default_factory=lambda: array("b"))
+    length: int | None = None
+
+    def add(self, minute: int, wh: int, row: int, quality: int) -> None:
+        self.minutes.append(minute)
+        self.wh.append(wh)
+        self.rows.append(row)
+        self.quality.append(quality)
+
+    def sort(self) -> None:
+        """Put the intervals in the order of time; those of one time stay as they are."""
+        minutes = self.minutes
+        if all(map(le, minutes, islice(minutes, 1, None))):
+            return
+        order = sorted(range(len(minutes)), key=minutes.__getitem__)
+        for name in ("minutes", "wh", "rows", "quality"):
+            kept = getattr(self, name)
+            setattr(self, name, array(kept.typecode, map(kept.__getitem__, order)))
 
 
 @dataclass
@@ -49,53 +83,103 @@ class IntervalFile:
     zone: ZoneInfo
     now: datetime
     problems: list[ImportProblem]
-    _of_meter: dict[str, list[_Interval]] = field(default_factory=dict)
-    _minutes: dict[str, int] = field(default_factory=dict)
+    _of_meter: dict[str, _Series] = field(default_factory=dict)
     _first_hours: set[tuple[str, datetime]] = field(default_factory=set)
     # The local days with one offset from UTC, which is nearly all.
     _offsets: dict[date, timedelta | None] = field(default_factory=dict)
+    # Few texts stand in many rows: each is looked at once. These hold what was right.
+    _known_wh: dict[str, int] = field(default_factory=dict)
+    _known_days: dict[str, int] = field(default_factory=dict)
 
     def add(self, cells: Cells) -> None:
         """One row of the file."""
-        serial = cells.identifier("meter_serial")
-        start = cells.parsed("start", lambda text: self._instant(text, serial))
+        said = cells.values
+        serial = said["meter_serial"]
+        if serial not in self._of_meter:
+            refused = len(self.problems)
+            serial = cells.identifier("meter_serial")
+            # Named in each of its rows.
+            serial = serial if len(self.problems) == refused else ""
+        minute = self._minute(cells, serial)
+        wh = self._known_wh.get(said["kwh"])
+        if wh is None:
+            wh = self._wh(cells)
+        quality = _NOT_SAID
+        if said.get("quality"):
+            quality = cells.parsed("quality", quality_code) or 0
+        if said.get("minutes") and serial:
+            self._keep_length(cells, serial)
+        if serial and minute is not None and wh is not None:
+            self._of_meter.setdefault(serial, _Series()).add(minute, wh, cells.row, quality)
+
+    def first_rows(self) -> list[Row]:
+        """Each meter with the first row of the file that names it."""
+        return [
+            {"row": min(series.rows), "meter_serial": serial}
+            for serial, series in self._of_meter.items()
+            if series.rows
+        ]
+
+    def days(self) -> Iterator[Row]:
+        """The days of all meters as import_intervals takes them; may be walked through again."""
+        for serial, series in self._of_meter.items():
+            series.sort()
+            series.length = series.length or self._guessed_length(serial, series)
+            if series.length:
+                yield from self._days(serial, series, series.length)
+
+    def _wh(self, cells: Cells) -> int | None:
         wh = cells.parsed("kwh", _wh)
-        said = cells.values.get("quality")
-        quality = cells.parsed("quality", quality_code) if said else None
-        if cells.values.get("minutes"):
-            self._keep_minutes(cells, serial)
-        if serial and start is not None and wh is not None:
-            minute = (start - EPOCH) // _MINUTE
-            self._of_meter.setdefault(serial, []).append(_Interval(minute, wh, cells.row, quality))
+        if wh is not None and len(self._known_wh) < _MOST_KNOWN:
+            self._known_wh[cells.values["kwh"]] = wh
+        return wh
 
-    def rows(self) -> list[Row]:
-        """The days of all meters as import_intervals takes them."""
-        rows: list[Row] = []
-        for serial, intervals in self._of_meter.items():
-            intervals.sort()
-            minutes = self._minutes.get(serial) or self._guessed_minutes(serial, intervals)
-            if minutes:
-                rows += self._days(serial, intervals, minutes)
-        return rows
-
-    def _keep_minutes(self, cells: Cells, serial: str) -> None:
+    def _keep_length(self, cells: Cells, serial: str) -> None:
         text = cells.values["minutes"]
+        series = self._of_meter.setdefault(serial, _Series())
         if text not in map(str, _LENGTHS):
             cells.refuse("minutes", f"must be 15, 30 or 60, not {text[:20]!r}.")
-        elif self._minutes.setdefault(serial, int(text)) != int(text):
+        elif (series.length or int(text)) != int(text):
             cells.refuse("minutes", f"is another length than in earlier rows of meter {serial}.")
+        else:
+            series.length = int(text)
 
-    def _guessed_minutes(self, serial: str, intervals: list[_Interval]) -> int | None:
+    def _guessed_length(self, serial: str, series: _Series) -> int | None:
         """The shortest step between two intervals."""
-        steps = {after.minute - before.minute for before, after in pairwise(intervals)} - {0}
+        steps = set(map(sub, islice(series.minutes, 1, None), series.minutes)) - {0}
         shortest = min(steps, default=0)
         if shortest in _LENGTHS:
             return shortest
+        if not series.rows:
+            return None
         why = f"the rows of meter {serial} are {count(shortest, 'minute')} apart"
         if not steps:
             why = f"meter {serial} has only this row"
-        self._refuse(intervals[0].row, "start", f"{why}: intervals have 15, 30 or 60 minutes.")
+        self._refuse(series.rows[0], "start", f"{why}: intervals have 15, 30 or 60 minutes.")
         return None
+
+    def _minute(self, cells: Cells, serial: str) -> int | None:
+        """The first minute; a plain time of a usual day is its day's begin and a clock time."""
+        text = cells.values["start"]
+        if (begin := self._known_days.get(text[:10])) is not None and (
+            clock := _CLOCK.get(text[10:])
+        ) is not None:
+            return begin + clock
+        start = cells.parsed("start", lambda written: self._instant(written, serial))
+        if start is None:
+            return None
+        minute = (start - EPOCH) // _MINUTE
+        self._know_day(text, minute)
+        return minute
+
+    def _know_day(self, text: str, minute: int) -> None:
+        """Keep when a day begins, where it has one offset and all of it is in the past."""
+        clock = _CLOCK.get(text[10:])
+        if clock is None or self._offsets.get(date.fromisoformat(text[:10])) is None:
+            return
+        begin = EPOCH + (minute - clock) * _MINUTE
+        if begin >= EARLIEST and begin + _DAY <= self.now:
+            self._known_days[text[:10]] = minute - clock
 
     def _instant(self, text: str, serial: str) -> datetime:
         """A start in UTC."""
@@ -144,45 +228,52 @@ class IntervalFile:
             self._first_hours.add(key)
         return first.astimezone(UTC)
 
-    def _days(self, serial: str, intervals: list[_Interval], minutes: int) -> Iterator[Row]:
-        for day, group in groupby(intervals, key=self._day_of):
-            found = list(group)
-            begin, end = (
+    def _days(self, serial: str, series: _Series, length: int) -> Iterator[Row]:
+        first, end = 0, len(series.minutes)
+        while first < end:
+            day = (EPOCH + series.minutes[first] * _MINUTE).astimezone(self.zone).date()
+            begin, over = (
                 (start_of_day(one, self.zone) - EPOCH) // _MINUTE for one in (day, day + _DAY)
             )
-            if self._is_whole(found, begin, end, minutes):
+            past = bisect_left(series.minutes, over, lo=first)
+            if self._is_whole(series, range(first, past), (begin, over), length):
                 row: Row = {
-                    "row": found[0].row,
+                    "row": series.rows[first],
                     "meter_serial": serial,
                     "day": day.isoformat(),
-                    "minutes": minutes,
-                    "wh": [interval.wh for interval in found],
+                    "minutes": length,
+                    "wh": series.wh[first:past].tolist(),
                 }
-                if any(interval.quality is not None for interval in found):
-                    row["quality"] = shortened([interval.quality or 0 for interval in found])
+                quality = series.quality[first:past].tolist()
+                if any(code != _NOT_SAID for code in quality):
+                    row["quality"] = shortened([max(code, 0) for code in quality])
                 yield row
+            first = past
 
-    def _day_of(self, interval: _Interval) -> date:
-        return (EPOCH + interval.minute * _MINUTE).astimezone(self.zone).date()
-
-    def _is_whole(self, found: list[_Interval], begin: int, end: int, minutes: int) -> bool:
+    def _is_whole(
+        self, series: _Series, found: range, bounds: tuple[int, int], length: int
+    ) -> bool:
         """Whether a day has each of its intervals once; the first that it has not is reported."""
+        begin, end = bounds
+        minutes = series.minutes[found.start : found.stop]
+        if minutes == array("i", range(begin, end, length)):
+            return True
         expected = begin
-        for interval in found:
-            if interval.minute != expected:
-                self._refuse(interval.row, "start", self._why(interval, expected, minutes))
+        for at in found:
+            if series.minutes[at] != expected:
+                why = self._why(series.minutes[at], expected, length)
+                self._refuse(series.rows[at], "start", why)
                 return False
-            expected += minutes
-        if expected != end:
-            why = f"the day ends after this row: {self._clock(expected)} is missing."
-            self._refuse(found[-1].row, "start", why)
-        return expected == end
+            expected += length
+        why = f"the day ends after this row: {self._clock(expected)} is missing."
+        self._refuse(series.rows[found[-1]], "start", why)
+        return False
 
-    def _why(self, interval: _Interval, expected: int, minutes: int) -> str:
-        if interval.minute == expected - minutes:
+    def _why(self, minute: int, expected: int, length: int) -> str:
+        if minute == expected - length:
             return "the same interval stands in another row already: keep one of the two."
-        if (interval.minute - expected) % minutes:
-            return f"is not {count(minutes, 'minute')} after the interval before it."
+        if (minute - expected) % length:
+            return f"is not {count(length, 'minute')} after the interval before it."
         return f"the interval of {self._clock(expected)} is missing."
 
     def _clock(self, minute: int) -> str:

@@ -1,6 +1,5 @@
 """A NEM12 or Green Button file as local days of meters: streamed, as often as it is asked for."""
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,12 @@ from services.importing.meter_files.local_days import Row, local_days
 from services.importing.meter_files.nem12 import MARKET_TIME, Nem12Reader
 from services.importing.meter_files.recognise import MeterFormat
 from services.importing.meter_files.stretches import EPOCH, Stretch
-from services.importing.source import Source, UnreadableFile, read_bytes, read_text
+from services.importing.source import (
+    Source,
+    UnreadableFile,
+    read_bytes,
+    read_lines,
+)
 from services.quantities.counting import count
 from services.quantities.period import written_day
 from services.quantities.quality import Quality
@@ -62,11 +66,11 @@ class IntervalSource:
                 return reader.read(data), reader.left_out
 
             return cls(found, zone, now, feed)
-        text = read_text(source)
+        lines = read_lines(source)
 
         def records() -> tuple[Iterator[Stretch], Mapping[str, int]]:
             reader = Nem12Reader(now.astimezone(MARKET_TIME).date())
-            return reader.read(io.StringIO(text, newline="")), reader.left_out
+            return reader.read(lines.walk()), reader.left_out
 
         return cls(found, zone, now, records)
 

@@ -1,5 +1,6 @@
 """Interval series from files: whole days come through, and what is not one is named by its row."""
 
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +26,7 @@ def read(*lines: str, header: str = "meter_serial,start,kwh") -> tuple[list[Any]
     file = IntervalFile(zone=ZONE, now=NOW, problems=table.problems)
     for cells in table.rows():
         file.add(cells)
-    rows = file.rows()
+    rows = list(file.days())
     return rows, [str(problem) for problem in table.problems]
 
 
@@ -123,3 +124,46 @@ def test_an_hour_that_comes_twice_and_stands_there_once_is_a_gap() -> None:
     del lines[2]
     (problem,) = read(*lines)[1]
     assert "01 Nov 2026, 01:00 is missing" in problem
+
+
+def test_every_row_of_a_serial_that_cannot_be_is_named() -> None:
+    _, problems = read("1.2E+10,2026-05-01T00:00,1", "1.2E+10,2026-05-01T01:00,1")
+    assert [p.split(",")[0] for p in problems] == ["row 2", "row 3"]
+
+
+def test_what_stands_in_many_rows_is_looked_at_in_each() -> None:
+    first = list(day("2026-05-01", 60))
+    _, problems = read(*first, *(line.replace("M1", "M2") for line in first[1:]))
+    assert problems == [
+        "row 26, start: the interval of 01 May 2026, 00:00 is missing.",
+    ]
+    _, problems = read(*first, "M1,2026-05-01T24:00,1", "M1,2026-05-01T23:00,1")
+    assert len(problems) == 2
+    assert problems[1] == (
+        "row 27, start: the same interval stands in another row already: keep one of the two."
+    )
+
+
+def test_a_day_that_is_not_over_is_not_taken_for_a_whole_one() -> None:
+    lines = [f"M1,2026-12-01T{hour:02}:00,1" for hour in range(2)]
+    _, problems = read(*day("2026-11-29", 60), *lines)
+    assert all("in the future" in problem for problem in problems)
+    assert len(problems) == 2
+
+
+def test_an_interval_takes_a_few_bytes() -> None:
+    table = read_table(
+        "\n".join(("meter_serial,start,kwh", *day("2026-05-01", 15, hours=24 * 90))),
+        required=INTERVAL_COLUMNS,
+    )
+    file = IntervalFile(zone=ZONE, now=NOW, problems=table.problems)
+    cells = list(table.rows())
+    tracemalloc.start()
+    for one in cells:
+        file.add(one)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    days = sum(1 for _ in file.days())
+    assert days == 90
+    # Here each text is another one: what is known of texts is the most of it.
+    assert kept < 400 * len(cells)
