@@ -1,10 +1,10 @@
 # The commands of this project. All that is needed first is Python 3.11 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint style types format schemas bench
+.PHONY: help run test check lint style types format schemas lock sbom bench
 
 PYTHON := .venv/bin/python
-PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 # Files of tests run side by side (tests/conftest.py); ARGS="-n 0" runs them one after another.
 SIDE_BY_SIDE := -n auto --no-loadscope-reorder
 # The fast tier: all that needs no server, the stories of a bill and of a payment, each page once.
@@ -25,6 +25,9 @@ help:
 	@echo "make lint     check style, formatting and types"
 	@echo "make format   put the code into the project's format"
 	@echo "make schemas  write supabase/schemas/ again, after a new migration"
+	@echo "make lock     lock all dependencies again, after a change of requirements*.txt"
+	@echo "              (ARGS=--upgrade takes the newest of what they need)"
+	@echo "make sbom     list every dependency and its licence again, in docs/"
 	@echo "make bench    measure how fast bills are priced, and how long submitting a reading takes"
 
 # The address and port stand in .streamlit/config.toml; STREAMLIT_SERVER_PORT=... wins over it.
@@ -54,26 +57,35 @@ format: $(DEV_READY)
 schemas: $(DEV_READY)
 	@$(PYTHON) scripts/write_schemas.py
 
+lock: $(DEV_READY)
+	@sh scripts/lock_dependencies.sh $(ARGS)
+	@$(MAKE) --no-print-directory sbom
+
+sbom: $(DEV_READY)
+	@$(PYTHON) scripts/write_sbom.py
+
 bench: $(BENCH_READY)
 	@$(PYTHON) -m bench $(ARGS)
 
-$(RUN_READY): requirements.txt
+# Each lock holds what the one before lacks, so nothing is left to be worked out here. pip refuses
+# a file whose hash is another.
+$(RUN_READY): requirements.lock
 	@sh scripts/make_environment.sh
 	@echo "Installing what the system needs; the first time takes a minute or two."
 	@# Linux before glibc 2.34 has no package of the embedded graph, and pip has no word for that.
-	@$(PIP) -r requirements.txt || { echo "Trying without the embedded graph."; \
-	    grep -v '^arcadedb-embedded' requirements.txt | $(PIP) -r /dev/stdin; }
+	@$(PIP) -r requirements.lock || { echo "Trying without the embedded graph."; \
+	    awk '/^[^ ]/ { left_out = /^arcadedb-embedded/ } !left_out' requirements.lock | $(PIP) -r /dev/stdin; }
 	@touch $@
 
-$(DEV_READY): requirements-dev.txt $(RUN_READY)
+$(DEV_READY): requirements-dev.lock $(RUN_READY)
 	@echo "Installing what the tests and checks need."
 	@# Compiled as it is imported, which is little of it.
-	@grep -v '^-r ' requirements-dev.txt | $(PIP) --no-compile -r /dev/stdin
+	@$(PIP) --no-compile -r requirements-dev.lock
 	@touch $@
 
-$(BENCH_READY): requirements-bench.txt $(DEV_READY)
+$(BENCH_READY): requirements-bench.lock $(DEV_READY)
 	@echo "Installing what the measurements need."
-	@$(PIP) -r requirements-bench.txt
+	@$(PIP) -r requirements-bench.lock
 	@# Load profiles that the rules for readings are measured on; the programs in them are not installed.
 	@$(PYTHON) -m pip download -q --disable-pip-version-check --no-deps -d .tools/profiles simbench==1.6.3 opendsm==1.2.7
 	@touch $@
