@@ -15,7 +15,7 @@ from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.servers import NewDatabase
 from tests.ui.app_process import AppProcess
 from tests.ui.conftest import SignIn
-from tests.ui.walking import DESK, SIZES, new_page
+from tests.ui.walking import DESK, PHONE, SIZES, new_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -24,6 +24,51 @@ _SMALLEST_TEXT = """() => Math.min(...[...document.querySelectorAll("body *")]
     .filter(one => one.offsetParent)
     .filter(one => [...one.childNodes].some(part => part.nodeType === 3 && part.data.trim()))
     .map(one => parseFloat(getComputedStyle(one).fontSize)))"""
+# Targets under 44 pixels, and texts with less contrast than 4.5 to their ground.
+_TOO_SMALL = """() => [...document.querySelectorAll("a, button, input:not([type=checkbox]), select,"
+    + " textarea, label.check")].filter(one => one.offsetParent)
+    .filter(one => ["height", "width"].some(side => one.getBoundingClientRect()[side] < 44))
+    .map(one => one.outerHTML)"""
+_TOO_FAINT = """() => {
+    const parts = text => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+        .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
+    const ground = one => {
+        for (; one; one = one.parentElement) {
+            const [r, g, b, a = 1] = parts(getComputedStyle(one).backgroundColor);
+            if (a === 1) return [r, g, b];
+        }
+        return [255, 255, 255];
+    };
+    return [...document.querySelectorAll("body *")].filter(one => one.offsetParent)
+        .filter(one => one.matches("input, select, textarea")
+            || [...one.childNodes].some(part => part.nodeType === 3 && part.data.trim()))
+        .map(one => [one, light(parts(getComputedStyle(one).color)), light(ground(one))])
+        .filter(([_, ink, paper]) =>
+            (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05) < 4.5)
+        .map(([one]) => one.outerHTML.slice(0, 200));
+}"""
+_TIMES = """async () => {
+    const { timeOf } = await import("/round/clock.js");
+    const day = 86400e3, at = 1000 * day;
+    const days = (entry, now) => timeOf(entry, now) / day;
+    return {
+        right: days({ typedAt: at, ahead: 0, contact: at - day / 2 }, at + day),
+        behind: days({ typedAt: at - day, ahead: day, contact: at - day / 2 }, at + day),
+        // A day behind at the last contact, and put right before it was typed.
+        put_right: days({ typedAt: at, ahead: day, contact: at - day / 2 }, at + day / 2),
+        // An empty battery set it back to 1970.
+        lost: days({ typedAt: 5000, ahead: 0, contact: 900 * day }, at),
+    };
+}"""
+_AS_BEFORE = """async () => {
+    const { entries, put } = await import("/round/store.js");
+    for (const { ahead, contact, ...entry } of await entries()) {
+        if (entry.state === "waiting")
+            await put({ ...entry, body: { ...entry.body, read_at: new Date().toISOString() } });
+    }
+}"""
 _OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
 
 
@@ -151,6 +196,91 @@ def test_who_signs_out_leaves_no_names_on_the_phone_and_what_was_typed(
     page.goto(f"{app.url}/round")
     expect(on_round.result(serial)).to_contain_text("Accepted. Billed: ₹")
     assert _readings(utility, serial) == ["1117"]
+
+
+@pytest.mark.parametrize("size", [PHONE])
+def test_what_one_person_typed_is_never_sent_as_another(
+    on_round: OnRound, utility: Utility, app: AppProcess, sign_in_as: SignIn
+) -> None:
+    page, serial = on_round.page, on_round.serials[0]
+    on_round.at(serial)
+    page.context.set_offline(True)
+    on_round.read(serial, "1117")
+    on_round.at(on_round.serials[1])
+    who = page.locator("#who").inner_text()
+    page.context.clear_cookies()
+    page.context.set_offline(False)
+    sign_in_as(page, app, "Administrator")
+    page.goto(f"{app.url}/round")
+    expect(page.get_by_role("status")).to_contain_text(f"as {who}: sign in as {who} to send them")
+    expect(page.get_by_text("House M-")).to_have_count(0)
+    assert _readings(utility, serial) == []
+    page.context.clear_cookies()
+    sign_in_as(page, app, "Field engineer")
+    page.goto(f"{app.url}/round")
+    expect(on_round.result(serial)).to_contain_text("Accepted. Billed: ₹")
+    (stored,) = [
+        one
+        for one in utility.services.database.readings(meter_id=_meter(utility, serial).id).items
+        if not one.is_opening
+    ]
+    assert stored.submitted_by == who
+
+
+@pytest.mark.parametrize("size", [PHONE])
+def test_a_wrong_clock_and_a_full_phone_lose_nothing(on_round: OnRound, utility: Utility) -> None:
+    page, (first, second, *_) = on_round.page, on_round.serials
+    on_round.at(first)
+    found = page.evaluate(_TIMES)
+    assert found == {"right": 1000, "behind": 1000, "put_right": 1000, "lost": 900}
+    # The phone keeps nothing more: what is typed stays in the form.
+    page.evaluate(
+        "() => { IDBObjectStore.prototype.keptPut = IDBObjectStore.prototype.put;"
+        " IDBObjectStore.prototype.put = () => {"
+        " throw new DOMException('', 'QuotaExceededError') } }"
+    )
+    on_round.read(first, "1117")
+    expect(page.get_by_role("alert")).to_contain_text("This phone has no room left")
+    expect(page.get_by_label("Reading (kWh)")).to_have_value("1117")
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_role("status")).to_contain_text("no room left")
+    expect(page.get_by_label("Reading (kWh)")).to_have_value("1117")
+    page.evaluate("() => { IDBObjectStore.prototype.put = IDBObjectStore.prototype.keptPut }")
+    page.get_by_role("button", name="Send reading").click()
+    expect(on_round.result(first)).to_contain_text("Accepted.")
+    # What a version of before kept is sent by this one.
+    page.context.set_offline(True)
+    on_round.read(second, "1118")
+    expect(page.get_by_role("status")).to_contain_text("1 entry kept on this phone")
+    page.evaluate(_AS_BEFORE)
+    page.context.set_offline(False)
+    expect(on_round.result(second)).to_contain_text("Accepted.")
+    assert [_readings(utility, one) for one in (first, second)] == [["1117"], ["1118"]]
+
+
+@pytest.mark.parametrize("size", [PHONE])
+def test_it_can_be_read_and_tapped_in_any_light(on_round: OnRound) -> None:
+    page = on_round.page
+    on_round.at(on_round.serials[0])
+    page.get_by_role("checkbox").check()
+    _is_clear(page)
+    page.get_by_label("Reading (kWh)").fill("99000")
+    page.get_by_role("button", name="Send reading").click()
+    _is_clear(page)
+    page.get_by_role("button", name="The meter shows it").click()
+    expect(on_round.result(on_round.serials[0])).to_contain_text("Needs review.")
+    page.get_by_role("button", name="Could not read").click()
+    page.get_by_role("button", name="Could not read it").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose why")
+    _is_clear(page)
+
+
+def _is_clear(page: Page) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(_TOO_FAINT) == [], scheme
+    assert page.evaluate(_TOO_SMALL) == []
+    assert page.evaluate(_OVERFLOW) <= 0
 
 
 @pytest.mark.parametrize("size", [DESK])

@@ -12,15 +12,15 @@ from markupsafe import escape
 
 PATH: Final = "/round"
 _FOLDER: Final = Path(__file__).parent / "files"
+_WORKER: Final = "worker.js"
 _TYPES: Final = {
-    "round.js": "text/javascript",
-    "queue.js": "text/javascript",
-    "round.css": "text/css",
-    "icon.svg": "image/svg+xml",
-    "icon-192.png": "image/png",
-    "icon-512.png": "image/png",
-    "worker.js": "text/javascript",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
 }
+# What the page loads, by name; the worker keeps all of it on the phone.
+_NAMES: Final = sorted(path.name for path in _FOLDER.iterdir() if path.suffix in _TYPES)
 # Its own scripts and styles and nothing else; a photo is shown from the browser's own memory.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -66,12 +66,14 @@ def manifest(utility_name: str) -> ServedFile:
 
 def file(name: str) -> ServedFile | None:
     """One of the page's files; None where there is none of this name."""
-    if name not in _TYPES:
+    if name not in _NAMES:
         return None
     content = (_FOLDER / name).read_bytes()
-    if name == "worker.js":
+    if name == _WORKER:
+        names = json.dumps([kept for kept in _NAMES if kept != _WORKER])
         content = content.replace(b"{version}", _version().encode())
-    return _served(content, _TYPES[name])
+        content = content.replace(b"{names}", names.encode())
+    return _served(content, _TYPES[Path(name).suffix])
 
 
 @cache

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -61,12 +63,24 @@ def test_the_page_is_small_and_may_only_load_what_is_its_own(client: FlaskClient
     assert page.status_code == 200
     assert b"Reading round" in page.data
     assert "script-src 'self'" in page.headers["Content-Security-Policy"]
-    names = ("round.js", "queue.js", "round.css", "worker.js", "manifest.webmanifest", "icon.svg")
-    files = [client.get(f"/round/{name}") for name in (*names, "icon-192.png")]
-    assert {file.status_code for file in files} == {200}
-    assert sum(len(file.data) for file in [page, *files]) < 100_000
-    assert b"{version}" not in files[3].data
-    assert files[4].get_json()["start_url"] == "/round"
+    worker = client.get("/round/worker.js").text
+    assert "{" + "version}" not in worker
+    found = re.search(r"\.\.\.(\[.*?\])", worker)
+    assert found
+    # All that the page loads is kept on the phone.
+    names = json.loads(found[1])
+    files = {name: client.get(f"/round/{name}") for name in (*names, "manifest.webmanifest")}
+    assert {file.status_code for file in files.values()} == {200}
+    assert sum(len(file.data) for file in [page, *files.values()]) < 100_000
+    imported = {
+        name
+        for file in files.values()
+        if file.mimetype == "text/javascript"
+        for name in re.findall(r'from "\./(.*?)"', file.text)
+    }
+    assert imported | {"round.js", "round.css"} <= set(names)
+    assert files["manifest.webmanifest"].get_json()["start_url"] == "/round"
+    assert client.get("/round/page.html").status_code == 404
     assert client.get("/round/routes.py").status_code == 404
     assert client.get("/round/../app.py").status_code == 404
 

@@ -1,59 +1,8 @@
-// What was typed, kept in the browser until it is sent, and what came of it until it was seen.
+// What was typed is kept until it is sent, and what came of it until it was seen.
 // An entry's key is made when it is typed: however often it is sent, it counts once.
-
-const opened = new Promise((resolve, reject) => {
-  const asked = indexedDB.open("reading-round", 1);
-  asked.onupgradeneeded = () => {
-    asked.result.createObjectStore("entries", { keyPath: "key" });
-    asked.result.createObjectStore("kept");
-  };
-  asked.onsuccess = () => resolve(asked.result);
-  asked.onerror = () => reject(asked.error);
-});
-
-async function inStore(name, mode, act) {
-  const database = await opened;
-  return new Promise((resolve, reject) => {
-    const change = database.transaction(name, mode);
-    const asked = act(change.objectStore(name));
-    change.oncomplete = () => resolve(asked.result);
-    change.onerror = change.onabort = () => reject(change.error);
-  });
-}
-
-export const keep = (name, value) => inStore("kept", "readwrite", (store) => store.put(value, name));
-export const kept = (name) => inStore("kept", "readonly", (store) => store.get(name));
-export const put = (entry) => inStore("entries", "readwrite", (store) => store.put(entry));
-export const remove = (key) => inStore("entries", "readwrite", (store) => store.delete(key));
-export const entries = async () =>
-  (await inStore("entries", "readonly", (store) => store.getAll())).sort((a, b) => a.typedAt - b.typedAt);
-
-// Nothing that the server says for good; the same is sent again later. `stuck` is about this one alone.
-export class Later extends Error {
-  constructor(message, stuck = false) {
-    super(message);
-    this.stuck = stuck;
-  }
-}
-export class SignInFirst extends Later {}
-
-export async function ask(path, options = {}) {
-  let answer, said;
-  try {
-    answer = await fetch(path, {
-      credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(60000), ...options,
-    });
-    said = await answer.json();
-  } catch {
-    throw new Later("There is no connection.");
-  }
-  if (answer.status === 401) throw new SignInFirst("Sign in again to go on.");
-  // Not allowed: signed in anew in another tab, or as somebody else. Nothing typed is thrown away for that.
-  if (answer.status === 403 || answer.status === 429 || answer.status >= 500) {
-    throw new Later(said.error?.message || "Try again later.", answer.status === 500);
-  }
-  return { ok: answer.ok, status: answer.status, said };
-}
+import { timeOf } from "./clock.js";
+import { ask } from "./network.js";
+import { entries, put, remove } from "./store.js";
 
 const asJson = (token, body) => ({
   method: "POST", body: JSON.stringify(body),
@@ -87,28 +36,38 @@ async function sendPhoto(entry, token) {
   return ok ? "" : `The photo was not kept: ${said.error?.message || "it was refused."}`;
 }
 
+// The time of an entry is settled before it is sent first, and never again: the key stands for one body.
+function timed(entry, now) {
+  const name = entry.kind === "read" ? "read_at" : "missed_at";
+  if (entry.body[name]) return entry;
+  return { ...entry, body: { ...entry.body, [name]: new Date(timeOf(entry, now)).toISOString() } };
+}
+
 async function sendOne(entry, token) {
+  await put(entry).catch(() => {});
   // The photo first: the reading is compared with it.
   if (entry.photo && !entry.photoSent) {
     entry.photoProblem = await sendPhoto(entry, token);
     entry.photoSent = true;
-    await put(entry);
+    await put(entry).catch(() => {});
   }
   const path = entry.kind === "read" ? "/webhook/meter-reading" : "/round/missed";
   const outcome = outcomeOf(await ask(path, asJson(token, entry.body)));
   if (entry.photoProblem) outcome.text += ` ${entry.photoProblem}`;
-  await put({ ...entry, state: "done", outcome, photo: null });
+  const done = { ...entry, state: "done", outcome, photo: null };
+  // On a full phone there is room once the entry with its photo is gone.
+  await put(done).catch(() => remove(entry.key).then(() => put(done)));
 }
 
 // Sends what `user` typed, in order. Two tabs take turns. One that the server stumbles over holds up no other.
-export function sendAll(user, token, tellChange) {
+export function sendAll({ user, token, ahead }, tellChange) {
   const send = async () => {
     let stuck = null;
     for (const entry of await entries()) {
       if (entry.state !== "waiting" || entry.user !== user) continue;
       try {
-        await sendOne(entry, token);
-        await tellChange(entry);
+        await sendOne(timed(entry, Date.now() + ahead), token);
+        await tellChange();
       } catch (problem) {
         if (!problem.stuck) throw problem;
         stuck = problem;

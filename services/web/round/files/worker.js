@@ -1,11 +1,14 @@
 // Keeps the page's own files, so that it opens without a connection. It never touches data.
 const NAME = "round-{version}";
-const FILES = ["/round", "/round/round.js", "/round/queue.js", "/round/round.css", "/round/icon.svg",
-  "/round/icon-192.png", "/round/manifest.webmanifest"];
+const FILES = ["/round", "/round/manifest.webmanifest", ...{names}.map((name) => `/round/${name}`)];
 
 self.addEventListener("install", (event) => {
   const fresh = FILES.map((path) => new Request(path, { cache: "reload" }));
-  event.waitUntil(caches.open(NAME).then((kept) => kept.addAll(fresh)).then(() => self.skipWaiting()));
+  event.waitUntil(caches.open(NAME).then((kept) => kept.addAll(fresh)));
+});
+
+self.addEventListener("message", (event) => {
+  if (event.data === "take over") self.skipWaiting();
 });
 
 self.addEventListener("activate", (event) => {

@@ -1,0 +1,93 @@
+// A meter's card: what to know of it, its reading, or why it could not be read.
+import { checkRead, formOf, queueMissed, queueRead } from "./actions.js";
+import { h } from "./elements.js";
+import { drawing, grouped, nextDue, state, stateOf } from "./state.js";
+import { smallPhoto } from "./typed.js";
+
+export function meterCard(meter) {
+  const form = formOf(meter), at = stateOf(meter);
+  const facts = [["Customer", meter.customer || "Vacant"], ["Place", meter.code],
+    ["Last read", meter.last ? `${grouped(meter.last.kwh)} kWh on ${meter.last.on}` : "none"],
+    ["Expected", meter.expected ? `${grouped(meter.expected.low)} to ${grouped(meter.expected.high)} kWh` : "not known yet"]];
+  return h("div", { className: "card" },
+    h("h1", {}, meter.serial), h("div", {}, meter.address),
+    meter.access_note && h("div", { className: "note" }, meter.access_note),
+    meter.asked && h("div", { className: "note" }, `The office asks for a new reading: ${meter.asked}`),
+    meter.missed && h("div", { className: "note" }, `Not read today: ${meter.missed.reason}${meter.missed.note ? `. ${meter.missed.note}` : ""}`),
+    h("dl", {}, facts.map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
+    !at.open && h("p", {}, h("span", { className: `tag ${at.tone}` }, at.text), meter.read_on ? ` on ${meter.read_on}` : ""),
+    form.missed ? missedForm(meter, form) : readForm(meter, form));
+}
+
+function readForm(meter, form) {
+  if (form.doubt) return doubtView(meter, form);
+  const submit = async (event) => {
+    event.preventDefault();
+    await checkRead(meter, form);
+  };
+  return h("form", { onsubmit: submit, noValidate: true },
+    h("label", { htmlFor: "value" }, "Reading (kWh)"),
+    h("input", { id: "value", className: "value", inputMode: "decimal", autocomplete: "off", enterKeyHint: "done", value: form.value, maxLength: 24, oninput: (event) => { form.value = event.target.value; } }),
+    meter.registers.map((register) => [
+      h("label", { htmlFor: `register-${register.name}` }, `${register.label} (${register.unit})`),
+      h("input", { id: `register-${register.name}`, inputMode: "decimal", autocomplete: "off", value: form.registers[register.name] || "", maxLength: 24, oninput: (event) => { form.registers[register.name] = event.target.value; } }),
+      register.last && h("span", { className: "soft" }, `Last ${grouped(register.last)}`)]),
+    photoField(form, "Photo of the dial"),
+    form.problem && h("p", { className: "problem", role: "alert" }, form.problem),
+    h("div", { className: "buttons" }, h("button", { className: "main", type: "submit" }, "Send reading")),
+    h("div", { className: "buttons" },
+      h("button", { type: "button", onclick: () => { form.missed = true; form.problem = ""; drawing.draw(); } }, "Could not read"),
+      h("button", { type: "button", onclick: () => { state.here = nextDue(meter.serial)?.serial || meter.serial; state.form = null; drawing.draw(); } }, "Next meter")));
+}
+
+function doubtView(meter, form) {
+  return h("div", {},
+    h("h2", {}, `Really ${grouped(form.doubt)} kWh?`),
+    h("p", {}, `Expected is ${grouped(meter.expected.low)} to ${grouped(meter.expected.high)}. If the meter shows it, send it: the office looks at it first.`),
+    h("div", { className: "buttons" },
+      h("button", { className: "main", onclick: () => { form.doubt = ""; drawing.draw(); document.getElementById("value").focus(); } }, "Correct it"),
+      h("button", { onclick: () => queueRead(meter, form.checked.value, form.checked.registers) }, "The meter shows it")));
+}
+
+function missedForm(meter, form) {
+  const submit = async (event) => {
+    event.preventDefault();
+    if (!form.reason) form.problem = "Choose why the meter could not be read.";
+    else if (form.reason === "other" && !form.note.trim()) form.problem = "Write why the meter could not be read.";
+    else return queueMissed(meter, form.reason, form.note.trim());
+    drawing.draw();
+  };
+  return h("form", { onsubmit: submit, noValidate: true },
+    h("label", { htmlFor: "reason" }, "Why it could not be read"),
+    h("select", { id: "reason", onchange: (event) => { form.reason = event.target.value; } },
+      h("option", { value: "" }, "Choose …"),
+      state.start.reasons.map((one) => h("option", { value: one.code, selected: one.code === form.reason }, one.label[0].toUpperCase() + one.label.slice(1)))),
+    h("label", { htmlFor: "note" }, "Note"),
+    h("textarea", { id: "note", maxLength: 500, value: form.note, oninput: (event) => { form.note = event.target.value; } }),
+    photoField(form, "Photo"),
+    form.problem && h("p", { className: "problem", role: "alert" }, form.problem),
+    h("div", { className: "buttons" }, h("button", { className: "main", type: "submit" }, "Could not read it")),
+    h("div", { className: "buttons" }, h("button", { type: "button", onclick: () => { form.missed = false; form.problem = ""; drawing.draw(); } }, "Back to the reading")));
+}
+
+function photoField(form, label) {
+  const choose = async (event) => {
+    const [file] = event.target.files;
+    if (!file) return;
+    try {
+      form.photo = await smallPhoto(file);
+      form.problem = "";
+    } catch {
+      form.photo = null;
+      form.problem = "This file is not a photo that can be used. Take another one.";
+    }
+    drawing.draw();
+  };
+  if (form.photo) {
+    const address = URL.createObjectURL(form.photo);
+    return [h("label", {}, label), h("img", { className: "photo", src: address, alt: label, onload: () => URL.revokeObjectURL(address) }),
+      h("div", { className: "buttons" }, h("button", { type: "button", onclick: () => { form.photo = null; drawing.draw(); } }, "Remove the photo"))];
+  }
+  return [h("label", { htmlFor: "photo" }, `${label} (optional)`),
+    h("input", { id: "photo", type: "file", accept: "image/*", capture: "environment", onchange: choose })];
+}

@@ -1,0 +1,28 @@
+// Requests to the server, and what keeps an answer from coming.
+
+// Nothing that the server says for good; the same is sent again later. `stuck` is about this one alone.
+export class Later extends Error {
+  constructor(message, stuck = false) {
+    super(message);
+    this.stuck = stuck;
+  }
+}
+export class SignInFirst extends Later {}
+
+export async function ask(path, options = {}) {
+  let answer, said;
+  try {
+    answer = await fetch(path, {
+      credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(60000), ...options,
+    });
+    said = await answer.json();
+  } catch {
+    throw new Later("There is no connection.");
+  }
+  if (answer.status === 401) throw new SignInFirst("Sign in again to go on.");
+  // Not allowed: signed in anew in another tab, or as somebody else. Nothing typed is thrown away for that.
+  if (answer.status === 403 || answer.status === 429 || answer.status >= 500) {
+    throw new Later(said.error?.message || "Try again later.", answer.status === 500);
+  }
+  return { ok: answer.ok, status: answer.status, said };
+}
