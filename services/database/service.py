@@ -18,7 +18,7 @@ from services.database.queries.outbox import OutboxQueries
 from services.database.queries.readings import ReadingQueries
 from services.database.queries.reconciliation import BankQueries, ReconciliationQueries
 from services.database.queries.search import SearchQueries
-from services.database.queries.sessions import SessionQueries
+from services.database.queries.sessions import SessionQueries, UserQueries
 from services.database.queries.stripe_events import StripeQueries
 from services.database.queries.supply import SupplyQueries
 from services.database.queries.tariffs import TariffQueries
@@ -50,6 +50,7 @@ class DatabaseService(
     DraftQueries,
     BookQueries,
     SettingsQueries,
+    UserQueries,
 ):
     """Reads answer records; writes take the actor and answer a repeat with its first result.
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from services.records.bills import BillStatus
 from services.records.ledger import PaymentStatus
+from services.records.sessions import UserFilter
 
 BillSort = Literal["period", "number", "customer", "total", "due"]
 AccountSort = Literal["account", "name", "balance", "overdue"]
@@ -75,4 +76,4 @@ class PointFilter:
     ids: tuple[str, ...] | None = None
 
 
-ListFilter = BillFilter | AccountFilter | PaymentFilter | PointFilter
+ListFilter = BillFilter | AccountFilter | PaymentFilter | PointFilter | UserFilter

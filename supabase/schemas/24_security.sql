@@ -50,7 +50,7 @@ CREATE TABLE public.sessions (
     CONSTRAINT sessions_check1 CHECK (((via = 'link'::text) = (role IS NULL))),
     CONSTRAINT sessions_id_check CHECK ((id <> ''::text)),
     CONSTRAINT sessions_role_check CHECK ((role ~ '^(engineer|cashier|clerk|manager|auditor|admin)(,(engineer|cashier|clerk|manager|auditor|admin))*$'::text)),
-    CONSTRAINT sessions_via_check CHECK ((via = ANY (ARRAY['token'::text, 'demo'::text, 'link'::text])))
+    CONSTRAINT sessions_via_check CHECK ((via = ANY (ARRAY['token'::text, 'demo'::text, 'link'::text, 'password'::text])))
 );
 
 COMMENT ON TABLE public.sessions IS 'Each token that was used here: a sign-in in a browser, a token of the command line or of the sign-in service, or a browser''s right to choose a role.';
@@ -58,6 +58,8 @@ COMMENT ON TABLE public.sessions IS 'Each token that was used here: a sign-in in
 COMMENT ON COLUMN public.sessions.id IS 'The token''s own id (jti), or what stands for it; never the token.';
 
 COMMENT ON COLUMN public.sessions.role IS 'The roles of the token by a comma; null of a browser that may choose one.';
+
+COMMENT ON COLUMN public.sessions.via IS 'link: a right to choose a role; demo: a role chosen by it; password: a user of the system''s own.';
 
 COMMENT ON COLUMN public.sessions.last_used_at IS 'To the minute.';
 
@@ -402,12 +404,3 @@ CREATE TRIGGER ended_for_good BEFORE UPDATE ON public.user_access FOR EACH ROW W
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.user_access FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.user_access FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
-
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON TABLES TO postgres;
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON TABLES TO service_role;
-
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON SEQUENCES TO postgres;
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON SEQUENCES TO service_role;
-
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON FUNCTIONS TO postgres;
-ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON FUNCTIONS TO service_role;

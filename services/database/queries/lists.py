@@ -1,7 +1,8 @@
 """The lists that people look through: filtered and ordered by the database, paged by key."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.database.queries.base import Json, Queries
 from services.records.base import Key, KeyPage, PageRequest, Record
@@ -37,23 +38,34 @@ class ListQueries(Queries):
     def _list(
         self, function: str, row: type[Row], wanted: ListFilter, page: PageRequest
     ) -> KeyPage[Row]:
-        answer: Json = self._call(
-            function,
-            **asdict(wanted),
-            sort=page.sort,
-            descending=page.descending,
-            backwards=page.backwards,
-            after=page.after,
-            limit=page.limit,
-            count_to=page.counted_to,
-        )
-        keys: list[Key] = [(value, row_id) for value, row_id in answer["keys"]]
-        more, walked_here = bool(answer["more"]), page.after is not None
-        return KeyPage(
-            items=tuple(row.model_validate(found) for found in answer["rows"]),
-            first=keys[0] if keys else None,
-            last=keys[-1] if keys else None,
-            has_before=more if page.backwards else walked_here,
-            has_after=walked_here if page.backwards else more,
-            total=answer["total"],
-        )
+        return paged(self._call, function, row, wanted, page)
+
+
+def paged(
+    call: Callable[..., Any],
+    function: str,
+    row: type[Row],
+    wanted: ListFilter,
+    page: PageRequest,
+) -> KeyPage[Row]:
+    """A page of a list, as its SQL function answers it."""
+    answer: Json = call(
+        function,
+        **asdict(wanted),
+        sort=page.sort,
+        descending=page.descending,
+        backwards=page.backwards,
+        after=page.after,
+        limit=page.limit,
+        count_to=page.counted_to,
+    )
+    keys: list[Key] = [(value, row_id) for value, row_id in answer["keys"]]
+    more, walked_here = bool(answer["more"]), page.after is not None
+    return KeyPage(
+        items=tuple(row.model_validate(found) for found in answer["rows"]),
+        first=keys[0] if keys else None,
+        last=keys[-1] if keys else None,
+        has_before=more if page.backwards else walked_here,
+        has_after=walked_here if page.backwards else more,
+        total=answer["total"],
+    )

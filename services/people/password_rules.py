@@ -1,0 +1,87 @@
+"""Which passwords are refused: too short, too common, or made of the name (NIST SP 800-63B).
+
+There are no rules on which kinds of characters: they make passwords worse, not better.
+"""
+
+import gzip
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+SHORTEST: Final = 12
+LONGEST: Final = 128
+
+# The 20,000 most common ones, by Royce Williams, as Django distributes them (BSD licence).
+_COMMON_FILE: Final = Path(__file__).parent / "common_passwords.txt.gz"
+_AROUND: Final = re.compile(r"^[\W\d_]+|[\W\d_]+$")
+_LONGEST_UNIT: Final = 6
+_SHORTEST_NAME_PART: Final = 4
+_SEQUENCES: Final = (
+    "abcdefghijklmnopqrstuvwxyz" * 2,
+    "1234567890" * 13,
+    "qwertyuiopasdfghjklzxcvbnm",
+)
+
+
+class UnusablePassword(ValueError):
+    """A new password is refused, with a sentence on what to do."""
+
+
+def normalized(password: str) -> str:
+    """A password as it is hashed: the same letters are the same, however a keyboard writes them."""
+    # Nobody's password is longer, and normalizing may make a text many times as long.
+    return unicodedata.normalize("NFKC", password[: LONGEST + 1])
+
+
+def check_new_password(password: str, *, sign_in_name: str, display_name: str) -> None:
+    """Raise UnusablePassword unless `password` will do for this person."""
+    text = normalized(password)
+    if len(text) < SHORTEST:
+        raise UnusablePassword(
+            f"Use at least {SHORTEST} characters. A few words that do not belong together do well."
+        )
+    if len(text) > LONGEST:
+        raise UnusablePassword(f"Use at most {LONGEST} characters.")
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in text):
+        raise UnusablePassword("Leave out characters that cannot be seen, such as line breaks.")
+    folded = text.casefold()
+    if any(part in folded for part in _name_parts(sign_in_name, display_name)):
+        raise UnusablePassword("Leave your name out of your password: it is the first guess.")
+    if _is_common(folded):
+        raise UnusablePassword(
+            "This password is among the first that others would try. Use another, such as a few "
+            "words that do not belong together."
+        )
+
+
+def _name_parts(sign_in_name: str, display_name: str) -> set[str]:
+    words = re.split(r"[\W_]+", normalized(f"{sign_in_name} {display_name}").casefold())
+    return {word for word in words if len(word) >= _SHORTEST_NAME_PART}
+
+
+def _is_common(folded: str) -> bool:
+    common = _common()
+    core = _AROUND.sub("", folded)
+    unit = _repeated_unit(folded)
+    return (
+        folded in common
+        # A common one with digits or signs around it, such as password1234.
+        or core in common
+        or (len(core) <= 1 and len(set(folded)) < SHORTEST // 2)
+        or len(unit) <= _LONGEST_UNIT
+        or unit in common
+        or any(folded in sequence or folded[::-1] in sequence for sequence in _SEQUENCES)
+    )
+
+
+def _repeated_unit(text: str) -> str:
+    """The shortest text that gives this one when it is repeated."""
+    return text[: (text + text).find(text, 1)]
+
+
+@cache
+def _common() -> frozenset[str]:
+    with gzip.open(_COMMON_FILE, "rt", encoding="utf-8") as file:
+        return frozenset(line.rstrip("\n") for line in file)
