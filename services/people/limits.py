@@ -52,7 +52,7 @@ OF_DEVICE: Final = Pauses(10, timedelta(seconds=2), timedelta(minutes=15))
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """A try, counted as a failure when it began; `failures_of_name` are those of strangers so far."""
+    """A try, counted as a failure when it began; with the failures of strangers at its name."""
 
     keys: tuple[tuple[str, str], ...]
     failures_of_name: int
