@@ -25,6 +25,7 @@ from services.web.callers import from_this_machine, principal_of
 from services.web.errors import Problem, problem_of
 from services.web.health import health_of
 from services.web.own_page import session_asking, session_changing
+from services.web.request_log import log_requests
 from services.web.round.routes import RoundRoutes
 from services.web.shapes import bill_answer_json, bill_page_json, scheduler_json, submitted_json
 
@@ -61,6 +62,7 @@ def create_app(
     # A redirect would be a page of HTML, and would lose the body of a POST.
     app.url_map.merge_slashes = False
     app.json = _JsonInOurOrder(app)
+    log_requests(app)
     api = _Api(services, scheduler or Scheduler(services), clock)
     _add_endpoints(app, api)
     app.register_error_handler(Exception, api.answer_error)

@@ -1,6 +1,7 @@
 """The one process: pages, HTTP API and scheduler, started together and stopped together."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -35,6 +36,7 @@ from services.identity.auth0 import sign_in_secrets
 from services.identity.passwordless import UnableToKeepLinks
 from services.identity.signing_key import UnableToUseSigningKey, load_or_create_signing_key
 from services.settings import Settings, SettingsError, load_settings
+from services.telemetry.journal import start_logging, take_in_other_logs
 from services.web.asgi import (
     LoopbackOnly,
     RefusedToListen,
@@ -52,6 +54,8 @@ from services.web.wsgi_mount import HealthMount, WsgiMount
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
 
 API_WORKERS = 12
 # Stripe's events have workers of their own, so that slow readings cannot starve them.
@@ -91,7 +95,9 @@ class Process:
 
     def start(self) -> None:
         """Start everything, or nothing; raises one of REFUSALS."""
+        log.info("The system starts: %s", self.settings.in_words, extra={"every": True})
         with ExitStack() as undo:
+            undo.callback(log.info, "The system has stopped", extra={"every": True})
             if self.settings.embedded:
                 undo.enter_context(self._claim_data_folder())
             undo.callback(run_with, None)
@@ -104,6 +110,7 @@ class Process:
             self._api = create_app(services, scheduler)
             _show_sign_in_link(services)
             self._undo = undo.pop_all()
+            log.info("The system is ready", extra={"every": True})
 
     def stop(self) -> None:
         """Stop everything that was started."""
@@ -186,6 +193,8 @@ class TellRefusals:
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start before the first visitor, and stop after the last answer."""
     limits = ConnectionLimits(files=raise_file_limit())
+    # The server set up its own log after this file was read.
+    take_in_other_logs()
     try:
         await asyncio.to_thread(process.start)
     except REFUSALS as refusal:
@@ -209,6 +218,20 @@ def settings_or_exit() -> Settings:
     except (SettingsError, RefusedToListen) as refusal:
         raise SystemExit(str(refusal)) from None
     return settings
+
+
+def logging_or_exit(settings: Settings) -> None:
+    """Begin the log as it is set, or end with the reason."""
+    try:
+        start_logging(
+            level=settings.log_level or "INFO",
+            file=settings.log_file,
+            file_bytes=settings.log_file_mb * 1_000_000,
+            files_kept=settings.log_files_kept,
+            secrets=settings.secrets,
+        )
+    except OSError as error:
+        raise SystemExit(f"LOG_FILE cannot be written: {error.strerror}.") from None
 
 
 def secrets_or_exit(settings: Settings) -> dict[str, Any]:
@@ -251,6 +274,7 @@ def upload_token(visit: str) -> str | None:
 
 
 process = Process(settings_or_exit())
+logging_or_exit(process.settings)
 api = WsgiMount(process.api, workers=API_WORKERS)
 payments = WsgiMount(process.api, workers=STRIPE_WORKERS)
 

@@ -15,6 +15,7 @@ from services.identity.auth import UnableToIssueToken
 from services.identity.passwordless import UnableToKeepLinks
 from services.identity.signing_key import UnableToUseSigningKey
 from services.settings import Settings, SettingsError, load_settings
+from services.telemetry.journal import start_logging
 
 PROGRAM = "python -m services"
 
@@ -38,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace, Settings], int] = given.run
     try:
-        return run(given, load_settings())
+        settings = load_settings()
+        # Standard output has the command's answer alone.
+        start_logging(level=settings.log_level or "WARNING", secrets=settings.secrets)
+        return run(given, settings)
     except ANTICIPATED as error:
         say(str(error))
         if isinstance(error, TemporaryDatabaseError):

@@ -33,6 +33,7 @@ from services.database.schema.schema_check import check_schema
 from services.database.service import DatabaseService
 from services.database.transport import Transport
 from services.database.transports.postgres import DirectTransport
+from services.database.transports.watched import WatchedTransport
 from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
 from services.health.checks import (
@@ -114,7 +115,8 @@ def build_services(
     closers: list[Callable[[], None]] = []
     try:
         server = EmbeddedPostgres(settings.data_dir) if settings.embedded else None
-        transport = _open_database(settings, server, closers)
+        opened_database = _open_database(settings, server, closers)
+        transport = WatchedTransport(opened_database)
         database = DatabaseService(transport)
         closers.append(database.close)
         current = CurrentSettings(settings, database)
@@ -137,6 +139,8 @@ def build_services(
             closers=tuple(closers),
         )
         services = _with_disk(replace(services, graph=opened))
+        if isinstance(opened_database, DirectTransport):
+            services = replace(services, pool_figures=opened_database.pool_figures)
         return replace(services, revive_database=server.start) if server else services
     except BaseException:
         for close in reversed(closers):

@@ -1,6 +1,6 @@
 """What the system is made of once it is wired."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -148,6 +148,8 @@ class Services:
     last_errors: LastErrors = field(default_factory=LastErrors)
     # Brings a dead server of our own back; does nothing where the database is somebody else's.
     revive_database: Callable[[], None] = lambda: None
+    # Connections to the database, where this process keeps a pool of them.
+    pool_figures: Callable[[], Mapping[str, int]] = dict
     # Visits whose page offers an upload.
     uploads: UploadRights = field(default_factory=UploadRights)
     # Undone in reverse order by close().

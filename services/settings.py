@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -70,6 +70,10 @@ def _currency(value: str) -> str:
     return value.upper()
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 def _on_or_off(value: object) -> object:
     return _SWITCH.get(value.lower(), value) if isinstance(value, str) else value
 
@@ -89,6 +93,7 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 PlainDecimal = Annotated[Decimal, BeforeValidator(_plain_decimal)]
 SecretWebAddress = Annotated[SecretStr, AfterValidator(_secret_web_address)]
 PostgresAddress = Annotated[SecretStr, AfterValidator(_postgres_address)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 # Those that the utility may set itself on the Settings page.
 UtilityName = Annotated[str, Field(min_length=1, max_length=100)]
 ContactLines = Annotated[str, Field(max_length=200)]
@@ -206,6 +211,16 @@ class Settings(BaseModel):
         le=1_000_000,
         description="a whole number of kWh from 1 to 1000000",
     )
+    log_level: Annotated[LogLevel, BeforeValidator(_upper)] | None = Field(
+        default=None, description="DEBUG, INFO, WARNING or ERROR"
+    )
+    log_file: Annotated[Path, AfterValidator(_from_project_folder)] | None = Field(
+        default=None, description="a path of a file"
+    )
+    log_file_mb: int = Field(
+        default=10, ge=1, le=10_000, description="a whole number of MB from 1 to 10000"
+    )
+    log_files_kept: int = Field(default=5, ge=1, le=100, description="a whole number from 1 to 100")
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,
         description="on or off",
@@ -235,6 +250,29 @@ class Settings(BaseModel):
     def embedded(self) -> bool:
         """True when the database is the Postgres of our own under `data_dir`."""
         return self.supabase_url is None and self.database_url is None
+
+    @property
+    def in_words(self) -> str:
+        """What is used, for the log: names of systems, no address and no secret."""
+        database = "embedded" if self.embedded else "Supabase" if self.supabase_url else "Postgres"
+        outside = {
+            "AI": self.openai_api_key,
+            "Stripe": self.stripe_secret_key,
+            "Discord": self.discord_webhook_url,
+            "WhatsApp": self.whatsapp_token,
+            "Auth0": self.auth0_domain,
+            "Neo4j": self.neo4j_uri,
+            "head-end": self.meter_headend_url,
+        }
+        used = ", ".join(name for name, value in outside.items() if value) or "nothing"
+        demo = ", demo" if self.demo else ""
+        return f"{database} database{demo}, time zone {self.timezone.key}; configured: {used}"
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that nothing may show."""
+        given = (getattr(self, name) for name in type(self).model_fields)
+        return [value.get_secret_value() for value in given if isinstance(value, SecretStr)]
 
     @property
     def sends_messages(self) -> bool:

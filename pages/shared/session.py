@@ -32,6 +32,7 @@ from services.identity.auth import (
 )
 from services.identity.permissions import ROLE_NAMES, Permission, roles_with
 from services.quantities.period import local_date
+from services.telemetry.context import begin
 from services.web.asgi import BEGIN_PATH, END_PATH, SESSION_COOKIE, utc_now
 from services.web.round.files_served import PATH as ROUND_PATH
 
@@ -91,7 +92,10 @@ def _shown() -> tuple[object, Principal]:
     problem = NotSignedIn("")
     for token in _tokens_shown():
         try:
-            return token, services().who(token, now(), address=address())
+            principal = services().who(token, now(), address=address())
+            # Of this run: Streamlit gives the thread to the same visit again and again.
+            begin(actor=principal.user)
+            return token, principal
         except NotSignedIn as error:
             problem = problem if str(problem) else error
         except TemporaryDatabaseError:

@@ -48,7 +48,7 @@ class ModelFault(Exception):
         model: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.outcome = outcome
+        self.outcome = self.kind = outcome
         self.again = again
         self.retry_after = retry_after
         self.usage = usage or Usage()

@@ -12,6 +12,7 @@ from openai.types.chat import ChatCompletionContentPartParam
 
 from services.ai.answers import Usage, plain_line
 from services.ai.asking import Answer, Answered, ModelFault
+from services.telemetry.outside_calls import OPENAI, outside_calls
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -68,6 +69,10 @@ class OpenAiModel:
         self._in_time(limit, lambda: _sent(lambda: self._client.models.list(timeout=limit)))
 
     def _in_time(self, seconds: float, work: Callable[[], Result]) -> Result:
+        with outside_calls.watched(OPENAI):
+            return self._waited_for(seconds, work)
+
+    def _waited_for(self, seconds: float, work: Callable[[], Result]) -> Result:
         try:
             future = self._threads.submit(work)
         except RuntimeError:

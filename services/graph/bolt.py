@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from services.integrations.http import TIMEOUT_SECONDS, ServiceUnavailable
+from services.telemetry.outside_calls import NEO4J, outside_calls
 
 if TYPE_CHECKING:
     from neo4j import Driver
@@ -120,11 +121,15 @@ class Bolt:
             self.write([statement])
 
     def _in_time(self, call: "Callable[[Driver], T]") -> T:
+        driver = self.server.driver()
+        with outside_calls.watched(NEO4J):
+            return self._called(driver, call)
+
+    def _called(self, driver: "Driver", call: "Callable[[Driver], T]") -> T:
         """Make a call on a thread of its own, which is left behind when it takes too long.
 
         The driver itself waits without end for the answer of a server that took the question.
         """
-        driver = self.server.driver()
         if not self._free.acquire(timeout=self._seconds):
             raise ServiceUnavailable(SLOW)
         outcome: list[T] = []

@@ -17,6 +17,7 @@ from jose.backends.base import Key
 from urllib3.exceptions import HTTPError
 
 from services.identity.auth import SignInUnavailable
+from services.telemetry.outside_calls import AUTH0, outside_calls
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,8 @@ def fetch_keys(url: str) -> Mapping[str, Key]:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     for tried in range(1, MOST_TRIES + 1):
         try:
-            return _usable_keys(_body(url, deadline))
+            with outside_calls.watched(AUTH0, attempt=tried):
+                return _usable_keys(_body(url, deadline))
         except _Again as error:
             if tried == MOST_TRIES or time.monotonic() + 1 > deadline:
                 raise KeysNotServed(str(error)) from None

@@ -66,7 +66,9 @@ class SecurityLog:
             if left_out is None:
                 return
             detail += f" ({left_out} more of this kind were left out before.)" if left_out else ""
-        log.info("%s who=%r address=%r %s", event, who, address, detail)
+        level = logging.WARNING if event in _BOUNDED else logging.INFO
+        said = {"event": event, "storm": event}
+        log.log(level, "%s who=%r address=%r %s", event, who, address, detail, extra=said)
         try:
             self._database.note_security_event(event=event, who=who, address=address, detail=detail)
         except DatabaseError as error:

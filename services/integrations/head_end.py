@@ -14,6 +14,7 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.telemetry.outside_calls import HEAD_END, outside_calls
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,13 @@ _OPTIONS: Final = ("registers",)
 class HeadEndAway(TemporaryFailure):
     """The head-end did not answer as it should; trying later may help."""
 
+    kind = "no_answer"
+
 
 class HeadEndRefused(FinalFailure):
     """The head-end will not give this reading however often it is asked."""
+
+    kind = "rejected"
 
 
 class HeadEnd:
@@ -73,16 +78,20 @@ class HeadEnd:
             raise HeadEndRefused(f"The serial {serial!r} cannot stand in a web address.")
         for tried in range(1, MOST_TRIES):
             try:
-                return self._read_once(serial)
+                return self._read_once(serial, tried)
             except _Again as error:
                 log.info("meter %s: %s; trying again", serial, error)
             self._pause(PAUSE_SECONDS * 2**tried * random.uniform(0.5, 1.0))  # noqa: S311
         try:
-            return self._read_once(serial)
+            return self._read_once(serial, MOST_TRIES)
         except _Again as error:
             raise HeadEndAway(str(error)) from None
 
-    def _read_once(self, serial: str) -> Mapping[str, Any]:
+    def _read_once(self, serial: str, attempt: int) -> Mapping[str, Any]:
+        with outside_calls.watched(HEAD_END, attempt=attempt):
+            return self._ask(serial)
+
+    def _ask(self, serial: str) -> Mapping[str, Any]:
         try:
             with self._session.get(
                 f"{self._url}/meters/{quote(serial, safe='')}/reading",
@@ -109,6 +118,8 @@ class HeadEnd:
 
 class _Again(Exception):
     """This try failed in a way that the next may not."""
+
+    kind = "unreachable"
 
 
 def _check_status(status: int, serial: str) -> None:

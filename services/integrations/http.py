@@ -13,6 +13,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
+from services.telemetry.outside_calls import outside_calls
 
 TIMEOUT_SECONDS: Final = 10.0
 LARGEST_ANSWER: Final = 64 * 1024
@@ -26,6 +27,8 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 class ServiceUnavailable(TemporaryFailure):
     """The service did not do it this time; `retry_after_seconds` is the pause it asked for."""
 
+    kind = "unreachable"
+
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
@@ -34,9 +37,13 @@ class ServiceUnavailable(TemporaryFailure):
 class RequestRejected(FinalFailure):
     """The service will not do it however often it is asked."""
 
+    kind = "rejected"
+
 
 class OutcomeUnknown(Exception):
     """The request left and no readable answer came: it may or may not have been carried out."""
+
+    kind = "no_answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,16 @@ def _ask(
     token: str | None,
     seconds: float,
     body: dict[str, Any] | None = None,
+) -> Answer:
+    with outside_calls.watched(service) as call:
+        answer = _answer(url, service=service, token=token, seconds=seconds, body=body)
+        if answer.status >= 400:
+            call.failed(f"http_{answer.status}")
+        return answer
+
+
+def _answer(
+    url: str, *, service: str, token: str | None, seconds: float, body: dict[str, Any] | None
 ) -> Answer:
     deadline = time.monotonic() + seconds
     try:

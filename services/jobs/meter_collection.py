@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,7 +101,10 @@ class _Collection:
     def collect(self, meters: Sequence[Meter]) -> None:
         """Collect a page of meters; raises JobFailed, RunTakenOver, StopRequested."""
         with ThreadPoolExecutor(THREADS, thread_name_prefix="meter-collection") as pool:
-            pending = {pool.submit(self._read_and_submit, meter): meter for meter in meters}
+            pending = {
+                pool.submit(copy_context().run, self._read_and_submit, meter): meter
+                for meter in meters
+            }
             try:
                 self._wait_for(pending)
             except BaseException:

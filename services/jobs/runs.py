@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -15,6 +16,7 @@ from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.jobs.clock import Clock, utc_now
 from services.quantities.period import local_date
 from services.records.jobs import JobRun, RunRef, SetAside
+from services.telemetry.context import bound
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +155,22 @@ def perform(context: JobContext, work: Work) -> JobRun | None:
     Raises nothing of the work's: what goes wrong ends in the run's own words and in the log.
     """
     run = f"{context.run.job} of {context.run.scheduled_on}"
+    job_run = f"{context.run.job}/{context.run.scheduled_on}/{context.run.attempt}"
+    with bound(job_run=job_run, actor=context.actor):
+        began = time.monotonic()
+        log.info("%s begins, attempt %d", run, context.run.attempt)
+        ended = _performed(context, work, run)
+        if ended is not None:
+            said = {"done": ended.done_count, "set_aside": ended.failed_count}
+            said["ms"] = round((time.monotonic() - began) * 1000)
+            level = logging.INFO if ended.status == "done" else logging.ERROR
+            words = "%s ends: %s, %d done, %d set aside"
+            counts = ended.status, ended.done_count, ended.failed_count
+            log.log(level, words, run, *counts, extra=said)
+        return ended
+
+
+def _performed(context: JobContext, work: Work, run: str) -> JobRun | None:
     try:
         return _end(context, "done", work(context))
     except RunTakenOver:

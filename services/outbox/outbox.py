@@ -20,6 +20,7 @@ from services.outbox.steps import (
     FINAL,
     MESSAGE_STEPS,
     OUTBOX_STEPS,
+    STEP_NAMES,
     WAITS,
     Progress,
     StepOutcome,
@@ -27,6 +28,8 @@ from services.outbox.steps import (
 )
 from services.records.bills import Bill
 from services.records.outbox import OutboxEntry, OutboxKind, StepState
+from services.telemetry.context import bound
+from services.telemetry.outside_calls import kind_of
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +124,8 @@ class Outbox:
         stop_at = None if seconds is None else time.monotonic() + seconds
         try:
             if work.status == "open":
-                self._try_pending(work, bill, steps, stop_at, progress)
+                with bound(bill=bill.reference, meter=bill.meter_serial):
+                    self._try_pending(work, bill, steps, stop_at, progress)
         except LeaseLost:
             log.info("outbox entry %s is in other hands by now", work.id)
         for step in sorted(steps):
@@ -206,9 +210,21 @@ class Outbox:
             done = handler(bill=bill, kind=work.kind, facts=facts)
             return StepState(status="done", detail=done.detail, facts=dict(done.facts)), done
         except FinalFailure as error:
+            said = _fields(step, work, error)
+            log.warning("step %d (%s) failed for good", step, STEP_NAMES[step], extra=said)
             return StepState(status="failed", detail=str(error)), None
         except TemporaryFailure as error:
-            return self._try_later(work, str(error)), None
+            state = self._try_later(work, str(error))
+            given_up = state.status == "failed"
+            words = "step %d (%s) given up" if given_up else "step %d (%s) failed for now"
+            log.log(
+                logging.ERROR if given_up else logging.WARNING,
+                words,
+                step,
+                STEP_NAMES[step],
+                extra=_fields(step, work, error, again=not given_up),
+            )
+            return state, None
         except Exception:
             # A mistake of ours in a handler must not stop the other steps or the sweep.
             log.exception("step %s of outbox entry %s failed unexpectedly", step, work.id)
@@ -246,6 +262,19 @@ class Outbox:
                 "notifications": [dict(n) for n in done.notifications] if done else [],
             },
         )
+
+
+def _fields(
+    step: int, work: OutboxEntry, error: Exception, *, again: bool = False
+) -> dict[str, Any]:
+    """What the log says of a failed step beside its words; the reason stands in the outbox."""
+    pause = FIRST_PAUSE_SECONDS * 2**work.attempts
+    return {
+        "error_kind": kind_of(error),
+        "attempt": work.attempts + 1,
+        "next_try_in_s": min(pause, LONGEST_PAUSE_SECONDS) if again else None,
+        "storm": step,
+    }
 
 
 def _status(steps: Mapping[str, Mapping[str, str]]) -> str:

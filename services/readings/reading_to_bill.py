@@ -24,6 +24,7 @@ from services.records.bills import Bill
 from services.records.jobs import RunRef
 from services.records.readings import Reading, ReadingSource
 from services.records.submissions import ReadingContext, StoredReading
+from services.telemetry.context import bind
 
 OUTSIDE_SECONDS = 10.0
 
@@ -119,6 +120,7 @@ class ReadingToBill:
     def _submitted(self, log: StepLog, handed_in: _HandedIn) -> None:
         log.begin(1)
         read = handed_in.submission
+        bind(meter=read.meter_serial)
         kwh, user = format_kwh(read.register_wh), handed_in.principal.user
         log.end(1, "done", f"{kwh} kWh at meter {read.meter_serial} by {user}")
 
@@ -210,6 +212,7 @@ class ReadingToBill:
         if stored.outcome == "replay":
             return stored
         references = [bill.reference for bill in _bills(stored)]
+        bind(bill=references[-1] if references else None)
         log.end(7, "done", ", ".join(references) or "reading stored, no bill")
         return stored
 

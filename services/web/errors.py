@@ -22,6 +22,7 @@ from services.payments.stripe.events import NotAnEvent
 from services.quantities.energy import InvalidEnergy
 from services.readings.dial_photo import InvalidPhoto
 from services.readings.submission import InvalidReading
+from services.telemetry.context import current_ids
 from services.web.body import UnusableBody
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,10 @@ class Problem:
 
     @property
     def body(self) -> dict[str, dict[str, str]]:
-        """The answer's JSON."""
-        return {"error": {"code": self.code, "message": self.message}}
+        """The answer's JSON; the request's id leads to its lines in the log."""
+        error = {"code": self.code, "message": self.message}
+        request_id = current_ids().get("request_id")
+        return {"error": error | ({"request_id": request_id} if request_id else {})}
 
 
 def problem_of(error: Exception) -> Problem:

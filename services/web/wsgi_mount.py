@@ -23,6 +23,7 @@ from werkzeug.test import run_wsgi_app
 
 from services.web.body import LARGEST_BODY
 from services.web.connections import address_group
+from services.web.request_log import HEADER, log_refused, new_request_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -221,5 +222,7 @@ def _refuse(status: int, code: str, message: str, **more: str) -> JSONResponse:
     headers["X-Content-Type-Options"] = "nosniff"
     if status == 429:
         headers["Retry-After"] = "1"
-    body = {"error": {"code": code, "message": message}}
+    request_id = headers[HEADER] = new_request_id()
+    log_refused(code=code, status=status, request_id=request_id)
+    body = {"error": {"code": code, "message": message, "request_id": request_id}}
     return JSONResponse(body, status_code=status, headers=headers)

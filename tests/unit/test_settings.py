@@ -68,6 +68,8 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "shortest_bill_days",
         "back_billing_months",
         "new_meter_daily_kwh",
+        "log_file_mb",
+        "log_files_kept",
         "demo",
     }
     assert settings.public_url == "http://localhost:8501"

@@ -1,5 +1,6 @@
 """The migrations runner: applies and records supabase/migrations as the Supabase CLI does."""
 
+import logging
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,6 +9,8 @@ from pathlib import Path
 import psycopg
 
 from services.database.transports.postgres import as_database_error
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = re.compile(r"(?P<version>\d{14})_(?P<name>.+)\.sql")
 OWN_TRANSACTION = re.compile(r"(?im)^\s*(begin|commit|rollback)(\s+(work|transaction))?\s*;")
@@ -78,6 +81,7 @@ def apply_migrations(dsn: str, folder: Path) -> list[str]:
     try:
         with psycopg.connect(dsn, connect_timeout=10, autocommit=True) as connection:
             while (applied := _apply_next(connection, migrations)) is not None:
+                log.info("migration %s applied", applied.stem, extra={"every": True})
                 done.append(applied.stem)
     except psycopg.Error as error:
         raise as_database_error(error) from error

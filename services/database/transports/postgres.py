@@ -96,6 +96,16 @@ class DirectTransport:
         with self._connection() as connection:
             return _only_value(connection, query, [body])
 
+    def pool_figures(self) -> Mapping[str, int]:
+        """Connections of this process: {"size", "in_use", "waiting"}."""
+        stats = self._pool.get_stats()
+        size, free = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        return {
+            "size": size,
+            "in_use": max(0, size - free),
+            "waiting": stats.get("requests_waiting", 0),
+        }
+
     def close(self) -> None:
         """Close the pool; later requests raise DatabaseError."""
         self._pool.close()

@@ -4,8 +4,9 @@ Everything here is safe to repeat: making a link or a refund carries an idempote
 link twice is the same as once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import requests
 import stripe
@@ -13,6 +14,7 @@ import stripe
 from services.integrations.http import TIMEOUT_SECONDS, RequestRejected, ServiceUnavailable
 from services.quantities.money import exponent
 from services.records.bills import Bill
+from services.telemetry.outside_calls import STRIPE, outside_calls
 
 if TYPE_CHECKING:
     from stripe.params import PaymentLinkCreateParams
@@ -90,6 +92,25 @@ def from_stripe_amount(*, amount: int, currency: str) -> int:
     return minor
 
 
+class _WatchedClient(stripe.RequestsClient):
+    """Counts what becomes of each request, for lists and refunds as for links."""
+
+    def request(  # type: ignore[override] - of the base class, not as it is called
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: Any = None,
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        """One request, as the client makes it."""
+        with outside_calls.watched(STRIPE) as call:
+            answer = super().request(method, url, headers, post_data)
+            # 4xx other than these are about what was asked, such as a link that is gone.
+            if answer[1] in {401, 403, 429} or answer[1] >= 500:
+                call.failed(f"http_{answer[1]}")
+            return answer
+
+
 class StripePayments:
     """Links and refunds over the official client; its methods may be called by many threads.
 
@@ -107,7 +128,7 @@ class StripePayments:
         self.client = stripe.StripeClient(
             secret_key,
             base_addresses={"api": base_url} if base_url else None,
-            http_client=stripe.RequestsClient(timeout=timeout_seconds),
+            http_client=_WatchedClient(timeout=timeout_seconds),
             max_network_retries=0,
         )
 

@@ -31,6 +31,7 @@ def error_of(response: TestResponse, status: int) -> str:
     """The message of an error, which has a code and no traceback."""
     found = answer_of(response, status)
     assert set(found) == {"error"}
-    assert set(found["error"]) == {"code", "message"}
+    assert set(found["error"]) == {"code", "message", "request_id"}
+    assert found["error"]["request_id"] == response.headers["X-Request-Id"]
     assert "Traceback" not in response.text
     return str(found["error"]["message"])

@@ -1,0 +1,1 @@
+"""What the system says about its own work: logs, the ids in them, counts of calls."""
