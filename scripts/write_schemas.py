@@ -58,7 +58,7 @@ _NAMES: Final = (
         "security",
         r"user_\w+|readmit_user|\w*security_\w+|\w*(session|token|sign_in|api_key)\w*",
     ),
-    ("bills", r"\w*kwh_bank\w*"),
+    ("bills", r"\w*kwh_bank\w*|opening_bank\w*|bring_in_banks"),
     ("customers", r"(customer_)?search_text"),
     ("utility_settings", r"\w*utility_(settings|logo)\w*|first_steps"),
     (

@@ -59,6 +59,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "deposit": "Deposit held",
     "billing_day": "Billing day (1 to 28)",
     "tariff_from": "Tariff from (where it is not the first)",
+    "banked_kwh": "Banked kWh (net metering)",
     "tariff_id": "Tariff",
     "transformer_id": "Transformer",
     "feeder_id": "Feeder",

@@ -13,6 +13,7 @@ from services.records.bills import KwhBankEntry, KwhBankKind, invoice_reference
 from services.tariffs.values import in_words
 
 _KINDS: Final[Mapping[KwhBankKind, str]] = {
+    "opening": "brought in",
     "added": "added",
     "used": "used",
     "settled": "settled",
@@ -51,12 +52,15 @@ def show_kwh_bank(entries: Sequence[KwhBankEntry]) -> None:
 
 
 def _entry_row(entry: KwhBankEntry) -> str:
-    number = invoice_reference(entry.bill_number) if entry.bill_number else "draft"
+    number = ""
+    if entry.bill_id:
+        number = invoice_reference(entry.bill_number) if entry.bill_number else "draft"
     words = [number, _KINDS[entry.kind], in_words(entry.period)]
     said = escaped(" · ".join(filter(None, words)))
     change = with_minus_signs(format_kwh(entry.wh))
     then = grouped(format_kwh(entry.balance_wh))
-    return f"| {said} :gray[:small[{day(entry.period_end)}]] | {change} | {then} |"
+    until = f" :gray[:small[{day(entry.period_end)}]]" if entry.period_end else ""
+    return f"| {said}{until} | {change} | {then} |"
 
 
 def _before(bank: Bank) -> int:

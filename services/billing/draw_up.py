@@ -197,6 +197,7 @@ def _inputs_of(
             if read.registers and start.read_at < read.read_at < end.read_at
         ),
         past=past,
+        opening_bank=inputs.opening_bank,
         rolled_over=_rolled_over(between, start, end),
         intervals=tuple(d for d in inputs.intervals if start.read_on <= d.day < end.read_on),
     )

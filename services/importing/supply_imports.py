@@ -44,10 +44,10 @@ class SupplyImports(TableImports):
             table = self._table("agreements", source)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
-        currencies = {one.code: one.currency for one in self.database.tariff_versions()}
+        versions = sorted(self.database.tariff_versions(), key=lambda one: one.effective_from)
+        tariffs = {one.code: one for one in versions}
         rows = [
-            agreement_row(cells, zone=self.zone, now=now, currencies=currencies)
-            for cells in table.rows()
+            agreement_row(cells, zone=self.zone, now=now, tariffs=tariffs) for cells in table.rows()
         ]
         name_contradictions(rows, table.problems)
         named: tuple[tuple[Kind, str], ...] = (

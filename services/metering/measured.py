@@ -107,7 +107,7 @@ class Metering:
             maxima={name: of["maximum"] for name, of in registers.items() if "maximum" in of},
             days=days,
             zone=zone,
-            past=PastBills(inputs.past),
+            past=PastBills(inputs.past, opening_bank=inputs.opening_bank),
             hints=(*hints, *gaps),
             uncounted=tuple(
                 dict.fromkeys(

@@ -1,7 +1,7 @@
 """What earlier bills leave to the next one: peaks, what was carried, the year's charges."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final, Self
 
@@ -19,6 +19,7 @@ _SIXTEENTHS_IN_MONTH: Final = 487
 class PastBills:
     """The bills of a meter that are not void, the last one first.
 
+    `opening_bank` are the Wh by period that were banked before the first of them.
     `tariff_id` is the tariff of the bill in question, which has had a minimum per year since
     `minimum_since`; None where that does not matter.
     """
@@ -26,6 +27,7 @@ class PastBills:
     bills: Sequence[PastBill] = ()
     tariff_id: str | None = None
     minimum_since: date | None = None
+    opening_bank: Mapping[str, int] = field(default_factory=dict)
 
     def under(self, versions: Sequence[TariffVersion], *, tariff_id: str, until: date) -> Self:
         """As a bill that ends `until` a local date looks back at them from this tariff."""
@@ -62,7 +64,7 @@ class PastBills:
             kept = (bill.usage or {}).get("net")
             if kept and bill.period_end <= start:
                 return NetBill.from_json(kept).closing()
-        return {}
+        return dict(self.opening_bank)
 
     def charged_minor(self, tariff: Tariff, start: date) -> int | None:
         """What the charges of a minimum per year came to this year; None without such a minimum.

@@ -219,7 +219,7 @@ class Bill(BillSummary):
         return Money(minor, self.currency)
 
 
-KwhBankKind = Literal["added", "used", "settled", "moved", "undone"]
+KwhBankKind = Literal["opening", "added", "used", "settled", "moved", "undone"]
 
 
 class KwhBankEntry(Record):
@@ -229,10 +229,11 @@ class KwhBankEntry(Record):
     """
 
     id: int
-    bill_id: str
+    # None for what was banked with another system before.
+    bill_id: str | None
     bill_number: int | None
-    period_start: date
-    period_end: date
+    period_start: date | None
+    period_end: date | None
     period: str
     kind: KwhBankKind
     wh: int
@@ -271,6 +272,7 @@ class TruedUp(Record):
             opening_registers=self.pricing.opening_registers,
             between=tuple(read.registers for read in between if read.registers),
             past=tuple(bill for bill in self.pricing.past if bill.period_end <= start.read_on),
+            opening_bank=self.pricing.opening_bank,
             intervals=tuple(days),
             rolled_over=any(read.rolled_over for read in between),
         )
@@ -281,6 +283,7 @@ class PricingInputs(Record):
 
     `opening_registers` are those of the opening read, `between` those of the reads since then;
     `past` holds the last bill first, and is empty where the tariff looks at no past bill;
+    `opening_bank` are the Wh by period that were banked under net metering before the first bill;
     `rolled_over` says that the register did so before one of the reads since then; `trued_up` is
     what the bill settles where it opens at no actual read.
     """
@@ -288,6 +291,7 @@ class PricingInputs(Record):
     opening_registers: dict[str, int] = Field(default_factory=dict)
     between: tuple[dict[str, int], ...] = ()
     past: tuple[PastBill, ...] = ()
+    opening_bank: dict[str, int] = Field(default_factory=dict)
     intervals: tuple[IntervalDay, ...] = ()
     rolled_over: bool = False
     trued_up: TruedUp | None = None

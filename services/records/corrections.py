@@ -62,6 +62,8 @@ class BillChain(Record):
     spans: tuple[TariffSpan, ...]
     installations: tuple[Installation, ...]
     balance_minor: int
+    # The Wh by period that were banked under net metering before its first bill.
+    opening_bank: dict[str, int] = Field(default_factory=dict)
     bills: tuple[ChainBill, ...]
     reads: tuple[Reading, ...]
     tariffs: tuple[TariffVersion, ...]
@@ -166,6 +168,7 @@ class BillChain(Record):
             opening_registers=_together(read.registers for read in same),
             between=tuple(read.registers for read in between if read.registers),
             past=tuple(sorted(past, key=lambda bill: bill.period_end, reverse=True)),
+            opening_bank=self.opening_bank,
             intervals=tuple(
                 day for day in self.intervals if opening.read_on <= day.day < closing.read_on
             ),

@@ -1338,32 +1338,6 @@ CREATE INDEX readings_at_stake ON public.readings USING btree (private.at_stake_
 REVOKE ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) TO service_role;
 
-CREATE FUNCTION private.read_point(p_reading uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers)
-    from public.readings r where r.id = p_reading
-$$;
-
-COMMENT ON FUNCTION private.read_point(p_reading uuid) IS 'What a meter showed at a reading: {register_wh, read_on, registers}.';
-
-REVOKE ALL ON FUNCTION private.read_point(p_reading uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.read_point(p_reading uuid) TO service_role;
-
-CREATE FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_agg(m.move - 'meter_id'), '[]')
-    from (select x.move from jsonb_array_elements(p_moves) x (move) where (x.move ->> 'meter_id')::uuid <> p_meter limit 60) m
-$$;
-
-COMMENT ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) IS 'Of the answer of private.group_moves what other meters than one did, up to 60 of them: [{before_milli, now_milli}].';
-
-REVOKE ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) TO service_role;
-
 CREATE FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp with time zone, p_before timestamp with time zone) RETURNS TABLE(last_id uuid, actual_id uuid, is_new boolean, is_settled boolean, history jsonb, waiting jsonb)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1442,6 +1416,32 @@ COMMENT ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on 
 
 REVOKE ALL ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) TO service_role;
+
+CREATE FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(m.move - 'meter_id'), '[]')
+    from (select x.move from jsonb_array_elements(p_moves) x (move) where (x.move ->> 'meter_id')::uuid <> p_meter limit 60) m
+$$;
+
+COMMENT ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) IS 'Of the answer of private.group_moves what other meters than one did, up to 60 of them: [{before_milli, now_milli}].';
+
+REVOKE ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) TO service_role;
+
+CREATE FUNCTION private.read_point(p_reading uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('register_wh', r.register_wh, 'read_on', r.read_on, 'registers', r.registers)
+    from public.readings r where r.id = p_reading
+$$;
+
+COMMENT ON FUNCTION private.read_point(p_reading uuid) IS 'What a meter showed at a reading: {register_wh, read_on, registers}.';
+
+REVOKE ALL ON FUNCTION private.read_point(p_reading uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.read_point(p_reading uuid) TO service_role;
 
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 

@@ -961,6 +961,98 @@ COMMENT ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) IS 'The ac
 REVOKE ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.read_at_place(p_point_id uuid, p_on date) TO service_role;
 
+CREATE FUNCTION public.import_agreements(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    SET plan_cache_mode TO 'force_custom_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_errors jsonb;
+    v_matched jsonb;
+    v_added integer := 0;
+    v_changed integer := 0;
+    v_done integer[] := '{}';
+    v_some integer[];
+begin
+    perform private.set_actor(p);
+    perform private.lock_points(array(
+        select s.id from public.service_points s
+        where s.code in (select x ->> 'service_point' from jsonb_array_elements(p -> 'rows') x)));
+    perform private.lock_customers(array(
+        select c.id from public.customers c
+        where c.account_no in (select x ->> 'account_no' from jsonb_array_elements(p -> 'rows') x)));
+    v_errors := coalesce(private.agreement_problems(p -> 'rows'), private.opening_bank_problems(p -> 'rows'));
+    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
+        select jsonb_agg(to_jsonb(m)) into v_matched from private.match_agreements(p -> 'rows') m;
+        update public.customers c set currency = m.tariff_currency
+        from jsonb_to_recordset(v_matched) as m(customer_id uuid, tariff_currency text)
+        where c.id = m.customer_id and c.currency is null;
+        with ended as (
+            update public.service_agreements a
+            set ends_on = coalesce(a.ends_on, m.ends_on), billing_day = coalesce(m.billing_day, a.billing_day),
+                closing_reading_id = coalesce(a.closing_reading_id, case when m.ends_on is not null then m.closing_reading_id end)
+            from jsonb_to_recordset(v_matched) as m(
+                "row" integer, known_id uuid, starts_on date, tariff_from date, ends_on date, closing_reading_id uuid, billing_day smallint)
+            where a.id = m.known_id and m.tariff_from = m.starts_on
+              and (m.ends_on is not null and a.ends_on is null or m.billing_day <> a.billing_day)
+            returning m."row"
+        )
+        select coalesce(array_agg("row"), '{}') into v_done from ended;
+        with added as (
+            insert into public.service_agreements (
+                id, service_point_id, customer_id, starts_on, ends_on, opening_reading_id, closing_reading_id, billing_day)
+            select m.id, m.point_id, m.customer_id, m.starts_on, m.ends_on, m.opening_reading_id, m.closing_reading_id,
+                   coalesce(m.billing_day, 1)
+            from jsonb_to_recordset(v_matched) as m(
+                id uuid, known_id uuid, point_id uuid, customer_id uuid, starts_on date, tariff_from date, ends_on date,
+                opening_reading_id uuid, closing_reading_id uuid, billing_day smallint)
+            where m.known_id is null and m.tariff_from = m.starts_on
+            order by m.starts_on
+            returning 1
+        )
+        select count(*) into v_added from added;
+        with wanted as (
+            select m."row", m.id, m.tariff_from, m.tariff_id, m.known_id is null and m.tariff_from = m.starts_on as is_new
+            from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, known_id uuid, starts_on date, tariff_from date, tariff_id uuid)
+            where m.known_id is null or (
+                select x.tariff_id from private.tariff_spans x
+                where x.agreement_id = m.id and x.starts_on <= m.tariff_from and m.tariff_from < x.ends_on) <> m.tariff_id
+        ), put as (
+            insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
+            select md5('agreement_tariff/' || w.id || '/' || w.tariff_from)::uuid, w.id, w.tariff_from, w.tariff_id from wanted w
+            on conflict (agreement_id, starts_on) do update set tariff_id = excluded.tariff_id
+            returning agreement_id, starts_on
+        )
+        select coalesce(array_agg(w."row"), '{}') into v_some
+        from wanted w join put u on (u.agreement_id, u.starts_on) = (w.id, w.tariff_from) where not w.is_new;
+        v_done := v_done || v_some;
+        select coalesce(array_agg(m."row"), '{}') into v_some
+        from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, deposit_minor bigint)
+        where m.deposit_minor > 0
+          and not exists (select 1 from public.ledger_entries e where e.id = md5('agreement_deposit/' || m.id)::uuid);
+        perform private.post_entries((
+            select jsonb_agg(jsonb_build_object(
+                'id', md5('agreement_deposit/' || m.id)::uuid, 'customer_id', m.customer_id, 'book', 'deposit',
+                'currency', m.tariff_currency, 'kind', 'opening_balance', 'amount_minor', -m.deposit_minor,
+                'on_date', m.starts_on, 'note', format('Deposit for %s, brought in', m.service_point)) order by m."row")
+            from jsonb_to_recordset(v_matched) as m(
+                "row" integer, id uuid, customer_id uuid, tariff_currency text, deposit_minor bigint, starts_on date, service_point text)
+            where m."row" = any (v_some))) where v_some <> '{}';
+        v_some := v_some || private.bring_in_banks(p -> 'rows', v_matched);
+        -- The deposit and the bank of a new agreement come with it.
+        select count(distinct n) into v_changed from unnest(v_done || array(
+            select m."row" from jsonb_to_recordset(v_matched) as m("row" integer, known_id uuid)
+            where m."row" = any (v_some) and m.known_id is not null)) n;
+    end if;
+    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
+end $$;
+
+COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreements between accepted reads, ends known ones, changes their billing day, puts them on another tariff from a day, and enters deposits that are held and kWh that are banked: {actor, dry_run, rows: [{row, id, service_point, account_no, tariff_code, starts_on, ends_on?, tariff_from?, deposit_minor?, billing_day?, opening_bank?: Wh by period of its tariff, "" for all hours}]}. All rows of a place come together.';
+
+REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
+
 CREATE FUNCTION private.match_agreements(p_rows jsonb) RETURNS TABLE("row" integer, id uuid, service_point text, account_no text, tariff_code text, starts_on date, ends_on date, tariff_from date, deposit_minor bigint, billing_day smallint, point_id uuid, customer_id uuid, currency text, tariff_id uuid, tariff_currency text, known_id uuid, known_customer_id uuid, known_ends_on date, opening_reading_id uuid, closing_reading_id uuid)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1059,97 +1151,6 @@ $$;
 
 REVOKE ALL ON FUNCTION private.agreement_problems(p_rows jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.agreement_problems(p_rows jsonb) TO service_role;
-
-CREATE FUNCTION public.import_agreements(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    SET plan_cache_mode TO 'force_custom_plan'
-    SET enable_seqscan TO 'off'
-    AS $$
-declare
-    v_errors jsonb;
-    v_matched jsonb;
-    v_added integer := 0;
-    v_changed integer := 0;
-    v_done integer[] := '{}';
-    v_some integer[];
-begin
-    perform private.set_actor(p);
-    perform private.lock_points(array(
-        select s.id from public.service_points s
-        where s.code in (select x ->> 'service_point' from jsonb_array_elements(p -> 'rows') x)));
-    perform private.lock_customers(array(
-        select c.id from public.customers c
-        where c.account_no in (select x ->> 'account_no' from jsonb_array_elements(p -> 'rows') x)));
-    v_errors := private.agreement_problems(p -> 'rows');
-    if v_errors is null and not coalesce((p ->> 'dry_run')::boolean, false) then
-        select jsonb_agg(to_jsonb(m)) into v_matched from private.match_agreements(p -> 'rows') m;
-        update public.customers c set currency = m.tariff_currency
-        from jsonb_to_recordset(v_matched) as m(customer_id uuid, tariff_currency text)
-        where c.id = m.customer_id and c.currency is null;
-        with ended as (
-            update public.service_agreements a
-            set ends_on = coalesce(a.ends_on, m.ends_on), billing_day = coalesce(m.billing_day, a.billing_day),
-                closing_reading_id = coalesce(a.closing_reading_id, case when m.ends_on is not null then m.closing_reading_id end)
-            from jsonb_to_recordset(v_matched) as m(
-                "row" integer, known_id uuid, starts_on date, tariff_from date, ends_on date, closing_reading_id uuid, billing_day smallint)
-            where a.id = m.known_id and m.tariff_from = m.starts_on
-              and (m.ends_on is not null and a.ends_on is null or m.billing_day <> a.billing_day)
-            returning m."row"
-        )
-        select coalesce(array_agg("row"), '{}') into v_done from ended;
-        with added as (
-            insert into public.service_agreements (
-                id, service_point_id, customer_id, starts_on, ends_on, opening_reading_id, closing_reading_id, billing_day)
-            select m.id, m.point_id, m.customer_id, m.starts_on, m.ends_on, m.opening_reading_id, m.closing_reading_id,
-                   coalesce(m.billing_day, 1)
-            from jsonb_to_recordset(v_matched) as m(
-                id uuid, known_id uuid, point_id uuid, customer_id uuid, starts_on date, tariff_from date, ends_on date,
-                opening_reading_id uuid, closing_reading_id uuid, billing_day smallint)
-            where m.known_id is null and m.tariff_from = m.starts_on
-            order by m.starts_on
-            returning 1
-        )
-        select count(*) into v_added from added;
-        with wanted as (
-            select m."row", m.id, m.tariff_from, m.tariff_id, m.known_id is null and m.tariff_from = m.starts_on as is_new
-            from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, known_id uuid, starts_on date, tariff_from date, tariff_id uuid)
-            where m.known_id is null or (
-                select x.tariff_id from private.tariff_spans x
-                where x.agreement_id = m.id and x.starts_on <= m.tariff_from and m.tariff_from < x.ends_on) <> m.tariff_id
-        ), put as (
-            insert into public.agreement_tariffs (id, agreement_id, starts_on, tariff_id)
-            select md5('agreement_tariff/' || w.id || '/' || w.tariff_from)::uuid, w.id, w.tariff_from, w.tariff_id from wanted w
-            on conflict (agreement_id, starts_on) do update set tariff_id = excluded.tariff_id
-            returning agreement_id, starts_on
-        )
-        select coalesce(array_agg(w."row"), '{}') into v_some
-        from wanted w join put u on (u.agreement_id, u.starts_on) = (w.id, w.tariff_from) where not w.is_new;
-        v_done := v_done || v_some;
-        select coalesce(array_agg(m."row"), '{}') into v_some
-        from jsonb_to_recordset(v_matched) as m("row" integer, id uuid, deposit_minor bigint)
-        where m.deposit_minor > 0
-          and not exists (select 1 from public.ledger_entries e where e.id = md5('agreement_deposit/' || m.id)::uuid);
-        perform private.post_entries((
-            select jsonb_agg(jsonb_build_object(
-                'id', md5('agreement_deposit/' || m.id)::uuid, 'customer_id', m.customer_id, 'book', 'deposit',
-                'currency', m.tariff_currency, 'kind', 'opening_balance', 'amount_minor', -m.deposit_minor,
-                'on_date', m.starts_on, 'note', format('Deposit for %s, brought in', m.service_point)) order by m."row")
-            from jsonb_to_recordset(v_matched) as m(
-                "row" integer, id uuid, customer_id uuid, tariff_currency text, deposit_minor bigint, starts_on date, service_point text)
-            where m."row" = any (v_some))) where v_some <> '{}';
-        -- The deposit of a new agreement comes with it.
-        select count(distinct n) into v_changed from unnest(v_done || array(
-            select m."row" from jsonb_to_recordset(v_matched) as m("row" integer, known_id uuid)
-            where m."row" = any (v_some) and m.known_id is not null)) n;
-    end if;
-    return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
-end $$;
-
-COMMENT ON FUNCTION public.import_agreements(p jsonb) IS 'Adds service agreements between accepted reads, ends known ones, changes their billing day, puts them on another tariff from a day, and enters deposits that are held: {actor, dry_run, rows: [{row, id, service_point, account_no, tariff_code, starts_on, ends_on?, tariff_from?, deposit_minor?, billing_day?}]}. All rows of a place come together.';
-
-REVOKE ALL ON FUNCTION public.import_agreements(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.import_agreements(p jsonb) TO service_role;
 
 CREATE FUNCTION private.undo_agreement(p_agreement uuid) RETURNS void
     LANGUAGE plpgsql

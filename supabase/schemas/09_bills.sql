@@ -37,7 +37,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agreements_to_bill TO service_
 CREATE TABLE public.kwh_bank_entries (
     id bigint NOT NULL,
     agreement_id uuid NOT NULL,
-    bill_id uuid NOT NULL,
+    bill_id uuid,
     period text NOT NULL,
     kind text NOT NULL,
     wh bigint NOT NULL,
@@ -45,10 +45,11 @@ CREATE TABLE public.kwh_bank_entries (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT kwh_bank_entries_check CHECK (
 CASE kind
-    WHEN 'added'::text THEN ((wh > 0) AND (undoes_id IS NULL))
-    WHEN 'used'::text THEN ((wh < 0) AND (undoes_id IS NULL))
-    WHEN 'settled'::text THEN ((wh < 0) AND (undoes_id IS NULL))
-    WHEN 'moved'::text THEN ((wh <> 0) AND (undoes_id IS NULL))
+    WHEN 'opening'::text THEN ((wh > 0) AND (undoes_id IS NULL) AND (bill_id IS NULL))
+    WHEN 'added'::text THEN ((wh > 0) AND (undoes_id IS NULL) AND (bill_id IS NOT NULL))
+    WHEN 'used'::text THEN ((wh < 0) AND (undoes_id IS NULL) AND (bill_id IS NOT NULL))
+    WHEN 'settled'::text THEN ((wh < 0) AND (undoes_id IS NULL) AND (bill_id IS NOT NULL))
+    WHEN 'moved'::text THEN ((wh <> 0) AND (undoes_id IS NULL) AND (bill_id IS NOT NULL))
     WHEN 'undone'::text THEN ((wh <> 0) AND (undoes_id IS NOT NULL))
     ELSE false
 END)
@@ -58,7 +59,7 @@ COMMENT ON TABLE public.kwh_bank_entries IS 'What bills under net metering put i
 
 COMMENT ON COLUMN public.kwh_bank_entries.period IS 'The period of the tariff whose energy it is; empty for all hours.';
 
-COMMENT ON COLUMN public.kwh_bank_entries.kind IS 'added: exported beyond what was imported; used: taken for energy of this bill; settled: paid out, or lapsed; moved: from periods that the tariff has no more; undone: the bill became void.';
+COMMENT ON COLUMN public.kwh_bank_entries.kind IS 'opening: banked with another system before; added: exported beyond what was imported; used: taken for energy of this bill; settled: paid out, or lapsed; moved: from periods that the tariff has no more; undone: the bill became void.';
 
 ALTER TABLE ONLY public.kwh_bank_entries
     ADD CONSTRAINT kwh_bank_entries_pkey PRIMARY KEY (id);
@@ -69,6 +70,8 @@ ALTER TABLE ONLY public.kwh_bank_entries
 CREATE INDEX kwh_bank_entries_of_agreement ON public.kwh_bank_entries USING btree (agreement_id, period, id);
 
 CREATE INDEX kwh_bank_entries_of_bill ON public.kwh_bank_entries USING btree (bill_id);
+
+CREATE UNIQUE INDEX kwh_bank_openings ON public.kwh_bank_entries USING btree (agreement_id, period) WHERE (kind = 'opening'::text);
 
 ALTER TABLE public.kwh_bank_entries ENABLE ROW LEVEL SECURITY;
 
@@ -363,7 +366,7 @@ CREATE VIEW public.kwh_bank_list WITH (security_invoker='true') AS
     (sum(e.wh) OVER (PARTITION BY e.agreement_id, e.period ORDER BY e.id))::bigint AS balance_wh,
     e.created_at
    FROM (public.kwh_bank_entries e
-     JOIN public.bills b ON ((b.id = e.bill_id)));
+     LEFT JOIN public.bills b ON ((b.id = e.bill_id)));
 
 COMMENT ON VIEW public.kwh_bank_list IS 'The entries of the banks of kWh, each with what its bank then held.';
 
@@ -1343,68 +1346,6 @@ COMMENT ON FUNCTION public.billed_use(p jsonb) IS 'What the bills of a customer 
 REVOKE ALL ON FUNCTION public.billed_use(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.billed_use(p jsonb) TO service_role;
 
-CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-declare
-    v_facts jsonb := '{}';
-    o public.readings;
-    v_from public.readings;
-    v_point uuid;
-begin
-    select * into o from public.readings where id = p_opening_id;
-    if exists (select 1 from public.meters m where m.id = any (p_meters) and m.registers <> '[]') then
-        v_facts := jsonb_build_object(
-            -- A register that came later, or was set anew, has its start in a read of that day and total.
-            'opening_registers', (
-                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
-                from public.readings r cross join lateral jsonb_each(r.registers) v
-                where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on = o.read_on
-                  and r.register_wh = o.register_wh),
-            'between', (
-                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
-                where r.meter_id = any (p_meters) and r.status = 'accepted' and r.registers <> '{}'
-                  and r.read_at > o.read_at and r.read_at < p_until));
-    end if;
-    if p_looks_back then
-        v_facts := v_facts || jsonb_build_object('past', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
-                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
-                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
-                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
-                                         from jsonb_array_elements(b.lines) x group by 1) l))
-                       order by b.period_end desc), '[]')
-            from public.bills b where b.agreement_id = p_agreement_id and b.status <> 'void'));
-    end if;
-    if exists (select 1 from public.intervals where meter_id = any (p_meters)) then
-        v_facts := v_facts || jsonb_build_object('intervals', private.interval_days(p_meters, o.read_on, p_until_on));
-    end if;
-    select r.* into v_from from public.readings r where r.id = private.settled_from(p_agreement_id, p_opening_id);
-    if found then
-        select a.service_point_id into v_point from public.service_agreements a where a.id = p_agreement_id;
-        v_facts := v_facts || jsonb_build_object('trued_up', jsonb_build_object(
-            'opening', to_jsonb(v_from),
-            'bills', (select jsonb_agg(jsonb_build_object(
-                          'opening_reading_id', b.opening_reading_id, 'closing_reading_id', b.closing_reading_id,
-                          'period_start', b.period_start, 'period_end', b.period_end, 'lines', b.lines) order by b.period_start)
-                      from public.bills b
-                      where b.agreement_id = p_agreement_id and b.status <> 'void'
-                        and b.period_start >= v_from.read_on and b.period_end <= o.read_on),
-            'installations', private.installations_between(v_point, v_from.read_at, p_until),
-            'between', private.reads_between(v_point, v_from.id, p_until),
-            'pricing', private.pricing_facts(
-                p_agreement_id, p_meters, p_looks_back, v_from.id, p_until, p_until_on) - 'trued_up'));
-    end if;
-    return v_facts;
-end $$;
-
-COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where its meters have any; trued_up: {opening: the last actual read, bills since then, installations, between, pricing} where it opens at an estimate or a customer''s reading}.';
-
-REVOKE ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
-
 CREATE FUNCTION private.add_to_kwh_bank() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1458,10 +1399,15 @@ begin
     if exists (
         with netted as (
             select b.usage #> '{net,banks}' as banks,
-                   lag(b.usage #> '{net,banks}', 1, '{}') over (order by b.period_start) as before
+                   lag(b.usage #> '{net,banks}') over (order by b.period_start) as before
             from public.bills b
             where b.agreement_id = new.agreement_id and b.status <> 'void' and b.usage ? 'net')
-        select 1 from netted n
+        -- The first one begins with what the agreement brought along.
+        select 1 from (
+            select w.banks, coalesce(w.before, (
+                       select jsonb_object_agg(o.key, jsonb_build_object('closing', o.value))
+                       from jsonb_each(private.opening_bank(new.agreement_id)) o), '{}') as before
+            from netted w) n
         cross join lateral (select jsonb_object_keys(n.banks || n.before) as period) k
         where coalesce((n.banks #>> array[k.period, 'opening'])::bigint, 0)
               <> coalesce((n.before #>> array[k.period, 'closing'])::bigint, 0)
@@ -1475,6 +1421,19 @@ COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0,
 
 REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
+
+CREATE FUNCTION private.opening_bank(p_agreement_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(e.period, e.wh), '{}') from public.kwh_bank_entries e
+    where e.agreement_id = p_agreement_id and e.kind = 'opening'
+$$;
+
+COMMENT ON FUNCTION private.opening_bank(p_agreement_id uuid) IS 'The Wh that an agreement brought along, by bank; {} for most.';
+
+REVOKE ALL ON FUNCTION private.opening_bank(p_agreement_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.opening_bank(p_agreement_id uuid) TO service_role;
 
 CREATE FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) RETURNS uuid
     LANGUAGE sql STABLE
@@ -1594,6 +1553,118 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
+
+CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+declare
+    v_facts jsonb := '{}';
+    o public.readings;
+    v_from public.readings;
+    v_point uuid;
+begin
+    select * into o from public.readings where id = p_opening_id;
+    if exists (select 1 from public.meters m where m.id = any (p_meters) and m.registers <> '[]') then
+        v_facts := jsonb_build_object(
+            -- A register that came later, or was set anew, has its start in a read of that day and total.
+            'opening_registers', (
+                select coalesce(jsonb_object_agg(v.key, v.value order by r.created_at), '{}')
+                from public.readings r cross join lateral jsonb_each(r.registers) v
+                where r.meter_id = o.meter_id and r.status = 'accepted' and r.read_on = o.read_on
+                  and r.register_wh = o.register_wh),
+            'between', (
+                select coalesce(jsonb_agg(r.registers order by r.read_at), '[]') from public.readings r
+                where r.meter_id = any (p_meters) and r.status = 'accepted' and r.registers <> '{}'
+                  and r.read_at > o.read_at and r.read_at < p_until));
+    end if;
+    if p_looks_back then
+        v_facts := v_facts || jsonb_build_object('past', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                       'period_start', b.period_start, 'period_end', b.period_end, 'usage', b.usage,
+                       'tariff_id', (select v.tariff_id from public.tariff_versions v where v.id = b.tariff_version_id),
+                       'charged', (select coalesce(jsonb_object_agg(l.code, l.minor), '{}')
+                                   from (select x ->> 'code' as code, sum((x ->> 'amount_minor')::bigint)::bigint as minor
+                                         from jsonb_array_elements(b.lines) x group by 1) l))
+                       order by b.period_end desc), '[]')
+            from public.bills b where b.agreement_id = p_agreement_id and b.status <> 'void'),
+            'opening_bank', private.opening_bank(p_agreement_id));
+    end if;
+    if exists (select 1 from public.intervals where meter_id = any (p_meters)) then
+        v_facts := v_facts || jsonb_build_object('intervals', private.interval_days(p_meters, o.read_on, p_until_on));
+    end if;
+    select r.* into v_from from public.readings r where r.id = private.settled_from(p_agreement_id, p_opening_id);
+    if found then
+        select a.service_point_id into v_point from public.service_agreements a where a.id = p_agreement_id;
+        v_facts := v_facts || jsonb_build_object('trued_up', jsonb_build_object(
+            'opening', to_jsonb(v_from),
+            'bills', (select jsonb_agg(jsonb_build_object(
+                          'opening_reading_id', b.opening_reading_id, 'closing_reading_id', b.closing_reading_id,
+                          'period_start', b.period_start, 'period_end', b.period_end, 'lines', b.lines) order by b.period_start)
+                      from public.bills b
+                      where b.agreement_id = p_agreement_id and b.status <> 'void'
+                        and b.period_start >= v_from.read_on and b.period_end <= o.read_on),
+            'installations', private.installations_between(v_point, v_from.read_at, p_until),
+            'between', private.reads_between(v_point, v_from.id, p_until),
+            'pricing', private.pricing_facts(
+                p_agreement_id, p_meters, p_looks_back, v_from.id, p_until, p_until_on) - 'trued_up'));
+    end if;
+    return v_facts;
+end $$;
+
+COMMENT ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) IS 'What pricing a bill of an agreement needs beside its reads, {} for most: {opening_registers, between: registers of the reads in between; past: its bills, the last first, where the tariff looks back; intervals: [{day, minutes, wh}] of the period, where its meters have any; trued_up: {opening: the last actual read, bills since then, installations, between, pricing} where it opens at an estimate or a customer''s reading}.';
+
+REVOKE ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) TO service_role;
+
+CREATE FUNCTION private.opening_bank_problems(p_rows jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    with said as (
+        select m."row", m.id, x.opening_bank
+        from private.match_agreements(p_rows) m
+        join jsonb_to_recordset(p_rows) as x("row" integer, opening_bank jsonb) on x."row" = m."row"
+        where x.opening_bank is not null)
+    select jsonb_agg(jsonb_build_object('row', s."row", 'column', 'banked_kwh', 'message', case
+               when k.bank <> '{}' then
+                   'Another bank was brought in for this agreement, from which its bills go on.'
+               else 'This agreement has bills under net metering already, which begin with an empty bank.' end) order by s."row")
+    from said s
+    cross join lateral (select private.opening_bank(s.id) as bank) k
+    where k.bank <> s.opening_bank
+      and (k.bank <> '{}' or exists (
+          select 1 from public.bills b where b.agreement_id = s.id and b.status <> 'void' and b.usage ? 'net'))
+$$;
+
+COMMENT ON FUNCTION private.opening_bank_problems(p_rows jsonb) IS 'Rows of an import of agreements whose banked kWh cannot be brought in.';
+
+REVOKE ALL ON FUNCTION private.opening_bank_problems(p_rows jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.opening_bank_problems(p_rows jsonb) TO service_role;
+
+CREATE FUNCTION private.bring_in_banks(p_rows jsonb, p_matched jsonb) RETURNS integer[]
+    LANGUAGE sql
+    SET search_path TO ''
+    AS $$
+    with said as (
+        select distinct on (m.id) m."row", m.id, x.opening_bank
+        from jsonb_to_recordset(p_matched) as m("row" integer, id uuid)
+        join jsonb_to_recordset(p_rows) as x("row" integer, opening_bank jsonb) on x."row" = m."row"
+        where x.opening_bank is not null and private.opening_bank(m.id) = '{}'
+        order by m.id, m."row"
+    ), entered as (
+        insert into public.kwh_bank_entries (agreement_id, period, kind, wh)
+        select s.id, o.key, 'opening', o.value::bigint from said s cross join lateral jsonb_each_text(s.opening_bank) o
+        order by s."row", o.key
+        returning agreement_id
+    )
+    select coalesce(array_agg(s."row"), '{}') from said s where s.id in (select e.agreement_id from entered e)
+$$;
+
+COMMENT ON FUNCTION private.bring_in_banks(p_rows jsonb, p_matched jsonb) IS 'Enters what agreements had banked with another system, once for each; the rows that did.';
+
+REVOKE ALL ON FUNCTION private.bring_in_banks(p_rows jsonb, p_matched jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.bring_in_banks(p_rows jsonb, p_matched jsonb) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 

@@ -236,6 +236,7 @@ begin
                      from (select b.opening_reading_id, count(*) as number from public.bills b
                            where b.agreement_id = a.id and b.status = 'void' and b.period_start >= v_since group by 1) v),
         'starts_on', a.starts_on, 'ends_on', a.ends_on, 'billing_day', a.billing_day, 'spans', private.spans_of(a.id),
+        'opening_bank', private.opening_bank(a.id),
         'installations', private.installations_between(a.service_point_id, '-infinity', 'infinity'),
         'balance_minor', coalesce((select x.balance_minor from public.accounts x
                                    where x.customer_id = a.customer_id and x.book = 'account'

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from services.corrections.plan import WrongReading
+from services.importing import Importer, ImportReport
 from services.records.bills import Bill
 from services.supply.changes import MoveOut, Stay, TypedRead
 from services.web.shapes import bill_json
@@ -251,3 +252,83 @@ def _store_again(connection: psycopg.Connection[Any], bill: Bill, *, opening_wh:
             " from public.bills b where b.id = %s",
             (opening_wh, bill.id),
         )
+
+
+AGREEMENTS: Final = "service_point,account_no,tariff_code,starts_on,banked_kwh"
+
+
+def moved_in(sunny: Sunny, banked: str, *, tariff: str = "SOLAR") -> ImportReport:
+    """A home whose customer comes from another system, at the first of April 2025."""
+    metered = sunny.metered
+    line = f"B1,,,manual,5,1,1000,{first(0)},export=0"
+    assert metered.file("meters", f"{METERS},registers", line).ok
+    assert metered.file("customers", "account_no,name", "A-B1,Asha").ok
+    return metered.file("agreements", AGREEMENTS, f"B1,A-B1,{tariff},{first(0)},{banked}")
+
+
+def test_what_was_banked_with_another_system_opens_the_first_bill(sunny: Sunny) -> None:
+    report = moved_in(sunny, "30.5")
+    assert report.ok, report.errors
+    line = f"B1,A-B1,SOLAR,{first(0)},30.5"
+    assert sunny.metered.file("agreements", AGREEMENTS, line).unchanged == 1
+    other = sunny.metered.file("agreements", AGREEMENTS, line.replace("30.5", "31"))
+    assert [str(p) for p in other.errors] == [
+        (
+            "row 2, banked_kwh: Another bank was brought in for this agreement, from which its "
+            "bills go on."
+        )
+    ]
+    sunny.read("B1", 1200, 150, on=first(1))
+    sunny.read("B1", 1380, 410, on=first(2))
+    bills = sunny.utility.bills_of("B1")
+    # 50 less the 30.5 of the bank: 19.5 × 3.00 + 40. Then 80 are added.
+    assert worked_out(bills) == [(200, 150, 19, 0, "98.50"), (180, 260, 0, 80, "40.00")]
+    entries = sunny.database.kwh_bank(agreement_id=bills[0].agreement_id)
+    assert [(e.kind, e.wh, e.balance_wh) for e in reversed(entries)] == [
+        ("opening", 30_500, 30_500),
+        ("used", -30_500, 0),
+        ("added", 80_000, 80_000),
+    ]
+    # 10.5 kWh fewer in the first month: the correction opens with the same bank.
+    wrong = WrongReading(bills[0].id, bills[0].closing_reading_id, "1189.5", {"export": "150"})
+    Correcting(sunny.utility).execute(wrong)
+    after = sunny.utility.bills_of("B1")
+    assert [b.money(b.total_minor).text for b in after] == ["67.00", "40.00"]  # 9 × 3.00 + 40
+
+
+def test_a_look_at_banked_kwh_leaves_none(sunny: Sunny) -> None:
+    metered = sunny.metered
+    assert moved_in(sunny, "").ok
+    look = Importer(sunny.database, metered.zone, dry_run=True)
+    lines = "\n".join((AGREEMENTS, f"B1,A-B1,SOLAR,{first(0)},12"))
+    report = look.run("agreements", lines, actor="test", now=sunny.utility.now)
+    assert (report.ok, report.changed) == (True, 1)
+    sunny.read("B1", 1200, 150, on=first(1))
+    (bill,) = sunny.utility.bills_of("B1")
+    assert worked_out([bill]) == [(200, 150, 50, 0, "190.00")]
+    late = metered.file("agreements", *lines.splitlines())
+    assert [str(p) for p in late.errors] == [
+        (
+            "row 2, banked_kwh: This agreement has bills under net metering already, which begin "
+            "with an empty bank."
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("banked", "tariff", "why"),
+    [
+        ("-1", "SOLAR", "The banked energy cannot be negative."),
+        ("lots", "SOLAR", "must be a number"),
+        ("5 6", "SOLAR", "names what is banked in all hours twice."),
+        ("peak=5", "SOLAR", "'peak' is no bank: tariff SOLAR nets all hours together."),
+        ("5", "KSEB-LT1A", "Tariff KSEB-LT1A has no net metering: no kWh are banked under it."),
+    ],
+)
+def test_banked_kwh_that_cannot_be_are_refused(
+    sunny: Sunny, banked: str, tariff: str, why: str
+) -> None:
+    report = moved_in(sunny, banked, tariff=tariff)
+    assert len(report.errors) == 1
+    assert report.errors[0].column == "banked_kwh"
+    assert why in report.errors[0].message

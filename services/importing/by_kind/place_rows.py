@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 from services.importing.report import ImportProblem
 from services.importing.rows import connected_load, derived_id, parse_day
 from services.importing.table import TAKE_AWAY, Cells
+from services.quantities.energy import parse_kwh
 from services.quantities.money import Money
 from services.quantities.period import local_date
+from services.records.tariffs import TariffVersion
+from services.tariffs import net_calendar
 
 POINT_COLUMNS = ("code",)
 POINT_OPTIONS = (
@@ -25,12 +28,21 @@ POINT_OPTIONS = (
 )
 POINT_NUMBERS = ("connected_kw", "connected_kva")
 AGREEMENT_COLUMNS = ("service_point", "account_no", "tariff_code", "starts_on")
-AGREEMENT_OPTIONS = ("ends_on", "deposit", "tariff_from", "billing_day")
-AGREEMENT_NUMBERS = ("deposit",)
+# `banked_kwh` is 130.5, or by period of the tariff: peak=20 off_peak=30.
+AGREEMENT_OPTIONS = ("ends_on", "deposit", "tariff_from", "billing_day", "banked_kwh")
+AGREEMENT_NUMBERS = ("deposit", "banked_kwh")
 AGREEMENT_DATES = ("starts_on", "ends_on", "tariff_from")
 
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _LOADS: Final = (("connected_kw", "connected_w"), ("connected_kva", "connected_va"))
+# What all rows of an agreement say alike, and the column that says it.
+_ALONG_AN_AGREEMENT: Final = (
+    ("account_no", "account_no"),
+    ("ends_on", "ends_on"),
+    ("deposit_minor", "deposit"),
+    ("opening_bank", "banked_kwh"),
+)
+_MOST_BANKED_WH: Final = 10**15
 Row = dict[str, Any]
 
 
@@ -54,9 +66,9 @@ def point_row(cells: Cells) -> Row:
 
 
 def agreement_row(
-    cells: Cells, *, zone: ZoneInfo, now: datetime, currencies: Mapping[str, str]
+    cells: Cells, *, zone: ZoneInfo, now: datetime, tariffs: Mapping[str, TariffVersion]
 ) -> Row:
-    """An agreement as import_agreements takes it; `currencies` are those of the tariffs by code."""
+    """An agreement as import_agreements takes it; `tariffs` are their last versions by code."""
     place = cells.identifier("service_point")
     tariff = cells.identifier("tariff_code", most=64)
     starts_on = cells.parsed("starts_on", lambda text: _day_so_far(text, local_date(now, zone)))
@@ -77,8 +89,11 @@ def agreement_row(
     if cells.values.get("billing_day"):
         row["billing_day"] = cells.parsed("billing_day", _billing_day)
     # Of an unknown tariff the row is refused anyway.
-    if cells.values.get("deposit") and (currency := currencies.get(tariff)):
-        row["deposit_minor"] = cells.parsed("deposit", lambda text: _deposit(text, currency))
+    if known := tariffs.get(tariff):
+        if cells.values.get("deposit"):
+            row["deposit_minor"] = cells.parsed("deposit", lambda t: _deposit(t, known.currency))
+        if cells.values.get("banked_kwh"):
+            row["opening_bank"] = cells.parsed("banked_kwh", lambda t: _banked(t, known)) or None
     return row
 
 
@@ -91,10 +106,9 @@ def name_contradictions(rows: Iterable[Row], problems: list[ImportProblem]) -> N
             continue
         key = row["service_point"], row["starts_on"]
         before = first.setdefault(key, row)
-        for column in ("account_no", "ends_on", "deposit_minor"):
+        for column, name in _ALONG_AN_AGREEMENT:
             if before.get(column) != row.get(column):
                 why = f"Row {before['row']} says another one of the same agreement."
-                name = column.removesuffix("_minor")
                 problems.append(ImportProblem(row["row"], name, why))
         since = (*key, row.get("tariff_from") or row["starts_on"])
         if (other := seen.setdefault(since, row)) is not row:
@@ -135,6 +149,31 @@ def _end(text: str, starts_on: date | None) -> date:
             "agreement, and an agreement of no days is none."
         )
     return day
+
+
+def _banked(text: str, tariff: TariffVersion) -> dict[str, int]:
+    """The Wh in each bank under net metering: by period, or in the one of all hours.
+
+    What is of all hours stands alone, beside periods too: 5 peak=20.
+    """
+    if tariff.tariff.net_metering is None:
+        raise ValueError(f"Tariff {tariff.code} has no net metering: no kWh are banked under it.")
+    calendar = net_calendar(tariff.tariff)
+    periods = (tariff.tariff.calendars or {})[calendar].period_names if calendar else ()
+    banked: dict[str, int] = {}
+    for part in text.split():
+        name, equals, number = part.rpartition("=")
+        if equals and name not in periods:
+            named = (
+                f"has the periods {', '.join(periods)}" if periods else "nets all hours together"
+            )
+            raise ValueError(f"{name[:40]!r} is no bank: tariff {tariff.code} {named}.")
+        if name in banked:
+            raise ValueError(f"names {name or 'what is banked in all hours'} twice.")
+        banked[name] = parse_kwh(number, what="banked energy")
+    if sum(banked.values()) > _MOST_BANKED_WH:
+        raise ValueError("The banked energy is larger than anybody exports.")
+    return {name: wh for name, wh in banked.items() if wh}
 
 
 def _deposit(text: str, currency: str) -> int:

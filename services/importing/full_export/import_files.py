@@ -66,7 +66,7 @@ def import_files(
         ImportFile(
             "readings", "reads", reads, lambda row: _reads(row, registers, zone), METERS_AT_ONCE
         ),
-        file("agreements", dict),
+        file("agreements", _agreement),
         file("balances", lambda row: _balance(row, today)),
         file("past_payments", _past_payment),
         file("past_payments", _past_payment, "payments"),
@@ -99,6 +99,13 @@ def _meter(row: Row) -> Row:
         "opening_kwh": _kilo(row["register_wh"]),
         "opened_on": row["read_on"],
         "registers": " ".join(_register(name, row) for name in row["registers"]),
+    }
+
+
+def _agreement(row: Row) -> Row:
+    banked = sorted((row["banked"] or {}).items())
+    return row | {
+        "banked_kwh": " ".join(f"{name}={_kilo(wh)}" if name else _kilo(wh) for name, wh in banked)
     }
 
 

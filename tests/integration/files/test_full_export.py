@@ -286,3 +286,35 @@ def test_exports_are_made_kept_and_found_by_administrators_alone(utility: Utilit
     ):
         with pytest.raises(NotAllowed):
             ask()
+
+
+def test_banked_kwh_go_along(utility: Utility, fresh_database: NewDatabase, tmp_path: Path) -> None:
+    solar = {
+        "code": "SOLAR", "name": "Solar", "currency": "INR", "effective_from": "2020-01-01",
+        "net_metering": {"surplus": "lapses", "settled_in": 3},
+        "charges": [{"code": "e", "description": "E", "kind": "energy", "rate": "3"}],
+    }  # fmt: skip
+    bring(utility, "tariffs", json.dumps(solar))
+    bring(utility, "customers", "account_no,name", "S-1,Asha")
+    bring(
+        utility, "meters",
+        "serial,account_no,tariff_code,kind,dials,multiplier,opening_kwh,opened_on,registers",
+        "S1,,,manual,5,1,0,2026-01-01,export=0",
+    )  # fmt: skip
+    bring(
+        utility, "agreements", "service_point,account_no,tariff_code,starts_on,banked_kwh",
+        "S1,S-1,SOLAR,2026-01-01,12.5",
+    )  # fmt: skip
+    first = export(utility, tmp_path / "first.zip")
+    assert [row["banked_kwh"] for row in table(first, "import/agreements.csv")] == ["12.5"]
+    second = make_utility(fresh_database(), tmp_path / "other", now=NOW)
+    try:
+        bring_all(second, first)
+        again = export(second, tmp_path / "second.zip")
+        name = "import/agreements.csv"
+        assert table(again, name) == table(first, name)
+        (entry,) = table(again, "archive/kwh_bank_entries.csv")
+        assert (entry["kind"], entry["wh"], entry["bill_id"]) == ("opening", "12500", "")
+        assert all(r.added == 0 for w, r in bring_all(second, first).items() if w != "tariffs")
+    finally:
+        second.services.close()
