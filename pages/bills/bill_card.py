@@ -8,7 +8,17 @@ import streamlit as st
 
 from pages.registry import SERVICE_POINT
 from pages.shared.components import description_list, status_badge
-from pages.shared.format import BILL_STATUS, day, escaped, grouped, kwh, money, period, times
+from pages.shared.format import (
+    BILL_STATUS,
+    day,
+    escaped,
+    grouped,
+    kwh,
+    money,
+    period,
+    times,
+    unsure,
+)
 from pages.shared.net_metering import show_net
 from pages.shared.registers import show_used_registers
 from pages.shared.session import services
@@ -16,15 +26,17 @@ from services.bill_documents.qr import qr_png
 from services.billing.explain import explain, explain_net
 from services.metering.interval_quality import interval_quality_of
 from services.quantities.energy import format_kwh
+from services.quantities.quality import Quality
 from services.rating import BillLine, RatedBill, SlabPart
 from services.records.bills import Bill
+from services.records.readings import ReadingSource
 
 _UNITS = {"day": "days", "month": "months"}
 _ESTIMATED: Final = (
     "Estimated: the meter was not read. The next bill from an actual reading settles the "
     "difference."
 )
-_KINDS: Final = {"estimated": " (estimated)", "customer": " (read by the customer)"}
+_KINDS: Final = {"estimated": "estimated", "customer": "read by the customer"}
 
 
 def show_bill(bill: Bill, *, titled: bool = True, place_linked: bool = False) -> None:
@@ -99,7 +111,8 @@ def _show_reads(bill: Bill) -> None:
 
 def _reads_of(bill: Bill) -> list[tuple[str, str]]:
     (one,) = bill.metered
-    opened, closed = (_KINDS.get(s, "") for s in (bill.opening_source, bill.closing_source))
+    opened = _kind(bill.opening_source, bill.opening_quality)
+    closed = _kind(bill.closing_source, bill.closing_quality)
     reads = [
         ("Opening read", f"{kwh(one.opening_wh)}{opened}"),
         ("Closing read", f"{kwh(one.closing_wh)}{closed}"),
@@ -118,16 +131,26 @@ def _segments_table(bill: Bill) -> str:
             if one.multiplier_milli == 1000
             else f" :small[{_unbroken(times(one.multiplier_milli))}]"
         )
-        first, last = _read(one.opening_wh, one.opened_on), _read(one.closing_wh, one.closed_on)
+        opened = _kind(one.opening_source, one.opening_quality)
+        closed = _kind(one.closing_source, one.closing_quality)
+        first = _read(one.opening_wh, one.opened_on, opened)
+        last = _read(one.closing_wh, one.closed_on, closed)
         meter, used = f"{escaped(one.meter_serial)}{by}", grouped(format_kwh(one.consumption_wh))
         rows.append(f"| {meter} | {first} | {last} | {used} |")
     rows.append(f"| **In all** | | | **{grouped(format_kwh(bill.consumption_wh))}** |")
     return "\n".join(rows)
 
 
-def _read(wh: int, on: date) -> str:
-    """What it showed and, on a phone below it, when."""
-    return f"{grouped(format_kwh(wh))} :gray[:small[{_unbroken(day(on))}]]"
+def _kind(source: ReadingSource | None, quality: Quality) -> str:
+    """How a read came about, in brackets, where it was not simply read."""
+    kinds = [_KINDS[source]] if source in _KINDS else []
+    kinds += [how] if (how := unsure(quality)) else []
+    return f" ({', '.join(kinds)})" if kinds else ""
+
+
+def _read(wh: int, on: date, kind: str) -> str:
+    """What it showed and, on a phone below it, when and how."""
+    return f"{grouped(format_kwh(wh))} :gray[:small[{_unbroken(day(on))}{escaped(kind)}]]"
 
 
 def _unbroken(text: str) -> str:

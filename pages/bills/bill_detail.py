@@ -18,9 +18,9 @@ from pages.shared.detail import chosen_view, detail_header
 from pages.shared.format import (
     BILL_STATUS,
     OCCASION,
-    READING_SOURCE,
     day,
     escaped,
+    how_read,
     kwh,
     moment,
     money,
@@ -138,7 +138,7 @@ def _show_read(title: str, reading: Reading, *, meter_named: bool) -> None:
             shown = (f"{label} {value}" for label, value in registers_shown(reading.registers))
             st.caption(escaped(" · ".join(shown)))
         st.caption(
-            f"Read {moment(reading.read_at, zone())} · {READING_SOURCE[reading.source]} · "
+            f"Read {moment(reading.read_at, zone())} · {how_read(reading)} · "
             f"by {escaped(reading.submitted_by)}"
         )
         if reading.estimated_by:

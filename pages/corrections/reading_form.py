@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.registry import CORRECT_BILL, METER
 from pages.shared.form_ids import form_done, form_id
-from pages.shared.format import READING_SOURCE, day, escaped, kwh
+from pages.shared.format import day, escaped, how_read, kwh
 from pages.shared.header import show_header
 from pages.shared.history import go_on_to
 from pages.shared.number_field import number_field
@@ -41,10 +41,7 @@ def show_reading_correction(reading_id: str, principal: Principal) -> None:
         query_params={"id": reading.meter_id},
     )
     show_header("Correct a reading")
-    st.markdown(
-        f"**{kwh(reading.register_wh)}** on {day(reading.read_on)} · "
-        f"{READING_SOURCE[reading.source]}"
-    )
+    st.markdown(f"**{kwh(reading.register_wh)}** on {day(reading.read_on)} · {how_read(reading)}")
     if found.bill_id is not None:
         st.info("A bill opens or closes at this reading: it is corrected on the bill.")
         st.page_link(

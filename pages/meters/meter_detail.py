@@ -16,10 +16,10 @@ from pages.shared.components import description_list, status_badge
 from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import form_done, show_done
 from pages.shared.format import (
-    READING_SOURCE,
     READING_STATUS,
     day,
     escaped,
+    how_read,
     kwh,
     moment,
     times,
@@ -130,7 +130,7 @@ def _show_reading(reading: Reading) -> None:
         with st.container(gap="xxsmall"):
             st.markdown(f"**{kwh(reading.register_wh)}**")
             read = moment(reading.read_at, zone())
-            st.caption(escaped(f"{read} · {READING_SOURCE[reading.source]}"))
+            st.caption(escaped(f"{read} · {how_read(reading)}"))
             if reading.estimated_by:
                 st.caption(escaped(reading.estimated_by))
         if reading.status == "accepted":

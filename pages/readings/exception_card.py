@@ -7,7 +7,7 @@ from pages.registry import METER
 from pages.shared.ai_cards import show_ai_on_reading
 from pages.shared.charts import daily_use
 from pages.shared.components import description_list, doubts_of
-from pages.shared.format import READING_SOURCE, day, escaped, kwh, moment
+from pages.shared.format import day, escaped, how_read, kwh, moment
 from pages.shared.photos import show_reading_photos
 from pages.shared.registers import registers_shown
 from pages.shared.session import services, zone
@@ -52,7 +52,7 @@ def _show_facts(reading: Reading, context: ReadingContext) -> None:
     description_list(
         [
             ("Read", moment(reading.read_at, zone())),
-            ("By", f"{reading.submitted_by} ({READING_SOURCE[reading.source]})"),
+            ("By", f"{reading.submitted_by} ({how_read(reading)})"),
             ("Last read", f"{kwh(last.register_wh)}, {day(last.read_on)}" if last else ""),
             *registers_shown(reading.registers),
         ],

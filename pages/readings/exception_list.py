@@ -7,7 +7,7 @@ import streamlit as st
 from pages.readings.exception_queue import at_stake
 from pages.registry import FLAGGED_READING
 from pages.shared.components import doubts_of
-from pages.shared.format import READING_SOURCE, count, escaped, kwh, moment
+from pages.shared.format import count, escaped, how_read, kwh, moment
 from pages.shared.session import zone
 from services.identity.auth import Principal
 from services.records.submissions import FlaggedReading, FlaggedReadings
@@ -41,5 +41,5 @@ def _show_row(item: FlaggedReading) -> None:
         st.caption(
             f"About **{escaped(at_stake(item))}** at stake · **{escaped(reading.supplied)}** · "
             f"read {moment(reading.read_at, zone())} by {escaped(reading.submitted_by)} · "
-            f"{READING_SOURCE[reading.source]}"
+            f"{how_read(reading)}"
         )

@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 from services.history import terms
 from services.quantities import counting, written
+from services.quantities.quality import Quality
+from services.records.readings import Reading
 
 Color = Literal["red", "orange", "blue", "green", "violet", "gray"]
 
@@ -57,6 +59,18 @@ grouped: Final = written.grouped
 kwh: Final = written.kwh
 times: Final = written.times
 money: Final = written.money
+
+
+def how_read(reading: Reading) -> str:
+    """How a reading came about and how sure it is: "field read, validated"."""
+    source, how = READING_SOURCE[reading.source], reading.quality.words
+    # An estimate says how it was made, and no more than once that it is one.
+    return how if how.startswith(source) else f"{source}, {how}"
+
+
+def unsure(quality: Quality) -> str:
+    """What is to be said of a read that was not simply read, or nothing."""
+    return "" if quality.is_actual or quality.is_estimated else quality.words
 
 
 def escaped(text: object) -> str:

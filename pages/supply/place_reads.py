@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.charts import use_between_reads
-from pages.shared.format import READING_SOURCE, day, escaped, kwh
+from pages.shared.format import day, escaped, how_read, kwh
 from pages.shared.session import services
 from services.database.errors import DatabaseRefused
 from services.identity.auth import Principal
@@ -63,7 +63,8 @@ def _row(read: PlaceRead) -> str:
     of = read.reading
     # On a phone a date and a value stay on one line each.
     on, value = (_one_line(text) for text in (day(of.read_on), kwh(of.register_wh)))
-    source = "" if of.source == "field" else f" {escaped(READING_SOURCE[of.source])}"
+    is_plain = of.source == "field" and of.quality.is_actual
+    source = "" if is_plain else f" {escaped(how_read(of))}"
     used = _one_line(kwh(read.used_wh)) if read.used_wh is not None else ""
     said = " · ".join(filter(None, (used, _event(read)))) or "–"
     return f"| {on} {escaped(of.meter_serial)} | {value}{source} | {said} |"

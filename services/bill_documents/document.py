@@ -7,7 +7,7 @@ from typing import Literal
 from services.metering.interval_quality import IntervalQuality
 from services.rating import BillLine, NetBill
 
-ReadKind = Literal["actual", "customer", "estimated"]
+ReadKind = Literal["actual", "customer", "estimated", "edited", "unsure"]
 EntryKind = Literal["payment", "credit", "refund", "fee", "adjustment"]
 
 

@@ -16,6 +16,7 @@ from services.bill_documents import (
 )
 from services.metering.interval_quality import interval_quality_of
 from services.quantities.period import first_of_month
+from services.quantities.quality import Quality
 from services.records.bills import Bill, BillSegment, invoice_reference
 from services.records.readings import Reading, ReadingSource
 
@@ -101,8 +102,8 @@ def _registers(bill: Bill, opening: Reading, closing: Reading) -> tuple[Register
         return (*_of_each(bill.metered), *_in_all(bill.consumption_wh, further))
     (one,) = bill.metered
     # Where the bill opens as another meter was removed, that one's last read is not this one's.
-    before = _Shown(one.opened_on, one.opening_source or opening.source)
-    after = _Shown(one.closed_on, one.closing_source or closing.source)
+    before = _Shown(one.opened_on, one.opening_source or opening.source, one.opening_quality)
+    after = _Shown(one.closed_on, one.closing_source or closing.source, one.closing_quality)
 
     def line(name: str, used: int, first: int, last: int) -> RegisterLine:
         return RegisterLine(name, used, before.value(first), after.value(last))
@@ -121,8 +122,8 @@ def _registers(bill: Bill, opening: Reading, closing: Reading) -> tuple[Register
 def _of_each(segments: Sequence[BillSegment]) -> Iterator[RegisterLine]:
     """What each of several meters, or multipliers, counted."""
     for one in segments:
-        before = _Shown(one.opened_on, one.opening_source or "field")
-        after = _Shown(one.closed_on, one.closing_source or "field")
+        before = _Shown(one.opened_on, one.opening_source or "field", one.opening_quality)
+        after = _Shown(one.closed_on, one.closing_source or "field", one.closing_quality)
         yield RegisterLine(
             name="",
             used=one.consumption_wh,
@@ -142,14 +143,23 @@ def _in_all(wh: int, further: Mapping[str, Mapping[str, int]]) -> Iterator[Regis
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """When and how the registers of a meter were read."""
+    """When and how the registers of a meter were read, and how sure that is."""
 
     on: date
     source: ReadingSource
+    quality: Quality
+
+    @property
+    def kind(self) -> ReadKind:
+        if self.source == "estimated":
+            return "estimated"
+        if self.quality == Quality.MANUALLY_EDITED:
+            return "edited"
+        return _KINDS[self.source] if self.quality.is_actual else "unsure"
 
     def value(self, value: int) -> RegisterRead:
         """What one of them showed."""
-        return RegisterRead(value=value, on=self.on, kind=_KINDS[self.source])
+        return RegisterRead(value=value, on=self.on, kind=self.kind)
 
 
 def _months(bill: Bill, used_before: Mapping[date, int]) -> tuple[MonthOfUse, ...]:

@@ -50,7 +50,7 @@ _WORDS = {
     Quality.NORMALIZED_FOR_WEATHER: "adjusted for the weather",
     Quality.OTHER: "substituted",
     Quality.VALIDATED: "validated",
-    Quality.VERIFIED: "verified",
+    Quality.VERIFIED: "verified by a person",
     Quality.REVENUE_QUALITY: "fit for billing",
 }
 _ESTIMATED = frozenset(

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 from services.quantities.counting import count
 from services.quantities.period import start_of_day
-from services.quantities.quality import Quality
 from services.records.readings import SeriesDay, SeriesRead
 
 LENGTHS: Final = (15, 30, 60)
@@ -96,7 +95,7 @@ class GreenButtonFeed:
             return
         times = [int(read.read_at.timestamp()) for read in reads]
         readings = [
-            _reading(time, 0, read.register_wh, _quality_of(read))
+            _reading(time, 0, read.register_wh, read.quality)
             for time, read in zip(times, reads, strict=True)
         ]
         name = f"{self._place}/MeterReading/register/IntervalBlock"
@@ -155,13 +154,5 @@ class GreenButtonFeed:
 
 
 def _reading(start: int, seconds: int, wh: int, code: int | None) -> str:
-    quality = "" if code is None else _QUALITY.format(code=code)
+    quality = "" if code is None else _QUALITY.format(code=int(code))
     return _READING.format(quality=quality, seconds=seconds, start=start, wh=wh)
-
-
-def _quality_of(read: SeriesRead) -> int:
-    """What a file said of it; else that it was estimated, or passed the rules."""
-    if read.quality is not None:
-        return read.quality
-    estimated = read.source == "estimated"
-    return int(Quality.ESTIMATED_REFERENCE_DAY if estimated else Quality.VALIDATED)

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, field_validator
 
 from services.quantities.money import Money
+from services.quantities.quality import Quality
 from services.rating import BillLine, NetBill, RatedBill
 from services.records.base import Record
 from services.records.readings import (
@@ -87,6 +88,8 @@ class BillSegment(Record):
     closed_on: date
     opening_source: ReadingSource | None = None
     closing_source: ReadingSource | None = None
+    opening_quality: Quality = Quality.VALID
+    closing_quality: Quality = Quality.VALID
 
 
 class BilledBefore(Record):
@@ -135,9 +138,11 @@ class Bill(BillSummary):
     held_because: str | None = None
     # Why nobody is pressed for it now: the bank is paying it, or its money went back.
     spared_because: SparedBecause | None = None
-    # How the reads at which it opens and closes came about.
+    # How the reads at which it opens and closes came about, and how sure they are.
     opening_source: ReadingSource = "field"
     closing_source: ReadingSource = "field"
+    opening_quality: Quality = Quality.VALID
+    closing_quality: Quality = Quality.VALID
     # Kept where it is more than one, or where the bill opens at the removal of another meter.
     segments: tuple[BillSegment, ...] = ()
 
@@ -167,6 +172,8 @@ class Bill(BillSummary):
                 consumption_wh=self.consumption_wh,
                 opened_on=self.period_start,
                 closed_on=self.period_end,
+                opening_quality=self.opening_quality,
+                closing_quality=self.closing_quality,
             ),
         )
 

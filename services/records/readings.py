@@ -124,6 +124,7 @@ class Reading(Read):
     bill_number: int | None
     bill_total_minor: int | None
     bill_currency: str | None
+    quality: Quality
 
     @property
     def estimated_by(self) -> str:
@@ -268,12 +269,12 @@ class SeriesDay(Record):
 
 
 class SeriesRead(Record):
-    """An accepted read: Wh before the multiplier; `quality` where a file said it."""
+    """An accepted read: Wh before the multiplier."""
 
     read_at: datetime
     register_wh: int
     source: ReadingSource
-    quality: int | None = None
+    quality: Quality
 
 
 class MeterSeries(Record):

@@ -11,6 +11,7 @@ from services.metering.interval_quality import interval_quality_of
 from services.outbox.steps import StepOutcome
 from services.quantities.energy import format_kwh
 from services.quantities.money import Money, scaled_text
+from services.quantities.quality import Quality
 from services.rating import BillLine, NetBill, RatedBill
 from services.readings.reading_to_bill import Submitted
 from services.records.bills import Bill, BillSegment
@@ -53,7 +54,13 @@ def reading_json(reading: Reading) -> Json:
         "read_at": instant_text(reading.read_at),
         "status": reading.status,
         "source": reading.source,
+        "quality": quality_json(reading.quality),
     }
+
+
+def quality_json(quality: Quality) -> Json:
+    """How sure a reading is: its code of ESPI (QualityOfReading), and what that says."""
+    return {"code": int(quality), "name": quality.words}
 
 
 def validation_json(reading: Reading) -> Json:
@@ -98,6 +105,8 @@ def bill_json(bill: Bill) -> Json:
         "closing_kwh": format_kwh(bill.closing_wh),
         "opening_read": _KINDS[bill.opening_source],
         "closing_read": _KINDS[bill.closing_source],
+        "opening_quality": quality_json(bill.opening_quality),
+        "closing_quality": quality_json(bill.closing_quality),
         "estimated": bill.is_estimated,
         "settles_since": _date_text(bill.settles_since),
         "interval_quality": interval_quality_json(bill),
@@ -166,6 +175,8 @@ def _segment_json(one: BillSegment) -> Json:
         "closing_read_on": one.closed_on.isoformat(),
         "opening_kwh": format_kwh(one.opening_wh),
         "closing_kwh": format_kwh(one.closing_wh),
+        "opening_quality": quality_json(one.opening_quality),
+        "closing_quality": quality_json(one.closing_quality),
         "multiplier": scaled_text(one.multiplier_milli, places=3, trim=True),
         "consumption_kwh": format_kwh(one.consumption_wh),
     }

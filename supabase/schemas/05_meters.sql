@@ -386,13 +386,14 @@ CREATE FUNCTION public.meter_series(p jsonb) RETURNS jsonb
                        where d.meter_id = (p ->> 'meter_id')::uuid and d.day >= (p ->> 'from')::date and d.day < (p ->> 'until')::date
                        order by d.day, d.id desc) i),
         'reads', (select coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(r)) order by r.read_at), '[]')
-                  from (select x.read_at, x.register_wh, x.source, (x.validation ->> 'quality')::integer as quality
+                  from (select x.read_at, x.register_wh, x.source,
+                               private.quality_of_reading(x.source, x.status, x.is_opening, x.supersedes_id, x.decided_at, x.validation) as quality
                         from public.readings x
                         where x.meter_id = (p ->> 'meter_id')::uuid and x.status = 'accepted'
                           and x.read_on >= (p ->> 'from')::date and x.read_on < (p ->> 'until')::date) r))
 $$;
 
-COMMENT ON FUNCTION public.meter_series(p jsonb) IS 'What a meter measured from a local date to before another: {meter_id, from, until} -> {days: [{day, minutes, wh: nulls where nothing is known, quality?}], reads: [{read_at, register_wh: before the multiplier, source, quality?}] that were accepted}.';
+COMMENT ON FUNCTION public.meter_series(p jsonb) IS 'What a meter measured from a local date to before another: {meter_id, from, until} -> {days: [{day, minutes, wh: nulls where nothing is known, quality?}], reads: [{read_at, register_wh: before the multiplier, source, quality: a code of ESPI}] that were accepted}.';
 
 REVOKE ALL ON FUNCTION public.meter_series(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.meter_series(p jsonb) TO service_role;

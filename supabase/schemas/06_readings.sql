@@ -1338,6 +1338,30 @@ CREATE INDEX readings_at_stake ON public.readings USING btree (private.at_stake_
 REVOKE ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.at_stake_wh(p_validation jsonb) TO service_role;
 
+CREATE FUNCTION private.quality_of_reading(p_source text, p_status text, p_is_opening boolean, p_supersedes_id uuid, p_decided_at timestamp with time zone, p_validation jsonb) RETURNS smallint
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select case
+        -- It waits for a person, or one set it aside.
+        when p_status <> 'accepted' then 10
+        when p_source = 'estimated' then coalesce(
+            (p_validation ->> 'quality')::smallint, case p_validation #>> '{estimate,rule}' when 'class_profile' then 11 else 8 end)
+        -- A person put it in the place of another, or accepted what a rule or AI doubted.
+        when p_supersedes_id is not null then 7
+        when p_decided_at is not null or p_validation ->> 'verdict' = 'needs_review' then 18
+        when p_validation ? 'quality' then (p_validation ->> 'quality')::smallint
+        when p_is_opening then 0
+        when p_validation ? 'rules' then 17
+        else 14
+    end
+$$;
+
+COMMENT ON FUNCTION private.quality_of_reading(p_source text, p_status text, p_is_opening boolean, p_supersedes_id uuid, p_decided_at timestamp with time zone, p_validation jsonb) IS 'How sure a reading is, as a code of ESPI (services/quantities/quality.py): questionable unless it is accepted; estimated from comparable days (8), or of similar meters alone (11), unless a file said how; edited by hand; verified, as a person accepted it; what a file said; valid as an opening read; validated, as the rules passed it; else raw.';
+
+REVOKE ALL ON FUNCTION private.quality_of_reading(p_source text, p_status text, p_is_opening boolean, p_supersedes_id uuid, p_decided_at timestamp with time zone, p_validation jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.quality_of_reading(p_source text, p_status text, p_is_opening boolean, p_supersedes_id uuid, p_decided_at timestamp with time zone, p_validation jsonb) TO service_role;
+
 CREATE FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp with time zone, p_before timestamp with time zone) RETURNS TABLE(last_id uuid, actual_id uuid, is_new boolean, is_settled boolean, history jsonb, waiting jsonb)
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1373,6 +1397,19 @@ COMMENT ON FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp wit
 
 REVOKE ALL ON FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp with time zone, p_before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.judged_by(p_meter uuid, p_installed_at timestamp with time zone, p_before timestamp with time zone) TO service_role;
+
+CREATE FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_agg(m.move - 'meter_id'), '[]')
+    from (select x.move from jsonb_array_elements(p_moves) x (move) where (x.move ->> 'meter_id')::uuid <> p_meter limit 60) m
+$$;
+
+COMMENT ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) IS 'Of the answer of private.group_moves what other meters than one did, up to 60 of them: [{before_milli, now_milli}].';
+
+REVOKE ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) TO service_role;
 
 CREATE FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1416,19 +1453,6 @@ COMMENT ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on 
 
 REVOKE ALL ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) TO service_role;
-
-CREATE FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_agg(m.move - 'meter_id'), '[]')
-    from (select x.move from jsonb_array_elements(p_moves) x (move) where (x.move ->> 'meter_id')::uuid <> p_meter limit 60) m
-$$;
-
-COMMENT ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) IS 'Of the answer of private.group_moves what other meters than one did, up to 60 of them: [{before_milli, now_milli}].';
-
-REVOKE ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.moves_beside(p_moves jsonb, p_meter uuid) TO service_role;
 
 CREATE FUNCTION private.read_point(p_reading uuid) RETURNS jsonb
     LANGUAGE sql STABLE

@@ -300,7 +300,8 @@ CREATE VIEW public.reading_list WITH (security_invoker='true') AS
     b.total_minor AS bill_total_minor,
     b.currency AS bill_currency,
     r.registers,
-    r.rolled_over
+    r.rolled_over,
+    private.quality_of_reading(r.source, r.status, r.is_opening, r.supersedes_id, r.decided_at, r.validation) AS quality
    FROM ((((public.readings r
      JOIN public.meters m ON ((m.id = r.meter_id)))
      LEFT JOIN LATERAL ( SELECT x.customer_id,
@@ -315,6 +316,8 @@ CREATE VIEW public.reading_list WITH (security_invoker='true') AS
      LEFT JOIN public.bills b ON (((b.closing_reading_id = r.id) AND (b.status <> 'void'::text))));
 
 COMMENT ON VIEW public.reading_list IS 'Readings with their meter, the customer who was supplied by it then, and the live bill that each closes.';
+
+COMMENT ON COLUMN public.reading_list.quality IS 'How sure it is: a code of ESPI.';
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.reading_list TO service_role;
 
@@ -1422,19 +1425,6 @@ COMMENT ON FUNCTION private.check_kwh_bank() IS 'No bank of kWh is ever below 0,
 REVOKE ALL ON FUNCTION private.check_kwh_bank() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_kwh_bank() TO service_role;
 
-CREATE FUNCTION private.opening_bank(p_agreement_id uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select coalesce(jsonb_object_agg(e.period, e.wh), '{}') from public.kwh_bank_entries e
-    where e.agreement_id = p_agreement_id and e.kind = 'opening'
-$$;
-
-COMMENT ON FUNCTION private.opening_bank(p_agreement_id uuid) IS 'The Wh that an agreement brought along, by bank; {} for most.';
-
-REVOKE ALL ON FUNCTION private.opening_bank(p_agreement_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.opening_bank(p_agreement_id uuid) TO service_role;
-
 CREATE FUNCTION private.settled_from(p_agreement_id uuid, p_opening_id uuid) RETURNS uuid
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1553,6 +1543,19 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.check_new_bills() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.check_new_bills() TO service_role;
+
+CREATE FUNCTION private.opening_bank(p_agreement_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select coalesce(jsonb_object_agg(e.period, e.wh), '{}') from public.kwh_bank_entries e
+    where e.agreement_id = p_agreement_id and e.kind = 'opening'
+$$;
+
+COMMENT ON FUNCTION private.opening_bank(p_agreement_id uuid) IS 'The Wh that an agreement brought along, by bank; {} for most.';
+
+REVOKE ALL ON FUNCTION private.opening_bank(p_agreement_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.opening_bank(p_agreement_id uuid) TO service_role;
 
 CREATE FUNCTION private.pricing_facts(p_agreement_id uuid, p_meters uuid[], p_looks_back boolean, p_opening_id uuid, p_until timestamp with time zone, p_until_on date) RETURNS jsonb
     LANGUAGE plpgsql STABLE

@@ -99,7 +99,15 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
          LIMIT 1) AS spared_because,
     b.agreement_id,
         CASE
-            WHEN (b.segments IS NOT NULL) THEN ( SELECT jsonb_agg((x.value || jsonb_build_object('meter_serial', y.serial, 'opened_on', o.read_on, 'opening_source', o.source, 'closed_on', e.read_on, 'closing_source', e.source)) ORDER BY x.ordinality) AS jsonb_agg
+            WHEN (b.segments IS NOT NULL) THEN ( SELECT jsonb_agg((x.value || jsonb_build_object('meter_serial', y.serial, 'opened_on', o.read_on, 'opening_source', o.source, 'closed_on', e.read_on, 'closing_source', e.source, 'opening_quality', private.quality_of_reading(o.source, 'accepted'::text, o.is_opening, o.supersedes_id,
+                    CASE o.status
+                        WHEN 'accepted'::text THEN o.decided_at
+                        ELSE NULL::timestamp with time zone
+                    END, o.validation), 'closing_quality', private.quality_of_reading(e.source, 'accepted'::text, e.is_opening, e.supersedes_id,
+                    CASE e.status
+                        WHEN 'accepted'::text THEN e.decided_at
+                        ELSE NULL::timestamp with time zone
+                    END, e.validation))) ORDER BY x.ordinality) AS jsonb_agg
                FROM (((jsonb_array_elements(b.segments) WITH ORDINALITY x(value, ordinality)
                  JOIN public.meters y ON ((y.id = ((x.value ->> 'meter_id'::text))::uuid)))
                  JOIN public.readings o ON ((o.id = ((x.value ->> 'opening_reading_id'::text))::uuid)))
@@ -114,7 +122,21 @@ CREATE VIEW public.bill_list WITH (security_invoker='true') AS
           WHERE (o.id = b.opening_reading_id)) AS opening_source,
     ( SELECT e.source
            FROM public.readings e
-          WHERE (e.id = b.closing_reading_id)) AS closing_source
+          WHERE (e.id = b.closing_reading_id)) AS closing_source,
+    ( SELECT private.quality_of_reading(o.source, 'accepted'::text, o.is_opening, o.supersedes_id,
+                CASE o.status
+                    WHEN 'accepted'::text THEN o.decided_at
+                    ELSE NULL::timestamp with time zone
+                END, o.validation) AS quality_of_reading
+           FROM public.readings o
+          WHERE (o.id = b.opening_reading_id)) AS opening_quality,
+    ( SELECT private.quality_of_reading(e.source, 'accepted'::text, e.is_opening, e.supersedes_id,
+                CASE e.status
+                    WHEN 'accepted'::text THEN e.decided_at
+                    ELSE NULL::timestamp with time zone
+                END, e.validation) AS quality_of_reading
+           FROM public.readings e
+          WHERE (e.id = b.closing_reading_id)) AS closing_quality
    FROM ((((((public.bills b
      JOIN public.meters m ON ((m.id = b.meter_id)))
      JOIN public.customers c ON ((c.id = b.customer_id)))
@@ -128,6 +150,10 @@ COMMENT ON COLUMN public.bill_list.status IS 'The status people see, derived: vo
 COMMENT ON COLUMN public.bill_list.opening_source IS 'How the read at which it opens came about: field, smart, imported, customer or estimated.';
 
 COMMENT ON COLUMN public.bill_list.closing_source IS 'How the read at which it closes came about.';
+
+COMMENT ON COLUMN public.bill_list.opening_quality IS 'How sure the read is at which it opens: a code of ESPI.';
+
+COMMENT ON COLUMN public.bill_list.closing_quality IS 'How sure the read is at which it closes.';
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.bill_list TO service_role;
 

@@ -119,7 +119,11 @@ GRANT SELECT ON TABLE private.export_meters TO service_role;
 CREATE VIEW private.export_reads WITH (security_invoker='true') AS
  SELECT id,
     serial,
-    COALESCE(( SELECT jsonb_agg(jsonb_build_object('read_at', x.read_at, 'register_wh', x.register_wh, 'registers', x.registers, 'quality', (x.validation -> 'quality'::text)) ORDER BY x.read_at) AS jsonb_agg
+    COALESCE(( SELECT jsonb_agg(jsonb_build_object('read_at', x.read_at, 'register_wh', x.register_wh, 'registers', x.registers, 'quality',
+                CASE x.status
+                    WHEN 'accepted'::text THEN to_jsonb(private.quality_of_reading(x.source, x.status, x.is_opening, x.supersedes_id, x.decided_at, x.validation))
+                    ELSE (x.validation -> 'quality'::text)
+                END) ORDER BY x.read_at) AS jsonb_agg
            FROM public.readings x
           WHERE ((x.meter_id = m.id) AND (x.read_at > m.read_at) AND (x.read_on > m.read_on) AND (x.status = ANY (ARRAY['accepted'::text, 'needs_review'::text])))), '[]'::jsonb) AS reads
    FROM private.export_meters m;

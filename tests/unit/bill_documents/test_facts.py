@@ -29,7 +29,7 @@ def reading(on: date, **changes: Any) -> Reading:
         "address": "", "source": "field", "status": "accepted", "is_opening": False,
         "submitted_by": "x", "validation": {}, "supersedes_id": None, "decided_by": None,
         "decided_at": None, "decision_reason": None, "created_at": AT, "bill_id": None,
-        "bill_number": None, "bill_total_minor": None, "bill_currency": None,
+        "bill_number": None, "bill_total_minor": None, "bill_currency": None, "quality": 17,
     }  # fmt: skip
     return Reading.model_validate(row | changes)
 
@@ -162,6 +162,28 @@ def test_each_of_several_meters_has_a_line_and_the_last_is_what_they_come_to() -
     assert total == RegisterLine("", 60_000)
     assert made.meter_serial == "S1, N1"
     assert made.is_estimated, "the read between was"
+
+
+@pytest.mark.parametrize(
+    ("source", "quality", "kind"),
+    [
+        ("field", 0, "actual"),
+        ("field", 17, "actual"),
+        ("smart", 18, "actual"),
+        ("customer", 17, "customer"),
+        ("customer", 7, "edited"),
+        ("field", 7, "edited"),
+        ("imported", 10, "unsure"),
+        ("imported", 16, "unsure"),
+        ("estimated", 8, "estimated"),
+        ("estimated", 11, "estimated"),
+    ],
+)
+def test_a_read_says_once_how_sure_it_is(source: str, quality: int, kind: str) -> None:
+    billed = bill(closing_source=source, closing_quality=quality)
+    made = document(billed, closing=reading(NOV, source=source))
+    assert made.registers[0].closing is not None
+    assert made.registers[0].closing.kind == kind
 
 
 def test_further_registers_of_several_meters_are_sums_without_reads() -> None:

@@ -62,7 +62,7 @@ def read(number: int, kwh: int, **registers: int) -> Reading:
         | dict.fromkeys(("supersedes_id", "decided_by", "decided_at", "decision_reason"))
         | dict.fromkeys(("bill_id", "bill_number", "bill_total_minor", "bill_currency"))
         | {"read_at": datetime(on.year, on.month, 1, tzinfo=UTC), "read_on": on}
-        | {"created_at": NOW, "register_wh": kwh * 1000, "registers": registers}
+        | {"created_at": NOW, "register_wh": kwh * 1000, "registers": registers, "quality": 17}
     )
 
 

@@ -8,6 +8,7 @@ from defusedxml import ElementTree
 
 from services.importing.meter_files.green_button import GreenButtonReader
 from services.importing.meter_files.local_days import local_days
+from services.quantities.quality import Quality
 from services.readings.green_button_feed import GreenButtonFeed
 from services.records.readings import SeriesDay, SeriesRead
 
@@ -33,6 +34,15 @@ def feed(days: list[SeriesDay], reads: list[SeriesRead], serial: str = "M&1 <x>"
     return "".join(pieces).encode()
 
 
+def read(days: int, register_wh: int, quality: int = 17) -> SeriesRead:
+    return SeriesRead(
+        read_at=AT + timedelta(days=days),
+        register_wh=register_wh,
+        source="field",
+        quality=Quality(quality),
+    )
+
+
 def day(on: str, minutes: int, hours: int = 24, *quality: int) -> SeriesDay:
     count = hours * 60 // minutes
     wh = tuple(100 + place for place in range(count))
@@ -47,7 +57,7 @@ def test_intervals_are_read_back_as_they_were() -> None:
         day("2026-04-05", 60, 25),
         day("2026-10-04", 15, 23, 9),
     ]
-    reads = [SeriesRead(read_at=AT, register_wh=5, source="field")]
+    reads = [read(0, 5)]
     reader = GreenButtonReader()
     found = list(local_days(reader.read(feed(days, reads)), SYDNEY))
     assert reader.left_out == {"of registers": 1}
@@ -67,10 +77,7 @@ def test_a_day_in_parts_stays_in_parts() -> None:
 
 
 def test_the_structure_is_that_of_espi() -> None:
-    reads = [
-        SeriesRead(read_at=AT + timedelta(days=n), register_wh=n, source="estimated")
-        for n in range(2)
-    ]
+    reads = [read(n, n) for n in range(2)]
     root = ElementTree.fromstring(feed([day("2026-03-01", 30)], reads))
     entries = root.findall(f"{ATOM}entry")
     contents = [one[0] for entry in entries for one in entry.findall(f"{ATOM}content")]
@@ -87,13 +94,7 @@ def test_the_structure_is_that_of_espi() -> None:
 
 
 def test_a_register_has_its_readings_and_their_quality() -> None:
-    reads = [
-        SeriesRead(read_at=AT, register_wh=1_000_500, source="field"),
-        SeriesRead(read_at=AT + timedelta(days=30), register_wh=1_117_000, source="estimated"),
-        SeriesRead(
-            read_at=AT + timedelta(days=60), register_wh=1_200_000, source="imported", quality=9
-        ),
-    ]
+    reads = [read(0, 1_000_500, 17), read(30, 1_117_000, 8), read(60, 1_200_000, 9)]
     root = ElementTree.fromstring(feed([], reads))
     found = [
         [
@@ -103,8 +104,8 @@ def test_a_register_has_its_readings_and_their_quality() -> None:
         for one in root.iter(f"{ESPI}IntervalReading")
     ]
     assert found == [
-        [int(read.read_at.timestamp()), 0, read.register_wh, quality]
-        for read, quality in zip(reads, (17, 8, 9), strict=True)
+        [int(one.read_at.timestamp()), 0, one.register_wh, quality]
+        for one, quality in zip(reads, (17, 8, 9), strict=True)
     ]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.quantities.quality import Quality
 from services.readings.outlooks import proposals_of
 from services.records.readings import Reading
 
@@ -32,6 +33,7 @@ def reading(*rules: dict[str, Any]) -> Reading:
         submitted_by="engineer-1",
         validation={"rules": list(rules)},
         created_at=at,
+        quality=Quality.QUESTIONABLE,
         **nothing,
     )
 
