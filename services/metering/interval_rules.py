@@ -55,7 +55,7 @@ def interval_sum(
         return None
     least = sum(by_day[day] for day in whole)
     most = least + by_day[start] + by_day.get(end, 0)
-    room = 2 * _KWH * multiplier_milli // 1000 + used_wh * SUM_PERCENT // 100
+    room = sum_tolerance(used_wh, multiplier_milli)
     fits = least - room <= used_wh <= most + room
     message = (
         f"The intervals add up to {kwh_text(least)} to {kwh_text(most)} kWh, the register used "
@@ -63,6 +63,11 @@ def interval_sum(
     )
     values = {"used_wh": used_wh, "least_wh": least, "most_wh": most}
     return RuleOutcome("interval_sum", "pass" if fits else "review", message, values)
+
+
+def sum_tolerance(used_wh: int, multiplier_milli: int) -> int:
+    """How far intervals may add up beside what the register used, in Wh."""
+    return 2 * _KWH * multiplier_milli // 1000 + used_wh * SUM_PERCENT // 100
 
 
 def interval_spike(days: Sequence[IntervalDay]) -> RuleOutcome | None:

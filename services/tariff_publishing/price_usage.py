@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from services.billing.pricing import Price, priced
 from services.importing.source import UnreadableFile, read_text
 from services.importing.tariff_files import json_of
+from services.metering.interval_rules import sum_tolerance
 from services.metering.measured import Metering
 from services.metering.past_bills import PastBills
 from services.metering.registers import WrongRegisters, measure_of, names_for
@@ -59,6 +60,7 @@ def price_usage(
     _check_registers(usage, versions)
     _check_intervals(usage, intervals)
     counted = usage.counted()
+    _check_interval_sum(usage, counted, intervals)
     for version in versions:
         _check_sums(counted, version.tariff, usage.multiplier_milli)
     metering = Metering(
@@ -152,6 +154,20 @@ def _check_sums(counted: Mapping[str, int], tariff: Tariff, multiplier_milli: in
                 f"The registers {', '.join(given)} counted {format_kwh(added)} kWh, the total "
                 f"{format_kwh(total)} kWh: correct one of them."
             )
+
+
+def _check_interval_sum(
+    usage: UsageFile, counted: Mapping[str, int], intervals: Sequence[IntervalDay]
+) -> None:
+    """Raise WrongRegisters where intervals do not add up to the total, which shares it by them."""
+    if TOTAL not in counted or not intervals:
+        return
+    total, added = counted[TOTAL], sum(sum(day.wh) for day in intervals)
+    if abs(added - total) > sum_tolerance(total, usage.multiplier_milli):
+        raise WrongRegisters(
+            f"The intervals add up to {format_kwh(added)} kWh, the total register counted "
+            f"{format_kwh(total)} kWh: correct one of them."
+        )
 
 
 def _period_names(tariff: Tariff) -> Iterable[str]:

@@ -261,7 +261,13 @@ class IntervalFile:
         expected = begin
         for at in found:
             if series.minutes[at] != expected:
-                why = self._why(series.minutes[at], expected, length)
+                if expected == begin and (past := (series.minutes[at] - begin) % length):
+                    why = (
+                        f"begins {count(past, 'minute')} beside the intervals of its day, which "
+                        f"have {length} and begin at {self._clock(begin)}."
+                    )
+                else:
+                    why = self._why(series.minutes[at], expected, length)
                 self._refuse(series.rows[at], "start", why)
                 return False
             expected += length

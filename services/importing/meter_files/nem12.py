@@ -45,7 +45,7 @@ class Nem12Reader:
     left_out: dict[str, int] = field(default_factory=dict)
     _channel: "_Channel | None" = None
     _day: "_Day | None" = None
-    _seen: dict[str, int] = field(default_factory=dict)
+    _seen: dict[str, tuple[int, str]] = field(default_factory=dict)
     _records: int = 0
     # Whether the last day was of a channel that is left out.
     _passes_over: bool = False
@@ -115,11 +115,16 @@ class Nem12Reader:
         day = _Day.of(line, cells, channel)
         if day.on >= self.today:
             _refuse(line, f"is of {day.on:%d %b %Y}, which is not over yet.")
-        key = f"{channel.serial}/{channel.name}/{day.on}"
+        # The suffix names the series, whatever register of the meter it came from that day.
+        key = f"{channel.serial}/{channel.suffix}/{day.on}"
         if key in self._seen:
-            _refuse(line, f"is the same day of the same channel as line {self._seen[key]}.")
+            before, register = self._seen[key]
+            under = (
+                "" if register == channel.register else f" (there of register {register[:20]!r})"
+            )
+            _refuse(line, f"is the same day of the same channel as line {before}{under}.")
         if channel.is_delivered:
-            self._seen[key] = line
+            self._seen[key] = line, channel.register
             self._day = day
         else:
             self.left_out[channel.suffix] = self.left_out.get(channel.suffix, 0) + 1
@@ -131,7 +136,7 @@ class _Channel:
     """A 200 record: the intervals below are of this meter and channel."""
 
     serial: str
-    name: str
+    register: str
     suffix: str
     unit: str
     minutes: int
@@ -147,7 +152,7 @@ class _Channel:
         named = serial or nmi
         if not named or len(named) > _MOST_SERIAL or not named.isprintable():
             _refuse(line, f"must name its meter by a serial or a NMI, not {named[:20]!r}.")
-        channel = cls(named, f"{register} {suffix}", suffix, unit.upper(), minutes)
+        channel = cls(named, register, suffix, unit.upper(), minutes)
         if channel.is_delivered and channel.unit not in _WH_OF:
             _refuse(line, f"has the unit {unit[:20]!r} of energy, not Wh, kWh or MWh.")
         return channel
@@ -219,7 +224,7 @@ class _Day:
         return Stretch(
             line=self.line,
             serial=self.channel.serial,
-            channel=self.channel.name,
+            channel=self.channel.suffix,
             start=(start.astimezone(UTC) - EPOCH) // _MINUTE,
             minutes=self.channel.minutes,
             wh=wh,

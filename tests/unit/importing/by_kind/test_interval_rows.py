@@ -102,9 +102,13 @@ def test_a_gap_and_a_double_row_are_named() -> None:
     assert read(*whole, whole[3])[1] == [
         "row 26, start: the same interval stands in another row already: keep one of the two."
     ]
-    assert "is not 60 minutes after" in read(
-        *whole[:5], "M1,2026-05-01T04:30,1,60", *whole[5:], header="meter_serial,start,kwh,minutes"
-    )[1][-1]  # fmt: skip
+    assert (
+        "is not 60 minutes after"
+        in read(
+            *(f"{line},60" for line in [*whole[:5], "M1,2026-05-01T04:30,1", *whole[5:]]),
+            header="meter_serial,start,kwh,minutes",
+        )[1][-1]
+    )
 
 
 def test_the_length_may_be_said() -> None:
@@ -149,6 +153,19 @@ def test_a_day_that_is_not_over_is_not_taken_for_a_whole_one() -> None:
     _, problems = read(*day("2026-11-29", 60), *lines)
     assert all("in the future" in problem for problem in problems)
     assert len(problems) == 2
+
+
+def test_a_first_day_that_is_not_whole_says_what_it_lacks() -> None:
+    _, problems = read(*list(day("2026-05-01", 30))[2:])
+    assert problems == ["row 2, start: the interval of 01 May 2026, 00:00 is missing."]
+    beside = [line.replace(":00:00", ":15:00") for line in day("2026-05-01", 60)]
+    _, problems = read(*beside)
+    assert problems == [
+        (
+            "row 2, start: begins 15 minutes beside the intervals of its day, which have 60 and "
+            "begin at 01 May 2026, 00:00."
+        )
+    ]
 
 
 def test_an_interval_takes_a_few_bytes() -> None:

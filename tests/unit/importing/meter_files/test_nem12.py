@@ -81,7 +81,12 @@ def test_a_broken_file_is_refused_with_its_line(name: str) -> None:
     [
         ([CHANNEL, DAY, "900"], 1, "must be 100"),
         ([HEAD, CHANNEL, DAY], None, "it was cut off"),
-        ([HEAD, CHANNEL, DAY, DAY, "900"], 4, "the same day of the same channel as line 3"),
+        ([HEAD, CHANNEL, DAY, DAY, "900"], 4, "the same day of the same channel as line 3."),
+        (
+            [HEAD, CHANNEL, DAY, CHANNEL.replace(",1,E1", ",2,E1"), DAY, "900"],
+            5,
+            "the same day of the same channel as line 3 (there of register '1').",
+        ),
         ([HEAD, DAY, "900"], 2, "follows no 200 record"),
         ([HEAD, CHANNEL, "400,1,2,A,,", "900"], 3, "follows no 300 record"),
         ([HEAD, CHANNEL, DAY, "400,0,48,A,,", "900"], 4, "the day has 1 to 48"),
@@ -129,3 +134,11 @@ def test_what_the_customer_delivers_is_counted_and_left_out() -> None:
     lines = (HEAD, CHANNEL, DAY, solar, DAY, "400,1,2,A,,", "900")
     assert len(list(reader.read(f"{line}\n" for line in lines))) == 1
     assert reader.left_out == {"B1": 1}
+
+
+def test_a_series_goes_on_under_another_register() -> None:
+    other = CHANNEL.replace(",1,E1", ",2,E1")
+    found = read(HEAD, CHANNEL, DAY, other, DAY.replace("20260301", "20260302"), "900")
+    days = list(local_days(found, ZoneInfo("UTC")))
+    # The middle one has ten hours of the first register and fourteen of the second.
+    assert [day["wh"].count(1500) for day in days] == [20, 48, 28]
