@@ -3,7 +3,7 @@
 The rules, in order: the same season of the year before, scaled by recent use, as in Oracle's
 D2-SCALAREST; the mean of the last three periods that were read; what meters on the same tariff use
 at this time of the year. Registers are Wh as the meter shows them, before the multiplier. Fractions
-are exact; the register is rounded half up, once.
+are exact; the register is rounded once, to what the meter shows: the use follows from that.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,6 +39,8 @@ _RECENT: Final = timedelta(days=92)
 # Between reads further apart nobody knows which season the use was in.
 _MOST_APART_DAYS: Final = 62
 _HOURS: Final = 24
+# Whole kWh, or as many decimals as its actual reads have.
+_STEPS: Final = (1000, 100, 10, 1)
 _PLACES: Final = 3
 
 
@@ -221,11 +223,11 @@ class _Meter:
     ) -> Estimate | None:
         """The register after so many Wh a day, before the multiplier; the one rounding."""
         facts = self.facts
-        turned = round_half_up(daily * self.days)
-        most = None if facts.connected_w is None else _HOURS * facts.connected_w * self.days
-        if most is not None and turned * facts.multiplier_milli > most * 1000:
-            turned = most * 1000 // facts.multiplier_milli
+        turned, most = daily * self.days, self._most_turned()
+        if most is not None and turned > most:
+            turned = Fraction(most)
             sentence += "no more than its connected load can use, "
+        turned = self._as_shown(turned, most)
         capacity = capacity_wh(facts.dials)
         if 2 * turned > capacity:
             return None
@@ -244,6 +246,29 @@ class _Meter:
             sentence=f"{sentence}{kwh_text(used)} kWh for {count(self.days, 'day')}.",
             values=values,
         )
+
+    def _most_turned(self) -> int | None:
+        """How far the connected load can turn the register; None where it is not known."""
+        facts = self.facts
+        if facts.connected_w is None:
+            return None
+        return _HOURS * facts.connected_w * self.days * 1000 // facts.multiplier_milli
+
+    def _as_shown(self, turned: Fraction, most: int | None) -> int:
+        """How far the register turns to what it can show next: half up, not back, not too far."""
+        last = self.facts.last.register_wh
+        for step in self._steps():
+            first = -last % step
+            if most is not None and first > most:
+                continue
+            nearest = first + max(round_half_up((turned - first) / step), 0) * step
+            return nearest if most is None or nearest <= most else nearest - step
+        return 0
+
+    def _steps(self) -> Iterator[int]:
+        """What the register counts in, in Wh, as its actual reads show; then finer ones."""
+        shown = [read.register_wh for read in self.facts.reads]
+        return (s for s in _STEPS if s == 1 or not any(wh % s for wh in shown))
 
     def _daily(self, register: Fraction) -> str:
         """Wh a day of the register as kWh that were used."""

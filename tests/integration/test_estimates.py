@@ -71,11 +71,11 @@ def store(
 def test_an_estimate_by_hand_is_shown_with_its_bill_and_then_stored(utility: Utility) -> None:
     two_months_read(utility)
     found = look(utility)
-    # 210 kWh in 61 days are 103.279 kWh in 30 days.
-    assert (found.estimate.rule, found.estimate.used_wh) == ("recent_periods", 103_279)
+    # 210 kWh in 61 days are 103.279 kWh in 30 days; the register shows whole kWh.
+    assert (found.estimate.rule, found.estimate.used_wh) == ("recent_periods", 103_000)
     bill = found.assessment.bill
     assert bill is not None
-    assert bill.consumption_wh == 103_279
+    assert bill.consumption_wh == 103_000
     assert len(utility.bills_of("M1")) == 2, "nothing was stored"
 
     stored = store(utility)
@@ -97,7 +97,7 @@ def test_an_estimate_by_hand_is_shown_with_its_bill_and_then_stored(utility: Uti
 def test_the_same_estimate_again_answers_the_first(utility: Utility) -> None:
     two_months_read(utility)
     reading_id = str(uuid4())
-    asked = {"meter_serial": "M1", "on": DEC_1, "register_wh": 1_313_279, "reason": "Away"}
+    asked = {"meter_serial": "M1", "on": DEC_1, "register_wh": 1_313_000, "reason": "Away"}
     estimates = utility.services.reading_estimates
     first = estimates.store(reading_id=reading_id, principal=ADMIN, now=utility.now, **asked)  # type: ignore[arg-type]
     again = estimates.store(reading_id=reading_id, principal=ADMIN, now=utility.now, **asked)  # type: ignore[arg-type]
@@ -114,9 +114,9 @@ def test_what_is_refused_stores_nothing(utility: Utility) -> None:
     with pytest.raises(EstimateChanged, match="Nothing was stored"):
         estimates.store(register_wh=1, reason="Away", principal=ADMIN, **asked)  # type: ignore[arg-type]
     with pytest.raises(ReasonMissing):
-        estimates.store(register_wh=1_313_279, reason=" ", principal=ADMIN, **asked)  # type: ignore[arg-type]
+        estimates.store(register_wh=1_313_000, reason=" ", principal=ADMIN, **asked)  # type: ignore[arg-type]
     with pytest.raises(NotAllowed):
-        estimates.store(register_wh=1_313_279, reason="Away", principal=ENGINEER, **asked)  # type: ignore[arg-type]
+        estimates.store(register_wh=1_313_000, reason="Away", principal=ENGINEER, **asked)  # type: ignore[arg-type]
     with pytest.raises(CannotEstimate, match="has not come yet"):
         look(utility, DEC_1 + timedelta(days=1))
     assert len(utility.bills_of("M1")) == 2
@@ -144,7 +144,7 @@ def test_a_new_meter_is_estimated_by_those_on_its_tariff(utility: Utility) -> No
     found = look(utility)
     # October's bills end within 45 days; September's do not.
     assert found.estimate.rule == "class_profile"
-    assert found.estimate.used_wh == 30 * 110_000 // 31 + 1
+    assert found.estimate.used_wh == 106_000
     assert found.facts.class_use is not None
     assert found.facts.class_use.meters == 10
 
@@ -163,7 +163,7 @@ def test_bill_api_and_message_say_that_it_is_estimated(utility: Utility) -> None
     )
     writer = TemplateWriter(lambda: "Utility")
     text = writer.write(bill=bill, kind="bill_issued", language="en").text
-    assert "you used 103.279 kWh (estimated, as the meter was not read;" in text
+    assert "you used 103 kWh (estimated, as the meter was not read;" in text
     assert "estimated" not in writer.write(bill=before, kind="bill_issued", language="en").text
 
 
@@ -207,7 +207,7 @@ def test_the_job_waits_for_the_read_and_then_estimates_it(utility: Utility, data
     assert (bill.closing_source, bill.period_end, bill.consumption_wh) == (
         "estimated",
         DEC_1,
-        103_279,
+        103_000,
     )
     assert set_aside(utility, DEC_1) == {}
     reading = utility.services.database.reading(bill.closing_reading_id)

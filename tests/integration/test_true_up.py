@@ -88,35 +88,35 @@ def test_slabs_are_those_of_as_many_bills_and_fixed_charges_are_charged_once(
 ) -> None:
     meter(utility, "M1", "SLABS")
     read(utility, "M1", 1200, OCT_1)
-    # September's 200 kWh in 30 days are 206.667 kWh in October's 31.
+    # September's 200 kWh in 30 days are 206.667 kWh in October's 31, and the register shows 207.
     october = estimated(utility, "M1", NOV_1)
-    assert (october.consumption_wh, october.closing_wh) == (206_667, 1_406_667)
-    # 100 × 2 + 106.667 × 7 = 946.669; 30; 10% of 976.67 is 97.667.
+    assert (october.consumption_wh, october.closing_wh) == (207_000, 1_407_000)
+    # 100 × 2 + 107 × 7 = 949; 30; 10% of 979 is 97.90.
     assert lines(october) == [
-        ("energy", "946.67", False),
+        ("energy", "949.00", False),
         ("rent", "30.00", False),
-        ("duty", "97.67", False),
+        ("duty", "97.90", False),
     ]
-    # 150 kWh in the two months, 56.667 kWh below the estimate.
+    # 150 kWh in the two months, 57 kWh below the estimate.
     read(utility, "M1", 1350, DEC_1)
     november = utility.bills_of("M1")[-1]
-    assert (november.opening_wh, november.closing_wh) == (1_406_667, 1_350_000)
-    assert november.consumption_wh == -56_667
+    assert (november.opening_wh, november.closing_wh) == (1_407_000, 1_350_000)
+    assert november.consumption_wh == -57_000
     # As two bills all of 150 kWh are within 2 × 100 kWh: 300; rent 2 × 30; 10% of 360 is 36.
     assert lines(november) == [
         ("energy", "300.00", False),
         ("rent", "60.00", False),
         ("duty", "36.00", False),
-        ("energy", "-946.67", True),
+        ("energy", "-949.00", True),
         ("rent", "-30.00", True),
-        ("duty", "-97.67", True),
+        ("duty", "-97.90", True),
     ]
-    assert (november.total_minor, november.tax_minor) == (-67834, -6167)
+    assert (november.total_minor, november.tax_minor) == (-68090, -6190)
     assert october.total_minor + november.total_minor == 39600
     assert november.settles_since == OCT_1
     text = TemplateWriter(lambda: "Utility").write(bill=november, kind="bill_issued", language="en")
     assert "from 1 Oct 2026 to 1 Dec 2026 you used 150 kWh in all." in text.text
-    assert f"less what was billed for it before: {MINUS}₹678.34. There" in text.text
+    assert f"less what was billed for it before: {MINUS}₹680.90. There" in text.text
     assert_one_chain(utility, "M1")
 
 
@@ -143,9 +143,9 @@ def test_two_versions_of_a_tariff_within_what_is_settled(utility: Utility) -> No
     tariffs(utility, dearer)
     meter(utility, "M1", "FLAT")
     read(utility, "M1", 1310, OCT_1)
-    # 310 kWh in 30 days: 320.333 kWh in October. 1601.665, 30, 10% of 1631.67.
+    # 310 kWh in 30 days: 320 kWh in October. 1600, 30, 10% of 1630.
     october = estimated(utility, "M1", NOV_1)
-    assert [amount for _, amount, _ in lines(october)] == ["1601.67", "30.00", "163.17"]
+    assert [amount for _, amount, _ in lines(october)] == ["1600.00", "30.00", "163.00"]
     read(utility, "M1", 1920, DEC_1)
     november = utility.bills_of("M1")[-1]
     # 610 kWh in 61 days, 10 a day: 460 kWh at 5 up to 15 November, 150 kWh at 8 from the 16th.
@@ -157,9 +157,9 @@ def test_two_versions_of_a_tariff_within_what_is_settled(utility: Utility) -> No
         ("energy", "1200.00", False),
         ("rent", "15.00", False),
         ("duty", "121.50", False),
-        ("energy", "-1601.67", True),
+        ("energy", "-1600.00", True),
         ("rent", "-30.00", True),
-        ("duty", "-163.17", True),
+        ("duty", "-163.00", True),
     ]
     assert october.total_minor + november.total_minor == 391600
 
@@ -207,7 +207,7 @@ def test_a_correction_of_the_last_actual_read_settles_again(utility: Utility) ->
     september, october, november = utility.bills_of("M1")
     # 250 kWh: 200 + 1050 + 30 and 10%. October stays as it was estimated, up from another read.
     assert september.total_minor == 140800
-    assert october.consumption_wh == 156_667
+    assert october.consumption_wh == 157_000
     # 100 kWh in two months: 200, 60 and 10%.
     assert october.total_minor + november.total_minor == 28600
     assert_one_chain(utility, "M1")

@@ -1,9 +1,12 @@
 """Estimates by each rule, worked out by hand, and when there is none."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.metering.estimation import CannotEstimate, Estimate, estimate
 from services.records.readings import EstimateFacts, Read, ReadPoint, SeasonUse
@@ -83,11 +86,59 @@ def test_the_mean_of_the_last_three_periods_where_last_year_is_not_known() -> No
     assert found.values == {"periods": 3, "days": 92, "used_wh": 920_000}
 
 
-def test_whole_wh_are_rounded_once() -> None:
-    found = made(facts(point(1000, date(2026, 10, 2)), point(1100, NOV_1)))
-    # 100 kWh in 30 days is no whole number of Wh a day; 30 days of it are 100 kWh again.
-    assert found.used_wh == 100_000
-    assert made(facts(point(1000, date(2026, 10, 1)), point(1100, NOV_1))).used_wh == 96_774
+@pytest.mark.parametrize(
+    ("shown_wh", "rounded_wh"),
+    [(1_100_000, 1_197_000), (1_100_100, 1_197_000), (1_100_010, 1_196_790)],
+)
+def test_an_estimate_is_what_the_register_can_show(shown_wh: int, rounded_wh: int) -> None:
+    """100 kWh in 31 days are 96.774 kWh in 30: whole kWh, or as many decimals as were read."""
+    found = made(facts(point(1000, date(2026, 10, 1)), ReadPoint(shown_wh, NOV_1)))
+    assert found.register_wh == rounded_wh
+    assert found.used_wh == rounded_wh - shown_wh
+
+
+def test_after_a_read_with_decimals_the_register_is_whole_again() -> None:
+    reads = (point(1000, date(2026, 10, 1)), point(1310, NOV_1))
+    before = facts(*reads).last.model_copy(update={"register_wh": 1_310_938})
+    found = made(facts(*reads, last=before))
+    # 10 kWh a day for 30 days go to 1,610.938.
+    assert (found.register_wh, found.used_wh) == (1_611_000, 300_062)
+
+
+@given(
+    last=st.integers(0, 99_999_999),
+    used=st.builds(
+        lambda wh, step: wh // step * step,
+        st.integers(0, 30_000_000),
+        st.sampled_from([1, 10, 100, 1000]),
+    ),
+    days=st.integers(1, 70),
+    connected=st.none() | st.integers(0, 50_000),
+    milli=st.sampled_from([500, 1000, 40_000]),
+)
+def test_rounding_goes_neither_back_nor_beyond_the_connected_load(
+    last: int, used: int, days: int, connected: int | None, milli: int
+) -> None:
+    opening = 1_000_000
+    reads = (ReadPoint(opening, date(2026, 10, 1)), ReadPoint(opening + used, NOV_1))
+    before = facts(*reads).last.model_copy(update={"register_wh": last})
+    on = NOV_1 + timedelta(days=days)
+    more = {"multiplier_milli": milli, "connected_w": connected, "last": before}
+    try:
+        found = made(facts(*reads, **more), on)
+    except CannotEstimate:
+        return
+    turned = (found.register_wh - last) % 100_000_000
+    exact = Fraction(used * days, 31)
+    if connected is not None:
+        most = 24 * connected * days * 1000 // milli
+        assert turned <= most
+        exact = min(exact, Fraction(most))
+    assert 0 <= turned <= 50_000_000
+    assert abs(turned - exact) < 1000
+    shown = next(s for s in (1000, 100, 10, 1) if used % s == 0)
+    finer = connected is not None and -last % shown > most
+    assert finer or found.register_wh % shown == 0
 
 
 def test_use_that_changed_beyond_comparison_goes_by_recent_periods() -> None:
