@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -51,9 +52,9 @@ def priced(
 ) -> Price:
     """Price what was measured over the days of a bill, each version of a tariff its own.
 
-    With the final bill of a customer what is banked under net metering is settled. `billed_as` are
-    the days of the bills that it is priced as, if they are several. Raises UnableToPriceBill,
-    InvalidTariff.
+    What is banked under net metering is settled with the final bill of a customer, and with the
+    last bill before a tariff without net metering. `billed_as` are the days of the bills that it is
+    priced as, if they are several. Raises UnableToPriceBill, InvalidTariff.
     """
     within = versions_within(tariffs, period=metering.period)
     found = tuple(
@@ -62,12 +63,18 @@ def priced(
     )
     try:
         bank = metering.past.bank(metering.period.start)
-        parts, net = netted(found, opening=bank, is_final=is_final)
+        leaves = not nets_on(tariffs, day=metering.period.end)
+        parts, net = netted(found, opening=bank, is_final=is_final or leaves)
     except UnableToPriceBill as error:
         raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
     rated = within_reason(_rated(parts, metering, billed_as))
     doubt = _without_exports(metering) if net else ""
     return Price(rated, tuple(of_days for of_days, _ in within), parts, net, doubt)
+
+
+def nets_on(tariffs: Sequence[TariffVersion], *, day: date) -> bool:
+    """Whether the version in force on a local date has net metering."""
+    return version_in_force(tariffs, on=day).tariff.net_metering is not None
 
 
 def _without_exports(metering: Metering) -> str:

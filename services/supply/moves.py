@@ -1,5 +1,6 @@
 """Moving in and out, another tariff, and connecting a new customer."""
 
+from datetime import timedelta
 from typing import Any
 
 from services.database.errors import NotFound
@@ -121,11 +122,13 @@ def plan_tariff(change: OtherTariff, planning: Planning) -> SupplyPlan:
     if agreement is None or change.on < agreement.starts_on:
         agreement = planning.agreement_of(place, on=change.on)
     tariff = planning.tariff(change.tariff_code, currency=agreement.currency)
-    chain = planning.chain(agreement, since=change.on, tariff_code=tariff.code)
+    # Back to the bill that ends on the day: it settles what is banked where net metering ends.
+    day_before = change.on - timedelta(days=1)
+    chain = planning.chain(agreement, since=day_before, tariff_code=tariff.code)
     after = chain.on_tariff(tariff.tariff_id, since=change.on)
     if after.spans == chain.spans:
         raise CannotChangeSupply(f"It is on tariff {tariff.code} since then already.")
-    changes = planning.bills_since(after, since=change.on, why="It is priced by the other tariff.")
+    changes = planning.on_other_tariff(chain, after, since=change.on)
     rows = {
         "service_point_id": place.point.id,
         "effective_on": change.on.isoformat(),

@@ -8,6 +8,7 @@ from uuid import uuid5
 
 from services.billing.draw_up import draw_up_bills
 from services.billing.issuing import BillIssuer
+from services.billing.pricing import nets_on
 from services.corrections.affected_bills import CannotRebill, past_of_bill, reissue, reissued
 from services.corrections.bill_changes import AffectedBills, BillChange
 from services.database.service import DatabaseService
@@ -24,6 +25,8 @@ from services.supply.reads import ChangeReads, ReadAtChange
 
 _BEYOND: Final = "It ran beyond the day of moving out."
 _SETTLED: Final = "It is the last one, and settles the kWh that are banked."
+_LEAVES: Final = "It is the last one under net metering, and settles the kWh that are banked."
+_OTHER_TARIFF: Final = "It is priced by the other tariff."
 _GOES_ON: Final = "It is not the last one any more: its kWh are banked again."
 
 
@@ -169,6 +172,27 @@ class Planning:
             raise CannotChangeSupply(str(error)) from None
         return tuple(made)
 
+    def on_other_tariff(
+        self, before: BillChain, after: BillChain, *, since: date
+    ) -> tuple[BillChange, ...]:
+        """Each bill that ends after the day from which a chain has another tariff, priced again.
+
+        Where net metering ends or begins with the day, the bill that ends on it as well: it
+        settles what is banked, or banks it again. Raises CannotRebill.
+        """
+        settles = not nets_on(after.versions, day=since)
+        turns = settles == nets_on(before.versions, day=since)
+        affected = [
+            reissued(after, bill, _LEAVES if settles else _GOES_ON)
+            for bill in after.bills
+            if turns and bill.period_end == since and _has_a_bank(bill)
+        ]
+        affected += [
+            reissued(after, bill, _OTHER_TARIFF) for bill in after.bills if bill.period_end > since
+        ]
+        issue = self.issuer.issue(self.now)
+        return tuple(reissue(after, affected, issue=issue, zone=self.issuer.zone))
+
     def bills_since(self, chain: BillChain, *, since: date, why: str) -> tuple[BillChange, ...]:
         """Each bill that ends after a local date, priced again. Raises CannotRebill."""
         affected = [reissued(chain, bill, why) for bill in chain.bills if bill.period_end > since]
@@ -212,6 +236,10 @@ class Planning:
             )
         except EmptyPeriod as error:
             raise UnableToPriceBill(str(error)) from None
+
+
+def _has_a_bank(bill: ChainBill) -> bool:
+    return bill.net is not None and bool(bill.net.closing() or bill.net.in_all().settled)
 
 
 def since_of(chain: BillChain, changes: Iterable[BillChange]) -> str:

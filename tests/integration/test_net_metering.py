@@ -12,7 +12,7 @@ import pytest
 from services.corrections.plan import WrongReading
 from services.importing import Importer, ImportReport
 from services.records.bills import Bill
-from services.supply.changes import MoveOut, Stay, TypedRead
+from services.supply.changes import MoveOut, OtherTariff, Stay, TypedRead
 from services.web.shapes import bill_json
 from tests.integration.correcting import Correcting
 from tests.integration.metered import METERS, Metered
@@ -332,3 +332,67 @@ def test_banked_kwh_that_cannot_be_are_refused(
     assert len(report.errors) == 1
     assert report.errors[0].column == "banked_kwh"
     assert why in report.errors[0].message
+
+
+def test_another_tariff_without_net_metering_settles_with_the_bill_before_it(sunny: Sunny) -> None:
+    bills = sunny.home("T1", months=3)
+    point = sunny.at.point("T1")
+    sunny.at.do(OtherTariff(point, first(3), "FLAT"))
+    after = sunny.utility.bills_of("T1")
+    # 130 kWh at 2.25, less the fixed charge.
+    assert worked_out(after) == [*YEAR[:2], (190, 240, 0, 0, "-252.50")]
+    assert ("surplus", "130", -29_250) in [
+        (line.code, line.quantity, line.amount_minor) for line in after[-1].lines
+    ]
+    assert sunny.bank(bills[0]) == 0
+    sunny.read("T1", 1780, 650, on=first(4))
+    flat = sunny.utility.bills_of("T1")[-1]
+    assert (flat.net, flat.money(flat.total_minor).text) == (None, "420.00")  # 210 × 2.00
+    # Taken back, the kWh are banked again, and used by the next bill.
+    sunny.at.do(OtherTariff(point, first(3), "SOLAR"))
+    again = sunny.utility.bills_of("T1")
+    # Nothing was exported: 210 less the 130 of the bank. 50 × 3.00 + 30 × 4.50 + 40.
+    assert worked_out(again) == [*YEAR[:3], (210, 0, 80, 0, "325.00")]
+    assert sunny.bank(bills[0]) == 0
+
+
+def test_a_bill_in_which_net_metering_ends_settles_what_its_first_days_leave(sunny: Sunny) -> None:
+    sunny.home("T2", months=3)
+    point = sunny.at.point("T2")
+    sunny.at.do(OtherTariff(point, date(2025, 7, 16), "FLAT"))
+    # Before that day nothing changed: the bank goes on.
+    bills = sunny.utility.bills_of("T2")
+    assert worked_out(bills) == list(YEAR[:3])
+    sunny.read("T2", 1570 + 310, 650 + 155, on=first(4))
+    bill = sunny.utility.bills_of("T2")[-1]
+    assert bill.net is not None
+    bank = bill.net.in_all()
+    # Of 31 days 15 are netted: 150 imported, 75 exported. 75 of the bank's 130, 55 are paid out.
+    assert (bank.opening, bank.used, bank.settled, bank.closing) == (130_000, 75_000, 55_000, 0)
+    found = [(line.code, line.quantity, line.amount_minor) for line in bill.lines]
+    assert ("surplus", "55", -12_375) in found
+    assert ("energy", "160", 32_000) in found
+    assert sunny.bank(bill) == 0
+
+
+def test_an_import_leaves_no_kwh_unsettled(sunny: Sunny) -> None:
+    sunny.home("T3", months=3)
+    # The home began on the day of its first read.
+    starts_on = sunny.database.place(sunny.at.point("T3"), on=first(3)).agreements[0].starts_on
+    ended = f"T3,A-T3,SOLAR,{starts_on},{first(3)}"
+    report = sunny.metered.file(
+        "agreements", "service_point,account_no,tariff_code,starts_on,ends_on", ended
+    )
+    assert [str(p) for p in report.errors] == [
+        (
+            "row 2, ends_on: Its last bill left kWh in the bank: end the agreement on the page of "
+            "T3, which settles them."
+        )
+    ]
+    other = f"T3,A-T3,FLAT,{starts_on},{first(3)}"
+    report = sunny.metered.file(
+        "agreements", "service_point,account_no,tariff_code,starts_on,tariff_from", other
+    )
+    assert [(p.column, "settles them" in p.message) for p in report.errors] == [
+        ("tariff_from", True)
+    ]
