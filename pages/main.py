@@ -24,6 +24,7 @@ _SECTIONS = {
     "Office": (
         registry.OVERVIEW,
         registry.FLAGGED_READINGS,
+        registry.ROUNDS,
         registry.BILL_RUNS,
         registry.DRAFTS,
         registry.BILLS,

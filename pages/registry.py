@@ -45,6 +45,9 @@ FLAGGED_READINGS: Final = PageEntry(
     (Permission.VIEW_READINGS,),
     "flag",
 )
+ROUNDS: Final = PageEntry(
+    "readings/rounds.py", "rounds", "Rounds", (Permission.VIEW_READINGS,), "route"
+)
 DRAFTS: Final = PageEntry(
     "drafts/drafts.py", "drafts", "Drafts", (Permission.VIEW_BILLS,), "fact_check"
 )

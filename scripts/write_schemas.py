@@ -61,6 +61,7 @@ _NAMES: Final = (
     ("bills", r"\w*kwh_bank\w*|opening_bank\w*|bring_in_banks"),
     ("customers", r"(customer_)?search_text"),
     ("utility_settings", r"\w*utility_(settings|logo)\w*|first_steps"),
+    ("lists", r"missed_read_list|visits_in_vain"),
     (
         "lists",
         r"timeline|rows_about|recorded_beside_audit|is_deposit|names_of|list_\w+|page_by_key|\w*search\w*|(customers|bills)_of_meters|names_a_bill|ids_found|rows_found|words_\w+|has_trigrams|by_index|text_conditions|find_meters",

@@ -12,12 +12,19 @@ from services.bill_documents.archive import BillArchive
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.lists.tables import BILLS, PAYMENTS, SERVICE_POINTS, Table, accounts_in
+from services.lists.tables import BILLS, MISSED, PAYMENTS, SERVICE_POINTS, Table, accounts_in
 from services.quantities.spreadsheet import csv_file, xlsx_file
 from services.records.base import KeyPage, PageRequest
 from services.records.bills import BillSummary
 from services.records.ledger import Account, Payment
-from services.records.lists import AccountFilter, BillFilter, PaymentFilter, PointFilter
+from services.records.lists import (
+    AccountFilter,
+    BillFilter,
+    MissedFilter,
+    PaymentFilter,
+    PointFilter,
+)
+from services.records.submissions import MissedMeter
 from services.records.supply import ServicePoint
 
 FileKind = Literal["csv", "xlsx"]
@@ -79,6 +86,25 @@ class OfficeLists:
         return _file(
             SERVICE_POINTS,
             lambda at: self.database.list_service_points(wanted=wanted, page=at),
+            page,
+            kind,
+        )
+
+    def missed_reads(
+        self, *, wanted: MissedFilter, page: PageRequest, principal: Principal
+    ) -> KeyPage[MissedMeter]:
+        """A page of the meters that could not be read; `page.sort` is a MissedSort."""
+        require(principal, Permission.VIEW_READINGS)
+        return self.database.list_missed_reads(wanted=wanted, page=page)
+
+    def missed_reads_file(
+        self, *, wanted: MissedFilter, page: PageRequest, kind: FileKind, principal: Principal
+    ) -> bytes:
+        """The meters of a filter that could not be read as a file, in the order of `page`."""
+        require(principal, Permission.VIEW_READINGS)
+        return _file(
+            MISSED,
+            lambda at: self.database.list_missed_reads(wanted=wanted, page=at),
             page,
             kind,
         )

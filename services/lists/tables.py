@@ -9,6 +9,7 @@ from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.records.bills import BillSummary, invoice_reference
 from services.records.ledger import Account, Payment
+from services.records.submissions import MissedMeter
 from services.records.supply import ServicePoint
 
 Row = TypeVar("Row")
@@ -85,6 +86,25 @@ SERVICE_POINTS: Final[Table[ServicePoint]] = Table(
         ("supplied_since", lambda point: point.starts_on),
         ("transformer_code", lambda point: point.transformer_code),
         ("access_note", lambda point: point.access_note),
+    )
+)
+
+
+MISSED: Final[Table[MissedMeter]] = Table(
+    (
+        ("meter_serial", lambda missed: missed.meter_serial),
+        ("code", lambda missed: missed.code),
+        ("address", lambda missed: missed.address),
+        ("route", lambda missed: missed.route),
+        ("customer", lambda missed: missed.customer_name),
+        ("visited_on", lambda missed: missed.missed_on),
+        ("reason", lambda missed: missed.reason),
+        ("note", lambda missed: missed.note),
+        ("visited_by", lambda missed: missed.submitted_by),
+        ("days_in_a_row", lambda missed: Decimal(missed.times)),
+        ("not_read_since", lambda missed: missed.first_on),
+        ("last_read_on", lambda missed: missed.last_read_on),
+        ("asked_again_because", lambda missed: missed.asked_because),
     )
 )
 

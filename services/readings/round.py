@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
-from uuid import UUID
+from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -35,8 +35,11 @@ from services.records.use_limits import LimitBook
 # A meter that was read less than so many days ago is not due yet: rounds are monthly, and their
 # days move a little.
 ROUND_DAYS: Final = 20
+# Who reads meters, and the office.
+_SEE: Final = (Permission.SUBMIT_READINGS, Permission.VIEW_READINGS)
 ROUTES_AT_ONCE: Final = 20
 METERS_AT_ONCE: Final = 200
+ASKED_AT_ONCE: Final = 100
 # Beyond so many meters nobody walks a route.
 _COUNTED_TO: Final = 5_000
 _LAST_IN_ORDER: Final = 2_147_483_647
@@ -124,7 +127,7 @@ class ReadingRound:
         self, *, principal: Principal, now: datetime, after: str | None = None
     ) -> Sequence[Round]:
         """Routes by name, 20 at most, those after the route `after`; `now` in UTC."""
-        require(principal, Permission.SUBMIT_READINGS)
+        require(principal, *_SEE)
         today = local_date(now, self.zone)
         return self.database.reading_rounds(
             read_before=_read_before(today),
@@ -144,7 +147,7 @@ class ReadingRound:
         limit: int = METERS_AT_ONCE,
     ) -> RoundPage:
         """A page of a route's meters in the order in which they are read; `now` in UTC."""
-        require(principal, Permission.SUBMIT_READINGS)
+        require(principal, *_SEE)
         today = local_date(now, self.zone)
         found = self.database.round_meters(
             route=route, read_before=_read_before(today), today=today, after=after, limit=limit
@@ -211,6 +214,32 @@ class ReadingRound:
             requested_on=local_date(now, self.zone),
             about_reading_id=about_reading_id,
         )
+
+    def ask_all_again(
+        self,
+        *,
+        form_id: str,
+        meter_ids: Sequence[str],
+        reason: str,
+        principal: Principal,
+        now: datetime,
+    ) -> list[ReadingRequest]:
+        """Put meters on the round again, 100 at most, as `ask_again` does each.
+
+        `form_id` is a UUID made by the caller: the same form again changes nothing more.
+        """
+        if len(meter_ids) > ASKED_AT_ONCE:
+            raise InvalidReading(f"Choose at most {ASKED_AT_ONCE} meters at once.")
+        return [
+            self.ask_again(
+                request_id=str(uuid5(UUID(form_id), meter_id)),
+                meter_id=meter_id,
+                reason=reason,
+                principal=principal,
+                now=now,
+            )
+            for meter_id in meter_ids
+        ]
 
     def withdraw(self, *, request_id: str, principal: Principal) -> ReadingRequest:
         """Close a request that needs no reading any more; raises NotFound."""

@@ -7,10 +7,12 @@ from typing import Literal
 from services.records.bills import BillStatus
 from services.records.ledger import PaymentStatus
 from services.records.sessions import UserFilter
+from services.records.submissions import MissedReason
 
 BillSort = Literal["period", "number", "customer", "total", "due"]
 AccountSort = Literal["account", "name", "balance", "overdue"]
 PointSort = Literal["code"]
+MissedSort = Literal["visit", "times", "place"]
 PaymentSort = Literal["received", "amount", "customer"]
 
 
@@ -76,4 +78,21 @@ class PointFilter:
     ids: tuple[str, ...] | None = None
 
 
-ListFilter = BillFilter | AccountFilter | PaymentFilter | PointFilter | UserFilter
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissedFilter:
+    """Meters that could not be read at their last visit, `at_least` so many days in a row, and are
+    not read since; the last visit was on the local days given, for `reason`.
+
+    Each word of `text` is part of the meter's serial, the code, the address, the route, or the
+    account number or name of who is supplied now. `ids` are of meters.
+    """
+
+    text: str = ""
+    reason: MissedReason | None = None
+    missed_from: date | None = None
+    missed_to: date | None = None
+    at_least: int = 1
+    ids: tuple[str, ...] | None = None
+
+
+ListFilter = BillFilter | AccountFilter | PaymentFilter | PointFilter | UserFilter | MissedFilter

@@ -183,6 +183,32 @@ class MissedRead(Record):
     submitted_by: str
 
 
+class MissedMeter(Record):
+    """A meter that could not be read at its last visit; `missed_at` is UTC, all dates are local.
+
+    That was so on `times` days in a row, from `first_on` on. `asked_because` is why the office
+    asked for a new reading, where it did; `id` is the meter's.
+    """
+
+    id: str
+    meter_serial: str
+    service_point_id: str
+    code: str
+    address: str
+    route: str
+    customer_name: str | None
+    missed_at: datetime
+    missed_on: date
+    reason: MissedReason
+    note: str
+    submitted_by: str
+    times: int
+    first_on: date | None
+    asked_because: str | None
+    last_read_on: date | None
+    has_photo: bool
+
+
 class Round(Record):
     """A reading route and how its round stands; the route of places that are on none is empty.
 

@@ -212,6 +212,8 @@ ALTER TABLE ONLY public.missed_reads
 
 CREATE INDEX missed_reads_by_day ON public.missed_reads USING btree (missed_on, service_point_id);
 
+CREATE INDEX missed_reads_by_time ON public.missed_reads USING btree (missed_at, meter_id);
+
 CREATE INDEX missed_reads_of_meter ON public.missed_reads USING btree (meter_id, missed_on);
 
 CREATE INDEX missed_reads_of_point ON public.missed_reads USING btree (service_point_id, missed_on);

@@ -997,3 +997,105 @@ COMMENT ON FUNCTION private.rows_about(p_of text, p_id uuid) IS 'The audited row
 
 REVOKE ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.rows_about(p_of text, p_id uuid) TO service_role;
+
+CREATE FUNCTION private.visits_in_vain(p_meter uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('times', count(distinct x.missed_on), 'first_on', min(x.missed_on))
+    from public.missed_reads x
+    where x.meter_id = p_meter
+      and x.missed_at > coalesce((
+          select r.read_at from public.readings r
+          where r.meter_id = p_meter and r.status in ('accepted', 'needs_review') and r.source <> 'estimated'
+          order by r.read_at desc limit 1), '-infinity')
+$$;
+
+COMMENT ON FUNCTION private.visits_in_vain(p_meter uuid) IS 'On how many days in a row, and from which on, a meter could not be read since its last read that is no estimate: {times, first_on}.';
+
+REVOKE ALL ON FUNCTION private.visits_in_vain(p_meter uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.visits_in_vain(p_meter uuid) TO service_role;
+
+CREATE VIEW public.missed_read_list WITH (security_invoker='true') AS
+ SELECT x.meter_id AS id,
+    m.serial AS meter_serial,
+    s.id AS service_point_id,
+    s.code,
+    s.address,
+    s.route,
+    c.name AS customer_name,
+    x.missed_at,
+    x.missed_on,
+    x.reason,
+    x.note,
+    x.submitted_by,
+    ((v.said ->> 'times'::text))::integer AS times,
+    ((v.said ->> 'first_on'::text))::date AS first_on,
+    ( SELECT q.reason
+           FROM public.reading_requests q
+          WHERE ((q.meter_id = x.meter_id) AND (q.done_at IS NULL))) AS asked_because,
+    ( SELECT r.read_on
+           FROM public.latest_reads r
+          WHERE (r.service_point_id = s.id)
+         LIMIT 1) AS last_read_on,
+    (EXISTS ( SELECT 1
+           FROM public.meter_photos p
+          WHERE ((p.key = (x.id)::text) AND (p.taken_by = x.submitted_by) AND (p.meter_id = x.meter_id)))) AS has_photo
+   FROM (((((public.missed_reads x
+     JOIN public.meters m ON ((m.id = x.meter_id)))
+     JOIN public.service_points s ON ((s.id = x.service_point_id)))
+     LEFT JOIN public.service_agreements a ON (((a.service_point_id = s.id) AND (a.ends_on IS NULL))))
+     LEFT JOIN public.customers c ON ((c.id = a.customer_id)))
+     CROSS JOIN LATERAL ( SELECT private.visits_in_vain(x.meter_id) AS said) v)
+  WHERE (NOT (EXISTS ( SELECT 1
+           FROM public.missed_reads l
+          WHERE ((l.meter_id = x.meter_id) AND (ROW(l.missed_at, l.id) > ROW(x.missed_at, x.id))))));
+
+COMMENT ON VIEW public.missed_read_list IS 'The last visit to each meter that could not be read then, and how often that was so in a row.';
+
+GRANT ALL ON TABLE public.missed_read_list TO service_role;
+
+CREATE FUNCTION public.list_missed_reads(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_from text := 'public.missed_reads y';
+    v_key text;
+    v_type text;
+    v_page jsonb;
+    v_ids uuid[];
+    v_text constant jsonb := private.text_conditions(p, array[
+        private.search_source('meters', 'y.meter_id', 'y.meter_id', null),
+        private.search_source('service_points', 'y.service_point_id', 'y.service_point_id', null),
+        private.search_source('customers', 'y.service_point_id', '(select a.customer_id from public.service_agreements a where a.service_point_id = y.service_point_id and a.ends_on is null)', 'select a.service_point_id from public.service_agreements a where a.ends_on is null and a.customer_id = any ($1)')], null);
+begin
+    case p ->> 'sort'
+        when 'visit' then v_key := 'y.missed_at'; v_type := 'timestamptz';
+        when 'times' then v_key := '(private.visits_in_vain(y.meter_id) ->> ''times'')::integer'; v_type := 'integer';
+        when 'place' then
+            v_from := 'public.missed_reads y join public.service_points s on s.id = y.service_point_id';
+            v_key := 'coalesce(s.code, '''')'; v_type := 'text';
+    end case;
+    v_page := private.page_by_key(p, v_from, 'y.meter_id', v_key, v_type, array[
+        'not exists (select 1 from public.missed_reads l where l.meter_id = y.meter_id and (l.missed_at, l.id) > (y.missed_at, y.id))',
+        -- Read since, or taken out: nothing is to be done any more.
+        'not exists (select 1 from public.readings r where r.meter_id = y.meter_id and r.read_at >= y.missed_at'
+        ' and r.status in (''accepted'', ''needs_review'') and r.source <> ''estimated'')',
+        'exists (select 1 from public.meter_installations i where i.meter_id = y.meter_id and i.service_point_id = y.service_point_id and i.removed_at is null)',
+        case when p ->> 'ids' is not null then 'y.meter_id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when p ->> 'missed_from' is not null then 'y.missed_on >= ($1 ->> ''missed_from'')::date' end,
+        case when p ->> 'missed_to' is not null then 'y.missed_on <= ($1 ->> ''missed_to'')::date' end,
+        case when p ->> 'reason' is not null then 'y.reason = $1 ->> ''reason''' end,
+        case when (p ->> 'at_least')::integer > 1
+            then '(private.visits_in_vain(y.meter_id) ->> ''times'')::integer >= ($1 ->> ''at_least'')::integer' end], v_text);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.missed_read_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_missed_reads(p jsonb) IS 'A page of the meters that could not be read at their last visit and are not read since: {text?, reason?, missed_from?, missed_to?: local dates of that visit, at_least?: so many days in a row, ids?: of meters, sort: visit, times or place, and what private.page_by_key takes} -> its answer, and rows.';
+
+REVOKE ALL ON FUNCTION public.list_missed_reads(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_missed_reads(p jsonb) TO service_role;

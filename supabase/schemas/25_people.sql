@@ -126,209 +126,21 @@ COMMENT ON VIEW public.user_list IS 'Users as administrators see them: no hash a
 
 GRANT SELECT ON TABLE public.user_list TO service_role;
 
-CREATE FUNCTION public.user_to_sign_in(p jsonb) RETURNS jsonb
+CREATE FUNCTION public.user_link(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select jsonb_build_object('user', (
-        select jsonb_build_object(
-            'id', u.id, 'sign_in_name', u.sign_in_name, 'display_name', u.display_name, 'roles', to_jsonb(u.roles),
-            'disabled', a.dismissed_at is not null, 'password_hash', c.password_hash, 'password_set_at', c.password_set_at,
-            'totp_secret', c.totp_secret, 'recovery_codes_left', cardinality(c.recovery_codes))
-        from public.users u
-        join public.user_credentials c on c.user_id = u.id
-        left join public.user_access a on a.id = u.sign_in_name
-        where u.sign_in_name = p ->> 'sign_in_name'))
+    select jsonb_build_object('link', (
+        select jsonb_build_object('kind', l.kind, 'state', private.link_state(l, u, (p ->> 'at')::timestamptz),
+                                  'sign_in_name', u.sign_in_name, 'display_name', u.display_name)
+        from public.user_links l join public.users u on u.id = l.user_id
+        where l.code_hash = p ->> 'code_hash'))
 $$;
 
-COMMENT ON FUNCTION public.user_to_sign_in(p jsonb) IS 'What a sign-in is checked against: {sign_in_name} -> {user: null or with password_hash and totp_secret (encrypted)}.';
+COMMENT ON FUNCTION public.user_link(p jsonb) IS 'Whom a link is for and whether it can be used: {code_hash, at} -> {link: null or {kind, state: good|used|void|expired|disabled, sign_in_name, display_name}}.';
 
-REVOKE ALL ON FUNCTION public.user_to_sign_in(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.user_to_sign_in(p jsonb) TO service_role;
-
-CREATE FUNCTION public.create_first_administrator(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    perform pg_advisory_xact_lock(hashtextextended('users', 0));
-    if exists (select 1 from public.users where id = (p ->> 'user_id')::uuid) then
-        return '{}'::jsonb;
-    end if;
-    if exists (select 1 from public.users) then
-        perform private.refuse('EB005', 'There is an administrator already. Sign in, or ask to be invited.');
-    end if;
-    perform private.add_user(p || '{"roles": ["admin"]}', (p ->> 'at')::timestamptz, p ->> 'password_hash');
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.create_first_administrator(p jsonb) IS 'The first user: {actor, user_id, sign_in_name, display_name, password_hash, at}. EB005 when there is one already.';
-
-REVOKE ALL ON FUNCTION public.create_first_administrator(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.create_first_administrator(p jsonb) TO service_role;
-
-CREATE FUNCTION public.invite_user(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    if exists (select 1 from public.users where id = (p ->> 'user_id')::uuid) then
-        return '{}'::jsonb;
-    end if;
-    if not exists (select 1 from public.users) then
-        perform private.refuse('EB005', 'The first user is an administrator. Create that one first.');
-    end if;
-    perform private.add_user(p, null, null);
-    perform private.add_user_link(p -> 'link', (p ->> 'user_id')::uuid);
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.invite_user(p jsonb) IS 'A new user who sets a password by a link: {actor, user_id, sign_in_name, display_name, roles, link: {id, kind: invitation, code_hash, expires_at}}.';
-
-REVOKE ALL ON FUNCTION public.invite_user(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.invite_user(p jsonb) TO service_role;
-
-CREATE FUNCTION public.rehash_password(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    update public.user_credentials set password_hash = p ->> 'password_hash'
-    where user_id = (p ->> 'user_id')::uuid and password_hash = p ->> 'old_hash';
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.rehash_password(p jsonb) IS 'The same password under the parameters of today: {user_id, old_hash, password_hash}.';
-
-REVOKE ALL ON FUNCTION public.rehash_password(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.rehash_password(p jsonb) TO service_role;
-
-CREATE FUNCTION public.set_totp(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_user public.users;
-begin
-    perform private.set_actor(p);
-    v_user := private.user_of(p);
-    update public.user_credentials
-    set totp_secret = p ->> 'secret', totp_on_at = (p ->> 'at')::timestamptz, totp_last_step = (p ->> 'step')::bigint,
-        recovery_codes = array(select jsonb_array_elements_text(p -> 'recovery_codes'))
-    where user_id = v_user.id;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.set_totp(p jsonb) IS 'A second factor from now on: {actor, user_id, secret: encrypted, step: of the code that confirmed it, recovery_codes: hashes, at}.';
-
-REVOKE ALL ON FUNCTION public.set_totp(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.set_totp(p jsonb) TO service_role;
-
-CREATE FUNCTION public.clear_totp(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_user public.users;
-begin
-    perform private.set_actor(p);
-    v_user := private.user_of(p);
-    update public.user_credentials set totp_secret = null, totp_on_at = null, recovery_codes = '{}'
-    where user_id = v_user.id;
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.clear_totp(p jsonb) IS 'No second factor any more: {actor, user_id}.';
-
-REVOKE ALL ON FUNCTION public.clear_totp(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.clear_totp(p jsonb) TO service_role;
-
-CREATE FUNCTION public.use_totp_step(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    update public.user_credentials set totp_last_step = (p ->> 'step')::bigint
-    where user_id = (p ->> 'user_id')::uuid and totp_secret is not null and totp_last_step < (p ->> 'step')::bigint;
-    return jsonb_build_object('used', found);
-end $$;
-
-COMMENT ON FUNCTION public.use_totp_step(p jsonb) IS 'Uses the code of a time step up: {user_id, step} -> {used: false when it or a later one was used before}.';
-
-REVOKE ALL ON FUNCTION public.use_totp_step(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_totp_step(p jsonb) TO service_role;
-
-CREATE FUNCTION public.use_recovery_code(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.user_credentials set recovery_codes = array_remove(recovery_codes, p ->> 'code_hash')
-    where user_id = (p ->> 'user_id')::uuid and totp_secret is not null and recovery_codes @> array[p ->> 'code_hash'];
-    return jsonb_build_object('used', found);
-end $$;
-
-COMMENT ON FUNCTION public.use_recovery_code(p jsonb) IS 'Uses a recovery code up: {actor, user_id, code_hash} -> {used: false when it is not one, or was used}.';
-
-REVOKE ALL ON FUNCTION public.use_recovery_code(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_recovery_code(p jsonb) TO service_role;
-
-CREATE FUNCTION private.audit_user_secrets() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-    v_after jsonb := private.without_secrets(to_jsonb(new));
-    v_before jsonb := case when tg_op = 'UPDATE' then private.without_secrets(to_jsonb(old)) end;
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_before = v_after then
-        return null;
-    end if;
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    insert into public.audit_log (actor, action, table_name, row_id, before, after)
-    values (v_actor, lower(tg_op), tg_table_name, v_after ->> 'user_id',
-            private.changed_columns(v_after, v_before), case when v_before is null then v_after else private.changed_columns(v_before, v_after) end);
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.audit_user_secrets() IS 'What of a user''s credentials or links changed, without a hash or a secret.';
-
-REVOKE ALL ON FUNCTION private.audit_user_secrets() FROM PUBLIC;
-
-CREATE FUNCTION private.refuse_renaming() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    raise exception using errcode = 'EB005', message = 'A sign-in name never changes: the audit trail names people by it.';
-end $$;
-
-REVOKE ALL ON FUNCTION private.refuse_renaming() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_renaming() TO service_role;
-
-CREATE FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case
-        when exists (select 1 from public.user_access a where a.id = p_user.sign_in_name and a.dismissed_at is not null) then 'disabled'
-        when p_link.used_at is not null then 'used'
-        when p_link.voided_at is not null then 'void'
-        when p_link.expires_at <= p_at then 'expired'
-        else 'good' end
-$$;
-
-REVOKE ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) TO service_role;
+REVOKE ALL ON FUNCTION public.user_link(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.user_link(p jsonb) TO service_role;
 
 CREATE FUNCTION private.without_secrets(p_row jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
@@ -345,6 +157,17 @@ COMMENT ON FUNCTION private.without_secrets(p_row jsonb) IS 'A row of user_crede
 
 REVOKE ALL ON FUNCTION private.without_secrets(p_row jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.without_secrets(p_row jsonb) TO service_role;
+
+CREATE FUNCTION private.refuse_renaming() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = 'EB005', message = 'A sign-in name never changes: the audit trail names people by it.';
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_renaming() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_renaming() TO service_role;
 
 CREATE FUNCTION private.keep_an_administrator() RETURNS trigger
     LANGUAGE plpgsql
@@ -452,45 +275,57 @@ COMMENT ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) IS 'A link of
 REVOKE ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) TO service_role;
 
-CREATE FUNCTION public.users_exist(p jsonb) RETURNS jsonb
+CREATE FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select jsonb_build_object('exist', exists (select 1 from public.users))
+    select case
+        when exists (select 1 from public.user_access a where a.id = p_user.sign_in_name and a.dismissed_at is not null) then 'disabled'
+        when p_link.used_at is not null then 'used'
+        when p_link.voided_at is not null then 'void'
+        when p_link.expires_at <= p_at then 'expired'
+        else 'good' end
 $$;
 
-COMMENT ON FUNCTION public.users_exist(p jsonb) IS 'Whether anybody has been made a user: {} -> {exist}.';
+REVOKE ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) TO service_role;
 
-REVOKE ALL ON FUNCTION public.users_exist(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.users_exist(p jsonb) TO service_role;
-
-CREATE FUNCTION public.list_users(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION public.use_totp_step(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
     SET search_path TO ''
-    AS $_$
-declare
-    v_key constant text := case p ->> 'sort' when 'display_name' then 'lower(u.display_name)' else 'u.sign_in_name' end;
-    v_page jsonb;
-    v_ids uuid[];
+    AS $$
 begin
-    v_page := private.page_by_key(p, 'public.users u', 'u.id', v_key, 'text', array[
-        case when p ->> 'ids' is not null then 'u.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
-        case when p ->> 'role' is not null then 'u.roles @> array[$1 ->> ''role'']' end,
-        case when p ->> 'state' is not null then
-            'u.id in (select l.id from public.user_list l where l.state = $1 ->> ''state'')' end,
-        case when coalesce(p ->> 'text', '') <> '' then
-            'not exists (select 1 from unnest(string_to_array(lower($1 ->> ''text''), '' '')) w'
-            ' where strpos(lower(u.sign_in_name || '' '' || u.display_name), w) = 0)' end]);
-    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
-    return v_page || jsonb_build_object('rows', (
-        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
-        from public.user_list l where l.id = any (v_ids)));
-end $_$;
+    update public.user_credentials set totp_last_step = (p ->> 'step')::bigint
+    where user_id = (p ->> 'user_id')::uuid and totp_secret is not null and totp_last_step < (p ->> 'step')::bigint;
+    return jsonb_build_object('used', found);
+end $$;
 
-COMMENT ON FUNCTION public.list_users(p jsonb) IS 'A page of the users: {text?, role?, state?, ids?, sort: sign_in_name|display_name, and what private.page_by_key takes} -> {keys, more, total, rows: of user_list}.';
+COMMENT ON FUNCTION public.use_totp_step(p jsonb) IS 'Uses the code of a time step up: {user_id, step} -> {used: false when it or a later one was used before}.';
 
-REVOKE ALL ON FUNCTION public.list_users(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_users(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.use_totp_step(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_totp_step(p jsonb) TO service_role;
+
+CREATE FUNCTION public.invite_user(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    if exists (select 1 from public.users where id = (p ->> 'user_id')::uuid) then
+        return '{}'::jsonb;
+    end if;
+    if not exists (select 1 from public.users) then
+        perform private.refuse('EB005', 'The first user is an administrator. Create that one first.');
+    end if;
+    perform private.add_user(p, null, null);
+    perform private.add_user_link(p -> 'link', (p ->> 'user_id')::uuid);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.invite_user(p jsonb) IS 'A new user who sets a password by a link: {actor, user_id, sign_in_name, display_name, roles, link: {id, kind: invitation, code_hash, expires_at}}.';
+
+REVOKE ALL ON FUNCTION public.invite_user(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.invite_user(p jsonb) TO service_role;
 
 CREATE FUNCTION public.change_user(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -554,21 +389,115 @@ COMMENT ON FUNCTION public.make_user_link(p jsonb) IS 'Another link for a user, 
 REVOKE ALL ON FUNCTION public.make_user_link(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_user_link(p jsonb) TO service_role;
 
-CREATE FUNCTION public.user_link(p jsonb) RETURNS jsonb
+CREATE FUNCTION public.users_exist(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select jsonb_build_object('link', (
-        select jsonb_build_object('kind', l.kind, 'state', private.link_state(l, u, (p ->> 'at')::timestamptz),
-                                  'sign_in_name', u.sign_in_name, 'display_name', u.display_name)
-        from public.user_links l join public.users u on u.id = l.user_id
-        where l.code_hash = p ->> 'code_hash'))
+    select jsonb_build_object('exist', exists (select 1 from public.users))
 $$;
 
-COMMENT ON FUNCTION public.user_link(p jsonb) IS 'Whom a link is for and whether it can be used: {code_hash, at} -> {link: null or {kind, state: good|used|void|expired|disabled, sign_in_name, display_name}}.';
+COMMENT ON FUNCTION public.users_exist(p jsonb) IS 'Whether anybody has been made a user: {} -> {exist}.';
 
-REVOKE ALL ON FUNCTION public.user_link(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.user_link(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.users_exist(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.users_exist(p jsonb) TO service_role;
+
+CREATE FUNCTION private.audit_user_secrets() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+    v_after jsonb := private.without_secrets(to_jsonb(new));
+    v_before jsonb := case when tg_op = 'UPDATE' then private.without_secrets(to_jsonb(old)) end;
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_before = v_after then
+        return null;
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    insert into public.audit_log (actor, action, table_name, row_id, before, after)
+    values (v_actor, lower(tg_op), tg_table_name, v_after ->> 'user_id',
+            private.changed_columns(v_after, v_before), case when v_before is null then v_after else private.changed_columns(v_before, v_after) end);
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit_user_secrets() IS 'What of a user''s credentials or links changed, without a hash or a secret.';
+
+REVOKE ALL ON FUNCTION private.audit_user_secrets() FROM PUBLIC;
+
+CREATE FUNCTION public.user_to_sign_in(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('user', (
+        select jsonb_build_object(
+            'id', u.id, 'sign_in_name', u.sign_in_name, 'display_name', u.display_name, 'roles', to_jsonb(u.roles),
+            'disabled', a.dismissed_at is not null, 'password_hash', c.password_hash, 'password_set_at', c.password_set_at,
+            'totp_secret', c.totp_secret, 'recovery_codes_left', cardinality(c.recovery_codes))
+        from public.users u
+        join public.user_credentials c on c.user_id = u.id
+        left join public.user_access a on a.id = u.sign_in_name
+        where u.sign_in_name = p ->> 'sign_in_name'))
+$$;
+
+COMMENT ON FUNCTION public.user_to_sign_in(p jsonb) IS 'What a sign-in is checked against: {sign_in_name} -> {user: null or with password_hash and totp_secret (encrypted)}.';
+
+REVOKE ALL ON FUNCTION public.user_to_sign_in(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.user_to_sign_in(p jsonb) TO service_role;
+
+CREATE FUNCTION public.list_users(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_key constant text := case p ->> 'sort' when 'display_name' then 'lower(u.display_name)' else 'u.sign_in_name' end;
+    v_page jsonb;
+    v_ids uuid[];
+begin
+    v_page := private.page_by_key(p, 'public.users u', 'u.id', v_key, 'text', array[
+        case when p ->> 'ids' is not null then 'u.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when p ->> 'role' is not null then 'u.roles @> array[$1 ->> ''role'']' end,
+        case when p ->> 'state' is not null then
+            'u.id in (select l.id from public.user_list l where l.state = $1 ->> ''state'')' end,
+        case when coalesce(p ->> 'text', '') <> '' then
+            'not exists (select 1 from unnest(string_to_array(lower($1 ->> ''text''), '' '')) w'
+            ' where strpos(lower(u.sign_in_name || '' '' || u.display_name), w) = 0)' end]);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.user_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_users(p jsonb) IS 'A page of the users: {text?, role?, state?, ids?, sort: sign_in_name|display_name, and what private.page_by_key takes} -> {keys, more, total, rows: of user_list}.';
+
+REVOKE ALL ON FUNCTION public.list_users(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_users(p jsonb) TO service_role;
+
+CREATE FUNCTION public.create_first_administrator(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    perform pg_advisory_xact_lock(hashtextextended('users', 0));
+    if exists (select 1 from public.users where id = (p ->> 'user_id')::uuid) then
+        return '{}'::jsonb;
+    end if;
+    if exists (select 1 from public.users) then
+        perform private.refuse('EB005', 'There is an administrator already. Sign in, or ask to be invited.');
+    end if;
+    perform private.add_user(p || '{"roles": ["admin"]}', (p ->> 'at')::timestamptz, p ->> 'password_hash');
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.create_first_administrator(p jsonb) IS 'The first user: {actor, user_id, sign_in_name, display_name, password_hash, at}. EB005 when there is one already.';
+
+REVOKE ALL ON FUNCTION public.create_first_administrator(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.create_first_administrator(p jsonb) TO service_role;
 
 CREATE FUNCTION public.use_user_link(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -641,6 +570,77 @@ COMMENT ON FUNCTION public.change_password(p jsonb) IS 'Somebody changes their o
 
 REVOKE ALL ON FUNCTION public.change_password(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.change_password(p jsonb) TO service_role;
+
+CREATE FUNCTION public.rehash_password(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.user_credentials set password_hash = p ->> 'password_hash'
+    where user_id = (p ->> 'user_id')::uuid and password_hash = p ->> 'old_hash';
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.rehash_password(p jsonb) IS 'The same password under the parameters of today: {user_id, old_hash, password_hash}.';
+
+REVOKE ALL ON FUNCTION public.rehash_password(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rehash_password(p jsonb) TO service_role;
+
+CREATE FUNCTION public.set_totp(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_user public.users;
+begin
+    perform private.set_actor(p);
+    v_user := private.user_of(p);
+    update public.user_credentials
+    set totp_secret = p ->> 'secret', totp_on_at = (p ->> 'at')::timestamptz, totp_last_step = (p ->> 'step')::bigint,
+        recovery_codes = array(select jsonb_array_elements_text(p -> 'recovery_codes'))
+    where user_id = v_user.id;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.set_totp(p jsonb) IS 'A second factor from now on: {actor, user_id, secret: encrypted, step: of the code that confirmed it, recovery_codes: hashes, at}.';
+
+REVOKE ALL ON FUNCTION public.set_totp(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.set_totp(p jsonb) TO service_role;
+
+CREATE FUNCTION public.clear_totp(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_user public.users;
+begin
+    perform private.set_actor(p);
+    v_user := private.user_of(p);
+    update public.user_credentials set totp_secret = null, totp_on_at = null, recovery_codes = '{}'
+    where user_id = v_user.id;
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.clear_totp(p jsonb) IS 'No second factor any more: {actor, user_id}.';
+
+REVOKE ALL ON FUNCTION public.clear_totp(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.clear_totp(p jsonb) TO service_role;
+
+CREATE FUNCTION public.use_recovery_code(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.user_credentials set recovery_codes = array_remove(recovery_codes, p ->> 'code_hash')
+    where user_id = (p ->> 'user_id')::uuid and totp_secret is not null and recovery_codes @> array[p ->> 'code_hash'];
+    return jsonb_build_object('used', found);
+end $$;
+
+COMMENT ON FUNCTION public.use_recovery_code(p jsonb) IS 'Uses a recovery code up: {actor, user_id, code_hash} -> {used: false when it is not one, or was used}.';
+
+REVOKE ALL ON FUNCTION public.use_recovery_code(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_recovery_code(p jsonb) TO service_role;
 
 CREATE TRIGGER keep_an_administrator AFTER INSERT OR UPDATE ON public.user_access FOR EACH STATEMENT EXECUTE FUNCTION private.keep_an_administrator();
 

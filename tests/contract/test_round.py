@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 
 from services.database.errors import IdempotencyKeyReused, NotFound
+from services.records.base import PageRequest
+from services.records.lists import MissedFilter
 from tests.contract.over import Over
 from tests.integration.utility import ADMIN, ENGINEER
 
@@ -35,10 +37,15 @@ def test_a_meter_is_due_asked_for_again_and_missed(over: Over) -> None:
     closed = here.withdraw_reading_request(actor=actor, request_id=request.id)
     assert (closed.done_reading_id, closed.done_at is None) == (None, False)
     visit: dict[str, Any] = {"actor": actor, "missed_id": str(uuid4()), "meter_serial": "R1"}
-    visit |= {"missed_at": utility.now, "missed_on": utility.today, "note": ""}
+    visit |= {
+        "missed_at": utility.now + timedelta(minutes=1),
+        "missed_on": utility.today,
+        "note": "",
+    }
     missed = here.miss_reading(reason="dog", **visit)
     assert here.miss_reading(reason="dog", **visit) == missed
     assert _meter(over, days).missed == missed
+    _is_listed(over, meter_id)
     with pytest.raises(IdempotencyKeyReused):
         here.miss_reading(reason="locked", **visit)
     _refuses(over, asked, visit)
@@ -65,6 +72,13 @@ def test_a_photo_is_kept_once_and_found_by_what_it_belongs_to(over: Over) -> Non
         here.keep_photo(**(photo | other))
     with pytest.raises(NotFound):
         here.keep_photo(**(photo | {"meter_serial": "R-none"}))
+
+
+def _is_listed(over: Over, meter_id: str) -> None:
+    page = PageRequest("times", descending=True)
+    wanted = MissedFilter(text="r1 hills", missed_from=over.utility.today)
+    (listed,) = over.same("list_missed_reads", wanted=wanted, page=page).items
+    assert (listed.id, listed.times, listed.reason) == (meter_id, 1, "dog")
 
 
 def _meter(over: Over, days: dict[str, Any]) -> Any:

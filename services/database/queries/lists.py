@@ -8,14 +8,22 @@ from services.database.queries.base import Json, Queries
 from services.records.base import Key, KeyPage, PageRequest, Record
 from services.records.bills import BillSummary
 from services.records.ledger import Account, Payment
-from services.records.lists import AccountFilter, BillFilter, ListFilter, PaymentFilter, PointFilter
+from services.records.lists import (
+    AccountFilter,
+    BillFilter,
+    ListFilter,
+    MissedFilter,
+    PaymentFilter,
+    PointFilter,
+)
+from services.records.submissions import MissedMeter
 from services.records.supply import ServicePoint
 
 Row = TypeVar("Row", bound=Record)
 
 
 class ListQueries(Queries):
-    """Pages of bills, customers, payments and service points."""
+    """Pages of bills, customers, payments, service points and meters that could not be read."""
 
     def list_bills(self, *, wanted: BillFilter, page: PageRequest) -> KeyPage[BillSummary]:
         """A page of the bills; `page.sort` is a BillSort."""
@@ -34,6 +42,10 @@ class ListQueries(Queries):
     ) -> KeyPage[ServicePoint]:
         """A page of the service points; `page.sort` is a PointSort."""
         return self._list("list_service_points", ServicePoint, wanted, page)
+
+    def list_missed_reads(self, *, wanted: MissedFilter, page: PageRequest) -> KeyPage[MissedMeter]:
+        """A page of the meters that could not be read; `page.sort` is a MissedSort."""
+        return self._list("list_missed_reads", MissedMeter, wanted, page)
 
     def _list(
         self, function: str, row: type[Row], wanted: ListFilter, page: PageRequest

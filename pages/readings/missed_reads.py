@@ -1,0 +1,158 @@
+"""Meters that could not be read at their last visit, and what the office does about them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import streamlit as st
+
+from pages.registry import ESTIMATE_READING, METER
+from pages.shared.form_ids import form_done, form_id, show_done
+from pages.shared.format import Color, count, day, escaped, moment
+from pages.shared.list_columns import Column, Listing
+from pages.shared.list_filters import ask_days, ask_text
+from pages.shared.listing import show_list
+from pages.shared.session import now, services, today, zone
+from services.database.errors import DatabaseRefused
+from services.history.terms import MISSED_READ
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
+from services.readings.submission import InvalidReading
+from services.records.lists import MissedFilter
+from services.records.submissions import MissedMeter
+
+_REASONS: Final = {text[0].upper() + text[1:]: code for code, text in MISSED_READ.items()}
+# From so many days in a row on somebody should do something.
+_OFTEN: Final = 2
+
+
+def _why(missed: MissedMeter) -> str:
+    said = MISSED_READ[missed.reason]
+    return f"{said[0].upper()}{said[1:]}. {missed.note}" if missed.note else said.capitalize()
+
+
+def _times(missed: MissedMeter) -> str:
+    return count(missed.times, "day")
+
+
+def _color(missed: MissedMeter) -> Color | None:
+    return "orange" if missed.times >= _OFTEN else None
+
+
+def _asked(missed: MissedMeter) -> str:
+    return "asked for again" if missed.asked_because else ""
+
+
+_COLUMNS: Final[tuple[Column[MissedMeter], ...]] = (
+    Column(label="Meter", text=lambda missed: missed.meter_serial, place="title", flag=_asked),
+    Column(
+        label="Last visit",
+        text=lambda missed: day(missed.missed_on),
+        sort="visit",
+        largest_first=True,
+    ),
+    Column(label="Why", text=_why, place="text"),
+    Column(label="Photo", text=lambda missed: "yes" if missed.has_photo else "–"),
+    Column(label="By", text=lambda missed: missed.submitted_by),
+    Column(
+        label="In a row",
+        text=_times,
+        color=_color,
+        sort="times",
+        largest_first=True,
+        place="status",
+    ),
+    Column(label="Place", text=lambda missed: missed.code, sort="place"),
+    Column(label="Route", text=lambda missed: missed.route or "–"),
+    Column(
+        label="Last read",
+        text=lambda missed: day(missed.last_read_on) if missed.last_read_on else "never",
+    ),
+)
+
+
+def _summary(missed: MissedMeter) -> str:
+    visit = f"{moment(missed.missed_at, zone())} by {missed.submitted_by}"
+    photo = "with photo" if missed.has_photo else ""
+    route = f"route {missed.route}" if missed.route else ""
+    return " · ".join(
+        filter(None, (_why(missed), visit, photo, missed.address or missed.code, route))
+    )
+
+
+def show_missed_reads(principal: Principal) -> None:
+    """The list with its filters; from it a new read is asked for, or a reading estimated."""
+    show_done()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = ask_text("Meter, address, code, route or customer")
+        first, last = ask_days("Last visit")
+        reason = st.selectbox(
+            "Why",
+            list(_REASONS),
+            index=None,
+            key="why",
+            placeholder="Any reason",
+            bind="query-params",
+        )
+        often = st.number_input(
+            "Days in a row", min_value=1, max_value=99, key="in-a-row", bind="query-params"
+        )
+    wanted = MissedFilter(
+        text=text,
+        reason=_REASONS.get(reason or ""),
+        missed_from=first,
+        missed_to=last,
+        at_least=int(often),
+    )
+    lists = services().lists
+    show_list(
+        Listing(
+            noun="meter",
+            page=METER,
+            columns=_COLUMNS,
+            summary=_summary,
+            sort="visit",
+            descending=True,
+            asked=wanted,
+            fetch=lambda page: lists.missed_reads(wanted=wanted, page=page, principal=principal),
+            file=lambda page, kind, ids: lists.missed_reads_file(
+                wanted=replace(wanted, ids=ids), page=page, kind=kind, principal=principal
+            ),
+        ),
+        actions=lambda chosen: _offer(chosen, principal),
+    )
+
+
+def _offer(chosen: Sequence[MissedMeter], principal: Principal) -> None:
+    if not principal.may(Permission.DECIDE_READINGS):
+        return
+    if len(chosen) == 1:
+        (one,) = chosen
+        if st.button("Estimate", icon=":material/calculate:"):
+            st.switch_page(
+                ESTIMATE_READING.script,
+                query_params={"meter": one.meter_serial, "on": today().isoformat()},
+            )
+    with (
+        st.popover(f"Ask for {count(len(chosen), 'new read')}", icon=":material/directions_walk:"),
+        st.form("ask-again", border=False),
+    ):
+        reason = st.text_input("Why, as whoever reads it is told", max_chars=500)
+        if st.form_submit_button("Put on the round", type="primary"):
+            _ask_again(chosen, reason, principal)
+
+
+def _ask_again(chosen: Sequence[MissedMeter], reason: str, principal: Principal) -> None:
+    try:
+        services().reading_round.ask_all_again(
+            form_id=form_id("ask-again"),
+            meter_ids=[one.id for one in chosen],
+            reason=reason,
+            principal=principal,
+            now=now(),
+        )
+    except (InvalidReading, DatabaseRefused) as error:
+        st.error(escaped(error), icon=":material/edit:")
+        return
+    form_done("ask-again", f"{count(len(chosen), 'meter')} put on the round again.")
+    st.rerun()

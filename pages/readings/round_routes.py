@@ -1,0 +1,117 @@
+"""Routes with how their rounds stand, and the meters of one that are still to be read."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import streamlit as st
+
+from pages.registry import METER
+from pages.shared.format import count, day, escaped
+from pages.shared.session import now, services
+from services.history.terms import MISSED_READ
+from services.identity.auth import Principal
+from services.readings.round import ROUTES_AT_ONCE, DueMeter
+from services.records.submissions import Round
+
+_AFTER: Final = "after"
+_ROUTE: Final = "route"
+
+
+def show_routes(principal: Principal) -> None:
+    """Twenty routes by name; one that is chosen with the meters still to read."""
+    route = st.query_params.get(_ROUTE)
+    if route is not None:
+        _show_route(route, principal)
+        return
+    after = st.query_params.get(_AFTER)
+    routes = services().reading_round.routes(principal=principal, now=now(), after=after)
+    if not routes:
+        st.info("No place has a meter that is read by hand.", icon=":material/route:")
+    elif after is None and len(routes) < ROUTES_AT_ONCE:
+        still = sum(one.still for one in routes)
+        st.caption(f"{count(len(routes), 'route')}, {count(still, 'meter')} to read.")
+    with st.container(gap="xsmall"):
+        for one in routes:
+            _show_row(one)
+    with st.container(horizontal=True):
+        if after is not None and st.button("First routes", icon=":material/first_page:"):
+            _go()
+        if len(routes) == ROUTES_AT_ONCE and st.button("Next routes", icon=":material/east:"):
+            _go(**{_AFTER: routes[-1].route})
+
+
+def _show_row(one: Round) -> None:
+    due = one.still + one.missed
+    with (
+        st.container(border=True),
+        st.container(horizontal=True, vertical_alignment="center", wrap=False),
+    ):
+        with st.container(gap=None):
+            st.markdown(f"**{_name(one.route)}**")
+            parts = [f"{one.meters - due:,} read", f"{one.still:,} to read"]
+            parts += [f"{one.asked:,} asked for again"] if one.asked else []
+            parts += [f"{one.missed:,} could not be read today"] if one.missed else []
+            st.caption(f"{count(one.meters, 'meter')}: {', '.join(parts)}")
+            if one.meters:
+                st.progress((one.meters - due) / one.meters)
+        if st.button("Show", key=f"route-{one.route}", help=f"Meters of {_name(one.route)}"):
+            _go(**{_ROUTE: one.route})
+
+
+def _show_route(route: str, principal: Principal) -> None:
+    if st.button("All routes", icon=":material/arrow_back:", type="tertiary"):
+        _go()
+    meters = services().reading_round.all_meters(route=route, principal=principal, now=now())
+    due = [one for one in meters if one.meter.is_due]
+    st.subheader(_name(route), anchor=False)
+    st.caption(f"{len(due):,} of {count(len(meters), 'meter')} to read.")
+    only_due = st.toggle("Only those to read", value=True, key="only-due")
+    shown: Sequence[DueMeter] = due if only_due else meters
+    if not shown:
+        st.success("Every meter of this route is read.", icon=":material/check_circle:")
+        return
+    table = st.dataframe(
+        [_cells(one) for one in shown],
+        width="stretch",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"meters-{route}",
+    )
+    if chosen := table.selection.rows:
+        st.switch_page(METER.script, query_params={"id": shown[chosen[0]].meter.meter_id})
+
+
+def _cells(due: DueMeter) -> dict[str, str]:
+    meter = due.meter
+    return {
+        "Meter": meter.serial,
+        "State": _state(due),
+        "Place": meter.code,
+        "Address": meter.address,
+        "Customer": meter.customer_name or "Vacant",
+        "Last read": day(meter.last_read.read_on) if meter.last_read else "never",
+    }
+
+
+def _state(due: DueMeter) -> str:
+    meter = due.meter
+    if meter.missed is not None and meter.is_due:
+        said = f"Not read today: {MISSED_READ[meter.missed.reason]}"
+        return f"{said}. {meter.missed.note}" if meter.missed.note else said
+    if meter.request is not None:
+        return f"To read again: {meter.request.reason}"
+    if meter.was_read_on is None:
+        return "To read"
+    return f"{'Needs review' if meter.waits else 'Read'}, {day(meter.was_read_on)}"
+
+
+def _name(route: str) -> str:
+    return f"Route {escaped(route)}" if route else "Without a route"
+
+
+def _go(**where: str) -> None:
+    for name in (_AFTER, _ROUTE):
+        st.query_params.pop(name, None)
+    st.query_params.update(where)
+    st.rerun()

@@ -1,0 +1,29 @@
+"""Rounds: how each route stands, and which meters could not be read."""
+
+import streamlit as st
+
+from pages.readings.missed_reads import show_missed_reads
+from pages.readings.round_routes import show_routes
+from pages.registry import ROUNDS
+from pages.shared.header import header
+from pages.shared.session import open_round, require_permission
+from services.identity.permissions import Permission
+
+_VIEWS = {"Routes": show_routes, "Could not be read": show_missed_reads}
+
+principal = require_permission(Permission.VIEW_READINGS)
+with header(ROUNDS.title):
+    if principal.may(Permission.SUBMIT_READINGS) and st.button(
+        "Open the round", icon=":material/directions_walk:", type="tertiary"
+    ):
+        open_round()
+view = st.segmented_control(
+    "View",
+    list(_VIEWS),
+    default="Routes",
+    required=True,
+    label_visibility="collapsed",
+    key="view",
+    bind="query-params",
+)
+_VIEWS[view or "Routes"](principal)
