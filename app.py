@@ -17,6 +17,8 @@ from services.bootstrap import build_services
 from services.container import Services
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, require
 from services.identity.permissions import Permission
+from services.operation.figures import Figures
+from services.operation.metrics import Metrics
 from services.readings.submission import parse_submission
 from services.settings import load_settings
 from services.web.asgi import utc_now
@@ -63,7 +65,9 @@ def create_app(
     app.url_map.merge_slashes = False
     app.json = _JsonInOurOrder(app)
     log_requests(app)
-    api = _Api(services, scheduler or Scheduler(services), clock)
+    scheduler = scheduler or Scheduler(services)
+    figures = Metrics(services, Figures(services), lambda: scheduler.running)
+    api = _Api(services, scheduler, clock, figures)
     _add_endpoints(app, api)
     app.register_error_handler(Exception, api.answer_error)
     app.after_request(_with_security_headers)
@@ -85,6 +89,7 @@ def _add_endpoints(app: Flask, api: "_Api") -> None:
     app.add_url_rule("/api/bills/customer/<path:customer>", view_func=api.bills_of_customer)
     app.add_url_rule("/api/scheduler/status", view_func=api.scheduler_status)
     app.add_url_rule("/api/health", view_func=api.health)
+    app.add_url_rule("/api/metrics", view_func=api.metrics)
     RoundRoutes(api.services, api.clock, api.whose_page).add_to(app)
 
 
@@ -93,6 +98,7 @@ class _Api:
     services: Services
     scheduler: Scheduler
     clock: Callable[[], datetime]
+    figures: Metrics
 
     def refuse_strangers(self) -> None:
         """Without Auth0 the system answers only to the machine it runs on."""
@@ -147,6 +153,14 @@ class _Api:
         now = self.clock()
         require(self._principal(now))
         return jsonify(scheduler_json(self.scheduler.status(now)))
+
+    def metrics(self) -> Response:
+        """GET /api/metrics, for Prometheus."""
+        now = self.clock()
+        require(self._principal(now), Permission.VIEW_SYSTEM, scope="read_metrics")
+        accept = request.headers.get("Accept", "")
+        text, content_type = self.figures.exposition(accept=accept, now=now)
+        return Response(text, content_type=content_type)
 
     def health(self) -> tuple[Response, int]:
         """GET /api/health."""

@@ -17,6 +17,7 @@ _SCOPES: Final[dict[Scope, str]] = {
     "all": "All that its role may do",
     "submit_readings": "Submit readings",
     "read_bills": "Read bills",
+    "read_metrics": "Read metrics",
 }
 _DAYS: Final = {30: "30 days", 90: "90 days", 365: "1 year", 3 * 365: "3 years"}
 

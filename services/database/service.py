@@ -1,5 +1,6 @@
 """DatabaseService: every question and every write, over a transport of two methods."""
 
+from services.database.operation_log import OperationLog
 from services.database.queries.account_lookups import AccountLookups
 from services.database.queries.accounts import AccountQueries
 from services.database.queries.ai_usage import AiCallLog
@@ -61,6 +62,7 @@ class DatabaseService(
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
         self.ai_call_log = AiCallLog(transport)
+        self.operation_log = OperationLog(transport)
 
     def ping(self) -> None:
         """Ask the smallest question there is; raises DatabaseError when it is not answered."""

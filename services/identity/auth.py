@@ -57,7 +57,7 @@ class UnableToIssueToken(ValueError):
 
 
 # What a program's key is for; "all" is whatever its role may do.
-Scope = Literal["all", "submit_readings", "read_bills"]
+Scope = Literal["all", "submit_readings", "read_bills", "read_metrics"]
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,8 @@ class DueRuns:
         Runs that nobody will go on with are closed. Raises DatabaseError.
         """
         past, every = _past_runs(history, job), job.catch_up == "every"
-        first = history.installed_at if every else max(history.installed_at, now - LOOK_BACK)
-        found = job.due_between(first, now, cycles=history.cycles, zone=self.zone)
-        due = [occurrence.on for occurrence in found]
         runs = self._true_runs(job, past, history, now)
-        wanted = next_of_every(due, runs) if every else next_of_latest(due, runs)
+        wanted = self._wanted(job, runs, history, now)
         if not every:
             self._close(job, left_behind(wanted, runs))
         if wanted is None:
@@ -72,6 +69,24 @@ class DueRuns:
         over = seen.attempt if seen is not None and seen.over else None
         context = self._claimed(job, wanted, now, instead_of_attempt=over)
         return (context, job.work) if context is not None else None
+
+    def waiting_since(self, job: Job, history: JobHistory, now: datetime) -> datetime | None:
+        """When the run to do now was due, if nobody has begun it; None when all is on time."""
+        runs = self._true_runs(job, _past_runs(history, job), history, now)
+        wanted = self._wanted(job, runs, history, now)
+        if wanted is None or wanted in runs:
+            return None
+        return Timetable(job.cron_with(history.cycles), self.zone).due_on(wanted)
+
+    def _wanted(
+        self, job: Job, runs: Mapping[date, PastRun], history: JobHistory, now: datetime
+    ) -> date | None:
+        """The date whose run is to be done at `now`, or None."""
+        every = job.catch_up == "every"
+        first = history.installed_at if every else max(history.installed_at, now - LOOK_BACK)
+        found = job.due_between(first, now, cycles=history.cycles, zone=self.zone)
+        due = [occurrence.on for occurrence in found]
+        return next_of_every(due, runs) if every else next_of_latest(due, runs)
 
     def _late(
         self, job: Job, history: JobHistory, runs: Mapping[date, PastRun], now: datetime

@@ -1,9 +1,10 @@
-"""Runs of jobs, the clock they go by, and what they could not bill: records."""
+"""Runs of jobs, what they could not bill, and what an operator watches: records."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from services.records.ai import AiSpending
 from services.records.base import Record
 
 RunStatus = Literal["running", "done", "failed", "interrupted", "disregarded"]
@@ -193,3 +194,76 @@ class ClockState(Record):
     seen: ClockSeen | None
     doubted_at: datetime | None
     doubt: str
+
+
+class OutboxStepCount(Record):
+    """How many open outbox entries have a step in a state."""
+
+    step: str
+    state: str
+    entries: int
+
+
+class JobFigures(Record):
+    """How a job went last, and when it last went well (UTC)."""
+
+    job: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    done_count: int
+    failed_count: int
+    succeeded_at: datetime | None
+
+
+class OperationFigures(Record):
+    """Figures of the system at a moment; readings by source and bills are of the local day."""
+
+    at: datetime
+    outbox_open: int
+    outbox_oldest_at: datetime | None
+    outbox_failed: int
+    outbox_steps: tuple[OutboxStepCount, ...]
+    readings: dict[str, int]
+    bills: int
+    ai: AiSpending
+    database_bytes: int
+    jobs: tuple[JobFigures, ...]
+    alerts_open: int
+
+
+class OperationsAlert(Record):
+    """Something that was wrong, from when until when, and when each channel was told (UTC).
+
+    `told` has an instant for "<channel>/begin" and "<channel>/end".
+    """
+
+    id: int
+    condition: str
+    sentence: str
+    since: datetime
+    last_seen_at: datetime
+    resolved_at: datetime | None
+    told: dict[str, datetime]
+
+    def is_untold(self, channel: str, what: Literal["begin", "end"]) -> bool:
+        """Whether a channel was not told yet that it began, or that it is over."""
+        return f"{channel}/{what}" not in self.told and (
+            what == "begin" or self.resolved_at is not None
+        )
+
+
+class BillsInCurrency(Record):
+    """Bills of a span in one currency: how many, and their sum in minor units."""
+
+    currency: str
+    bills: int
+    total_minor: int
+
+
+class BillsOfSpan(Record):
+    """The bills whose period ends in (after, until]."""
+
+    after: date
+    until: date
+    currencies: tuple[BillsInCurrency, ...]

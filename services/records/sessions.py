@@ -61,7 +61,7 @@ class KeyHolder(Record):
     id: str
     name: str
     role: RoleName
-    scope: Literal["all", "submit_readings", "read_bills"]
+    scope: Literal["all", "submit_readings", "read_bills", "read_metrics"]
     expires_at: datetime | None
 
 
@@ -71,7 +71,7 @@ class ApiKey(Record):
     id: str
     name: str
     role: RoleName
-    scope: Literal["all", "submit_readings", "read_bills"]
+    scope: Literal["all", "submit_readings", "read_bills", "read_metrics"]
     created_at: datetime
     created_by: str
     # None: a key from before keys expired.

@@ -62,6 +62,8 @@ CREATE INDEX readings_opening ON public.readings USING btree (meter_id) WHERE is
 
 CREATE INDEX readings_rolled_over ON public.readings USING btree (meter_id, read_at) WHERE (rolled_over AND (status = 'accepted'::text));
 
+CREATE INDEX readings_written ON public.readings USING brin (created_at);
+
 ALTER TABLE public.readings ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,REFERENCES,MAINTAIN,UPDATE ON TABLE public.readings TO service_role;

@@ -44,7 +44,11 @@ CREATE INDEX outbox_due ON public.outbox USING btree (next_attempt_at) WHERE (st
 
 CREATE INDEX outbox_failed ON public.outbox USING btree (finished_at DESC) WHERE ((status <> 'open'::text) AND jsonb_path_exists(steps, '$.*."status"?(@ == "failed")'::jsonpath));
 
+CREATE INDEX outbox_finished ON public.outbox USING btree (finished_at) WHERE (status <> 'open'::text);
+
 CREATE INDEX outbox_held_for_statement ON public.outbox USING btree (bill_id) WHERE (facts ? 'statement'::text);
+
+CREATE INDEX outbox_oldest ON public.outbox USING btree (created_at) WHERE (status = 'open'::text);
 
 ALTER TABLE public.outbox ENABLE ROW LEVEL SECURITY;
 

@@ -12,7 +12,7 @@ CREATE TABLE public.api_keys (
     scope text DEFAULT 'all'::text NOT NULL,
     CONSTRAINT api_keys_name_check CHECK ((btrim(name) <> ''::text)),
     CONSTRAINT api_keys_role_check CHECK ((role = ANY (ARRAY['engineer'::text, 'cashier'::text, 'clerk'::text, 'manager'::text, 'auditor'::text, 'admin'::text]))),
-    CONSTRAINT api_keys_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'submit_readings'::text, 'read_bills'::text])))
+    CONSTRAINT api_keys_scope_check CHECK ((scope = ANY (ARRAY['all'::text, 'submit_readings'::text, 'read_bills'::text, 'read_metrics'::text])))
 );
 
 COMMENT ON COLUMN public.api_keys.key_hash IS 'SHA-256 of the key in hex; the key itself is shown once and kept nowhere.';

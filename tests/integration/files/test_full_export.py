@@ -215,8 +215,8 @@ LEFT_OUT = {
     # What the system keeps for itself, or makes again.
     "agreements_to_bill", "ai_calls", "clock_seen", "counters", "graph_changes",
     "idempotency_keys", "import_headings", "installation", "latest_reads", "outbox",
-    "job_runs", "job_set_aside", "payment_links", "reconciliations", "stripe_events",
-    "unprinted_bills", "vacancies",
+    "job_runs", "job_set_aside", "operations_alerts", "payment_links", "reconciliations",
+    "stripe_events", "unprinted_bills", "vacancies",
     # Files of their own.
     "bill_documents", "meter_photos", "photo_contents", "utility_logos",
 }  # fmt: skip

@@ -1,0 +1,159 @@
+-- What an operator watches: figures for a monitoring system, and alerts that several processes share.
+
+alter table public.api_keys drop constraint api_keys_scope_check;
+alter table public.api_keys add constraint api_keys_scope_check
+    check (scope in ('all', 'submit_readings', 'read_bills', 'read_metrics'));
+
+-- Of a day's readings without a look at all of them; they are stored in this order.
+create index readings_written on public.readings using brin (created_at);
+create index outbox_oldest on public.outbox (created_at) where status = 'open';
+create index outbox_finished on public.outbox (finished_at) where status <> 'open';
+
+create table public.operations_alerts (
+    id bigint generated always as identity primary key,
+    condition text not null check (condition <> ''),
+    sentence text not null,
+    since timestamptz not null,
+    last_seen_at timestamptz not null,
+    clear_since timestamptz,
+    resolved_at timestamptz,
+    told jsonb not null default '{}' check (jsonb_typeof(told) = 'object'),
+    attempts integer not null default 0,
+    next_attempt_at timestamptz not null,
+    check (resolved_at >= since)
+);
+create unique index operations_alerts_open on public.operations_alerts (condition) where resolved_at is null;
+create index operations_alerts_recent on public.operations_alerts (since desc, id desc);
+comment on table public.operations_alerts is 'What was wrong with the operation, from when until when, and who was told: one row a condition and time, for all processes.';
+comment on column public.operations_alerts.condition is 'Its name for programs, such as job_late:monthly_bills.';
+comment on column public.operations_alerts.clear_since is 'Since when it is no longer seen; it is over once that lasts.';
+comment on column public.operations_alerts.told is 'When each channel was told: {"<channel>/begin": instant, "<channel>/end": instant}.';
+alter table public.operations_alerts enable row level security;
+revoke all on public.operations_alerts from public, anon, authenticated, service_role;
+grant select, insert, update, delete on public.operations_alerts to service_role;
+
+create view public.operations_alert_list with (security_invoker = true) as
+    select a.id, a.condition, a.sentence, a.since, a.last_seen_at, a.resolved_at, a.told
+    from public.operations_alerts a;
+revoke all on public.operations_alert_list from public, anon, authenticated, service_role;
+grant select on public.operations_alert_list to service_role;
+
+create function public.note_operations_alerts(p jsonb) returns jsonb
+    language plpgsql
+    set search_path to ''
+    as $$
+declare
+    v_now constant timestamptz := (p ->> 'now')::timestamptz;
+begin
+    insert into public.operations_alerts as a (condition, sentence, since, last_seen_at, told, next_attempt_at)
+    select s.condition, s.sentence, v_now, v_now, coalesce(s.told, '{}'), v_now
+    from jsonb_to_recordset(p -> 'seen') as s(condition text, sentence text, told jsonb)
+    on conflict (condition) where resolved_at is null
+    do update set sentence = excluded.sentence, last_seen_at = v_now, clear_since = null, told = a.told || excluded.told;
+    update public.operations_alerts a
+    set clear_since = coalesce(a.clear_since, v_now),
+        resolved_at = case when a.clear_since <= v_now - make_interval(mins => (p ->> 'quiet_minutes')::integer)
+                           then greatest(a.since, v_now) end,
+        attempts = 0, next_attempt_at = v_now
+    where a.resolved_at is null and a.condition in (select jsonb_array_elements_text(p -> 'clear'))
+      and (a.clear_since is null or a.clear_since <= v_now - make_interval(mins => (p ->> 'quiet_minutes')::integer));
+    return '{}'::jsonb;
+end $$;
+comment on function public.note_operations_alerts(p jsonb) is 'Keeps what a look at the operation found: {now, quiet_minutes, seen: [{condition, sentence, told?}], clear: [condition]}. An alert is over once it was clear for the quiet minutes; what was not looked at stays as it is.';
+revoke all on function public.note_operations_alerts(p jsonb) from public;
+grant all on function public.note_operations_alerts(p jsonb) to service_role;
+
+create function public.claim_operations_alerts(p jsonb) returns jsonb
+    language plpgsql
+    set search_path to ''
+    as $$
+declare
+    v_now constant timestamptz := (p ->> 'now')::timestamptz;
+    v_rows jsonb;
+begin
+    with due as (
+        select a.id from public.operations_alerts a
+        -- What nobody could be told of for a day is on the page, and no news.
+        where coalesce(a.resolved_at, a.last_seen_at) > v_now - interval '1 day' and a.next_attempt_at <= v_now
+          and exists (select 1 from jsonb_array_elements_text(p -> 'channels') c
+                      where not a.told ? (c || '/begin')
+                         or (a.resolved_at is not null and not a.told ? (c || '/end')))
+        order by a.since, a.id limit 50 for update skip locked
+    ), claimed as (
+        update public.operations_alerts a
+        set attempts = a.attempts + 1,
+            next_attempt_at = v_now + least(interval '1 hour', interval '1 minute' * power(2, least(a.attempts, 10)))
+        from due where a.id = due.id
+        returning a.id, a.condition, a.sentence, a.since, a.last_seen_at, a.resolved_at, a.told
+    )
+    select coalesce(jsonb_agg(to_jsonb(c) order by c.since, c.id), '[]') into v_rows from claimed c;
+    return jsonb_build_object('alerts', v_rows);
+end $$;
+comment on function public.claim_operations_alerts(p jsonb) is 'Alerts of which a channel was not told yet, for the caller to tell: {now, channels} -> {alerts}. They come up again after a minute, then ever later up to an hour, unless told.';
+revoke all on function public.claim_operations_alerts(p jsonb) from public;
+grant all on function public.claim_operations_alerts(p jsonb) to service_role;
+
+create function public.operations_alert_told(p jsonb) returns jsonb
+    language plpgsql
+    set search_path to ''
+    as $$
+begin
+    update public.operations_alerts a
+    set told = (select jsonb_object_agg(t.what, p -> 'now') from jsonb_array_elements_text(p -> 'what') t(what)) || a.told,
+        attempts = 0
+    where a.id = (p ->> 'id')::bigint;
+    return '{}'::jsonb;
+end $$;
+comment on function public.operations_alert_told(p jsonb) is 'Keeps that a channel was told of an alert: {id, now, what: ["<channel>/begin", …]}.';
+revoke all on function public.operations_alert_told(p jsonb) from public;
+grant all on function public.operations_alert_told(p jsonb) to service_role;
+
+create function public.operation_figures(p jsonb) returns jsonb
+    language sql stable
+    set search_path to ''
+    as $$
+    select jsonb_build_object(
+        'at', now(),
+        'outbox_open', (select count(*) from public.outbox where status = 'open'),
+        'outbox_oldest_at', (select created_at from public.outbox where status = 'open' order by created_at limit 1),
+        'outbox_failed', (select count(*) from (
+            select 1 from public.outbox
+            where status <> 'open' and jsonb_path_exists(steps, '$.*."status"?(@ == "failed")'::jsonpath)
+            limit 100000) f),
+        'outbox_steps', (select coalesce(jsonb_agg(to_jsonb(g)), '[]') from (
+            select s.key as step, s.value ->> 'status' as state, count(*) as entries
+            from (select o.steps from public.outbox o where o.status = 'open' order by o.created_at limit 10000) o
+            cross join lateral jsonb_each(o.steps) s
+            group by 1, 2 order by 1, 2) g),
+        'readings', (select coalesce(jsonb_object_agg(g.source, g.readings), '{}') from (
+            select r.source, count(*) as readings from public.readings r
+            where r.created_at >= (p ->> 'day_began')::timestamptz group by 1) g),
+        'bills', (select count(*) from public.bills b where b.issued_on = (p ->> 'today')::date),
+        'ai', public.ai_spending(jsonb_build_object('since', p ->> 'month_began')),
+        'database_bytes', pg_catalog.pg_database_size(current_database()),
+        'jobs', (select coalesce(jsonb_agg(to_jsonb(j)), '[]') from (
+            select l.job, l.status, l.started_at, l.finished_at, l.done_count, l.failed_count,
+                   (select max(r.finished_at) from public.job_runs r
+                    where r.job = l.job and r.status = 'done' and r.clock_at is not null) as succeeded_at
+            from (select distinct on (r.job) r.* from public.job_run_list r
+                  where not r.disregarded order by r.job, r.started_at desc, r.scheduled_on desc) l
+            order by l.job) j),
+        'alerts_open', (select count(*) from public.operations_alerts where resolved_at is null))
+$$;
+comment on function public.operation_figures(p jsonb) is 'Figures for whoever watches the system: {today, day_began, month_began} in the utility''s zone. No whole table is counted; the steps are those of the 10,000 oldest open entries, failures are counted up to 100,000.';
+revoke all on function public.operation_figures(p jsonb) from public;
+grant all on function public.operation_figures(p jsonb) to service_role;
+
+create function public.bills_of_span(p jsonb) returns jsonb
+    language sql stable
+    set search_path to ''
+    as $$
+    select jsonb_build_object('currencies', coalesce(jsonb_agg(to_jsonb(g) order by g.currency), '[]'))
+    from (select b.currency, count(*) as bills, sum(b.total_minor)::bigint as total_minor
+          from public.bills b
+          where b.period_end > (p ->> 'after')::date and b.period_end <= (p ->> 'until')::date and b.status <> 'void'
+          group by 1) g
+$$;
+comment on function public.bills_of_span(p jsonb) is 'How many bills end in (after, until], and their sum, by currency: {after, until} -> {currencies: [{currency, bills, total_minor}]}.';
+revoke all on function public.bills_of_span(p jsonb) from public;
+grant all on function public.bills_of_span(p jsonb) to service_role;
