@@ -41,6 +41,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "start": "Start of the interval",
     "minutes": "Minutes of an interval",
     "quality": "Quality (ESPI code)",
+    "opening_quality": "Quality of the opening reading (ESPI code)",
     "code": "Code",
     "service_point": "Service point",
     "phases": "Phases (1 to 3)",

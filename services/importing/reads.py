@@ -8,10 +8,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.importing.report import ImportProblem
-from services.importing.rows import derived_id
+from services.importing.rows import derived_id, quality_code
 from services.importing.table import Cells
 from services.metering.outcomes import Validation
-from services.quantities.quality import Quality
 from services.readings.meter_history import (
     UNUSABLE_READ,
     FileRead,
@@ -28,7 +27,6 @@ READING_NUMBERS = ("reading_kwh",)
 READING_DATES = ("read_at",)
 # A column for each further register, such as register:peak; its cell is empty in other rows.
 REGISTER_PREFIX = "register:"
-_QUALITIES = {str(int(quality)): quality for quality in Quality}
 
 
 def file_read(
@@ -60,14 +58,6 @@ def file_read(
     quality = cells.parsed("quality", quality_code) if cells.values.get("quality") else None
     point = ReadPoint(read.register_wh, read.read_on, read.registers)
     return FileRead(cells.row, read.meter_serial, point, read.read_at, quality)
-
-
-def quality_code(text: str) -> Quality:
-    """A quality by its code. Raises ValueError for another text."""
-    if text not in _QUALITIES:
-        codes = ", ".join(_QUALITIES)
-        raise ValueError(f"must be a code of ESPI ({codes}), not {text[:20]!r}.")
-    return _QUALITIES[text]
 
 
 def _was_not_read(cells: Cells) -> bool:

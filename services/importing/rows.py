@@ -21,6 +21,7 @@ from services.quantities.counting import count
 from services.quantities.energy import parse_kwh, parse_multiplier
 from services.quantities.money import exponent, scaled_text
 from services.quantities.period import local_date, start_of_day
+from services.quantities.quality import Quality
 from services.readings.submission import EARLIEST
 
 CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
@@ -43,6 +44,7 @@ METER_OPTIONS = (
     "registers",
     "connected_kw",
     "connected_kva",
+    "opening_quality",
 )
 METER_NUMBERS = ("multiplier", "opening_kwh", "connected_kw", "connected_kva", "registers")
 METER_DATES = ("opened_on",)
@@ -56,6 +58,7 @@ _MOST_DIALS = 9
 _MOST_TURN_WH = 10**15
 _MOST_CONNECTED_W = 2_000_000_000
 _MANUAL = ("manual", "basic", "mechanical", "electronic", "digital", "analog", "analogue")
+_QUALITIES = {str(int(quality)): quality for quality in Quality}
 _KINDS = {"smart": "smart"} | dict.fromkeys(_MANUAL, "manual")
 
 
@@ -149,7 +152,24 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     for column, name in (("connected_kw", "connected_w"), ("connected_kva", "connected_va")):
         if cells.values.get(column):
             row[name] = cells.parsed(column, connected_load)
-    return row
+    return row | _opening_quality(cells)
+
+
+def _opening_quality(cells: Cells) -> dict[str, Any]:
+    said = cells.values.get("opening_quality")
+    quality = cells.parsed("opening_quality", quality_code) if said else None
+    if quality is None:
+        return {}
+    source = {"opening_source": "estimated"} if quality.is_estimated else {}
+    return {"opening_quality": int(quality), **source}
+
+
+def quality_code(text: str) -> Quality:
+    """A quality by its code of ESPI. Raises ValueError for another text."""
+    if text not in _QUALITIES:
+        codes = ", ".join(_QUALITIES)
+        raise ValueError(f"must be a code of ESPI ({codes}), not {text[:20]!r}.")
+    return _QUALITIES[text]
 
 
 def _webhook(text: str) -> str | None:

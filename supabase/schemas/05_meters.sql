@@ -157,7 +157,7 @@ begin
             join jsonb_to_recordset(p -> 'rows') as x(
                 id uuid, opening_reading_id uuid, serial text, account_no text, tariff_code text, multiplier_milli integer,
                 opened_on date, opened_at timestamptz, opening_wh bigint, opening_registers jsonb, transformer_code text,
-                connected_w integer, connected_va integer, service_point text) on x.id = added.id
+                connected_w integer, connected_va integer, service_point text, opening_source text, opening_quality smallint) on x.id = added.id
             left join public.service_points s on s.code = x.service_point
             left join public.customers c on c.account_no = x.account_no
             left join public.tariffs t on t.code = x.tariff_code
@@ -177,9 +177,10 @@ begin
             where s.id = x.place_id and (x.transformer_code is not null or x.connected_w is not null or x.connected_va is not null)
         ), of_reads as (
             insert into public.readings (id, meter_id, read_at, read_on, register_wh, source, status, is_opening,
-                                         submitted_by, registers)
-            select x.opening_reading_id, x.id, x.opened_at, x.opened_on, x.opening_wh, 'imported', 'accepted', true,
-                   p ->> 'actor', coalesce(x.opening_registers, '{}')
+                                         submitted_by, registers, validation)
+            select x.opening_reading_id, x.id, x.opened_at, x.opened_on, x.opening_wh, coalesce(x.opening_source, 'imported'), 'accepted', true,
+                   p ->> 'actor', coalesce(x.opening_registers, '{}'),
+                   jsonb_strip_nulls(jsonb_build_object('quality', x.opening_quality))
             from placed x
         ), of_installations as (
             insert into public.meter_installations (id, service_point_id, meter_id, installed_at, installed_on,
@@ -201,7 +202,7 @@ begin
     return private.import_answer(v_errors, v_added, v_changed, jsonb_array_length(p -> 'rows') - v_added - v_changed);
 end $$;
 
-COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters, each at a known service point or one of its own and with the agreement of its customer, if it names one, with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id, opening_reading_id, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, service_point?, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?}]}.';
+COMMENT ON FUNCTION public.import_meters(p jsonb) IS 'Connects meters, each at a known service point or one of its own and with the agreement of its customer, if it names one, with their opening read, or sets transformer, registers and connected load of known ones: {actor, dry_run, rows: [{row, id, opening_reading_id, serial, account_no, tariff_code, kind, dials, multiplier_milli, opening_wh, opened_on, opened_at, service_point?, transformer_code?, registers?, opening_registers?, unopened?, periods?, connected_w?, connected_va?, opening_source?, opening_quality?: a code of ESPI}]}.';
 
 REVOKE ALL ON FUNCTION public.import_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.import_meters(p jsonb) TO service_role;

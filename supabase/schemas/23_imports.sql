@@ -87,7 +87,8 @@ CREATE VIEW private.export_meters WITH (security_invoker='true') AS
     s.id AS service_point_id,
     s.code AS service_point,
     c.account_no,
-    t.code AS tariff_code
+    t.code AS tariff_code,
+    private.quality_of_reading(r.source, r.status, r.is_opening, r.supersedes_id, r.decided_at, r.validation) AS opening_quality
    FROM ((((((((public.meters m
      JOIN public.meter_installations i ON (((i.meter_id = m.id) AND (i.removed_at IS NULL))))
      JOIN public.service_points s ON ((s.id = i.service_point_id)))

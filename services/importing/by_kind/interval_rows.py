@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from services.importing.meter_files.local_days import shortened
 from services.importing.meter_files.stretches import EPOCH, MOST_WH
-from services.importing.reads import quality_code
 from services.importing.report import ImportProblem
+from services.importing.rows import quality_code
 from services.importing.table import Cells
 from services.quantities.counting import count
 from services.quantities.energy import parse_kwh

@@ -20,6 +20,8 @@ from services.importing.full_export.writer import FullExport
 from services.importing.kinds import COLUMNS_OF
 from services.importing.writing import say_nothing
 from services.records.bills import invoice_reference
+from services.records.readings import Reading
+from services.web.shapes import bill_json
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 from tests.servers import NewDatabase
 
@@ -156,6 +158,57 @@ def test_an_export_brought_into_an_empty_database_is_the_same_utility(
         assert bill.total_minor == 54_035
     finally:
         second.services.close()
+
+
+def test_what_was_estimated_is_estimated_in_the_other_database(
+    utility: Utility, fresh_database: NewDatabase, tmp_path: Path
+) -> None:
+    """M1 goes on from an estimate that was billed, M2 has one that is not billed yet."""
+    for serial in ("M1", "M2"):
+        utility.add_meter(serial, opened_on=NOW.date() - timedelta(days=104))
+        for days in (70, 40):
+            utility.submit(serial, 1000 + 5 * (104 - days), at=NOW - timedelta(days=days))
+    estimated(utility, "M1", 5)
+    text = f"meter_serial,reading_kwh,read_at,quality\nM2,1495,{NOW - timedelta(days=5)},9"
+    bring(utility, "readings", *text.splitlines())
+    before = utility.bills_of("M1")[-1]
+    assert (before.closing_source, before.is_estimated) == ("estimated", True)
+    first = export(utility, tmp_path / "first.zip")
+    qualities = {m["serial"]: m["opening_quality"] for m in table(first, "import/meters.csv")}
+    assert qualities == {"M1": "8", "M2": "17"}
+    second = make_utility(fresh_database(), tmp_path / "other", now=NOW)
+    try:
+        bring_all(second, first)
+        found = {serial: last_read(second, serial) for serial in ("M1", "M2")}
+        assert {s: (one.source, int(one.quality)) for s, one in found.items()} == {
+            "M1": ("estimated", 8),
+            "M2": ("estimated", 9),
+        }
+        assert second.submit("M1", before.closing_wh // 1000 + 20).outcome == "billed"
+        (bill,) = second.bills_of("M1")
+        shown = bill_json(second.services.database.bill(bill.id))
+        assert (shown["opening_read"], shown["estimated"]) == ("estimated", True)
+        assert shown["opening_quality"]["code"] == 8
+    finally:
+        second.services.close()
+
+
+def estimated(utility: Utility, serial: str, days: int) -> None:
+    """Estimate a meter's read of some days ago, and bill it."""
+    estimates, on = utility.services.reading_estimates, NOW.date() - timedelta(days=days)
+    found = estimates.preview(meter_serial=serial, on=on, principal=ADMIN, now=NOW)
+    estimates.store(
+        reading_id=str(uuid4()), meter_serial=serial, on=on, reason="Away", principal=ADMIN,
+        register_wh=found.estimate.register_wh, now=NOW,
+    )  # fmt: skip
+
+
+def last_read(utility: Utility, serial: str) -> Reading:
+    found = utility.services.database.reading_context(
+        meter_serial=serial, read_at=NOW, read_on=NOW.date()
+    ).last_read
+    assert found is not None
+    return found
 
 
 def comparable(what: str) -> Callable[[dict[str, str]], tuple[str, ...]]:
