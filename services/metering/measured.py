@@ -141,15 +141,21 @@ def _measure(segment: Segment, inputs: PricingInputs, *, may_fall: bool) -> _Mea
             closing.registers[name],
             rolled_over and not of_total,
             of_total=of_total,
+            may_fall=may_fall,
         )
         for name in counters
         if name in before
     }
     maxima = _maxima(constants, (*inputs.between, closing.registers))
     return _Measured(
-        wh=_fallen_wh(opening, closing, constants.multiplier_milli)
-        if may_fall and _fell(constants, opening, closing) and not rolled_over
-        else _counted(constants, "", opening.register_wh, closing.register_wh, rolled_over),
+        wh=_counted(
+            constants,
+            "",
+            opening.register_wh,
+            closing.register_wh,
+            rolled_over,
+            may_fall=may_fall,
+        ),
         registers={
             name: {"opening": before[name], "closing": closing.registers[name], "used": used}
             for name, used in counted.items()
@@ -239,15 +245,14 @@ def wh_between(opening: Read, closing: Read, *, dials: int, multiplier_milli: in
     """The Wh between two reads of a meter; below 0 where the first was estimated too high."""
     before, after = opening.register_wh, closing.register_wh
     if not opening.is_actual and is_a_fall(opening_wh=before, closing_wh=after, dials=dials):
-        return _fallen_wh(opening, closing, multiplier_milli)
+        return _fallen_wh(before, after, multiplier_milli)
     return consumption_wh(
         opening_wh=before, closing_wh=after, dials=dials, multiplier_milli=multiplier_milli
     )
 
 
-def _fallen_wh(opening: Read, closing: Read, multiplier_milli: int) -> int:
-    fallen = closing.register_wh - opening.register_wh
-    return round_half_up(Fraction(fallen * multiplier_milli, 1000))
+def _fallen_wh(opening_wh: int, closing_wh: int, multiplier_milli: int) -> int:
+    return round_half_up(Fraction((closing_wh - opening_wh) * multiplier_milli, 1000))
 
 
 def _counted(
@@ -258,15 +263,18 @@ def _counted(
     rolled_over: bool,
     *,
     of_total: bool = False,
+    may_fall: bool = False,
 ) -> int:
     """What a register counted; `name` is empty for the total, `of_total` where that began again.
 
-    Raises RegisterFell.
+    With `may_fall` it is below 0 where the register was estimated too high. Raises RegisterFell.
     """
     used = _used(constants, opening_wh, closing_wh)
     fell = is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=constants.dials)
     if not fell or rolled_over:
         return used
+    if may_fall:
+        return _fallen_wh(opening_wh, closing_wh, constants.multiplier_milli)
     unit = measure_of(name).unit if name else "kWh"
     way_out = (
         "The total rolled over, which does not explain it: correct the reading."

@@ -58,12 +58,14 @@ def tariffs(utility: Utility, *rows: dict[str, Any]) -> None:
     assert report.ok, report.errors
 
 
-def meter(utility: Utility, serial: str, tariff: str, on: date = SEP_1) -> None:
+def meter(
+    utility: Utility, serial: str, tariff: str, on: date = SEP_1, *, registers: str = ""
+) -> None:
     importer = Importer(utility.services.database, utility.services.settings.timezone)
-    header = "serial,account_no,tariff_code,kind,dials,multiplier,opening_kwh,opened_on"
+    header = "serial,account_no,tariff_code,kind,dials,multiplier,opening_kwh,opened_on,registers"
     files = {
         "customers": f"account_no,name,email,phone,address\nA-{serial},House,,,1 Hill Road",
-        "meters": f"{header}\n{serial},A-{serial},{tariff},manual,5,1,1000,{on}",
+        "meters": f"{header}\n{serial},A-{serial},{tariff},manual,5,1,1000,{on},{registers}",
     }
     for what, text in files.items():
         report = importer.run(what, text, actor="test", now=utility.now)  # type: ignore[arg-type]

@@ -18,12 +18,29 @@ import pytest
 from services.corrections.plan import Wrong, WrongReading, WrongTariff
 from services.quantities.money import round_half_up
 from services.quantities.period import next_month
+from services.readings.submission import parse_submission
 from tests.integration.test_estimates import noon, read, store
 from tests.integration.test_true_up import DUTY, ENERGY, FLAT, RENT, SLABS, meter, tariffs
-from tests.integration.utility import ADMIN, Utility, assert_one_chain, make_utility
+from tests.integration.utility import ADMIN, ENGINEER, Utility, assert_one_chain, make_utility
 
 FIRST = date(2025, 9, 1)
 MONTHS = 9
+HOURS = FLAT | {
+    "code": "HOURS",
+    "calendars": {
+        "tou": {
+            "periods": {
+                "peak": [{"from": "18:00", "to": "22:00"}],
+                "off_peak": [{"from": "22:00", "to": "18:00"}],
+            }
+        }
+    },
+    "charges": [
+        ENERGY | {"calendar": "tou", "rates": {"peak": "9", "off_peak": "4"}},
+        RENT,
+        DUTY | {"of": ["energy", "rent"]},
+    ],
+}
 DEARER = FLAT | {
     "code": "DEARER",
     "charges": [ENERGY | {"rate": "6"}, RENT, DUTY | {"of": ["energy", "rent"]}],
@@ -34,7 +51,7 @@ DEARER = FLAT | {
 def utility(database: str, tmp_path: Path) -> Iterator[Utility]:
     made = make_utility(database, tmp_path)
     made.now = noon(made, FIRST)
-    tariffs(made, FLAT, SLABS, DEARER)
+    tariffs(made, FLAT, SLABS, HOURS, DEARER)
     yield made
     made.services.close()
 
@@ -158,3 +175,60 @@ def test_slabs_leave_what_the_rule_says(utility: Utility, seed: int) -> None:
     for _ in range(2):
         correct_a_read(utility, months, random)
         check(utility, expected=[by_the_rule(months)])
+
+
+def shown_by_hours(utility: Utility, serial: str, kwh: int, peak: int, **how: str) -> None:
+    """A reading of the total and of both its registers, which began at 1000, 300 and 700."""
+    body = {
+        "meter_serial": serial,
+        "reading_kwh": str(kwh),
+        "read_at": utility.now.isoformat(),
+        "registers": {"peak": str(peak), "off_peak": str(kwh - peak)},
+    }
+    zone = utility.services.settings.timezone
+    done = utility.services.reading_to_bill.submit(
+        submission=parse_submission(body, zone=zone, now=utility.now),
+        principal=ENGINEER,
+        now=utility.now,
+        arrived_by="a test",
+        **how,  # type: ignore[arg-type]
+    )
+    if done.bill is None:
+        # Random months look odd to the rules; a person accepts them.
+        utility.services.reading_review.accept(
+            reading_id=done.reading.id, reason="Seen", principal=ADMIN, now=utility.now
+        )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_registers_by_time_are_settled_as_a_whole_each(utility: Utility, seed: int) -> None:
+    """A customer reads other hours than were, also more of some than there were."""
+    random = Random(200 + seed)  # noqa: S311
+    months = Months.at_random(random)
+    peaks = [300]
+    for before, after in pairwise(months.shown):
+        peaks.append(peaks[-1] + (after - before) * random.randint(10, 60) // 100)
+    for serial in ("M1", "M2"):
+        meter(utility, serial, "HOURS", FIRST, registers="peak=300 off_peak=700")
+    last = (1000, 300)
+    whole = list(zip(months.days, months.shown, peaks, months.is_read, strict=True))
+    for on, kwh, peak, is_read in whole[1:]:
+        utility.now = noon(utility, on)
+        shown_by_hours(utility, "M2", kwh, peak)
+        if is_read:
+            last = (kwh, peak)
+            shown_by_hours(utility, "M1", kwh, peak)
+            continue
+        # A wrong share of the hours, so that a register falls at the next actual read.
+        used = random.randint(60, 200)
+        last = (last[0] + used, last[1] + used * random.choice([10, 50, 90]) // 100)
+        shown_by_hours(utility, "M1", *last, source="customer")
+    check(utility)
+    at = random.choice([n for n in range(1, MONTHS) if months.is_read[n]])
+    for serial in ("M1", "M2"):
+        bill = utility.bills_of(serial)[at - 1]
+        assert bill.period_end == months.days[at]
+        registers = {"peak": str(peaks[at] + 2), "off_peak": str(months.shown[at] + 1 - peaks[at])}
+        kwh = str(months.shown[at] + 3)
+        rebill(utility, WrongReading(bill.id, bill.closing_reading_id, kwh, registers), random)
+    check(utility)
