@@ -239,7 +239,7 @@ ALTER TABLE ONLY public.photo_contents
 
 ALTER TABLE public.photo_contents ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT ON TABLE public.photo_contents TO service_role;
+GRANT SELECT,INSERT,DELETE ON TABLE public.photo_contents TO service_role;
 
 CREATE TABLE public.meter_photos (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -272,7 +272,23 @@ CREATE INDEX meter_photos_of_meter ON public.meter_photos USING btree (meter_id,
 
 ALTER TABLE public.meter_photos ENABLE ROW LEVEL SECURITY;
 
-GRANT SELECT,INSERT ON TABLE public.meter_photos TO service_role;
+GRANT SELECT,INSERT,DELETE ON TABLE public.meter_photos TO service_role;
+
+CREATE TABLE public.photos_to_claim (
+    photo_id uuid NOT NULL,
+    kept_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.photos_to_claim IS 'Photos of the last 30 days, whose reading or missed read may still come; each is looked at once, after them.';
+
+ALTER TABLE ONLY public.photos_to_claim
+    ADD CONSTRAINT photos_to_claim_pkey PRIMARY KEY (photo_id);
+
+CREATE INDEX photos_to_claim_by_time ON public.photos_to_claim USING btree (kept_at);
+
+ALTER TABLE public.photos_to_claim ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.photos_to_claim TO service_role;
 
 ALTER TABLE ONLY public.readings
     ADD CONSTRAINT readings_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
@@ -303,6 +319,9 @@ ALTER TABLE ONLY public.meter_photos
 
 ALTER TABLE ONLY public.meter_photos
     ADD CONSTRAINT meter_photos_sha256_fkey FOREIGN KEY (sha256) REFERENCES public.photo_contents(sha256);
+
+ALTER TABLE ONLY public.photos_to_claim
+    ADD CONSTRAINT photos_to_claim_photo_id_fkey FOREIGN KEY (photo_id) REFERENCES public.meter_photos(id) ON DELETE CASCADE;
 
 CREATE VIEW public.meter_photo_list WITH (security_invoker='true') AS
  SELECT p.id,
@@ -1213,37 +1232,6 @@ COMMENT ON FUNCTION public.round_meters(p jsonb) IS 'A page of a route''s meters
 REVOKE ALL ON FUNCTION public.round_meters(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.round_meters(p jsonb) TO service_role;
 
-CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
-    v_photo public.meter_photos;
-begin
-    perform private.set_actor(p);
-    if v_meter is null then
-        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
-    end if;
-    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    if not found then
-        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
-        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
-        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
-        on conflict (taken_by, key) do nothing;
-        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
-    end if;
-    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
-        perform private.refuse('EB002', 'There is another photo under this key already.');
-    end if;
-    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
-end $$;
-
-COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
-
-REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
-
 CREATE FUNCTION public.photos_of(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -1321,6 +1309,38 @@ COMMENT ON FUNCTION public.reading_rounds(p jsonb) IS 'Routes by name with how m
 
 REVOKE ALL ON FUNCTION public.reading_rounds(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reading_rounds(p jsonb) TO service_role;
+
+CREATE FUNCTION public.keep_photo(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_meter uuid := (select m.id from public.meters m where m.serial = p ->> 'meter_serial');
+    v_photo public.meter_photos;
+begin
+    perform private.set_actor(p);
+    if v_meter is null then
+        perform private.refuse('EB404', format('No meter has the serial %s.', p ->> 'meter_serial'));
+    end if;
+    select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    if not found then
+        insert into public.photo_contents (sha256, jpeg) values (p ->> 'sha256', decode(p ->> 'jpeg', 'base64')) on conflict do nothing;
+        insert into public.meter_photos (meter_id, taken_by, key, sha256, width, height)
+        values (v_meter, p ->> 'actor', p ->> 'key', p ->> 'sha256', (p ->> 'width')::integer, (p ->> 'height')::integer)
+        on conflict (taken_by, key) do nothing;
+        select * into v_photo from public.meter_photos where taken_by = p ->> 'actor' and key = p ->> 'key';
+    end if;
+    if (v_photo.meter_id, v_photo.sha256) is distinct from (v_meter, p ->> 'sha256') then
+        perform private.refuse('EB002', 'There is another photo under this key already.');
+    end if;
+    perform private.forget_photos();
+    return (select to_jsonb(l) from public.meter_photo_list l where l.id = v_photo.id);
+end $$;
+
+COMMENT ON FUNCTION public.keep_photo(p jsonb) IS 'Keeps a photo of a meter: {actor, key, meter_serial, sha256, width, height, jpeg in base64} -> the row of meter_photo_list. A repeat is answered with the first; another photo under its key is refused.';
+
+REVOKE ALL ON FUNCTION public.keep_photo(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.keep_photo(p jsonb) TO service_role;
 
 CREATE FUNCTION private.at_stake_wh(p_validation jsonb) RETURNS bigint
     LANGUAGE sql IMMUTABLE
@@ -1471,6 +1491,70 @@ COMMENT ON FUNCTION private.read_point(p_reading uuid) IS 'What a meter showed a
 REVOKE ALL ON FUNCTION private.read_point(p_reading uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.read_point(p_reading uuid) TO service_role;
 
+CREATE FUNCTION private.expect_claims() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.photos_to_claim (photo_id, kept_at) select n.id, n.created_at from new_rows n;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.expect_claims() IS 'What a photo belongs to comes after it.';
+
+REVOKE ALL ON FUNCTION private.expect_claims() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.expect_claims() TO service_role;
+
+CREATE FUNCTION private.keep_claimed_photo() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    if exists (select 1 from public.meter_photo_list l where l.id = old.id and (l.reading_id is not null or l.missed_read_id is not null)) then
+        raise exception 'Photos of readings and of missed reads are kept: % is not deleted.', old.id;
+    end if;
+    return old;
+end $$;
+
+COMMENT ON FUNCTION private.keep_claimed_photo() IS 'A photo with a reading or a missed read is evidence, and never deleted.';
+
+REVOKE ALL ON FUNCTION private.keep_claimed_photo() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_claimed_photo() TO service_role;
+
+CREATE FUNCTION private.forget_photos() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ids uuid[];
+    v_pictures text[];
+begin
+    with due as (
+        select c.photo_id from public.photos_to_claim c where c.kept_at < now() - interval '30 days'
+        order by c.kept_at limit 100 for update skip locked
+    ), looked as (
+        delete from public.photos_to_claim c using due where c.photo_id = due.photo_id returning c.photo_id
+    )
+    select array_agg(l.photo_id) into v_ids from looked l;
+    if v_ids is null then
+        return;
+    end if;
+    with gone as (
+        delete from public.meter_photos p
+        where p.id = any (array(select l.id from public.meter_photo_list l
+                                where l.id = any (v_ids) and l.reading_id is null and l.missed_read_id is null))
+        returning p.sha256
+    )
+    select array_agg(distinct g.sha256) into v_pictures from gone g;
+    delete from public.photo_contents c
+    where c.sha256 = any (v_pictures) and not exists (select 1 from public.meter_photos p where p.sha256 = c.sha256);
+end $$;
+
+COMMENT ON FUNCTION private.forget_photos() IS 'Deletes photos of more than 30 days ago to which neither a reading nor a missed read came; up to 100 are looked at, by each upload.';
+
+REVOKE ALL ON FUNCTION private.forget_photos() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.forget_photos() TO service_role;
+
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
@@ -1515,8 +1599,6 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.missed_reads FOR EACH S
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.missed_reads FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.photo_contents FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
-
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.photo_contents FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_update BEFORE UPDATE ON public.photo_contents FOR EACH ROW EXECUTE FUNCTION private.refuse_change();
@@ -1525,7 +1607,9 @@ CREATE TRIGGER audit_insert AFTER INSERT ON public.meter_photos REFERENCING NEW 
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.meter_photos REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.meter_photos FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER expect_claims AFTER INSERT ON public.meter_photos REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.expect_claims();
+
+CREATE TRIGGER keep_claimed BEFORE DELETE ON public.meter_photos FOR EACH ROW EXECUTE FUNCTION private.keep_claimed_photo();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.meter_photos FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 

@@ -126,184 +126,87 @@ COMMENT ON VIEW public.user_list IS 'Users as administrators see them: no hash a
 
 GRANT SELECT ON TABLE public.user_list TO service_role;
 
-CREATE FUNCTION public.user_link(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
+CREATE FUNCTION public.list_users(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
     SET search_path TO ''
-    AS $$
-    select jsonb_build_object('link', (
-        select jsonb_build_object('kind', l.kind, 'state', private.link_state(l, u, (p ->> 'at')::timestamptz),
-                                  'sign_in_name', u.sign_in_name, 'display_name', u.display_name)
-        from public.user_links l join public.users u on u.id = l.user_id
-        where l.code_hash = p ->> 'code_hash'))
-$$;
-
-COMMENT ON FUNCTION public.user_link(p jsonb) IS 'Whom a link is for and whether it can be used: {code_hash, at} -> {link: null or {kind, state: good|used|void|expired|disabled, sign_in_name, display_name}}.';
-
-REVOKE ALL ON FUNCTION public.user_link(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.user_link(p jsonb) TO service_role;
-
-CREATE FUNCTION private.without_secrets(p_row jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select p_row - 'password_hash' - 'totp_secret' - 'totp_last_step' - 'code_hash'
-        || case when p_row ? 'recovery_codes' then
-               jsonb_build_object('recovery_codes', jsonb_array_length(p_row -> 'recovery_codes'),
-                                  'has_password', p_row ->> 'password_hash' is not null)
-           else '{}' end
-$$;
-
-COMMENT ON FUNCTION private.without_secrets(p_row jsonb) IS 'A row of user_credentials or user_links for the audit trail: of recovery codes only how many there are.';
-
-REVOKE ALL ON FUNCTION private.without_secrets(p_row jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.without_secrets(p_row jsonb) TO service_role;
-
-CREATE FUNCTION private.refuse_renaming() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    raise exception using errcode = 'EB005', message = 'A sign-in name never changes: the audit trail names people by it.';
-end $$;
-
-REVOKE ALL ON FUNCTION private.refuse_renaming() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.refuse_renaming() TO service_role;
-
-CREATE FUNCTION private.keep_an_administrator() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- One change at a time: of two administrators who demote each other, the second is refused.
-    perform pg_advisory_xact_lock(hashtextextended('users', 0));
-    if exists (select 1 from public.users where activated_at is not null)
-        and not exists (
-            select 1 from public.users u left join public.user_access a on a.id = u.sign_in_name
-            where u.activated_at is not null and 'admin' = any (u.roles) and a.dismissed_at is null)
-    then
-        perform private.refuse('EB005', 'This is the last administrator. Make somebody else an administrator first.');
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.keep_an_administrator() IS 'Once there are people, one of them is an administrator who can sign in.';
-
-REVOKE ALL ON FUNCTION private.keep_an_administrator() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_an_administrator() TO service_role;
-
-CREATE FUNCTION private.void_links_of_dismissed() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    update public.user_links l set voided_at = now()
-    from public.users u
-    where u.sign_in_name = new.id and l.user_id = u.id and l.used_at is null and l.voided_at is null;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.void_links_of_dismissed() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.void_links_of_dismissed() TO service_role;
-
-CREATE FUNCTION private.user_of(p jsonb) RETURNS public.users
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
+    AS $_$
 declare
-    v_user public.users;
+    v_key constant text := case p ->> 'sort' when 'display_name' then 'lower(u.display_name)' else 'u.sign_in_name' end;
+    v_page jsonb;
+    v_ids uuid[];
 begin
-    select * into v_user from public.users where id = (p ->> 'user_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'There is no such user.');
-    end if;
-    return v_user;
-end $$;
+    v_page := private.page_by_key(p, 'public.users u', 'u.id', v_key, 'text', array[
+        case when p ->> 'ids' is not null then 'u.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when p ->> 'role' is not null then 'u.roles @> array[$1 ->> ''role'']' end,
+        case when p ->> 'state' is not null then
+            'u.id in (select l.id from public.user_list l where l.state = $1 ->> ''state'')' end,
+        case when coalesce(p ->> 'text', '') <> '' then
+            'not exists (select 1 from unnest(string_to_array(lower($1 ->> ''text''), '' '')) w'
+            ' where strpos(lower(u.sign_in_name || '' '' || u.display_name), w) = 0)' end]);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.user_list l where l.id = any (v_ids)));
+end $_$;
 
-COMMENT ON FUNCTION private.user_of(p jsonb) IS 'The user of {user_id}, locked; EB404 when there is none.';
+COMMENT ON FUNCTION public.list_users(p jsonb) IS 'A page of the users: {text?, role?, state?, ids?, sort: sign_in_name|display_name, and what private.page_by_key takes} -> {keys, more, total, rows: of user_list}.';
 
-REVOKE ALL ON FUNCTION private.user_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.user_of(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.list_users(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_users(p jsonb) TO service_role;
 
-CREATE FUNCTION private.end_sessions_until(p jsonb, p_user public.users) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- Tokens are issued to the second: one of this very second is the one that follows.
-    perform public.end_sessions_of(jsonb_build_object(
-        'actor', p ->> 'actor', 'user', p_user.sign_in_name,
-        'at', date_trunc('second', (p ->> 'at')::timestamptz), 'dismiss', false));
-end $$;
-
-COMMENT ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) IS 'Ends every sign-in of a user that was made before {at}.';
-
-REVOKE ALL ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) TO service_role;
-
-CREATE FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.users (id, sign_in_name, display_name, roles, activated_at)
-    values ((p ->> 'user_id')::uuid, p ->> 'sign_in_name', p ->> 'display_name',
-            array(select jsonb_array_elements_text(p -> 'roles')), p_activated);
-    insert into public.user_credentials (user_id, password_hash, password_set_at)
-    values ((p ->> 'user_id')::uuid, p_password_hash, p_activated);
-exception when unique_violation then
-    perform private.refuse('EB005', format('There is already a user with the sign-in name %s.', p ->> 'sign_in_name'));
-end $$;
-
-COMMENT ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) IS 'A user of {user_id, sign_in_name, display_name, roles} with credentials; EB005 when the name is taken.';
-
-REVOKE ALL ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) TO service_role;
-
-CREATE FUNCTION private.add_user_link(p jsonb, p_user_id uuid) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    update public.user_links set voided_at = now()
-    where user_id = p_user_id and used_at is null and voided_at is null;
-    insert into public.user_links (id, user_id, kind, code_hash, expires_at)
-    values ((p ->> 'id')::uuid, p_user_id, p ->> 'kind', p ->> 'code_hash', (p ->> 'expires_at')::timestamptz);
-end $$;
-
-COMMENT ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) IS 'A link of {id, kind, code_hash, expires_at} for a user, in place of the one before.';
-
-REVOKE ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) TO service_role;
-
-CREATE FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) RETURNS text
+CREATE FUNCTION public.users_exist(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select case
-        when exists (select 1 from public.user_access a where a.id = p_user.sign_in_name and a.dismissed_at is not null) then 'disabled'
-        when p_link.used_at is not null then 'used'
-        when p_link.voided_at is not null then 'void'
-        when p_link.expires_at <= p_at then 'expired'
-        else 'good' end
+    select jsonb_build_object('exist', exists (select 1 from public.users))
 $$;
 
-REVOKE ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) TO service_role;
+COMMENT ON FUNCTION public.users_exist(p jsonb) IS 'Whether anybody has been made a user: {} -> {exist}.';
 
-CREATE FUNCTION public.use_totp_step(p jsonb) RETURNS jsonb
+REVOKE ALL ON FUNCTION public.users_exist(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.users_exist(p jsonb) TO service_role;
+
+CREATE FUNCTION public.user_to_sign_in(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('user', (
+        select jsonb_build_object(
+            'id', u.id, 'sign_in_name', u.sign_in_name, 'display_name', u.display_name, 'roles', to_jsonb(u.roles),
+            'disabled', a.dismissed_at is not null, 'password_hash', c.password_hash, 'password_set_at', c.password_set_at,
+            'totp_secret', c.totp_secret, 'recovery_codes_left', cardinality(c.recovery_codes))
+        from public.users u
+        join public.user_credentials c on c.user_id = u.id
+        left join public.user_access a on a.id = u.sign_in_name
+        where u.sign_in_name = p ->> 'sign_in_name'))
+$$;
+
+COMMENT ON FUNCTION public.user_to_sign_in(p jsonb) IS 'What a sign-in is checked against: {sign_in_name} -> {user: null or with password_hash and totp_secret (encrypted)}.';
+
+REVOKE ALL ON FUNCTION public.user_to_sign_in(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.user_to_sign_in(p jsonb) TO service_role;
+
+CREATE FUNCTION public.create_first_administrator(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
     AS $$
 begin
-    update public.user_credentials set totp_last_step = (p ->> 'step')::bigint
-    where user_id = (p ->> 'user_id')::uuid and totp_secret is not null and totp_last_step < (p ->> 'step')::bigint;
-    return jsonb_build_object('used', found);
+    perform private.set_actor(p);
+    perform pg_advisory_xact_lock(hashtextextended('users', 0));
+    if exists (select 1 from public.users where id = (p ->> 'user_id')::uuid) then
+        return '{}'::jsonb;
+    end if;
+    if exists (select 1 from public.users) then
+        perform private.refuse('EB005', 'There is an administrator already. Sign in, or ask to be invited.');
+    end if;
+    perform private.add_user(p || '{"roles": ["admin"]}', (p ->> 'at')::timestamptz, p ->> 'password_hash');
+    return '{}'::jsonb;
 end $$;
 
-COMMENT ON FUNCTION public.use_totp_step(p jsonb) IS 'Uses the code of a time step up: {user_id, step} -> {used: false when it or a later one was used before}.';
+COMMENT ON FUNCTION public.create_first_administrator(p jsonb) IS 'The first user: {actor, user_id, sign_in_name, display_name, password_hash, at}. EB005 when there is one already.';
 
-REVOKE ALL ON FUNCTION public.use_totp_step(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_totp_step(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.create_first_administrator(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.create_first_administrator(p jsonb) TO service_role;
 
 CREATE FUNCTION public.invite_user(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -389,115 +292,21 @@ COMMENT ON FUNCTION public.make_user_link(p jsonb) IS 'Another link for a user, 
 REVOKE ALL ON FUNCTION public.make_user_link(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_user_link(p jsonb) TO service_role;
 
-CREATE FUNCTION public.users_exist(p jsonb) RETURNS jsonb
+CREATE FUNCTION public.user_link(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    select jsonb_build_object('exist', exists (select 1 from public.users))
+    select jsonb_build_object('link', (
+        select jsonb_build_object('kind', l.kind, 'state', private.link_state(l, u, (p ->> 'at')::timestamptz),
+                                  'sign_in_name', u.sign_in_name, 'display_name', u.display_name)
+        from public.user_links l join public.users u on u.id = l.user_id
+        where l.code_hash = p ->> 'code_hash'))
 $$;
 
-COMMENT ON FUNCTION public.users_exist(p jsonb) IS 'Whether anybody has been made a user: {} -> {exist}.';
+COMMENT ON FUNCTION public.user_link(p jsonb) IS 'Whom a link is for and whether it can be used: {code_hash, at} -> {link: null or {kind, state: good|used|void|expired|disabled, sign_in_name, display_name}}.';
 
-REVOKE ALL ON FUNCTION public.users_exist(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.users_exist(p jsonb) TO service_role;
-
-CREATE FUNCTION private.audit_user_secrets() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO ''
-    AS $$
-declare
-    v_actor text := nullif(current_setting('billing.actor', true), '');
-    v_after jsonb := private.without_secrets(to_jsonb(new));
-    v_before jsonb := case when tg_op = 'UPDATE' then private.without_secrets(to_jsonb(old)) end;
-begin
-    if tg_table_schema <> 'public' then
-        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
-    end if;
-    if v_before = v_after then
-        return null;
-    end if;
-    if v_actor is null then
-        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
-    end if;
-    insert into public.audit_log (actor, action, table_name, row_id, before, after)
-    values (v_actor, lower(tg_op), tg_table_name, v_after ->> 'user_id',
-            private.changed_columns(v_after, v_before), case when v_before is null then v_after else private.changed_columns(v_before, v_after) end);
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.audit_user_secrets() IS 'What of a user''s credentials or links changed, without a hash or a secret.';
-
-REVOKE ALL ON FUNCTION private.audit_user_secrets() FROM PUBLIC;
-
-CREATE FUNCTION public.user_to_sign_in(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('user', (
-        select jsonb_build_object(
-            'id', u.id, 'sign_in_name', u.sign_in_name, 'display_name', u.display_name, 'roles', to_jsonb(u.roles),
-            'disabled', a.dismissed_at is not null, 'password_hash', c.password_hash, 'password_set_at', c.password_set_at,
-            'totp_secret', c.totp_secret, 'recovery_codes_left', cardinality(c.recovery_codes))
-        from public.users u
-        join public.user_credentials c on c.user_id = u.id
-        left join public.user_access a on a.id = u.sign_in_name
-        where u.sign_in_name = p ->> 'sign_in_name'))
-$$;
-
-COMMENT ON FUNCTION public.user_to_sign_in(p jsonb) IS 'What a sign-in is checked against: {sign_in_name} -> {user: null or with password_hash and totp_secret (encrypted)}.';
-
-REVOKE ALL ON FUNCTION public.user_to_sign_in(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.user_to_sign_in(p jsonb) TO service_role;
-
-CREATE FUNCTION public.list_users(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_key constant text := case p ->> 'sort' when 'display_name' then 'lower(u.display_name)' else 'u.sign_in_name' end;
-    v_page jsonb;
-    v_ids uuid[];
-begin
-    v_page := private.page_by_key(p, 'public.users u', 'u.id', v_key, 'text', array[
-        case when p ->> 'ids' is not null then 'u.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
-        case when p ->> 'role' is not null then 'u.roles @> array[$1 ->> ''role'']' end,
-        case when p ->> 'state' is not null then
-            'u.id in (select l.id from public.user_list l where l.state = $1 ->> ''state'')' end,
-        case when coalesce(p ->> 'text', '') <> '' then
-            'not exists (select 1 from unnest(string_to_array(lower($1 ->> ''text''), '' '')) w'
-            ' where strpos(lower(u.sign_in_name || '' '' || u.display_name), w) = 0)' end]);
-    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
-    return v_page || jsonb_build_object('rows', (
-        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
-        from public.user_list l where l.id = any (v_ids)));
-end $_$;
-
-COMMENT ON FUNCTION public.list_users(p jsonb) IS 'A page of the users: {text?, role?, state?, ids?, sort: sign_in_name|display_name, and what private.page_by_key takes} -> {keys, more, total, rows: of user_list}.';
-
-REVOKE ALL ON FUNCTION public.list_users(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_users(p jsonb) TO service_role;
-
-CREATE FUNCTION public.create_first_administrator(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    perform pg_advisory_xact_lock(hashtextextended('users', 0));
-    if exists (select 1 from public.users where id = (p ->> 'user_id')::uuid) then
-        return '{}'::jsonb;
-    end if;
-    if exists (select 1 from public.users) then
-        perform private.refuse('EB005', 'There is an administrator already. Sign in, or ask to be invited.');
-    end if;
-    perform private.add_user(p || '{"roles": ["admin"]}', (p ->> 'at')::timestamptz, p ->> 'password_hash');
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.create_first_administrator(p jsonb) IS 'The first user: {actor, user_id, sign_in_name, display_name, password_hash, at}. EB005 when there is one already.';
-
-REVOKE ALL ON FUNCTION public.create_first_administrator(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.create_first_administrator(p jsonb) TO service_role;
+REVOKE ALL ON FUNCTION public.user_link(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.user_link(p jsonb) TO service_role;
 
 CREATE FUNCTION public.use_user_link(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -542,6 +351,143 @@ COMMENT ON FUNCTION public.use_user_link(p jsonb) IS 'A password set by a link, 
 
 REVOKE ALL ON FUNCTION public.use_user_link(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_user_link(p jsonb) TO service_role;
+
+CREATE FUNCTION private.without_secrets(p_row jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select p_row - 'password_hash' - 'totp_secret' - 'totp_last_step' - 'code_hash'
+        || case when p_row ? 'recovery_codes' then
+               jsonb_build_object('recovery_codes', jsonb_array_length(p_row -> 'recovery_codes'),
+                                  'has_password', p_row ->> 'password_hash' is not null)
+           else '{}' end
+$$;
+
+COMMENT ON FUNCTION private.without_secrets(p_row jsonb) IS 'A row of user_credentials or user_links for the audit trail: of recovery codes only how many there are.';
+
+REVOKE ALL ON FUNCTION private.without_secrets(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.without_secrets(p_row jsonb) TO service_role;
+
+CREATE FUNCTION private.user_of(p jsonb) RETURNS public.users
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_user public.users;
+begin
+    select * into v_user from public.users where id = (p ->> 'user_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'There is no such user.');
+    end if;
+    return v_user;
+end $$;
+
+COMMENT ON FUNCTION private.user_of(p jsonb) IS 'The user of {user_id}, locked; EB404 when there is none.';
+
+REVOKE ALL ON FUNCTION private.user_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.user_of(p jsonb) TO service_role;
+
+CREATE FUNCTION private.keep_an_administrator() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- One change at a time: of two administrators who demote each other, the second is refused.
+    perform pg_advisory_xact_lock(hashtextextended('users', 0));
+    if exists (select 1 from public.users where activated_at is not null)
+        and not exists (
+            select 1 from public.users u left join public.user_access a on a.id = u.sign_in_name
+            where u.activated_at is not null and 'admin' = any (u.roles) and a.dismissed_at is null)
+    then
+        perform private.refuse('EB005', 'This is the last administrator. Make somebody else an administrator first.');
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_an_administrator() IS 'Once there are people, one of them is an administrator who can sign in.';
+
+REVOKE ALL ON FUNCTION private.keep_an_administrator() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_an_administrator() TO service_role;
+
+CREATE FUNCTION private.void_links_of_dismissed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.user_links l set voided_at = now()
+    from public.users u
+    where u.sign_in_name = new.id and l.user_id = u.id and l.used_at is null and l.voided_at is null;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.void_links_of_dismissed() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.void_links_of_dismissed() TO service_role;
+
+CREATE FUNCTION private.end_sessions_until(p jsonb, p_user public.users) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- Tokens are issued to the second: one of this very second is the one that follows.
+    perform public.end_sessions_of(jsonb_build_object(
+        'actor', p ->> 'actor', 'user', p_user.sign_in_name,
+        'at', date_trunc('second', (p ->> 'at')::timestamptz), 'dismiss', false));
+end $$;
+
+COMMENT ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) IS 'Ends every sign-in of a user that was made before {at}.';
+
+REVOKE ALL ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) TO service_role;
+
+CREATE FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.users (id, sign_in_name, display_name, roles, activated_at)
+    values ((p ->> 'user_id')::uuid, p ->> 'sign_in_name', p ->> 'display_name',
+            array(select jsonb_array_elements_text(p -> 'roles')), p_activated);
+    insert into public.user_credentials (user_id, password_hash, password_set_at)
+    values ((p ->> 'user_id')::uuid, p_password_hash, p_activated);
+exception when unique_violation then
+    perform private.refuse('EB005', format('There is already a user with the sign-in name %s.', p ->> 'sign_in_name'));
+end $$;
+
+COMMENT ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) IS 'A user of {user_id, sign_in_name, display_name, roles} with credentials; EB005 when the name is taken.';
+
+REVOKE ALL ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) TO service_role;
+
+CREATE FUNCTION private.add_user_link(p jsonb, p_user_id uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.user_links set voided_at = now()
+    where user_id = p_user_id and used_at is null and voided_at is null;
+    insert into public.user_links (id, user_id, kind, code_hash, expires_at)
+    values ((p ->> 'id')::uuid, p_user_id, p ->> 'kind', p ->> 'code_hash', (p ->> 'expires_at')::timestamptz);
+end $$;
+
+COMMENT ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) IS 'A link of {id, kind, code_hash, expires_at} for a user, in place of the one before.';
+
+REVOKE ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) TO service_role;
+
+CREATE FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case
+        when exists (select 1 from public.user_access a where a.id = p_user.sign_in_name and a.dismissed_at is not null) then 'disabled'
+        when p_link.used_at is not null then 'used'
+        when p_link.voided_at is not null then 'void'
+        when p_link.expires_at <= p_at then 'expired'
+        else 'good' end
+$$;
+
+REVOKE ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) TO service_role;
 
 CREATE FUNCTION public.change_password(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -626,6 +572,21 @@ COMMENT ON FUNCTION public.clear_totp(p jsonb) IS 'No second factor any more: {a
 REVOKE ALL ON FUNCTION public.clear_totp(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.clear_totp(p jsonb) TO service_role;
 
+CREATE FUNCTION public.use_totp_step(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.user_credentials set totp_last_step = (p ->> 'step')::bigint
+    where user_id = (p ->> 'user_id')::uuid and totp_secret is not null and totp_last_step < (p ->> 'step')::bigint;
+    return jsonb_build_object('used', found);
+end $$;
+
+COMMENT ON FUNCTION public.use_totp_step(p jsonb) IS 'Uses the code of a time step up: {user_id, step} -> {used: false when it or a later one was used before}.';
+
+REVOKE ALL ON FUNCTION public.use_totp_step(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_totp_step(p jsonb) TO service_role;
+
 CREATE FUNCTION public.use_recovery_code(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -641,6 +602,45 @@ COMMENT ON FUNCTION public.use_recovery_code(p jsonb) IS 'Uses a recovery code u
 
 REVOKE ALL ON FUNCTION public.use_recovery_code(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_recovery_code(p jsonb) TO service_role;
+
+CREATE FUNCTION private.audit_user_secrets() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+declare
+    v_actor text := nullif(current_setting('billing.actor', true), '');
+    v_after jsonb := private.without_secrets(to_jsonb(new));
+    v_before jsonb := case when tg_op = 'UPDATE' then private.without_secrets(to_jsonb(old)) end;
+begin
+    if tg_table_schema <> 'public' then
+        raise exception using errcode = '42501', message = 'The audit trail is of the tables of public alone.';
+    end if;
+    if v_before = v_after then
+        return null;
+    end if;
+    if v_actor is null then
+        raise exception using errcode = 'EB400', message = 'A write must name its actor.';
+    end if;
+    insert into public.audit_log (actor, action, table_name, row_id, before, after)
+    values (v_actor, lower(tg_op), tg_table_name, v_after ->> 'user_id',
+            private.changed_columns(v_after, v_before), case when v_before is null then v_after else private.changed_columns(v_before, v_after) end);
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.audit_user_secrets() IS 'What of a user''s credentials or links changed, without a hash or a secret.';
+
+REVOKE ALL ON FUNCTION private.audit_user_secrets() FROM PUBLIC;
+
+CREATE FUNCTION private.refuse_renaming() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    raise exception using errcode = 'EB005', message = 'A sign-in name never changes: the audit trail names people by it.';
+end $$;
+
+REVOKE ALL ON FUNCTION private.refuse_renaming() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.refuse_renaming() TO service_role;
 
 CREATE TRIGGER keep_an_administrator AFTER INSERT OR UPDATE ON public.user_access FOR EACH STATEMENT EXECUTE FUNCTION private.keep_an_administrator();
 

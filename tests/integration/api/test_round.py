@@ -299,6 +299,54 @@ def test_the_photo_of_a_missed_read_belongs_to_it(
     assert found.missed_read_id == visit["id"]
 
 
+def test_a_photo_whose_reading_never_came_ends_after_thirty_days(
+    client: FlaskClient, on_page: dict[str, str], meter: str, utility: Utility
+) -> None:
+    keys = {name: str(uuid4()) for name in ("lost", "read", "missed", "young", "next")}
+
+    def keep(name: str, jpeg: bytes) -> str:
+        where = f"/round/photos/{keys[name]}?meter={meter}"
+        answer = client.put(where, data=jpeg, headers=on_page)
+        assert answer.status_code == 200, answer.text
+        return str(answer.get_json()["id"])
+
+    # Two photos of the same picture: it stays as long as one of them does.
+    ids = {
+        name: keep(name, _JPEG if name in {"lost", "read"} else _jpeg(colour))
+        for name, colour in {"lost": "", "read": "", "missed": "green", "young": "black"}.items()
+    }
+    lost_alone = str(uuid4())
+    keys["alone"] = lost_alone
+    ids["alone"] = keep("alone", _jpeg("yellow"))
+    body = {"meter_serial": meter, "reading_kwh": "1117", "read_at": utility.now.isoformat()}
+    client.post(READING, json=body | {"idempotency_key": keys["read"]}, headers=on_page)
+    visit = {"id": keys["missed"], "meter_serial": meter, "missed_at": utility.now.isoformat()}
+    client.post("/round/missed", json=visit | {"reason": "dog"}, headers=on_page)
+    with psycopg.connect(dsn_of(utility)) as sql:
+        sql.execute(
+            "update photos_to_claim set kept_at = kept_at - interval '31 days'"
+            " where photo_id <> %s",
+            (ids["young"],),
+        )
+    ids["next"] = keep("next", _jpeg("white"))
+    with psycopg.connect(dsn_of(utility)) as sql:
+        there = {str(one) for (one,) in sql.execute("select id from meter_photos").fetchall()}
+        waits = {str(one) for (one,) in sql.execute("select photo_id from photos_to_claim")}
+        pictures = sql.execute(
+            "select count(*) from photo_contents c where not exists"
+            " (select 1 from meter_photos p where p.sha256 = c.sha256)"
+        ).fetchone()
+        with pytest.raises(psycopg.errors.RaiseException, match="are kept"):
+            sql.execute("delete from meter_photos where id = %s", (ids["read"],))
+    assert there & set(ids.values()) == {ids[name] for name in ("read", "missed", "young", "next")}
+    assert waits & set(ids.values()) == {ids["young"], ids["next"]}
+    assert pictures == (0,)
+    (found,) = utility.services.meter_photos.of_meter(
+        meter_id=meter_id(utility, meter), principal=ADMIN, limit=1
+    )
+    assert utility.services.meter_photos.content(found, principal=ADMIN)
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
     [(b"<script>alert(1)</script>", 422), (b"", 422), (bytes(1_100_000), 413)],

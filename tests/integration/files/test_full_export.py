@@ -271,7 +271,7 @@ LEFT_OUT = {
     "job_runs", "job_set_aside", "operations_alerts", "payment_links", "reconciliations",
     "stripe_events", "unprinted_bills", "vacancies",
     # Files of their own.
-    "bill_documents", "meter_photos", "photo_contents", "utility_logos",
+    "bill_documents", "meter_photos", "photo_contents", "photos_to_claim", "utility_logos",
 }  # fmt: skip
 
 
