@@ -75,7 +75,10 @@ def styles_of(
         date_style = DateStyle(date_order) if date_order else DateStyle.of_cells(texts(dates))
         if raw.separator == "," and number_style.decimal is None and _no_comma(texts, numbers):
             # Where commas part the cells, a number without one has a decimal point.
-            numbers = frozenset()
+            number_style = NumberStyle("point")
+            if all(map(str.isascii, texts(numbers))):
+                # So every one is written plainly already.
+                numbers = frozenset()
     except (AmbiguousNumber, AmbiguousDate) as error:
         raise UnreadableFile(str(error)) from None
     except csv.Error:

@@ -6,6 +6,7 @@ and 1,00,000.50 groups as India does. Only what is certain is read; the rest is 
 
 import re
 from typing import Final, Literal
+from unicodedata import decimal
 
 from services.quantities.money import MINUS
 
@@ -15,6 +16,8 @@ _SIGN: Final[dict[DecimalSign, str]] = {"point": ".", "comma": ","}
 _OTHER: Final[dict[DecimalSign, DecimalSign]] = {"point": "comma", "comma": "point"}
 # No-break and thin spaces group thousands in French and Swedish, apostrophes in Switzerland.
 _SPACES: Final = re.compile(r"(?<=[0-9])[ \u00a0\u2009\u202f'\u2019](?=[0-9]{3}(?![0-9]))")
+# The decimal and the grouping sign of Arabic.
+_ARABIC_SIGNS: Final = {0x66B: ".", 0x66C: ","}
 _AMBIGUOUS: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 _NUMBER: Final = re.compile(r"[+-]?[0-9.,]+")
 
@@ -24,8 +27,17 @@ class AmbiguousNumber(ValueError):
 
 
 def joined(text: str) -> str:
-    """The text without the spaces that group its thousands."""
-    return _SPACES.sub("", text)
+    """The text without the spaces that group its thousands, and with the digits 0 to 9.
+
+    Phones and devices write digits of other scripts too, such as १११७ or ١١١٧.
+    """
+    return _SPACES.sub("", text if text.isascii() else _with_our_digits(text))
+
+
+def _with_our_digits(text: str) -> str:
+    return "".join(str(decimal(sign)) if sign.isdecimal() else sign for sign in text).translate(
+        _ARABIC_SIGNS
+    )
 
 
 def is_number(text: str) -> bool:

@@ -102,3 +102,8 @@ def test_a_reading_that_is_not_certain_is_refused(text: str, said: str) -> None:
 def test_what_is_no_number_is_left_for_the_strict_reading() -> None:
     assert plain_kwh("n/a") == "n/a"
     assert plain_kwh("70 kVAh", unit="kVAh") == "70"
+
+
+@pytest.mark.parametrize("text", ["१११७.५", "١١١٧٫٥", "۱۱۱۷٫۵ kWh", "1117.5"])
+def test_digits_of_other_scripts_are_read(text: str) -> None:
+    assert typed_kwh(text) == 1_117_500
