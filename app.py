@@ -166,6 +166,7 @@ class _Api:
         """GET /api/health."""
         health, serves = health_of(
             self.services,
+            now=self.clock(),
             scheduler_running=self.scheduler.running,
             jobs_held=self.scheduler.doubt is not None,
         )

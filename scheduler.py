@@ -120,6 +120,7 @@ class Scheduler:
             ("refunds", self.take_up_refunds, each_minute),
             ("printing", self.print_bills, each_minute),
             ("disk", self.watch_disk, each_minute),
+            ("copies", self.copy_backups, each_minute),
         ):
             timer.add_job(
                 self.threads.start_once,
@@ -212,6 +213,11 @@ class Scheduler:
         warnings = self._services.disk_warnings
         if warnings is not None:
             self._guarded("the look at the disk", warnings.look)
+
+    def copy_backups(self) -> None:
+        """Copy the backups that are not where they are copied to yet; never raises."""
+        backups = self._services.backups
+        self._guarded("the copying of backups", lambda: backups.copy_if_due(now=self._clock()))
 
     def reconcile(self) -> None:
         """Take up what the webhook missed while no process of ours listened; never raises."""

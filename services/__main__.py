@@ -4,10 +4,15 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from services.commands import check, data, jobs, price, sign_in
+from services import VERSION
+from services.backups.making import UnableToBackUp
+from services.backups.restoring import UnableToRestore
+from services.bootstrap_database import MIGRATIONS
+from services.commands import backup, check, data, jobs, price, sign_in
 from services.commands.working import say
 from services.database.embedded import EmbeddedPostgresError
-from services.database.schema.migrations import MigrationError
+from services.database.embedded.locks import DataFolderInUse, FileLocksUnavailable
+from services.database.schema.migrations import MigrationError, newest_version
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.demo import NotADemoDatabase, UnableToLoadDemo
 from services.identity.api_keys import UnusableName
@@ -23,6 +28,10 @@ PROGRAM = "python -m services"
 ANTICIPATED = (
     SettingsError,
     EmbeddedPostgresError,
+    DataFolderInUse,
+    FileLocksUnavailable,
+    UnableToBackUp,
+    UnableToRestore,
     MigrationError,
     DatabaseError,
     UnableToUseSigningKey,
@@ -56,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Work with the billing system from the command line, also while it runs.",
         epilog="Settings come from the environment and .env; see .env.example.",
     )
+    version = f"Electricity billing {VERSION}, schema {newest_version(MIGRATIONS)}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     sign_in.add_sign_in(commands)
     sign_in.add_token(commands)
@@ -66,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     data.add_export(commands)
     sign_in.add_api_key(commands)
     data.add_graph(commands)
+    backup.add_backup(commands)
+    backup.add_restore(commands)
     check.add_check_readings(commands)
     price.add_price(commands)
     return parser

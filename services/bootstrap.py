@@ -15,11 +15,13 @@ from services.accounts.statements import Statements
 from services.accounts.usage import Usage
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
+from services.backups.check import BackupCheck
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
 from services.billing.cycles import BillingCycles
 from services.billing.issuing import BillIssuer
 from services.billing.lookups import BillLookups
+from services.bootstrap_database import MIGRATIONS, backups_of, open_database
 from services.bootstrap_providers import Addresses, Providers, open_providers
 from services.container import Services
 from services.corrections.lookups import CorrectionLookups
@@ -27,17 +29,15 @@ from services.corrections.reading_correction import ReadingCorrection
 from services.corrections.rebilling import Rebilling
 from services.corrections.tariff_correction import TariffCorrection
 from services.database.embedded import EmbeddedPostgres
-from services.database.schema.migrations import apply_migrations
-from services.database.schema.roles import prepare_roles
-from services.database.schema.schema_check import check_schema
+from services.database.schema.migrations import newest_version
 from services.database.service import DatabaseService
-from services.database.transport import Transport
 from services.database.transports.postgres import DirectTransport
 from services.database.transports.watched import WatchedTransport
 from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
 from services.health.checks import (
     Auth0Check,
+    Check,
     Checks,
     DatabaseCheck,
     HeadEndCheck,
@@ -81,7 +81,7 @@ from services.readings.reading_to_bill import ReadingToBill
 from services.readings.review import ReadingReview
 from services.readings.round import ReadingRound
 from services.readings.swapped import SwappedMeters
-from services.settings import PROJECT_FOLDER, Settings, SettingsError
+from services.settings import Settings
 from services.supply.places import Places
 from services.supply.supply import Supply
 from services.tariff_publishing.publishing import TariffPublishing
@@ -90,10 +90,6 @@ from services.utility_settings.desk import SettingsDesk
 
 if TYPE_CHECKING:
     from scheduler import Scheduler
-
-MIGRATIONS = PROJECT_FOLDER / "supabase" / "migrations"
-OWN_DATABASE = "billing"
-DEMO_DATABASE = "demo"
 
 
 def build_services(
@@ -115,7 +111,7 @@ def build_services(
     closers: list[Callable[[], None]] = []
     try:
         server = EmbeddedPostgres(settings.data_dir) if settings.embedded else None
-        opened_database = _open_database(settings, server, closers)
+        opened_database, dsn = open_database(settings, server, closers)
         transport = WatchedTransport(opened_database)
         database = DatabaseService(transport)
         closers.append(database.close)
@@ -135,6 +131,7 @@ def build_services(
             database,
             current=current,
             providers=providers,
+            dsn=dsn,
             lease_seconds=lease_seconds,
             closers=tuple(closers),
         )
@@ -174,7 +171,8 @@ def _with_disk(services: Services) -> Services:
     settings = services.current_settings.deployed
     watch = DiskWatch((settings.data_dir, settings.data_dir / "postgres"))
     warnings = DiskWarnings(watch, discord=Discord(), address=settings.discord_webhook_url)
-    checks = (DiskCheck(watch), *services.checks)
+    backups: Check = BackupCheck(services.backups, services.database)
+    checks = (DiskCheck(watch), backups, *services.checks)
     return replace(services, disk=watch, disk_warnings=warnings, checks=checks)
 
 
@@ -194,60 +192,19 @@ def _with_graph(
     return replace(providers, checks=checks, step_handlers=steps)
 
 
-def _open_database(
-    settings: Settings, server: EmbeddedPostgres | None, closers: list[Callable[[], None]]
-) -> Transport:
-    """A way to a database whose schema is as this version needs it."""
-    if settings.supabase_url is not None:
-        return _open_supabase(settings)
-    dsn = _database_address(settings, server, closers)
-    apply_migrations(dsn, MIGRATIONS)
-    return DirectTransport(dsn)
-
-
-def _open_supabase(settings: Settings) -> Transport:
-    # Supabase's client takes a second to load, which only those who use it should wait.
-    from services.database.transports.supabase import RestTransport  # noqa: PLC0415
-
-    url, key = settings.supabase_url, settings.supabase_service_key
-    if url is None or key is None:
-        raise SettingsError(["SUPABASE_SERVICE_KEY: needed beside SUPABASE_URL."])
-    try:
-        transport = RestTransport(url, key.get_secret_value())
-    except ValueError as error:
-        raise SettingsError([str(error)]) from None
-    try:
-        check_schema(transport, MIGRATIONS)
-    except BaseException:
-        transport.close()
-        raise
-    return transport
-
-
-def _database_address(
-    settings: Settings, server: EmbeddedPostgres | None, closers: list[Callable[[], None]]
-) -> str:
-    if settings.database_url is not None:
-        dsn = settings.database_url.get_secret_value()
-        prepare_roles(dsn)
-        return dsn
-    if server is None:
-        raise SettingsError(["DATABASE_URL: there is no database to work with."])
-    server.start()
-    closers.append(server.stop)
-    return server.database(DEMO_DATABASE if settings.demo else OWN_DATABASE)
-
-
 def wire(
     settings: Settings,
     database: DatabaseService,
     *,
     current: CurrentSettings | None = None,
     providers: Providers | None = None,
+    dsn: str | None = None,
     lease_seconds: int = 60,
     closers: tuple[Callable[[], None], ...] = (),
 ) -> Services:
     """Every service over a database that is ready; without `providers` nothing leaves it.
+
+    `dsn` is how backups reach it.
 
     `current` answers what of the settings may change while the process runs.
     """
@@ -304,6 +261,8 @@ def wire(
         meter_photos=MeterPhotos(database),
         reading_round=ReadingRound(database, settings.timezone, current.limit_book),
         reading_estimates=estimates,
+        backups=backups_of(settings, dsn),
+        schema_version=newest_version(MIGRATIONS),
         bill_archive=archive,
         bills=BillLookups(database),
         bill_approval=BillApproval(database=database, issuer=issuer, outbox=outbox),

@@ -13,6 +13,7 @@ from services.accounts.search import Search
 from services.accounts.statements import Statements
 from services.accounts.usage import Usage
 from services.ai.usage import AiUsage
+from services.backups.backups import Backups
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
 from services.billing.cycles import BillingCycles
@@ -104,6 +105,7 @@ class Services:
     bills: BillLookups
     bill_approval: BillApproval
     bill_archive: BillArchive
+    backups: Backups
     books: MonthEnd
     customers: CustomerLookups
     contacts: CustomerContacts
@@ -127,6 +129,8 @@ class Services:
     corrections: CorrectionLookups
     tariff_correction: TariffCorrection
     tariff_publishing: TariffPublishing
+    # The version of the newest migration that this program knows, which the database has.
+    schema_version: str
     # Sign-in without a password, where no Auth0 is set.
     passwordless: Passwordless | None = None
     # Handles Stripe's events, where Stripe is configured.

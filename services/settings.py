@@ -82,6 +82,24 @@ def _without_database(set_so_far: Mapping[str, object]) -> bool:
     return set_so_far.get("supabase_url") is None and set_so_far.get("database_url") is None
 
 
+def _copy_place(value: str) -> str:
+    if value.startswith("s3://"):
+        if not urlsplit(value).hostname or "@" in value or "?" in value:
+            raise ValueError("not a bucket")
+        return value.rstrip("/")
+    if "://" in value:
+        raise ValueError("neither a folder nor a bucket")
+    return str(_from_project_folder(Path(value)))
+
+
+def _without_demo(set_so_far: Mapping[str, object]) -> bool:
+    return not set_so_far.get("demo")
+
+
+def _kept(value: object) -> object:
+    return value.split(",") if isinstance(value, str) else value
+
+
 def _plain_decimal(value: object) -> object:
     # Neither 1e3 nor NaN, which Decimal would take.
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
@@ -92,6 +110,15 @@ def _plain_decimal(value: object) -> object:
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 PlainDecimal = Annotated[Decimal, BeforeValidator(_plain_decimal)]
 SecretWebAddress = Annotated[SecretStr, AfterValidator(_secret_web_address)]
+CopyPlace = Annotated[str, AfterValidator(_copy_place)]
+KeptBackups = Annotated[
+    tuple[
+        Annotated[int, Field(ge=1, le=400)],
+        Annotated[int, Field(ge=0, le=400)],
+        Annotated[int, Field(ge=0, le=400)],
+    ],
+    BeforeValidator(_kept),
+]
 PostgresAddress = Annotated[SecretStr, AfterValidator(_postgres_address)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 # Those that the utility may set itself on the Settings page.
@@ -121,6 +148,8 @@ _NEEDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("whatsapp_token", "whatsapp_phone_number_id"),) * 2,
     (("auth0_domain", "auth0_audience", "auth0_client_id", "auth0_client_secret"),) * 2,
     (("meter_headend_token",), ("meter_headend_url",)),
+    (("backup_s3_key_id", "backup_s3_secret"),) * 2,
+    (("backup_s3_endpoint", "backup_s3_region", "backup_s3_key_id"), ("backup_copy_to",)),
 )
 
 
@@ -132,6 +161,20 @@ class Settings(BaseModel):
     data_dir: Annotated[Path, AfterValidator(_from_project_folder)] = Field(
         default=PROJECT_FOLDER / "data", description="a folder"
     )
+    backup_dir: Annotated[Path, AfterValidator(_from_project_folder)] | None = Field(
+        default=None, description="a folder"
+    )
+    # Of how many days, weeks and months a backup is kept.
+    backup_keep: KeptBackups = Field(
+        default=(7, 4, 12), description="days, weeks and months such as 7,4,12"
+    )
+    backup_copy_to: CopyPlace | None = Field(
+        default=None, description="a folder, or a bucket such as s3://bucket/folder"
+    )
+    backup_s3_endpoint: WebAddress | None = Field(default=None, description=_WEB)
+    backup_s3_region: str | None = Field(default=None, description=_ANY_TEXT)
+    backup_s3_key_id: str | None = Field(default=None, description=_ANY_TEXT)
+    backup_s3_secret: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     supabase_url: WebAddress | None = Field(default=None, description=_WEB)
     supabase_service_key: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     database_url: PostgresAddress | None = Field(
@@ -225,6 +268,10 @@ class Settings(BaseModel):
         default_factory=_without_database,
         description="on or off",
     )
+    backup_nightly: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default_factory=_without_demo,
+        description="on or off",
+    )
 
     @model_validator(mode="after")
     def _groups_are_whole(self) -> Self:
@@ -245,6 +292,11 @@ class Settings(BaseModel):
     def unknown_daily_wh(self) -> int:
         """The most Wh a day of a meter of which nothing is known yet."""
         return 1000 * self.new_meter_daily_kwh
+
+    @property
+    def backups_folder(self) -> Path:
+        """Where the backups are kept that the system makes by itself."""
+        return self.backup_dir or self.data_dir / "backups"
 
     @property
     def embedded(self) -> bool:
@@ -298,6 +350,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         problems = [_problem(str(detail["loc"][0])) for detail in wrong]
     # Raised outside the `except`, so that no chained error carries a value into a log.
     raise SettingsError(list(dict.fromkeys(problems)))
+
+
+def variables_set() -> dict[str, str]:
+    """The variables of ours that the environment and `.env` set, as `load_settings` reads them."""
+    environ = _variables_of_env_file(PROJECT_FOLDER / ".env") | dict(os.environ)
+    given = {name.upper(): environ.get(name.upper(), "").strip() for name in Settings.model_fields}
+    return {name: value for name, value in given.items() if value}
 
 
 def _variables_of_env_file(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The four jobs as cards: what each does, when it is due, how its last run went, and run now."""
+"""The jobs as cards: what each does, when it is due, how its last run went, and run now."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -20,12 +20,14 @@ NAMES: Final = {
     "payment_reminders": "Payment reminders",
     "overdue_marking": "Overdue marking",
     "meter_collection": "Meter collection",
+    "backup": "Backup",
 }
 _WHAT: Final = {
     "monthly_bills": "A bill for each agreement of the day that is not billed for the month yet.",
     "payment_reminders": "Reminds of unpaid bills that are due within 3 days.",
     "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
     "meter_collection": "Collects the reading of each smart meter.",
+    "backup": "Writes the whole database into one file, reads it back, and copies it elsewhere.",
 }
 _STARTS: Final = "jobs-started"
 

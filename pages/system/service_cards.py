@@ -34,7 +34,7 @@ def _show(state: SystemState) -> None:
         st.markdown(f"**{escaped(state.name)}**", width="content")
         st.badge(label, color=color)
     if not state.configured:
-        st.caption("Not used: its settings are empty.")
+        st.caption(escaped(state.unused))
         return
     if state.last_test:
         st.markdown(escaped(state.last_test.sentence))

@@ -10,7 +10,7 @@ from services.graph.answers import (
 )
 from services.graph.filling import GraphFilling
 from services.graph.graph import FOLLOWED_AT_ONCE, Graph
-from services.graph.opening import OpenedGraph, open_graph
+from services.graph.opening import OpenedGraph, forget_embedded_graph, open_graph
 from services.graph.step import GraphCheck, SaveToGraph
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "OpenedGraph",
     "SaveToGraph",
     "TransformerBalance",
+    "forget_embedded_graph",
     "open_graph",
 ]

@@ -1,7 +1,9 @@
 """Which graph the settings mean: a Neo4j server, the embedded one, or none."""
 
 import hashlib
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -48,7 +50,19 @@ def open_graph(settings: Settings, *, embedded: bool) -> OpenedGraph:
         find_program()
     except UnableToRunGraph as reason:
         return OpenedGraph(off=str(reason))
-    return OpenedGraph(Graph(EmbeddedGraph(settings.data_dir / "graph" / _folder_name(settings))))
+    return OpenedGraph(Graph(EmbeddedGraph(_folder(settings))))
+
+
+def forget_embedded_graph(settings: Settings) -> None:
+    """Remove the embedded graph, which the next start makes again from the database.
+
+    For when the database became another one; no process may work with the graph.
+    """
+    shutil.rmtree(_folder(settings), ignore_errors=True)
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.data_dir / "graph" / _folder_name(settings)
 
 
 def _folder_name(settings: Settings) -> str:

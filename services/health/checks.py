@@ -21,6 +21,7 @@ from services.quantities.counting import count
 
 log = logging.getLogger(__name__)
 
+_NOT_USED = "Not used: its settings are empty."
 _UNEXPECTED = "The test itself failed in a way that nobody expected; the log says more."
 
 
@@ -71,6 +72,8 @@ class SystemState:
     configured: bool
     last_test: Finding | None = None
     last_error: Finding | None = None
+    # Why it is not used, where it is not.
+    unused: str = _NOT_USED
 
 
 class Checks:
@@ -78,7 +81,10 @@ class Checks:
 
     def __init__(self, checks: Iterable[Check], last_errors: LastErrors | None = None) -> None:
         self._checks = {check.name: check for check in checks}
-        self._found = {name: SystemState(name, configured=False) for name in self._checks}
+        self._found = {
+            name: SystemState(name, configured=False, unused=getattr(check, "unused", _NOT_USED))
+            for name, check in self._checks.items()
+        }
         self._last_errors = last_errors or LastErrors()
         self._lock = threading.Lock()
 

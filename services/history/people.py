@@ -14,6 +14,7 @@ _SYSTEMS: Final = {
     "job:payment_reminders": "the payment reminders",
     "job:overdue_marking": "the marking of overdue bills",
     "job:meter_collection": "the meter collection",
+    "job:backup": "the backup",
 }
 
 

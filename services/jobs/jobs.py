@@ -1,4 +1,4 @@
-"""The four jobs: when each is due, what it does, and which missed runs it makes up for."""
+"""The five jobs: when each is due, what it does, and which missed runs it makes up for."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,13 @@ from datetime import datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from services.jobs import meter_collection, monthly_bills, overdue_marking, payment_reminders
+from services.jobs import (
+    backup,
+    meter_collection,
+    monthly_bills,
+    overdue_marking,
+    payment_reminders,
+)
 from services.jobs.runs import Work
 from services.jobs.timetable import Occurrence, Timetable
 from services.records.jobs import BillingCycle
@@ -67,6 +73,8 @@ JOBS: Final = (
     Job("payment_reminders", "0 10 * * *", payment_reminders.run, "latest"),
     Job("overdue_marking", "0 11 * * *", overdue_marking.run, "latest"),
     Job("meter_collection", "0 8 * * sun", meter_collection.run, "latest"),
+    # Before the monthly bills, so that there is one from before what they did.
+    Job("backup", "0 1 * * *", backup.run, "latest"),
 )
 
 

@@ -49,3 +49,11 @@ def times(multiplier_milli: int) -> str:
 def money(minor: int, currency: str) -> str:
     """An amount of minor units: ₹540.35."""
     return Money(minor, currency).display()
+
+
+def file_size(size: int) -> str:
+    """The size of a file from bytes: 12.3 MB."""
+    if size < 1000**2:
+        return f"{max(1, size // 1000)} kB"
+    unit, name = (1000**2, "MB") if size < 1000**3 else (1000**3, "GB")
+    return f"{size // unit}.{size * 10 // unit % 10} {name}"

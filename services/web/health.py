@@ -1,7 +1,10 @@
 """Is the system well? What of it runs, what is configured, and never a secret."""
 
+from datetime import datetime
 from typing import Any
 
+from services import VERSION
+from services.backups.check import backup_state
 from services.container import Services
 from services.database.transport import DatabaseError
 from services.health.disk import Room
@@ -11,13 +14,13 @@ CONFIGURED = "configured"
 
 
 def health_of(
-    services: Services, *, scheduler_running: bool, jobs_held: bool = False
+    services: Services, *, now: datetime, scheduler_running: bool, jobs_held: bool = False
 ) -> tuple[dict[str, Any], bool]:
-    """{"status": "ok" | "degraded", "services": {name: state}}, and whether it can serve.
+    """{"status": "ok" | "degraded", "services": {name: state}, …}, and whether it can serve.
 
     Without the database, or room on the disk, nothing is stored; a scheduler may well run in
-    another process. Jobs that are held, because the clock is in doubt, are degraded service, and
-    requests are still served.
+    another process. Jobs that are held, because the clock is in doubt, and a backup that is late
+    are degraded service, and requests are still served.
     """
     database = _database_state(services)
     scheduler = "running" if scheduler_running else "stopped"
@@ -27,9 +30,13 @@ def health_of(
     disk = services.disk.state() if services.disk is not None else None
     if disk is not None:
         states["disk"] = disk.word
+    asked = services.database if database == "ok" else None
+    states["backup"], backed_up = backup_state(services.backups, asked, now=now)
     serves = database == "ok" and (disk is None or disk.room is not Room.FULL)
     return {
-        "status": "ok" if serves and not jobs_held else "degraded",
+        "status": "ok" if serves and backed_up and not jobs_held else "degraded",
+        "version": VERSION,
+        "schema_version": services.schema_version,
         "services": states | _outside(services),
     }, serves
 

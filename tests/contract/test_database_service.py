@@ -200,7 +200,9 @@ def test_an_estimate_is_stored_once_and_where_no_read_came(over: Over) -> None:
         assert over.here.store_estimates(**asked) == {rows[0]["id"]}
     assert over.here.reading(rows[0]["id"]).source == "estimated"
     over.here.queue_for_estimates(run=ref, before=today)
-    assert not over.same("job_history", estimate_before=None).late_reads
+    history = over.same("job_history", estimate_before=None)
+    assert not history.late_reads
+    assert over.same("installed_at") == history.installed_at
 
 
 def test_a_flagged_reading_is_decided_once(over: Over) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.bootstrap import MIGRATIONS, build_services
+from services.bootstrap import build_services
+from services.bootstrap_database import MIGRATIONS
 from services.database.embedded.access import free_port
 from services.database.schema.migrations import (
     DatabaseNewerThanCode,

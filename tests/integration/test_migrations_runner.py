@@ -108,6 +108,31 @@ def test_a_broken_migration_leaves_nothing_and_names_its_line(dsn: str, folder: 
     assert apply_migrations(dsn, folder) == [SECOND]
 
 
+def test_an_upgrade_that_fails_half_way_is_undone_as_a_whole(dsn: str, folder: Path) -> None:
+    (folder / f"{SECOND}.sql").unlink()
+    apply_migrations(dsn, folder)
+    write(folder, SECOND, SECOND_SQL)
+    write(folder, "20250103000000_broken", "select nonsense;")
+    with pytest.raises(MigrationFailed, match="the version before this one still works"):
+        apply_migrations(dsn, folder)
+    assert ask(dsn, "select count(*) from lamps") == [(0,)]
+    (folder / "20250103000000_broken.sql").unlink()
+    assert apply_migrations(dsn, folder) == [SECOND]
+
+
+def test_checks_that_a_migration_leaves_open_do_not_stop_the_next(dsn: str, tmp_path: Path) -> None:
+    table = """create table lamps (id int primary key, beside int
+        references lamps deferrable initially deferred); insert into lamps values (1, 1);"""
+    write(tmp_path, FIRST, "select 1;")
+    apply_migrations(dsn, tmp_path)
+    write(tmp_path, SECOND, table)
+    write(tmp_path, "20250103000000_name", "alter table lamps add column name text;")
+    assert apply_migrations(dsn, tmp_path) == [SECOND, "20250103000000_name"]
+    write(tmp_path, "20250104000000_dark", "insert into lamps values (2, 3);")
+    with pytest.raises(MigrationFailed, match="violates foreign key"):
+        apply_migrations(dsn, tmp_path)
+
+
 def test_settings_of_one_migration_do_not_reach_the_next(dsn: str, tmp_path: Path) -> None:
     write(tmp_path, FIRST, "select set_config('search_path', '', false);")
     write(tmp_path, SECOND, "create table lamps (id int);")

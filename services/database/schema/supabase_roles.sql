@@ -44,12 +44,15 @@ begin
     end if;
 
     grant usage on schema public to anon, authenticated, service_role;
-    foreach name in array array['tables', 'functions', 'sequences'] loop
-        execute format(
-            'alter default privileges for role %I in schema public'
-            ' grant all on %s to %I, anon, authenticated, service_role',
-            owner, name, owner);
-    end loop;
+    -- The first migration takes some of these away again; they must not come back with each start.
+    if to_regclass('supabase_migrations.schema_migrations') is null then
+        foreach name in array array['tables', 'functions', 'sequences'] loop
+            execute format(
+                'alter default privileges for role %I in schema public'
+                ' grant all on %s to %I, anon, authenticated, service_role',
+                owner, name, owner);
+        end loop;
+    end if;
 
     if to_regnamespace('extensions') is null
         and has_database_privilege(current_database(), 'create')

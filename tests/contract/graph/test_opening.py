@@ -89,7 +89,7 @@ def test_services_in_tests_have_no_graph_unless_they_ask(
     services = build_services(settings(tmp_path, DATABASE_URL=fresh_database()))
     assert services.graph == OpenedGraph()
     assert 8 not in services.outbox.handlers
-    health, _ = health_of(services, scheduler_running=False)
+    health, _ = health_of(services, now=datetime.now(UTC), scheduler_running=False)
     assert health["services"]["graph"] == "not configured"
     services.close()
 
@@ -103,7 +103,7 @@ def test_the_app_has_one_and_starts_none_before_it_is_needed(
     assert isinstance(services.graph.graph, Graph)
     assert 8 in services.outbox.handlers
     assert [c.name for c in services.checks if c.configured] == ["Disk", "Graph"]
-    health, well = health_of(services, scheduler_running=False)
+    health, well = health_of(services, now=datetime.now(UTC), scheduler_running=False)
     assert (health["services"]["graph"], well) == (state, True)
     assert "hush" not in str(health)
     services.close()

@@ -1,0 +1,125 @@
+"""Restoring a backup: into a new database, compared with the manifest, then swapped in."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.backups.archive import (
+    DATABASE,
+    SETTINGS,
+    SIGNING_KEY,
+    BackupFile,
+    Manifest,
+    NotABackup,
+    open_backup,
+)
+from services.backups.secrets import put_back
+from services.database.dump.programs import UnableToDump, contents, restore
+from services.database.dump.replacement import is_used, replacement_of, set_default_rights
+from services.database.dump.snapshot import OWN_MAJOR, sums_of
+from services.database.schema.migrations import MigrationError, apply_migrations, read_migrations
+from services.database.transport import DatabaseError
+
+Say = Callable[[str], None]
+
+
+class UnableToRestore(Exception):
+    """A backup was not restored, and what was there is as it was; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was restored: the backup's manifest, and the migrations that it was brought up with."""
+
+    manifest: Manifest
+    migrated: int
+
+
+def check_backup(path: Path, *, demo: bool, migrations: Path) -> Manifest:
+    """Read a whole backup and say whether it may be restored here. Raises UnableToRestore."""
+    try:
+        with open_backup(path) as backup:
+            _may_be_restored(backup.manifest, demo=demo, migrations=migrations)
+            backup.check()
+            return backup.manifest
+    except (NotABackup, MigrationError) as error:
+        raise UnableToRestore(str(error)) from error
+    except OSError as error:
+        raise UnableToRestore(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def restore_backup(path: Path, dsn: str, *, migrations: Path, say: Say) -> Restored:
+    """Put the database of a backup that was checked in the place of the DSN's, or change nothing.
+
+    An older one is brought up to date before it comes there. Raises UnableToRestore.
+    """
+    try:
+        with open_backup(path) as backup, replacement_of(dsn) as new:
+            say(f"Restoring {backup.manifest.rows:,} rows …")
+            _fill(backup, new.dsn)
+            _compare(backup.manifest, new.dsn)
+            migrated = apply_migrations(new.dsn, migrations)
+            new.take_its_place()
+            return Restored(backup.manifest, len(migrated))
+    except (NotABackup, UnableToDump, MigrationError, DatabaseError) as error:
+        raise UnableToRestore(f"Nothing was restored. {error}") from error
+    except OSError as error:
+        raise UnableToRestore(f"Nothing was restored: {error.strerror or error}.") from error
+
+
+def holds_data(dsn: str) -> bool:
+    """Whether a restore would replace what somebody entered. Raises UnableToRestore."""
+    try:
+        return is_used(dsn)
+    except UnableToDump as error:
+        raise UnableToRestore(str(error)) from error
+
+
+def restore_secrets(path: Path, data_dir: Path) -> Iterable[Path]:
+    """Put the signing key and the settings of a backup into the data folder; where they are now.
+
+    Raises UnableToRestore.
+    """
+    try:
+        with open_backup(path) as backup:
+            names = [n for n in (SIGNING_KEY, SETTINGS) if n in backup.manifest.parts]
+            return [put_back(data_dir, name, b"".join(backup.read(name))) for name in names]
+    except (NotABackup, OSError) as error:
+        raise UnableToRestore(f"The secrets were not restored: {error}") from error
+
+
+def _may_be_restored(manifest: Manifest, *, demo: bool, migrations: Path) -> None:
+    known = {one.version for one in read_migrations(migrations)}
+    newer = sorted(set(manifest.migrations) - known)
+    if newer or manifest.postgres > OWN_MAJOR:
+        raise UnableToRestore(
+            f"This backup was made by version {manifest.version}, which is newer than this one "
+            f"(its schema is {manifest.schema_version}, this version knows it up to "
+            f"{max(known)}). Install that version or a newer one, and restore it with that."
+        )
+    if manifest.demo and not demo:
+        raise UnableToRestore(
+            "This is a backup of the demo. Restore it with DEMO=on, or take one of your own data."
+        )
+    if demo and not manifest.demo:
+        raise UnableToRestore(
+            "This is a backup of a utility's own data, and the settings are those of the demo. Set "
+            "DEMO=off, and restore it again."
+        )
+
+
+def _fill(backup: BackupFile, dsn: str) -> None:
+    listed = contents(backup.read(DATABASE))
+    restore(dsn, backup.read(DATABASE), listed=listed)
+    set_default_rights(dsn)
+
+
+def _compare(manifest: Manifest, dsn: str) -> None:
+    """Every table must be what it was in the snapshot, row for row. Raises NotABackup."""
+    found = {(name, table.rows, table.sum) for name, table in sums_of(dsn).items()}
+    expected = {(name, table.rows, table.sum) for name, table in manifest.tables.items()}
+    if found != expected:
+        names = sorted({name for name, _, _ in found ^ expected})
+        raise NotABackup(
+            f"What came out of the backup is not what went into it ({', '.join(names[:5])})."
+        )

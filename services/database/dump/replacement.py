@@ -1,0 +1,107 @@
+"""A database beside another one, filled and looked at before it takes its place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from services.database.dump.programs import UnableToDump
+
+_MAINTENANCE: Final = "postgres"
+# What the first migration and `supabase_roles.sql` leave: new objects are the server's role's.
+_DEFAULT_RIGHTS: Final = """
+    alter default privileges in schema public grant all on tables to current_user, service_role;
+    alter default privileges in schema public grant all on sequences to current_user, service_role;
+    alter default privileges in schema public grant all on functions to current_user, service_role;
+    alter default privileges revoke execute on functions from public;
+"""
+# Who has changed anything yet has left a row there; what migrations and jobs write has not.
+_USED: Final = "select exists (select 1 from public.audit_log)"
+
+
+class Replacement:
+    """An empty database beside the one of a DSN, on the same server, for the same role."""
+
+    def __init__(self, dsn: str) -> None:
+        known = conninfo_to_dict(dsn)
+        self._name = str(known["dbname"])
+        self._new, self._old = f"{self._name}_restoring", f"{self._name}_replaced"
+        self._server = make_conninfo(dsn, dbname=_MAINTENANCE)
+        self.dsn = make_conninfo(dsn, dbname=self._new)
+
+    def take_its_place(self) -> None:
+        """Let the new database have the name, and drop the old one. Raises UnableToDump."""
+        with _connected(self._server) as connection:
+            try:
+                with connection.transaction():
+                    _run(connection, "alter database {} rename to {}", self._name, self._old)
+                    _run(connection, "alter database {} rename to {}", self._new, self._name)
+            except psycopg.errors.ObjectInUse:
+                raise UnableToDump(
+                    "The database is in use. Stop the app and every command that works with it, "
+                    "and restore again; nothing was changed."
+                ) from None
+            _run(connection, "drop database {}", self._old)
+
+    def make(self) -> None:
+        """Make it, empty; what an interrupted restore left of it goes first."""
+        with _connected(self._server) as connection:
+            for left in (self._new, self._old):
+                _run(connection, "drop database if exists {}", left)
+            _run(connection, "create database {}", self._new)
+
+    def drop(self) -> None:
+        """Drop it, if it did not take the other's place."""
+        with _connected(self._server) as connection:
+            _run(connection, "drop database if exists {} with (force)", self._new)
+
+
+@contextmanager
+def replacement_of(dsn: str) -> Iterator[Replacement]:
+    """A new database beside the one of the DSN, dropped unless it takes its place.
+
+    Raises UnableToDump.
+    """
+    made = Replacement(dsn)
+    made.make()
+    try:
+        yield made
+    finally:
+        made.drop()
+
+
+def set_default_rights(dsn: str) -> None:
+    """What a dump leaves out: the rights of what later migrations will make."""
+    with _connected(dsn) as connection:
+        connection.execute(_DEFAULT_RIGHTS)
+
+
+def is_used(dsn: str) -> bool:
+    """Whether anything was ever entered into the database. Raises UnableToDump."""
+    with _connected(dsn) as connection:
+        known = connection.execute("select to_regclass('public.audit_log') is not null").fetchone()
+        if known != (True,):
+            return False
+        return bool((connection.execute(_USED).fetchone() or [False])[0])
+
+
+@contextmanager
+def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    try:
+        with psycopg.connect(dsn, connect_timeout=10, autocommit=True) as connection:
+            yield connection
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise UnableToDump(
+            "A restore makes a database beside the old one and swaps them, which this role may "
+            f"not do ({error.diag.message_primary}). Let a superuser run: alter role … createdb."
+        ) from error
+    except psycopg.Error as error:
+        reason = (error.diag.message_primary or str(error)).strip().rstrip(".")
+        raise UnableToDump(f"The database server refused: {reason}.") from error
+
+
+def _run(connection: psycopg.Connection[Any], statement: LiteralString, *names: str) -> None:
+    connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

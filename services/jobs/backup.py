@@ -1,0 +1,44 @@
+"""The nightly backup: made, read back, copied elsewhere."""
+
+import time
+from typing import Final
+
+from services.backups.backups import RETRY_SECONDS
+from services.backups.copies import UnableToCopy
+from services.backups.making import UnableToBackUp
+from services.jobs.runs import JobContext, JobFailed
+from services.quantities.counting import count
+from services.quantities.written import file_size
+
+# Well within the lease.
+_NOTE_SECONDS: Final = 15.0
+
+
+def run(context: JobContext) -> str:
+    """Make tonight's backup; the run's summary. A copy that fails is tried again, and said."""
+    backups = context.services.backups
+    if backups.off:
+        return backups.off
+    noted = time.monotonic()
+
+    def pulse() -> None:
+        nonlocal noted
+        context.go_on()
+        if time.monotonic() - noted > _NOTE_SECONDS:
+            context.note()
+            noted = time.monotonic()
+
+    try:
+        made = backups.make(now=context.now, pulse=pulse)
+    except UnableToBackUp as error:
+        raise JobFailed(str(error)) from error
+    context.note(done=1)
+    said = f"{made.path.name}, {file_size(made.size)}, {count(made.manifest.rows, 'row')}."
+    if backups.copies is None:
+        return said
+    try:
+        backups.copy(now=context.clock())
+    except UnableToCopy as error:
+        minutes = count(round(RETRY_SECONDS / 60), "minute")
+        return f"{said} It could not be copied ({error}); that is tried again every {minutes}."
+    return f"{said} Copied to {backups.copies.name}."
