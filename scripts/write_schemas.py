@@ -130,7 +130,7 @@ _NAMES: Final = (
     ("readings", r"exceptions|at_stake_wh|causes_of|is_actual|each_quality|season_use"),
     ("readings", r"\w*estimates?(_\w+)?"),
     ("readings", r"photos_of|\w*photo(_\w+|s)?"),
-    ("readings", r"photos_to_claim|expect_claims|judged_by|group_moves|moves_beside|read_point"),
+    ("readings", r"photos_to_claim|expect_claims|judged_by|group_uses|uses_beside|read_point"),
     ("readings", r"reads_between|rolled_over|maxima|\w*latest_reads|note_(new_reads|changed_\w+)"),
     ("meters", r"\w*(meter|register)\w*"),
     ("customers", r"\w*customer\w*"),

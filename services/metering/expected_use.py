@@ -1,17 +1,21 @@
 """What a meter is expected to use a day: by its recent use, the same season last year, and peers.
 
-All uses are whole Wh a day, after the multiplier. An envelope of several expectations, widened by
-how much the meter's use changes from month to month, has fewer false alarms than any one of them.
+All uses are whole Wh a day, after the multiplier. Each source is as wide as it is unsure for this
+meter, and one that is far less sure than the best is not heard: a heat pump's last month says
+little where others like it, or its last year, say much. What is left makes an envelope, which has
+fewer false alarms than any one of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
+from math import exp
+from operator import sub
 from typing import Final, Literal
 
 from services.metering.use_limits import Window
-from services.records.use_limits import PeerMove, ValidationLimits
+from services.records.use_limits import PeerUse, ValidationLimits, changes_of
 
 Source = Literal["recent", "last period", "last year", "last year, scaled", "similar meters"]
 
@@ -21,7 +25,7 @@ RECENT_WINDOWS: Final = 3
 # Like periods a year ago may end some days earlier or later.
 SEASON_DAYS: Final = 20
 _YEAR: Final = timedelta(days=365)
-_BEFORE_SEASON_DAYS: Final = 110
+_MONTH_DAYS: Final = 30
 # A year's growth beyond a factor of two says nothing of the season.
 _LEAST_TREND, _MOST_TREND = 50, 200
 # The room beside the changes seen so far, and Wh a day that matter to nobody.
@@ -29,14 +33,22 @@ _ROOM_PERCENT: Final = 130
 _ROOM_HIGH_WH: Final = 1_000
 _ROOM_LOW_WH: Final = 300
 _SMALL_WH: Final = 100
-# A window is an excursion at less than half or more than twice two neighbours that are alike.
-EXCURSION: Final = 2
+# A window is an excursion at less than two thirds or more than 1.5 times two neighbours alike.
+EXCURSION_PERCENT: Final = 150
 ALIKE_PERCENT: Final = 160
-# The changes of a meter that needs no room for other meters' moves.
-STEADY_PERCENT: Final = 150
-# Peers that speak for a meter: those that moved most like it in the period before.
+# How far a source is off at least, and where a year ago was not compared with anything yet.
+_LEAST_SPREAD: Final = 120
+_YEAR_SPREAD: Final = 130
+_UNKNOWN_YEAR_SPREAD: Final = 150
+# A source that is off by more than twice the best one's spread is not heard.
+_HEARD_PERCENT: Final = 200
+# A meter that nothing foretells better than this may use again what it ever used.
+_ERRATIC_PERCENT: Final = 140
+_EVER_LOW_PERCENT, _EVER_HIGH_PERCENT = 45, 150
+# Peers that speak for a meter: those that moved most like it in the periods before.
 NEAREST_PEERS: Final = 9
 LEAST_PEERS: Final = 5
+_FARTHEST: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +69,13 @@ def daily_uses(windows: Sequence[Window], multiplier_milli: int) -> list[int]:
     return [_daily(window.used_wh, window.days, multiplier_milli) for window in windows]
 
 
-def move_milli(before_wh: int, after_wh: int) -> int | None:
-    """The change from one daily use to the next in thousandths; None where one of them is 0."""
-    return after_wh * 1000 // before_wh if before_wh > 0 and after_wh > 0 else None
-
-
 def expected_use(
     windows: Sequence[Window],
     *,
     read_on: date,
     days: int,
     multiplier_milli: int,
-    peers: Iterable[PeerMove] = (),
+    peers: Sequence[PeerUse] = (),
     limits: ValidationLimits,
 ) -> ExpectedUse | None:
     """What is expected of a read on a local date, `days` after the last; None without settled past.
@@ -78,49 +85,142 @@ def expected_use(
     if len(windows) < SETTLED_WINDOWS or not any(window.used_wh for window in windows):
         return None
     average = _mean([window for window in windows if window.used_wh], multiplier_milli)
+    ever = daily_uses(windows, multiplier_milli)
     windows = _without_excursions(windows)
     daily = daily_uses(windows, multiplier_milli)
-    spread = _spread_percent(daily)
-    found = _own_expectations(windows, daily, read_on, multiplier_milli)
-    found += _peer_expectations(daily, peers, steady=spread <= STEADY_PERCENT)
-    uses = [wh for _, wh in found]
-    least_low = min(limits.widest_low_percent, limits.low_percent)
-    high = _between(_ROOM_PERCENT * spread // 100, limits.high_percent, limits.widest_high_percent)
-    if days < SEASON_DAYS:
-        # Some days vary more than a month does.
-        high = limits.widest_high_percent
-    low = max(min(10_000 * 100 // (_ROOM_PERCENT * spread), limits.low_percent), least_low)
+    found = [
+        _by_recent(windows, daily, multiplier_milli),
+        _by_last_year(windows, daily, read_on),
+        _by_peers(ever, peers, days),
+    ]
+    heard, best = _heard([source for source in found if source is not None])
+    bands = [_band(source, days, limits) for source in heard]
+    if best > _ERRATIC_PERCENT:
+        bands.append((min(ever) * _EVER_LOW_PERCENT // 100, max(ever) * _EVER_HIGH_PERCENT // 100))
+    # What a meter used on average while it was used is never high: an empty home is lived in.
+    # Where last year or others explain how little was used of late, it is no empty home.
+    least_high = average if heard[0].is_recent else 0
     return ExpectedUse(
-        low_wh=max(min(uses) * low // 100 - _ROOM_LOW_WH, 0),
-        # What a meter used on average while it was used is never high: an empty home is lived in.
-        high_wh=max(max(uses) * high // 100 + _ROOM_HIGH_WH, average),
-        expectations=tuple(found),
+        low_wh=max(min(low for low, _ in bands) - _ROOM_LOW_WH, 0),
+        high_wh=max(max(high for _, high in bands) + _ROOM_HIGH_WH, least_high),
+        expectations=tuple(use for source in heard for use in source.uses),
     )
 
 
-def _own_expectations(
-    windows: Sequence[Window], daily: Sequence[int], read_on: date, multiplier_milli: int
-) -> list[tuple[Source, int]]:
+@dataclass(frozen=True, slots=True)
+class _Expectation:
+    """What one source expects, and how far off it is with this meter, as a percentage from 100."""
+
+    uses: tuple[tuple[Source, int], ...]
+    spread_percent: int
+
+    @property
+    def is_recent(self) -> bool:
+        return self.uses[0][0] == "recent"
+
+
+def _heard(found: Sequence[_Expectation]) -> tuple[list[_Expectation], int]:
+    """The sources that are not far less sure than the best one, and its spread."""
+    best = max(min(source.spread_percent for source in found), _LEAST_SPREAD)
+    return [one for one in found if one.spread_percent * 100 <= best * _HEARD_PERCENT], best
+
+
+def _band(source: _Expectation, days: int, limits: ValidationLimits) -> tuple[int, int]:
+    """The lowest and highest use that a source lets pass, within what the settings say."""
+    room = _ROOM_PERCENT * source.spread_percent // 100
+    # Some days vary more than a month does.
+    high = limits.widest_high_percent
+    if days >= SEASON_DAYS:
+        high = _between(room, limits.high_percent, limits.widest_high_percent)
+    least_low = min(limits.widest_low_percent, limits.low_percent)
+    low = max(min(10_000 // room, limits.low_percent), least_low)
+    uses = [wh for _, wh in source.uses]
+    return min(uses) * low // 100, max(uses) * high // 100
+
+
+def _by_recent(
+    windows: Sequence[Window], daily: Sequence[int], multiplier_milli: int
+) -> _Expectation:
+    """The last windows; off by the largest change between any two, or the second largest of six."""
     recent = _mean(windows[-RECENT_WINDOWS:], multiplier_milli)
-    found: list[tuple[Source, int]] = [("recent", recent), ("last period", daily[-1])]
-    a_year_ago = read_on - _YEAR
+    changes = sorted(_apart(a + _SMALL_WH, b + _SMALL_WH) // 10 for a, b in pairwise(daily))
+    spread = changes[-1] if len(changes) < 6 else changes[-2]
+    return _Expectation((("recent", recent), ("last period", daily[-1])), spread)
+
+
+def _by_last_year(
+    windows: Sequence[Window], daily: Sequence[int], read_on: date
+) -> _Expectation | None:
+    """The same period a year ago, as it was and with this year's growth.
+
+    It is off by as much as the growth differs from one of the last windows to the next.
+    """
+    at = _a_year_before(windows, read_on)
+    if at is None or not daily[at]:
+        return None
+    season = daily[at]
+    growths = sorted(
+        daily[n] * 100 // daily[before]
+        for n in range(len(windows) - RECENT_WINDOWS, len(windows))
+        if (before := _a_year_before(windows, windows[n].until)) is not None and daily[before]
+    )
+    if len(growths) < 2:
+        return _Expectation((("last year", season),), _UNKNOWN_YEAR_SPREAD)
+    growth = _between(growths[len(growths) // 2], _LEAST_TREND, _MOST_TREND)
+    return _Expectation(
+        (("last year", season), ("last year, scaled", season * growth // 100)),
+        max(_apart(growths[0], growths[-1]) // 10, _YEAR_SPREAD),
+    )
+
+
+def _a_year_before(windows: Sequence[Window], on: date) -> int | None:
+    """The window that ended nearest to the day a year earlier."""
+    day = on - _YEAR
     near = [
-        (abs((window.until - a_year_ago).days), -at)
+        (apart, at)
         for at, window in enumerate(windows)
-        if abs((window.until - a_year_ago).days) <= SEASON_DAYS
+        if (apart := abs((window.until - day).days)) <= SEASON_DAYS
     ]
-    if not near:
-        return found
-    season = daily[-min(near)[1]]
-    found.append(("last year", season))
-    before = [
-        window for window in windows if 0 < (a_year_ago - window.until).days <= _BEFORE_SEASON_DAYS
-    ]
-    earlier = _mean(before, multiplier_milli) if before else 0
-    if earlier:
-        trend = _between(recent * 100 // earlier, _LEAST_TREND, _MOST_TREND)
-        found.append(("last year, scaled", season * trend // 100))
-    return found
+    return min(near)[1] if near else None
+
+
+def _by_peers(daily: Sequence[int], peers: Sequence[PeerUse], days: int) -> _Expectation | None:
+    """How the meters moved that moved most like this one before: the middle half of their moves.
+
+    It is off by as much as those differ, and as they differed from this one before.
+    """
+    changes = changes_of(daily)
+    periods = max((days + _MONTH_DAYS // 2) // _MONTH_DAYS, 1)
+    moves = [move for peer in _speaking(peers) if (move := peer.move(periods)) is not None]
+    nearest = sorted((_unlike(move.past, changes), move.now_milli) for move in moves)
+    nearest = nearest[:NEAREST_PEERS]
+    if len(nearest) < LEAST_PEERS:
+        return None
+    now = sorted(milli for _, milli in nearest)
+    quarter = len(now) // 4
+    middle = (now[quarter], now[len(now) // 2], now[-1 - quarter])
+    unlike = round(1000 * exp(nearest[LEAST_PEERS - 1][0] / 1000))
+    apart = max(_apart(middle[0], middle[-1]), unlike)
+    return _Expectation(
+        tuple(("similar meters", daily[-1] * milli // 1000) for milli in middle),
+        max(apart // 10, _LEAST_SPREAD),
+    )
+
+
+def _speaking(peers: Sequence[PeerUse]) -> Sequence[PeerUse]:
+    """Those that are not doubted, and the doubted too once they are half of all.
+
+    Even then some must be accepted: wrong readings that are alike do not make each other right.
+    """
+    accepted = [peer for peer in peers if not peer.doubted]
+    many = len(accepted) >= LEAST_PEERS and 2 * len(accepted) <= len(peers)
+    return peers if many else accepted
+
+
+def _unlike(past: Sequence[int], changes: Sequence[int]) -> int:
+    """How far a peer's changes were from a meter's own on average, in thousandths of logarithm."""
+    apart: int = sum(map(abs, map(sub, past, changes)))
+    return apart // min(len(past), len(changes))
 
 
 def _without_excursions(windows: Sequence[Window]) -> list[Window]:
@@ -131,40 +231,18 @@ def _without_excursions(windows: Sequence[Window]) -> list[Window]:
     kept = [windows[0]]
     for before, window, after in zip(windows, windows[1:], windows[2:], strict=False):
         low, high = sorted((before.daily_wh, after.daily_wh))
+        daily = 100 * window.daily_wh
         alike = high * 100 <= ALIKE_PERCENT * low
-        if not alike or low <= EXCURSION * window.daily_wh <= EXCURSION**2 * high:
+        near = low * 10_000 <= EXCURSION_PERCENT * daily and daily <= EXCURSION_PERCENT * high
+        if near or not alike:
             kept.append(window)
     return [*kept, windows[-1]]
 
 
-def _peer_expectations(
-    daily: Sequence[int], peers: Iterable[PeerMove], *, steady: bool
-) -> list[tuple[Source, int]]:
-    """How the meters moved that moved most like this one before.
-
-    It is the median of their moves, and the middle half for a meter that is not steady itself.
-    """
-    moved = move_milli(daily[-2], daily[-1]) or 1000
-    nearest = sorted((_apart(peer.before_milli, moved), peer.now_milli) for peer in peers)
-    now = sorted(milli for _, milli in nearest[:NEAREST_PEERS])
-    if len(now) < LEAST_PEERS:
-        return []
-    quarter = len(now) // 4
-    median = now[len(now) // 2]
-    middle = (median,) if steady else (now[quarter], median, now[-1 - quarter])
-    return [("similar meters", daily[-1] * milli // 1000) for milli in middle]
-
-
-def _spread_percent(daily: Sequence[int]) -> int:
-    """The largest change from one window to the next, or the second largest of six and more."""
-    changes = sorted(_apart(a + _SMALL_WH, b + _SMALL_WH) // 10 for a, b in pairwise(daily))
-    return changes[-1] if len(changes) < 6 else changes[-2]
-
-
 def _apart(one: int, other: int) -> int:
-    """The ratio of the larger to the smaller, in thousandths."""
+    """The ratio of the larger to the smaller, in thousandths, up to 20."""
     low, high = (one, other) if one < other else (other, one)
-    return high * 1000 // max(low, 1)
+    return min(high * 1000 // low, _FARTHEST) if low else _FARTHEST
 
 
 def _mean(windows: Sequence[Window], multiplier_milli: int) -> int:

@@ -17,7 +17,7 @@ from services.metering.use_limits import windows_of
 from services.quantities.counting import count
 from services.quantities.energy import format_kwh
 from services.records.readings import ReadPoint
-from services.records.use_limits import PeerMove, UseLimits
+from services.records.use_limits import PeerUse, UseLimits
 
 HIGH_USE_FACTOR: Final = 3
 
@@ -68,7 +68,7 @@ class Use:
         multiplier_milli: int,
         *,
         limits: UseLimits | None = None,
-        peers: Sequence[PeerMove] = (),
+        peers: Sequence[PeerUse] = (),
     ) -> Self:
         """Raises UnableToCompareReads when the last read is of a later day."""
         days = (read_on - last_read.read_on).days
@@ -109,8 +109,7 @@ class Use:
         """
         if self.limits is None or (self.usual_wh is not None and not self.is_unused):
             return None
-        daily = self.limits.first_daily_wh(self.multiplier_milli)
-        return None if daily is None else daily * max(self.days, 1)
+        return self.limits.first_daily_wh(self.multiplier_milli) * max(self.days, 1)
 
     @property
     def is_unused(self) -> bool:

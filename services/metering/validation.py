@@ -29,7 +29,7 @@ from services.metering.validation_rules import (
     zero_use,
 )
 from services.records.readings import ReadPoint
-from services.records.use_limits import PeerMove, UseLimits
+from services.records.use_limits import PeerUse, UseLimits
 
 # The rules that a new level of use answers, once readings in a row show it.
 _LEVEL_RULES: Final[frozenset[Rule]] = frozenset({"high_use", "low_use", "first_reading"})
@@ -53,7 +53,7 @@ def expected_range(
     multiplier_milli: int,
     limits: UseLimits | None = None,
     waiting: Sequence[ReadPoint] = (),
-    peers: Sequence[PeerMove] = (),
+    peers: Sequence[PeerUse] = (),
 ) -> ExpectedRange | None:
     """Register values that pass on `read_on`: from the last read up to the most use that does.
 
@@ -93,12 +93,12 @@ def validate_reading(
     opening_on: date | None = None,
     limits: UseLimits | None = None,
     waiting: Sequence[ReadPoint] = (),
-    peers: Sequence[PeerMove] = (),
+    peers: Sequence[PeerUse] = (),
     other_registers: Mapping[str, int] | None = None,
 ) -> Validation:
     """Judge a register value by the last read and by what `history` and `peers` let expect.
 
-    `history` holds accepted reads up to and with the last one, some 400 days of them; `next_read`
+    `history` holds accepted reads up to and with the last one, some 500 days of them; `next_read`
     is the accepted read after this one, where it comes in late; `opening_on` is the local date from
     which a bill up to this read would run; `limits` is what else is known of the meter; `waiting`
     are its readings of those days that nobody has reviewed yet; `other_registers` are what its

@@ -205,16 +205,22 @@ def _above_connected_load(used_wh: int, use: Use, limits: UseLimits) -> RuleOutc
 
 
 def _first_reading(used_wh: int, use: Use, limits: UseLimits) -> RuleOutcome:
-    """Without a usual use of its own, a meter is compared with others of its tariff."""
+    """Without a usual use of its own, a meter is compared with others of its tariff.
+
+    It is so in proportion to the connected load, where that is known of it and of others.
+    """
     rule: Rule = "first_reading"
     used, most = f"A first reading: {_used(used_wh, use)}", use.first_wh
     if most is None:
-        return not_applicable(rule, "Nothing but its connected load limits a first reading.")
-    if limits.known_class:
-        low, high = limits.known_class.low_wh, limits.known_class.high_wh
-        usual = f"most meters on its tariff use {daily_text(low)} to {daily_text(high)} kWh a day"
+        return not_applicable(rule, "The meter was used before.")
+    low = 0
+    if (known := limits.known_class) is not None:
+        low = known.low_wh
+        usual = f"{daily_text(low)} to {daily_text(known.high_wh)} kWh a day"
+        usual = f"most meters on its tariff use {usual}"
+        if known.by_load:
+            usual += f" with {kwh_text(limits.load_w or 0)} kW connected"
     else:
-        low = 0
         usual = f"up to {daily_text(most / max(use.days, 1))} kWh a day is expected of a new meter"
     values = {"used_wh": used_wh, "most_wh": int(most), "days": use.days}
     if used_wh > most:

@@ -7,7 +7,7 @@ from typing import Protocol
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.validation import ExpectedRange, expected_range
 from services.records.readings import ReadPoint
-from services.records.use_limits import LimitBook, PeerMove, UseLimits
+from services.records.use_limits import LimitBook, PeerUse, UseLimits
 
 
 class JudgedMeter(Protocol):
@@ -20,7 +20,7 @@ class JudgedMeter(Protocol):
 
     @property
     def history(self) -> Sequence[ReadPoint]:
-        """Its accepted reads of some 400 days."""
+        """Its accepted reads of some 500 days."""
         ...
 
     @property
@@ -29,7 +29,7 @@ class JudgedMeter(Protocol):
         ...
 
     @property
-    def peers(self) -> Sequence[PeerMove]:
+    def peers(self) -> Sequence[PeerUse]:
         """How the use of meters beside it moved."""
         ...
 

@@ -24,10 +24,10 @@ from services.records.readings import ReadingStatus, ReadPoint
 from services.records.tariffs import TariffVersion
 from services.records.use_limits import LimitBook, UseLimits
 
-HISTORY = timedelta(days=400)
+HISTORY = timedelta(days=500)
 LIVE = ("accepted", "needs_review")
-# Three periods and some days: what peers are compared by.
-PEER_WINDOWS = timedelta(days=110)
+# Seven periods and some days: what peers are compared by.
+PEER_WINDOWS = timedelta(days=250)
 # Why a read cannot be judged at all; each says it in its message.
 UNUSABLE_READ = (InvalidReading, WrongRegisters, ReadingTooLong, UnableToCompareReads)
 # The value of each register, with the total's first: what makes two reads of a day the same.
@@ -118,11 +118,13 @@ class MeterHistory:
         """Take in a read with what was decided about it."""
         if status == "accepted" and (uses := self._last_uses(read)):
             self.peers.add_use(self.serial, uses[-1], load_w=self.limits.load_w)
+        elif status == "needs_review":
+            self.peers.doubt(self.serial, read.point.read_on)
         self._add(at=read.read_at, point=read.point, status=status)
 
     def show_peers(self, read: FileRead) -> None:
         """Let other meters be compared with what a read says, before any of its day is judged."""
-        self.peers.add_move(read.point.read_on, self._last_uses(read))
+        self.peers.add_uses(self.serial, read.point.read_on, self._last_uses(read))
 
     def show_first_use(self, read: FileRead) -> None:
         """Let the use of a meter's first reading count for its class, before it is judged."""
@@ -188,7 +190,7 @@ class MeterHistory:
             read_on=point.read_on,
             limits=self._limits_on(point.read_on),
             waiting=[one for one in self.waiting if one.read_on > since_first],
-            peers=self.peers.moves(point.read_on),
+            peers=self.peers.beside(self.serial, point.read_on),
             other_registers=self.points[after - 1].registers,
             **against,
         )
@@ -212,7 +214,7 @@ class MeterHistory:
             self.dials,
             self.multiplier_milli,
             limits=self._limits_on(read.point.read_on),
-            peers=self.peers.moves(read.point.read_on),
+            peers=self.peers.beside(self.serial, read.point.read_on),
         )
         return Doubtful(read.point.register_wh, last, use, self.dials, self.multiplier_milli)
 

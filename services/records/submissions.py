@@ -10,7 +10,7 @@ from services.records.bills import Bill, PricingInputs
 from services.records.outbox import OutboxEntry
 from services.records.readings import Installation, Meter, ReadBetween, Reading, ReadPoint
 from services.records.tariffs import TariffSpan, TariffVersion, versions_along
-from services.records.use_limits import ClassUse, LimitBook, PeerMove, UseLimits
+from services.records.use_limits import ClassUse, LimitBook, PeerUse, UseLimits
 
 
 class ReadingContext(Record):
@@ -37,7 +37,7 @@ class ReadingContext(Record):
     pricing: PricingInputs = PricingInputs()
     # Its readings that nobody has reviewed yet, and how other meters' use moved meanwhile.
     waiting: tuple[ReadPoint, ...] = ()
-    peers: tuple[PeerMove, ...] = ()
+    peers: tuple[PeerUse, ...] = ()
     # Asked only while the meter has no use of its own to be judged by.
     class_use: ClassUse | None = None
 
@@ -248,7 +248,7 @@ class RoundMeter(Record):
     last_actual: ReadPoint | None
     history: tuple[ReadPoint, ...]
     waiting: tuple[ReadPoint, ...]
-    peers: tuple[PeerMove, ...]
+    peers: tuple[PeerUse, ...]
     class_use: ClassUse | None
     request: ReadingRequest | None
     missed: MissedRead | None

@@ -1,9 +1,13 @@
 """What is known of a meter's use beside its own reads: Wh a day."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Final
+from functools import cached_property
+from itertools import pairwise
+from math import log
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import ConfigDict, Field
 
@@ -11,11 +15,19 @@ from services.records.base import Record
 
 # The most use of a day that a meter without history may have when nothing else is known of it.
 DEFAULT_DAILY_WH: Final = 100_000
-# A first reading is high above twice what nine meters of ten use, low below a fifth of what all but
-# one of ten use. Fewer meters than these do not make a class.
-CLASS_HIGH_FACTOR: Final = 2
+# A first reading is high above twice what nine meters of ten use, or a quarter more than they use
+# of each kW that is connected; low below a fifth of what all but one of ten use. Fewer meters than
+# these do not make a class.
+CLASS_HIGH_PERCENT: Final = 200
+LOAD_CLASS_HIGH_PERCENT: Final = 125
 CLASS_LOW_FACTOR: Final = 5
+# Without a class: of all that is connected a new meter seldom uses more over weeks.
+FIRST_LOAD_PERCENT: Final = 60
 LEAST_IN_CLASS: Final = 10
+# Peers are compared by so many changes, over a period as long as up to so many of theirs.
+CHANGES_COMPARED: Final = 5
+MOST_PERIODS: Final = 3
+MOST_CHANGE: Final = 2_996
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +103,83 @@ class LimitBook:
         return closest.limits if closest else ValidationLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class PeerMove:
-    """How another meter's daily use changed, in thousandths of the period before.
+class PeerMove(NamedTuple):
+    """How another meter's daily use changed into the reading's period, and before.
 
-    `before_milli` is the change into the period before, `now_milli` that into the same period as
-    the reading's.
+    `now_milli` is the change in thousandths of the period before; `past` those into the periods
+    before it as `changes_of` writes them.
     """
 
-    before_milli: int
     now_milli: int
+    past: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PeerUse:
+    """What another meter used a day in its last periods of about a month, in Wh, the newest last.
+
+    The last one ends within some days of the reading that it is compared with. A doubted one ends
+    with a read that waits for review.
+    """
+
+    daily_wh: tuple[int, ...]
+    doubted: bool = False
+
+    @cached_property
+    def _moves(self) -> tuple[PeerMove | None, ...]:
+        return tuple(self._into(periods) for periods in range(1, MOST_PERIODS + 1))
+
+    def move(self, periods: int) -> PeerMove | None:
+        """The change into the last so many periods; None where it is not known."""
+        return self._moves[periods - 1] if periods <= MOST_PERIODS else None
+
+    def _into(self, periods: int) -> PeerMove | None:
+        past, last = self.daily_wh[:-periods], self.daily_wh[-periods:]
+        now = sum(last) // periods
+        if len(past) < 2 or not (past[-1] > 0 and now > 0):
+            return None
+        return PeerMove(now * 1000 // past[-1], changes_of(past))
+
+
+def changes_of(daily_wh: Sequence[int]) -> tuple[int, ...]:
+    """The last changes of a daily use, the newest first, in thousandths of their logarithm.
+
+    A doubling is 693, and none is more than a change by 20.
+    """
+    last = daily_wh[-1 - CHANGES_COMPARED :]
+    return tuple(_change(one, next_one) for one, next_one in pairwise(last))[::-1]
+
+
+def _change(before_wh: int, after_wh: int) -> int:
+    if before_wh <= 0 or after_wh <= 0:
+        return MOST_CHANGE if after_wh > 0 else -MOST_CHANGE
+    return min(max(round(1000 * log(after_wh / before_wh)), -MOST_CHANGE), MOST_CHANGE)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassUse:
-    """Wh a day of the last bills of other meters on a tariff: the lowest and highest tenths."""
+    """Wh a day of the last uses of other meters of a class: the lowest and highest tenths.
+
+    `low_wh_kw` and `high_wh_kw` are those of each kW of connected load, of the `loaded_meters`
+    where it is known.
+    """
 
     meters: int
     low_wh: int
     high_wh: int
+    loaded_meters: int = 0
+    low_wh_kw: int = 0
+    high_wh_kw: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsualOfClass:
+    """Wh a day that most meters of a class use, and above which a first reading is high."""
+
+    low_wh: int
+    high_wh: int
+    most_wh: int
+    by_load: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +208,23 @@ class UseLimits:
         return None if self.load_w is None else 24 * self.load_w
 
     @property
-    def known_class(self) -> ClassUse | None:
-        """The use of its class, where there are enough meters in that."""
-        found = self.class_use
-        return found if found and found.meters >= LEAST_IN_CLASS and found.high_wh > 0 else None
-
-    def first_daily_wh(self, multiplier_milli: int) -> Fraction | None:
-        """The most Wh a day of a first reading; None where only the connected load limits it."""
-        if self.known_class:
-            return Fraction(CLASS_HIGH_FACTOR * self.known_class.high_wh)
-        if self.load_w is not None:
+    def known_class(self) -> UsualOfClass | None:
+        """The use of its class, by connected load where that is known; None without enough."""
+        found, load_w = self.class_use, self.load_w
+        if found is None:
             return None
+        if load_w is not None and found.loaded_meters >= LEAST_IN_CLASS and found.high_wh_kw > 0:
+            low, high = (wh * load_w // 1000 for wh in (found.low_wh_kw, found.high_wh_kw))
+            return UsualOfClass(low, high, high * LOAD_CLASS_HIGH_PERCENT // 100, by_load=True)
+        if found.meters < LEAST_IN_CLASS or found.high_wh <= 0:
+            return None
+        most = found.high_wh * CLASS_HIGH_PERCENT // 100
+        return UsualOfClass(found.low_wh, found.high_wh, most, by_load=False)
+
+    def first_daily_wh(self, multiplier_milli: int) -> Fraction:
+        """The most Wh a day of a first reading that is not high yet."""
+        if self.known_class:
+            return Fraction(self.known_class.most_wh)
+        if self.load_daily_wh is not None:
+            return Fraction(self.load_daily_wh * FIRST_LOAD_PERCENT, 100)
         return Fraction(self.unknown_daily_wh * multiplier_milli, 1000)

@@ -11,13 +11,13 @@ language sql stable set search_path = '' as $$
                order by r.read_at desc limit 1) end,
            not exists (select 1 from public.readings h
                        where h.meter_id = p_meter and h.status = 'accepted' and h.read_at <= l.read_at and h.read_at >= p_installed_at
-                         and h.read_at > l.read_at - interval '400 days' and h.read_on <> l.read_on),
+                         and h.read_at > l.read_at - interval '500 days' and h.read_on <> l.read_on),
            coalesce(l.read_at - s.since > interval '80 days', false),
            (select coalesce(jsonb_agg(jsonb_build_object(
                        'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers) order by h.read_at), '[]')
             from public.readings h
             where h.meter_id = p_meter and h.status = 'accepted' and h.source <> 'estimated'
-              and h.read_at <= l.read_at and h.read_at >= p_installed_at and h.read_at > l.read_at - interval '400 days'),
+              and h.read_at <= l.read_at and h.read_at >= p_installed_at and h.read_at > l.read_at - interval '500 days'),
            (select coalesce(jsonb_agg(jsonb_build_object(
                        'register_wh', h.register_wh, 'read_on', h.read_on, 'registers', h.registers) order by h.read_at), '[]')
             from public.readings h
@@ -27,18 +27,15 @@ language sql stable set search_path = '' as $$
         select r.id, r.read_at, r.read_on, r.source from public.readings r
         where r.meter_id = p_meter and r.status = 'accepted' and r.read_at < p_before and r.read_at >= p_installed_at
         order by r.read_at desc limit 1) l on true
-    cross join lateral (select greatest(p_installed_at, l.read_at - interval '400 days') as since) s
+    cross join lateral (select greatest(p_installed_at, l.read_at - interval '500 days') as since) s
 $$;
 comment on function private.judged_by(uuid, timestamptz, timestamptz) is
-    'What of its own past a meter''s read before an instant is judged by: the last accepted read and the last actual one, whether all its reads are of one day, whether they span 80 days, those of up to 400 days before, and those that wait for review since.';
+    'What of its own past a meter''s read before an instant is judged by: the last accepted read and the last actual one, whether all its reads are of one day, whether they span 80 days, those of up to 500 days before, and those that wait for review since.';
 
-create function private.group_moves(p_transformer uuid, p_tariff uuid, p_on date) returns jsonb
+create function private.group_uses(p_transformer uuid, p_tariff uuid, p_on date) returns jsonb
 language sql stable set search_path = '' as $$
-    -- Each of up to 61 meters costs four steps in an index.
-    select coalesce(jsonb_agg(jsonb_build_object(
-               'meter_id', member.meter_id,
-               'before_milli', (w.second_wh * 1000 * w.first_days) / (w.first_wh * w.second_days),
-               'now_milli', (w.third_wh * 1000 * w.second_days) / (w.second_wh * w.third_days))), '[]')
+    -- Each of up to 61 meters costs up to nine steps in an index.
+    select coalesce(jsonb_agg(jsonb_build_object('meter_id', member.meter_id, 'daily_wh', u.daily_wh, 'doubted', d.doubted)), '[]')
     from ((select i.meter_id, i.installed_at
            from public.service_points s
            join public.meter_installations i on i.service_point_id = s.id and i.removed_at is null
@@ -49,38 +46,45 @@ language sql stable set search_path = '' as $$
                  where p_transformer is null and t.tariff_id = p_tariff order by t.id limit 61) m
            join public.service_agreements a on a.id = m.agreement_id
            join public.meter_installations i on i.service_point_id = a.service_point_id and i.removed_at is null)) member
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+    cross join lateral (select 10::bigint ^ (m.dials + 3) as capacity from public.meters m where m.id = member.meter_id) k
+    cross join lateral (select r.read_at, r.read_on, r.register_wh, r.status = 'needs_review' as doubted from public.readings r
                         where r.meter_id = member.meter_id and r.status in ('accepted', 'needs_review') and r.read_on <= p_on
                           and r.read_at < p_on + interval '2 days' and r.read_on >= p_on - 10 and r.read_at > member.installed_at
+                          and r.source <> 'estimated'
                         order by r.read_at desc limit 1) d
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = member.meter_id and r.status = 'accepted' and r.read_at >= member.installed_at
-                          and r.read_at < d.read_at - interval '19 days' order by r.read_at desc limit 1) c
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = member.meter_id and r.status = 'accepted' and r.read_at >= member.installed_at
-                          and r.read_at < c.read_at - interval '19 days' order by r.read_at desc limit 1) b
-    cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
-                        where r.meter_id = member.meter_id and r.status = 'accepted' and r.read_at >= member.installed_at
-                          and r.read_at < b.read_at - interval '19 days' order by r.read_at desc limit 1) a
-    cross join lateral (select b.register_wh - a.register_wh as first_wh, b.read_on - a.read_on as first_days,
-                               c.register_wh - b.register_wh as second_wh, c.read_on - b.read_on as second_days,
-                               d.register_wh - c.register_wh as third_wh, d.read_on - c.read_on as third_days) w
-    where w.first_wh > 0 and w.second_wh > 0 and w.third_wh > 0
+    cross join lateral (
+        -- Back from one read to the one about a month before it.
+        with recursive walk as (
+            select d.read_at, d.read_on, d.register_wh, 0 as back, null::bigint as daily_wh, false as fell
+            union all
+            select e.read_at, e.read_on, e.register_wh, w.back + 1,
+                   (((w.register_wh - e.register_wh + k.capacity)::bigint % k.capacity::bigint) / (w.read_on - e.read_on))::bigint,
+                   w.register_wh < e.register_wh and 2 * (w.register_wh - e.register_wh + k.capacity) > k.capacity
+            from walk w
+            cross join lateral (select r.read_at, r.read_on, r.register_wh from public.readings r
+                                where r.meter_id = member.meter_id and r.status = 'accepted' and r.read_at >= member.installed_at
+                                  and r.source <> 'estimated' and r.read_at < w.read_at - interval '19 days'
+                                  and r.read_at >= d.read_at - interval '250 days'
+                                order by r.read_at desc limit 1) e
+            where w.back < 8 and not w.fell and w.read_on > e.read_on)
+        select jsonb_agg(w.daily_wh order by w.back desc) as daily_wh, count(*) as periods
+        from walk w where w.back > 0 and not w.fell) u
+    where u.periods > 1
 $$;
-comment on function private.group_moves(uuid, uuid, date) is
-    'How the daily use of the first 61 meters of a transformer, or of a tariff where that is null, changed into the period that ends near a local date, and into the one before, in thousandths: [{meter_id, before_milli, now_milli}].';
+comment on function private.group_uses(uuid, uuid, date) is
+    'What the first 61 meters of a transformer, or of a tariff where that is null, used a day in up to eight periods of about a month, the newest last, up to a read near a local date: [{meter_id, daily_wh: before the multiplier, doubted: whether that read waits for review}].';
 
-create function private.moves_beside(p_moves jsonb, p_meter uuid) returns jsonb
+create function private.uses_beside(p_uses jsonb, p_meter uuid) returns jsonb
 language sql immutable set search_path = '' as $$
-    select coalesce(jsonb_agg(m.move - 'meter_id'), '[]')
-    from (select x.move from jsonb_array_elements(p_moves) x (move) where (x.move ->> 'meter_id')::uuid <> p_meter limit 60) m
+    select coalesce(jsonb_agg(m.use - 'meter_id'), '[]')
+    from (select x.use from jsonb_array_elements(p_uses) x (use) where (x.use ->> 'meter_id')::uuid <> p_meter limit 60) m
 $$;
-comment on function private.moves_beside(jsonb, uuid) is 'Of the answer of private.group_moves what other meters than one did, up to 60 of them: [{before_milli, now_milli}].';
+comment on function private.uses_beside(jsonb, uuid) is 'Of the answer of private.group_uses what other meters than one used, up to 60 of them: [{daily_wh, doubted}].';
 
-revoke all on function private.judged_by(uuid, timestamptz, timestamptz), private.group_moves(uuid, uuid, date),
-    private.moves_beside(jsonb, uuid) from public, anon, authenticated;
-grant execute on function private.judged_by(uuid, timestamptz, timestamptz), private.group_moves(uuid, uuid, date),
-    private.moves_beside(jsonb, uuid) to service_role;
+revoke all on function private.judged_by(uuid, timestamptz, timestamptz), private.group_uses(uuid, uuid, date),
+    private.uses_beside(jsonb, uuid) from public, anon, authenticated;
+grant execute on function private.judged_by(uuid, timestamptz, timestamptz), private.group_uses(uuid, uuid, date),
+    private.uses_beside(jsonb, uuid) to service_role;
 
 create or replace function public.reading_context(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -154,7 +158,7 @@ begin
         'class_use', case when v_tariff is not null and v_past.is_new then private.class_use(v_tariff) end,
         'waiting', v_past.waiting,
         'peers', case when v_past.is_settled
-                      then private.moves_beside(private.group_moves(s.transformer_id, v_tariff, v_on), v_meter.id) else '[]' end,
+                      then private.uses_beside(private.group_uses(s.transformer_id, v_tariff, v_on), v_meter.id) else '[]' end,
         'same_day', exists (select 1 from public.readings r
                             where r.meter_id = v_meter.id and r.status = 'accepted' and r.read_on = v_on),
         'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
@@ -198,9 +202,9 @@ create or replace function public.round_meters(p jsonb) RETURNS jsonb
         left join lateral (
             select x.tariff_id from private.tariff_spans x
             where x.agreement_id = a.id and x.starts_on <= (p ->> 'today')::date and (p ->> 'today')::date < x.ends_on limit 1) t on true
-    ), moves as materialized (
+    ), uses as materialized (
         -- Once for all meters that are beside each other.
-        select k.group_id, private.group_moves(k.transformer_id, k.tariff_id, (p ->> 'today')::date) as moves
+        select k.group_id, private.group_uses(k.transformer_id, k.tariff_id, (p ->> 'today')::date) as uses
         from (select distinct j.group_id, g.transformer_id, case when g.transformer_id is null then j.tariff_id end as tariff_id
               from judged j join page g on g.id = j.id where j.group_id is not null) k
     ), classes as materialized (
@@ -216,7 +220,7 @@ create or replace function public.round_meters(p jsonb) RETURNS jsonb
         'last_actual', case when j.actual_id <> j.last_id then private.read_point(j.actual_id) end,
         'history', j.history, 'waiting', j.waiting,
         'class_use', case when j.is_new then u.class_use end,
-        'peers', coalesce(private.moves_beside(v.moves, g.meter_id), '[]'),
+        'peers', coalesce(private.uses_beside(v.uses, g.meter_id), '[]'),
         'request', (select to_jsonb(q) from public.reading_requests q where q.meter_id = m.id and q.done_at is null),
         'missed', (select to_jsonb(x) from public.missed_reads x
                    where x.service_point_id = s.id and x.missed_on = (p ->> 'today')::date
@@ -226,7 +230,7 @@ create or replace function public.round_meters(p jsonb) RETURNS jsonb
     join public.service_points s on s.id = g.id
     join public.meters m on m.id = g.meter_id
     join judged j on j.id = g.id
-    left join moves v on v.group_id = j.group_id
+    left join uses v on v.group_id = j.group_id
     left join classes u on u.tariff_id = j.tariff_id
     left join public.customers c on c.id = j.customer_id
     left join lateral (

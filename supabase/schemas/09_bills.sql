@@ -923,7 +923,7 @@ begin
         'class_use', case when v_tariff is not null and v_past.is_new then private.class_use(v_tariff) end,
         'waiting', v_past.waiting,
         'peers', case when v_past.is_settled
-                      then private.moves_beside(private.group_moves(s.transformer_id, v_tariff, v_on), v_meter.id) else '[]' end,
+                      then private.uses_beside(private.group_uses(s.transformer_id, v_tariff, v_on), v_meter.id) else '[]' end,
         'same_day', exists (select 1 from public.readings r
                             where r.meter_id = v_meter.id and r.status = 'accepted' and r.read_on = v_on),
         'replay', case when v_replay is not null then private.reading_answer(v_replay, 'replay') end,
@@ -1171,19 +1171,26 @@ CREATE FUNCTION private.class_use(p_tariff_id uuid) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
     AS $$
-    -- Ids are hashes, so the first ones are a sample; each costs one step in an index.
+    -- Ids are hashes, so the first ones are a sample; each costs some steps in an index.
     select jsonb_build_object(
         'meters', count(*),
         'low_wh', coalesce(percentile_disc(0.1) within group (order by b.daily_wh), 0),
-        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0))
+        'high_wh', coalesce(percentile_disc(0.9) within group (order by b.daily_wh), 0),
+        'loaded_meters', count(b.daily_wh_kw),
+        'low_wh_kw', coalesce(percentile_disc(0.1) within group (order by b.daily_wh_kw), 0),
+        'high_wh_kw', coalesce(percentile_disc(0.9) within group (order by b.daily_wh_kw), 0))
     from (select t.agreement_id as id from public.agreement_tariffs t where t.tariff_id = p_tariff_id order by t.id limit 300) m
     cross join lateral (
-        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh from public.bills x
+        select x.consumption_wh / (x.period_end - x.period_start) as daily_wh,
+               x.consumption_wh * 1000 / (x.period_end - x.period_start) / coalesce(s.connected_w, s.connected_va) as daily_wh_kw
+        from public.bills x
+        join public.service_agreements a on a.id = x.agreement_id
+        join public.service_points s on s.id = a.service_point_id
         where x.agreement_id = m.id and x.status <> 'void' and x.period_end > x.period_start
         order by x.period_end desc limit 1) b
 $$;
 
-COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff: {meters, low_wh, high_wh}, the lowest and highest tenths.';
+COMMENT ON FUNCTION private.class_use(p_tariff_id uuid) IS 'Wh a day of the last bills of up to 300 meters on a tariff, the lowest and highest tenths, and the same for each kW of connected load where that is known: {meters, low_wh, high_wh, loaded_meters, low_wh_kw, high_wh_kw}.';
 
 REVOKE ALL ON FUNCTION private.class_use(p_tariff_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.class_use(p_tariff_id uuid) TO service_role;

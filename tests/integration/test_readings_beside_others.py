@@ -12,7 +12,7 @@ from services.readings.expected import expected_on
 from services.readings.round import DueMeter
 from services.records.readings import ReadPoint
 from services.records.submissions import ReadingContext
-from services.records.use_limits import PeerMove
+from services.records.use_limits import PeerUse
 from tests.integration.utility import ADMIN, ENGINEER, Utility, make_utility
 
 
@@ -83,16 +83,29 @@ def at_one_transformer(database: str) -> None:
         )
 
 
-@pytest.mark.parametrize(("neighbours_kwh", "expected"), [(1000, "billed"), (400, "needs_review")])
-def test_a_cold_month_is_no_doubt_where_the_neighbours_have_it_too(
-    utility: Utility, database: str, neighbours_kwh: int, expected: str
+def accept_all_that_wait(utility: Utility) -> None:
+    for waiting in utility.services.database.readings(status="needs_review").items:
+        utility.services.reading_review.accept(
+            reading_id=waiting.id, reason="A cold month.", principal=ADMIN, now=utility.now
+        )
+
+
+@pytest.mark.parametrize(
+    ("neighbours_kwh", "accepted", "expected"),
+    [(1000, True, "billed"), (1000, False, "needs_review"), (400, True, "needs_review")],
+)
+def test_a_cold_month_is_no_doubt_where_it_is_accepted_of_the_neighbours(
+    utility: Utility, database: str, neighbours_kwh: int, accepted: bool, expected: str
 ) -> None:
-    shown = read_monthly(utility, "M1", 300, 300, 300, 400, until=30)
+    shown = read_monthly(utility, "M1", 300, 300, 300, 300, 400, until=30)
     for n in range(6):
-        read_monthly(utility, f"N{n}", 300, 300, 400, neighbours_kwh)
+        read_monthly(utility, f"N{n}", 300, 300, 300, 400, neighbours_kwh)
     at_one_transformer(database)
-    move = PeerMove(before_milli=1333, now_milli=neighbours_kwh * 1000 // 400)
-    assert context_of(utility, "M1").peers == (move,) * 6
+    if accepted:
+        accept_all_that_wait(utility)
+    daily_wh = (10_000, 10_000, 10_000, 13_333, neighbours_kwh * 1000 // 30)
+    use = PeerUse(daily_wh, doubted=not accepted)
+    assert context_of(utility, "M1").peers == (use,) * 6
     assert utility.submit("M1", shown + 1000).outcome == expected
 
 
@@ -100,7 +113,7 @@ def test_meters_without_a_transformer_are_compared_within_their_tariff(utility: 
     for n in range(2):
         read_monthly(utility, f"N{n}", 300, 300, 600)
     read_monthly(utility, "M1", 300, 300, 300, 300)
-    assert context_of(utility, "M1").peers == (PeerMove(1000, 2000), PeerMove(1000, 2000))
+    assert context_of(utility, "M1").peers == (PeerUse((10_000, 10_000, 20_000)),) * 2
 
 
 def test_a_meter_without_months_behind_it_is_not_compared(utility: Utility) -> None:
@@ -114,10 +127,11 @@ def test_the_round_expects_what_the_judge_lets_pass(utility: Utility, database: 
     for n in range(6):
         read_monthly(utility, f"N{n}", 300, 300, 400, 1000)
     # Its last reading shows no use and waits for a review; another meter has no past at all.
+    accept_all_that_wait(utility)
     read_monthly(utility, "W1", 300, 300, 300, 300, 0, until=30)
     read_monthly(utility, "S1")
     found = {due.meter.serial: due for due in the_round(utility)}
-    assert found["M1"].meter.peers == (PeerMove(1333, 2500),) * 6
+    assert found["M1"].meter.peers == (PeerUse((10_000, 10_000, 13_333, 33_333)),) * 6
     at_one_transformer(database)
     found = {due.meter.serial: due for due in the_round(utility)}
     assert len(found) == 9

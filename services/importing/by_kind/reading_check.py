@@ -177,9 +177,7 @@ class ReadingCheck:
         if history.is_known(read):
             return Validation(())
         if len(history.points) == 1:
-            load = history.limits.load_w
-            used = self._peers.class_use(load_w=load)
-            history.limits = replace(history.limits, class_use=used)
+            history.limits = replace(history.limits, class_use=self._peers.class_use())
         try:
             if not history.points:
                 # The first row of a meter that it can show is its opening read.

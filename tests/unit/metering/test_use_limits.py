@@ -109,12 +109,28 @@ class TestFirstReading:
 class TestConnectedLoad:
     def test_nobody_uses_more_than_it_day_and_night(self) -> None:
         for limits in (UseLimits(connected_w=1000), UseLimits(connected_va=1000)):
-            assert outcome(judged(1744, 31, point(1000, 0), limits=limits), "first_reading") == (
-                "not_applicable"
-            )
-            assert judged(1744, 31, point(1000, 0), limits=limits).verdict == "accepted"
-            found = judged(1745, 31, point(1000, 0), limits=limits)
-            assert outcome(found, "above_connected_load") == "review"
+            for used, expected in ((744, "pass"), (745, "review")):
+                found = judged(1000 + used, 31, point(1000, 0), limits=limits)
+                assert outcome(found, "above_connected_load") == expected
+
+    def test_a_first_reading_seldom_is_of_all_that_is_connected(self) -> None:
+        """Of 24 kWh a day 60 % are expected, where no class is known."""
+        for used, expected in ((446, "pass"), (447, "review")):
+            found = judged(1000 + used, 31, point(1000, 0), limits=UseLimits(connected_w=1000))
+            assert outcome(found, "first_reading") == expected
+
+    def test_a_class_is_compared_for_each_kw_where_that_is_known(self) -> None:
+        """5 kWh a day of each kW: 10 kWh of 2 kW, and a quarter more."""
+        by_load = ClassUse(300, 2_000, 50_000, loaded_meters=10, low_wh_kw=1_000, high_wh_kw=5_000)
+        for used, expected in ((387, "pass"), (388, "review")):
+            limits = UseLimits(connected_w=2000, class_use=by_load)
+            found = judged(1000 + used, 31, point(1000, 0), limits=limits)
+            assert outcome(found, "first_reading") == expected
+            said = next(o.message for o in found.outcomes if o.rule == "first_reading")
+            assert "2.0 to 10.0 kWh a day with 2 kW connected" in said
+        # Of its own load nothing is known: all that its tariff uses.
+        found = judged(1388, 31, point(1000, 0), limits=UseLimits(class_use=by_load))
+        assert outcome(found, "first_reading") == "pass"
 
     def test_it_holds_with_a_past_too(self) -> None:
         # 500 kWh are within what is expected beside 300 a month, but 0.6 kW cannot use them.
