@@ -5,7 +5,7 @@ import pytest
 from services.container import Services
 from services.identity.permissions import Role
 from tests.integration.metered import Metered
-from tests.integration.utility import Utility
+from tests.integration.utility import ADMIN, Utility
 from tests.ui.test_pages import fill, now, on_meter, press, running, services, signed_in, words
 
 __all__ = ["running", "services"]
@@ -46,6 +46,24 @@ def test_a_bill_by_estimated_intervals_says_so(services: Services, metered: Mete
     assert bill is not None
     app = signed_in(services, Role.ADMIN, "bills/bill.py", id=bill.id)
     assert "12 of 720 hours are estimated." in words(app)
+
+
+def test_pages_say_how_sure_a_reading_is(services: Services) -> None:
+    utility = Utility(services, now())
+    utility.add_meter("P6")
+    flagged = utility.submit("P6", 900)
+    assert flagged.outcome == "needs_review"
+    app = signed_in(services, Role.ADMIN, "readings/flagged_reading.py", id=flagged.reading.id)
+    assert "field read, questionable" in words(app)
+    corrected = services.reading_review.correct(
+        reading_id=flagged.reading.id, reading_kwh="1117", reason="A photo", principal=ADMIN,
+        now=now(),
+    )  # fmt: skip
+    assert corrected.bill is not None
+    app = signed_in(services, Role.ADMIN, "bills/bill.py", id=corrected.bill.id)
+    assert "1,117 kWh (edited by hand)" in words(app)
+    app = signed_in(services, Role.ADMIN, "meters/meter.py", id=flagged.reading.meter_id)
+    assert "field read, edited by hand" in words(app)
 
 
 def test_a_plain_meter_has_one_field(services: Services, metered: Metered) -> None:
