@@ -5,7 +5,7 @@ from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
 from services.billing.pricing import measured, priced
-from services.billing.true_up import settled_by, settles_next
+from services.billing.true_up import settle, settles_next, what_is_settled
 from services.metering.bill_periods import BillLength, closing_reads, why_held
 from services.metering.segments import segments_between
 from services.metering.usage_snapshot import usage_snapshot
@@ -54,14 +54,7 @@ def draw_up_bill(
     segments = segments_between(
         opening=opening, closing=closing, installations=installations, constants=constants
     )
-    settled = settled_by(
-        inputs.trued_up,
-        opening=opening,
-        closing=closing,
-        constants=constants,
-        tariffs=tariffs,
-        zone=zone,
-    )
+    settles = what_is_settled(inputs.trued_up, opening=opening, closing=closing, tariffs=tariffs)
     metering = measured(
         segments,
         opening=opening,
@@ -70,7 +63,12 @@ def draw_up_bill(
         inputs=inputs,
         between=between,
         zone=zone,
-        may_fall=settled is not None,
+        may_fall=settles is not None,
+    )
+    settled = (
+        settle(settles, own=metering, closing=closing, constants=constants, tariffs=tariffs)
+        if settles
+        else None
     )
     price = settled.whole if settled else priced(metering, tariffs, is_final=is_final)
     within = versions_within(tariffs, period=metering.period)

@@ -12,6 +12,7 @@ from services.metering.registers import measure_of
 from services.quantities.money import Money
 from services.quantities.period import Period
 from services.rating import (
+    LastBill,
     NetBill,
     Part,
     RatedBill,
@@ -49,12 +50,14 @@ def priced(
     *,
     is_final: bool = False,
     billed_as: Sequence[Period] = (),
+    last: LastBill | None = None,
 ) -> Price:
     """Price what was measured over the days of a bill, each version of a tariff its own.
 
     What is banked under net metering is settled with the final bill of a customer, and with the
     last bill before a tariff without net metering. `billed_as` are the days of the bills that it is
-    priced as, if they are several. Raises UnableToPriceBill, InvalidTariff.
+    priced as, if they are several, and `last` the demand of the last one. Raises
+    UnableToPriceBill, InvalidTariff.
     """
     within = versions_within(tariffs, period=metering.period)
     found = tuple(
@@ -67,7 +70,7 @@ def priced(
         parts, net = netted(found, opening=bank, is_final=is_final or leaves)
     except UnableToPriceBill as error:
         raise UnableToPriceBill(" ".join((str(error), *metering.hints))) from None
-    rated = within_reason(_rated(parts, metering, billed_as))
+    rated = within_reason(_rated(parts, metering, billed_as, last))
     doubt = _without_exports(metering) if net else ""
     return Price(rated, tuple(of_days for of_days, _ in within), parts, net, doubt)
 
@@ -126,10 +129,15 @@ def within_reason(rated: RatedBill) -> RatedBill:
     return rated
 
 
-def _rated(parts: Sequence[Part], metering: Metering, billed_as: Sequence[Period]) -> RatedBill:
+def _rated(
+    parts: Sequence[Part],
+    metering: Metering,
+    billed_as: Sequence[Period],
+    last: LastBill | None,
+) -> RatedBill:
     try:
         if len(parts) > 1 or billed_as:
-            return rate_parts(parts=parts, whole=metering.period, billed_as=billed_as)
+            return rate_parts(parts=parts, whole=metering.period, billed_as=billed_as, last=last)
         (part,) = parts
         return rate_usage(tariff=part.tariff, usage=part.usage, period=part.period)
     except UnableToPriceBill as error:

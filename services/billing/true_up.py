@@ -6,22 +6,26 @@ rounding of lines are those of the whole (docs/decisions/0033).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from services.billing.pricing import Price, measured, priced, within_reason
+from services.metering.billing_determinants import usage_of
 from services.metering.measured import Metering
 from services.metering.segments import segments_between
+from services.quantities.money import exponent
 from services.quantities.period import Period
-from services.rating import BillLine, RatedBill
+from services.rating import BillLine, LastBill, RatedBill, demand_codes
 from services.rating.rounding import AFTER_CHARGES, BEFORE_CHARGES
 from services.records.bills import BilledBefore, NewBill, PricingInputs, TruedUp
 from services.records.readings import Installation, MeterConstants, Read
-from services.records.tariffs import TariffVersion, versions_within
-from services.tariffs import DemandCharge, Tariff
+from services.records.tariffs import TariffVersion, version_in_force, versions_within
+from services.tariffs import Charge, Tariff
 
 # What a later bill looks up by these codes is what this bill carries on itself.
+# What a later bill's ratchet looks up.
+_PEAKS: Final = ("peak_w", "peak_va", "peak_var")
 _NOT_CARRIED: Final = (*BEFORE_CHARGES, *AFTER_CHARGES)
 
 
@@ -32,11 +36,19 @@ class Settled:
     settles: TruedUp
     used_wh: int
     whole: Price
+    # What it has of its own, and the bills before keep: demand.
+    last: LastBill | None = None
 
     @property
     def rated(self) -> RatedBill:
         """The lines of the whole, and then each line that was billed before, taken off."""
-        before = [line for bill in self.settles.bills for line in _taken_off(bill)]
+        kept = self.last.kept if self.last else ()
+        before = [
+            line
+            for bill in self.settles.bills
+            for line in _taken_off(bill)
+            if line.code not in kept
+        ]
         lines = (*self.whole.rated.lines, *before)
         return within_reason(RatedBill(self.whole.rated.currency, lines))
 
@@ -46,29 +58,45 @@ class Settled:
         kept: dict[str, Any] = {"wh": metering.wh, "trued_up": since}
         if metering.registers:
             kept["registers"] = {name: dict(of) for name, of in metering.registers.items()}
+        if self.last:
+            peaks = {name: getattr(self.last.usage, name) for name in _PEAKS}
+            kept |= {name: peak for name, peak in peaks.items() if peak is not None}
         return kept
 
 
-def settled_by(
-    settles: TruedUp | None,
-    *,
-    opening: Read,
-    closing: Read,
-    constants: MeterConstants,
-    tariffs: Sequence[TariffVersion],
-    zone: ZoneInfo,
-) -> Settled | None:
-    """What a bill between two reads settles, priced as the bills that it is; it is the last.
+def what_is_settled(
+    settles: TruedUp | None, *, opening: Read, closing: Read, tariffs: Sequence[TariffVersion]
+) -> TruedUp | None:
+    """What a bill between two reads settles.
 
-    None where nothing is settled: the bill closes at no actual read, or its tariff charges for
-    demand, or nets what was exported, which nobody estimates. Raises as pricing does.
+    None where nothing is settled: the bill closes at no actual read, or its tariff has what no
+    several bills have together (docs/decisions/0039).
     """
     if settles is None or not settles.bills or opening.is_actual or not closing.is_actual:
         return None
-    start = settles.opening
-    within = versions_within(tariffs, period=Period(start.read_on, closing.read_on))
-    if any(_is_beyond_the_total(version.tariff) for version, _ in within):
+    within = versions_within(tariffs, period=Period(settles.opening.read_on, closing.read_on))
+    found = [version.tariff for version, _ in within]
+    if any(tariff.net_metering for tariff in found):
         return None
+    by_demand = any(demand_codes(tariff) for tariff in found)
+    if by_demand and (len(found) > 1 or any(map(_counts_by_demand, found[0].charges))):
+        return None
+    return settles
+
+
+def settle(
+    settles: TruedUp,
+    *,
+    own: Metering,
+    closing: Read,
+    constants: MeterConstants,
+    tariffs: Sequence[TariffVersion],
+) -> Settled:
+    """The time that a bill settles, priced as the bills that it is; it is the last.
+
+    `own` is what that bill measured by itself, whose demand it charges. Raises as pricing does.
+    """
+    start = settles.opening
     metering = measured(
         segments_between(
             opening=start,
@@ -81,11 +109,28 @@ def settled_by(
         tariffs=tariffs,
         inputs=settles.inputs(closing),
         between=settles.between,
-        zone=zone,
+        zone=own.zone,
     )
     days = [Period(bill.period_start, bill.period_end) for bill in settles.bills]
-    billed_as = [*days, Period(opening.read_on, closing.read_on)]
-    return Settled(settles, metering.wh, priced(metering, tariffs, billed_as=billed_as))
+    tariff = version_in_force(tariffs, on=own.period.start).tariff
+    last = _last_bill(settles, own, tariff) if demand_codes(tariff) else None
+    price = priced(metering, tariffs, billed_as=[*days, own.period], last=last)
+    return Settled(settles, metering.wh, price, last)
+
+
+def _last_bill(settles: TruedUp, own: Metering, tariff: Tariff) -> LastBill:
+    codes = demand_codes(tariff)
+    kept = dict.fromkeys(codes, Fraction(0))
+    for line in (line for bill in settles.bills for line in bill.lines):
+        if line.code in codes:
+            kept[line.code] += Fraction(line.amount_minor, 10 ** exponent(tariff.currency))
+    # Its energy is settled with that of the whole, and may be below 0.
+    at_least_0 = replace(
+        own,
+        segments_wh=(max(own.wh, 0),),
+        counted={name: max(wh, 0) for name, wh in own.counted.items()},
+    )
+    return LastBill(usage_of(metering=at_least_0, tariff=tariff, days=own.period), kept)
 
 
 def settles_next(
@@ -112,9 +157,12 @@ def settles_next(
     return settles.model_copy(update={"bills": (*settles.bills, bill.billed_before)})
 
 
-def _is_beyond_the_total(tariff: Tariff) -> bool:
-    demand = any(isinstance(charge, DemandCharge) for charge in tariff.charges)
-    return demand or tariff.net_metering is not None
+def _counts_by_demand(charge: Charge) -> bool:
+    """Whether something else than a demand is charged by it, which is another one in each bill."""
+    return (
+        getattr(charge, "times", None) == "billed_kw"
+        or getattr(charge, "slab_limits_per", None) == "kw"
+    )
 
 
 def _taken_off(bill: BilledBefore) -> Iterator[BillLine]:

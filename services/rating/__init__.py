@@ -7,13 +7,20 @@ from services.rating.net_metering import Bank, NetBill, netted, netted_alone
 from services.rating.rated_bill import BillLine, RatedBill, SlabPart, UnableToPriceBill, Unit
 from services.rating.time_axis import TimeAxis
 from services.rating.usage import BillingDeterminants, UsageBatch
-from services.rating.version_split import Part, rate_parts, split_by_days
+from services.rating.version_split import (
+    LastBill,
+    Part,
+    demand_codes,
+    rate_parts,
+    split_by_days,
+)
 
 __all__ = [
     "Bank",
     "BatchLine",
     "BillLine",
     "BillingDeterminants",
+    "LastBill",
     "NetBill",
     "Part",
     "RatedBatch",
@@ -24,6 +31,7 @@ __all__ = [
     "UnableToPriceBill",
     "Unit",
     "UsageBatch",
+    "demand_codes",
     "netted",
     "netted_alone",
     "rate",

@@ -4,13 +4,13 @@ from functools import lru_cache
 
 from services.quantities.period import Period
 from services.rating.charges import charge_lines
-from services.rating.exact_columns import total
+from services.rating.exact_columns import Column, total
 from services.rating.lines import PricedLine
 from services.rating.pricing_context import PricingContext
 from services.rating.rated_bill import RatedBill
 from services.rating.rounding import closing_lines, opening_lines, priced
 from services.rating.usage import BillingDeterminants, UsageBatch
-from services.tariffs import Charge, Tariff, dependency_order
+from services.tariffs import Charge, DemandCharge, Tariff, dependency_order
 
 
 def rate(*, tariff: Tariff, consumption_wh: int, period: Period) -> RatedBill:
@@ -36,8 +36,13 @@ def lines_of_charges(context: PricingContext) -> list[PricedLine]:
     """The lines of the tariff's charges: computed as they need each other, printed as written."""
     lines: dict[str, list[PricedLine]] = {}
     for charge in _in_dependency_order(context.tariff):
-        lines[charge.code] = [priced(line, context) for line in charge_lines(charge, context)]
-        context.charged[charge.code] = total([line.amount for line in lines[charge.code]])
+        # A demand is that of one bill: what several bills had adds up to nothing.
+        own = (context.last_bill if isinstance(charge, DemandCharge) else None) or context
+        lines[charge.code] = [priced(line, context) for line in charge_lines(charge, own)]
+        amounts = [line.amount for line in lines[charge.code]]
+        if charge.code in context.kept:
+            amounts.append(Column.constant(context.kept[charge.code]))
+        context.charged[charge.code] = total(amounts)
     return [line for charge in context.tariff.charges for line in lines[charge.code]]
 
 

@@ -60,6 +60,9 @@ class PricingContext:
     # What earlier parts of the same bill were charged, by code.
     charged_before: Mapping[str, Fraction] = field(default_factory=dict)
     billed_as: tuple[Period, ...] = ()
+    # Of several bills: the last one alone, for its demand; what those before were charged for it.
+    last_bill: "PricingContext | None" = None
+    kept: Mapping[str, Fraction] = field(default_factory=dict)
     _months: dict[MonthCount, Column] = field(default_factory=dict)
 
     # Time

@@ -12,7 +12,18 @@ from services.rating.pricing_context import PricingContext
 from services.rating.rated_bill import RatedBill, UnableToPriceBill
 from services.rating.rounding import closing_lines, opening_lines
 from services.rating.usage import BillingDeterminants, ByPeriod, UsageBatch
-from services.tariffs import Tariff
+from services.tariffs import DemandCharge, Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class LastBill:
+    """Of several bills that are priced as one: what the last one measured, for its demand.
+
+    `kept` are the amounts that those before were charged for theirs, by code.
+    """
+
+    usage: BillingDeterminants
+    kept: Mapping[str, Fraction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +36,35 @@ class Part:
 
 
 def rate_parts(
-    *, parts: Sequence[Part], whole: Period, billed_as: Sequence[Period] = ()
+    *,
+    parts: Sequence[Part],
+    whole: Period,
+    billed_as: Sequence[Period] = (),
+    last: LastBill | None = None,
 ) -> RatedBill:
     """Price a bill in parts, which follow each other and fill the bill's days.
 
     The charges of each part are its own lines, which name its days. What is due once a bill is
     shared among the parts by days; the total is rounded once, as the last part's tariff says. Where
-    the days are those of several bills, `billed_as`, what is due once a bill is due for each.
-    Raises UnableToPriceBill.
+    the days are those of several bills, `billed_as`, what is due once a bill is due for each, and
+    demand is charged as the `last` of them measured it, if it is given. Raises UnableToPriceBill.
     """
     _check(parts, whole)
-    last = parts[-1].tariff
+    closes = parts[-1].tariff
     carried = BillingDeterminants(
         wh=0, carried_minor=sum(part.usage.carried_minor for part in parts)
     )
-    bills = PricingContext(last, UsageBatch.of_one(carried, whole))
+    bills = PricingContext(closes, UsageBatch.of_one(carried, whole))
     lines: list[tuple[PricedLine, Period | None]] = [(line, None) for line in opening_lines(bills)]
     charged: dict[str, Fraction] = {}
     for part in parts:
-        lines += [(line, part.period) for line in _lines_of(part, whole, charged, billed_as)]
+        priced = _lines_of(part, whole, charged, billed_as, last)
+        lines += [(line, _days_of(line, part, billed_as, last)) for line in priced]
     lines += [(line, None) for line in closing_lines([line for line, _ in lines], bills)]
     printed = (
         line.printed(0, places=bills.places, part=days) for line, days in lines if line.is_on(0)
     )
-    return RatedBill(currency=last.currency, lines=tuple(printed))
+    return RatedBill(currency=closes.currency, lines=tuple(printed))
 
 
 def split_by_days(
@@ -100,7 +116,11 @@ def _check(parts: Sequence[Part], whole: Period) -> None:
 
 
 def _lines_of(
-    part: Part, whole: Period, charged: dict[str, Fraction], billed_as: Sequence[Period]
+    part: Part,
+    whole: Period,
+    charged: dict[str, Fraction],
+    billed_as: Sequence[Period],
+    last: LastBill | None,
 ) -> list[PricedLine]:
     """The lines of a part; adds to what the parts so far were charged, by code."""
     usage = UsageBatch.of_one(part.usage, part.period)
@@ -111,10 +131,25 @@ def _lines_of(
         charged_before=dict(charged),
         billed_as=tuple(billed_as),
     )
+    if last is not None:
+        of_last = UsageBatch.of_one(last.usage, billed_as[-1])
+        bills.last_bill, bills.kept = PricingContext(part.tariff, of_last), last.kept
     lines = lines_of_charges(bills)
     for code, amount in bills.charged.items():
         charged[code] = charged.get(code, Fraction(0)) + amount.at(0)
     return lines
+
+
+def _days_of(
+    line: PricedLine, part: Part, billed_as: Sequence[Period], last: LastBill | None
+) -> Period:
+    is_of_last = last is not None and line.columns.code in demand_codes(part.tariff)
+    return billed_as[-1] if is_of_last else part.period
+
+
+def demand_codes(tariff: Tariff) -> frozenset[str]:
+    """The codes of the charges for demand."""
+    return frozenset(one.code for one in tariff.charges if isinstance(one, DemandCharge))
 
 
 def _shared(whole: int | None, weights: Sequence[int]) -> list[int]:

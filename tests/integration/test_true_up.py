@@ -12,9 +12,10 @@ from services.corrections.plan import WrongReading
 from services.importing import Importer
 from services.messages.templates import TemplateWriter
 from services.quantities.money import MINUS, Money
+from services.readings.submission import parse_submission
 from services.records.bills import Bill
 from tests.integration.test_estimates import noon, read, store
-from tests.integration.utility import ADMIN, Utility, assert_one_chain, make_utility
+from tests.integration.utility import ADMIN, ENGINEER, Utility, assert_one_chain, make_utility
 
 SEP_1, OCT_1, NOV_1, DEC_1 = (date(2026, month, 1) for month in (9, 10, 11, 12))
 JAN_1 = date(2027, 1, 1)
@@ -39,6 +40,15 @@ SLABS: dict[str, Any] = FLAT | {
         },
         RENT,
         DUTY | {"of": ["energy", "rent"]},
+    ],
+}
+DEMAND: dict[str, Any] = SLABS | {
+    "code": "DEMAND",
+    "charges": [
+        SLABS["charges"][0],
+        {"code": "demand", "description": "Demand", "kind": "demand", "quantity": "kw"}
+        | {"rate": "20"},
+        DUTY | {"of": ["energy", "demand"]},
     ],
 }
 
@@ -226,3 +236,74 @@ def test_an_estimate_that_is_corrected_is_an_actual_read(utility: Utility) -> No
     # 100 × 2 + 10 × 7 + 30 and 10%; then 40 × 2 + 30 and 10%, with nothing settled.
     assert (october.total_minor, november.total_minor) == (33000, 12100)
     assert november.settles_since is None
+
+
+def test_demand_is_kept_as_billed_and_energy_is_settled_as_a_whole(utility: Utility) -> None:
+    """Duty is 10% of both, so that what is kept counts for it as well."""
+    tariffs(utility, DEMAND)
+    meter(utility, "M1", "DEMAND", registers="max_kw")
+    read_with(utility, "M1", 1200, OCT_1, max_kw=5)
+    october = read_with(utility, "M1", 1407, NOV_1, max_kw=6, source="customer")
+    # 100 × 2 + 107 × 7 = 949; 6 kW × 20 = 120; 10% of 1069.
+    assert lines(october) == [
+        ("energy", "949.00", False),
+        ("demand", "120.00", False),
+        ("duty", "106.90", False),
+    ]
+    november = read_with(utility, "M1", 1350, DEC_1, max_kw=4)
+    assert november.consumption_wh == -57_000
+    # 150 kWh in two bills: 300. Demand: that of November alone, 4 kW, though October had 6 kW.
+    # Duty: 10% of 300, and of 120 and 80 of demand.
+    assert lines(november) == [
+        ("energy", "300.00", False),
+        ("demand", "80.00", False),
+        ("duty", "50.00", False),
+        ("energy", "-949.00", True),
+        ("duty", "-106.90", True),
+    ]
+    demand = next(line for line in november.lines if line.code == "demand")
+    assert demand.part is not None
+    assert (demand.part.start, demand.part.end) == (NOV_1, DEC_1)
+    assert november.usage is not None
+    assert november.usage["peak_w"] == 4_000
+    # As one time of two months: 300, 120 and 80, and 10%.
+    assert october.total_minor + november.total_minor == 55_000
+    # A correction of the first read settles again: 140 kWh in two bills.
+    correct(utility, utility.bills_of("M1")[0], "1210")
+    _, october, november = utility.bills_of("M1")
+    assert october.total_minor + november.total_minor == 28_000 + 20_000 + 4_800
+    assert_one_chain(utility, "M1")
+
+
+def test_what_counts_by_demand_is_not_settled_as_a_whole(utility: Utility) -> None:
+    by_kw = {"code": "kw", "description": "A kW", "kind": "fixed", "amount": "1", "per": "bill"}
+    tariffs(utility, DEMAND | {"charges": [*DEMAND["charges"], by_kw | {"times": "billed_kw"}]})
+    meter(utility, "M1", "DEMAND", registers="max_kw")
+    read_with(utility, "M1", 1200, OCT_1, max_kw=5)
+    read_with(utility, "M1", 1300, NOV_1, max_kw=6, source="customer")
+    november = read_with(utility, "M1", 1350, DEC_1, max_kw=4)
+    # 50 × 2, 4 × 20, 10% of 180, 4 × 1.
+    assert [amount for _, amount, _ in lines(november)] == ["100.00", "80.00", "18.00", "4.00"]
+    assert november.settles_since is None
+
+
+def read_with(
+    utility: Utility, serial: str, kwh: int, on: date, *, source: str = "field", **registers: int
+) -> Bill:
+    utility.now = noon(utility, on)
+    body = {
+        "meter_serial": serial,
+        "reading_kwh": str(kwh),
+        "read_at": utility.now.isoformat(),
+        "registers": {name: str(value) for name, value in registers.items()},
+    }
+    done = utility.services.reading_to_bill.submit(
+        submission=parse_submission(body, zone=utility.services.settings.timezone, now=utility.now),
+        principal=ENGINEER,
+        now=utility.now,
+        arrived_by="a test",
+        source=source,  # type: ignore[arg-type]
+    )
+    assert done.bill is not None, done.reading
+    bill: Bill = utility.bills_of(serial)[-1]
+    return bill

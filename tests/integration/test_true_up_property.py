@@ -38,7 +38,9 @@ HOURS = FLAT | {
     "charges": [
         ENERGY | {"calendar": "tou", "rates": {"peak": "9", "off_peak": "4"}},
         RENT,
-        DUTY | {"of": ["energy", "rent"]},
+        {"code": "demand", "description": "Demand", "kind": "demand", "quantity": "kw"}
+        | {"rate": "20"},
+        DUTY | {"of": ["energy", "rent", "demand"]},
     ],
 }
 DEARER = FLAT | {
@@ -177,13 +179,15 @@ def test_slabs_leave_what_the_rule_says(utility: Utility, seed: int) -> None:
         check(utility, expected=[by_the_rule(months)])
 
 
-def shown_by_hours(utility: Utility, serial: str, kwh: int, peak: int, **how: str) -> None:
-    """A reading of the total and of both its registers, which began at 1000, 300 and 700."""
+def shown_by_hours(
+    utility: Utility, serial: str, kwh: int, peak: int, max_kw: int, **how: str
+) -> None:
+    """A reading of the total, of its registers by time, and of the highest demand since then."""
     body = {
         "meter_serial": serial,
         "reading_kwh": str(kwh),
         "read_at": utility.now.isoformat(),
-        "registers": {"peak": str(peak), "off_peak": str(kwh - peak)},
+        "registers": {"peak": str(peak), "off_peak": str(kwh - peak), "max_kw": str(max_kw)},
     }
     zone = utility.services.settings.timezone
     done = utility.services.reading_to_bill.submit(
@@ -202,33 +206,35 @@ def shown_by_hours(utility: Utility, serial: str, kwh: int, peak: int, **how: st
 
 @pytest.mark.parametrize("seed", range(3))
 def test_registers_by_time_are_settled_as_a_whole_each(utility: Utility, seed: int) -> None:
-    """A customer reads other hours than were, also more of some than there were."""
+    """A customer reads other hours than were, also more of some, and the demand as it was."""
     random = Random(200 + seed)  # noqa: S311
     months = Months.at_random(random)
     peaks = [300]
     for before, after in pairwise(months.shown):
         peaks.append(peaks[-1] + (after - before) * random.randint(10, 60) // 100)
     for serial in ("M1", "M2"):
-        meter(utility, serial, "HOURS", FIRST, registers="peak=300 off_peak=700")
+        meter(utility, serial, "HOURS", FIRST, registers="peak=300 off_peak=700 max_kw")
     last = (1000, 300)
-    whole = list(zip(months.days, months.shown, peaks, months.is_read, strict=True))
-    for on, kwh, peak, is_read in whole[1:]:
+    kw = [random.randint(1, 9) for _ in peaks]
+    whole = list(zip(months.days, months.shown, peaks, kw, months.is_read, strict=True))
+    for on, kwh, peak, max_kw, is_read in whole[1:]:
         utility.now = noon(utility, on)
-        shown_by_hours(utility, "M2", kwh, peak)
+        shown_by_hours(utility, "M2", kwh, peak, max_kw)
         if is_read:
             last = (kwh, peak)
-            shown_by_hours(utility, "M1", kwh, peak)
+            shown_by_hours(utility, "M1", kwh, peak, max_kw)
             continue
         # A wrong share of the hours, so that a register falls at the next actual read.
         used = random.randint(60, 200)
         last = (last[0] + used, last[1] + used * random.choice([10, 50, 90]) // 100)
-        shown_by_hours(utility, "M1", *last, source="customer")
+        shown_by_hours(utility, "M1", *last, max_kw, source="customer")
     check(utility)
     at = random.choice([n for n in range(1, MONTHS) if months.is_read[n]])
     for serial in ("M1", "M2"):
         bill = utility.bills_of(serial)[at - 1]
         assert bill.period_end == months.days[at]
         registers = {"peak": str(peaks[at] + 2), "off_peak": str(months.shown[at] + 1 - peaks[at])}
+        registers["max_kw"] = str(kw[at] + 1)
         kwh = str(months.shown[at] + 3)
         rebill(utility, WrongReading(bill.id, bill.closing_reading_id, kwh, registers), random)
     check(utility)
