@@ -17,6 +17,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from services.container import Services
 from services.graph import FOLLOWED_AT_ONCE, GraphCheck
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.jobs import jobs
 from services.jobs.background import Guard, Threads
@@ -91,12 +93,12 @@ class Scheduler:
         """Why the last tick did nothing: the clock was not to be believed. None when it was."""
         return self._doubt
 
-    def confirm_clock(self, by: str) -> None:
+    def confirm_clock(self, principal: Principal) -> None:
         """Go on with the clock as it is, because a person says that it is right.
 
-        Raises ClockInDoubt where this cannot be so, DatabaseError.
+        Raises NotAllowed, ClockInDoubt where this cannot be so, DatabaseError.
         """
-        self._watch.confirm(by=by)
+        self._watch.confirm(by=require(principal, Permission.RUN_JOBS).user)
         self._doubt = None
         self.threads.start_once("tick", self.tick)
 
@@ -167,12 +169,15 @@ class Scheduler:
             ),
         )
 
-    def run_now(self, job_id: str, by: str, now: datetime, on: date | None = None) -> JobRun:
+    def run_now(
+        self, job_id: str, principal: Principal, now: datetime, on: date | None = None
+    ) -> JobRun:
         """Start a job on a thread of this scheduler, whatever ran before; the run as it begins.
 
-        `on` tries the run of that date again; without it the run is today's. Raises UnknownJob,
-        DateToCome, ClockInDoubt, JobAlreadyRunning, SchedulerNotRunning, DatabaseError.
+        `on` tries the run of that date again; without it the run is today's. Raises NotAllowed,
+        UnknownJob, DateToCome, ClockInDoubt, JobAlreadyRunning, SchedulerNotRunning, DatabaseError.
         """
+        require(principal, Permission.RUN_JOBS)
         job = jobs.job_of(job_id)
         if self._timer is None:
             raise SchedulerNotRunning("The scheduler of this process is not running.")
@@ -180,7 +185,7 @@ class Scheduler:
             self._services,
             job,
             on=on or local_date(now, self._zone),
-            by=by,
+            by=principal.user,
             at=self._watch.now(),
             clock=self._clock,
             stop=self._stop,

@@ -118,7 +118,11 @@ SETTINGS: Final = PageEntry(
     "settings/settings.py", "settings", "Settings", (Permission.VIEW_SYSTEM,), "settings"
 )
 IMPORTS: Final = PageEntry(
-    "imports/import_files.py", "import", "Import", (Permission.IMPORT_FILES,), "upload_file"
+    "imports/import_files.py",
+    "import",
+    "Import",
+    (Permission.IMPORT_FILES, Permission.RECORD_PAYMENTS),
+    "upload_file",
 )
 EXPORT: Final = PageEntry(
     "imports/full_export.py", "export", "Export", (Permission.EXPORT_FILES,), "archive"

@@ -11,7 +11,7 @@ from pages.shared.detail import chosen_view
 from pages.shared.form_ids import show_done
 from pages.shared.format import count
 from pages.shared.header import header
-from pages.shared.session import require_permission, services
+from pages.shared.session import may, require_permission, services
 from services.identity.permissions import Permission
 from services.records.reconciliation import BankLineStatus
 
@@ -33,7 +33,9 @@ _NONE: Final[dict[BankLineStatus, str]] = {
 
 def _page() -> None:
     with header(BANK_LINES.title):
-        if st.button("Import a statement", type="primary", icon=":material/upload_file:"):
+        if may(*IMPORTS.needs) and st.button(
+            "Import a statement", type="primary", icon=":material/upload_file:"
+        ):
             st.session_state["kind"] = "bank_statements"
             st.switch_page(IMPORTS.script)
     show_done()

@@ -8,7 +8,10 @@ from pages.bank.line_decisions import ask_aside, ask_payer
 from pages.registry import PAYMENT
 from pages.shared.components import description_list
 from pages.shared.format import day, escaped, money
+from pages.shared.permitted import page_link
+from pages.shared.session import may
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.bills import invoice_reference
 from services.records.reconciliation import BankLine
 
@@ -25,7 +28,7 @@ def show_line(line: BankLine, principal: Principal) -> None:
             st.markdown(f"“{escaped(line.reference)}”")
         _show_what_became(line)
         description_list(_facts(line), least_width=140)
-        if line.status in ("open", "set_aside"):
+        if line.status in ("open", "set_aside") and may(Permission.RECORD_PAYMENTS):
             with st.container(horizontal=True):
                 ask_payer(line, principal)
                 if line.status == "open":
@@ -39,8 +42,8 @@ def _show_what_became(line: BankLine) -> None:
         st.info(f"Set aside: {escaped(line.reason)}", icon=":material/inventory_2:")
     elif line.status == "matched":
         st.success(_matched(line), icon=":material/check_circle:")
-        st.page_link(
-            PAYMENT.script,
+        page_link(
+            PAYMENT,
             label="The payment",
             icon=":material/payments:",
             query_params={"id": line.payment_id or ""},

@@ -8,10 +8,12 @@ from pages.registry import SERVICE_POINTS
 from pages.shared.components import chosen_page, page_number
 from pages.shared.form_ids import form_done
 from pages.shared.format import count, escaped, ordinal
+from pages.shared.permitted import page_link, submit_button
 from pages.shared.session import services
 from services.billing.cycles import LAST_BILLING_DAY, NoBillingDay
 from services.database.errors import NotFound
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.jobs import ReadingRoute
 
 _AT_ONCE: Final = 25
@@ -31,7 +33,7 @@ def show_billing_days(principal: Principal) -> None:
     st.subheader("Reading routes", anchor=False)
     if not days.routes:
         st.caption("No place of supply is on a route. The route is set on the service point.")
-        st.page_link(SERVICE_POINTS.script, label="Service points", icon=":material/location_on:")
+        page_link(SERVICE_POINTS, label="Service points", icon=":material/location_on:")
     first = (chosen_page(_PAGE) - 1) * _AT_ONCE
     for route in days.routes[first : first + _AT_ONCE]:
         _ask_day_of(route, principal)
@@ -53,7 +55,7 @@ def _ask_day_of(route: ReadingRoute, principal: Principal) -> None:
             width=160,
             key=f"day-{route.route}",
         )
-        if st.form_submit_button("Save") and chosen is not None:
+        if submit_button("Save", Permission.PREPARE_BILLS) and chosen is not None:
             _save(route, int(chosen), principal)
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.registry import DRAFTS, JOBS
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, kwh, moment, money, ordinal, period
+from pages.shared.permitted import page_link
 from pages.shared.session import now, services, zone
 from pages.system.job_set_aside import show_set_aside
 from services.identity.auth import Principal
@@ -46,7 +47,7 @@ def show_next_run(principal: Principal) -> None:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             pressed = st.button("Show what it will do", type="primary", key="preview")
-            st.page_link(JOBS.script, label="Run it now", icon=":material/play_arrow:")
+            page_link(JOBS, label="Run it now", icon=":material/play_arrow:")
     kept = f"bill-run-{run.on}"
     if pressed:
         st.session_state[kept] = _worked_out(run, principal)
@@ -130,7 +131,7 @@ def _show_held(found: BillRunPreview) -> None:
         st.markdown(f"**{escaped(one.meter_serial)}** {escaped(one.held_because)}")
     if len(found.held) < found.number_held:
         st.caption(f"The first {len(found.held)} of {found.number_held:,} are shown.")
-    st.page_link(DRAFTS.script, label="Drafts", icon=":material/fact_check:")
+    page_link(DRAFTS, label="Drafts", icon=":material/fact_check:")
 
 
 def _show_bills(bills: list[PreviewedBill]) -> None:

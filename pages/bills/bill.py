@@ -6,6 +6,7 @@ from pages.bills.bill_card import show_bill
 from pages.bills.bill_detail import show_bill_detail
 from pages.registry import MY_READINGS
 from pages.shared.format import escaped
+from pages.shared.permitted import page_link
 from pages.shared.session import note_denied, require_permission, services
 from services.identity.auth import NotAllowed
 from services.identity.permissions import Permission
@@ -15,7 +16,7 @@ bill_id = st.query_params.get("id", "")
 if principal.may(Permission.VIEW_BILLS):
     show_bill_detail(bill_id, principal)
 else:
-    st.page_link(MY_READINGS.script, label="My readings", icon=":material/arrow_back:")
+    page_link(MY_READINGS, label="My readings", icon=":material/arrow_back:")
     try:
         bill = services().bills.readable(bill_id=bill_id, principal=principal)
     except NotAllowed as error:

@@ -20,6 +20,7 @@ from pages.shared.format import (
     unsure,
 )
 from pages.shared.net_metering import show_net
+from pages.shared.permitted import page_link
 from pages.shared.registers import show_used_registers
 from pages.shared.session import services
 from services.bill_documents.qr import qr_png
@@ -79,8 +80,8 @@ def _show_place(bill: Bill, *, linked: bool) -> None:
     where = [f"Service point {bill.service_point_code}", bill.service_address]
     label = escaped(" · ".join(filter(None, where)))
     if linked:
-        st.page_link(
-            SERVICE_POINT.script,
+        page_link(
+            SERVICE_POINT,
             label=label,
             icon=":material/location_on:",
             query_params={"id": bill.service_point_id},

@@ -26,10 +26,12 @@ from pages.shared.format import (
     money,
 )
 from pages.shared.net_metering import show_kwh_bank
+from pages.shared.permitted import page_link
 from pages.shared.registers import registers_shown
-from pages.shared.session import now, services, zone
+from pages.shared.session import may, now, services, zone
 from pages.shared.timeline import show_timeline
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.outbox.steps import StepOutcome
 from services.records.bills import Bill
 from services.records.details import BillDetail
@@ -77,7 +79,7 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
 
 
 def _show_main_action(bill: Bill, principal: Principal) -> None:
-    if bill.status == "draft":
+    if bill.status == "draft" and may(Permission.APPROVE_BILLS):
         with st.popover("Issue this bill", icon=":material/send:", type="primary"):
             total = escaped(money(bill.total_minor, bill.currency))
             st.markdown(
@@ -87,7 +89,8 @@ def _show_main_action(bill: Bill, principal: Principal) -> None:
             if st.button("Yes, issue it", type="primary", key="issue"):
                 _issue(bill, principal)
     elif (
-        bill.status != "void"
+        bill.status not in ("draft", "void")
+        and may(Permission.RECORD_PAYMENTS)
         and bill.balance_minor > 0
         and st.button("Record a payment", type="primary", icon=":material/add_circle:")
     ):
@@ -150,8 +153,8 @@ def _show_read(title: str, reading: Reading, *, meter_named: bool) -> None:
 
 
 def _link_to_correction(bill: Bill) -> None:
-    st.page_link(
-        CORRECT_BILL.script,
+    page_link(
+        CORRECT_BILL,
         label="Correct this bill",
         icon=":material/edit_document:",
         query_params={"id": bill.id},
@@ -159,14 +162,14 @@ def _link_to_correction(bill: Bill) -> None:
 
 
 def _link_to_network(bill: Bill) -> None:
-    st.page_link(
-        NETWORK.script,
+    page_link(
+        NETWORK,
         label="What hangs together with this bill",
         icon=":material/hub:",
         query_params={"bill": bill.id},
     )
-    st.page_link(
-        NETWORK.script,
+    page_link(
+        NETWORK,
         label="What correcting the closing read would touch",
         icon=":material/edit_note:",
         query_params={"meter": bill.meter_serial, "reading": bill.closing_reading_id},

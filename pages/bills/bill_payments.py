@@ -5,6 +5,7 @@ import streamlit as st
 from pages.registry import CUSTOMER, PAYMENT
 from pages.shared.format import escaped, money
 from pages.shared.money_format import entry_kind, received
+from pages.shared.permitted import page_link
 from services.records.details import BillDetail, PaidPart
 
 
@@ -15,8 +16,8 @@ def show_bill_payments(found: BillDetail) -> None:
         _show_part(part)
     if found.in_plan:
         st.caption(":material/event_note: In an instalment plan: neither reminded of nor marked.")
-    st.page_link(
-        CUSTOMER.script,
+    page_link(
+        CUSTOMER,
         label="The customer's account",
         icon=":material/person:",
         query_params={"id": bill.customer_id},
@@ -29,8 +30,8 @@ def _show_part(part: PaidPart) -> None:
     if payment is None:
         st.markdown(f"{amount} · {entry_kind(one.credit_kind)}")
         return
-    st.page_link(
-        PAYMENT.script,
+    page_link(
+        PAYMENT,
         label=f"{amount} · {escaped(received(payment.method, payment.received_on))}",
         icon=":material/payments:",
         query_params={"id": payment.id},

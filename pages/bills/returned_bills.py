@@ -7,7 +7,8 @@ import streamlit as st
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import escaped, moment, money
-from pages.shared.session import services, zone
+from pages.shared.permitted import page_link
+from pages.shared.session import may, services, zone
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.payments.entry_forms import InvalidEntry
@@ -45,7 +46,7 @@ def show_spared(bill: Bill, principal: Principal) -> None:
         return
     with st.container(border=True):
         st.info(_SPARED[bill.spared_because], icon=":material/pause_circle:")
-        may_collect = principal.may(Permission.ARRANGE_ACCOUNTS)
+        may_collect = may(Permission.ARRANGE_ACCOUNTS)
         if bill.spared_because == "money_returned" and may_collect:
             _ask(bill, principal)
 
@@ -70,8 +71,8 @@ def _show(bill: ReturnedBill) -> None:
     with st.container(border=True, gap="xsmall"):
         number = invoice_reference(bill.bill_number)
         amount = escaped(money(bill.open_minor, bill.currency))
-        st.page_link(
-            BILL.script,
+        page_link(
+            BILL,
             label=f"**{number}** · {amount} · account {escaped(bill.account_no)}",
             icon=":material/receipt_long:",
             query_params={"id": bill.bill_id},

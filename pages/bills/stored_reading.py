@@ -5,9 +5,10 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.format import escaped, kwh, moment, money, period
-from pages.shared.session import now, services, zone
+from pages.shared.session import may, now, services, zone
 from services.billing.chain_retry import MeterTooBusy
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.rating import UnableToPriceBill
 from services.readings.review import CannotBillReading
 from services.records.details import BillDetail
@@ -32,6 +33,8 @@ def show_stored_after(found: BillDetail, principal: Principal) -> None:
 
 def offer_billing(reading: Reading, principal: Principal) -> None:
     """Bill the meter up to a stored reading, after a look at what that comes to."""
+    if not may(Permission.DECIDE_READINGS):
+        return
     if reading.status != "accepted" or reading.bill_id is not None or reading.is_opening:
         return
     with st.popover("Bill it now", icon=":material/receipt_long:"):

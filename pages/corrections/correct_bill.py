@@ -4,12 +4,11 @@ import streamlit as st
 
 from pages.corrections.correction_form import show_correction
 from pages.registry import BILL
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.VOID_BILLS)
 bill_id = st.query_params.get("id", "")
-st.page_link(
-    BILL.script, label="The bill", icon=":material/arrow_back:", query_params={"id": bill_id}
-)
+page_link(BILL, label="The bill", icon=":material/arrow_back:", query_params={"id": bill_id})
 show_correction(bill_id, principal)

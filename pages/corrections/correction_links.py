@@ -7,6 +7,7 @@ import streamlit as st
 from pages.corrections.correction_preview import more_or_less
 from pages.registry import BILL
 from pages.shared.format import escaped, moment, money, period
+from pages.shared.permitted import page_link
 from pages.shared.session import zone
 from services.records.bills import Bill
 from services.records.corrections import CorrectedBill, Correction, name_of
@@ -14,9 +15,7 @@ from services.records.corrections import CorrectedBill, Correction, name_of
 
 def link_to_bill(bill_id: str, label: str) -> None:
     """A link to a bill's page."""
-    st.page_link(
-        BILL.script, label=label, icon=":material/receipt_long:", query_params={"id": bill_id}
-    )
+    page_link(BILL, label=label, icon=":material/receipt_long:", query_params={"id": bill_id})
 
 
 def show_corrections(bill: Bill, corrections: Sequence[Correction]) -> None:
@@ -62,6 +61,4 @@ def _bill(bill_id: str, number: int | None, minor: int, correction: Correction, 
     if bill_id == here:
         st.markdown(f"**{escaped(label)}**", width="content")
     else:
-        st.page_link(
-            BILL.script, label=escaped(label), query_params={"id": bill_id}, width="content"
-        )
+        page_link(BILL, label=escaped(label), query_params={"id": bill_id}, width="content")

@@ -8,6 +8,7 @@ from pages.shared.format import day, escaped, how_read, kwh
 from pages.shared.header import show_header
 from pages.shared.history import go_on_to
 from pages.shared.number_field import number_field
+from pages.shared.permitted import page_link
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services, today
 from services.corrections.affected_bills import CannotRebill
@@ -34,8 +35,8 @@ def show_reading_correction(reading_id: str, principal: Principal) -> None:
     """What is stored, what it should be, and what the rules say of that; raises NotFound."""
     found = services().reading_correction.found(reading_id=reading_id, principal=principal)
     reading = found.reading
-    st.page_link(
-        METER.script,
+    page_link(
+        METER,
         label=f"Meter {escaped(reading.meter_serial)}",
         icon=":material/arrow_back:",
         query_params={"id": reading.meter_id},
@@ -44,8 +45,8 @@ def show_reading_correction(reading_id: str, principal: Principal) -> None:
     st.markdown(f"**{kwh(reading.register_wh)}** on {day(reading.read_on)} · {how_read(reading)}")
     if found.bill_id is not None:
         st.info("A bill opens or closes at this reading: it is corrected on the bill.")
-        st.page_link(
-            CORRECT_BILL.script,
+        page_link(
+            CORRECT_BILL,
             label="Correct it on the bill",
             icon=":material/receipt_long:",
             query_params={"id": found.bill_id},

@@ -11,8 +11,9 @@ from pages.shared.form_ids import form_id
 from pages.shared.format import day, escaped, money
 from pages.shared.money_format import FEE_NAMES, OFFICE_METHODS, entry_kind
 from pages.shared.number_field import number_field
-from pages.shared.session import now, services
+from pages.shared.session import may, now, services
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.quantities.money import Money
 from services.records.ledger import Account, Book, LedgerEntry
 from services.utility_settings.model import FEE_KINDS, FeeKind
@@ -25,29 +26,32 @@ _NOTE: Final = {
 
 def show_changes(account: Account, principal: Principal) -> None:
     """What can be changed now, each behind its own heading."""
-    with st.expander("Give a credit", icon=":material/add_circle:"):
-        st.markdown("The customer owes less. It pays the oldest open bill, or lies open.")
-        _ask_adjustment(account, "credit", principal)
-    with st.expander("Charge a fee", icon=":material/remove_circle:"):
-        st.markdown("The customer owes more. It is paid like a bill.")
-        _ask_adjustment(account, "fee", principal)
-    with st.expander("Take a deposit", icon=":material/savings:"):
-        st.markdown("It is held, and pays no bill until it is used.")
-        ask_payment(account, principal, deposit=True)
-    if account.deposit_minor and account.balance_minor > 0:
+    if may(Permission.ADJUST_ACCOUNTS):
+        with st.expander("Give a credit", icon=":material/add_circle:"):
+            st.markdown("The customer owes less. It pays the oldest open bill, or lies open.")
+            _ask_adjustment(account, "credit", principal)
+        with st.expander("Charge a fee", icon=":material/remove_circle:"):
+            st.markdown("The customer owes more. It is paid like a bill.")
+            _ask_adjustment(account, "fee", principal)
+    takes_money = may(Permission.RECORD_PAYMENTS)
+    if takes_money:
+        with st.expander("Take a deposit", icon=":material/savings:"):
+            st.markdown("It is held, and pays no bill until it is used.")
+            ask_payment(account, principal, deposit=True)
+    if takes_money and account.deposit_minor and account.balance_minor > 0:
         with st.expander("Use the deposit for bills", icon=":material/receipt_long:"):
             _ask_use_deposit(account, principal)
-    if account.deposit_minor:
+    if account.deposit_minor and may(Permission.REFUND_PAYMENTS):
         with st.expander("Give the deposit back", icon=":material/undo:"):
             _ask_pay_out(account, "deposit", account.deposit_minor, principal)
     found = services().customers.changeable(customer_id=account.id, principal=principal)
     open_credit = found.open_credit_minor
-    if open_credit:
+    if open_credit and may(Permission.REFUND_PAYMENTS):
         with st.expander("Pay credit out", icon=":material/outbound:"):
             _ask_pay_out(account, "account", open_credit, principal)
-        if account.open_bills:
-            with st.expander("Let credit pay what is open", icon=":material/done_all:"):
-                _ask_settle(account, open_credit, principal)
+    if open_credit and account.open_bills and may(Permission.ARRANGE_ACCOUNTS):
+        with st.expander("Let credit pay what is open", icon=":material/done_all:"):
+            _ask_settle(account, open_credit, principal)
     _show_adjustments(found.adjustments, principal)
 
 
@@ -158,6 +162,8 @@ def _show_adjustments(standing: Sequence[LedgerEntry], principal: Principal) -> 
             amount = escaped(money(abs(entry.amount_minor), entry.currency))
             st.markdown(f"{entry_kind(entry.kind)} of **{amount}** · {escaped(entry.note)}")
             st.caption(escaped(f"{day(entry.on_date)} · by {entry.actor}"))
+            if not may(Permission.ADJUST_ACCOUNTS):
+                continue
             with st.popover("Take it back", icon=":material/undo:", key=f"undo-{entry.id}"):
                 _ask_undo(entry, principal)
 

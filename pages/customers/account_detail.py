@@ -16,10 +16,11 @@ from pages.shared.components import description_list
 from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, money
-from pages.shared.session import services
+from pages.shared.session import may, services
 from pages.shared.timeline import show_timeline
 from pages.system.notification_cards import show_messages_to
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.details import AccountHead
 from services.records.ledger import Account
 
@@ -41,7 +42,9 @@ def show_account(customer_id: str, principal: Principal) -> None:
     head = services().customers.head(customer_id=customer_id, principal=principal)
     account = head.account
     with detail_header(account.name, back=CUSTOMERS, states=_states(account)):
-        if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
+        if may(Permission.RECORD_PAYMENTS) and st.button(
+            "Record a payment", type="primary", icon=":material/add_circle:"
+        ):
             st.switch_page(RECORD_PAYMENT.script, query_params={"customer": account.id})
     show_done()
     _show_head(head)

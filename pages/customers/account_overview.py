@@ -19,6 +19,7 @@ from pages.shared.format import (
     money,
     period,
 )
+from pages.shared.permitted import page_link
 from pages.shared.session import services, today, zone
 from pages.shared.usage import show_usage
 from services.identity.auth import Principal
@@ -63,8 +64,8 @@ def _show_bill(bill: Bill) -> None:
     with st.container(gap="xxsmall"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
             with st.container(gap="xxsmall"):
-                st.page_link(
-                    BILL.script,
+                page_link(
+                    BILL,
                     label=f"**{bill.reference}**",
                     icon=":material/receipt_long:",
                     query_params={"id": bill.id},
@@ -74,8 +75,8 @@ def _show_bill(bill: Bill) -> None:
             with st.container(width="content", gap="xxsmall", horizontal_alignment="right"):
                 st.markdown(f"**{escaped(money(bill.balance_minor, bill.currency))}**")
                 status_badge(bill.status, BILL_STATUS)
-        st.page_link(
-            RECORD_PAYMENT.script,
+        page_link(
+            RECORD_PAYMENT,
             label="Record its payment",
             icon=":material/payments:",
             query_params={"bill": bill.id},
@@ -101,8 +102,8 @@ def _show_meters(account: Account, principal: Principal) -> None:
 
 def _show_meter(meter: CustomersMeter) -> None:
     with st.container(gap="xxsmall"):
-        st.page_link(
-            METER.script,
+        page_link(
+            METER,
             label=f"**{escaped(meter.serial)}**",
             icon=":material/electric_meter:",
             query_params={"id": meter.id},

@@ -11,9 +11,11 @@ from pages.shared.components import status_badge
 from pages.shared.form_ids import form_id
 from pages.shared.format import count, day, escaped, money
 from pages.shared.money_format import PLAN_STATUS
-from pages.shared.session import now, services, today
+from pages.shared.permitted import page_link
+from pages.shared.session import may, now, services, today
 from services.accounts.instalments import MOST_PARTS, Part, UnusablePlan, months_later
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.payments.entry_forms import InvalidEntry
 from services.records.bills import Bill, invoice_reference
 from services.records.ledger import Account, InstalmentPlan
@@ -23,11 +25,15 @@ def show_plans(account: Account, principal: Principal) -> None:
     """The plans, the last agreed first, and the form for another where bills are open."""
     found = services().customers.plans(customer_id=account.id, principal=principal)
     plans, bills = found.plans, found.free_bills
-    if bills:
+    if bills and may(Permission.ARRANGE_ACCOUNTS):
         with st.expander("Agree on a plan", icon=":material/add_circle:", expanded=not plans):
             _ask_plan(account, bills, principal)
     elif not plans:
-        st.caption("There is no plan, and no open bill to agree on one for.")
+        st.caption(
+            "There is no plan."
+            if bills
+            else "There is no plan, and no open bill to agree on one for."
+        )
     with st.container(gap="small"):
         for plan in plans:
             _show_plan(plan, principal)
@@ -114,14 +120,14 @@ def _show_plan(plan: InstalmentPlan, principal: Principal) -> None:
         if plan.reason:
             st.caption(escaped(plan.reason))
         for bill in plan.bills:
-            st.page_link(
-                BILL.script,
+            page_link(
+                BILL,
                 label=invoice_reference(bill.number),
                 icon=":material/receipt_long:",
                 query_params={"id": bill.bill_id},
             )
         st.markdown(_instalments_table(plan))
-        if plan.status == "active":
+        if plan.status == "active" and may(Permission.ARRANGE_ACCOUNTS):
             with st.popover("Cancel the plan", icon=":material/event_busy:", key=f"c-{plan.id}"):
                 _ask_cancel(plan, principal)
 

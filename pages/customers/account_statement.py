@@ -9,9 +9,10 @@ from pages.shared.components import chosen_page, page_number
 from pages.shared.download import download_button
 from pages.shared.format import escaped, file_name, money
 from pages.shared.money_format import entry_more, entry_name
-from pages.shared.session import services, today
+from pages.shared.session import may, services, today
 from services.accounts.statements import NoStatement
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.quantities.period import first_of_month
 from services.records.ledger import Account, Book, LedgerEntry
 
@@ -84,6 +85,7 @@ def _offer_document(account: Account, principal: Principal) -> None:
         st.toggle(
             "One message for all bills that are made together",
             value=found.one_statement,
+            disabled=not may(Permission.SEND_MESSAGES),
             key=key,
             on_change=lambda: statements.send_one(
                 customer_id=account.id, one=bool(st.session_state[key]), principal=principal

@@ -6,10 +6,12 @@ import streamlit as st
 
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import day, escaped
+from pages.shared.permitted import submit_button
 from pages.shared.session import now, services, zone
 from services.accounts.contact import InvalidContact
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.quantities.period import local_date
 from services.records.messages import ContactDetails
 
@@ -27,7 +29,7 @@ def show_contact(customer_id: str, principal: Principal) -> None:
     with st.form(f"form-{form}", border=False):
         body = _ask(seen, form)
         st.caption("The PDFs of bills that were issued stay as they are.")
-        if not st.form_submit_button("Save", type="primary"):
+        if not submit_button("Save", Permission.CHANGE_CUSTOMERS, type="primary"):
             return
     try:
         services().contacts.change(

@@ -4,14 +4,17 @@ import streamlit as st
 
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped
-from pages.shared.session import services
+from pages.shared.session import may, services
 from services.database.errors import IllegalChange
 from services.history.notes import LONGEST, InvalidNote
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 
 
 def offer_note(customer_id: str, principal: Principal) -> None:
     """A form for a note, behind a button."""
+    if not may(Permission.CHANGE_CUSTOMERS):
+        return
     name = f"note-{customer_id}"
     form = form_id(name)
     with (

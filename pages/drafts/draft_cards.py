@@ -6,10 +6,12 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.format import escaped, kwh, money, period
-from pages.shared.session import services
+from pages.shared.permitted import page_link
+from pages.shared.session import may, services
 from services.billing.draft_signs import signs_of
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.drafts import Draft
 
 ALL: Final = "All that fit"
@@ -40,10 +42,11 @@ def show_draft(draft: Draft, mode: str, principal: Principal) -> None:
     """One draft: whose, for what, how much, and each reason to look at it."""
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
-            _ask_whether(draft, mode)
+            if may(Permission.APPROVE_BILLS):
+                _ask_whether(draft, mode)
             with st.container(gap="xxsmall"):
-                st.page_link(
-                    BILL.script,
+                page_link(
+                    BILL,
                     label=f"**{escaped(draft.customer_name)}**",
                     icon=":material/receipt_long:",
                     query_params={"id": draft.id},
@@ -63,6 +66,8 @@ def show_draft(draft: Draft, mode: str, principal: Principal) -> None:
 
 def offer_send_back(bill_id: str, principal: Principal) -> None:
     """A way to have the bill made again, with a reason."""
+    if not may(Permission.PREPARE_BILLS):
+        return
     with st.popover("Send back", icon=":material/undo:"):
         st.markdown(
             "The draft becomes void. Its reading stays accepted and is billed anew with the next "

@@ -9,7 +9,7 @@ from pages.drafts.draft_issue import issue_if_pressed, offer_issue
 from pages.drafts.draft_totals import months_to_compare, show_totals
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import count, month
-from pages.shared.session import require_permission, services
+from pages.shared.session import may, require_permission, services
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.records.drafts import DraftChoice, DraftFilter, Waiting
@@ -90,7 +90,8 @@ def show_review(principal: Principal) -> None:
     )
     totals, found = review.totals, review.drafts
     show_totals(totals, of, whole=choice == DraftChoice(DraftFilter(month=fitting.month)))
-    offer_issue(choice, totals)
+    if may(Permission.APPROVE_BILLS):
+        offer_issue(choice, totals)
     st.caption(count(found.total, "draft") if found.total else "No draft fits.")
     with st.container(gap="xsmall"):
         for draft in found.items:
@@ -101,7 +102,7 @@ def show_review(principal: Principal) -> None:
 admin = require_permission(Permission.VIEW_BILLS)
 st.title("Drafts", anchor=False)
 st.caption(
-    "Every bill waits here until an administrator issues it."
+    "Every bill waits here until somebody issues it."
     if services().settings.bill_approval
     else "Bills are issued at once; here are those that were held."
 )

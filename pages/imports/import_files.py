@@ -14,9 +14,9 @@ from pages.registry import BANK_LINES, IMPORTS
 from pages.shared.form_ids import form_done, form_id, show_done
 from pages.shared.format import escaped
 from pages.shared.header import show_header
-from pages.shared.session import allow_upload, now, require_permission, services
-from services.identity.permissions import Permission
-from services.importing.file_imports import FileAnswers, FileLook
+from pages.shared.permitted import page_link
+from pages.shared.session import allow_upload, may, now, require_permission, services
+from services.importing.file_imports import FileAnswers, FileLook, permissions_for
 from services.importing.kinds import TableKind
 from services.importing.report import ImportReport
 from services.importing.source import UnreadableFile
@@ -51,16 +51,13 @@ def _page() -> None:
     show_header(IMPORTS.title)
     show_done()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox(
-            "What is in the file", list(KINDS), format_func=KINDS.__getitem__, key="kind"
-        )
+        kinds = [kind for kind in KINDS if may(*permissions_for(kind))]
+        kind = st.selectbox("What is in the file", kinds, format_func=KINDS.__getitem__, key="kind")
         _offer_templates(kind)
     allow_upload()
     is_bank = kind == "bank_statements"
     if is_bank:
-        st.page_link(
-            BANK_LINES.script, label="What statements brought so far", icon=":material/list_alt:"
-        )
+        page_link(BANK_LINES, label="What statements brought so far", icon=":material/list_alt:")
     file = st.file_uploader(
         _LABELS.get(kind, "A spreadsheet (XLSX, ODS) or CSV, at most 20 MB"),
         type=[*_TABLES, *_OTHERS.get(kind, ())],
@@ -179,5 +176,5 @@ def _bring_in(kind: TableKind, content: bytes, answers: FileAnswers) -> None:
     st.warning(escaped(report.summary), icon=":material/sync_problem:")
 
 
-principal = require_permission(Permission.IMPORT_FILES)
+principal = require_permission(*IMPORTS.needs)
 _page()

@@ -24,12 +24,14 @@ from pages.shared.format import (
     moment,
     times,
 )
+from pages.shared.permitted import page_link
 from pages.shared.photos import show_meter_photos
-from pages.shared.session import services, today, zone
+from pages.shared.session import may, services, today, zone
 from pages.shared.timeline import show_timeline
 from pages.shared.usage import show_usage
 from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.readings import Meter, MeterKind, Reading
 
 _VIEWS: Final = ("Meter", "Timeline")
@@ -42,8 +44,10 @@ def show_meter_page(meter_id: str, principal: Principal) -> None:
     """The meter as it stands now; raises NotFound."""
     meter = services().readings.meter(meter_id=meter_id, principal=principal)
     with detail_header(f"Meter {meter.serial}", back=CUSTOMERS, states=[_STATES[meter.status]]):
-        if meter.status == "active" and st.button(
-            "Submit a reading", type="primary", icon=":material/speed:"
+        if (
+            meter.status == "active"
+            and may(Permission.SUBMIT_READINGS)
+            and st.button("Submit a reading", type="primary", icon=":material/speed:")
         ):
             st.switch_page(SUBMIT_READING.script, query_params={"meter": meter.serial})
     show_done()
@@ -55,14 +59,15 @@ def show_meter_page(meter_id: str, principal: Principal) -> None:
         show_usage(services().usage.of_meter(meter_id=meter.id, today=today(), principal=principal))
         offer_series(meter, principal)
     _show_readings(meter, principal)
-    show_meter_photos(meter.id, principal)
+    if may(Permission.VIEW_READINGS):
+        show_meter_photos(meter.id, principal)
 
 
 def _show_facts(meter: Meter, principal: Principal) -> None:
     with st.container(border=True):
         if meter.customer_id:
-            st.page_link(
-                CUSTOMER.script,
+            page_link(
+                CUSTOMER,
                 label=f"**{escaped(meter.customer_name)}** · account {escaped(meter.account_no)}",
                 icon=":material/person:",
                 query_params={"id": meter.customer_id},
@@ -80,7 +85,8 @@ def _show_facts(meter: Meter, principal: Principal) -> None:
         if meter.multiplier_milli != 1000:
             facts.append(("Multiplier", times(meter.multiplier_milli)))
         description_list(facts, least_width=130)
-        if meter.status == "active" and meter.removed_on is None:
+        is_here = meter.status == "active" and meter.removed_on is None
+        if is_here and may(Permission.CHANGE_SUPPLY):
             _ask_kind(meter, principal)
 
 
@@ -117,8 +123,8 @@ def _show_readings(meter: Meter, principal: Principal) -> None:
         for reading in found:
             _show_reading(reading)
         if meter.agreement_id is not None and meter.removed_on is None:
-            st.page_link(
-                ESTIMATE_READING.script,
+            page_link(
+                ESTIMATE_READING,
                 label="Estimate a reading that could not be taken",
                 icon=":material/calculate:",
                 query_params={"meter": meter.serial},
@@ -134,8 +140,8 @@ def _show_reading(reading: Reading) -> None:
             if reading.estimated_by:
                 st.caption(escaped(reading.estimated_by))
         if reading.status == "accepted":
-            st.page_link(
-                CORRECT_READING.script,
+            page_link(
+                CORRECT_READING,
                 label="Correct",
                 icon=":material/edit:",
                 query_params={"id": reading.id},

@@ -27,9 +27,7 @@ def months() -> dict[str, date]:
 def ask_month() -> date:
     """The month to look at, by default the last one that is over."""
     by_name = months()
-    name = st.selectbox(
-        "Month", list(by_name), index=1, key="month", bind="query-params", width=220
-    )
+    name = st.selectbox("Month", list(by_name), index=1, key="of", bind="query-params", width=220)
     return by_name[name]
 
 

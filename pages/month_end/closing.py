@@ -5,9 +5,10 @@ from datetime import date
 import streamlit as st
 
 from pages.shared.format import count, day, escaped, moment, month
-from pages.shared.session import now, services, today, zone
+from pages.shared.session import may, now, services, today, zone
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.quantities.period import next_month
 from services.records.month_end import MonthClosing, MonthEndReport
 
@@ -35,7 +36,8 @@ def show_state(of: date, books: MonthEndReport, closings: list[MonthClosing]) ->
 
 def offer_closing(of: date, books: MonthEndReport, principal: Principal) -> None:
     """A button behind a confirmation that says what closing means; nothing for a closed month."""
-    if books.is_closed(of) or next_month(of) > today():
+    may_close = may(Permission.CLOSE_BOOKS)
+    if not may_close or books.is_closed(of) or next_month(of) > today():
         return
     drafts = services().books.open_drafts(of)
     with st.popover(f"Close {month(of)}", icon=":material/lock:", type="primary"):

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.registry import BILL
 from pages.shared.components import chosen_page, description_list, page_number
 from pages.shared.format import BILL_STATUS, day, escaped, kwh, moment, money, period
+from pages.shared.permitted import page_link
 from pages.shared.session import services, zone
 from services.graph import AffectedBill, Graph
 from services.identity.auth import Principal
@@ -171,8 +172,8 @@ def _name(bill: AffectedBill) -> str:
 def _show_row(bill: AffectedBill) -> None:
     label, color = BILL_STATUS[bill.status]
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.page_link(
-            BILL.script,
+        page_link(
+            BILL,
             label=f"**{_name(bill)}**",
             icon=":material/receipt_long:",
             query_params={"id": bill.bill_id},

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.registry import BILL
 from pages.shared.format import escaped
+from pages.shared.permitted import page_link
 from pages.shared.session import services
 from services.graph import Graph, GraphEdge, GraphNode, Neighbourhood
 from services.identity.auth import Principal
@@ -61,8 +62,8 @@ def show_neighbourhood(graph: Graph, principal: Principal) -> None:
     name = bill.reference if bill.number is not None else "Draft"
     st.markdown(f"**{name}** of {escaped(bill.customer_name)}, meter {escaped(bill.meter_serial)}")
     st.graphviz_chart(dot_of(around, bill_id), width="stretch")
-    st.page_link(
-        BILL.script,
+    page_link(
+        BILL,
         label="Open the bill",
         icon=":material/receipt_long:",
         query_params={"id": bill_id},

@@ -9,10 +9,11 @@ from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
 from pages.shared.money_format import OFFICE_METHODS
 from pages.shared.number_field import number_field
-from pages.shared.session import now, services
+from pages.shared.session import may, now, services
 from services.database.errors import IllegalChange, NotFound
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.payments.entry_forms import InvalidEntry
 from services.payments.stripe.client import UnchargeableAmount
 from services.quantities.money import InvalidMoney, Money
@@ -33,12 +34,15 @@ _WRONG: Final = (
 def show_actions(found: PaymentDetail, principal: Principal) -> None:
     """What can be done now, each behind its own heading."""
     payment = found.payment
-    if payment.returnable_minor:
+    if payment.returnable_minor and may(Permission.REFUND_PAYMENTS):
         with st.expander("Refund it", icon=":material/undo:"):
             _ask_refund(payment, principal)
-        if payment.method != "stripe":
-            with st.expander("Reverse it", icon=":material/block:"):
-                _ask_reverse(payment, principal)
+    can_be_reversed = payment.returnable_minor and payment.method != "stripe"
+    if can_be_reversed and may(Permission.REVERSE_PAYMENTS):
+        with st.expander("Reverse it", icon=":material/block:"):
+            _ask_reverse(payment, principal)
+    if not may(Permission.ARRANGE_ACCOUNTS):
+        return
     if payment.book == "account" and payment.entry_id and payment.customer_id:
         if payment.open_minor:
             with st.expander("Use it for a bill", icon=":material/receipt_long:"):

@@ -9,6 +9,7 @@ from pages.shared.components import chosen_page, page_number
 from pages.shared.format import Color, count, day, escaped, money
 from pages.shared.list_columns import Column
 from pages.shared.money_format import FLAG, METHOD_NAME, PAYMENT_STATUS, received
+from pages.shared.permitted import page_link
 from pages.shared.session import services
 from services.identity.auth import Principal
 from services.records.bills import invoice_reference
@@ -36,8 +37,8 @@ def _show_flag(flag: PaymentFlag) -> None:
     amount = money(flag.amount_minor, flag.currency)
     whose = f" · account {flag.account_no}" if flag.account_no else ""
     with st.container(gap="xxsmall"):
-        st.page_link(
-            PAYMENT.script,
+        page_link(
+            PAYMENT,
             label=f"**{escaped(amount)}**{escaped(whose)}",
             icon=":material/payments:",
             query_params={"id": flag.payment_id},

@@ -19,9 +19,11 @@ from pages.shared.money_format import (
     RETURN_STATUS,
     received,
 )
-from pages.shared.session import now, services, zone
+from pages.shared.permitted import page_link
+from pages.shared.session import may, now, services, zone
 from pages.shared.timeline import show_timeline
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.bills import invoice_reference
 from services.records.ledger import Allocation, Payment, PaymentReturn
 
@@ -65,8 +67,8 @@ def show_payment(payment_id: str, principal: Principal) -> None:
 def _show_facts(payment: Payment) -> None:
     with st.container(border=True):
         if payment.customer_id:
-            st.page_link(
-                CUSTOMER.script,
+            page_link(
+                CUSTOMER,
                 label=f"**{escaped(payment.customer_name or '')}** · account "
                 f"{escaped(payment.account_no or '')}",
                 icon=":material/person:",
@@ -101,8 +103,8 @@ def _show_paid(payment: Payment, paid: Sequence[Allocation]) -> None:
 def _show_allocation(one: Allocation) -> None:
     with st.container(horizontal=True, wrap=False, vertical_alignment="center"):
         if one.bill_id and one.bill_number is not None and one.debit_kind == "bill":
-            st.page_link(
-                BILL.script,
+            page_link(
+                BILL,
                 label=invoice_reference(one.bill_number),
                 icon=":material/receipt_long:",
                 query_params={"id": one.bill_id},
@@ -140,7 +142,12 @@ def _show_returns(returns: Sequence[PaymentReturn], principal: Principal) -> Non
 
 
 def _offer_retry(row: PaymentReturn, principal: Principal) -> None:
-    if row.method != "stripe" or row.kind != "refund" or row.status not in ("pending", "failed"):
+    if (
+        not may(Permission.REFUND_PAYMENTS)
+        or row.method != "stripe"
+        or row.kind != "refund"
+        or row.status not in ("pending", "failed")
+    ):
         return
     if st.button("Try again", icon=":material/refresh:", key=f"retry-{row.id}"):
         services().refunds.retry(return_id=row.id, principal=principal, now=now())

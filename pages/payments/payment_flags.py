@@ -7,16 +7,18 @@ import streamlit as st
 from pages.shared.form_ids import form_done
 from pages.shared.format import escaped, moment
 from pages.shared.money_format import FLAG
-from pages.shared.session import now, services, zone
+from pages.shared.session import may, now, services, zone
 from services.database.errors import IllegalChange, NotFound
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.ledger import Payment, PaymentFlag
 
 
 def ask_resolution(payment: Payment, flags: Sequence[PaymentFlag], principal: Principal) -> None:
     """What is to be looked at, with the form that says it was; what was looked at before."""
-    if payment.status == "unidentified":
+    may_decide = may(Permission.RECORD_PAYMENTS)
+    if payment.status == "unidentified" and may_decide:
         _ask_whose(payment, principal)
     for flag in flags:
         with st.container(border=True, gap="small"):
@@ -26,7 +28,8 @@ def ask_resolution(payment: Payment, flags: Sequence[PaymentFlag], principal: Pr
                 st.caption(f":material/check: {escaped(f'{flag.resolution} ({by})')}")
             else:
                 st.warning(f"{FLAG[flag.reason]} {escaped(flag.detail)}", icon=":material/flag:")
-                _ask_resolved(flag, principal)
+                if may_decide:
+                    _ask_resolved(flag, principal)
 
 
 def _ask_resolved(flag: PaymentFlag, principal: Principal) -> None:

@@ -10,6 +10,7 @@ from pages.shared.format import escaped, money
 from pages.shared.history import go_on_to
 from pages.shared.money_format import OFFICE_METHODS, received
 from pages.shared.number_field import number_field
+from pages.shared.permitted import page_link
 from pages.shared.session import now, services, today
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
@@ -125,8 +126,8 @@ def _asks_again(form: str, principal: Principal) -> bool:
             said = (
                 f"Account {whose}: {amount}, {received(one.method, one.received_on, one.reference)}"
             )
-            st.page_link(
-                PAYMENT.script,
+            page_link(
+                PAYMENT,
                 label=escaped(said),
                 icon=":material/payments:",
                 query_params={"id": one.id},

@@ -6,6 +6,7 @@ from pages.registry import CUSTOMER, RECORD_PAYMENT
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, money
 from pages.shared.history import go_on_to
+from pages.shared.permitted import page_link
 from pages.shared.session import services
 from services.database.errors import NotFound
 from services.identity.auth import Principal
@@ -42,8 +43,8 @@ def ask_payer(principal: Principal) -> None:
     with st.container(gap="xsmall"):
         for account in found.accounts:
             with st.container(border=True, gap="xxsmall"):
-                st.page_link(
-                    RECORD_PAYMENT.script,
+                page_link(
+                    RECORD_PAYMENT,
                     label=f"**{escaped(account.name)}** · account {escaped(account.account_no)}",
                     icon=":material/person:",
                     query_params={"customer": account.id},
@@ -53,8 +54,8 @@ def ask_payer(principal: Principal) -> None:
 
 def show_payer(account: Account, bill: Bill | None) -> None:
     """Whose payment it will be, and what is open."""
-    st.page_link(
-        CUSTOMER.script,
+    page_link(
+        CUSTOMER,
         label=f"**{escaped(account.name)}** · account {escaped(account.account_no)}",
         icon=":material/person:",
         query_params={"id": account.id},

@@ -13,7 +13,7 @@ from pages.shared.list_columns import Listing
 from pages.shared.list_filters import ask_days, ask_status, ask_text
 from pages.shared.listing import show_list
 from pages.shared.money_format import PAYMENT_STATUS
-from pages.shared.session import require_permission, services
+from pages.shared.session import may, require_permission, services
 from services.identity.permissions import Permission
 from services.records.ledger import PaymentStatus
 from services.records.lists import PaymentFilter
@@ -46,7 +46,9 @@ def ask_filters() -> PaymentFilter:
 
 principal = require_permission(Permission.VIEW_PAYMENTS)
 with header(PAYMENTS.title):
-    if st.button("Record a payment", type="primary", icon=":material/add_circle:"):
+    if may(Permission.RECORD_PAYMENTS) and st.button(
+        "Record a payment", type="primary", icon=":material/add_circle:"
+    ):
         st.switch_page(RECORD_PAYMENT.script)
 show_done()
 show_returned_bills(principal)

@@ -10,6 +10,7 @@ from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import READING_SOURCE, count, day, escaped, kwh, money, period
 from pages.shared.header import show_header
 from pages.shared.history import go_on_to
+from pages.shared.permitted import page_link
 from pages.shared.session import now, services, today
 from services.billing.chain_retry import MeterTooBusy
 from services.database.errors import IllegalChange, NotFound, ReadingConflict
@@ -33,8 +34,8 @@ def show_estimate(serial: str, on: str, principal: Principal) -> None:
     """The day to estimate for, then the estimate of that day; raises NotFound."""
     context = services().readings.meter_now(serial=serial, principal=principal, now=now())
     meter = context.meter
-    st.page_link(
-        METER.script,
+    page_link(
+        METER,
         label=f"Meter {escaped(meter.serial)}",
         icon=":material/arrow_back:",
         query_params={"id": meter.id},
@@ -78,8 +79,8 @@ def _show_for(meter: Meter, on: date, principal: Principal) -> None:
         )
     except _REFUSALS as error:
         st.warning(escaped(error), icon=":material/block:")
-        st.page_link(
-            SUBMIT_READING.script,
+        page_link(
+            SUBMIT_READING,
             label="Submit a reading",
             icon=":material/speed:",
             query_params={"meter": meter.serial},

@@ -8,6 +8,7 @@ from pages.shared.ai_cards import show_ai_on_reading
 from pages.shared.charts import daily_use
 from pages.shared.components import description_list, doubts_of
 from pages.shared.format import day, escaped, how_read, kwh, moment
+from pages.shared.permitted import page_link
 from pages.shared.photos import show_reading_photos
 from pages.shared.registers import registers_shown
 from pages.shared.session import services, zone
@@ -26,8 +27,8 @@ def show_exception(reading: Reading, context: ReadingContext, principal: Princip
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             at = escaped(reading.address or "")
             st.caption(f"**{escaped(reading.supplied)}** · {at}", width="content")
-            st.page_link(
-                METER.script,
+            page_link(
+                METER,
                 label="Meter",
                 icon=":material/speed:",
                 query_params={"id": reading.meter_id},

@@ -15,9 +15,10 @@ from pages.readings.exception_outlooks import (
 from pages.readings.exception_panels import Panel
 from pages.readings.exception_words import Mode
 from pages.shared.format import escaped, kwh, money
-from pages.shared.session import now, services
+from pages.shared.session import may, now, people_with, services
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.quantities.energy import format_kwh
 from services.readings.outlooks import REFUSALS, Outlooks, Proposal
 from services.records.readings import Reading
@@ -51,6 +52,10 @@ class Decision:
         """What each decision would bill, the decisions, and what the chosen one needs."""
         outlooks = outlooks_of(self.reading, self.context, self.principal)
         show_outlooks(self.reading, outlooks)
+        if not may(Permission.DECIDE_READINGS):
+            st.caption(f"To be decided by {people_with(Permission.DECIDE_READINGS)}.")
+            self._offer_skip()
+            return
         self._offer_proposals(outlooks)
         self._offer_actions()
         mode = st.session_state.get(self._key("mode"))
@@ -91,14 +96,18 @@ class Decision:
                     )
             if self.skip is not None:
                 with grid.cell():
-                    st.button(
-                        "Skip",
-                        icon=":material/skip_next:",
-                        key=self._key("skip"),
-                        shortcut="S",
-                        on_click=self.skip,
-                        width="stretch",
-                    )
+                    self._offer_skip()
+
+    def _offer_skip(self) -> None:
+        if self.skip is not None:
+            st.button(
+                "Skip",
+                icon=":material/skip_next:",
+                key=self._key("skip"),
+                shortcut="S",
+                on_click=self.skip,
+                width="stretch",
+            )
 
     def _choose(self, mode: Mode) -> None:
         st.session_state[self._key("mode")] = mode

@@ -8,6 +8,7 @@ from pages.readings.exception_queue import at_stake
 from pages.registry import FLAGGED_READING
 from pages.shared.components import doubts_of
 from pages.shared.format import count, escaped, how_read, kwh, moment
+from pages.shared.permitted import page_link
 from pages.shared.session import zone
 from services.identity.auth import Principal
 from services.records.submissions import FlaggedReading, FlaggedReadings
@@ -30,8 +31,8 @@ def show_list(found: FlaggedReadings, _: Principal) -> None:
 def _show_row(item: FlaggedReading) -> None:
     reading = item.reading
     with st.container(border=True, gap="xxsmall"):
-        st.page_link(
-            FLAGGED_READING.script,
+        page_link(
+            FLAGGED_READING,
             label=f"**{kwh(reading.register_wh)}** · {escaped(reading.meter_serial)}",
             icon=":material/flag:",
             query_params={"id": reading.id},

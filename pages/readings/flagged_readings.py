@@ -6,7 +6,7 @@ from pages.readings.exception_decision import show_said
 from pages.readings.exception_list import SHOWN, show_list
 from pages.readings.exception_queue import ask_filter, found_with, show_next
 from pages.readings.exceptions_together import show_results, show_together
-from pages.shared.session import require_permission
+from pages.shared.session import may, require_permission
 from services.identity.permissions import Permission
 from services.readings.exceptions import MOST_AT_ONCE
 
@@ -22,7 +22,7 @@ st.title("Exceptions", anchor=False)
 show_said()
 view = st.segmented_control(
     "View",
-    list(_VIEWS),
+    [name for name in _VIEWS if name != "Together" or may(Permission.DECIDE_READINGS)],
     default="One by one",
     required=True,
     label_visibility="collapsed",

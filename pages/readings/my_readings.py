@@ -5,6 +5,7 @@ import streamlit as st
 from pages.registry import BILL, SUBMIT_READING
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import READING_STATUS, escaped, kwh, moment, money
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, zone
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
@@ -28,8 +29,8 @@ def show_reading(reading: Reading) -> None:
             status_badge(reading.status, READING_STATUS)
             if reading.bill_id and reading.bill_total_minor is not None:
                 total = money(reading.bill_total_minor, str(reading.bill_currency))
-                st.page_link(
-                    BILL.script,
+                page_link(
+                    BILL,
                     label=f"Bill {escaped(total)}",
                     icon=":material/receipt_long:",
                     query_params={"id": reading.bill_id},
@@ -43,7 +44,7 @@ def show_list(principal: Principal) -> None:
     )
     if not found.total:
         st.info("You have not submitted a reading yet.")
-        st.page_link(SUBMIT_READING.script, label="Submit a reading", icon=":material/speed:")
+        page_link(SUBMIT_READING, label="Submit a reading", icon=":material/speed:")
     with st.container(gap="xsmall"):
         for reading in found.items:
             show_reading(reading)

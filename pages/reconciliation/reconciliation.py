@@ -9,7 +9,8 @@ import streamlit as st
 from pages.reconciliation.reconciliation_cards import show_comparison, show_ledger, show_runs
 from pages.registry import STRIPE_EVENTS
 from pages.shared.format import escaped
-from pages.shared.session import now, require_permission, services, today
+from pages.shared.permitted import page_link
+from pages.shared.session import may, now, require_permission, services, today
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.integrations.failures import FinalFailure, TemporaryFailure
@@ -56,7 +57,7 @@ def run(
     try:
         with st.spinner("Asking Stripe…"):
             if what == "events" or dates is None:
-                done = reconciliation.catch_up(actor=principal.user, now=now())
+                done = reconciliation.read_events(principal=principal, now=now())
             else:
                 ask = reconciliation.apply_missed if what == "apply" else reconciliation.look
                 done = ask(first=dates[0], last=dates[1], principal=principal, now=now())
@@ -80,10 +81,11 @@ if (found := services().reconciliation) is None:
         icon=":material/credit_card_off:",
     )
 else:
-    show_actions(found, principal)
+    if may(Permission.RECORD_PAYMENTS):
+        show_actions(found, principal)
     show_comparison(principal)
-    st.page_link(
-        STRIPE_EVENTS.script,
+    page_link(
+        STRIPE_EVENTS,
         label="All that Stripe told, and what became of it",
         icon=":material/list_alt:",
     )

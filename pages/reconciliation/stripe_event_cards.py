@@ -7,6 +7,7 @@ import streamlit as st
 from pages.registry import PAYMENT
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import Color, count, escaped, moment, money
+from pages.shared.permitted import page_link
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
 from services.records.bills import invoice_reference
@@ -48,8 +49,8 @@ def _show_event(event: StripeEvent) -> None:
         if event.detail:
             st.markdown(escaped(event.detail))
         if event.payment_id:
-            st.page_link(
-                PAYMENT.script,
+            page_link(
+                PAYMENT,
                 label=escaped(_payment(event)),
                 icon=":material/payments:",
                 query_params={"id": event.payment_id},

@@ -5,6 +5,7 @@ import streamlit as st
 from pages.reconciliation.stripe_event_cards import OUTCOME, show_events
 from pages.registry import RECONCILIATION
 from pages.shared.components import search_and_status
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission
 from services.identity.permissions import Permission
 from services.records.reconciliation import EventOutcome
@@ -16,7 +17,7 @@ OUTCOME_OF: dict[str, EventOutcome] = {
 
 
 principal = require_permission(Permission.VIEW_PAYMENTS)
-st.page_link(RECONCILIATION.script, label="Reconciliation", icon=":material/arrow_back:")
+page_link(RECONCILIATION, label="Reconciliation", icon=":material/arrow_back:")
 st.title("Stripe's events", anchor=False)
 asked = search_and_status("Bill, account, or an id or type of Stripe's", OUTCOME_OF)
 show_events(*asked, principal)

@@ -10,6 +10,7 @@ from pages.shared.components import status_badge
 from pages.shared.format import BILL_STATUS, day, escaped, money, period
 from pages.shared.header import show_header
 from pages.shared.money_format import METHOD_NAME
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services
 from services.identity.permissions import Permission
 from services.records.search import (
@@ -36,8 +37,8 @@ def show_group(title: str, found: Sequence[Found], show: Callable[[Found], None]
 
 def show_customer(customer: FoundCustomer) -> None:
     """A customer, by whose page everything of theirs is reached."""
-    st.page_link(
-        CUSTOMER.script,
+    page_link(
+        CUSTOMER,
         label=f"**{escaped(customer.name)}**",
         icon=":material/person:",
         query_params={"id": customer.id},
@@ -48,8 +49,8 @@ def show_customer(customer: FoundCustomer) -> None:
 
 def show_meter(meter: FoundMeter) -> None:
     """A meter, where it is and who is supplied by it."""
-    st.page_link(
-        METER.script,
+    page_link(
+        METER,
         label=f"**{escaped(meter.serial)}**",
         icon=":material/speed:",
         query_params={"id": meter.id},
@@ -68,8 +69,8 @@ def _where(meter: FoundMeter) -> str:
 
 def show_point(point: FoundPoint) -> None:
     """A place of supply, which stays whoever is supplied there."""
-    st.page_link(
-        SERVICE_POINT.script,
+    page_link(
+        SERVICE_POINT,
         label=f"**{escaped(point.code)}**",
         icon=":material/location_on:",
         query_params={"id": point.id},
@@ -82,8 +83,8 @@ def show_point(point: FoundPoint) -> None:
 def show_bill(bill: FoundBill) -> None:
     """A bill with what it comes to and how it stands."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.page_link(
-            BILL.script,
+        page_link(
+            BILL,
             label=f"**{bill.reference}**",
             icon=":material/receipt_long:",
             query_params={"id": bill.id},
@@ -97,8 +98,8 @@ def show_bill(bill: FoundBill) -> None:
 
 def show_payment(payment: FoundPayment) -> None:
     """A payment with who paid it, when and how."""
-    st.page_link(
-        PAYMENT.script,
+    page_link(
+        PAYMENT,
         label=f"**{escaped(money(payment.amount_minor, payment.currency))}**",
         icon=":material/payments:",
         query_params={"id": payment.id},

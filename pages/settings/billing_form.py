@@ -4,8 +4,10 @@ import streamlit as st
 
 from pages.settings.settings_form import ask_text, is_locked, opened, save
 from pages.shared.format import escaped
+from pages.shared.permitted import submit_button
 from pages.shared.session import zone
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.utility_settings.choices import currencies, currency_in_words, time_zones
 from services.utility_settings.desk import ShownSettings
 
@@ -38,7 +40,7 @@ def ask_billing(principal: Principal) -> None:
                 body |= _ask_estimates(shown, form)
         body |= _ask_whether_to_estimate(shown, form)
         body |= _ask_approval(shown, form)
-        if st.form_submit_button("Save", type="primary"):
+        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-billing", form, body, shown, principal)
 
 
@@ -165,5 +167,5 @@ def ask_time_zone(principal: Principal) -> None:
                 f"{escaped(zone().key)}.",
                 icon=":material/restart_alt:",
             )
-        if st.form_submit_button("Save", type="primary"):
+        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-zone", form, {"timezone": chosen}, shown, principal)

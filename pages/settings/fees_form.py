@@ -5,7 +5,9 @@ import streamlit as st
 from pages.settings.settings_form import opened, save
 from pages.shared.money_format import FEE_NAMES
 from pages.shared.number_field import number_field
+from pages.shared.permitted import submit_button
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.quantities.money import Money
 from services.utility_settings.choices import currencies, currency_in_words
 from services.utility_settings.model import FEE_KINDS
@@ -36,5 +38,5 @@ def ask_fees(principal: Principal) -> None:
                             key=f"fee-{kind}-{currency}-{form}",
                             value=Money(held[kind], currency).text if kind in held else "",
                         )
-            if st.form_submit_button("Save", type="primary"):
+            if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
                 save("settings-fees", form, {"fees": {currency: typed}}, shown, principal)

@@ -8,8 +8,10 @@ from pydantic import ValidationError
 
 from pages.settings.settings_form import opened, save
 from pages.shared.format import day, escaped
+from pages.shared.permitted import submit_button
 from pages.shared.session import now, services
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.quantities.counting import count
 from services.records.use_limits import LimitsFor, ValidationLimits
 from services.utility_settings.desk import ShownSettings
@@ -52,9 +54,9 @@ def _ask_one(
     with st.form(f"form-{key}", border=False):
         typed = _fields(held[at] if at is not None else LimitsFor(), names, key)
         with st.container(horizontal=True):
-            saved = st.form_submit_button("Save", type="primary")
+            saved = submit_button("Save", Permission.CHANGE_SETTINGS, type="primary")
             tried = st.form_submit_button("Try on the last year")
-            removed = at is not None and st.form_submit_button("Remove")
+            removed = at is not None and submit_button("Remove", Permission.CHANGE_SETTINGS)
     others = [row for n, row in enumerate(held) if n != at]
     if removed:
         _save(form, others, shown, principal)

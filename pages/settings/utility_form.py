@@ -3,8 +3,10 @@
 import streamlit as st
 
 from pages.settings.settings_form import ask_text, attempt, is_locked, opened, save
-from pages.shared.session import allow_upload, services
+from pages.shared.permitted import submit_button
+from pages.shared.session import allow_upload, may, services
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.utility_settings.desk import ShownSettings
 from services.utility_settings.logo import MOST_BYTES
 
@@ -26,7 +28,7 @@ def ask_utility(principal: Principal) -> None:
             with grid.cell():
                 body |= ask_text("Website", "utility_website", shown, form)
         st.caption("Bills print all of it. Those that were issued before stay as they are.")
-        if st.form_submit_button("Save", type="primary"):
+        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
             save("settings-utility", form, body, shown, principal)
 
 
@@ -48,6 +50,8 @@ def ask_logo(principal: Principal) -> None:
         image = services().current_settings.logo(kept) if kept else None
         if image:
             st.image(image, width="content")
+        if not may(Permission.CHANGE_SETTINGS):
+            return
         allow_upload()
         file = st.file_uploader(
             "PNG or JPEG of at most 2 MB",

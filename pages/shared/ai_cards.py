@@ -9,11 +9,12 @@ import streamlit as st
 
 from pages.shared.components import ai_opinion, description_list
 from pages.shared.format import count, day, escaped, moment, money, month
-from pages.shared.session import now, services, today, zone
+from pages.shared.session import may, now, services, today, zone
 from services.ai.answers import NoAiAnswer
 from services.ai.asking import MICRO
 from services.database.errors import DatabaseError
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.metering.recent_use import UnableToCompareReads
 from services.metering.register_arithmetic import ReadingTooLong
 from services.quantities.energy import InvalidEnergy
@@ -67,7 +68,8 @@ def show_ai_on_reading(reading: Reading, principal: Principal) -> None:
         st.info(escaped(ai_opinion(said)), icon=":material/psychology:")
     elif "remark" in said:
         st.caption(escaped(said["remark"]))
-    if "verdict" in said or services().assessor.ai is None:
+    may_ask = may(Permission.DECIDE_READINGS)
+    if "verdict" in said or services().assessor.ai is None or not may_ask:
         return
     if st.button("Ask AI about this reading", icon=":material/psychology:", key=f"ask-{key}"):
         with st.spinner("Asking AI …"):

@@ -8,6 +8,7 @@ import streamlit as st
 from pages.registry import PageEntry
 from pages.shared.format import Color, escaped
 from pages.shared.header import name_tab
+from pages.shared.permitted import page_link
 
 State = tuple[str, Color]
 
@@ -17,7 +18,7 @@ def detail_header(title: str, *, back: PageEntry, states: Sequence[State] = ()) 
     """The way back to the list, the title with how it stands, and at the right end of the line what
     the block draws: the one main action. The browser's tab shows the title too."""
     name_tab(title)
-    st.page_link(back.script, label=f"All {back.title.lower()}", icon=":material/arrow_back:")
+    page_link(back, label=f"All {back.title.lower()}", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.title(escaped(title), anchor=False, width="content")
         for label, color in states:

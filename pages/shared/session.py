@@ -162,6 +162,11 @@ def sign_out() -> Never:
     _post_to(END_PATH)
 
 
+def may(*permissions: Permission) -> bool:
+    """Whether whoever is signed in has one of `permissions`."""
+    return who_is_signed_in().may(*permissions)
+
+
 def require_permission(*permissions: Permission) -> Principal:
     """Whoever is signed in, if they have one of `permissions`; else a sentence, and the end.
 
@@ -178,14 +183,15 @@ def require_permission(*permissions: Permission) -> Principal:
     try:
         return require(principal, *permissions)
     except NotAllowed:
-        reason = f"Not allowed: this page is for {_people(permissions)}."
+        reason = f"Not allowed: this page is for {people_with(*permissions)}."
         note_denied(principal, reason)
         st.error(reason, icon=":material/lock:")
         st.page_link(HOME.script, label="Go to my pages", icon=":material/arrow_back:")
         st.stop()
 
 
-def _people(permissions: tuple[Permission, ...]) -> str:
+def people_with(*permissions: Permission) -> str:
+    """Those whose role has one of `permissions`, such as: managers and administrators."""
     *others, last = (f"{ROLE_NAMES[role].lower()}s" for role in roles_with(*permissions))
     return f"{', '.join(others)} and {last}" if others else last
 

@@ -10,7 +10,8 @@ import streamlit as st
 
 from pages.registry import BILL, CUSTOMER, METER, PAYMENT, SERVICE_POINT, PageEntry
 from pages.shared.format import day, escaped
-from pages.shared.session import services, zone
+from pages.shared.permitted import page_link
+from pages.shared.session import may, services, zone
 from services.database.errors import DatabaseRefused
 from services.history.timeline import Key, TimelinePage
 from services.history.told import Detail, Entry
@@ -121,11 +122,12 @@ def _show(entry: Entry, here: tuple[str, str]) -> None:
     said = entry.said
     icon, label = f":material/{_ICON.get(entry.kind, 'edit')}:", f"**{escaped(said.what)}**"
     with st.container(gap="xxsmall"):
-        if said.link is None or said.link == here:
+        page = _PAGES[said.link[0]] if said.link and said.link != here else None
+        if said.link is None or page is None or not may(*page.needs):
             st.markdown(f"{icon} {label}")
         else:
-            page, query = _PAGES[said.link[0]], {"id": said.link[1]}
-            st.page_link(page.script, label=label, icon=icon, query_params=query)
+            query = {"id": said.link[1]}
+            page_link(page, label=label, icon=icon, query_params=query)
         if said.more and entry.kind == "note":
             # As it was typed, line by line.
             st.text(said.more)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.registry import SECURITY_LOG
 from pages.shared.format import escaped, moment
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, zone
 from services.identity.permissions import Permission
 from services.identity.security_log import Event
@@ -69,8 +70,8 @@ with st.container(gap="xsmall"):
         show_event(event)
 if len(found) > PAGE_SIZE:
     given = {"event": chosen or "", "who": who.strip()}
-    st.page_link(
-        SECURITY_LOG.script,
+    page_link(
+        SECURITY_LOG,
         label="Older ones",
         icon=":material/arrow_forward:",
         query_params={name: value for name, value in given.items() if value}

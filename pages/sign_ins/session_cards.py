@@ -7,9 +7,9 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.format import escaped, moment
-from pages.shared.session import services, zone
+from pages.shared.session import may, services, zone
 from services.identity.auth import Principal
-from services.identity.permissions import ROLE_NAMES, Role
+from services.identity.permissions import ROLE_NAMES, Permission, Role
 from services.records.sessions import Session
 
 _HOW: Final = {"token": "with a token", "demo": "without a password", "link": "by a sign-in link"}
@@ -40,14 +40,16 @@ def show_session(session: Session, principal: Principal, now: datetime) -> None:
         if session.ended_at:
             by = escaped(session.ended_by or "")
             st.caption(f"Ended {moment(session.ended_at, zone())} by {by}")
-        elif session.expires_at > now and st.button(
-            "End", icon=":material/logout:", key=f"end-{session.id}"
+        elif (
+            session.expires_at > now
+            and may(Permission.MANAGE_USERS)
+            and st.button("End", icon=":material/logout:", key=f"end-{session.id}")
         ):
             _end(session, principal)
 
 
 def _end(session: Session, principal: Principal) -> None:
-    services().sessions.end_one(session, actor=principal.user)
+    services().sessions.end_one(session, principal=principal)
     st.toast("The sign-in is ended.", icon=":material/logout:")
     st.rerun()
 
@@ -59,9 +61,14 @@ def offer_for_person(user: str, principal: Principal) -> None:
         st.warning(
             f"{escaped(user)} may not sign in since {moment(standing.dismissed_at, zone())}."
         )
-        if st.button("Let them sign in again", icon=":material/login:", key="readmit"):
-            services().sessions.readmit(user, actor=principal.user)
+        may_manage = may(Permission.MANAGE_USERS)
+        if may_manage and st.button(
+            "Let them sign in again", icon=":material/login:", key="readmit"
+        ):
+            services().sessions.readmit(user, principal=principal)
             st.rerun()
+        return
+    if not may(Permission.MANAGE_USERS):
         return
     with st.container(horizontal=True):
         _ask_end_all(user, principal)
@@ -88,7 +95,7 @@ def _ask_end_all(
         if st.button(f"Yes, {what.lower()}", type="primary", key=key):
             services().sessions.end_all_of(
                 user,
-                actor=principal.user,
+                principal=principal,
                 now=datetime.now(zone()),
                 dismiss=dismiss,
             )

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from pages.registry import SIGN_INS
+from pages.shared.permitted import page_link
 from pages.shared.session import now, require_permission, services
 from pages.sign_ins.session_cards import offer_for_person, show_session
 from services.identity.permissions import Permission
@@ -31,8 +32,8 @@ with st.container(gap="xsmall"):
     for session in found[:PAGE_SIZE]:
         show_session(session, principal, now())
 if len(found) > PAGE_SIZE:
-    st.page_link(
-        SIGN_INS.script,
+    page_link(
+        SIGN_INS,
         label="Older ones",
         icon=":material/arrow_forward:",
         query_params={"after": found[PAGE_SIZE - 1].id} | ({"user": user} if user else {}),

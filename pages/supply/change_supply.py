@@ -3,14 +3,15 @@
 import streamlit as st
 
 from pages.registry import SERVICE_POINT
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission
 from pages.supply.change_forms import show_change
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.CHANGE_SUPPLY)
 point = st.query_params.get("id", "")
-st.page_link(
-    SERVICE_POINT.script,
+page_link(
+    SERVICE_POINT,
     label="The service point",
     icon=":material/arrow_back:",
     query_params={"id": point},

@@ -7,6 +7,7 @@ from pages.shared.components import description_list
 from pages.shared.detail import State, chosen_view, detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import day, escaped, kwh, ordinal, times
+from pages.shared.permitted import page_link
 from pages.shared.session import services
 from pages.shared.timeline import show_timeline
 from pages.supply.place_form import show_place_form
@@ -104,8 +105,8 @@ def _supply_actions(place: Place) -> None:
 
 
 def _link(place: Place, what: str, label: str, icon: str) -> None:
-    st.page_link(
-        CHANGE_SUPPLY.script,
+    page_link(
+        CHANGE_SUPPLY,
         label=label,
         icon=f":material/{icon}:",
         query_params={"id": place.point.id, "what": what},
@@ -206,4 +207,4 @@ def _days_cut(cut: Disconnection, agreement: ServiceAgreement) -> str:
 
 
 def _link_to(page: PageEntry, thing: str, label: str) -> None:
-    st.page_link(page.script, label=f"**{escaped(label)}**", query_params={"id": thing})
+    page_link(page, label=f"**{escaped(label)}**", query_params={"id": thing})

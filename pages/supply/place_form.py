@@ -7,10 +7,12 @@ import streamlit as st
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, ordinal
 from pages.shared.number_field import number_field
+from pages.shared.permitted import submit_button
 from pages.shared.session import services
 from services.billing.cycles import LAST_BILLING_DAY, NoBillingDay
 from services.database.errors import IllegalChange, NotFound
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.quantities.energy import format_kwh
 from services.records.supply import Place, ServiceAgreement, ServicePoint
 from services.supply.places import InvalidPlace
@@ -25,7 +27,7 @@ def show_place_form(place: Place, principal: Principal) -> None:
     with st.form(f"form-{form}"):
         body = _ask(seen, form)
         st.caption("Bills keep the address that they were issued for.")
-        pressed = st.form_submit_button("Save", type="primary")
+        pressed = submit_button("Save", Permission.CHANGE_SUPPLY, type="primary")
     if pressed:
         _save(name, seen, body, principal)
     if place.agreement:
@@ -95,7 +97,7 @@ def _ask_billing_day(agreement: ServiceAgreement, principal: Principal) -> None:
             key=f"billing-day-of-{agreement.id}",
         )
         st.caption("The next bill runs from the last one to the next such day after a month.")
-        pressed = st.form_submit_button("Change the billing day")
+        pressed = submit_button("Change the billing day", Permission.PREPARE_BILLS)
     if not pressed:
         return
     try:

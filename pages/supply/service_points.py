@@ -11,6 +11,7 @@ from pages.shared.header import header
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_text
 from pages.shared.listing import show_list
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, today
 from pages.supply.unbilled import show_unbilled
 from services.identity.permissions import Permission
@@ -82,7 +83,7 @@ def ask_unread() -> str | None:
 
 principal = require_permission(Permission.VIEW_CUSTOMERS)
 with header(SERVICE_POINTS.title):
-    st.page_link(CONNECT.script, label="Connect a customer", icon=":material/add:")
+    page_link(CONNECT, label="Connect a customer", icon=":material/add:")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     text = ask_text("Address, code, route, meter or customer")
     vacant = st.toggle("Vacant", key="vacant", bind="query-params")

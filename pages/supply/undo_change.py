@@ -4,10 +4,11 @@ import streamlit as st
 
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import day, escaped
-from pages.shared.session import services
+from pages.shared.session import may, services
 from services.database.errors import IllegalChange, NotFound
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.records.supply import Place, SupplyChange
 
 _DOES = {
@@ -36,6 +37,8 @@ def last_undoable(place: Place) -> SupplyChange | None:
 
 def offer_undo(change: SupplyChange, principal: Principal) -> None:
     """What taking it back does, the reason, and the button that does it."""
+    if not may(Permission.CHANGE_SUPPLY):
+        return
     name = f"undo-{change.id}"
     form = form_id(name)
     with st.popover("It did not happen", icon=":material/undo:"):

@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from pages.shared.session import require_permission, services
+from pages.shared.session import may, require_permission, services
 from pages.system.key_cards import ask_new_key, show_key
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.VIEW_SECURITY)
 st.title("API keys", anchor=False)
 st.caption("A program sends its key as the header X-API-Key. We keep only a fingerprint of it.")
-ask_new_key(principal)
+if may(Permission.MANAGE_KEYS):
+    ask_new_key(principal)
 keys = services().api_keys.listed(principal=principal)
 if not keys:
     st.caption("There is no key yet.")

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.registry import IMPORTS, SETTINGS, SUBMIT_READING, TARIFF_EDITOR
 from pages.shared.format import escaped
+from pages.shared.permitted import page_link
 from pages.shared.session import services
 from services.identity.auth import Principal
 
@@ -35,7 +36,7 @@ def show_first_steps(principal: Principal) -> bool:
         for is_done, page, label, more in steps:
             icon = ":material/check_circle:" if is_done else ":material/radio_button_unchecked:"
             with st.container(gap=None):
-                st.page_link(page.script, label=label, icon=icon)
+                page_link(page, label=label, icon=icon)
                 if not is_done:
                     st.caption(more)
     return True

@@ -8,9 +8,10 @@ import streamlit as st
 
 from pages.shared.components import description_list, status_badge
 from pages.shared.format import RUN_STATUS, count, cron_in_words, day, escaped, moment
-from pages.shared.session import now, scheduler, zone
+from pages.shared.session import may, now, scheduler, zone
 from scheduler import SchedulerNotRunning
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.jobs.by_hand import DateToCome, JobAlreadyRunning
 from services.jobs.clock import ClockInDoubt, Doubt
 from services.records.jobs import JobRun, JobStatus
@@ -51,7 +52,7 @@ def show_doubt(doubt: Doubt | None, principal: Principal) -> None:
     if doubt is None:
         return
     st.error(f"No job runs now. {escaped(doubt.why)}", icon=":material/schedule:")
-    if not doubt.confirmable:
+    if not doubt.confirmable or not may(Permission.RUN_JOBS):
         return
     with st.popover("The clock is right", icon=":material/check:"):
         shown = moment(now(), zone())
@@ -66,7 +67,7 @@ def show_doubt(doubt: Doubt | None, principal: Principal) -> None:
 
 def _confirm_clock(principal: Principal) -> None:
     try:
-        scheduler().confirm_clock(by=principal.user)
+        scheduler().confirm_clock(principal)
     except ClockInDoubt as error:
         st.warning(escaped(error))
         return
@@ -82,7 +83,7 @@ def is_any_running(jobs: Sequence[JobStatus]) -> bool:
 def start(job_id: str, principal: Principal, on: date | None = None) -> None:
     """Start a job on the scheduler's thread, or say why it cannot be started."""
     try:
-        scheduler().run_now(job_id, by=principal.user, now=now(), on=on)
+        scheduler().run_now(job_id, principal, now=now(), on=on)
     except (JobAlreadyRunning, SchedulerNotRunning, DateToCome, ClockInDoubt) as error:
         st.warning(escaped(error))
         return
@@ -92,6 +93,8 @@ def start(job_id: str, principal: Principal, on: date | None = None) -> None:
 
 
 def _offer_run(job_id: str, principal: Principal) -> None:
+    if not may(Permission.RUN_JOBS):
+        return
     # Another key after each start: the question that was answered must not stay open.
     key = f"ask-{job_id}-{st.session_state.get(_STARTS, 0)}"
     with st.popover("Run now", icon=":material/play_arrow:", key=key):

@@ -4,10 +4,11 @@ import streamlit as st
 
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import RUN_STATUS, count, day, escaped, moment
-from pages.shared.session import services, zone
+from pages.shared.session import may, services, zone
 from pages.system.job_cards import NAMES, start
 from pages.system.job_set_aside import show_set_aside
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.jobs.history import job_runs, set_aside_by_run
 from services.records.jobs import JobRun
 
@@ -39,7 +40,8 @@ def _show_run(run: JobRun, principal: Principal) -> None:
             status_badge(run.status, RUN_STATUS)
         if run.failed_count:
             _show_set_aside(run, principal)
-        if run.status in ("failed", "interrupted") and st.button(
+        can_be_tried = run.status in ("failed", "interrupted") and may(Permission.RUN_JOBS)
+        if can_be_tried and st.button(
             "Try this run again",
             icon=":material/refresh:",
             key=f"again-{run.job}-{run.scheduled_on}",

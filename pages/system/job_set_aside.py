@@ -13,29 +13,31 @@ from pages.registry import (
     SERVICES,
     SUBMIT_READING,
     TARIFFS,
+    PageEntry,
 )
 from pages.shared.format import escaped
+from pages.shared.permitted import page_link
 from services.records.jobs import SetAside
 
 # By the kind of reason: the page, what its link says, and the name under which it takes the
 # subject or what the reason is about.
-_Place = tuple[str, str, tuple[str, Literal["subject", "ref"]] | None]
+_Place = tuple[PageEntry, str, tuple[str, Literal["subject", "ref"]] | None]
 _MENDED: Final[dict[str, _Place]] = {
-    "no_reading": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
-    "not_estimated": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
-    "estimated_too_often": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
-    "not_collected": (SUBMIT_READING.script, "Submit a reading", ("meter", "subject")),
-    "flagged_reading": (FLAGGED_READING.script, "The flagged reading", ("id", "ref")),
-    "fallen_register": (CORRECT_BILL.script, "Correct the last bill", ("id", "ref")),
-    "tariff_missing": (TARIFFS.script, "Tariffs", None),
-    "not_priced": (TARIFFS.script, "Tariffs", None),
-    "held_draft": (DRAFTS.script, "Drafts", None),
-    "head_end": (SERVICES.script, "Services", None),
+    "no_reading": (SUBMIT_READING, "Submit a reading", ("meter", "subject")),
+    "not_estimated": (SUBMIT_READING, "Submit a reading", ("meter", "subject")),
+    "estimated_too_often": (SUBMIT_READING, "Submit a reading", ("meter", "subject")),
+    "not_collected": (SUBMIT_READING, "Submit a reading", ("meter", "subject")),
+    "flagged_reading": (FLAGGED_READING, "The flagged reading", ("id", "ref")),
+    "fallen_register": (CORRECT_BILL, "Correct the last bill", ("id", "ref")),
+    "tariff_missing": (TARIFFS, "Tariffs", None),
+    "not_priced": (TARIFFS, "Tariffs", None),
+    "held_draft": (DRAFTS, "Drafts", None),
+    "head_end": (SERVICES, "Services", None),
 }
 # Where there is no last bill to correct, its readings stand on the meter's page.
 _WITHOUT_REF: Final[dict[str, _Place]] = {
-    "fallen_register": (SUBMIT_READING.script, "The meter", ("meter", "subject")),
-    "flagged_reading": (FLAGGED_READINGS.script, "Exceptions", None),
+    "fallen_register": (SUBMIT_READING, "The meter", ("meter", "subject")),
+    "flagged_reading": (FLAGGED_READINGS, "Exceptions", None),
 }
 
 
@@ -49,12 +51,12 @@ def show_set_aside(row: SetAside) -> None:
         return
     page, label, asked = place
     if row.code == "no_reading":
-        st.page_link(
-            ESTIMATE_READING.script,
+        page_link(
+            ESTIMATE_READING,
             label="Estimate the reading",
             icon=":material/calculate:",
             query_params={"meter": row.subject},
             width="content",
         )
     query = {asked[0]: str(getattr(row, asked[1]))} if asked else None
-    st.page_link(page, label=label, icon=":material/build:", query_params=query, width="content")
+    page_link(page, label=label, icon=":material/build:", query_params=query, width="content")

@@ -6,11 +6,11 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.format import escaped, moment
-from pages.shared.session import now, services, zone
+from pages.shared.session import may, now, services, zone
 from services.database.errors import IllegalChange
 from services.identity.api_keys import UnusableName
 from services.identity.auth import Principal, Scope
-from services.identity.permissions import ROLE_NAMES, Role
+from services.identity.permissions import ROLE_NAMES, Permission, Role
 from services.records.sessions import ApiKey
 
 _SCOPES: Final[dict[Scope, str]] = {
@@ -84,7 +84,7 @@ def show_key(key: ApiKey, principal: Principal) -> None:
         if key.revoked_at:
             by = escaped(key.revoked_by or "")
             st.caption(f"Revoked {moment(key.revoked_at, zone())} by {by}")
-        else:
+        elif may(Permission.MANAGE_KEYS):
             _offer_revoke(key, principal)
 
 

@@ -5,9 +5,11 @@ import streamlit as st
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number, status_badge
 from pages.shared.format import OCCASION, Color, count, escaped, moment
-from pages.shared.session import services, zone
+from pages.shared.permitted import page_link
+from pages.shared.session import may, services, zone
 from services.history import terms
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.outbox.steps import STEP_NAMES
 from services.records.bills import invoice_reference
 from services.records.messages import FailedWork, Notification, NotificationStatus
@@ -108,8 +110,8 @@ def _show_notification(sent: Notification, principal: Principal) -> None:
 def _title(bill_id: str | None, number: int | None, account_no: str | None, kind: str) -> None:
     name = invoice_reference(number) if number is not None else "Bill"
     if bill_id:
-        st.page_link(
-            BILL.script,
+        page_link(
+            BILL,
             label=f"**{name}** · account {escaped(account_no or '')}",
             icon=":material/receipt_long:",
             query_params={"id": bill_id},
@@ -128,7 +130,8 @@ def _in_words(sent: Notification) -> str:
 
 
 def _offer_retry(work_id: str, key: str, principal: Principal) -> None:
-    if st.button("Try again", icon=":material/refresh:", key=f"retry-{key}"):
+    may_send = may(Permission.SEND_MESSAGES)
+    if may_send and st.button("Try again", icon=":material/refresh:", key=f"retry-{key}"):
         services().messages.retry(work_id=work_id, principal=principal)
         st.toast("It is tried again within a minute.", icon=":material/schedule:")
         st.rerun()

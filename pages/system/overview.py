@@ -7,7 +7,8 @@ import streamlit as st
 from pages.registry import BILLS, DRAFTS, FLAGGED_READINGS, JOBS, PAYMENTS
 from pages.shared.charts import billed_and_collected
 from pages.shared.format import count, day, escaped, money, month
-from pages.shared.session import now, require_permission, scheduler, services, today
+from pages.shared.permitted import page_link
+from pages.shared.session import may, now, require_permission, scheduler, services, today
 from pages.system.first_steps import show_first_steps
 from services.identity.permissions import Permission
 from services.records.overview import CurrencyFigures, Overview
@@ -45,23 +46,23 @@ def show_attention(figures: Overview, *, is_begun: bool) -> None:
     overdue = sum(of.overdue_bills for of in figures.currencies)
     last_runs = [job.last_run for job in scheduler().status(now()).jobs if job.last_run]
     failed = [run for run in last_runs if run.status == "failed" or run.failed_count]
-    bills, jobs, payments = BILLS.script, JOBS.script, PAYMENTS.script
     odd = figures.flagged_payments
     wanted = [
-        (figures.flagged, "flagged reading", None, FLAGGED_READINGS.script, "flag", {}),
-        (odd, "payment to look at", "payments to look at", payments, "payments", {}),
+        (figures.flagged, "flagged reading", None, FLAGGED_READINGS, "flag", {}),
+        (odd, "payment to look at", "payments to look at", PAYMENTS, "payments", {}),
         (
             figures.bills_to_decide,
             "bill whose money went back",
             "bills whose money went back",
-            payments,
+            PAYMENTS,
             "gavel",
             {},
         ),
-        (overdue, "overdue bill", None, bills, "alarm", {"status": "Overdue"}),
-        (figures.drafts, "draft to issue", "drafts to issue", DRAFTS.script, "draft", {}),
-        (len(failed), "job with problems", "jobs with problems", jobs, "event_repeat", {}),
+        (overdue, "overdue bill", None, BILLS, "alarm", {"status": "Overdue"}),
+        (figures.drafts, "draft to issue", "drafts to issue", DRAFTS, "draft", {}),
+        (len(failed), "job with problems", "jobs with problems", JOBS, "event_repeat", {}),
     ]
+    wanted = [one for one in wanted if may(*one[3].needs)]
     is_quiet = not scheduler().doubt and not any(number for number, *_ in wanted)
     if is_quiet and not is_begun:
         return
@@ -69,11 +70,11 @@ def show_attention(figures: Overview, *, is_begun: bool) -> None:
         st.markdown("**Needs attention**")
         if scheduler().doubt:
             label = "No job runs: the clock is in doubt"
-            st.page_link(JOBS.script, label=label, icon=":material/schedule:")
+            page_link(JOBS, label=label, icon=":material/schedule:")
         for number, thing, things, page, icon, query in wanted:
             if number:
                 said = count(number, thing, things)
-                st.page_link(page, label=said, icon=f":material/{icon}:", query_params=query)
+                page_link(page, label=said, icon=f":material/{icon}:", query_params=query)
         if figures.open_outbox:
             st.caption(
                 f"Links or messages of {count(figures.open_outbox, 'bill')} are still being "
@@ -89,7 +90,8 @@ overview = services().bills.overview(
     today=today(), currency=services().settings.currency, principal=principal
 )
 shown = [of for of in overview.currencies if not of.is_quiet]
-is_begun = services().settings.demo or not show_first_steps(principal)
+leads = may(Permission.CHANGE_SETTINGS) and not services().settings.demo
+is_begun = not leads or not show_first_steps(principal)
 show_attention(overview, is_begun=is_begun)
 for figures_of_currency in shown:
     show_currency(figures_of_currency, several=len(shown) > 1, as_of=overview.overdue_as_of)

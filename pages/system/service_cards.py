@@ -5,8 +5,9 @@ from typing import Final
 import streamlit as st
 
 from pages.shared.format import Color, escaped, moment
-from pages.shared.session import checks, now, zone
+from pages.shared.session import checks, may, now, zone
 from services.health.checks import SystemState
+from services.identity.permissions import Permission
 
 _NOT_CONFIGURED: Final[tuple[str, Color]] = ("Not configured", "gray")
 _NOT_TESTED: Final[tuple[str, Color]] = ("Not tested yet", "gray")
@@ -18,7 +19,8 @@ def show_system(state: SystemState) -> None:
     """One system; a test is made before anything of it is drawn."""
     with st.container(border=True):
         place = st.container()
-        if state.configured and st.button(
+        can_be_tested = state.configured and may(Permission.RUN_JOBS)
+        if can_be_tested and st.button(
             "Test it", icon=":material/network_check:", key=f"test-{state.name}"
         ):
             with st.spinner("Asking …"):

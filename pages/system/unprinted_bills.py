@@ -5,6 +5,7 @@ import streamlit as st
 from pages.registry import BILL
 from pages.shared.components import chosen_page, page_number
 from pages.shared.format import count, escaped, moment
+from pages.shared.permitted import page_link
 from pages.shared.session import services, zone
 from services.identity.auth import Principal
 from services.records.bills import invoice_reference
@@ -31,8 +32,8 @@ def show_unprinted_bills(principal: Principal) -> None:
 
 def _show(bill: UnprintedBill) -> None:
     with st.container(border=True, gap="xsmall"):
-        st.page_link(
-            BILL.script,
+        page_link(
+            BILL,
             label=f"**{invoice_reference(bill.bill_number)}** · account {escaped(bill.account_no)}",
             icon=":material/receipt_long:",
             query_params={"id": bill.bill_id},

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from pages.registry import TARIFFS
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission
 from pages.tariffs.tariff_detail import show_tariff
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.VIEW_TARIFFS)
-st.page_link(TARIFFS.script, label="All tariffs", icon=":material/arrow_back:")
+page_link(TARIFFS, label="All tariffs", icon=":material/arrow_back:")
 show_tariff(st.query_params.get("code", ""), principal)

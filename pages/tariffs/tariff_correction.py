@@ -3,14 +3,15 @@
 import streamlit as st
 
 from pages.registry import TARIFF
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission
 from pages.tariffs.tariff_correcting import show_tariff_correction
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.VOID_BILLS)
 code = st.query_params.get("code", "")
-st.page_link(
-    TARIFF.script,
+page_link(
+    TARIFF,
     label="The tariff",
     icon=":material/arrow_back:",
     query_params={"code": code},

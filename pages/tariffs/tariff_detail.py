@@ -9,6 +9,7 @@ import streamlit as st
 from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, file_name, moment
+from pages.shared.permitted import page_link
 from pages.shared.session import error_boundary, require_permission, services, today, zone
 from pages.shared.timeline import show_timeline
 from pages.tariffs.tariff_compare import show_changes, show_version
@@ -81,8 +82,8 @@ def _show_left(tariff: TariffSummary, principal: Principal) -> None:
                 f":material/history: **{count(left.bills, 'bill')}** "
                 f"{'is' if left.bills == 1 else 'are'} priced by a version that was corrected."
             )
-            st.page_link(
-                TARIFF_CORRECTION.script,
+            page_link(
+                TARIFF_CORRECTION,
                 label="Make them anew",
                 query_params={"code": tariff.code},
             )
@@ -119,14 +120,14 @@ def _show_origin(version: PublishedVersion) -> None:
         why = f": {escaped(version.correction_reason)}" if version.correction_reason else ""
         st.caption(f"{done} by {escaped(version.published_by)}, {at}{why}")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.page_link(
-            TARIFF_EDITOR.script,
+        page_link(
+            TARIFF_EDITOR,
             label="Write a new version from this one",
             icon=":material/edit:",
             query_params={"code": version.code, "from": version.effective_from.isoformat()},
         )
-        st.page_link(
-            TARIFF_CORRECTION.script,
+        page_link(
+            TARIFF_CORRECTION,
             label="Correct this version",
             icon=":material/edit_document:",
             query_params={"code": version.code, "from": version.effective_from.isoformat()},

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.registry import TARIFF, TARIFF_EDITOR
 from pages.shared.format import count, day, escaped
+from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, today
 from services.identity.permissions import Permission
 from services.records.tariffs import TariffSummary
@@ -25,8 +26,8 @@ def versions_in_words(begins: tuple[date, ...], *, on: date) -> str:
 def show_row(tariff: TariffSummary) -> None:
     """One tariff: its name, its versions, and how many meters are on it."""
     with st.container(border=True, gap="xxsmall"):
-        st.page_link(
-            TARIFF.script,
+        page_link(
+            TARIFF,
             label=f"**{escaped(tariff.name)}**",
             icon=":material/price_change:",
             query_params={"code": tariff.code},
@@ -37,8 +38,8 @@ def show_row(tariff: TariffSummary) -> None:
             f"{count(tariff.meters, 'meter')} · "
             f"{versions_in_words(tariff.begins, on=today())}{billed}"
         )
-        st.page_link(
-            TARIFF_EDITOR.script,
+        page_link(
+            TARIFF_EDITOR,
             label="New version",
             icon=":material/edit:",
             query_params={"code": tariff.code},
@@ -51,7 +52,7 @@ st.caption(
     "What was billed keeps its version: to change a tariff, write a new version of it and publish "
     "it with the date from which it holds."
 )
-st.page_link(TARIFF_EDITOR.script, label="Write a new tariff", icon=":material/add:")
+page_link(TARIFF_EDITOR, label="Write a new tariff", icon=":material/add:")
 tariffs = services().tariff_publishing.tariffs(principal=principal)
 if not tariffs:
     st.info("There is no tariff yet. Write one from a template, or bring in a file.")

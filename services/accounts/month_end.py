@@ -60,7 +60,7 @@ class MonthEnd:
 
     def check_ledger(self, *, principal: Principal) -> LedgerCheck:
         """Add all entries up again, whatever their month; raises NotAllowed."""
-        require(principal, Permission.VIEW_BOOKS)
+        require(principal, Permission.VIEW_BOOKS, Permission.VIEW_PAYMENTS)
         return self.database.check_ledger()
 
     def open_drafts(self, month: date) -> int:

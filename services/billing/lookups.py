@@ -14,6 +14,8 @@ from services.records.details import BillDetail, PaidPart
 from services.records.messages import UnprintedBill
 from services.records.overview import Overview
 
+# Who reads meters sees the bills of those that they read.
+_READERS: Final = (Permission.VIEW_BILLS, Permission.SUBMIT_READINGS)
 _NOT_THEIRS: Final = "You may read the bills of meters whose readings are yours."
 
 
@@ -25,7 +27,7 @@ class BillLookups:
 
     def readable(self, *, bill_id: str, principal: Principal) -> Bill:
         """One bill with its lines, if `principal` may read it; raises NotFound."""
-        require(principal, scope="read_bills")
+        require(principal, *_READERS, scope="read_bills")
         bill = self.database.bill(bill_id)
         if not may_read_bills_of(self.database, meter_id=bill.meter_id, principal=principal):
             raise NotAllowed(_NOT_THEIRS)
@@ -95,7 +97,7 @@ def may_read_bills_of(database: DatabaseService, *, meter_id: str, principal: Pr
 
 def _only_reader(principal: Principal) -> str | None:
     """The user whose meters alone count; None for somebody who may read every bill."""
-    require(principal, scope="read_bills")
+    require(principal, *_READERS, scope="read_bills")
     return None if _reads_all(principal) else principal.user
 
 

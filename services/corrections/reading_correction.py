@@ -52,6 +52,7 @@ class ReadingCorrection:
         `bill_id` of `wrong` is empty. Raises NotFound, CannotRebill with the reason, and for the
         new value InvalidEnergy, WrongRegisters, InvalidReading or ReadingTooLong.
         """
+        require(principal, Permission.VIEW_READINGS)
         found = self.found(reading_id=wrong.reading_id, principal=principal)
         read = found.reading
         if read.status != "accepted":

@@ -147,6 +147,7 @@ class Rebilling:
 
         Raises as `execute` does; a bill that is void already is CannotRebill.
         """
+        require(principal, Permission.VOID_BILLS)
         wrong = WrongBill(bill_id)
         plan = self.plan(wrong, now=now)
         return self.execute(

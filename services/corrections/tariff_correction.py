@@ -95,7 +95,7 @@ class TariffCorrection:
 
     def priced_by(self, *, version_id: str, limit: int, principal: Principal) -> BillsToCorrect:
         """The bills that a version priced, with `limit` of their meters; raises NotAllowed."""
-        require(principal, Permission.VOID_BILLS)
+        require(principal, Permission.VIEW_TARIFFS)
         return self.database.bills_to_correct(version_id=version_id, limit=limit)
 
     def left(
@@ -107,7 +107,7 @@ class TariffCorrection:
         principal: Principal,
     ) -> BillsToCorrect:
         """What corrected versions of a tariff priced and is not reissued yet; raises NotAllowed."""
-        require(principal, Permission.VOID_BILLS)
+        require(principal, Permission.VIEW_TARIFFS)
         return self.database.bills_to_correct(tariff_id=tariff_id, after=after, limit=limit)
 
     def rebill(
@@ -123,6 +123,7 @@ class TariffCorrection:
 
         Raises NotAllowed, ReasonMissing, and TemporaryDatabaseError.
         """
+        require(principal, Permission.VOID_BILLS)
         try:
             plan = self.rebilling.plan(WrongVersion(meter.agreement_id), now=now)
             done = self.rebilling.execute_plan(

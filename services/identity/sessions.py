@@ -115,23 +115,29 @@ class Sessions:
         self._database.end_session(actor=actor, session_id=session_id)
         self._forget()
 
-    def end_one(self, session: Session, *, actor: str) -> None:
-        """End somebody's sign-in for an administrator, and note it; raises NotFound."""
+    def end_one(self, session: Session, *, principal: Principal) -> None:
+        """End somebody's sign-in, and note it; raises NotAllowed, NotFound."""
+        actor = require(principal, Permission.MANAGE_USERS).user
         self.end(session.id, actor=actor)
         self._security_log.note(
             "session_ended", who=session.user_id, detail=f"One sign-in, by {actor}."
         )
 
-    def end_all_of(self, user: str, *, actor: str, now: datetime, dismiss: bool) -> int:
-        """End every sign-in of a user, with `dismiss` refuse new ones; how many ended."""
+    def end_all_of(self, user: str, *, principal: Principal, now: datetime, dismiss: bool) -> int:
+        """End every sign-in of a user, with `dismiss` refuse new ones; how many ended.
+
+        Raises NotAllowed.
+        """
+        actor = require(principal, Permission.MANAGE_USERS).user
         ended = self._database.end_sessions_of(actor=actor, user=user, at=now, dismiss=dismiss)
         self._forget()
         event: Event = "user_dismissed" if dismiss else "session_ended"
         self._security_log.note(event, who=user, detail=f"All sign-ins, by {actor}.")
         return ended
 
-    def readmit(self, user: str, *, actor: str) -> None:
-        """Let a dismissed user sign in again."""
+    def readmit(self, user: str, *, principal: Principal) -> None:
+        """Let a dismissed user sign in again; raises NotAllowed."""
+        actor = require(principal, Permission.MANAGE_USERS).user
         self._database.readmit_user(actor=actor, user=user)
         self._forget()
         self._security_log.note("user_readmitted", who=user, detail=f"By {actor}.")

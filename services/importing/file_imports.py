@@ -58,9 +58,16 @@ class FileLook:
     format: str = ""
 
 
+def permissions_for(kind: TableKind) -> tuple[Permission, ...]:
+    """What lets somebody import files of a kind: who takes payments brings in bank statements."""
+    if kind == "bank_statements":
+        return (Permission.IMPORT_FILES, Permission.RECORD_PAYMENTS)
+    return (Permission.IMPORT_FILES,)
+
+
 @dataclass(frozen=True, slots=True)
 class FileImports:
-    """Imports for administrators. Each method raises NotAllowed for others, and DatabaseError.
+    """Imports of files. Each method raises NotAllowed and DatabaseError.
 
     A report is as the command's, from the same Importer.
     """
@@ -71,7 +78,7 @@ class FileImports:
 
     def look(self, kind: TableKind, content: bytes, *, principal: Principal) -> FileLook:
         """The first rows of a file, and which column is taken for which. Raises UnreadableFile."""
-        require(principal, Permission.IMPORT_FILES)
+        require(principal, *permissions_for(kind))
         if kind in ("intervals", "readings") and (found := meter_format(content)) is not None:
             return _look_at_meter_file(kind, content, found)
         columns = COLUMNS_OF[kind]
@@ -105,7 +112,7 @@ class FileImports:
 
         Headings that are chosen for no field are left out from now on.
         """
-        require(principal, Permission.IMPORT_FILES)
+        require(principal, *permissions_for(kind))
         field_of = {heading: field for field, heading in chosen.items() if heading}
         self.database.set_import_headings(
             actor=principal.user,
@@ -133,7 +140,8 @@ class FileImports:
         progress: Progress = say_nothing,
     ) -> ImportReport:
         """What importing the file would do, or all that is wrong with it; nothing is written."""
-        importer = self._importer(answers, principal, progress, dry_run=True)
+        require(principal, *permissions_for(kind))
+        importer = self._importer(answers, progress, dry_run=True)
         return importer.run(kind, content, actor=principal.user, now=now)
 
     def bring_in(
@@ -147,28 +155,26 @@ class FileImports:
         progress: Progress = say_nothing,
     ) -> ImportReport:
         """Import the file: it is checked whole again, then written. A repeat changes nothing."""
-        importer = self._importer(answers, principal, progress, dry_run=False)
+        require(principal, *permissions_for(kind))
+        importer = self._importer(answers, progress, dry_run=False)
         return importer.run(kind, content, actor=principal.user, now=now)
 
     def template(
         self, kind: TableKind, file_kind: Literal["csv", "xlsx"], *, principal: Principal
     ) -> bytes:
         """A file with the columns of a kind and no rows."""
-        require(principal, Permission.IMPORT_FILES)
+        require(principal, *permissions_for(kind))
         columns = COLUMNS_OF[kind]
         names = (*columns.required, *columns.optional)
         return csv_file(names, []) if file_kind == "csv" else xlsx_file(names, [])
 
     def problems_file(self, problems: Sequence[ImportProblem], *, principal: Principal) -> bytes:
         """All that is wrong with a file, as CSV."""
-        require(principal, Permission.IMPORT_FILES)
+        require(principal, Permission.IMPORT_FILES, Permission.RECORD_PAYMENTS)
         rows = ((p.row or "", p.column, p.message) for p in problems)
         return csv_file(("row", "column", "what_is_wrong"), rows)
 
-    def _importer(
-        self, answers: FileAnswers, principal: Principal, progress: Progress, *, dry_run: bool
-    ) -> Importer:
-        require(principal, Permission.IMPORT_FILES)
+    def _importer(self, answers: FileAnswers, progress: Progress, *, dry_run: bool) -> Importer:
         held = self.settings()
         return Importer(
             self.database,

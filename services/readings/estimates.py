@@ -58,7 +58,7 @@ class ReadingEstimates:
 
         `now` is in UTC. Raises CannotEstimate with why, NotFound, UnableToPriceBill.
         """
-        require(principal, Permission.DECIDE_READINGS)
+        require(principal, Permission.VIEW_READINGS)
         return self._estimated(meter_serial, on, now, reading_id=None)
 
     def store(
@@ -105,7 +105,7 @@ class ReadingEstimates:
 
         `now` is in UTC. Raises as `preview` does, and IllegalChange where somebody decided.
         """
-        require(principal, Permission.DECIDE_READINGS)
+        require(principal, Permission.VIEW_READINGS)
         return self._estimated_in_place(reading_id, now, estimate_id=None)[1]
 
     def store_in_place(

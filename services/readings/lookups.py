@@ -35,7 +35,7 @@ class ReadingLookups:
 
     def find_any_meters(self, *, text: str, limit: int, principal: Principal) -> list[Meter]:
         """The same, with meters that were taken out: they were billed too."""
-        require(principal, Permission.VIEW_READINGS)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.find_meters(text=text, limit=limit, also_removed=True)
 
     def meter_now(self, *, serial: str, principal: Principal, now: datetime) -> ReadingContext:
@@ -71,17 +71,17 @@ class ReadingLookups:
         self, *, customer_id: str, principal: Principal
     ) -> tuple[CustomersMeter, ...]:
         """The meters that a customer has now, each with its last accepted read."""
-        require(principal, Permission.VIEW_READINGS)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return tuple(self.database.meters_of_customer(customer_id=customer_id))
 
     def meter(self, *, meter_id: str, principal: Principal) -> Meter:
         """One meter, in use or closed; raises NotFound."""
-        require(principal, Permission.VIEW_READINGS)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.meter(meter_id)
 
     def of_meter(self, *, meter_id: str, limit: int, principal: Principal) -> tuple[Reading, ...]:
         """The newest readings of a meter, `limit` at most."""
-        require(principal, Permission.VIEW_READINGS)
+        require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.readings(meter_id=meter_id, page_size=limit).items
 
     def green_button(
@@ -91,7 +91,7 @@ class ReadingLookups:
 
         Raises NotFound, and ValueError for more than five years.
         """
-        require(principal, Permission.VIEW_READINGS)
+        require(principal, Permission.VIEW_CUSTOMERS)
         if days.days > _MOST_EXPORTED_DAYS:
             raise ValueError("A file holds at most five years: choose fewer days.")
         meter = self.database.meter(meter_id)

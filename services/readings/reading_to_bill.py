@@ -10,8 +10,8 @@ from typing import Literal
 
 from services.billing.chain_retry import price_until_stored
 from services.database.service import DatabaseService
-from services.identity.auth import Principal
-from services.identity.permissions import in_order
+from services.identity.auth import Principal, require
+from services.identity.permissions import Permission, in_order
 from services.integrations.deadline import Deadline
 from services.outbox.outbox import Outbox
 from services.outbox.steps import OUTBOX_STEPS, Progress, StepLog, StepOutcome, unobserved
@@ -77,10 +77,11 @@ class ReadingToBill:
     ) -> Submitted:
         """Validate, price and store one reading, then work off the bill's outbox entry.
 
-        `run` is the job's run that collected it, if any. Raises InvalidReading or ReadingTooLong
-        (nothing was stored), NotFound (no such meter), ReadingConflict, IdempotencyKeyReused,
-        MeterTooBusy, and DatabaseError when nothing could be stored.
+        `run` is the job's run that collected it, if any. Raises NotAllowed, InvalidReading or
+        ReadingTooLong (nothing was stored), NotFound (no such meter), ReadingConflict,
+        IdempotencyKeyReused, MeterTooBusy, and DatabaseError when nothing could be stored.
         """
+        require(principal, Permission.SUBMIT_READINGS, scope="submit_readings")
         log = StepLog(progress)
         deadline = Deadline.after(OUTSIDE_SECONDS)
         handed_in = _HandedIn(submission, principal, now, source, run, deadline)

@@ -228,6 +228,7 @@ class ReadingRound:
 
         `form_id` is a UUID made by the caller: the same form again changes nothing more.
         """
+        require(principal, Permission.DECIDE_READINGS)
         if len(meter_ids) > ASKED_AT_ONCE:
             raise InvalidReading(f"Choose at most {ASKED_AT_ONCE} meters at once.")
         return [

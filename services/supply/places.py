@@ -92,7 +92,7 @@ class Places:
         `seen` is the place as the form began with it. Takes an administrator. Raises InvalidPlace,
         NotFound, IllegalChange when somebody else changed it meanwhile or the code is taken.
         """
-        require(principal, Permission.VIEW_CUSTOMERS)
+        require(principal, Permission.CHANGE_SUPPLY)
         entry = _parsed(body)
         self.database.change_service_point(
             actor=principal.user,
@@ -118,7 +118,7 @@ class Places:
         Its readings and bills go on as they are. Takes an administrator. Raises NotFound, and
         IllegalChange for a meter that is installed nowhere.
         """
-        require(principal, Permission.VIEW_CUSTOMERS)
+        require(principal, Permission.CHANGE_SUPPLY)
         self.database.set_meter_kind(actor=principal.user, meter_id=meter_id, kind=kind)
 
 

@@ -23,7 +23,7 @@ from tests.integration.job_tools import (
     tick_and_wait,
     until,
 )
-from tests.integration.utility import Utility, make_utility
+from tests.integration.utility import ADMIN, Utility, make_utility
 
 YEAR_ON = AFTER_TWO + timedelta(days=364)
 DEC_1 = datetime(2026, 11, 30, 21, 0, tzinfo=UTC)  # 02:30 in Kolkata
@@ -64,7 +64,7 @@ def test_no_job_runs_while_the_process_and_the_database_say_different_times(
     assert held is not None
     assert "The clock of this process says" in held
     with pytest.raises(ClockInDoubt):
-        scheduler.confirm_clock("admin-1")
+        scheduler.confirm_clock(ADMIN)
 
 
 def test_without_a_clock_of_a_test_the_databases_own_is_compared(
@@ -160,7 +160,7 @@ def test_a_person_confirms_a_clock_that_jumped_and_every_missed_month_is_made_up
     ahead = at_once(utility.services, YEAR_ON)
     tick_and_wait(ahead)
     assert len(monthly(utility)) == 1
-    ahead.confirm_clock("admin-1")
+    ahead.confirm_clock(ADMIN)
     tick_and_wait(ahead)
     assert ahead.doubt is None
     assert len(monthly(utility)) == 12
@@ -173,13 +173,13 @@ def test_after_a_confirmation_that_was_wrong_the_runs_of_later_dates_do_not_coun
     tick_and_wait(at_once(utility.services))
     ahead = at_once(utility.services, YEAR_ON)
     tick_and_wait(ahead)
-    ahead.confirm_clock("admin-1")
+    ahead.confirm_clock(ADMIN)
     tick_and_wait(ahead)
 
     back = at_once(utility.services, AFTER_TWO + timedelta(days=1))
     tick_and_wait(back)
     assert back.doubt is not None
-    back.confirm_clock("admin-1")
+    back.confirm_clock(ADMIN)
     tick_and_wait(back)
     made_up = {on: status for on, (status, _) in monthly(utility).items() if on > "2026-11-01"}
     assert len(made_up) == 11
@@ -250,7 +250,7 @@ def test_health_says_that_the_jobs_are_held_and_still_answers(utility: Utility) 
         status = api.get("/api/scheduler/status", headers={"Authorization": f"Bearer {token}"})
         assert "Set the wrong one right" in status.get_json()["held"]
         with pytest.raises(ClockInDoubt):
-            scheduler.run_now("overdue_marking", "admin-1", AFTER_TWO)
+            scheduler.run_now("overdue_marking", ADMIN, AFTER_TWO)
     finally:
         scheduler.stop()
     assert utility.services.database.job_runs().total == 0

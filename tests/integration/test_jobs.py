@@ -36,7 +36,7 @@ from tests.integration.job_tools import (
     until,
     with_work,
 )
-from tests.integration.utility import Utility, make_utility
+from tests.integration.utility import ADMIN, Utility, make_utility
 
 
 @pytest.fixture
@@ -225,21 +225,21 @@ def test_run_now_runs_today_on_a_thread_again_and_again_but_never_twice_at_once(
     with_work(monkeypatch, work, "overdue_marking")
     scheduler = at_once(utility.services)
     with pytest.raises(SchedulerNotRunning):
-        scheduler.run_now("overdue_marking", "admin-1", AFTER_TWO)
+        scheduler.run_now("overdue_marking", ADMIN, AFTER_TWO)
     scheduler.start()
     try:
-        run = scheduler.run_now("overdue_marking", "admin-1", AFTER_TWO)
+        run = scheduler.run_now("overdue_marking", ADMIN, AFTER_TWO)
         assert (run.status, run.scheduled_on, run.started_by) == ("running", NOV_1, "admin-1")
         with pytest.raises(JobAlreadyRunning):
-            scheduler.run_now("overdue_marking", "admin-2", AFTER_TWO)
+            scheduler.run_now("overdue_marking", ADMIN, AFTER_TWO)
         go_on.set()
         until(lambda: "overdue_marking" not in scheduler._at_work)
-        second = scheduler.run_now("overdue_marking", "admin-2", AFTER_TWO)
+        second = scheduler.run_now("overdue_marking", ADMIN, AFTER_TWO)
         assert second.attempt == 2
     finally:
         scheduler.stop()
     last = scheduler_json(scheduler.status(AFTER_TWO))["jobs"][0]["last_run"]
-    assert (last["status"], last["detail"]) == ("done", "asked by admin-2")
+    assert (last["status"], last["detail"]) == ("done", "asked by admin-1")
 
 
 def test_the_status_has_each_job_with_its_cron_next_time_and_last_run(utility: Utility) -> None:

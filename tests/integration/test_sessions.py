@@ -30,7 +30,7 @@ from services.identity.security_log import SecurityLog
 from services.identity.sessions import CACHE_SECONDS, Sessions
 from services.identity.signing_key import load_or_create_signing_key
 from tests.integration.api.talk import READING, answer_of, error_of
-from tests.integration.utility import Utility, make_utility
+from tests.integration.utility import ADMIN, Utility, make_utility
 
 HOUR = timedelta(hours=1)
 YEAR = timedelta(days=365)
@@ -123,13 +123,13 @@ class TestEnding:
         assert status(client, used) == 200
         later = utility.now + timedelta(seconds=1)
         services = utility.services
-        assert services.sessions.end_all_of(user, actor="boss", now=later, dismiss=True) == 1
+        assert services.sessions.end_all_of(user, principal=ADMIN, now=later, dismiss=True) == 1
         fresh = services.tokens.issue(user, Role.ADMIN, later + timedelta(seconds=1))
         for token in (used, unused, fresh):
             assert status(client, token) == 403
         with pytest.raises(NotAllowed, match="no longer"):
             services.who(fresh, later + timedelta(seconds=1))
-        services.sessions.readmit(user, actor="boss")
+        services.sessions.readmit(user, principal=ADMIN)
         assert [status(client, token) for token in (used, unused, fresh)] == [401, 401, 200]
         assert {"user_dismissed", "user_readmitted"} <= set(events(utility, user))
 
@@ -138,7 +138,7 @@ class TestEnding:
     ) -> None:
         unused, others = token_of(utility, user), token_of(utility, f"{user}-2")
         later = utility.now + timedelta(seconds=1)
-        utility.services.sessions.end_all_of(user, actor="boss", now=later, dismiss=False)
+        utility.services.sessions.end_all_of(user, principal=ADMIN, now=later, dismiss=False)
         assert (status(client, unused), status(client, others)) == (401, 200)
 
     def test_a_sign_in_that_is_not_there_cannot_be_ended(self, utility: Utility) -> None:

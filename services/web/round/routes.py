@@ -116,7 +116,7 @@ class RoundRoutes:
 
     def photo(self, photo_id: str) -> Response:
         """GET /round/photos/<id>: the picture, for the office and for who took it."""
-        principal = self._reader(self.clock())
+        principal = self.who(self.clock())
         jpeg = self.services.meter_photos.jpeg(photo_id=photo_id, principal=principal)
         return Response(jpeg, mimetype="image/jpeg", headers={"Cache-Control": "private, no-cache"})
 
