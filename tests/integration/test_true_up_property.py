@@ -235,6 +235,6 @@ def test_registers_by_time_are_settled_as_a_whole_each(utility: Utility, seed: i
         assert bill.period_end == months.days[at]
         registers = {"peak": str(peaks[at] + 2), "off_peak": str(months.shown[at] + 1 - peaks[at])}
         registers["max_kw"] = str(kw[at] + 1)
-        kwh = str(months.shown[at] + 3)
-        rebill(utility, WrongReading(bill.id, bill.closing_reading_id, kwh, registers), random)
+        shown = str(months.shown[at] + 3)
+        rebill(utility, WrongReading(bill.id, bill.closing_reading_id, shown, registers), random)
     check(utility)

@@ -15,7 +15,8 @@ from services.records.readings import SeriesDay, SeriesRead
 AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SYDNEY = ZoneInfo("Australia/Sydney")
 ATOM, ESPI = "{http://www.w3.org/2005/Atom}", "{http://naesb.org/espi}"
-# The order of elements in NAESB's schema (espiDerived.xsd), of those that the feed has.
+# The order of elements in NAESB's schemas (espiDerived.xsd; espi.xsd of version 4.0 has the same),
+# of those that the feed has.
 ORDERS = {
     "UsagePoint": ["ServiceCategory"],
     "ReadingType": [
