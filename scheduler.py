@@ -35,8 +35,10 @@ from services.jobs.due_runs import STARTED_BY, DueRuns
 from services.jobs.jobs import Job
 from services.jobs.runs import JobContext, StopRequested, Work, perform
 from services.jobs.timetable import Timetable
+from services.operation.alerts import Alerts
 from services.quantities.period import local_date
 from services.records.jobs import JobHistory, JobRun, JobStatus, SchedulerStatus
+from services.telemetry.journal import say_what_was_left_out
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +84,9 @@ class Scheduler:
         self._guarded = Guard(services.revive_database)
         self._at_work: set[str] = set()
         self._timer: BackgroundScheduler | None = None
+        self._alerts = Alerts(
+            services, why_jobs_are_held=lambda: self._doubt.why if self._doubt else None
+        )
 
     @property
     def running(self) -> bool:
@@ -121,8 +126,8 @@ class Scheduler:
             ("graph", self.follow_bills, every_15_s),
             ("refunds", self.take_up_refunds, each_minute),
             ("printing", self.print_bills, each_minute),
-            ("disk", self.watch_disk, each_minute),
             ("copies", self.copy_backups, each_minute),
+            ("operation", self.watch_operation, each_minute),
         ):
             timer.add_job(
                 self.threads.start_once,
@@ -213,11 +218,11 @@ class Scheduler:
         """Render new bills as PDFs, until each has one; never raises."""
         self._guarded("the printing of bills", self._print_bills)
 
-    def watch_disk(self) -> None:
-        """Warn before the disk is full; never raises."""
-        warnings = self._services.disk_warnings
-        if warnings is not None:
-            self._guarded("the look at the disk", warnings.look)
+    def watch_operation(self) -> None:
+        """Look at what whoever operates the system must know, and tell them; never raises."""
+        say_what_was_left_out()
+        look = partial(self._alerts.look, self._clock())
+        self._guarded("the look at the operation", look)
 
     def copy_backups(self) -> None:
         """Copy the backups that are not where they are copied to yet; never raises."""

@@ -35,6 +35,7 @@ from services.database.transports.postgres import DirectTransport
 from services.database.transports.watched import WatchedTransport
 from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
+from services.health.alert_book import AlertBook
 from services.health.checks import (
     Auth0Check,
     Check,
@@ -44,7 +45,7 @@ from services.health.checks import (
     Runs,
     SchedulerCheck,
 )
-from services.health.disk import DiskCheck, DiskWarnings, DiskWatch
+from services.health.disk import DiskCheck, DiskWatch
 from services.health.last_errors import RecordedStep
 from services.history.notes import CustomerNotes
 from services.history.timeline import Timeline
@@ -58,7 +59,6 @@ from services.identity.signing_key import load_or_create_signing_key
 from services.importing.file_imports import FileImports
 from services.importing.full_export.exports import FullExports
 from services.lists.office_lists import OfficeLists
-from services.messages.discord import Discord
 from services.messages.lookups import MessageLookups
 from services.outbox.outbox import Outbox, StepHandler
 from services.payments.bank_lines import BankLines
@@ -170,10 +170,9 @@ def _with_disk(services: Services) -> Services:
     """The services with a look at the room for the data folder and the database in it."""
     settings = services.current_settings.deployed
     watch = DiskWatch((settings.data_dir, settings.data_dir / "postgres"))
-    warnings = DiskWarnings(watch, discord=Discord(), address=settings.discord_webhook_url)
     backups: Check = BackupCheck(services.backups, services.database)
     checks = (DiskCheck(watch), backups, *services.checks)
-    return replace(services, disk=watch, disk_warnings=warnings, checks=checks)
+    return replace(services, disk=watch, checks=checks)
 
 
 def _with_graph(
@@ -247,6 +246,7 @@ def wire(
         security_log=security_log,
         api_keys=ApiKeys(database, security_log),
         outbox=outbox,
+        alert_book=AlertBook(database),
         messages=MessageLookups(database),
         ai_usage=_ai_usage(settings, database, providers.ai),
         assessor=assessor,

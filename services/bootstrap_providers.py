@@ -126,12 +126,14 @@ def message_steps(
     """Steps 11 to 13. A channel that has no settings is logged as left out, with the text."""
     at, kept = addresses or Addresses(), last_errors or LastErrors()
     client = Discord(timeout_seconds=at.timeout_seconds)
+    # A customer's own webhook that is gone is no outage of Discord.
+    own = Discord(timeout_seconds=at.timeout_seconds, counted_as="Discord (customers)")
     channels: tuple[Channel, ...] = (
         RecordedChannel(
             SharedDiscord(client, settings.discord_webhook_url), DiscordCheck.name, kept
         ),
         # A customer's own webhook that is gone says nothing of the utility's.
-        OwnDiscord(client, at.check_webhook),
+        OwnDiscord(own, at.check_webhook),
         RecordedChannel(OwnWhatsApp(whatsapp_client(settings, at)), WhatsAppCheck.name, kept),
     )
     writing = WriteMessage(database, writer, _today_in(settings.timezone))

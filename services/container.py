@@ -25,8 +25,9 @@ from services.corrections.rebilling import Rebilling
 from services.corrections.tariff_correction import TariffCorrection
 from services.database.service import DatabaseService
 from services.graph import OpenedGraph
+from services.health.alert_book import AlertBook
 from services.health.checks import Check
-from services.health.disk import DiskWarnings, DiskWatch
+from services.health.disk import DiskWatch
 from services.health.last_errors import LastErrors
 from services.history.notes import CustomerNotes
 from services.history.timeline import Timeline
@@ -87,6 +88,7 @@ class Services:
     security_log: SecurityLog
     api_keys: ApiKeys
     outbox: Outbox
+    alert_book: AlertBook
     bank_lines: BankLines
     messages: MessageLookups
     assessor: ReadingAssessor
@@ -147,7 +149,6 @@ class Services:
     checks: tuple[Check, ...] = ()
     # Room on the disks, where the process that was wired looks at them.
     disk: DiskWatch | None = None
-    disk_warnings: DiskWarnings | None = None
     # What went wrong with them in use.
     last_errors: LastErrors = field(default_factory=LastErrors)
     # Brings a dead server of our own back; does nothing where the database is somebody else's.

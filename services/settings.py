@@ -120,6 +120,7 @@ KeptBackups = Annotated[
     BeforeValidator(_kept),
 ]
 PostgresAddress = Annotated[SecretStr, AfterValidator(_postgres_address)]
+MailAddress = Annotated[str, Field(pattern=r"^[^\s@,<>]+@[^\s@,<>]+$", max_length=254)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 # Those that the utility may set itself on the Settings page.
 UtilityName = Annotated[str, Field(min_length=1, max_length=100)]
@@ -134,6 +135,7 @@ InARow = Annotated[int, Field(ge=1, le=12)]
 _ANY_TEXT = "a text"
 _DOLLARS = "an amount in US dollars such as 20 or 0.40"
 _WEB = "an address such as https://example.org, without a user name or password in it"
+_MAIL = "an e-mail address such as operators@example.org"
 _HOST = "a host name such as tenant.eu.auth0.com, without https://"
 
 # When any name of a group on the left is set, all names on the right must be.
@@ -150,6 +152,8 @@ _NEEDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("meter_headend_token",), ("meter_headend_url",)),
     (("backup_s3_key_id", "backup_s3_secret"),) * 2,
     (("backup_s3_endpoint", "backup_s3_region", "backup_s3_key_id"), ("backup_copy_to",)),
+    (("operations_email",), ("smtp_host", "smtp_from")),
+    (("smtp_user", "smtp_password"),) * 2,
 )
 
 
@@ -264,6 +268,29 @@ class Settings(BaseModel):
         default=10, ge=1, le=10_000, description="a whole number of MB from 1 to 10000"
     )
     log_files_kept: int = Field(default=5, ge=1, le=100, description="a whole number from 1 to 100")
+    operations_discord_webhook_url: SecretWebAddress | None = Field(default=None, description=_WEB)
+    operations_email: MailAddress | None = Field(default=None, description=_MAIL)
+    smtp_host: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="a host such as smtp.example.org",
+    )
+    smtp_port: int = Field(default=587, ge=1, le=65_535, description="a port from 1 to 65535")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="starttls, tls or none"
+    )
+    smtp_user: str | None = Field(default=None, description=_ANY_TEXT)
+    smtp_password: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    smtp_from: MailAddress | None = Field(default=None, description=_MAIL)
+    alert_bills_percent: int = Field(
+        default=30, ge=1, le=1000, description="a whole percentage from 1 to 1000"
+    )
+    alert_outbox_hours: int = Field(
+        default=6, ge=1, le=720, description="a whole number of hours from 1 to 720"
+    )
+    alert_outside_minutes: int = Field(
+        default=15, ge=1, le=1440, description="a whole number of minutes from 1 to 1440"
+    )
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,
         description="on or off",

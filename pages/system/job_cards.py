@@ -1,7 +1,7 @@
 """The jobs as cards: what each does, when it is due, how its last run went, and run now."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 import streamlit as st
@@ -33,16 +33,20 @@ _WHAT: Final = {
 _STARTS: Final = "jobs-started"
 
 
-def show_job(job: JobStatus, principal: Principal) -> None:
-    """One job of the scheduler's status."""
+def show_job(job: JobStatus, principal: Principal, *, late_since: datetime | None = None) -> None:
+    """One job of the scheduler's status; `late_since` is when it was due and did not begin."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{NAMES.get(job.id, escaped(job.id))}**", width="content")
             if job.last_run:
                 status_badge(job.last_run.status, RUN_STATUS)
+            if late_since:
+                st.badge("Late", icon=":material/schedule:", color="red")
         st.caption(_WHAT.get(job.id, ""))
         due = moment(job.next_run_at, zone())
         description_list([("When", cron_in_words(job.cron)), ("Next run", due)], least_width=120)
+        if late_since:
+            st.markdown(f"It was due {moment(late_since, zone())} and has not begun.")
         st.caption(_last_run(job.last_run))
         _offer_run(job.id, principal)
 

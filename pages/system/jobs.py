@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from pages.shared.session import error_boundary, now, require_permission, scheduler
+from pages.shared.session import error_boundary, now, require_permission, scheduler, services
 from pages.system.job_cards import is_any_running, show_doubt, show_job
 from pages.system.job_history import show_history
 from services.identity.permissions import Permission
+from services.operation.punctuality import late_jobs
 
 
 def refreshed() -> None:
@@ -13,9 +14,10 @@ def refreshed() -> None:
     with error_boundary():
         principal = require_permission(Permission.VIEW_SYSTEM)
         jobs = scheduler().status(now()).jobs
+        late = late_jobs(services(), now())
         with st.grid(2, min_column_width=300):
             for job in jobs:
-                show_job(job, principal)
+                show_job(job, principal, late_since=late.get(job.id))
         show_history(principal)
         if watched and not is_any_running(jobs):
             # Draw the page once more, without the clock.

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared.ai_cards import show_ai_month
 from pages.shared.session import checks, may, now, require_permission, services
+from pages.system.alert_cards import show_alerts
 from pages.system.service_cards import show_system
 from services import VERSION
 from services.identity.permissions import Permission
@@ -12,6 +13,7 @@ principal = require_permission(Permission.VIEW_SYSTEM)
 st.title("Services", anchor=False)
 st.caption("Every system that the billing leans on, as this process found it since it started.")
 st.caption(f"Version {VERSION}, schema {services().schema_version}")
+show_alerts(principal)
 may_test = may(Permission.RUN_JOBS)
 if may_test and (
     st.button("Test all", icon=":material/refresh:", key="test-all")

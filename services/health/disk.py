@@ -1,6 +1,5 @@
-"""Room on the disks that hold the data folder and the embedded database, and who hears of it."""
+"""Room on the disks that hold the data folder and the embedded database."""
 
-import logging
 import os
 import shutil
 import tempfile
@@ -12,11 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
-
-from services.integrations.failures import FinalFailure, TemporaryFailure
-from services.integrations.http import OutcomeUnknown
-from services.messages.discord import Discord, plain_note
+from services.integrations.failures import TemporaryFailure
 
 # A month's work of a small utility, PDFs included, fits into what is left at the first warning.
 LOW_BYTES: Final = 1024**3
@@ -24,8 +19,6 @@ LOW_BYTES: Final = 1024**3
 FULL_BYTES: Final = 64 * 1024**2
 FRESH_SECONDS: Final = 5.0
 _PROBE: Final = b"\0" * 4096
-
-log = logging.getLogger(__name__)
 
 
 class Room(IntEnum):
@@ -89,36 +82,6 @@ class DiskCheck:
         if state.room is not Room.OK:
             raise TemporaryFailure(state.sentence)
         return state.sentence
-
-
-class DiskWarnings:
-    """Reports to the log and the shared Discord channel when a disk is low, full, or well again."""
-
-    def __init__(self, watch: DiskWatch, *, discord: Discord, address: SecretStr | None) -> None:
-        self._watch = watch
-        self._discord = discord
-        self._address = address
-        self._said = Room.OK
-
-    def look(self) -> None:
-        """Report what has changed since the last time; what could not be sent is sent next time."""
-        state = self._watch.state()
-        if state.room == self._said:
-            return
-        if state.room is Room.OK:
-            log.info("There is room on the disk again. %s", state.sentence)
-        else:
-            log.error("%s", state.sentence)
-        if self._address is not None:
-            title = "There is room on the disk again" if state.room is Room.OK else "Disk"
-            try:
-                self._discord.post(self._address, plain_note(title=title, text=state.sentence))
-            except TemporaryFailure as failure:
-                log.warning("Discord could not be told of the disk: %s", failure)
-                return
-            except (FinalFailure, OutcomeUnknown) as failure:
-                log.warning("Discord could not be told of the disk: %s", failure)
-        self._said = state.room
 
 
 def _look(folder: Path) -> DiskState:

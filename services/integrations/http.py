@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from services.integrations.failures import FinalFailure, TemporaryFailure
-from services.telemetry.outside_calls import outside_calls
+from services.telemetry.outside_calls import OutcomeNoted, outside_calls
 
 TIMEOUT_SECONDS: Final = 10.0
 LARGEST_ANSWER: Final = 64 * 1024
@@ -72,14 +72,18 @@ def post_json(
     service: str,
     token: str | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    counted_as: str | None = None,
 ) -> Answer:
     """Send `body` once, with `token` as a bearer token; the answer, whatever its status.
 
-    `service` is the name that people know it by. Raises ServiceUnavailable when the request
+    `service` is the name that people know it by, `counted_as` that in figures where it is another.
+    Raises ServiceUnavailable when the request
     never left, OutcomeUnknown when it left and no whole answer came. No message ever has the
     address in it.
     """
-    return _ask(url, service=service, token=token, seconds=timeout_seconds, body=dict(body))
+    with outside_calls.watched(counted_as or service) as call:
+        answer = _ask(url, service=service, token=token, seconds=timeout_seconds, body=dict(body))
+        return _noted(call, answer)
 
 
 def get_json(
@@ -91,9 +95,16 @@ def get_json(
 ) -> Answer:
     """Ask once, changing nothing; raises ServiceUnavailable when no whole answer came."""
     try:
-        return _ask(url, service=service, token=token, seconds=timeout_seconds)
+        with outside_calls.watched(service) as call:
+            return _noted(call, _ask(url, service=service, token=token, seconds=timeout_seconds))
     except OutcomeUnknown as error:
         raise ServiceUnavailable(str(error)) from None
+
+
+def _noted(call: OutcomeNoted, answer: Answer) -> Answer:
+    if answer.status >= 400:
+        call.failed(f"http_{answer.status}")
+    return answer
 
 
 def _ask(
@@ -103,16 +114,6 @@ def _ask(
     token: str | None,
     seconds: float,
     body: dict[str, Any] | None = None,
-) -> Answer:
-    with outside_calls.watched(service) as call:
-        answer = _answer(url, service=service, token=token, seconds=seconds, body=body)
-        if answer.status >= 400:
-            call.failed(f"http_{answer.status}")
-        return answer
-
-
-def _answer(
-    url: str, *, service: str, token: str | None, seconds: float, body: dict[str, Any] | None
 ) -> Answer:
     deadline = time.monotonic() + seconds
     try:

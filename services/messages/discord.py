@@ -141,6 +141,8 @@ class Discord:
 
     timeout_seconds: float = TIMEOUT_SECONDS
     pause: Callable[[float], object] = time.sleep
+    # What its posts are called in figures and alerts.
+    counted_as: str = "Discord"
     _not_before: dict[str, float] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -186,6 +188,7 @@ class Discord:
             body=message,
             service="Discord",
             timeout_seconds=self.timeout_seconds,
+            counted_as=self.counted_as,
         )
 
     def _keep_to_pause(self, address: SecretStr) -> None:

@@ -131,7 +131,7 @@ def _of_the_jobs(
     rows: Iterable[JobFigures], late: dict[str, datetime], now: datetime
 ) -> Iterator[Metric]:
     def of(name: str, said: str, *more: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(f"billing_job_{name}", said, labels=("job", *more))
+        return GaugeMetricFamily(f"billing_job_{name}", said, labels=("job_id", *more))
 
     is_late = of("late", "Whether the job did not begin when it was due.")
     for job in jobs.JOBS:

@@ -6,20 +6,15 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-from pydantic import SecretStr
 
 from services.database.embedded import EmbeddedPostgres
 from services.database.transport import DiskFull
 from services.database.transports.postgres import as_database_error
 from services.health import disk
-from services.health.disk import DiskCheck, DiskWarnings, DiskWatch, Room
-from services.integrations.failures import TemporaryFailure
-from services.integrations.http import ServiceUnavailable
-from services.messages.discord import Discord
+from services.health.disk import DiskWatch, Room
 from services.web.errors import problem_of
 
 MB = 1024 * 1024
@@ -83,54 +78,6 @@ def test_the_api_says_that_the_disk_is_full() -> None:
     assert (problem.status, problem.code) == (503, "disk_full")
     assert "nothing was stored" in problem.message
     assert dict(problem.headers)["Retry-After"]
-
-
-class Posts(Discord):
-    """Keeps what is posted, or is away."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.away = False
-        self.posted: list[str] = []
-
-    def post(self, address: SecretStr, message: Any) -> str:  # noqa: ARG002
-        if self.away:
-            raise ServiceUnavailable("Discord is away.")
-        self.posted.append(message["content"])
-        return "1"
-
-
-def test_the_channel_hears_once_of_each_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    watch = DiskWatch((tmp_path / "not-there-yet",), clock=iter(range(0, 1000, 10)).__next__)
-    channel = Posts()
-    warnings = DiskWarnings(watch, discord=channel, address=SecretStr("https://x"))
-
-    def free(size: int) -> None:
-        usage = type(shutil.disk_usage(tmp_path))(500 * MB * 1024, 0, size)
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-
-    free(50_000 * MB)
-    warnings.look()
-    assert channel.posted == []
-    assert "free" in DiskCheck(watch).check()
-    free(700 * MB)
-    channel.away = True
-    warnings.look()
-    channel.away = False
-    warnings.look()
-    warnings.look()
-    assert len(channel.posted) == 1
-    assert "getting full" in channel.posted[0]
-    with pytest.raises(TemporaryFailure, match="734 MB"):
-        DiskCheck(watch).check()
-    free(1 * MB)
-    warnings.look()
-    assert "is full" in channel.posted[1]
-    free(50_000 * MB)
-    warnings.look()
-    assert len(channel.posted) == 3
 
 
 def test_the_disk_is_looked_at_once_in_some_seconds(

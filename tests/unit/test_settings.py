@@ -72,6 +72,11 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "new_meter_daily_kwh",
         "log_file_mb",
         "log_files_kept",
+        "smtp_port",
+        "smtp_security",
+        "alert_bills_percent",
+        "alert_outbox_hours",
+        "alert_outside_minutes",
         "demo",
     }
     assert settings.public_url == "http://localhost:8501"

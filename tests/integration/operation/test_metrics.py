@@ -83,7 +83,7 @@ def test_the_figures_say_what_happened(client: FlaskClient, utility: Utility) ->
     assert found["billing_database_size_bytes", ()] > 1_000_000
     assert found["billing_disk_free_bytes", ()] > 0
     assert found["billing_database_pool_size", ()] >= 1
-    assert found["billing_job_late", (("job", "monthly_bills"),)] == 0
+    assert found["billing_job_late", (("job_id", "monthly_bills"),)] == 0
     assert found["process_resident_memory_bytes", ()] > 1_000_000
 
 
