@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.backups.check import is_late
 from services.container import Services
 from services.database.transport import DatabaseError
 from services.health.disk import Room
@@ -23,6 +24,7 @@ from services.telemetry.outside_calls import OutsideCalls
 DATABASE: Final = "database"
 DISK_LOW: Final = "disk_low"
 DISK_FULL: Final = "disk_full"
+BACKUP: Final = "backup"
 JOBS_HELD: Final = "jobs_held"
 OUTBOX: Final = "outbox"
 BILLS: Final = "bills"
@@ -72,6 +74,7 @@ class Conditions:
         held = self._why_held()
         found.note(JOBS_HELD, f"No job runs: {held}" if held else None)
         self._look_at_disk(found)
+        self._look_at_backups(found, now)
         self._look_outside(found, now)
         try:
             self._look_at_outbox(found, now)
@@ -88,6 +91,16 @@ class Conditions:
         state = self._services.disk.state()
         found.note(DISK_LOW, state.sentence if state.room is not Room.OK else None)
         found.note(DISK_FULL, state.sentence if state.room is Room.FULL else None)
+
+    def _look_at_backups(self, found: Look, now: datetime) -> None:
+        backups = self._services.backups
+        late = is_late(backups, self._services.database, now=now)
+        last = backups.last(now=now) if late else None
+        said = "There is no good backup yet, though one should have been made."
+        if last is not None:
+            at = last.at.astimezone(self._zone)
+            said = f"The last good backup is of {written_day(at.date())}, {at:%H:%M}."
+        found.note(BACKUP, said if late else None)
 
     def _look_outside(self, found: Look, now: datetime) -> None:
         least = timedelta(minutes=self._services.current_settings.deployed.alert_outside_minutes)

@@ -45,7 +45,7 @@ class Metrics:
         return encode(registry), content_type
 
     def _collected(self, now: datetime) -> Iterator[Metric]:
-        yield from self._of_this_process()
+        yield from self._of_this_process(now)
         try:
             found, late = self.figures.of(now), late_jobs(self.services, now)
         except DatabaseError:
@@ -56,7 +56,7 @@ class Metrics:
         yield from _of_the_outbox(found, now)
         yield from _of_the_jobs(found.jobs, late, now)
 
-    def _of_this_process(self) -> Iterator[Metric]:
+    def _of_this_process(self, now: datetime) -> Iterator[Metric]:
         yield _gauge(
             "scheduler_running", "Whether this process runs the jobs.", int(self.scheduler_runs())
         )
@@ -71,6 +71,10 @@ class Metrics:
         for name, value in self.services.pool_figures().items():
             said = f"Connections to the database of this process: {name}."
             yield _gauge(f"database_pool_{name}", said, value)
+        last = self.services.backups.last(now=now)
+        if last is not None:
+            age = max(0.0, (now - last.at).total_seconds())
+            yield _gauge("backup_age_seconds", "Age of the last good backup.", age)
         folder = self.services.current_settings.deployed.data_dir
         there = next(p for p in (folder, *folder.parents) if p.is_dir())
         yield _gauge(

@@ -13,6 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from services.health.disk import DiskWatch
+from services.jobs import jobs
 from services.operation.alerts import QUIET_MINUTES, Alerts
 from services.operation.channels import LogChannel, MailChannel, channels_of
 from services.operation.conditions import Conditions
@@ -111,6 +112,10 @@ def done(dsn: str, *names: str, status: str = "done", on: date = date(2026, 11, 
             )
 
 
+def all_but(*names: str) -> list[str]:
+    return [job.id for job in jobs.JOBS if job.id not in names]
+
+
 def test_a_late_job_is_told_once_on_every_channel_and_once_when_it_is_over(
     utility: Utility, dsn: str, discord: StandIn, mailbox: tuple[Mailbox, int]
 ) -> None:
@@ -122,7 +127,7 @@ def test_a_late_job_is_told_once_on_every_channel_and_once_when_it_is_over(
         for _ in range(times):
             Alerts(utility.services, channels=channels).look(NOON + minutes * MINUTE)
 
-    done(dsn, "payment_reminders", "overdue_marking", "meter_collection")
+    done(dsn, *all_but("monthly_bills"))
     look(0, times=2)
     look(1)
     (told,) = posts(discord)
@@ -149,7 +154,7 @@ def test_a_late_job_is_told_once_on_every_channel_and_once_when_it_is_over(
 def test_a_failed_job_is_told_of_until_it_goes_well(
     utility: Utility, dsn: str, caplog: Any
 ) -> None:
-    done(dsn, "monthly_bills", "payment_reminders", "meter_collection")
+    done(dsn, *all_but("overdue_marking"))
     done(dsn, "overdue_marking", status="failed")
     alerts = Alerts(utility.services, channels=[LogChannel()])
     alerts.look(NOON)
@@ -163,7 +168,7 @@ def test_a_channel_that_is_away_is_tried_again_and_hinders_nobody(
     box.away = True
     discord.faults += [reply(500, {})]
     alerts = Alerts(utility.services, channels=channels_of(settings(discord, port)))
-    done(dsn, "monthly_bills", "payment_reminders", "meter_collection")
+    done(dsn, *all_but("overdue_marking"))
     alerts.look(NOON)
     assert (posts(discord), box.mails) == ([], [])
     alerts.look(NOON + MINUTE)
@@ -264,7 +269,7 @@ def test_without_the_database_each_process_tells_of_it_once_and_it_is_kept_after
     utility: Utility, dsn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    done(dsn, "monthly_bills", "payment_reminders", "overdue_marking", "meter_collection")
+    done(dsn, *all_but())
     alerts = Alerts(utility.services, channels=[LogChannel()])
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("alter function public.operation_figures(jsonb) rename to away")
