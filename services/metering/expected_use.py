@@ -192,8 +192,11 @@ def _by_peers(daily: Sequence[int], peers: Sequence[PeerUse], days: int) -> _Exp
     changes = changes_of(daily)
     periods = max((days + _MONTH_DAYS // 2) // _MONTH_DAYS, 1)
     moves = [move for peer in _speaking(peers) if (move := peer.move(periods)) is not None]
-    nearest = sorted((_unlike(move.past, changes), move.now_milli) for move in moves)
-    nearest = nearest[:NEAREST_PEERS]
+    # How far a peer's changes were from this meter's on average, in thousandths of logarithm.
+    unlikes = [
+        sum(map(abs, map(sub, past, changes))) // min(len(past), len(changes)) for _, past in moves
+    ]
+    nearest = sorted(zip(unlikes, (now for now, _ in moves), strict=True))[:NEAREST_PEERS]
     if len(nearest) < LEAST_PEERS:
         return None
     now = sorted(milli for _, milli in nearest)
@@ -215,12 +218,6 @@ def _speaking(peers: Sequence[PeerUse]) -> Sequence[PeerUse]:
     accepted = [peer for peer in peers if not peer.doubted]
     many = len(accepted) >= LEAST_PEERS and 2 * len(accepted) <= len(peers)
     return peers if many else accepted
-
-
-def _unlike(past: Sequence[int], changes: Sequence[int]) -> int:
-    """How far a peer's changes were from a meter's own on average, in thousandths of logarithm."""
-    apart: int = sum(map(abs, map(sub, past, changes)))
-    return apart // min(len(past), len(changes))
 
 
 def _without_excursions(windows: Sequence[Window]) -> list[Window]:

@@ -15,11 +15,11 @@ from services.records.base import Record
 
 # The most use of a day that a meter without history may have when nothing else is known of it.
 DEFAULT_DAILY_WH: Final = 100_000
-# A first reading is high above twice what nine meters of ten use, or a quarter more than they use
+# A first reading is high above twice what nine meters of ten use, or 1.4 times what they use
 # of each kW that is connected; low below a fifth of what all but one of ten use. Fewer meters than
 # these do not make a class.
 CLASS_HIGH_PERCENT: Final = 200
-LOAD_CLASS_HIGH_PERCENT: Final = 125
+LOAD_CLASS_HIGH_PERCENT: Final = 140
 CLASS_LOW_FACTOR: Final = 5
 # Without a class: of all that is connected a new meter seldom uses more over weeks.
 FIRST_LOAD_PERCENT: Final = 60

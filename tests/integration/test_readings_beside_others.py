@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from services.identity.auth import NotAllowed
+from services.importing.by_kind.reading_check import ReadingCheck
 from services.readings.expected import expected_on
 from services.readings.round import DueMeter
 from services.records.readings import ReadPoint
@@ -195,3 +196,35 @@ def test_two_meters_swapped_on_one_day_are_named_to_each_other(utility: Utility)
     assert find(one, context_of(utility, "M1"), principal=ADMIN) is None
     with pytest.raises(NotAllowed):
         find(one, context_of(utility, "M1"), principal=ENGINEER)
+
+
+def test_a_file_is_judged_as_the_readings_were_that_came_one_by_one(
+    utility: Utility, database: str
+) -> None:
+    """A street with a cold month, one meter that uses too much and one that hardly moves."""
+    used = {f"M{n}": [300 + 10 * n, 310, 290, 300, 310, 420, 400] for n in range(7)}
+    used["M5"][6] = 1900
+    used["M6"][5] = 90
+    opened = utility.today - timedelta(days=30 * 7)
+    for serial in used:
+        utility.add_meter(serial, opened_on=opened, dials=6)
+    at_one_transformer(database)
+    live: dict[tuple[str, int], str] = {}
+    lines = [f"{serial},1000,{opened}" for serial in used]
+    shown = dict.fromkeys(used, 1000)
+    for month in range(7):
+        at = utility.now - timedelta(days=30 * (6 - month))
+        for serial, months in used.items():
+            shown[serial] += months[month]
+            answer = utility.submit(serial, shown[serial], at=at)
+            live[serial, shown[serial]] = answer.reading.status
+            lines.append(f"{serial},{shown[serial]},{at.isoformat()}")
+    check = ReadingCheck(zone=utility.services.settings.timezone, now=utility.now)
+    checked = check.check("\n".join(["meter_serial,reading_kwh,read_at", *lines]))
+    in_file = {
+        (line.split(",")[0], int(line.split(",")[1])): one.validation.verdict
+        for line, one in zip(lines, checked, strict=True)
+        if line.split(",")[1] != "1000"
+    }
+    assert in_file == live
+    assert list(live.values()).count("needs_review") == 2

@@ -120,16 +120,16 @@ class TestConnectedLoad:
             assert outcome(found, "first_reading") == expected
 
     def test_a_class_is_compared_for_each_kw_where_that_is_known(self) -> None:
-        """5 kWh a day of each kW: 10 kWh of 2 kW, and a quarter more."""
+        """5 kWh a day of each kW: 10 kWh of 2 kW, and 1.4 times as much."""
         by_load = ClassUse(300, 2_000, 50_000, loaded_meters=10, low_wh_kw=1_000, high_wh_kw=5_000)
-        for used, expected in ((387, "pass"), (388, "review")):
+        for used, expected in ((434, "pass"), (435, "review")):
             limits = UseLimits(connected_w=2000, class_use=by_load)
             found = judged(1000 + used, 31, point(1000, 0), limits=limits)
             assert outcome(found, "first_reading") == expected
             said = next(o.message for o in found.outcomes if o.rule == "first_reading")
             assert "2.0 to 10.0 kWh a day with 2 kW connected" in said
         # Of its own load nothing is known: all that its tariff uses.
-        found = judged(1388, 31, point(1000, 0), limits=UseLimits(class_use=by_load))
+        found = judged(1435, 31, point(1000, 0), limits=UseLimits(class_use=by_load))
         assert outcome(found, "first_reading") == "pass"
 
     def test_it_holds_with_a_past_too(self) -> None:
