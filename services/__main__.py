@@ -13,6 +13,7 @@ from services.commands.working import say
 from services.database.embedded import EmbeddedPostgresError
 from services.database.embedded.locks import DataFolderInUse, FileLocksUnavailable
 from services.database.schema.migrations import MigrationError, newest_version
+from services.database.schema.roles import UnableToPrepareRoles
 from services.database.transport import DatabaseError, TemporaryDatabaseError
 from services.demo import NotADemoDatabase, UnableToLoadDemo
 from services.identity.api_keys import UnusableName
@@ -33,6 +34,7 @@ ANTICIPATED = (
     UnableToBackUp,
     UnableToRestore,
     MigrationError,
+    UnableToPrepareRoles,
     DatabaseError,
     UnableToUseSigningKey,
     UnableToIssueToken,

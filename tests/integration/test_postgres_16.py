@@ -1,12 +1,17 @@
 """The migrations and the story on Postgres 16: Supabase runs 15 to 17, and ours is newer."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from services.backups.archive import Table
+from services.backups.making import make_backup
+from services.backups.restoring import restore_backup
+from services.bootstrap_database import MIGRATIONS
+from services.database.dump.snapshot import sums_of
 from services.database.embedded import home as server_home
 from services.database.embedded.access import free_port
 from services.database.embedded.user import server_user
@@ -38,6 +43,20 @@ def postgres_16(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     prepare_roles(dsn)
     yield dsn
     user.run([*pg_ctl, "-m", "fast", "stop"], seconds=60)
+
+
+def test_a_backup_made_there_is_restored_there_and_here(
+    postgres_16: str, empty_database: Callable[[], str], tmp_path: Path
+) -> None:
+    make_utility(postgres_16, tmp_path).services.close()
+    path, here = tmp_path / "b.zip", empty_database()
+    assert make_backup(postgres_16, path, demo=False).manifest.tables == {
+        name: Table(rows=table.rows, sum=table.sum) for name, table in sums_of(postgres_16).items()
+    }
+    before = sums_of(postgres_16)
+    for dsn in (here, postgres_16):
+        restore_backup(path, dsn, migrations=MIGRATIONS, say=print)
+        assert sums_of(dsn) == before
 
 
 def test_the_story_runs_on_postgres_16(postgres_16: str, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from services.database.dump.programs import UnableToDump
 
-_MAINTENANCE: Final = "postgres"
+# Where one connects who renames another database; each server has both.
+_MAINTENANCE: Final = ("postgres", "template1")
 # What the first migration and `supabase_roles.sql` leave: new objects are the server's role's.
 _DEFAULT_RIGHTS: Final = """
     alter default privileges in schema public grant all on tables to current_user, service_role;
@@ -29,7 +30,8 @@ class Replacement:
         known = conninfo_to_dict(dsn)
         self._name = str(known["dbname"])
         self._new, self._old = f"{self._name}_restoring", f"{self._name}_replaced"
-        self._server = make_conninfo(dsn, dbname=_MAINTENANCE)
+        elsewhere = next(name for name in _MAINTENANCE if name != self._name)
+        self._server = make_conninfo(dsn, dbname=elsewhere)
         self.dsn = make_conninfo(dsn, dbname=self._new)
 
     def take_its_place(self) -> None:

@@ -10,12 +10,18 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from services.backups import making
 from services.backups.archive import Manifest, open_backup, write_manifest
+from services.backups.restoring import restore_backup
+from services.bootstrap_database import MIGRATIONS
 from services.database.dump.snapshot import sums_of
+from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import MIGRATIONS_LOCK
+from services.database.schema.roles import prepare_roles
 from tests.integration.backups.conftest import Command, ask
+from tests.integration.server_process import superuser_dsn
 from tests.integration.utility import Utility, make_utility
 
 
@@ -75,6 +81,26 @@ def test_all_comes_back_with_its_rights(
     assert sums_of(target) == sums_of(database)
     for catalogue in CATALOGUE:
         assert ask(target, catalogue) == ask(database, catalogue)
+
+
+def test_another_role_may_own_what_is_restored(
+    backup: Path, database: str, embedded_server: EmbeddedPostgres
+) -> None:
+    with psycopg.connect(superuser_dsn(embedded_server), autocommit=True) as server:
+        server.execute("create role landlord login createdb createrole bypassrls password 'pass'")
+        server.execute("grant service_role, anon, authenticated to landlord with admin option")
+        server.execute("create database landlords owner landlord")
+    of_superuser = superuser_dsn(embedded_server, database="landlords")
+    prepare_roles(of_superuser, owner="landlord")
+    own = make_conninfo(database, dbname="landlords", user="landlord", password="pass")
+    try:
+        restore_backup(backup, own, migrations=MIGRATIONS, say=print)
+        assert sums_of(own) == sums_of(database)
+        owners = "select distinct relowner::regrole::text from pg_class where relname = 'bills'"
+        assert ask(own, owners) == [("landlord",)]
+    finally:
+        with psycopg.connect(superuser_dsn(embedded_server), autocommit=True) as server:
+            server.execute("drop database landlords")
 
 
 def test_work_goes_on_where_it_was(
