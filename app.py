@@ -23,10 +23,11 @@ from services.readings.submission import parse_submission
 from services.settings import load_settings
 from services.web.asgi import utc_now
 from services.web.body import UnusableBody, read_bytes, read_json_object
-from services.web.callers import from_this_machine, principal_of
+from services.web.callers import address_of, from_this_machine, principal_of
 from services.web.errors import Problem, problem_of
 from services.web.health import health_of
 from services.web.own_page import session_asking, session_changing
+from services.web.people.routes import SignInRoutes
 from services.web.request_log import log_requests
 from services.web.round.routes import RoundRoutes
 from services.web.shapes import bill_answer_json, bill_page_json, scheduler_json, submitted_json
@@ -90,6 +91,7 @@ def _add_endpoints(app: Flask, api: "_Api") -> None:
     app.add_url_rule("/api/scheduler/status", view_func=api.scheduler_status)
     app.add_url_rule("/api/health", view_func=api.health)
     app.add_url_rule("/api/metrics", view_func=api.metrics)
+    SignInRoutes(api.services, api.clock).add_to(app)
     RoundRoutes(api.services, api.clock, api.whose_page).add_to(app)
 
 
@@ -102,7 +104,7 @@ class _Api:
 
     def refuse_strangers(self) -> None:
         """Without Auth0 the system answers only to the machine it runs on."""
-        local = from_this_machine(request.remote_addr)
+        local = from_this_machine(address_of(request))
         if self.services.settings.auth0_domain is None and not local:
             raise NotAllowed("Without Auth0 this system answers only to the machine it runs on.")
 
@@ -175,7 +177,7 @@ class _Api:
     def answer_error(self, error: Exception) -> Response:
         """A failure as JSON; a refusal goes to the security log."""
         who = g.principal.user if "principal" in g else ""
-        address, detail = request.remote_addr or "", f"{request.path}: {error}"
+        address, detail = address_of(request), f"{request.path}: {error}"
         if isinstance(error, NotAllowed):
             self.services.security_log.note("denied", who=who, address=address, detail=detail)
         elif isinstance(error, NotSignedIn) and _showed_something():
@@ -196,7 +198,7 @@ class _Api:
             api_key=request.headers.get("X-API-Key"),
             session=session,
             now=now,
-            address=request.remote_addr or "",
+            address=address_of(request),
         )
         return principal
 

@@ -46,7 +46,7 @@ from services.web.asgi import (
 )
 from services.web.connections import ConnectionLimits, raise_file_limit
 from services.web.export_route import export_route
-from services.web.link_route import link_route, show_link
+from services.web.link_route import link_route, show_link, tell_where_to_sign_in
 from services.web.page_guard import PageGuard
 from services.web.sign_in import AroundSignIn
 from services.web.uploads import UploadGuard
@@ -60,6 +60,8 @@ log = logging.getLogger(__name__)
 API_WORKERS = 12
 # Stripe's events have workers of their own, so that slow readings cannot starve them.
 STRIPE_WORKERS = 4
+# Guesses wait some time each: they must not keep readings and pages waiting.
+SIGN_IN_WORKERS = 8
 
 
 class UnableToUseDataFolder(Exception):
@@ -154,6 +156,9 @@ def _show_sign_in_link(services: Services) -> None:
         return
     links = services.passwordless.links
     links.note_address(_own_address())
+    if not services.roles_can_be_chosen():
+        tell_where_to_sign_in(links.address())
+        return
     show_link(lambda: links.make(utc_now()), headless=_headless_was_asked_for())
 
 
@@ -257,7 +262,9 @@ def sign_out(token: object, right: object, now: datetime, *, address: str = "") 
 def redeem_link(code: str, now: datetime) -> str | None:
     """What a browser may keep for a link's code: the right to choose a role, or None."""
     services = running()
-    right = services.passwordless.redeem(code, now) if services.passwordless else None
+    right = None
+    if services.passwordless and services.roles_can_be_chosen():
+        right = services.passwordless.redeem(code, now)
     if right is None:
         services.security_log.note("link_refused")
     return right
@@ -277,6 +284,7 @@ process = Process(settings_or_exit())
 logging_or_exit(process.settings)
 api = WsgiMount(process.api, workers=API_WORKERS)
 payments = WsgiMount(process.api, workers=STRIPE_WORKERS)
+sign_ins = WsgiMount(process.api, workers=SIGN_IN_WORKERS)
 
 app = st.App(
     "pages/main.py",
@@ -288,6 +296,8 @@ app = st.App(
         Route("/webhook", api),
         Mount("/webhook", api),
         Route("/api/health", HealthMount(process.api)),
+        Route("/sign-in", sign_ins),
+        Mount("/sign-in", sign_ins),
         Route("/round", api),
         Mount("/round", api),
         Route("/api", api),

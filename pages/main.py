@@ -45,6 +45,7 @@ _SECTIONS = {
         registry.NETWORK,
         registry.JOBS,
         registry.NOTIFICATIONS,
+        registry.USERS,
         registry.API_KEYS,
         registry.SIGN_INS,
         registry.SECURITY_LOG,
@@ -70,6 +71,9 @@ _DETAILS = (
     registry.CORRECT_BILL,
     registry.CORRECT_READING,
     registry.TARIFF_CORRECTION,
+    registry.USER,
+    registry.INVITE_USER,
+    registry.MY_ACCOUNT,
 )
 
 
@@ -145,6 +149,9 @@ def _sidebar(principal: Principal) -> None:
         st.caption(f"{escaped(services().settings.utility_name)}")
         roles = ", ".join(ROLE_NAMES[role] for role in in_order(principal.roles))
         st.markdown(f"**{escaped(principal.user)}**  \n{roles}")
+        st.page_link(
+            registry.MY_ACCOUNT.script, label="My account", icon=":material/account_circle:"
+        )
         if st.button("Sign out", icon=":material/logout:", width="stretch", key="sign-out"):
             sign_out()
         keep_history()

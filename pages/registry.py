@@ -104,6 +104,14 @@ NOTIFICATIONS: Final = PageEntry(
 API_KEYS: Final = PageEntry(
     "system/api_keys.py", "api-keys", "API keys", (Permission.VIEW_SECURITY,), "key"
 )
+USERS: Final = PageEntry(
+    "users/users.py", "users", "Users", (Permission.MANAGE_USERS,), "manage_accounts"
+)
+USER: Final = PageEntry("users/user.py", "user", "User", (Permission.MANAGE_USERS,))
+INVITE_USER: Final = PageEntry(
+    "users/invite_user.py", "invite-user", "Invite a user", (Permission.MANAGE_USERS,)
+)
+MY_ACCOUNT: Final = PageEntry("users/my_account.py", "my-account", "My account", ())
 SIGN_INS: Final = PageEntry(
     "sign_ins/sign_ins.py", "sign-ins", "Sign-ins", (Permission.VIEW_SECURITY,), "badge"
 )

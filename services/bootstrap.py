@@ -70,6 +70,11 @@ from services.payments.refunds import Refunds
 from services.payments.stripe.client import StripePayments
 from services.payments.stripe.listing import StripeReading
 from services.payments.stripe.lookups import StripeLookups
+from services.people.hashing import PasswordHashing
+from services.people.own_account import OwnAccount
+from services.people.secret_box import SecretBox
+from services.people.sign_in import PasswordSignIn
+from services.people.users import Users
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
 from services.readings.exceptions import ReadingExceptions
@@ -222,6 +227,17 @@ def wire(
     assessor = ReadingAssessor(issuer=issuer, ai=providers.ai, limit_book=current.limit_book)
     payments = open_payments(settings, database, outbox)
     security_log = SecurityLog(database)
+    sessions = Sessions(database, security_log)
+    hashing = PasswordHashing()
+    tokens = tokens_for(settings)
+    sign_in, own_account = _passwords(
+        settings,
+        database=database,
+        tokens=tokens,
+        sessions=sessions,
+        security_log=security_log,
+        hashing=hashing,
+    )
     archive = BillArchive(database, current.printed_on, settings.timezone)
     rebilling = Rebilling(
         database=database,
@@ -240,11 +256,12 @@ def wire(
         current_settings=current,
         settings_desk=SettingsDesk(database, current),
         database=database,
-        tokens=tokens_for(settings),
+        tokens=tokens,
         tickets=SignInTickets(),
-        sessions=Sessions(database, security_log),
+        sessions=sessions,
         security_log=security_log,
         api_keys=ApiKeys(database, security_log),
+        users=Users(database, sessions, security_log, hashing),
         outbox=outbox,
         alert_book=AlertBook(database),
         messages=MessageLookups(database),
@@ -283,6 +300,8 @@ def wire(
         bank_lines=BankLines(database, outbox),
         account_adjustments=AccountAdjustments(database, outbox, settings.timezone, currency),
         passwordless=passwordless_for(settings),
+        password_sign_in=sign_in,
+        own_account=own_account,
         payment_received=payments,
         refunds=Refunds(database, outbox, settings.timezone, stripe=providers.stripe),
         stripe=StripeLookups(database),
@@ -341,6 +360,26 @@ def tokens_for(settings: Settings) -> Tokens:
     if settings.auth0_domain is None or settings.auth0_audience is None:
         return LocalTokens(load_or_create_signing_key(settings.data_dir))
     return Auth0Tokens(settings.auth0_domain, settings.auth0_audience, settings.auth0_roles_claim)
+
+
+def _passwords(
+    settings: Settings,
+    *,
+    database: DatabaseService,
+    tokens: Tokens,
+    sessions: Sessions,
+    security_log: SecurityLog,
+    hashing: PasswordHashing,
+) -> tuple[PasswordSignIn | None, OwnAccount | None]:
+    """Sign-in with a password, and what people change of their own; neither with Auth0."""
+    if settings.auth0_domain is not None:
+        return None, None
+    key = load_or_create_signing_key(settings.data_dir)
+    sign_in = PasswordSignIn(
+        database, tokens, sessions, security_log, hashing=hashing, signing_key=key
+    )
+    box = SecretBox(key)
+    return sign_in, OwnAccount(database, sessions, security_log, hashing, box, sign_in)
 
 
 def passwordless_for(settings: Settings) -> Passwordless | None:

@@ -56,6 +56,9 @@ from services.payments.payment_received import PaymentReceived
 from services.payments.reconciliation import Reconciliation
 from services.payments.refunds import Refunds
 from services.payments.stripe.lookups import StripeLookups
+from services.people.own_account import OwnAccount
+from services.people.sign_in import PasswordSignIn
+from services.people.users import Users
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
 from services.readings.exceptions import ReadingExceptions
@@ -87,6 +90,7 @@ class Services:
     sessions: Sessions
     security_log: SecurityLog
     api_keys: ApiKeys
+    users: Users
     outbox: Outbox
     alert_book: AlertBook
     bank_lines: BankLines
@@ -135,6 +139,9 @@ class Services:
     schema_version: str
     # Sign-in without a password, where no Auth0 is set.
     passwordless: Passwordless | None = None
+    # Sign-in with a password of one's own, where no Auth0 is set; what people change of it.
+    password_sign_in: PasswordSignIn | None = None
+    own_account: OwnAccount | None = None
     # Handles Stripe's events, where Stripe is configured.
     payment_received: PaymentReceived | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.
@@ -171,11 +178,20 @@ class Services:
         Raises NotSignedIn, NotAllowed, SignInUnavailable; TemporaryDatabaseError when the database
         cannot say whether it was ended.
         """
-        return self.sessions.admit(self.tokens.verify(token, now), address=address)
+        principal = self.tokens.verify(token, now)
+        if principal.via == "demo" and not self.roles_can_be_chosen():
+            raise NotSignedIn("People sign in with a password here. Sign in with yours.")
+        return self.sessions.admit(principal, address=address)
+
+    def roles_can_be_chosen(self) -> bool:
+        """Whether a role may be chosen without a password: in the demo, and before any user."""
+        if self.passwordless is None:
+            return False
+        return self.settings.demo or not self.users.exist()
 
     def may_choose_role(self, right: object, now: datetime, *, address: str = "") -> bool:
         """Whether a browser that shows `right` may choose a role without a password."""
-        if self.passwordless is None:
+        if self.passwordless is None or not self.roles_can_be_chosen():
             return False
         try:
             choice = self.passwordless.choices.verify(right, now)

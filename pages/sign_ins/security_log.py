@@ -8,32 +8,19 @@ from pages.registry import SECURITY_LOG
 from pages.shared.format import escaped, moment
 from pages.shared.permitted import page_link
 from pages.shared.session import require_permission, services, zone
+from pages.sign_ins.event_names import EVENT_NAMES
 from services.identity.permissions import Permission
 from services.identity.security_log import Event
 from services.records.sessions import SecurityEvent
 
 PAGE_SIZE: Final = 50
-_NAMES: Final[dict[str, str]] = {
-    "sign_in": "Signed in",
-    "sign_out": "Signed out",
-    "session_ended": "Sign-in ended",
-    "user_dismissed": "Dismissed",
-    "user_readmitted": "May sign in again",
-    "link_opened": "Sign-in link opened",
-    "link_refused": "Sign-in link refused",
-    "refused": "Refused",
-    "denied": "Not allowed",
-    "key_made": "API key made",
-    "key_revoked": "API key revoked",
-    "key_first_used": "API key first used",
-}
 
 
 def show_event(event: SecurityEvent) -> None:
     """One row: when, what, who, from where, and the detail."""
     with st.container(border=True, gap="xxsmall"):
         who = f" · {escaped(event.who)}" if event.who else ""
-        st.markdown(f"**{escaped(_NAMES.get(event.event, event.event))}**{who}")
+        st.markdown(f"**{escaped(EVENT_NAMES.get(event.event, event.event))}**{who}")
         where = f" · from {escaped(event.address)}" if event.address else ""
         detail = f" · {escaped(event.detail)}" if event.detail else ""
         st.caption(f"{moment(event.at, zone())}{where}{detail}")
@@ -47,7 +34,7 @@ chosen = left.selectbox(
     "Event",
     list(get_args(Event)),
     index=None,
-    format_func=lambda event: _NAMES[event],
+    format_func=lambda event: EVENT_NAMES[event],
     placeholder="Every event",
     key="event",
     bind="query-params",

@@ -12,7 +12,12 @@ from services.identity.auth import Principal
 from services.identity.permissions import ROLE_NAMES, Permission, Role
 from services.records.sessions import Session
 
-_HOW: Final = {"token": "with a token", "demo": "without a password", "link": "by a sign-in link"}
+_HOW: Final = {
+    "token": "with a token",
+    "demo": "without a password",
+    "link": "by a sign-in link",
+    "password": "with a password",
+}
 
 
 def show_session(session: Session, principal: Principal, now: datetime) -> None:

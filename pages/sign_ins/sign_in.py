@@ -25,7 +25,10 @@ from services.identity.auth import (
 from services.identity.auth0 import PROVIDER
 from services.identity.permissions import ROLE_NAMES, Role
 from services.web.asgi import BEGIN_PATH, SESSION_COOKIE
+from services.web.callers import from_this_machine
 from services.web.link_route import CHOICE_COOKIE, USED_LINK
+from services.web.people.routes import ENDED, FIRST_PATH, WHY, WITH_TOKEN
+from services.web.people.routes import PATH as SIGN_IN_PATH
 from services.web.sign_in import PROBLEM, REFUSED, UNREACHABLE
 
 _PROBLEMS = {
@@ -46,6 +49,7 @@ _ICONS = {
 def show_sign_in(reason: str) -> None:
     """Ask who is there; `reason` says why somebody who was signed in is asked again."""
     reason = _PROBLEMS.get(st.query_params.get(PROBLEM, ""), reason)
+    _ask_for_passwords(reason)
     with _at_the_door():
         if reason:
             st.warning(escaped(reason), icon=":material/schedule:")
@@ -53,6 +57,24 @@ def show_sign_in(reason: str) -> None:
         _roles_or_the_way_to_them()
         _auth0_button()
         _token_form()
+
+
+def _ask_for_passwords(reason: str) -> None:
+    """Lead to the form for name and password, once people have them.
+
+    Not who asks for the form for tokens; in the demo a role can be chosen all the same.
+    """
+    if services().password_sign_in is None or not services().users.exist():
+        return
+    query = {"next": _asked_for(), **({WHY: ENDED} if reason else {})}
+    there = address_with(SIGN_IN_PATH, **query)
+    if not services().roles_can_be_chosen() and st.query_params.get(PROBLEM) != WITH_TOKEN:
+        go_to(there)
+    with _at_the_door():
+        if st.button(
+            "Sign in with a password", icon=":material/password:", width="stretch", key="password"
+        ):
+            go_to(there)
 
 
 def show_no_role(reason: str) -> None:
@@ -135,7 +157,7 @@ def _sign_in(user: str, token: str) -> None:
 
 def _roles_or_the_way_to_them() -> None:
     """A choice of roles for a browser that opened the terminal's link; else what to do."""
-    if services().passwordless is None:
+    if not services().roles_can_be_chosen() or not from_this_machine(address()):
         return
     right = st.context.cookies.to_dict().get(CHOICE_COOKIE)
     if not services().may_choose_role(right, now(), address=address()):
@@ -143,12 +165,33 @@ def _roles_or_the_way_to_them() -> None:
         return
     with st.container(border=True):
         st.markdown("**On this machine**")
+        _offer_first_administrator()
         st.caption("No password: this browser opened the link from the terminal.")
         for role in Role:
             label, icon = ROLE_NAMES[role], _ICONS[role]
             if st.button(label, icon=icon, width="stretch", key=f"demo-{role}"):
-                _enter(services().tokens.issue(f"demo.{role}", role, now(), demo=True))
+                _enter(services().tokens.issue(f"demo.{role}", role, now(), via="demo"))
     st.caption("Or sign in with a token:")
+
+
+def _offer_first_administrator() -> None:
+    """What an own system begins with; the demo may try it as well."""
+    if services().users.exist():
+        return
+    demo = services().settings.demo
+    label = "Create the first account"
+    if st.button(
+        label,
+        icon=":material/person_add:",
+        type="secondary" if demo else "primary",
+        width="stretch",
+        key="first-administrator",
+    ):
+        go_to(FIRST_PATH)
+    if not demo:
+        st.caption(
+            "Of an administrator, who invites everybody else. Until then a role can be chosen here:"
+        )
 
 
 def _say_where_the_link_is() -> None:

@@ -7,9 +7,14 @@ from typing import get_args
 from services.bootstrap import passwordless_for, tokens_for
 from services.commands.arguments import Commands, add_role, days, hours
 from services.commands.working import actor, say, utc_now, working
+from services.container import Services
+from services.database.errors import IllegalChange
 from services.identity.api_keys import DEFAULT_LIFETIME, make_api_key
 from services.identity.auth import TOKEN_LIFETIME, Scope
+from services.identity.passwordless import SignInLinks
 from services.identity.permissions import Role
+from services.people.links import link_with
+from services.people.users import UnusableUser
 from services.settings import Settings
 
 
@@ -18,7 +23,14 @@ def add_sign_in(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = commands.add_parser(
         "sign-in",
         help="print a link that signs a browser on this machine in without a password",
-        description="The link works once, within 12 hours, while the app runs.",
+        description="The link works once, within 12 hours, while the app runs. Once there are "
+        "users, people sign in with their passwords: then --recover prints a link by which an "
+        "administrator sets a new one.",
+    )
+    command.add_argument(
+        "--recover",
+        metavar="NAME",
+        help="print a link by which this administrator sets a new password, within an hour",
     )
     command.set_defaults(run=_sign_in)
 
@@ -55,12 +67,35 @@ def add_api_key(commands: "Commands[argparse.ArgumentParser]") -> None:
     command.set_defaults(run=_api_key)
 
 
-def _sign_in(_: argparse.Namespace, settings: Settings) -> int:
+def _sign_in(given: argparse.Namespace, settings: Settings) -> int:
     passwordless = passwordless_for(settings)
     if passwordless is None:
         say("With AUTH0_DOMAIN set, people sign in through Auth0: open the app and sign in there.")
         return 1
-    print(passwordless.links.make(utc_now()))
+    if given.recover is None and settings.demo:
+        print(passwordless.links.make(utc_now()))
+        return 0
+    with working(settings) as services:
+        if given.recover is not None:
+            return _recover(given.recover, services, passwordless.links)
+        if not services.users.exist():
+            print(passwordless.links.make(utc_now()))
+            return 0
+        names = ", ".join(services.users.administrators())
+    say(
+        f"People sign in with their passwords: {passwordless.links.address()}\n"
+        f"An administrator who forgot theirs: sign-in --recover NAME ({names})"
+    )
+    return 1
+
+
+def _recover(name: str, services: Services, links: SignInLinks) -> int:
+    try:
+        code = services.users.recovery_link(sign_in_name=name, actor=actor(), now=utc_now())
+    except (UnusableUser, IllegalChange) as error:
+        say(str(error))
+        return 1
+    print(link_with(code, links.address()))
     return 0
 
 

@@ -56,6 +56,8 @@ class UnableToIssueToken(ValueError):
     """A token was asked for that could never be verified."""
 
 
+# How somebody came by a token: made by a command, without a password, by name and password.
+TokenVia = Literal["token", "demo", "password"]
 # What a program's key is for; "all" is whatever its role may do.
 Scope = Literal["all", "submit_readings", "read_bills", "read_metrics"]
 
@@ -67,7 +69,7 @@ class Principal:
     user: str
     roles: frozenset[Role]
     expires_at: datetime | None
-    via: Literal["token", "api_key", "demo"]
+    via: TokenVia | Literal["api_key"]
     # What an API key is for.
     scope: Scope = "all"
     # Of a token: its id, by which it can be ended, and when it was issued.
@@ -101,7 +103,7 @@ class Tokens(TokenVerifier, Protocol):
         now: datetime,
         lifetime: timedelta = TOKEN_LIFETIME,
         *,
-        demo: bool = False,
+        via: TokenVia = "token",
     ) -> str:
         """Return a token for `user`, or raise UnableToIssueToken with the reason."""
         ...
@@ -121,11 +123,11 @@ class LocalTokens:
         now: datetime,
         lifetime: timedelta = TOKEN_LIFETIME,
         *,
-        demo: bool = False,
+        via: TokenVia = "token",
     ) -> str:
         """Return a signed JWT for `user` with these roles, good from `now` for `lifetime`.
 
-        `demo` marks a sign-in without a password. Raises UnableToIssueToken for a user id that is
+        Raises UnableToIssueToken for a user id that is
         empty, too long or not printable, without a role, and for a lifetime under a second.
         """
         held = in_order([roles] if isinstance(roles, Role) else roles)
@@ -147,8 +149,8 @@ class LocalTokens:
             "nbf": issued_at,
             "exp": expires_at,
         }
-        if demo:
-            claims["demo"] = True
+        if via != "token":
+            claims["via"] = via
         return jws.sign(claims, self._key, algorithm=ALGORITHM)
 
     def verify(self, token: object, now: datetime) -> Principal:
@@ -157,12 +159,12 @@ class LocalTokens:
         if claims.get("iss") != ISSUER or claims.get("aud") != AUDIENCE:
             raise NotSignedIn("This token was made for another system.")
         expires_at = good_until(claims, now)
-        via: Literal["token", "demo"] = "demo" if claims.get("demo") is True else "token"
+        via = claims.get("via")
         return Principal(
             user_of(claims),
             _roles(claims),
             expires_at=expires_at,
-            via=via,
+            via=via if via in {"demo", "password"} else "token",
             session=session_of(claims),
             issued_at=instant_of(claims.get("iat")),
         )

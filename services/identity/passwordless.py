@@ -71,7 +71,7 @@ class SignInLinks:
             self._prepare()
             self._remove_old(now)
             self._write(self._file_of(code), (now + LINK_LIFETIME).isoformat())
-            return f"{self._address()}{LINK_PATH}?code={code}"
+            return f"{self.address()}{LINK_PATH}?code={code}"
         except OSError as error:
             raise UnableToKeepLinks(
                 f"No sign-in link can be kept in {self._folder}: {error.strerror or error}."
@@ -101,7 +101,8 @@ class SignInLinks:
                 f"No sign-in link can be kept in {self._folder}: {error.strerror or error}."
             ) from error
 
-    def _address(self) -> str:
+    def address(self) -> str:
+        """Where the app listens, as its start noted it."""
         file = self._folder / _ADDRESS
         return file.read_text(encoding="utf-8") if file.exists() else _DEFAULT_ADDRESS
 

@@ -29,6 +29,14 @@ Event = Literal[
     "key_made",
     "key_revoked",
     "key_first_used",
+    "user_invited",
+    "user_changed",
+    "password_link_made",
+    "password_set",
+    "code_turned_on",
+    "code_turned_off",
+    "recovery_code_used",
+    "name_guessed",
 ]
 
 # What anybody can bring about as often as they like: once a minute each, and so many of a group.
@@ -86,6 +94,10 @@ class SecurityLog:
         """The latest rows first, those before the row `before`; raises NotAllowed."""
         require(principal, Permission.VIEW_SECURITY)
         return self._database.security_events(limit=limit, event=event, who=who, before=before)
+
+    def events_about(self, *, principal: Principal, limit: int) -> list[SecurityEvent]:
+        """The latest rows about whoever asks."""
+        return self._database.security_events(limit=limit, who=principal.user)
 
     def _left_out_before(self, group: _Group, key: tuple[str, str, str]) -> int | None:
         """How many of its group were left out before this one; None when it is left out too."""

@@ -25,6 +25,7 @@ KEY_NOTED_SECONDS: Final = 60.0
 
 _MOST_KEPT: Final = 10_000
 _ENDED: Final = "This sign-in was ended. Sign in again."
+_HOW: Final = {"demo": "without a password", "password": "with a password"}
 _DISMISSED: Final = "You can no longer sign in here. Ask an administrator."
 
 
@@ -113,7 +114,7 @@ class Sessions:
     def end(self, session_id: str, *, actor: str) -> None:
         """End one sign-in, at once in this process; raises NotFound."""
         self._database.end_session(actor=actor, session_id=session_id)
-        self._forget()
+        self.forget()
 
     def end_one(self, session: Session, *, principal: Principal) -> None:
         """End somebody's sign-in, and note it; raises NotAllowed, NotFound."""
@@ -130,7 +131,7 @@ class Sessions:
         """
         actor = require(principal, Permission.MANAGE_USERS).user
         ended = self._database.end_sessions_of(actor=actor, user=user, at=now, dismiss=dismiss)
-        self._forget()
+        self.forget()
         event: Event = "user_dismissed" if dismiss else "session_ended"
         self._security_log.note(event, who=user, detail=f"All sign-ins, by {actor}.")
         return ended
@@ -139,7 +140,7 @@ class Sessions:
         """Let a dismissed user sign in again; raises NotAllowed."""
         actor = require(principal, Permission.MANAGE_USERS).user
         self._database.readmit_user(actor=actor, user=user)
-        self._forget()
+        self.forget()
         self._security_log.note("user_readmitted", who=user, detail=f"By {actor}.")
 
     def sign_out(self, principal: Principal, *, address: str = "") -> None:
@@ -194,11 +195,12 @@ class Sessions:
         if token.via == "link":
             self._security_log.note("link_opened", address=address)
             return
-        how = "without a password" if token.via == "demo" else "with a token"
+        how = _HOW.get(token.via, "with a token")
         detail = f"As {token.roles}, {how}."
         self._security_log.note("sign_in", who=token.user, address=address, detail=detail)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Ask the database anew of every token: it ended some by itself."""
         with self._lock:
             self._known.clear()
 

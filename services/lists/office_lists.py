@@ -12,7 +12,15 @@ from services.bill_documents.archive import BillArchive
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
-from services.lists.tables import BILLS, MISSED, PAYMENTS, SERVICE_POINTS, Table, accounts_in
+from services.lists.tables import (
+    BILLS,
+    MISSED,
+    PAYMENTS,
+    SERVICE_POINTS,
+    USERS,
+    Table,
+    accounts_in,
+)
 from services.quantities.spreadsheet import csv_file, xlsx_file
 from services.records.base import KeyPage, PageRequest
 from services.records.bills import BillSummary
@@ -24,6 +32,7 @@ from services.records.lists import (
     PaymentFilter,
     PointFilter,
 )
+from services.records.sessions import User, UserFilter
 from services.records.submissions import MissedMeter
 from services.records.supply import ServicePoint
 
@@ -77,6 +86,20 @@ class OfficeLists:
         """A page of the service points; `page.sort` is a PointSort."""
         require(principal, Permission.VIEW_CUSTOMERS)
         return self.database.list_service_points(wanted=wanted, page=page)
+
+    def users(
+        self, *, wanted: UserFilter, page: PageRequest, principal: Principal
+    ) -> KeyPage[User]:
+        """A page of the users; `page.sort` is a UserSort."""
+        require(principal, Permission.MANAGE_USERS)
+        return self.database.list_users(wanted=wanted, page=page)
+
+    def users_file(
+        self, *, wanted: UserFilter, page: PageRequest, kind: FileKind, principal: Principal
+    ) -> bytes:
+        """The users of a filter as a file, in the order of `page`."""
+        require(principal, Permission.MANAGE_USERS)
+        return _file(USERS, lambda at: self.database.list_users(wanted=wanted, page=at), page, kind)
 
     def service_points_file(
         self, *, wanted: PointFilter, page: PageRequest, kind: FileKind, principal: Principal

@@ -9,6 +9,7 @@ from services.quantities.energy import format_kwh
 from services.quantities.money import Money
 from services.records.bills import BillSummary, invoice_reference
 from services.records.ledger import Account, Payment
+from services.records.sessions import User
 from services.records.submissions import MissedMeter
 from services.records.supply import ServicePoint
 
@@ -105,6 +106,19 @@ MISSED: Final[Table[MissedMeter]] = Table(
         ("not_read_since", lambda missed: missed.first_on),
         ("last_read_on", lambda missed: missed.last_read_on),
         ("asked_again_because", lambda missed: missed.asked_because),
+    )
+)
+
+
+USERS: Final[Table[User]] = Table(
+    (
+        ("sign_in_name", lambda user: user.sign_in_name),
+        ("name", lambda user: user.display_name),
+        ("roles", lambda user: " ".join(user.roles)),
+        ("state", lambda user: user.state),
+        ("last_active_at", lambda user: user.last_active_at),
+        ("code_since", lambda user: user.totp_on_at),
+        ("created_at", lambda user: user.created_at),
     )
 )
 

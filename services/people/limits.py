@@ -91,6 +91,12 @@ class TryLimits:
                 else:
                     self._counts[kind].take_back(key)
 
+    def undo(self, tried: Try) -> None:
+        """Take a try back that was never made."""
+        with self._lock:
+            for kind, key in tried.keys:
+                self._counts[kind].take_back(key)
+
     def size(self) -> int:
         """How many keys are kept."""
         return sum(len(counts) for counts in self._counts.values())

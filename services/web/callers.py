@@ -3,9 +3,12 @@
 import ipaddress
 from datetime import datetime
 
+from flask import Request
+
 from services.container import Services
 from services.identity.auth import NotSignedIn, Principal, hash_api_key
 from services.identity.permissions import Role
+from services.web.connections import address_group
 
 _LONGEST_KEY = 200
 
@@ -31,6 +34,16 @@ def principal_of(
     if session is not None:
         return services.who(session, now, address=address)
     raise NotSignedIn("Send a token (Authorization: Bearer …) or an API key (X-API-Key).")
+
+
+def address_of(request: Request) -> str:
+    """The address that a request comes from, for limits and the security log."""
+    return request.remote_addr or ""
+
+
+def origin_of(address: str) -> str:
+    """What counts as one place: an IPv4 address, or the /64 of an IPv6 one."""
+    return address_group(address) or address
 
 
 def from_this_machine(address: str | None) -> bool:

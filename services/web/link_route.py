@@ -72,6 +72,14 @@ def show_link(make: Callable[[], str], *, headless: bool) -> None:
         opening.start()
 
 
+def tell_where_to_sign_in(address: str) -> None:
+    """Print where people sign in, once they have passwords."""
+    sys.stdout.write(f"  Sign in at {address}\n")
+    sys.stdout.write("  Forgot the password of an administrator: ")
+    sys.stdout.write(".venv/bin/python -m services sign-in --recover NAME\n\n")
+    sys.stdout.flush()
+
+
 def _on_a_desktop() -> bool:
     """Whether a person sits at this terminal with a screen on which a browser can open."""
     if not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ:

@@ -30,7 +30,7 @@ def session_asking(request: Request) -> str | None:
     Another site may make a browser ask, but never sees the answer. Raises NotAllowed when it does.
     """
     session = request.cookies.get(SESSION_COOKIE)
-    if session and not _from_this_site(request):
+    if session and not is_from_this_site(request):
         raise NotAllowed(_STRANGE)
     return session or None
 
@@ -49,7 +49,8 @@ def session_changing(request: Request) -> str | None:
     return session
 
 
-def _from_this_site(request: Request) -> bool:
+def is_from_this_site(request: Request) -> bool:
+    """Whether a page of this site makes the request; without a word on that only a GET may be."""
     if (site := request.headers.get("Sec-Fetch-Site")) is not None:
         return site == "same-origin"
     # Browsers too old to say so name the origin of whatever changes something.

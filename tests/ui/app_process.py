@@ -48,9 +48,11 @@ class AppProcess:
         """Return a new link for signing in without a password, as the command prints it."""
         return self.command("sign-in")
 
-    def command(self, *arguments: str) -> str:
+    def command(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Run a command on the app's data, which must succeed; what it printed."""
-        done = run_command(*arguments, environment={"DATA_DIR": str(self.data_dir)})
+        done = run_command(
+            *arguments, environment={"DATA_DIR": str(self.data_dir), **(environment or {})}
+        )
         done.check_returncode()
         return done.stdout.strip()
 

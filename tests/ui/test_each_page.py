@@ -44,7 +44,15 @@ def asked(utility: Utility) -> Asked:
         now=utility.now,
     )
     tariff = {"code": KSEB["code"], "from": KSEB["effective_from"]}
+    services, now = utility.services, utility.now
+    services.users.create_first_administrator(
+        sign_in_name="boss", display_name="Boss", password="quiet lantern under water", now=now
+    )
+    invited = services.users.invite(
+        sign_in_name="asha", display_name="Asha", roles={Role.CLERK}, principal=ADMIN, now=now
+    )
     return {
+        registry.USER.script: {"id": invited.user_id},
         registry.BILL.script: {"id": bill.id},
         registry.CORRECT_BILL.script: {"id": bill.id},
         registry.CORRECT_READING.script: {"id": bill.closing_reading_id},

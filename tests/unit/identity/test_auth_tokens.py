@@ -63,7 +63,7 @@ class TestTokens:
         assert TOKENS.verify(token, NOW) == expected
 
     def test_a_token_of_the_demo_says_so(self) -> None:
-        token = TOKENS.issue("user-7", Role.ENGINEER, NOW, demo=True)
+        token = TOKENS.issue("user-7", Role.ENGINEER, NOW, via="demo")
         assert TOKENS.verify(token, NOW).via == "demo"
 
     def test_a_token_made_by_hand_as_the_tests_do_is_good(self) -> None:

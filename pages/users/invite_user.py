@@ -1,0 +1,52 @@
+"""Invite a user: their names and roles; then the one-time link by which they set a password."""
+
+import streamlit as st
+
+from pages.registry import INVITE_USER, USER, USERS
+from pages.shared.detail import detail_header
+from pages.shared.form_ids import form_id
+from pages.shared.format import escaped
+from pages.shared.session import now, require_permission, services
+from pages.users.user_words import show_link
+from services.database.errors import IllegalChange
+from services.identity.permissions import ROLE_NAMES, Role
+from services.people.users import UnusableUser
+
+principal = require_permission(*INVITE_USER.needs)
+with detail_header(INVITE_USER.title, back=USERS):
+    pass
+form = form_id("invite-user")
+with st.form(f"invite-{form}"):
+    display_name = st.text_input("Name", key=f"name-{form}", autocomplete="off", max_chars=100)
+    sign_in_name = st.text_input(
+        "Sign-in name",
+        key=f"sign-in-name-{form}",
+        autocomplete="off",
+        max_chars=100,
+        help="Such as their e-mail address. The audit trail names them by it, so it never changes.",
+    )
+    roles = st.multiselect(
+        "Roles", list(Role), format_func=ROLE_NAMES.__getitem__, key=f"roles-{form}"
+    )
+    sent = st.form_submit_button("Invite", type="primary")
+if sent:
+    try:
+        invited = services().users.invite(
+            sign_in_name=sign_in_name,
+            display_name=display_name,
+            roles=roles,
+            principal=principal,
+            now=now(),
+        )
+    except (UnusableUser, IllegalChange) as error:
+        st.error(escaped(error), icon=":material/edit:")
+    else:
+        # The next one is a new form; the link is in no session and gone with the next click.
+        st.session_state.pop("form-invite-user", None)
+        show_link(invited.code, "invitation", name=display_name)
+        st.page_link(
+            USER.script,
+            label=f"To {escaped(display_name)}",
+            icon=":material/arrow_forward:",
+            query_params={"id": invited.user_id},
+        )

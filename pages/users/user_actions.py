@@ -1,0 +1,129 @@
+"""What an administrator does with a user: name and roles, links, the code, sign-ins, disabling."""
+
+from collections.abc import Callable
+from typing import Final
+
+import streamlit as st
+
+from pages.shared.form_ids import form_done, form_id
+from pages.shared.format import escaped
+from pages.shared.session import now, services
+from pages.users.user_words import show_link
+from services.database.errors import IllegalChange
+from services.identity.auth import Principal
+from services.identity.permissions import ROLE_NAMES, Role, in_order
+from services.people.users import UnusableUser
+from services.quantities.counting import count
+from services.records.sessions import User
+
+_RESET: Final = (
+    "Their password and every sign-in end now. With the link they set a new password, within a day."
+)
+
+
+def show_user_form(user: User, principal: Principal) -> None:
+    """Their name and roles, to be changed; other roles end their sign-ins."""
+    form = form_id(f"user-{user.id}")
+    with st.form(f"form-{form}"):
+        display_name = st.text_input(
+            "Name", user.display_name, key=f"name-{form}", autocomplete="off", max_chars=100
+        )
+        roles = st.multiselect(
+            "Roles",
+            list(Role),
+            default=in_order([Role(role) for role in user.roles]),
+            format_func=ROLE_NAMES.__getitem__,
+            key=f"roles-{form}",
+        )
+        st.caption("With other roles they sign in again.")
+        if not st.form_submit_button("Save", type="primary"):
+            return
+
+    def save() -> None:
+        services().users.change(
+            user, display_name=display_name, roles=roles, principal=principal, now=now()
+        )
+
+    _do(save, f"user-{user.id}", "The user is changed.")
+
+
+def offer_actions(user: User, principal: Principal) -> None:
+    """Everything else, each asked once more; a new link is shown below, this once."""
+    users, myself = services().users, user.sign_in_name == principal.user
+    shown = st.container()
+    with st.container(horizontal=True):
+        if user.state != "disabled" and not myself:
+            _offer_link(user, principal, shown)
+        if user.totp_on_at:
+            _ask(
+                "Remove the app",
+                ":material/phonelink_erase:",
+                "For a lost phone: from now on their password alone signs them in.",
+                lambda: users.reset_code(user, principal=principal),
+                "No code is asked for any more.",
+            )
+        if user.state == "active":
+            _ask(
+                "End sign-ins",
+                ":material/logout:",
+                "They are signed out everywhere at once, and may sign in again.",
+                lambda: users.end_sessions(user, principal=principal, now=now()),
+                "Every sign-in is ended.",
+            )
+        if user.state == "disabled":
+            _ask(
+                "Enable",
+                ":material/login:",
+                "They may sign in again with their password.",
+                lambda: users.enable(user, principal=principal),
+                "They may sign in again.",
+            )
+        else:
+            _offer_disable(user, principal)
+
+
+def _offer_disable(user: User, principal: Principal) -> None:
+    keys = services().sessions.standing_of(user.sign_in_name, principal=principal).keys
+    said = "They are signed out everywhere at once and may not sign in again."
+    if keys:
+        said += f" Keys that they made stay good ({count(len(keys), 'key')}): see *API keys*."
+    _ask(
+        "Disable",
+        ":material/person_off:",
+        said,
+        lambda: services().users.disable(user, principal=principal, now=now()),
+        "They may not sign in any more.",
+    )
+
+
+def _offer_link(user: User, principal: Principal, shown: st.delta_generator.DeltaGenerator) -> None:
+    label = "Reset the password" if user.activated_at else "New invitation link"
+    with st.popover(label, icon=":material/link:"):
+        st.markdown(_RESET if user.activated_at else "The link before is no longer good then.")
+        if not st.button("Yes, make a link", type="primary", key="make-link"):
+            return
+    try:
+        code = services().users.new_link(user, principal=principal, now=now())
+    except IllegalChange as error:
+        shown.error(escaped(error), icon=":material/block:")
+        return
+    with shown:
+        show_link(code, "reset" if user.activated_at else "invitation", name=user.display_name)
+
+
+def _ask(label: str, icon: str, said: str, do: Callable[[], object], done: str) -> None:
+    with st.popover(label, icon=icon):
+        st.markdown(said)
+        if st.button(f"Yes, {label.lower()}", type="primary", key=f"do-{label}"):
+            _do(do, "", done)
+
+
+def _do(do: Callable[[], object], form: str, done: str) -> None:
+    """Do it and say so, or say why not."""
+    try:
+        do()
+    except (UnusableUser, IllegalChange) as error:
+        st.error(escaped(error), icon=":material/block:")
+        return
+    form_done(form, done)
+    st.rerun()

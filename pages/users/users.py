@@ -1,0 +1,104 @@
+"""Users: who signs in with a password of their own, their roles, when they were last here."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from pages.registry import INVITE_USER, USER, USERS
+from pages.shared.form_ids import show_done
+from pages.shared.format import moment
+from pages.shared.header import header
+from pages.shared.list_columns import Column, Listing
+from pages.shared.list_filters import ask_status, ask_text
+from pages.shared.listing import show_list
+from pages.shared.session import go_to, require_permission, services, zone
+from pages.users.user_words import STATES, roles_in_words
+from services.identity.permissions import ROLE_NAMES, Role
+from services.records.sessions import User, UserFilter
+from services.web.people.routes import FIRST_PATH
+
+
+def last_active(user: User) -> str:
+    """When they last did anything here."""
+    return moment(user.last_active_at, zone()) if user.last_active_at else "never"
+
+
+COLUMNS: tuple[Column[User], ...] = (
+    Column(label="Name", text=lambda user: user.display_name, sort="display_name", place="title"),
+    Column(
+        label="Sign-in name",
+        text=lambda user: user.sign_in_name,
+        sort="sign_in_name",
+        place="text",
+    ),
+    Column(label="Roles", text=lambda user: roles_in_words(user.roles)),
+    Column(
+        label="State",
+        text=lambda user: STATES[user.state][0],
+        color=lambda user: STATES[user.state][1],
+        place="status",
+    ),
+    Column(label="Last active", text=last_active),
+    Column(label="App", text=lambda user: "on" if user.totp_on_at else "–"),
+)
+
+
+def summary(user: User) -> str:
+    """What a card says of a user."""
+    return f"{user.sign_in_name} · {roles_in_words(user.roles)} · last active {last_active(user)}"
+
+
+def show_users() -> None:
+    """The list, with what to look for."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = ask_text("Name or sign-in name")
+        state = ask_status({words: state for state, (words, _) in STATES.items()})
+        role = st.selectbox(
+            "Role",
+            list(Role),
+            index=None,
+            format_func=ROLE_NAMES.__getitem__,
+            key="role",
+            placeholder="Every role",
+            bind="query-params",
+        )
+    wanted = UserFilter(text=text, state=state, role=role.value if role else None)
+    lists = services().lists
+    show_list(
+        Listing(
+            noun="user",
+            page=USER,
+            columns=COLUMNS,
+            summary=summary,
+            sort="display_name",
+            descending=False,
+            asked=wanted,
+            fetch=lambda page: lists.users(wanted=wanted, page=page, principal=principal),
+            file=lambda page, kind, ids: lists.users_file(
+                wanted=replace(wanted, ids=ids), page=page, kind=kind, principal=principal
+            ),
+        )
+    )
+
+
+def offer_first() -> None:
+    """Nobody is here yet: what to begin with, and what it changes."""
+    st.info(
+        "Nobody has an account here yet. Create the first administrator, who then invites "
+        "everybody else. From then on people sign in with their passwords."
+    )
+    if st.button("Create the first administrator", type="primary", icon=":material/person_add:"):
+        go_to(FIRST_PATH)
+
+
+principal = require_permission(*USERS.needs)
+with header(USERS.title):
+    if services().password_sign_in and services().users.exist():
+        st.page_link(INVITE_USER.script, label="Invite a user", icon=":material/person_add:")
+show_done()
+if services().password_sign_in is None:
+    st.info("People are kept in Auth0 here: add them and their roles there.")
+elif services().users.exist():
+    show_users()
+else:
+    offer_first()
