@@ -18,7 +18,7 @@ from services.people.password_rules import LONGEST, normalized
 MEMORY_KIB: Final = 19 * 1024
 PASSES: Final = 2
 LANES: Final = 1
-WAIT_SECONDS: Final = 10.0
+WAIT_SECONDS: Final = 5.0
 
 
 class TooBusyToVerify(TemporaryFailure):

@@ -97,9 +97,7 @@ class PasswordSignIn:
         """
         began = time.monotonic()
         name = folded_name(name)
-        user = self._database.user_to_sign_in(sign_in_name=name)
-        device = self._known_device(user, place, now)
-        tried = self.passwords.begin(name=name, address=place.address, device=device, now=now)
+        user, device, tried = self._begin(name, place, now)
         hashed = user.password_hash if user else None
         try:
             right = self._hashing.verify(hashed, password, known=device is not None)
@@ -170,6 +168,19 @@ class PasswordSignIn:
             return False
         self.passwords.succeeded(tried)
         return True
+
+    def _begin(
+        self, name: str, place: Place, now: datetime
+    ) -> tuple[UserToSignIn | None, str | None, Try]:
+        """Who has the name, their known device, and the try that is counted."""
+        if place.device is None:
+            # Who has to wait costs the database nothing.
+            tried = self.passwords.begin(name=name, address=place.address, device=None, now=now)
+            return self._database.user_to_sign_in(sign_in_name=name), None, tried
+        user = self._database.user_to_sign_in(sign_in_name=name)
+        device = self._known_device(user, place, now)
+        tried = self.passwords.begin(name=name, address=place.address, device=device, now=now)
+        return user, device, tried
 
     def _known_device(self, user: UserToSignIn | None, place: Place, now: datetime) -> str | None:
         """The id of the device, if this user signed in on it with the password of now."""

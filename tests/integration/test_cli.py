@@ -20,6 +20,7 @@ from services.identity.signing_key import load_or_create_signing_key
 from services.quantities.spreadsheet import xlsx_file
 from services.settings import PROJECT_FOLDER, Settings
 from tests.command import run_command
+from tests.integration.people.office import open_office
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -88,6 +89,27 @@ def test_a_sign_in_link_is_one_line_needs_no_database_and_works_once(
     links, code = SignInLinks(tmp_path), link.partition("code=")[2]
     assert links.redeem(code, datetime.now(UTC))
     assert not links.redeem(code, datetime.now(UTC))
+
+
+def test_once_there_are_users_only_an_administrator_gets_a_link(
+    cli: Run, database: str, tmp_path: Path
+) -> None:
+    (link,) = cli("sign-in").stdout.splitlines()
+    assert "/session/link?code=" in link
+    office = open_office(database, tmp_path)
+    office.first_administrator()
+    office.user("asha")
+
+    answer = cli("sign-in")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "sign-in --recover NAME (boss)" in answer.stderr
+    answer = cli("sign-in", "--recover", "asha")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "asha is no administrator. Administrators are: boss." in answer.stderr
+    (link,) = cli("sign-in", "--recover", "boss").stdout.splitlines()
+    code = link.partition("/sign-in/new-password?code=")[2]
+    assert office.services.users.link(code, office.now).kind == "recovery"
+    office.services.close()
 
 
 def test_with_auth0_there_is_no_sign_in_link(cli: Run) -> None:

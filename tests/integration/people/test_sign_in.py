@@ -155,13 +155,15 @@ def test_a_copied_cookie_is_refused_after(office: Office, browser: FlaskClient, 
     office.sign_in(browser, "asha")
     copied = office.cookie(browser, "session")
     office.services.who(copied, office.now)
-    users, by = office.services.users, {"principal": office.boss, "now": office.now}
+    users, boss, now = office.services.users, office.boss, office.now
     act: dict[str, Callable[[], object]] = {
         "sign out": lambda: office.services.sign_out(copied, None, office.now),
-        "end": lambda: users.end_sessions(asha, **by),
-        "disable": lambda: users.disable(asha, **by),
-        "reset": lambda: users.new_link(asha, **by),
-        "roles": lambda: users.change(asha, display_name="A", roles={Role.CASHIER}, **by),
+        "end": lambda: users.end_sessions(asha, principal=boss, now=now),
+        "disable": lambda: users.disable(asha, principal=boss, now=now),
+        "reset": lambda: users.new_link(asha, principal=boss, now=now),
+        "roles": lambda: users.change(
+            asha, display_name="A", roles={Role.CASHIER}, principal=boss, now=now
+        ),
     }
     act[how]()
     with pytest.raises(Exception, match=r"was ended|no longer sign in"):
