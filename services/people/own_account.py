@@ -118,7 +118,8 @@ class OwnAccount:
         """End one of their own sign-ins; raises NotFound for anybody else's."""
         if session.user_id != principal.user:
             raise NotFound("EB404", "There is no such sign-in.")
-        self.sessions.end_one(session, actor=principal.user)
+        self.sessions.end(session.id, actor=principal.user)
+        self.security_log.note("session_ended", who=principal.user, detail="By its owner.")
 
     def events(self, *, principal: Principal, limit: int) -> list[SecurityEvent]:
         """What the security log has about them, the latest first."""

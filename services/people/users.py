@@ -188,19 +188,19 @@ class Users:
     def disable(self, user: User, *, principal: Principal, now: datetime) -> None:
         """End every sign-in and refuse new ones; raises IllegalChange for the last admin."""
         require(principal, Permission.MANAGE_USERS)
-        self._sessions.end_all_of(user.sign_in_name, actor=principal.user, now=now, dismiss=True)
+        self._sessions.end_all_of(user.sign_in_name, principal=principal, now=now, dismiss=True)
 
     def enable(self, user: User, *, principal: Principal) -> None:
         """Let a disabled user sign in again."""
         require(principal, Permission.MANAGE_USERS)
-        self._sessions.readmit(user.sign_in_name, actor=principal.user)
+        self._sessions.readmit(user.sign_in_name, principal=principal)
 
     def end_sessions(self, user: User, *, principal: Principal, now: datetime) -> int:
         """End every sign-in of a user, who may sign in again; how many ended."""
         require(principal, Permission.MANAGE_USERS)
         # Tokens are issued to the second: one of this very second is the one that follows.
         return self._sessions.end_all_of(
-            user.sign_in_name, actor=principal.user, now=now.replace(microsecond=0), dismiss=False
+            user.sign_in_name, principal=principal, now=now.replace(microsecond=0), dismiss=False
         )
 
     def link(self, code: str, now: datetime) -> LinkToUser:

@@ -59,6 +59,22 @@ CREATE VIEW public.operations_alert_list WITH (security_invoker='true') AS
 
 GRANT SELECT ON TABLE public.operations_alert_list TO service_role;
 
+CREATE FUNCTION public.bills_of_span(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('currencies', coalesce(jsonb_agg(to_jsonb(g) order by g.currency), '[]'))
+    from (select b.currency, count(*) as bills, sum(b.total_minor)::bigint as total_minor
+          from public.bills b
+          where b.period_end > (p ->> 'after')::date and b.period_end <= (p ->> 'until')::date and b.status <> 'void'
+          group by 1) g
+$$;
+
+COMMENT ON FUNCTION public.bills_of_span(p jsonb) IS 'How many bills end in (after, until], and their sum, by currency: {after, until} -> {currencies: [{currency, bills, total_minor}]}.';
+
+REVOKE ALL ON FUNCTION public.bills_of_span(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.bills_of_span(p jsonb) TO service_role;
+
 CREATE FUNCTION public.note_operations_alerts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -172,22 +188,6 @@ COMMENT ON FUNCTION public.operation_figures(p jsonb) IS 'Figures for whoever wa
 
 REVOKE ALL ON FUNCTION public.operation_figures(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.operation_figures(p jsonb) TO service_role;
-
-CREATE FUNCTION public.bills_of_span(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('currencies', coalesce(jsonb_agg(to_jsonb(g) order by g.currency), '[]'))
-    from (select b.currency, count(*) as bills, sum(b.total_minor)::bigint as total_minor
-          from public.bills b
-          where b.period_end > (p ->> 'after')::date and b.period_end <= (p ->> 'until')::date and b.status <> 'void'
-          group by 1) g
-$$;
-
-COMMENT ON FUNCTION public.bills_of_span(p jsonb) IS 'How many bills end in (after, until], and their sum, by currency: {after, until} -> {currencies: [{currency, bills, total_minor}]}.';
-
-REVOKE ALL ON FUNCTION public.bills_of_span(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.bills_of_span(p jsonb) TO service_role;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON TABLES TO postgres;
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON TABLES TO service_role;

@@ -106,7 +106,7 @@ def test_the_last_administrator_neither_loses_the_role_nor_is_disabled(office: O
         lambda: users.disable(boss, principal=office.boss, now=office.now),
         # Nor on the page of sign-ins.
         lambda: office.services.sessions.end_all_of(
-            "boss", actor="boss", now=office.now, dismiss=True
+            "boss", principal=office.boss, now=office.now, dismiss=True
         ),
     ):
         # Somebody who was only invited is no administrator yet.
