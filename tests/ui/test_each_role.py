@@ -39,6 +39,12 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Needs]] = {
     ("GET", "/api/scheduler/status"): (),
     ("GET", "/api/health"): None,
     ("GET", "/api/metrics"): (Permission.VIEW_SYSTEM,),
+    # By these somebody signs in.
+    ("GET", "/sign-in"): None,
+    ("GET", "/sign-in/code"): None,
+    ("GET", "/sign-in/new-password"): None,
+    ("GET", "/sign-in/first"): None,
+    ("GET", "/sign-in/<name>"): None,
     # The round's page itself holds nothing of anybody.
     ("GET", "/round"): None,
     ("GET", "/round/manifest.webmanifest"): None,
@@ -50,6 +56,11 @@ ENDPOINTS: Final[Mapping[tuple[str, str], Needs]] = {
     ("POST", "/round/missed"): SUBMIT,
     ("PUT", "/round/photos/<key>"): SUBMIT,
     ("GET", "/round/photos/<photo_id>"): (Permission.VIEW_READINGS, *SUBMIT),
+}
+# What the sign-in's forms send counts only from a page of this site: tests/integration/people.
+FORMS: Final = {
+    ("POST", path)
+    for path in ("/sign-in", "/sign-in/code", "/sign-in/new-password", "/sign-in/first")
 }
 # Those beside Flask: the session's own routes are how somebody becomes signed in, or leaves.
 ASGI_ROUTES: Final[Mapping[str, Needs]] = {
@@ -131,7 +142,10 @@ def test_the_menu_has_what_a_role_may_open(
 
 @pytest.mark.usefixtures("utility")
 def test_nobody_is_shown_anything_but_the_sign_in_page() -> None:
-    assert [field.label for field in visitor().run().text_input] == ["User id", "Token"]
+    # There are users: the form for tokens is one that is asked for.
+    app = visitor()
+    app.query_params["sign-in"] = "token"
+    assert [field.label for field in app.run().text_input] == ["User id", "Token"]
     for page in PAGES:
         # Without the entry script around it: each page asks who is there itself.
         app = AppTest.from_file(str(PROJECT_FOLDER / "pages" / page.script)).run()
@@ -142,7 +156,7 @@ def test_nobody_is_shown_anything_but_the_sign_in_page() -> None:
 def test_each_endpoint_is_in_the_table(utility: Utility) -> None:  # noqa: F811
     rules = create_app(utility.services).url_map.iter_rules()
     found = {(method_of(rule), rule.rule) for rule in rules if rule.endpoint != "static"}
-    assert found == set(ENDPOINTS)
+    assert found == set(ENDPOINTS) | FORMS
 
 
 @pytest.mark.parametrize("role", [*Role, None])
@@ -174,7 +188,7 @@ def test_each_route_beside_the_api_is_in_the_table_and_keeps_to_it(
     for name, value in own_settings.items():
         monkeypatch.setenv(name, value)
     routes = importlib.import_module("streamlit_app").app._user_routes
-    to_flask = {"/webhook/stripe", "/webhook", "/api/health", "/round", "/api"}
+    to_flask = {"/webhook/stripe", "/webhook", "/api/health", "/round", "/api", "/sign-in"}
     own = [one for one in routes if isinstance(one, Route) and one.path not in to_flask]
     assert {one.path for one in own} == set(ASGI_ROUTES)
     assert {one.path for one in routes if isinstance(one, Mount)} <= to_flask
