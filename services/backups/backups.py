@@ -83,7 +83,7 @@ class Backups:
     copies: CopyPlace | None = None
     off: str = ""
     copy_trouble: str = ""
-    _copied_all: bool = False
+    _copied: frozenset[str] = frozenset()
     _copy_after: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -94,7 +94,7 @@ class Backups:
         made = make_backup(self.dsn, path, demo=self.demo, pulse=pulse)
         self._drop_old(now)
         # One that was made must not wait for the pause after a copy that failed.
-        self._copied_all, self._copy_after = False, 0.0
+        self._copy_after = 0.0
         return made
 
     def kept(self) -> list[KeptBackup]:
@@ -128,11 +128,11 @@ class Backups:
                 self.copy_trouble = str(error)
                 self._copy_after = time.monotonic() + RETRY_SECONDS
                 raise
-            self._copied_all, self.copy_trouble = True, ""
+            self._copied, self.copy_trouble = self._names(), ""
 
     def copy_if_due(self, *, now: datetime) -> None:
         """Try again what could not be copied, a while after it failed."""
-        if self.off or self._copied_all or time.monotonic() < self._copy_after:
+        if self.off or self._copied == self._names() or time.monotonic() < self._copy_after:
             return
         try:
             self.copy(now=now)
@@ -160,6 +160,9 @@ class Backups:
         for part in self.folder.glob(f".{self._prefix}-*.part"):
             if datetime.fromtimestamp(part.stat().st_mtime, UTC) < now - _LEFT_OVER:
                 part.unlink(missing_ok=True)
+
+    def _names(self) -> frozenset[str]:
+        return frozenset(backup.path.name for backup in self.kept())
 
     @property
     def _prefix(self) -> str:

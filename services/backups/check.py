@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.backups.backups import Backups
+from services.backups.copies import CopyPlace, UnableToCopy
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.integrations.failures import TemporaryFailure
@@ -29,7 +30,7 @@ class BackupCheck:
         return self.backups.off
 
     def check(self) -> str:
-        """The last good backup; raises TemporaryFailure if it is late, or was not copied."""
+        """The last good backup; raises TemporaryFailure if it is late, or is not elsewhere too."""
         now = datetime.now(UTC)
         said = self._last(now)
         if is_late(self.backups, self.database, now=now):
@@ -38,11 +39,18 @@ class BackupCheck:
             )
         if self.backups.copies is None:
             return f"{said} It is copied nowhere else (BACKUP_COPY_TO)."
-        if self.backups.copy_trouble:
-            raise TemporaryFailure(
-                f"{said} It could not be copied yet: {self.backups.copy_trouble}."
-            )
-        return f"{said} Copies go to {self.backups.copies.name}."
+        return f"{said} {self._look_elsewhere(self.backups.copies, now)}"
+
+    def _look_elsewhere(self, place: CopyPlace, now: datetime) -> str:
+        last = self.backups.last(now=now)
+        try:
+            there = place.sizes()
+        except UnableToCopy as error:
+            raise TemporaryFailure(f"{self._last(now)} Copies cannot be made: {error}.") from None
+        if last is not None and there.get(last.path.name) != last.size:
+            why = f": {self.backups.copy_trouble}" if self.backups.copy_trouble else ""
+            raise TemporaryFailure(f"{self._last(now)} It is not in {place.name} yet{why}.")
+        return f"Copies go to {place.name}."
 
     def _last(self, now: datetime) -> str:
         last = self.backups.last(now=now)
@@ -74,5 +82,5 @@ def backup_state(
         return "not configured", True
     last, late = backups.last(now=now), is_late(backups, database, now=now)
     said = f"last good backup {last.at.isoformat(timespec='seconds')}" if last else "none yet"
-    words = [said, *(["late"] if late else []), *(["not copied"] if backups.copy_trouble else [])]
+    words = [said, *(["late"] if late else []), *(["copies fail"] if backups.copy_trouble else [])]
     return ", ".join(words), not late

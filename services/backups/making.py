@@ -29,7 +29,7 @@ from services.database.dump.programs import UnableToDump, contents
 from services.database.dump.snapshot import OWN_MAJOR, open_snapshot
 
 # What is left to the database while a backup is written beside it.
-LEFT_FREE_BYTES: Final = 256 * 1024 * 1024
+LEFT_FREE_BYTES: Final = 128 * 1024 * 1024
 _LOOK_EVERY: Final = 16
 
 Pulse = Callable[[], None]

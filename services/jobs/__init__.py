@@ -1,1 +1,1 @@
-"""The work of the four jobs, when they are due, and how their runs are claimed and ended."""
+"""The work of the jobs, when they are due, and how their runs are claimed and ended."""

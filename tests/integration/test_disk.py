@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from services.database.transports.postgres import as_database_error
 from services.health import disk
 from services.health.disk import DiskWatch, Room
 from services.web.errors import problem_of
+from tests.disks import disk_of
 
 MB = 1024 * 1024
 
@@ -23,18 +22,8 @@ MB = 1024 * 1024
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
     """A disk of 400 MB of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="billing-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400m,mode=0711", "billing", str(folder)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    if done.returncode:
-        folder.rmdir()
-        reason = "only root may mount a small disk"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-    folder.rmdir()
+    with disk_of("400m") as folder:
+        yield folder
 
 
 def _fill(folder: Path, *, leave: int) -> Path:

@@ -6,6 +6,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -15,12 +16,18 @@ from psycopg.conninfo import make_conninfo
 from services.backups import making
 from services.backups.archive import Manifest, open_backup, write_manifest
 from services.backups.restoring import restore_backup
+from services.bootstrap import build_services
 from services.bootstrap_database import MIGRATIONS
 from services.database.dump.snapshot import sums_of
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import MIGRATIONS_LOCK
 from services.database.schema.roles import prepare_roles
+from services.identity.auth import Role
+from services.jobs.by_hand import run_job
+from services.settings import load_settings
+from tests.disks import disk_of
 from tests.integration.backups.conftest import Command, ask
+from tests.integration.job_tools import at_once, tick_and_wait
 from tests.integration.server_process import superuser_dsn
 from tests.integration.utility import Utility, make_utility
 
@@ -81,6 +88,24 @@ def test_all_comes_back_with_its_rights(
     assert sums_of(target) == sums_of(database)
     for catalogue in CATALOGUE:
         assert ask(target, catalogue) == ask(database, catalogue)
+
+
+def test_a_place_where_the_app_only_ran_is_empty(
+    backup: Path, fresh_database: Callable[[], str], command: Command, tmp_path: Path
+) -> None:
+    place = fresh_database()
+    settings = {"DATABASE_URL": place, "DATA_DIR": str(tmp_path / "other")}
+    services = build_services(load_settings(settings), step_handlers={})
+    try:
+        scheduler = at_once(services)
+        tick_and_wait(scheduler)
+        run_job(services, "overdue_marking", datetime.now(UTC), "somebody")
+        token = services.tokens.issue("admin-1", Role.ADMIN, datetime.now(UTC))  # type: ignore[union-attr]
+        assert services.who(token, datetime.now(UTC)).user == "admin-1"
+    finally:
+        services.close()
+    done = command("restore", backup, **settings)
+    assert done.returncode == 0, done.stderr
 
 
 def test_another_role_may_own_what_is_restored(
@@ -198,6 +223,21 @@ def test_a_full_disk_leaves_the_old_one_and_nothing_else(
     assert "not enough room" in done.stderr
     assert backup.read_bytes() == before
     assert left_in(backup.parent) == ["b.zip"]
+
+
+def test_a_disk_that_really_is_full_leaves_the_old_one_and_nothing_else(
+    backup: Path, database: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "LEFT_FREE_BYTES", 0)
+    with disk_of(f"{backup.stat().st_size // 1024 + 300}k") as disk:
+        path = disk / "b.zip"
+        assert command("backup", path, DATABASE_URL=database).returncode == 0
+        before = path.read_bytes()
+        done = command("backup", path, DATABASE_URL=database)
+        assert done.returncode == 1
+        assert "not enough room" in done.stderr
+        assert path.read_bytes() == before
+        assert left_in(disk) == ["b.zip"]
 
 
 def test_a_disk_that_reads_back_something_else_is_noticed(

@@ -226,14 +226,16 @@ def test_a_copy_that_fails_is_told_and_tried_again_and_the_backup_counts(
     assert "could not be copied" in ended.detail
     assert "tried again every 15 minutes" in ended.detail
     assert state(services, datetime.now(UTC))[0] == "ok"
-    assert state(services, datetime.now(UTC))[1].endswith(", not copied")
+    assert state(services, datetime.now(UTC))[1].endswith(", copies fail")
     check = BackupCheck(services.backups, services.database)
-    with pytest.raises(TemporaryFailure, match=r"could not be copied yet: .*unplugged"):
+    with pytest.raises(TemporaryFailure, match=r"Copies cannot be made: .*unplugged: No such"):
         check.check()
 
     elsewhere.mkdir()
     services.backups.copy_if_due(now=made.now)
     assert names(elsewhere) == []
+    with pytest.raises(TemporaryFailure, match=r"not in .*unplugged yet: .*unplugged: No such"):
+        check.check()
     clock = time.monotonic() + kept_backups.RETRY_SECONDS
     monkeypatch.setattr(time, "monotonic", lambda: clock)
     services.backups.copy_if_due(now=made.now)
