@@ -223,11 +223,11 @@ class _Meter:
     ) -> Estimate | None:
         """The register after so many Wh a day, before the multiplier; the one rounding."""
         facts = self.facts
-        turned, most = daily * self.days, self._most_turned()
-        if most is not None and turned > most:
-            turned = Fraction(most)
+        expected, most = daily * self.days, self._most_turned()
+        if most is not None and expected > most:
+            expected = Fraction(most)
             sentence += "no more than its connected load can use, "
-        turned = self._as_shown(turned, most)
+        turned = self._as_shown(expected, most)
         capacity = capacity_wh(facts.dials)
         if 2 * turned > capacity:
             return None

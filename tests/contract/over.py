@@ -12,6 +12,7 @@ import pytest
 from services.bootstrap import build_services
 from services.database.service import DatabaseService
 from services.database.transports.postgres import DirectTransport
+from services.database.transports.watched import WatchedTransport
 from services.readings.submission import parse_submission
 from services.records.bills import Bill
 from services.records.entries import NewPayment
@@ -95,11 +96,17 @@ def over(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Itera
 
 
 def dsn_of(over: Over) -> str:
-    transport = over.direct._transport
-    assert isinstance(transport, DirectTransport)
-    conninfo = transport._pool.conninfo
+    conninfo = direct_transport_of(over.direct)._pool.conninfo
     assert isinstance(conninfo, str)
     return conninfo
+
+
+def direct_transport_of(database: DatabaseService) -> DirectTransport:
+    watched = database._transport
+    assert isinstance(watched, WatchedTransport)
+    transport = watched._transport
+    assert isinstance(transport, DirectTransport)
+    return transport
 
 
 def _types(value: Any) -> Any:

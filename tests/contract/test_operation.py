@@ -8,8 +8,11 @@ from tests.contract.over import Over
 
 def test_figures_count_what_is_there_the_same(over: Over) -> None:
     utility = over.utility
-    span = {"today": utility.today, "day_began": utility.now, "month_began": utility.now}
-    found = [database.operation_log.figures(**span) for database in (over.here, over.direct)]
+    today, now = utility.today, utility.now
+    found = [
+        database.operation_log.figures(today=today, day_began=now, month_began=now)
+        for database in (over.here, over.direct)
+    ]
     same = [figures.model_dump(exclude={"at", "database_bytes"}) for figures in found]
     assert same[0] == same[1]
     assert all(figures.database_bytes > 1_000_000 for figures in found)

@@ -95,7 +95,8 @@ def from_stripe_amount(*, amount: int, currency: str) -> int:
 class _WatchedClient(stripe.RequestsClient):
     """Counts what becomes of each request, for lists and refunds as for links."""
 
-    def request(  # type: ignore[override] - of the base class, not as it is called
+    # The types of the class above are those of its own base, not of how it is called.
+    def request(  # type: ignore[override]
         self,
         method: str,
         url: str,

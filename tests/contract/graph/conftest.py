@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from services.database.service import DatabaseService
-from services.database.transports.postgres import DirectTransport
 from services.graph import Graph, SaveToGraph
 from services.graph.bolt import Server
 from tests.contract.graph.network import clear
 from tests.contract.graph.servers import PATIENT_SECONDS, embedded_graph
+from tests.contract.over import direct_transport_of
 from tests.integration.utility import Utility, make_utility
 from tests.servers import Databases, NewDatabase
 
@@ -31,9 +31,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sweep_now(utility: Utility) -> None:
     """Let the pauses of all open work be over, and take it up."""
-    transport = utility.services.database._transport
-    assert isinstance(transport, DirectTransport)
-    with transport._pool.connection() as connection:
+    with direct_transport_of(utility.services.database)._pool.connection() as connection:
         connection.execute("set role postgres")
         connection.execute("update public.outbox set next_attempt_at = now() - interval '1 second'")
     utility.services.outbox.sweep()

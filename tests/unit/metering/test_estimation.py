@@ -130,6 +130,7 @@ def test_rounding_goes_neither_back_nor_beyond_the_connected_load(
         return
     turned = (found.register_wh - last) % 100_000_000
     exact = Fraction(used * days, 31)
+    most = 50_000_000
     if connected is not None:
         most = 24 * connected * days * 1000 // milli
         assert turned <= most

@@ -28,8 +28,8 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def _logging_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root = logging.getLogger()
-    names = ("services", "app", "scheduler", "pages", "streamlit_app", "__main__", "apscheduler")
-    names += ("streamlit", "uvicorn")
+    ours = ("services", "app", "scheduler", "pages", "streamlit_app", "__main__")
+    names = (*ours, "apscheduler", "streamlit", "uvicorn")
     levels = {name: logging.getLogger(name).level for name in names}
     handlers, level = list(root.handlers), root.level
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
