@@ -45,14 +45,17 @@ ANTICIPATED = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it was done, 1 when not, 2 when the arguments make no sense."""
+def main(arguments: Sequence[str] | None = None, *, log: bool = False) -> int:
+    """Run one command; 0 when it was done, 1 when not, 2 when the arguments make no sense.
+
+    `log` lets the process, which is the command's alone, log to standard error.
+    """
     given = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace, Settings], int] = given.run
     try:
         settings = load_settings()
-        # Standard output has the command's answer alone.
-        start_logging(level=settings.log_level or "WARNING", secrets=settings.secrets)
+        if log:
+            start_logging(level=settings.log_level or "WARNING", secrets=settings.secrets)
         return run(given, settings)
     except ANTICIPATED as error:
         say(str(error))
@@ -87,4 +90,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(log=True))

@@ -120,6 +120,7 @@ KeptBackups = Annotated[
     BeforeValidator(_kept),
 ]
 PostgresAddress = Annotated[SecretStr, AfterValidator(_postgres_address)]
+MonthsKept = Annotated[int, Field(ge=2, le=600)]
 MailAddress = Annotated[str, Field(pattern=r"^[^\s@,<>]+@[^\s@,<>]+$", max_length=254)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 # Those that the utility may set itself on the Settings page.
@@ -135,6 +136,7 @@ InARow = Annotated[int, Field(ge=1, le=12)]
 _ANY_TEXT = "a text"
 _DOLLARS = "an amount in US dollars such as 20 or 0.40"
 _WEB = "an address such as https://example.org, without a user name or password in it"
+_MONTHS = "a whole number of months from 2 to 600"
 _MAIL = "an e-mail address such as operators@example.org"
 _HOST = "a host name such as tenant.eu.auth0.com, without https://"
 
@@ -290,6 +292,13 @@ class Settings(BaseModel):
     )
     alert_outside_minutes: int = Field(
         default=15, ge=1, le=1440, description="a whole number of minutes from 1 to 1440"
+    )
+    keep_outbox_months: MonthsKept = Field(default=13, description=_MONTHS)
+    keep_messages_months: MonthsKept = Field(default=36, description=_MONTHS)
+    keep_ai_months: MonthsKept = Field(default=24, description=_MONTHS)
+    keep_sign_ins_months: MonthsKept = Field(default=12, description=_MONTHS)
+    keep_audit_years: int = Field(
+        default=10, ge=6, le=100, description="a whole number of years from 6 to 100"
     )
     demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_database,

@@ -22,12 +22,14 @@ NAMES: Final = {
     "overdue_marking": "Overdue marking",
     "meter_collection": "Meter collection",
     "backup": "Backup",
+    "retention": "Retention",
 }
 _WHAT: Final = {
     "monthly_bills": "A bill for each agreement of the day that is not billed for the month yet.",
     "payment_reminders": "Reminds of unpaid bills that are due within 3 days.",
     "overdue_marking": "Marks unpaid bills past their due date and sends the notice.",
     "meter_collection": "Collects the reading of each smart meter.",
+    "retention": "Removes old messages, sign-ins and records of work; never bills or payments.",
     "backup": "Writes the whole database into one file, reads it back, and copies it elsewhere.",
 }
 _STARTS: Final = "jobs-started"

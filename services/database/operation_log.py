@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from services.database.transport import Filter, Transport
-from services.records.jobs import BillsOfSpan, OperationFigures, OperationsAlert
+from services.database.errors import named
+from services.database.transport import DatabaseRefused, Filter, Transport
+from services.records.jobs import BillsOfSpan, OperationFigures, OperationsAlert, RunRef
 
 
 class OperationLog:
@@ -67,6 +68,23 @@ class OperationLog:
         self._transport.call(
             "operations_alert_told", {"id": alert_id, "now": now.isoformat(), "what": list(what)}
         )
+
+    def remove_old(
+        self, *, what: str, before: datetime, limit: int, run: RunRef | None = None
+    ) -> int:
+        """Remove up to `limit` records of a kind from before an instant (UTC); how many.
+
+        `what` is outbox, notifications, ai_calls, sessions, security_log, audit_log,
+        operations_alerts or removals. Raises RunTakenOver for a `run` that another process has.
+        """
+        params = {"what": what, "before": before.isoformat(), "limit": limit}
+        try:
+            answer = self._transport.call(
+                "remove_old_records", params | ({"run": run.to_json()} if run else {})
+            )
+        except DatabaseRefused as error:
+            raise named(error) from None
+        return int(answer["removed"])
 
     def alerts(self, *, open_only: bool = False, limit: int = 20) -> list[OperationsAlert]:
         """Alerts, the latest first."""

@@ -1,4 +1,4 @@
-"""The five jobs: when each is due, what it does, and which missed runs it makes up for."""
+"""The jobs: when each is due, what it does, and which missed runs it makes up for."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from services.jobs import (
     monthly_bills,
     overdue_marking,
     payment_reminders,
+    retention,
 )
 from services.jobs.runs import Work
 from services.jobs.timetable import Occurrence, Timetable
@@ -75,6 +76,7 @@ JOBS: Final = (
     Job("meter_collection", "0 8 * * sun", meter_collection.run, "latest"),
     # Before the monthly bills, so that there is one from before what they did.
     Job("backup", "0 1 * * *", backup.run, "latest"),
+    Job("retention", "30 3 * * *", retention.run, "latest"),
 )
 
 

@@ -473,6 +473,6 @@ GRANT ALL ON FUNCTION private.audit_delete() TO service_role;
 
 CREATE TRIGGER by_triggers_alone BEFORE INSERT ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_audit_by_hand();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.audit_log FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.audit_log FOR EACH ROW WHEN ((old.at > (now() - '5 years'::interval))) EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();

@@ -640,6 +640,10 @@ CREATE TRIGGER audit_reopened AFTER UPDATE ON public.outbox FOR EACH ROW WHEN ((
 
 CREATE TRIGGER join_statements AFTER INSERT ON public.outbox REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.join_statements();
 
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.outbox FOR EACH ROW WHEN ((old.status = 'open'::text)) EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.notifications FOR EACH ROW WHEN ((old.status = ANY (ARRAY['waiting'::text, 'sending'::text]))) EXECUTE FUNCTION private.refuse_delete();
+
 CREATE TRIGGER release_statements AFTER UPDATE ON public.job_runs FOR EACH ROW WHEN (((new.job = 'monthly_bills'::text) AND (old.status = 'running'::text) AND (new.status <> 'running'::text))) EXECUTE FUNCTION private.release_statements();
 
 CREATE TRIGGER audit AFTER INSERT OR UPDATE ON public.customer_channels FOR EACH ROW EXECUTE FUNCTION private.audit_customer_channels();

@@ -391,7 +391,7 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.api_keys FOR EACH STATE
 
 CREATE TRIGGER ended_for_good BEFORE UPDATE ON public.sessions FOR EACH ROW WHEN ((((((((old.id IS DISTINCT FROM new.id) OR (old.user_id IS DISTINCT FROM new.user_id)) OR (old.role IS DISTINCT FROM new.role)) OR (old.via IS DISTINCT FROM new.via)) OR (old.issued_at IS DISTINCT FROM new.issued_at)) OR (old.expires_at IS DISTINCT FROM new.expires_at)) OR ((old.ended_at IS NOT NULL) AND ((old.ended_at IS DISTINCT FROM new.ended_at) OR (old.ended_by IS DISTINCT FROM new.ended_by))))) EXECUTE FUNCTION private.refuse_reopening();
 
-CREATE TRIGGER refuse_delete BEFORE DELETE ON public.sessions FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.sessions FOR EACH ROW WHEN ((old.expires_at > (now() - '28 days'::interval))) EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.sessions FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
 
@@ -404,3 +404,5 @@ CREATE TRIGGER ended_for_good BEFORE UPDATE ON public.user_access FOR EACH ROW W
 CREATE TRIGGER refuse_delete BEFORE DELETE ON public.user_access FOR EACH ROW EXECUTE FUNCTION private.refuse_delete();
 
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.user_access FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_delete();
+
+CREATE TRIGGER refuse_delete BEFORE DELETE ON public.security_log FOR EACH ROW WHEN ((old.at > (now() - '28 days'::interval))) EXECUTE FUNCTION private.refuse_delete();

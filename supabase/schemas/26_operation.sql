@@ -47,6 +47,36 @@ ALTER TABLE public.operations_alerts ALTER COLUMN id ADD GENERATED ALWAYS AS IDE
 
 GRANT ALL ON SEQUENCE public.operations_alerts_id_seq TO service_role;
 
+CREATE TABLE public.removals (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    what text NOT NULL,
+    older_than timestamp with time zone NOT NULL,
+    at_most integer NOT NULL,
+    removed integer DEFAULT 0 NOT NULL,
+    CONSTRAINT removals_at_most_check CHECK ((at_most > 0))
+);
+
+COMMENT ON TABLE public.removals IS 'What retention removed, a row a batch: writing one is what removes it.';
+
+ALTER TABLE ONLY public.removals
+    ADD CONSTRAINT removals_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.removals ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.removals TO service_role;
+
+ALTER TABLE public.removals ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.removals_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+GRANT ALL ON SEQUENCE public.removals_id_seq TO service_role;
+
 CREATE VIEW public.operations_alert_list WITH (security_invoker='true') AS
  SELECT id,
     condition,
@@ -74,6 +104,77 @@ COMMENT ON FUNCTION public.bills_of_span(p jsonb) IS 'How many bills end in (aft
 
 REVOKE ALL ON FUNCTION public.bills_of_span(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.bills_of_span(p jsonb) TO service_role;
+
+CREATE FUNCTION private.remove_old() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO ''
+    AS $$
+begin
+    case new.what
+        when 'outbox' then
+            delete from public.outbox where id in (
+                select o.id from public.outbox o where o.status <> 'open' and o.finished_at < new.older_than
+                order by o.finished_at limit new.at_most);
+        when 'notifications' then
+            delete from public.notifications where id in (
+                select n.id from public.notifications n
+                where n.created_at < new.older_than and n.updated_at < new.older_than and n.status not in ('waiting', 'sending')
+                order by n.created_at limit new.at_most);
+        when 'ai_calls' then
+            delete from public.ai_calls where id in (
+                select c.id from public.ai_calls c where c.created_at < new.older_than order by c.created_at limit new.at_most);
+        when 'sessions' then
+            delete from public.sessions where id in (
+                select s.id from public.sessions s where s.first_used_at < new.older_than and s.expires_at < new.older_than
+                order by s.first_used_at limit new.at_most);
+        -- These two are written in the order of their ids: the oldest come first.
+        when 'security_log' then
+            delete from public.security_log where id in (
+                select l.id from (select x.id, x.at from public.security_log x order by x.id limit new.at_most) l where l.at < new.older_than);
+        when 'audit_log' then
+            delete from public.audit_log where id in (
+                select a.id from (select x.id, x.at from public.audit_log x order by x.id limit new.at_most) a where a.at < new.older_than);
+        when 'operations_alerts' then
+            delete from public.operations_alerts where id in (
+                select a.id from public.operations_alerts a where a.resolved_at < new.older_than order by a.since limit new.at_most);
+        when 'removals' then
+            delete from public.removals where id in (
+                select r.id from public.removals r where r.at < new.older_than order by r.id limit new.at_most);
+        else
+            perform private.refuse('EB400', format('Nothing is removed of %s.', new.what));
+    end case;
+    get diagnostics new.removed = row_count;
+    return case when new.removed > 0 then new end;
+end $$;
+
+COMMENT ON FUNCTION private.remove_old() IS 'Deletes the oldest rows of a table, as its owner: nobody else may delete of the audit trail or the security log, whose triggers keep what is young.';
+
+REVOKE ALL ON FUNCTION private.remove_old() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.remove_old() TO service_role;
+
+CREATE FUNCTION public.remove_old_records(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_removed integer := 0;
+begin
+    perform private.check_run(p -> 'run');
+    insert into public.removals (what, older_than, at_most)
+    values (p ->> 'what', (p ->> 'before')::timestamptz, (p ->> 'limit')::integer)
+    returning removed into v_removed;
+    -- No row is written where nothing was removed.
+    v_removed := coalesce(v_removed, 0);
+    if p ? 'run' and v_removed > 0 then
+        perform private.note_progress(p || jsonb_build_object('done', v_removed));
+    end if;
+    return jsonb_build_object('removed', v_removed);
+end $$;
+
+COMMENT ON FUNCTION public.remove_old_records(p jsonb) IS 'Removes up to so many records of a kind that are older than an instant: {run?, what: outbox|notifications|ai_calls|sessions|security_log|audit_log|operations_alerts|removals, before, limit} -> {removed}. What is open, and what the law wants kept, stays.';
+
+REVOKE ALL ON FUNCTION public.remove_old_records(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.remove_old_records(p jsonb) TO service_role;
 
 CREATE FUNCTION public.note_operations_alerts(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -188,6 +289,8 @@ COMMENT ON FUNCTION public.operation_figures(p jsonb) IS 'Figures for whoever wa
 
 REVOKE ALL ON FUNCTION public.operation_figures(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.operation_figures(p jsonb) TO service_role;
+
+CREATE TRIGGER remove_old BEFORE INSERT ON public.removals FOR EACH ROW EXECUTE FUNCTION private.remove_old();
 
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON TABLES TO postgres;
 ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON TABLES TO service_role;

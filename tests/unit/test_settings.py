@@ -77,6 +77,11 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
         "alert_bills_percent",
         "alert_outbox_hours",
         "alert_outside_minutes",
+        "keep_outbox_months",
+        "keep_messages_months",
+        "keep_ai_months",
+        "keep_sign_ins_months",
+        "keep_audit_years",
         "demo",
     }
     assert settings.public_url == "http://localhost:8501"
