@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from datetime import UTC
 from pathlib import Path
 
+from services.backups.archive import SETTINGS, Manifest
 from services.backups.backups import backup_for_event
 from services.backups.making import make_backup
 from services.backups.restoring import (
@@ -100,14 +101,23 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
         say("The graph is another database's now: python -m services graph rebuild")
     if done.migrated:
         say(f"It was brought up to date ({count(done.migrated, 'migration')}).")
-    if given.with_secrets:
-        for restored in restore_secrets(path, settings.data_dir):
-            say(f"{restored} was restored.")
-    elif FILE_NAME in {Path(name).name for name in manifest.parts}:
-        say("The backup holds secrets, which were left out; --with-secrets restores them.")
+    _restore_secrets(given, settings, manifest)
     tables, rows = len(manifest.tables), manifest.rows
     print(f"Restored {count(tables, 'table')}, {count(rows, 'row')}, all as in the backup.")
     return 0
+
+
+def _restore_secrets(given: argparse.Namespace, settings: Settings, manifest: Manifest) -> None:
+    if given.with_secrets:
+        for restored in restore_secrets(given.file.expanduser().absolute(), settings.data_dir):
+            say(f"{restored} was restored.")
+    elif SETTINGS in manifest.parts:
+        say("The backup holds secrets, which were left out; --with-secrets restores them.")
+    if not (settings.data_dir / FILE_NAME).exists():
+        say(
+            f"There is no {FILE_NAME} in {settings.data_dir}: put the old one there, or everybody "
+            "signs in anew, and codes of authenticator apps no longer count (docs/backup.md)."
+        )
 
 
 def _keep_what_is_there(given: argparse.Namespace, settings: Settings, dsn: str) -> None:

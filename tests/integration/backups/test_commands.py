@@ -158,8 +158,10 @@ def test_secrets_go_along_only_by_choice(
     place = {"DATABASE_URL": target, "DATA_DIR": str(tmp_path / "other")}
     done = command("restore", path, **place)
     assert "--with-secrets restores them" in done.stderr
+    assert "There is no signing.key" in done.stderr
     done = command("restore", "--replace", "--with-secrets", path, **place)
     assert done.returncode == 0, done.stderr
+    assert "There is no signing.key" not in done.stderr
     restored = tmp_path / "other" / "signing.key"
     assert restored.read_bytes() == key
     assert stat.S_IMODE(restored.stat().st_mode) == 0o600
