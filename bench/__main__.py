@@ -18,7 +18,8 @@ from app import create_app
 from bench import bill_pdf, meter_files, rating, rest_vs_direct
 from bench.reading_rules import __main__ as reading_rules
 from bench.utility import AGENT, load_meters, serial_of
-from services.bootstrap import MIGRATIONS, wire
+from services.bootstrap import wire
+from services.bootstrap_database import MIGRATIONS
 from services.container import Services
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations

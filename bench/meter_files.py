@@ -12,7 +12,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bench.utility import AGENT, load_meters, serial_of
-from services.bootstrap import MIGRATIONS, wire
+from services.bootstrap import wire
+from services.bootstrap_database import MIGRATIONS
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService

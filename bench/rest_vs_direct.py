@@ -17,7 +17,8 @@ import psycopg
 from psycopg import sql
 
 from bench.utility import AGENT, drawn_up_months, load_meters, serial_of
-from services.bootstrap import MIGRATIONS, wire
+from services.bootstrap import wire
+from services.bootstrap_database import MIGRATIONS
 from services.container import Services
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations

@@ -18,7 +18,7 @@ import psycopg
 from bench.large_utility import fill
 from bench.plans import ExplainingTransport, node_types, scanned, walked
 from bench.questions import LARGE, questions
-from services.bootstrap import MIGRATIONS
+from services.bootstrap_database import MIGRATIONS
 from services.database.embedded import EmbeddedPostgres
 from services.database.errors import DatabaseError
 from services.database.schema.migrations import apply_migrations

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from bench.utility import AGENT
-from services.bootstrap import MIGRATIONS
+from services.bootstrap_database import MIGRATIONS
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations
 from services.database.service import DatabaseService

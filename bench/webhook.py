@@ -25,7 +25,8 @@ import stripe
 
 from app import create_app
 from bench.utility import AGENT, drawn_up_months, load_meters
-from services.bootstrap import MIGRATIONS, wire
+from services.bootstrap import wire
+from services.bootstrap_database import MIGRATIONS
 from services.container import Services
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import apply_migrations

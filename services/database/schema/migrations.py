@@ -26,6 +26,7 @@ MAKE_HISTORY = """
     create table if not exists supabase_migrations.schema_migrations (
         version text not null primary key, statements text[], name text);
 """
+READ_VERSIONS = "select version from supabase_migrations.schema_migrations"
 READ_HISTORY = "select version, statements from supabase_migrations.schema_migrations"
 RECORD = """
     insert into supabase_migrations.schema_migrations (version, name, statements)
@@ -96,14 +97,15 @@ def apply_migrations(dsn: str, folder: Path) -> list[str]:
 
 
 def upgrades(dsn: str, folder: Path) -> bool:
-    """Whether the database has a schema of ours that `apply_migrations` would change.
+    """Whether the database has a schema of ours that lacks migrations of the folder.
 
-    Raises as that does.
+    Raises MigrationError, DatabaseError.
     """
-    migrations = read_migrations(folder)
+    needed = {one.version for one in read_migrations(folder)}
     try:
-        with psycopg.connect(dsn, connect_timeout=10, autocommit=True) as connection:
-            return bool(applied_versions(connection)) and bool(_due(connection, migrations))
+        with psycopg.connect(dsn, connect_timeout=10) as connection:
+            has = applied_versions(connection)
+            return bool(has) and not needed <= set(has)
     except psycopg.Error as error:
         raise as_database_error(error) from error
 
@@ -113,7 +115,7 @@ def applied_versions(connection: psycopg.Connection[Any]) -> tuple[str, ...]:
     missing = connection.execute(HISTORY_MISSING).fetchone()
     if missing is not None and missing[0]:
         return ()
-    return tuple(sorted(version for version, _ in connection.execute(READ_HISTORY)))
+    return tuple(sorted(version for (version,) in connection.execute(READ_VERSIONS)))
 
 
 def newest_version(folder: Path) -> str:
