@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.database.service import DatabaseService
+from services.database.transports.postgres import DirectTransport
 from services.graph import Graph, SaveToGraph
 from services.graph.bolt import Server
 from tests.contract.graph.network import clear
