@@ -28,6 +28,7 @@ _SECTIONS = {
         registry.BILL_RUNS,
         registry.DRAFTS,
         registry.BILLS,
+        registry.APPROVALS,
     ),
     "Money": (
         registry.CUSTOMERS,
@@ -46,6 +47,7 @@ _SECTIONS = {
         registry.JOBS,
         registry.NOTIFICATIONS,
         registry.USERS,
+        registry.PERMISSIONS,
         registry.API_KEYS,
         registry.SIGN_INS,
         registry.SECURITY_LOG,

@@ -122,6 +122,16 @@ SECURITY_LOG: Final = PageEntry(
     (Permission.VIEW_SECURITY,),
     "security",
 )
+APPROVALS: Final = PageEntry(
+    "approvals/approvals.py",
+    "approvals",
+    "Approvals",
+    (Permission.VIEW_BILLS,),
+    "approval_delegation",
+)
+PERMISSIONS: Final = PageEntry(
+    "system/permissions.py", "permissions", "Permissions", (), "key_visualizer"
+)
 SETTINGS: Final = PageEntry(
     "settings/settings.py", "settings", "Settings", (Permission.VIEW_SYSTEM,), "settings"
 )

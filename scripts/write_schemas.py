@@ -47,14 +47,13 @@ SUBJECTS: Final = (
     "security",
     "people",
     "operation",
+    "approvals",
 )
 # Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
 # over several subjects goes to the last of them.
 _NAMES: Final = (
-    (
-        "operation",
-        r"default|\w*operations?_\w+|bills_of_span|remove_old(_records)?|removals(_id_seq)?",
-    ),
+    ("approvals", r"default|approval_\w+|(ask|decide|end)_approval|four_eyes|needs_approval"),
+    ("operation", r"\w*operations?_\w+|bills_of_span|remove_old(_records)?|removals(_id_seq)?"),
     (
         "people",
         r"users|users_exist|\w*users?_(credentials|links?|list|secrets|of|to_sign_in|exist)|(list|invite|change|add|make|use)_users?(_links?)?|user_of|create_first_administrator|\w+_password|\w+_totp(_step)?|use_recovery_code|without_secrets|refuse_renaming|keep_an_administrator|void_links_of_dismissed|end_sessions_until|link_state",

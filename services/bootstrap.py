@@ -15,6 +15,7 @@ from services.accounts.statements import Statements
 from services.accounts.usage import Usage
 from services.ai.service import AiService
 from services.ai.usage import AiUsage
+from services.approvals.deciding import Approvals
 from services.backups.check import BackupCheck
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
@@ -26,7 +27,7 @@ from services.bootstrap_providers import Addresses, Providers, open_providers
 from services.container import Services
 from services.corrections.lookups import CorrectionLookups
 from services.corrections.reading_correction import ReadingCorrection
-from services.corrections.rebilling import Rebilling
+from services.corrections.rebilling import FiguresChanged, NotAcknowledged, Rebilling
 from services.corrections.tariff_correction import TariffCorrection
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import newest_version
@@ -246,6 +247,23 @@ def wire(
         outbox=outbox,
         back_billing_months=settings.back_billing_months,
     )
+    refunds = Refunds(database, outbox, settings.timezone, stripe=providers.stripe)
+    adjustments = AccountAdjustments(database, outbox, settings.timezone, currency)
+    tariff_correction = TariffCorrection(database=database, rebilling=rebilling)
+    tariff_publishing = TariffPublishing(database)
+    approvals = Approvals(
+        database,
+        {
+            "refund": refunds.refund_approved,
+            "refund_again": refunds.retry_approved,
+            "payout": refunds.pay_out_approved,
+            "correction": rebilling.execute_approved,
+            "credit": adjustments.credit_approved,
+            "tariff": tariff_publishing.publish_approved,
+            "tariff_correction": tariff_correction.correct_approved,
+        },
+        refusals=(FiguresChanged, NotAcknowledged),
+    )
     review = ReadingReview(database=database, assessor=assessor, outbox=outbox)
     estimates = ReadingEstimates(
         database, assessor, outbox, settings.timezone, lambda: current().estimates_in_a_row
@@ -298,12 +316,13 @@ def wire(
         lists=OfficeLists(database, archive, currency),
         office_payments=OfficePayments(database, outbox, settings.timezone, currency),
         bank_lines=BankLines(database, outbox),
-        account_adjustments=AccountAdjustments(database, outbox, settings.timezone, currency),
+        account_adjustments=adjustments,
+        approvals=approvals,
         passwordless=passwordless_for(settings),
         password_sign_in=sign_in,
         own_account=own_account,
         payment_received=payments,
-        refunds=Refunds(database, outbox, settings.timezone, stripe=providers.stripe),
+        refunds=refunds,
         stripe=StripeLookups(database),
         reconciliation=_reconciliation(settings, database, payments, providers.stripe),
         rebilling=rebilling,
@@ -319,8 +338,8 @@ def wire(
             back_billing_months=settings.back_billing_months,
         ),
         corrections=CorrectionLookups(database),
-        tariff_correction=TariffCorrection(database=database, rebilling=rebilling),
-        tariff_publishing=TariffPublishing(database),
+        tariff_correction=tariff_correction,
+        tariff_publishing=tariff_publishing,
         headend_url=settings.meter_headend_url,
         checks=providers.checks,
         last_errors=providers.last_errors,

@@ -13,6 +13,7 @@ from services.accounts.search import Search
 from services.accounts.statements import Statements
 from services.accounts.usage import Usage
 from services.ai.usage import AiUsage
+from services.approvals.deciding import Approvals
 from services.backups.backups import Backups
 from services.bill_documents.archive import BillArchive
 from services.billing.approval import BillApproval
@@ -134,6 +135,7 @@ class Services:
     supply: Supply
     corrections: CorrectionLookups
     tariff_correction: TariffCorrection
+    approvals: Approvals
     tariff_publishing: TariffPublishing
     # The version of the newest migration that this program knows, which the database has.
     schema_version: str

@@ -14,6 +14,7 @@ from pages.shared.history import go_on_to
 from pages.shared.number_field import number_field
 from pages.shared.registers import ask_registers
 from pages.shared.session import now, services, today
+from services.approvals.asking import AwaitsApproval
 from services.billing.chain_retry import MeterTooBusy
 from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import Plan, Wrong, WrongBill, WrongReading, WrongTariff
@@ -199,6 +200,10 @@ def _ask_confirmation(
             principal=principal,
             now=now(),
         )
+    except AwaitsApproval as asked_for:
+        del st.session_state[_key(bill)]
+        st.toast(str(asked_for), icon=":material/approval_delegation:")
+        go_on_to(BILL, id=bill.id)
     except _NOT_DONE as error:
         st.error(escaped(error), icon=":material/edit:")
         return

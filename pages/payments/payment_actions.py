@@ -10,6 +10,7 @@ from pages.shared.format import escaped, money
 from pages.shared.money_format import OFFICE_METHODS
 from pages.shared.number_field import number_field
 from pages.shared.session import may, now, services
+from services.approvals.asking import AwaitsApproval
 from services.database.errors import IllegalChange, NotFound
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal
@@ -56,6 +57,9 @@ def attempt(name: str, said: str, change: Callable[[], object]) -> None:
     """Do what a form asks and show the page again, or say in a sentence why not."""
     try:
         change()
+    except AwaitsApproval as asked:
+        form_done(name, str(asked))
+        st.rerun()
     except _WRONG as error:
         st.error(escaped(error), icon=":material/edit:")
     else:

@@ -1,5 +1,6 @@
 """Settings: what the utility calls itself, how it bills, and which readings it doubts."""
 
+from pages.settings.approvals_form import ask_approvals
 from pages.settings.billing_form import ask_billing, ask_time_zone
 from pages.settings.fees_form import ask_fees
 from pages.settings.limits_form import ask_limits
@@ -14,7 +15,7 @@ from services.identity.permissions import Permission
 principal = require_permission(Permission.VIEW_SYSTEM)
 show_header("Settings")
 show_done()
-view = chosen_view(["Utility", "Billing", "Readings", "Fees", "Changes"])
+view = chosen_view(["Utility", "Billing", "Readings", "Fees", "Approvals", "Changes"])
 if view == "Billing":
     ask_billing(principal)
     ask_time_zone(principal)
@@ -22,6 +23,8 @@ elif view == "Readings":
     ask_limits(principal)
 elif view == "Fees":
     ask_fees(principal)
+elif view == "Approvals":
+    ask_approvals(principal)
 elif view == "Changes":
     show_changes(principal)
 else:

@@ -25,6 +25,8 @@ _NAMES: Final = {
     "first_bill_number": "Number of the first bill",
     "bill_approval": "Approval of bills",
     "logo": "Logo",
+    "four_eyes": "Approved by a second person",
+    "refund_limits": "Refunds above need a manager",
 }
 _DEFAULT: Final = "default"
 
@@ -53,6 +55,10 @@ def _in_words(name: str, value: Any) -> str:
         return f"image {value[:8]}" if value else "none"
     if value is None:
         return _DEFAULT
+    if name == "four_eyes":
+        return ", ".join(value) or "none"
+    if name == "refund_limits":
+        return ", ".join(money(of, currency) for currency, of in value.items()) or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(value) or "none"

@@ -11,7 +11,7 @@ from services.identity.permissions import Permission
 
 def page_link(page: PageEntry, label: str, **how: Any) -> None:
     """A link to a page, as st.page_link; nothing where they may not open it."""
-    if not page.needs or may(*page.needs):
+    if may(*page.needs):
         st.page_link(page.script, label=label, **how)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.accounts.instalments import Part, check_parts, equal_parts, typed_parts
+from services.approvals.asking import pass_or_ask
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
@@ -21,6 +22,7 @@ from services.payments.entry_forms import (
 from services.quantities.money import Money
 from services.quantities.period import local_date
 from services.records.bills import Bill
+from services.records.drafts import ApprovalRequest
 from services.records.entries import NewAdjustment, NewPlan
 
 _INSTEAD = {
@@ -62,6 +64,17 @@ class AccountAdjustments:
             currency=account.currency or self.currency(),
             otherwise=_INSTEAD[entry.kind],
         )
+        if entry.kind == "credit":
+            pass_or_ask(
+                self.database,
+                "credit",
+                action_id=entry_id,
+                payload={"customer_id": account.id, "body": dict(body)},
+                summary=f"Give {account.name}, account {account.account_no}, a credit of "
+                f"{amount.display()}",
+                reason=entry.note,
+                principal=principal,
+            )
         self.database.add_adjustment(
             actor=principal.user,
             entry=NewAdjustment(
@@ -76,6 +89,13 @@ class AccountAdjustments:
             outbox=self.outbox.on_money(),
         )
         self._check_it_is_this(entry_id, amount)
+
+    def credit_approved(
+        self, request: ApprovalRequest, principal: Principal, now: datetime
+    ) -> None:
+        """Give an approved credit; raises as `adjust` does."""
+        require(principal, Permission.ADJUST_ACCOUNTS)
+        self.adjust(**request.payload, entry_id=request.action_id, principal=principal, now=now)
 
     def undo_adjustment(
         self, *, entry_id: str, reason: str, principal: Principal, now: datetime

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -63,6 +63,23 @@ class WrongBill:
 
 
 Wrong = WrongReading | WrongTariff | WrongVersion | WrongBill
+_OF_ONE_BILL: Final = {of.__name__: of for of in (WrongReading, WrongTariff, WrongBill)}
+
+
+def wrong_to_json(wrong: Wrong) -> dict[str, Any]:
+    """What is wrong with one bill, as JSON; a corrected version is never asked for so."""
+    said = asdict(wrong)
+    if isinstance(wrong, WrongReading) and wrong.read_on is not None:
+        said["read_on"] = wrong.read_on.isoformat()
+    return {"what": type(wrong).__name__, **said}
+
+
+def wrong_of(said: Mapping[str, Any]) -> Wrong:
+    """What `wrong_to_json` wrote."""
+    values = {name: value for name, value in said.items() if name != "what"}
+    if values.get("read_on"):
+        values["read_on"] = date.fromisoformat(values["read_on"])
+    return _OF_ONE_BILL[said["what"]](**values)
 
 
 @dataclass(frozen=True, slots=True)

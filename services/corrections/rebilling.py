@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4, uuid5
 
+from services.approvals.asking import pass_or_ask
 from services.billing.chain_retry import BILLS_MADE, price_until_stored
 from services.billing.issuing import BillIssuer
 from services.corrections.affected_bills import (
@@ -31,6 +32,8 @@ from services.corrections.plan import (
     WrongReading,
     WrongTariff,
     WrongVersion,
+    wrong_of,
+    wrong_to_json,
 )
 from services.corrections.right_read import check_date, right_of, row_of
 from services.database.service import DatabaseService
@@ -39,9 +42,11 @@ from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.metering.outcomes import Validation
 from services.outbox.outbox import Outbox
+from services.quantities.money import Money
 from services.readings.assessment import ReadingAssessor
 from services.records.bills import NewBill
-from services.records.corrections import BillChain, ChainBill, Correction
+from services.records.corrections import BillChain, ChainBill, Correction, name_of
+from services.records.drafts import ApprovalRequest
 from services.records.readings import Reading
 
 TOLD_WITH_CORRECTION: Final = "told with the correction"
@@ -109,6 +114,23 @@ class Rebilling:
         done = self.database.correction(correction_id)
         if done is not None:
             return done
+        if not reason.strip():
+            raise ReasonMissing("Say why: the reason is kept with the bills.")
+        plan = self._as_previewed(wrong, previewed, correction_id, now)
+        pass_or_ask(
+            self.database,
+            "correction",
+            action_id=correction_id,
+            payload={
+                "wrong": wrong_to_json(wrong),
+                "previewed": previewed,
+                "acknowledged": acknowledged,
+                "reason": reason,
+            },
+            summary=_in_words(plan),
+            reason=reason.strip(),
+            principal=principal,
+        )
         return price_until_stored(
             lambda: self.execute_plan(
                 self._as_previewed(wrong, previewed, correction_id, now),
@@ -119,6 +141,20 @@ class Rebilling:
                 now=now,
             ),
             otherwise=BILLS_MADE,
+        )
+
+    def execute_approved(
+        self, request: ApprovalRequest, principal: Principal, now: datetime
+    ) -> Correction:
+        """Do an approved correction; raises as `execute` does, such as when bills changed since."""
+        require(principal, Permission.VOID_BILLS)
+        payload = dict(request.payload)
+        return self.execute(
+            wrong_of(payload.pop("wrong")),
+            correction_id=request.action_id,
+            principal=principal,
+            now=now,
+            **payload,
         )
 
     def execute_plan(
@@ -300,6 +336,15 @@ class Rebilling:
             changed["last_read"] = opening
             changed["history"] = tuple(p for p in context.history if p.read_on != without.read_on)
         return self.assessor.judge(context=context.model_copy(update=changed), read=read)
+
+
+def _in_words(plan: Plan) -> str:
+    voided = ", ".join(name_of(bill.number) for bill in plan.voided)
+    again = "" if plan.kind == "void" else " and make it anew"
+    currency = plan.chain.bills[0].currency
+    apart = Money(abs(plan.difference_minor), currency).display()
+    more = "more" if plan.difference_minor > 0 else "less"
+    return f"Void {voided}{again}: the customer owes {apart} {more}"
 
 
 def _live(chain: BillChain, bill_id: str) -> ChainBill:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
+from services.approvals.asking import pass_or_ask
 from services.corrections.affected_bills import CannotRebill
 from services.corrections.plan import Plan, WrongVersion, correction_id_of
 from services.corrections.rebilling import NotAcknowledged, Rebilling
@@ -20,9 +21,11 @@ from services.database.transport import DatabaseRefused
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.quantities.period import written_day
 from services.records.corrections import BillsToCorrect, Correction, MeterToCorrect
+from services.records.drafts import ApprovalRequest
 from services.records.tariffs import PublishedVersion, TariffVersion
-from services.tariffs import Tariff
+from services.tariffs import Tariff, parse_tariff
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,20 @@ class TariffCorrection:
         if not reason.strip():
             raise ReasonMissing("Say why: the reason is kept with the version.")
         replacement = replacement_version(version, tariff)
+        pass_or_ask(
+            self.database,
+            "tariff_correction",
+            action_id=replacement.id,
+            payload={
+                "version_id": version.id,
+                "code": version.code,
+                "tariff": tariff.to_json(),
+                "reason": reason,
+            },
+            summary=f"Correct tariff {version.code} from {written_day(version.effective_from)}",
+            reason=reason.strip(),
+            principal=principal,
+        )
         self.database.correct_tariff(
             actor=principal.user,
             new_id=replacement.id,
@@ -74,6 +91,22 @@ class TariffCorrection:
             reason=reason.strip(),
         )
         return replacement.id
+
+    def correct_approved(
+        self, request: ApprovalRequest, principal: Principal, now: datetime
+    ) -> str:
+        """Do an approved correction of a version; raises as `correct` does."""
+        require(principal, Permission.VOID_BILLS)
+        del now
+        said = request.payload
+        versions = self.database.published_versions(code=said["code"])
+        version = next((one for one in versions if one.id == said["version_id"]), None)
+        if version is None:
+            raise CannotRebill("This version is not there any more, or was corrected already.")
+        tariff = parse_tariff(said["tariff"])
+        return self.correct(
+            version=version, tariff=tariff, reason=said["reason"], principal=principal
+        )
 
     def preview(
         self,

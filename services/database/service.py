@@ -8,7 +8,7 @@ from services.database.queries.api_keys import KeyQueries
 from services.database.queries.bills import BillQueries
 from services.database.queries.corrections import CorrectionQueries
 from services.database.queries.documents import DocumentQueries
-from services.database.queries.drafts import DraftQueries
+from services.database.queries.drafts import ApprovalQueries, DraftQueries
 from services.database.queries.graph import GraphQueries
 from services.database.queries.history import HistoryQueries
 from services.database.queries.imports import ImportQueries
@@ -52,6 +52,7 @@ class DatabaseService(
     BookQueries,
     SettingsQueries,
     UserQueries,
+    ApprovalQueries,
 ):
     """Reads answer records; writes take the actor and answer a repeat with its first result.
 

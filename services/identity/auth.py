@@ -77,8 +77,13 @@ class Principal:
     issued_at: datetime | None = field(default=None, compare=False)
 
     def may(self, *permissions: Permission) -> bool:
-        """Whether a role of theirs has one of `permissions`; a key's scope is not looked at."""
-        return any(not PERMISSIONS_OF[role].isdisjoint(permissions) for role in self.roles)
+        """Whether a role of theirs has one of `permissions`, or none is named.
+
+        A key's scope is not looked at.
+        """
+        return not permissions or any(
+            not PERMISSIONS_OF[role].isdisjoint(permissions) for role in self.roles
+        )
 
 
 class TokenVerifier(Protocol):
@@ -267,7 +272,7 @@ def require(
     """
     if principal is None:
         raise NotSignedIn("Sign in first.")
-    if permissions and not principal.may(*permissions):
+    if not principal.may(*permissions):
         wanted, held = " or ".join(roles_with(*permissions)), ", ".join(in_order(principal.roles))
         raise NotAllowed(f"This needs the role {wanted}; you are signed in as {held}.")
     if principal.scope not in {"all", scope}:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
+from services.approvals.asking import pass_or_ask
 from services.database.errors import IllegalChange
 from services.database.transport import DatabaseError
 from services.identity.auth import Principal, require
@@ -19,7 +20,9 @@ from services.outbox.outbox import MAX_ATTEMPTS, pause_seconds
 from services.payments.entry_forms import check_reference
 from services.payments.reversals import PaymentCorrections, above_zero, given
 from services.payments.stripe.client import StripePayments, StripeRefund, to_stripe_amount
+from services.quantities.money import Money
 from services.quantities.period import local_date
+from services.records.drafts import ApprovalRequest
 from services.records.entries import NewReturn, ReturnOutcome
 from services.records.ledger import Payment, PaymentMethod, PaymentReturn
 
@@ -77,10 +80,32 @@ class Refunds(PaymentCorrections):
         )
         if minor == 0:
             raise IllegalChange("EB005", "All of this payment went back already.")
-        if not by_stripe:
+        if by_stripe:
+            self._check_stripe(payment, minor)
+        else:
             check_reference(method, reference.strip())
+        back = Money(minor, payment.currency)
+        pass_or_ask(
+            self.database,
+            "refund",
+            action_id=entry.id,
+            payload={
+                "payment_id": payment.id,
+                "amount": back.text,
+                "by_stripe": by_stripe,
+                "method": method,
+                "reference": reference,
+                "reason": reason,
+            },
+            summary=f"Refund {back.display()} of a payment of "
+            f"{Money(payment.amount_minor, payment.currency).display()}"
+            + (f" by {payment.customer_name}" if payment.customer_name else ""),
+            reason=why,
+            principal=principal,
+            amount=back,
+        )
+        if not by_stripe:
             return self._record(entry, principal)
-        self._check_stripe(payment, minor)
         asked = entry.model_copy(update={"method": "stripe", "status": "pending"})
         stored = self._record(asked, principal)
         return self._ask(stored, actor=principal.user, now=now, again=return_id is not None)
@@ -97,6 +122,22 @@ class Refunds(PaymentCorrections):
         if row.status == "pending":
             return self._ask(row, actor=principal.user, now=now, again=True)
         return self._anew(row, principal, now)
+
+    def refund_approved(
+        self, request: ApprovalRequest, principal: Principal, now: datetime
+    ) -> PaymentReturn:
+        """Do an approved refund; raises as `refund` does."""
+        require(principal, Permission.REFUND_PAYMENTS)
+        return self.refund(
+            **request.payload, return_id=request.action_id, principal=principal, now=now
+        )
+
+    def retry_approved(
+        self, request: ApprovalRequest, principal: Principal, now: datetime
+    ) -> PaymentReturn:
+        """Do an approved repeat of a refund that failed; raises as `retry` does."""
+        require(principal, Permission.REFUND_PAYMENTS)
+        return self.retry(return_id=request.payload["return_id"], principal=principal, now=now)
 
     def take_up(self, *, now: datetime, limit: int = 20) -> int:
         """Ask Stripe for refunds whose pause is over, `limit` at most; how many were asked for."""
@@ -129,6 +170,17 @@ class Refunds(PaymentCorrections):
             reason=row.reason,
             on_date=local_date(now, self.zone),
             status="pending",
+        )
+        back = Money(row.amount_minor, row.currency)
+        pass_or_ask(
+            self.database,
+            "refund_again",
+            action_id=again.id,
+            payload={"return_id": row.id},
+            summary=f"Refund {back.display()} by Stripe, which failed before",
+            reason=row.reason,
+            principal=principal,
+            amount=back,
         )
         stored = self._record(again, principal)
         return self._ask(stored, actor=principal.user, now=now, again=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+from services.approvals.asking import pass_or_ask
 from services.database.errors import IllegalChange, NotFound
 from services.database.service import DatabaseService
 from services.identity.audit_reason import ReasonMissing
@@ -16,6 +17,7 @@ from services.quantities.money import InvalidMoney, Money
 from services.quantities.period import local_date
 from services.quantities.typed import typed_money
 from services.records.bills import number_of_reference
+from services.records.drafts import ApprovalRequest
 from services.records.entries import NewReturn
 from services.records.ledger import Book, FlagReason, PaymentMethod, PaymentReturn
 
@@ -82,9 +84,27 @@ class PaymentCorrections:
             raise IllegalChange("EB005", "This customer has no account with money yet.")
         paid = above_zero(amount, account.currency)
         check_reference(method, reference.strip())
+        action_id = return_id or str(uuid4())
+        pass_or_ask(
+            self.database,
+            "payout",
+            action_id=action_id,
+            payload={
+                "customer_id": customer_id,
+                "amount": paid.text,
+                "method": method,
+                "reference": reference,
+                "reason": reason,
+                "book": book,
+            },
+            summary=f"Pay {paid.display()} out to {account.name}, account {account.account_no}",
+            reason=why,
+            principal=principal,
+            amount=paid,
+        )
         return self._record(
             NewReturn(
-                id=return_id or str(uuid4()),
+                id=action_id,
                 customer_id=customer_id,
                 kind="payout",
                 book=book,
@@ -96,6 +116,15 @@ class PaymentCorrections:
                 on_date=local_date(now, self.zone),
             ),
             principal,
+        )
+
+    def pay_out_approved(
+        self, request: ApprovalRequest, principal: Principal, now: datetime
+    ) -> PaymentReturn:
+        """Do an approved payout; raises as `pay_out` does."""
+        require(principal, Permission.REFUND_PAYMENTS)
+        return self.pay_out(
+            **request.payload, return_id=request.action_id, principal=principal, now=now
         )
 
     def assign(self, *, payment_id: str, to: str, principal: Principal, now: datetime) -> None:

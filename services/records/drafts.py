@@ -1,8 +1,8 @@
-"""Drafts of bills under review: what they add up to, and what is unusual about one, in words."""
+"""What waits for a person's approval: drafts of bills, and what somebody asked to be done."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from services.records.base import Page, Record
 
@@ -120,3 +120,38 @@ class DraftReview(Record):
 
     totals: DraftTotals
     drafts: Page[Draft]
+
+
+ApprovalKind = Literal[
+    "refund", "refund_again", "payout", "correction", "credit", "tariff", "tariff_correction"
+]
+ApprovalState = Literal["pending", "approved", "rejected", "done", "failed", "expired"]
+
+
+class ApprovalRequest(Record):
+    """A request. `action_id` is of the row that the action makes, `payload` what it takes."""
+
+    id: str
+    kind: ApprovalKind
+    action_id: str
+    payload: dict[str, Any]
+    summary: str
+    reason: str
+    over_limit: bool
+    asked_by: str
+    asked_at: datetime
+    expires_at: datetime
+    # approved: and not done yet. failed: approved, and refused when it was to be done.
+    state: ApprovalState
+    decided_by: str | None
+    decided_at: datetime | None
+    decision_reason: str
+    outcome: str
+
+
+class AskedApproval(Record):
+    """Whether an action may be done now; `same` says that it is what the request is about."""
+
+    state: Literal["not_needed", "pending", "approved", "done"]
+    id: str | None = None
+    same: bool = True

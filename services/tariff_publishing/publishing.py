@@ -1,14 +1,17 @@
 """Tariffs as people look at them and publish versions of them, and what a version would change."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
+from services.approvals.asking import pass_or_ask
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.importing.rows import derived_id
+from services.quantities.period import written_day
+from services.records.drafts import ApprovalRequest
 from services.records.tariffs import (
     PublishedVersion,
     TariffSummary,
@@ -17,7 +20,7 @@ from services.records.tariffs import (
 )
 from services.tariff_publishing.bill_impact import BillImpact
 from services.tariff_publishing.templates import Template, copied
-from services.tariffs import Tariff
+from services.tariffs import Tariff, parse_tariff
 
 BILLS_AT_ONCE: Final = 5000
 
@@ -82,12 +85,30 @@ class TariffPublishing:
         why the version may not be added.
         """
         require(principal, Permission.PUBLISH_TARIFFS)
+        version_id = derived_id("tariff", tariff.code, tariff.effective_from.isoformat())
+        pass_or_ask(
+            self.database,
+            "tariff",
+            action_id=version_id,
+            payload={"tariff": tariff.to_json()},
+            summary=f"Publish tariff {tariff.code} from {written_day(tariff.effective_from)}",
+            reason="",
+            principal=principal,
+        )
         return self.database.publish_tariff(
             actor=principal.user,
-            version_id=derived_id("tariff", tariff.code, tariff.effective_from.isoformat()),
+            version_id=version_id,
             tariff_id=derived_id("tariff", tariff.code),
             tariff=tariff,
         )
+
+    def publish_approved(
+        self, request: ApprovalRequest, principal: Principal, now: datetime
+    ) -> bool:
+        """Publish an approved version; raises as `publish` does."""
+        require(principal, Permission.PUBLISH_TARIFFS)
+        del now
+        return self.publish(tariff=parse_tariff(request.payload["tariff"]), principal=principal)
 
     def impact(
         self, *, tariff: Tariff, of: TariffSummary, month: date, principal: Principal

@@ -22,13 +22,17 @@ def checked(body: Mapping[str, Any], *, held: LiveSettings) -> dict[str, Any]:
     """The settings of a form as they are stored. Raises InvalidSettings.
 
     `fees` are amounts as people type them, by currency and kind; an empty one is no fee. Those of
-    a currency take the place of the fees of that currency in `held`.
+    a currency take the place of the fees of that currency in `held`. `refund_limits` are amounts
+    by currency in the same way; an empty one is no limit.
     """
     locked = [name for name in body if name in held.model_fields_set]
     problems = [f"{name.upper()} sets this; change it there." for name in locked]
     values = dict(body)
     if "fees" in values:
         values["fees"] = held.fees | _fees(values["fees"])
+    if "refund_limits" in values:
+        limits = held.refund_limits | _limits(values["refund_limits"])
+        values["refund_limits"] = {currency: of for currency, of in limits.items() if of != 0}
     if problems or (problems := _problems(values)):
         raise InvalidSettings(problems)
     stored = UtilityValues.model_validate(values).model_dump(mode="json", include=set(values))
@@ -44,6 +48,16 @@ def _problems(values: Mapping[str, Any]) -> list[str]:
         names = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
         return [SENTENCES.get(name, f"There is no setting {name[:60]!r}.") for name in names]
     return []
+
+
+def _limits(typed: Mapping[str, str]) -> dict[str, int]:
+    try:
+        return {
+            currency: typed_money(text, currency=currency).minor if text.strip() else 0
+            for currency, text in typed.items()
+        }
+    except (InvalidMoney, UnknownCurrency) as error:
+        raise InvalidSettings([str(error)]) from None
 
 
 def _fees(typed: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, int]]:

@@ -97,6 +97,12 @@ Language = Annotated[str, BeforeValidator(_line), AfterValidator(_language)]
 LogoHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FirstNumber = Annotated[int, Field(ge=1, le=999_999_999)]
 FeeMinor = Annotated[int, Field(gt=0, le=MOST_FEE_MINOR)]
+# Of which a second person must approve each.
+FourEyes = Literal["refunds", "voids", "tariffs"]
+FOUR_EYES: Final[tuple[FourEyes, ...]] = get_args(FourEyes)
+LimitMinor = Annotated[int, Field(gt=0, le=MOST_FEE_MINOR)]
+# By currency, in minor units: refunds above it need a manager.
+RefundLimits = dict[CurrencyCode, LimitMinor]
 ValidationRows = Annotated[
     tuple[LimitsFor, ...], Field(max_length=MOST_LIMITS), AfterValidator(_one_each)
 ]
@@ -126,6 +132,8 @@ class UtilityValues(BaseModel):
     logo: LogoHash | None = None
     fees: Fees = Field(default_factory=dict)
     validation_limits: ValidationRows = ()
+    four_eyes: tuple[FourEyes, ...] = ()
+    refund_limits: RefundLimits = Field(default_factory=dict)
 
 
 # Ends the sentence about a wrong value; the same for all that can be wrong with it.
@@ -147,6 +155,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "logo": "The logo must be uploaded as a file.",
     "validation_limits": "Limits must be whole percentages: high use above 110 or more, low use "
     "below 90 or less; there is one set of them for the same tariff and months.",
+    "four_eyes": "A second person may approve refunds, voids and tariffs.",
+    "refund_limits": "A limit for refunds must be an amount above 0, such as 5000.00.",
     "fees": "A fee must be an amount above 0, such as 250.00.",
 }
 
@@ -166,6 +176,8 @@ class LiveSettings(Settings):
     logo: str | None = None
     fees: Fees = Field(default_factory=dict)
     validation_limits: tuple[LimitsFor, ...] = ()
+    four_eyes: tuple[FourEyes, ...] = ()
+    refund_limits: RefundLimits = Field(default_factory=dict)
 
 
 NAMES: Final = tuple(UtilityValues.model_fields)

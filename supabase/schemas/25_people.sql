@@ -126,6 +126,46 @@ COMMENT ON VIEW public.user_list IS 'Users as administrators see them: no hash a
 
 GRANT SELECT ON TABLE public.user_list TO service_role;
 
+CREATE FUNCTION public.users_exist(p jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select jsonb_build_object('exist', exists (select 1 from public.users))
+$$;
+
+COMMENT ON FUNCTION public.users_exist(p jsonb) IS 'Whether anybody has been made a user: {} -> {exist}.';
+
+REVOKE ALL ON FUNCTION public.users_exist(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.users_exist(p jsonb) TO service_role;
+
+CREATE FUNCTION public.list_users(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $_$
+declare
+    v_key constant text := case p ->> 'sort' when 'display_name' then 'lower(u.display_name)' else 'u.sign_in_name' end;
+    v_page jsonb;
+    v_ids uuid[];
+begin
+    v_page := private.page_by_key(p, 'public.users u', 'u.id', v_key, 'text', array[
+        case when p ->> 'ids' is not null then 'u.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
+        case when p ->> 'role' is not null then 'u.roles @> array[$1 ->> ''role'']' end,
+        case when p ->> 'state' is not null then
+            'u.id in (select l.id from public.user_list l where l.state = $1 ->> ''state'')' end,
+        case when coalesce(p ->> 'text', '') <> '' then
+            'not exists (select 1 from unnest(string_to_array(lower($1 ->> ''text''), '' '')) w'
+            ' where strpos(lower(u.sign_in_name || '' '' || u.display_name), w) = 0)' end]);
+    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
+    return v_page || jsonb_build_object('rows', (
+        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
+        from public.user_list l where l.id = any (v_ids)));
+end $_$;
+
+COMMENT ON FUNCTION public.list_users(p jsonb) IS 'A page of the users: {text?, role?, state?, ids?, sort: sign_in_name|display_name, and what private.page_by_key takes} -> {keys, more, total, rows: of user_list}.';
+
+REVOKE ALL ON FUNCTION public.list_users(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.list_users(p jsonb) TO service_role;
+
 CREATE FUNCTION public.user_to_sign_in(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     SET search_path TO ''
@@ -167,183 +207,6 @@ COMMENT ON FUNCTION public.create_first_administrator(p jsonb) IS 'The first use
 
 REVOKE ALL ON FUNCTION public.create_first_administrator(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.create_first_administrator(p jsonb) TO service_role;
-
-CREATE FUNCTION public.users_exist(p jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select jsonb_build_object('exist', exists (select 1 from public.users))
-$$;
-
-COMMENT ON FUNCTION public.users_exist(p jsonb) IS 'Whether anybody has been made a user: {} -> {exist}.';
-
-REVOKE ALL ON FUNCTION public.users_exist(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.users_exist(p jsonb) TO service_role;
-
-CREATE FUNCTION private.without_secrets(p_row jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE
-    SET search_path TO ''
-    AS $$
-    select p_row - 'password_hash' - 'totp_secret' - 'totp_last_step' - 'code_hash'
-        || case when p_row ? 'recovery_codes' then
-               jsonb_build_object('recovery_codes', jsonb_array_length(p_row -> 'recovery_codes'),
-                                  'has_password', p_row ->> 'password_hash' is not null)
-           else '{}' end
-$$;
-
-COMMENT ON FUNCTION private.without_secrets(p_row jsonb) IS 'A row of user_credentials or user_links for the audit trail: of recovery codes only how many there are.';
-
-REVOKE ALL ON FUNCTION private.without_secrets(p_row jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.without_secrets(p_row jsonb) TO service_role;
-
-CREATE FUNCTION private.keep_an_administrator() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- One change at a time: of two administrators who demote each other, the second is refused.
-    perform pg_advisory_xact_lock(hashtextextended('users', 0));
-    if exists (select 1 from public.users where activated_at is not null)
-        and not exists (
-            select 1 from public.users u left join public.user_access a on a.id = u.sign_in_name
-            where u.activated_at is not null and 'admin' = any (u.roles) and a.dismissed_at is null)
-    then
-        perform private.refuse('EB005', 'This is the last administrator. Make somebody else an administrator first.');
-    end if;
-    return null;
-end $$;
-
-COMMENT ON FUNCTION private.keep_an_administrator() IS 'Once there are people, one of them is an administrator who can sign in.';
-
-REVOKE ALL ON FUNCTION private.keep_an_administrator() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.keep_an_administrator() TO service_role;
-
-CREATE FUNCTION private.void_links_of_dismissed() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    update public.user_links l set voided_at = now()
-    from public.users u
-    where u.sign_in_name = new.id and l.user_id = u.id and l.used_at is null and l.voided_at is null;
-    return null;
-end $$;
-
-REVOKE ALL ON FUNCTION private.void_links_of_dismissed() FROM PUBLIC;
-GRANT ALL ON FUNCTION private.void_links_of_dismissed() TO service_role;
-
-CREATE FUNCTION private.user_of(p jsonb) RETURNS public.users
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_user public.users;
-begin
-    select * into v_user from public.users where id = (p ->> 'user_id')::uuid for update;
-    if not found then
-        perform private.refuse('EB404', 'There is no such user.');
-    end if;
-    return v_user;
-end $$;
-
-COMMENT ON FUNCTION private.user_of(p jsonb) IS 'The user of {user_id}, locked; EB404 when there is none.';
-
-REVOKE ALL ON FUNCTION private.user_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.user_of(p jsonb) TO service_role;
-
-CREATE FUNCTION private.end_sessions_until(p jsonb, p_user public.users) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    -- Tokens are issued to the second: one of this very second is the one that follows.
-    perform public.end_sessions_of(jsonb_build_object(
-        'actor', p ->> 'actor', 'user', p_user.sign_in_name,
-        'at', date_trunc('second', (p ->> 'at')::timestamptz), 'dismiss', false));
-end $$;
-
-COMMENT ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) IS 'Ends every sign-in of a user that was made before {at}.';
-
-REVOKE ALL ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) TO service_role;
-
-CREATE FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    insert into public.users (id, sign_in_name, display_name, roles, activated_at)
-    values ((p ->> 'user_id')::uuid, p ->> 'sign_in_name', p ->> 'display_name',
-            array(select jsonb_array_elements_text(p -> 'roles')), p_activated);
-    insert into public.user_credentials (user_id, password_hash, password_set_at)
-    values ((p ->> 'user_id')::uuid, p_password_hash, p_activated);
-exception when unique_violation then
-    perform private.refuse('EB005', format('There is already a user with the sign-in name %s.', p ->> 'sign_in_name'));
-end $$;
-
-COMMENT ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) IS 'A user of {user_id, sign_in_name, display_name, roles} with credentials; EB005 when the name is taken.';
-
-REVOKE ALL ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) TO service_role;
-
-CREATE FUNCTION private.add_user_link(p jsonb, p_user_id uuid) RETURNS void
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    update public.user_links set voided_at = now()
-    where user_id = p_user_id and used_at is null and voided_at is null;
-    insert into public.user_links (id, user_id, kind, code_hash, expires_at)
-    values ((p ->> 'id')::uuid, p_user_id, p ->> 'kind', p ->> 'code_hash', (p ->> 'expires_at')::timestamptz);
-end $$;
-
-COMMENT ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) IS 'A link of {id, kind, code_hash, expires_at} for a user, in place of the one before.';
-
-REVOKE ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) TO service_role;
-
-CREATE FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) RETURNS text
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $$
-    select case
-        when exists (select 1 from public.user_access a where a.id = p_user.sign_in_name and a.dismissed_at is not null) then 'disabled'
-        when p_link.used_at is not null then 'used'
-        when p_link.voided_at is not null then 'void'
-        when p_link.expires_at <= p_at then 'expired'
-        else 'good' end
-$$;
-
-REVOKE ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) TO service_role;
-
-CREATE FUNCTION public.list_users(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $_$
-declare
-    v_key constant text := case p ->> 'sort' when 'display_name' then 'lower(u.display_name)' else 'u.sign_in_name' end;
-    v_page jsonb;
-    v_ids uuid[];
-begin
-    v_page := private.page_by_key(p, 'public.users u', 'u.id', v_key, 'text', array[
-        case when p ->> 'ids' is not null then 'u.id in (select i::uuid from jsonb_array_elements_text($1 -> ''ids'') i)' end,
-        case when p ->> 'role' is not null then 'u.roles @> array[$1 ->> ''role'']' end,
-        case when p ->> 'state' is not null then
-            'u.id in (select l.id from public.user_list l where l.state = $1 ->> ''state'')' end,
-        case when coalesce(p ->> 'text', '') <> '' then
-            'not exists (select 1 from unnest(string_to_array(lower($1 ->> ''text''), '' '')) w'
-            ' where strpos(lower(u.sign_in_name || '' '' || u.display_name), w) = 0)' end]);
-    v_ids := array(select (k ->> 1)::uuid from jsonb_array_elements(v_page -> 'keys') k);
-    return v_page || jsonb_build_object('rows', (
-        select coalesce(jsonb_agg(to_jsonb(l) order by array_position(v_ids, l.id)), '[]')
-        from public.user_list l where l.id = any (v_ids)));
-end $_$;
-
-COMMENT ON FUNCTION public.list_users(p jsonb) IS 'A page of the users: {text?, role?, state?, ids?, sort: sign_in_name|display_name, and what private.page_by_key takes} -> {keys, more, total, rows: of user_list}.';
-
-REVOKE ALL ON FUNCTION public.list_users(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.list_users(p jsonb) TO service_role;
 
 CREATE FUNCTION public.invite_user(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -428,6 +291,22 @@ COMMENT ON FUNCTION public.make_user_link(p jsonb) IS 'Another link for a user, 
 
 REVOKE ALL ON FUNCTION public.make_user_link(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.make_user_link(p jsonb) TO service_role;
+
+CREATE FUNCTION public.use_recovery_code(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor(p);
+    update public.user_credentials set recovery_codes = array_remove(recovery_codes, p ->> 'code_hash')
+    where user_id = (p ->> 'user_id')::uuid and totp_secret is not null and recovery_codes @> array[p ->> 'code_hash'];
+    return jsonb_build_object('used', found);
+end $$;
+
+COMMENT ON FUNCTION public.use_recovery_code(p jsonb) IS 'Uses a recovery code up: {actor, user_id, code_hash} -> {used: false when it is not one, or was used}.';
+
+REVOKE ALL ON FUNCTION public.use_recovery_code(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_recovery_code(p jsonb) TO service_role;
 
 CREATE FUNCTION public.user_link(p jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -587,22 +466,6 @@ COMMENT ON FUNCTION public.use_totp_step(p jsonb) IS 'Uses the code of a time st
 REVOKE ALL ON FUNCTION public.use_totp_step(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_totp_step(p jsonb) TO service_role;
 
-CREATE FUNCTION public.use_recovery_code(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-begin
-    perform private.set_actor(p);
-    update public.user_credentials set recovery_codes = array_remove(recovery_codes, p ->> 'code_hash')
-    where user_id = (p ->> 'user_id')::uuid and totp_secret is not null and recovery_codes @> array[p ->> 'code_hash'];
-    return jsonb_build_object('used', found);
-end $$;
-
-COMMENT ON FUNCTION public.use_recovery_code(p jsonb) IS 'Uses a recovery code up: {actor, user_id, code_hash} -> {used: false when it is not one, or was used}.';
-
-REVOKE ALL ON FUNCTION public.use_recovery_code(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_recovery_code(p jsonb) TO service_role;
-
 CREATE FUNCTION private.audit_user_secrets() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO ''
@@ -631,6 +494,77 @@ COMMENT ON FUNCTION private.audit_user_secrets() IS 'What of a user''s credentia
 
 REVOKE ALL ON FUNCTION private.audit_user_secrets() FROM PUBLIC;
 
+CREATE FUNCTION private.keep_an_administrator() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- One change at a time: of two administrators who demote each other, the second is refused.
+    perform pg_advisory_xact_lock(hashtextextended('users', 0));
+    if exists (select 1 from public.users where activated_at is not null)
+        and not exists (
+            select 1 from public.users u left join public.user_access a on a.id = u.sign_in_name
+            where u.activated_at is not null and 'admin' = any (u.roles) and a.dismissed_at is null)
+    then
+        perform private.refuse('EB005', 'This is the last administrator. Make somebody else an administrator first.');
+    end if;
+    return null;
+end $$;
+
+COMMENT ON FUNCTION private.keep_an_administrator() IS 'Once there are people, one of them is an administrator who can sign in.';
+
+REVOKE ALL ON FUNCTION private.keep_an_administrator() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.keep_an_administrator() TO service_role;
+
+CREATE FUNCTION private.void_links_of_dismissed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.user_links l set voided_at = now()
+    from public.users u
+    where u.sign_in_name = new.id and l.user_id = u.id and l.used_at is null and l.voided_at is null;
+    return null;
+end $$;
+
+REVOKE ALL ON FUNCTION private.void_links_of_dismissed() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.void_links_of_dismissed() TO service_role;
+
+CREATE FUNCTION private.user_of(p jsonb) RETURNS public.users
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_user public.users;
+begin
+    select * into v_user from public.users where id = (p ->> 'user_id')::uuid for update;
+    if not found then
+        perform private.refuse('EB404', 'There is no such user.');
+    end if;
+    return v_user;
+end $$;
+
+COMMENT ON FUNCTION private.user_of(p jsonb) IS 'The user of {user_id}, locked; EB404 when there is none.';
+
+REVOKE ALL ON FUNCTION private.user_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.user_of(p jsonb) TO service_role;
+
+CREATE FUNCTION private.without_secrets(p_row jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO ''
+    AS $$
+    select p_row - 'password_hash' - 'totp_secret' - 'totp_last_step' - 'code_hash'
+        || case when p_row ? 'recovery_codes' then
+               jsonb_build_object('recovery_codes', jsonb_array_length(p_row -> 'recovery_codes'),
+                                  'has_password', p_row ->> 'password_hash' is not null)
+           else '{}' end
+$$;
+
+COMMENT ON FUNCTION private.without_secrets(p_row jsonb) IS 'A row of user_credentials or user_links for the audit trail: of recovery codes only how many there are.';
+
+REVOKE ALL ON FUNCTION private.without_secrets(p_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.without_secrets(p_row jsonb) TO service_role;
+
 CREATE FUNCTION private.refuse_renaming() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -641,6 +575,72 @@ end $$;
 
 REVOKE ALL ON FUNCTION private.refuse_renaming() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.refuse_renaming() TO service_role;
+
+CREATE FUNCTION private.end_sessions_until(p jsonb, p_user public.users) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    -- Tokens are issued to the second: one of this very second is the one that follows.
+    perform public.end_sessions_of(jsonb_build_object(
+        'actor', p ->> 'actor', 'user', p_user.sign_in_name,
+        'at', date_trunc('second', (p ->> 'at')::timestamptz), 'dismiss', false));
+end $$;
+
+COMMENT ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) IS 'Ends every sign-in of a user that was made before {at}.';
+
+REVOKE ALL ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.end_sessions_until(p jsonb, p_user public.users) TO service_role;
+
+CREATE FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.users (id, sign_in_name, display_name, roles, activated_at)
+    values ((p ->> 'user_id')::uuid, p ->> 'sign_in_name', p ->> 'display_name',
+            array(select jsonb_array_elements_text(p -> 'roles')), p_activated);
+    insert into public.user_credentials (user_id, password_hash, password_set_at)
+    values ((p ->> 'user_id')::uuid, p_password_hash, p_activated);
+exception when unique_violation then
+    perform private.refuse('EB005', format('There is already a user with the sign-in name %s.', p ->> 'sign_in_name'));
+end $$;
+
+COMMENT ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) IS 'A user of {user_id, sign_in_name, display_name, roles} with credentials; EB005 when the name is taken.';
+
+REVOKE ALL ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_user(p jsonb, p_activated timestamp with time zone, p_password_hash text) TO service_role;
+
+CREATE FUNCTION private.add_user_link(p jsonb, p_user_id uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    update public.user_links set voided_at = now()
+    where user_id = p_user_id and used_at is null and voided_at is null;
+    insert into public.user_links (id, user_id, kind, code_hash, expires_at)
+    values ((p ->> 'id')::uuid, p_user_id, p ->> 'kind', p ->> 'code_hash', (p ->> 'expires_at')::timestamptz);
+end $$;
+
+COMMENT ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) IS 'A link of {id, kind, code_hash, expires_at} for a user, in place of the one before.';
+
+REVOKE ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.add_user_link(p jsonb, p_user_id uuid) TO service_role;
+
+CREATE FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $$
+    select case
+        when exists (select 1 from public.user_access a where a.id = p_user.sign_in_name and a.dismissed_at is not null) then 'disabled'
+        when p_link.used_at is not null then 'used'
+        when p_link.voided_at is not null then 'void'
+        when p_link.expires_at <= p_at then 'expired'
+        else 'good' end
+$$;
+
+REVOKE ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) TO service_role;
 
 CREATE TRIGGER keep_an_administrator AFTER INSERT OR UPDATE ON public.user_access FOR EACH STATEMENT EXECUTE FUNCTION private.keep_an_administrator();
 

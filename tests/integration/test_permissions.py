@@ -10,7 +10,7 @@ import pytest
 
 from scheduler import Scheduler
 from services.identity.auth import NotAllowed, Principal
-from services.identity.permissions import Role
+from services.identity.permissions import Permission, Role
 from tests.integration.utility import Utility, make_utility
 
 pytestmark = pytest.mark.postgres
@@ -68,3 +68,14 @@ def test_an_auditor_is_refused_every_write(methods: Methods) -> None:
     }
     assert len(writes) > 40
     assert [name for name, method in writes.items() if not is_refused(method, AUDITOR)] == []
+
+
+def test_every_permission_is_asked_for_somewhere() -> None:
+    root = Path(__file__).parents[2]
+    asked = "".join(
+        path.read_text()
+        for folder in ("services", "pages")
+        for path in (root / folder).rglob("*.py")
+        if path.name != "permissions.py"
+    )
+    assert [one.name for one in Permission if f"Permission.{one.name}" not in asked] == []

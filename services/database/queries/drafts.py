@@ -1,14 +1,23 @@
-"""Drafts under review: listed, added up, chosen and sent back."""
+"""Drafts under review, and requests for approval: listed, decided on."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final, Literal
 
 from services.database.queries.base import Queries, escape_like, search_filters
 from services.database.transport import Filter
 from services.quantities.period import next_month
 from services.records.base import Page
-from services.records.drafts import ChosenDraft, Draft, DraftChoice, DraftFilter, DraftTotals
+from services.records.drafts import (
+    ApprovalKind,
+    ApprovalRequest,
+    AskedApproval,
+    ChosenDraft,
+    Draft,
+    DraftChoice,
+    DraftFilter,
+    DraftTotals,
+)
 
 
 class DraftQueries(Queries):
@@ -73,3 +82,79 @@ def _params(choice: DraftChoice) -> dict[str, Any]:
         "except": sorted(choice.without),
         "only": None if choice.only is None else sorted(choice.only),
     }
+
+
+_WAITING: Final = ("pending", "approved")
+_OVER: Final = ("rejected", "done", "failed", "expired")
+
+
+class ApprovalQueries(Queries):
+    """Requests for approval."""
+
+    def ask_approval(
+        self,
+        *,
+        actor: str,
+        request_id: str,
+        kind: ApprovalKind,
+        group: Literal["refunds", "voids", "tariffs"],
+        action_id: str,
+        payload: dict[str, Any],
+        summary: str,
+        reason: str,
+        amount_minor: int | None = None,
+        currency: str | None = None,
+        may_over_limit: bool = True,
+    ) -> AskedApproval:
+        """Whether an action may be done now; where it needs an approval, it is asked for."""
+        asked: dict[str, Any] = {"id": request_id, "kind": kind, "group": group}
+        if amount_minor is not None:
+            asked |= {"amount_minor": amount_minor, "currency": currency}
+        answer = self._call(
+            "ask_approval",
+            actor=actor,
+            action_id=action_id,
+            payload=payload,
+            summary=summary,
+            reason=reason,
+            may_over_limit=may_over_limit,
+            **asked,
+        )
+        return AskedApproval.model_validate(answer)
+
+    def decide_approval(
+        self, *, actor: str, request_id: str, state: Literal["approved", "rejected"], reason: str
+    ) -> ApprovalRequest:
+        """Decide on a request, once. Raises NotFound, IllegalChange."""
+        answer = self._call(
+            "decide_approval", actor=actor, id=request_id, state=state, reason=reason
+        )
+        return ApprovalRequest.model_validate(answer)
+
+    def end_approval(
+        self, *, actor: str, request_id: str, state: Literal["done", "failed"], outcome: str
+    ) -> ApprovalRequest:
+        """Say what came of an approved request; again, it changes nothing."""
+        answer = self._call(
+            "end_approval", actor=actor, id=request_id, state=state, outcome=outcome
+        )
+        return ApprovalRequest.model_validate(answer)
+
+    def approval(self, request_id: str) -> ApprovalRequest:
+        """One request; raises NotFound."""
+        return ApprovalRequest.model_validate(self._one("approval_list", request_id, "request"))
+
+    def approvals(
+        self, *, waiting: bool, page: int = 1, page_size: int = 25
+    ) -> Page[ApprovalRequest]:
+        """Requests, the newest first: those that wait for somebody, or the others."""
+        states = _WAITING if waiting else _OVER
+        rows, total = self._page(
+            "approval_list",
+            filters=[Filter("state", "in_", states)],
+            order=["asked_at.desc", "id.desc"],
+            page=page,
+            page_size=page_size,
+        )
+        items = tuple(ApprovalRequest.model_validate(row) for row in rows)
+        return Page(items=items, total=total)

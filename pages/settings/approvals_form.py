@@ -1,0 +1,46 @@
+"""Four eyes: what a second person must approve, and from which amount a refund needs a manager."""
+
+from typing import Final
+
+import streamlit as st
+
+from pages.settings.settings_form import opened, save
+from pages.shared.number_field import number_field
+from pages.shared.permitted import submit_button
+from services.identity.auth import Principal
+from services.identity.permissions import Permission
+from services.quantities.money import Money
+from services.utility_settings.model import FOUR_EYES, FourEyes
+
+_WORDS: Final[dict[FourEyes, str]] = {
+    "refunds": "Refunds, and credit that is paid out",
+    "voids": "Voiding and correcting bills, and credits (write-offs)",
+    "tariffs": "Publishing tariffs",
+}
+
+
+def ask_approvals(principal: Principal) -> None:
+    """Which kinds need a second person, and the limit of refunds in each currency in use."""
+    form, shown = opened("settings-approvals", principal)
+    held = shown.held
+    with st.container(border=True), st.form(f"form-{form}", border=False):
+        st.markdown("**Four eyes**")
+        st.caption("What one person asks for waits on *Approvals* until another approves it.")
+        chosen = [
+            kind
+            for kind in FOUR_EYES
+            if st.checkbox(_WORDS[kind], kind in held.four_eyes, key=f"eyes-{kind}-{form}")
+        ]
+        limits = {
+            currency: number_field(
+                f"Refunds above this need a manager ({currency})",
+                key=f"refund-limit-{currency}-{form}",
+                value=Money(minor, currency).text if minor else "",
+                placeholder="No limit",
+            )
+            for currency in sorted({held.currency, *held.refund_limits})
+            for minor in (held.refund_limits.get(currency, 0),)
+        }
+        if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
+            body = {"four_eyes": chosen, "refund_limits": limits}
+            save("settings-approvals", form, body, shown, principal)

@@ -1,0 +1,1 @@
+"""Four eyes: what one person asks for is done when another approves it."""

@@ -1,0 +1,76 @@
+"""A cashier asks for a refund on its page; a manager approves it on the page Approvals."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from pages import registry
+from scheduler import Scheduler
+from services.bootstrap import run_with
+from services.identity.permissions import Role
+from tests.integration.utility import ADMIN, Utility, make_utility
+from tests.ui.test_pages import press, signed_in, words
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def utility(
+    own_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Utility]:
+    made = make_utility(own_settings["DATABASE_URL"], tmp_path_factory.mktemp("data"))
+    run_with(made.services, Scheduler(made.services))
+    yield made
+    run_with(None)
+    made.services.close()
+
+
+@pytest.fixture(scope="module")
+def payment_id(utility: Utility) -> str:
+    """A payment of a bill, with four eyes for refunds."""
+    utility.add_meter("M1")
+    bill = utility.submit("M1", 1117).bill
+    assert bill is not None
+    receipt = utility.services.office_payments.record_payment(
+        payment_id=str(uuid4()),
+        bill_id=bill.id,
+        body={"amount": "540.35", "method": "cash", "received_on": utility.today},
+        principal=ADMIN,
+        now=utility.now,
+    )
+    app = signed_in(utility.services, Role.ADMIN, registry.SETTINGS.script, view="Approvals")
+    (box,) = [box for box in app.checkbox if box.label.startswith("Refunds")]
+    box.check()
+    press(app, "Save").run()
+    assert utility.services.settings.four_eyes == ("refunds",)
+    return receipt.payment.id
+
+
+def test_a_refund_is_asked_for_and_approved(utility: Utility, payment_id: str) -> None:
+    services = utility.services
+    app = signed_in(services, Role.CASHIER, registry.PAYMENT.script, id=payment_id)
+    (reason,) = [field for field in app.text_input if field.label == "Reason"]
+    reason.input("paid twice")
+    press(app, "Refund").run()
+    assert "waits for the approval of a second person" in app.toast[0].value
+    for role in (Role.CASHIER, Role.AUDITOR):
+        app = signed_in(services, role, registry.APPROVALS.script)
+        assert "Refund ₹540.35" in words(app)
+        assert "Approve and do it" not in {button.label for button in app.button}
+    app = signed_in(services, Role.MANAGER, registry.APPROVALS.script)
+    press(app, "Approve and do it").run()
+    assert app.toast[0].value == "It is done."
+    assert "Nothing waits for approval." in words(app)
+    found = services.payments.detail(payment_id=payment_id, principal=ADMIN)
+    assert [one.created_by for one in found.returns] == ["some.cashier (approved by some.manager)"]
+
+
+@pytest.mark.usefixtures("utility")
+def test_the_table_of_permissions_can_be_read_by_role(utility: Utility) -> None:
+    app = signed_in(utility.services, Role.AUDITOR, registry.PERMISSIONS.script)
+    assert "| Void and correct issued bills |  |  |  | ✓ |  | ✓ |" in words(app)
+    app.selectbox(key="role").select(Role.CASHIER).run()
+    said = words(app)
+    assert "- Record payments, import bank statements, reconcile" in said
+    assert "Void and correct issued bills" not in said
