@@ -17,8 +17,8 @@ pytestmark = pytest.mark.postgres
 Methods = dict[str, Callable[..., object]]
 NO_ROLE: Final = Principal("nobody", frozenset(), None, "token")
 AUDITOR: Final = Principal("auditor-1", frozenset({Role.AUDITOR}), None, "token")
-# Whoever is signed in may be, and may leave.
-OPEN: Final = {"sessions.admit", "sessions.sign_out"}
+# Whoever is signed in may be, may leave, and see what the security log has about themselves.
+OPEN: Final = {"sessions.admit", "sessions.sign_out", "security_log.events_about"}
 
 
 @pytest.fixture
@@ -33,6 +33,8 @@ def _methods(utility: Utility) -> Iterator[tuple[str, Callable[..., object]]]:
     by_name = {
         field.name: getattr(utility.services, field.name) for field in fields(utility.services)
     }
+    # Their own account is everybody's.
+    by_name.pop("own_account")
     for of, service in (by_name | {"scheduler": Scheduler(utility.services)}).items():
         for name, method in inspect.getmembers(service, inspect.ismethod):
             if not name.startswith("_") and "principal" in inspect.signature(method).parameters:
