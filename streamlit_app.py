@@ -35,6 +35,7 @@ from services.identity.auth import Principal, SignInTickets
 from services.identity.auth0 import sign_in_secrets
 from services.identity.passwordless import UnableToKeepLinks
 from services.identity.signing_key import UnableToUseSigningKey, load_or_create_signing_key
+from services.people.sign_in import STRANGERS_AT_ONCE
 from services.settings import Settings, SettingsError, load_settings
 from services.telemetry.journal import start_logging, take_in_other_logs
 from services.web.asgi import (
@@ -60,8 +61,8 @@ log = logging.getLogger(__name__)
 API_WORKERS = 12
 # Stripe's events have workers of their own, so that slow readings cannot starve them.
 STRIPE_WORKERS = 4
-# Guesses wait some time each: they must not keep readings and pages waiting.
-SIGN_IN_WORKERS = 8
+# Guesses wait some time each, at most half of these at once: they keep nobody else waiting.
+SIGN_IN_WORKERS = 2 * STRANGERS_AT_ONCE
 
 
 class UnableToUseDataFolder(Exception):

@@ -47,34 +47,36 @@ _ICONS = {
 
 
 def show_sign_in(reason: str) -> None:
-    """Ask who is there; `reason` says why somebody who was signed in is asked again."""
-    reason = _PROBLEMS.get(st.query_params.get(PROBLEM, ""), reason)
-    _ask_for_passwords(reason)
+    """Ask who is there; `reason` says why somebody who was signed in is asked again.
+
+    Once people have passwords, this is the form for tokens, which is asked for; else they are led
+    to the form for a name and a password. In the demo a role can be chosen all the same.
+    """
+    problem = st.query_params.get(PROBLEM, "")
+    with_password = _address_of_password_form(problem, reason)
+    if with_password and problem != WITH_TOKEN and not services().roles_can_be_chosen():
+        go_to(with_password)
+    reason = _PROBLEMS.get(problem, reason)
     with _at_the_door():
         if reason:
             st.warning(escaped(reason), icon=":material/schedule:")
             _offer_to_load_again()
+        if with_password and st.button(
+            "Sign in with a password", icon=":material/password:", width="stretch", key="password"
+        ):
+            go_to(with_password)
         _roles_or_the_way_to_them()
         _auth0_button()
         _token_form()
 
 
-def _ask_for_passwords(reason: str) -> None:
-    """Lead to the form for name and password, once people have them.
-
-    Not who asks for the form for tokens; in the demo a role can be chosen all the same.
-    """
+def _address_of_password_form(problem: str, reason: str) -> str | None:
+    """Where people sign in with a name and a password; None while nobody can."""
     if services().password_sign_in is None or not services().users.exist():
-        return
-    query = {"next": _asked_for(), **({WHY: ENDED} if reason else {})}
-    there = address_with(SIGN_IN_PATH, **query)
-    if not services().roles_can_be_chosen() and st.query_params.get(PROBLEM) != WITH_TOKEN:
-        go_to(there)
-    with _at_the_door():
-        if st.button(
-            "Sign in with a password", icon=":material/password:", width="stretch", key="password"
-        ):
-            go_to(there)
+        return None
+    why = problem if problem == USED_LINK else ENDED if reason else ""
+    query = {"next": _asked_for()} | ({WHY: why} if why else {})
+    return address_with(SIGN_IN_PATH, **query)
 
 
 def show_no_role(reason: str) -> None:

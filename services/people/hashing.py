@@ -18,6 +18,7 @@ from services.people.password_rules import LONGEST, normalized
 MEMORY_KIB: Final = 19 * 1024
 PASSES: Final = 2
 LANES: Final = 1
+BUSY: Final = "Too many people sign in just now. Try again in a minute."
 WAIT_SECONDS: Final = 5.0
 
 
@@ -76,7 +77,7 @@ class PasswordHashing:
     def _place(self, *, known: bool) -> Iterator[None]:
         place = self._places[known]
         if not place.acquire(timeout=self._wait_seconds):
-            raise TooBusyToVerify("Too many people sign in just now. Try again in a minute.")
+            raise TooBusyToVerify(BUSY)
         try:
             yield
         finally:

@@ -1,9 +1,11 @@
 """Signing in with a name and a password, and with a code where the user wants one."""
 
 import logging
+import threading
 import time
 import unicodedata
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,7 +15,7 @@ from services.identity.auth import NotSignedIn, Tokens
 from services.identity.permissions import Role
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
-from services.people.hashing import PasswordHashing, TooBusyToVerify
+from services.people.hashing import BUSY, PasswordHashing, TooBusyToVerify
 from services.people.limits import OF_NAME, Try, TryLimits
 from services.people.proofs import Proof, Proofs, holds
 from services.people.secret_box import SecretBox, UnableToOpen
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # Whatever was wrong is told after at least so long: the work differs by some milliseconds.
 LEAST_SECONDS: Final = 0.25
+# Tries from devices that are not known, from the first look to the answer.
+STRANGERS_AT_ONCE: Final = 8
 _LONGEST_NAME: Final = 200
 _LONGEST_CODE: Final = 6
 _WRONG: Final = "That name and password do not fit together."
@@ -85,6 +89,7 @@ class PasswordSignIn:
         self._proofs = Proofs(signing_key)
         self._box = SecretBox(signing_key)
         self._least_seconds = least_seconds
+        self._strangers = threading.Semaphore(STRANGERS_AT_ONCE)
         self.passwords = TryLimits()
         self.codes = TryLimits()
 
@@ -96,19 +101,15 @@ class PasswordSignIn:
         Raises SignInRefused, TooManyTries, TooBusyToVerify.
         """
         began = time.monotonic()
-        name = folded_name(name)
-        user, device, tried = self._begin(name, place, now)
-        hashed = user.password_hash if user else None
-        try:
+        user, device, tried = self._begin(folded_name(name), place, now)
+        with self._room(tried, device):
+            hashed = user.password_hash if user else None
             right = self._hashing.verify(hashed, password, known=device is not None)
-        except TooBusyToVerify:
-            self.passwords.undo(tried)
-            raise
-        if user is None or hashed is None or not right or user.disabled:
-            self._note_failure(user, place, "Wrong name or password.")
-            self._note_guesses(user, tried)
-            self._wait_since(began)
-            raise SignInRefused(_WRONG)
+            if user is None or hashed is None or not right or user.disabled:
+                self._note_failure(user, place, "Wrong name or password.")
+                self._note_guesses(user, tried)
+                self._wait_since(began)
+                raise SignInRefused(_WRONG)
         self.passwords.succeeded(tried)
         if self._hashing.is_outdated(hashed):
             self._hash_again(user.id, hashed, password)
@@ -181,6 +182,25 @@ class PasswordSignIn:
         device = self._known_device(user, place, now)
         tried = self.passwords.begin(name=name, address=place.address, device=device, now=now)
         return user, device, tried
+
+    @contextmanager
+    def _room(self, tried: Try, device: str | None) -> Iterator[None]:
+        """Room for a try: strangers beyond some at once are sent away, uncounted, and at once.
+
+        So those who wait for an answer never take all workers that answer known devices too.
+        """
+        stranger = device is None
+        if stranger and not self._strangers.acquire(blocking=False):
+            self.passwords.undo(tried)
+            raise TooBusyToVerify(BUSY)
+        try:
+            yield
+        except TooBusyToVerify:
+            self.passwords.undo(tried)
+            raise
+        finally:
+            if stranger:
+                self._strangers.release()
 
     def _known_device(self, user: UserToSignIn | None, place: Place, now: datetime) -> str | None:
         """The id of the device, if this user signed in on it with the password of now."""

@@ -36,7 +36,7 @@ from services.people.users import LinkRefused, UnusableUser
 from services.records.sessions import UserToSignIn
 from services.web.asgi import SESSION_COOKIE
 from services.web.callers import address_of, origin_of
-from services.web.link_route import CHOICE_COOKIE
+from services.web.link_route import CHOICE_COOKIE, USED_LINK
 from services.web.own_page import is_from_this_site
 from services.web.people.pages import Said, file, page
 
@@ -54,7 +54,10 @@ _CODE_PATH: Final = "/sign-in/code"
 _SECOND_STEP_COOKIE: Final = "second_step"
 _STRANGE: Final = Said("This did not come from a form of this site. Try again here.", 403)
 _AWAY: Final = Said("The system cannot be reached just now. Try again in a minute.", 503, 10)
-_ENDED: Final = Said("Your sign-in has ended. Sign in again to go on.")
+_WHY: Final = {
+    ENDED: Said("Your sign-in has ended. Sign in again to go on."),
+    USED_LINK: Said("People sign in with their passwords here; that link is of no use any more."),
+}
 _NOTHING: Final = Said()
 
 
@@ -91,7 +94,7 @@ class SignInRoutes:
         if said == _NOTHING and request.method == "GET":
             if self._is_signed_in():
                 return _to(next_path)
-            said = _ENDED if request.args.get(WHY) == ENDED else said
+            said = _WHY.get(request.args.get(WHY, ""), said)
         demo = self.services.settings.demo
         return self._page(
             "sign_in.html", "Sign in", said, next=next_path, name=name[:200], demo=demo
@@ -185,6 +188,7 @@ class SignInRoutes:
             "first.html",
             "Create the first administrator",
             said,
+            demo=self.services.settings.demo,
             name=request.form.get("name", "")[:100],
             display_name=request.form.get("display_name", "")[:100],
         )

@@ -186,7 +186,8 @@ def test_two_hundred_guesses_at_once_keep_everything_else_answering(
 def test_guesses_at_once_are_counted_before_they_are_verified(office: Office) -> None:
     with ThreadPoolExecutor(32) as pool:
         came = Counter(pool.map(lambda n: guess(office, "boss", "203.0.113.77", n), range(100)))
-    assert came == {"SignInRefused": 5, "TooManyTries": 95}
+    assert came["SignInRefused"] == 5
+    assert came["SignInRefused"] + came["TooManyTries"] + came["TooBusyToVerify"] == 100
 
 
 def test_memory_for_counts_is_bounded(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
