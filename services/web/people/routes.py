@@ -15,9 +15,11 @@ from services.identity.auth import (
     TOKEN_LIFETIME,
     NotAllowed,
     NotSignedIn,
+    Principal,
     SignInUnavailable,
     safe_return_path,
 )
+from services.identity.permissions import Permission
 from services.people.hashing import TooBusyToVerify
 from services.people.limits import TooManyTries
 from services.people.links import PATH as NEW_PASSWORD_PATH
@@ -92,7 +94,7 @@ class SignInRoutes:
             # A role is chosen, or a token shown, on the pages' own sign-in.
             return _to("/" if next_path.startswith("/round") else next_path)
         if said == _NOTHING and request.method == "GET":
-            if self._is_signed_in():
+            if self._signed_in() is not None:
                 return _to(next_path)
             said = _WHY.get(request.args.get(WHY, ""), said)
         demo = self.services.settings.demo
@@ -245,16 +247,21 @@ class SignInRoutes:
             origin_of(address_of(request)), request.cookies.get(device_cookie(user)) or None
         )
 
-    def _is_signed_in(self) -> bool:
+    def _signed_in(self) -> Principal | None:
+        """Whoever is signed in by the session's cookie."""
         token = request.cookies.get(SESSION_COOKIE)
         try:
-            return bool(token) and bool(self.services.who(token, self.clock()).user)
+            return self.services.who(token, self.clock()) if token else None
         except (NotSignedIn, NotAllowed, SignInUnavailable):
-            return False
+            return None
 
     def _may_be_first(self) -> bool:
+        """Whether this browser opened the terminal's link, or an administrator is signed in."""
         if self.services.users.exist():
             return False
+        who = self._signed_in()
+        if who is not None and who.may(Permission.MANAGE_USERS):
+            return True
         right = request.cookies.get(CHOICE_COOKIE)
         return self.services.may_choose_role(right, self.clock(), address=address_of(request))
 

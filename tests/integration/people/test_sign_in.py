@@ -354,6 +354,14 @@ class TestFirst:
         second.set_cookie("role_choice", office.right())
         assert second.post("/sign-in/first", data=fields, headers=SITE).headers["Location"] == "/"
 
+    @pytest.mark.parametrize("role", [Role.ADMIN, Role.MANAGER])
+    def test_an_administrator_by_token_may_create_the_first_and_nobody_else(
+        self, office: Office, browser: FlaskClient, role: Role
+    ) -> None:
+        browser.set_cookie("session", office.services.tokens.issue("me", role, office.now))
+        status = 200 if role is Role.ADMIN else 303
+        assert browser.get("/sign-in/first").status_code == status
+
     def test_tokens_of_the_command_line_still_work(self, office: Office) -> None:
         office.first_administrator()
         token = office.services.tokens.issue("me", Role.ENGINEER, office.now)
