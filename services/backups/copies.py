@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Sizes: TypeAlias = Mapping[str, int]
 
 _PART_BYTES: Final = 8 * 1024 * 1024
-_CONNECT: Final = timedelta(seconds=10)
+_CALL: Final = timedelta(seconds=10)
 # Of one part: over a slow line it takes longer than a call that carries a few words.
 _TRANSFER: Final = timedelta(seconds=120)
 _CODE: Final = re.compile(r"<Code>(\w{1,60})</Code>")
@@ -116,7 +116,8 @@ class S3Copies:
         from obstore.exceptions import BaseError  # noqa: PLC0415
 
         try:
-            obstore.put(self._store(), path.name, path, chunk_size=_PART_BYTES, max_concurrency=2)
+            store = self._store(_TRANSFER)
+            obstore.put(store, path.name, path, chunk_size=_PART_BYTES, max_concurrency=2)
         except (BaseError, OSError) as error:
             raise self._unable(error) from error
 
@@ -130,7 +131,7 @@ class S3Copies:
         except BaseError as error:
             raise self._unable(error) from error
 
-    def _store(self) -> "S3Store":
+    def _store(self, timeout: timedelta = _CALL) -> "S3Store":
         # The library takes a while to load, which only those who use it should wait.
         from obstore.store import S3Store  # noqa: PLC0415
 
@@ -141,10 +142,10 @@ class S3Copies:
             config=cast("S3Config", dict(self.options)),
             client_options={
                 "allow_http": self.options.get("endpoint", "").startswith("http://"),
-                "connect_timeout": _CONNECT,
-                "timeout": _TRANSFER,
+                "connect_timeout": _CALL,
+                "timeout": timeout,
             },
-            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=60)},
+            retry_config={"max_retries": 2, "retry_timeout": timeout},
         )
 
     def _unable(self, error: Exception) -> UnableToCopy:

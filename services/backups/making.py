@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -77,7 +77,9 @@ def make_backup(
             size = unfinished.stat().st_size
             sync(unfinished)
             unfinished.replace(path)
-            sync(path.parent)
+            # Some shares know no fsync of a folder.
+            with suppress(OSError):
+                sync(path.parent)
     except UnableToDump as error:
         raise UnableToBackUp(f"No backup was made. {error}") from error
     except NotABackup as error:

@@ -12,7 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from services import VERSION
+from services.bootstrap_database import MIGRATIONS
 from services.database.embedded import EmbeddedPostgres
+from services.database.schema.migrations import newest_version
 from services.identity.auth import LocalTokens, hash_api_key
 from services.identity.passwordless import SignInLinks
 from services.identity.permissions import Role
@@ -64,6 +67,13 @@ def test_help_names_the_commands(cli: Run) -> None:
     answer = cli("--help")
     assert answer.returncode == 0
     assert all(name in answer.stdout for name in ("token", "demo", "run-job", "import", "api-key"))
+
+
+def test_the_version_is_that_of_program_and_schema(cli: Run) -> None:
+    answer = cli("--version")
+    assert answer.stdout == (
+        f"Electricity billing {VERSION}, schema {newest_version(MIGRATIONS)}\n"
+    )
 
 
 def test_a_token_is_all_that_is_printed_and_the_app_takes_it(program: Run, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from pages.readings.exception_words import REASONS
 from pages.shared.format import cron_in_words, escaped, period
 from scheduler import Scheduler
+from services import VERSION
 from services.bootstrap import build_services, run_with, wire
 from services.container import Services
 from services.database.service import DatabaseService
@@ -668,10 +669,18 @@ class TestOffice:
         assert len(waiting & {one.reading.id for one in left}) >= 1
 
 
+class TestServices:
+    def test_the_version_and_the_last_good_backup_are_shown(self, services: Services) -> None:
+        app = signed_in(services, Role.ADMIN, "system/services.py")
+        assert not app.exception
+        assert f"Version {VERSION}, schema {services.schema_version}" in words(app)
+        assert "Last good backup: " in words(app)
+
+
 class TestJobs:
     """What runs by itself, and running it now."""
 
-    def test_the_four_jobs_are_shown_with_their_times(self, services: Services) -> None:
+    def test_the_jobs_are_shown_with_their_times(self, services: Services) -> None:
         said = words(signed_in(services, Role.ADMIN, "system/jobs.py"))
         for part in ("Monthly bills", "on the 1st of the month at 02:00", "Sundays at 08:00"):
             assert part in said

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from dotenv import dotenv_values
 from psycopg.conninfo import make_conninfo
 
 from services.backups import making
@@ -22,7 +23,7 @@ from services.database.dump.snapshot import sums_of
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import MIGRATIONS_LOCK
 from services.database.schema.roles import prepare_roles
-from services.identity.auth import Role
+from services.identity.permissions import Role
 from services.jobs.by_hand import run_job
 from services.settings import load_settings
 from tests.disks import disk_of
@@ -100,7 +101,7 @@ def test_a_place_where_the_app_only_ran_is_empty(
         scheduler = at_once(services)
         tick_and_wait(scheduler)
         run_job(services, "overdue_marking", datetime.now(UTC), "somebody")
-        token = services.tokens.issue("admin-1", Role.ADMIN, datetime.now(UTC))  # type: ignore[union-attr]
+        token = services.tokens.issue("admin-1", Role.ADMIN, datetime.now(UTC))
         assert services.who(token, datetime.now(UTC)).user == "admin-1"
     finally:
         services.close()
@@ -166,7 +167,7 @@ def test_secrets_go_along_only_by_choice(
     assert restored.read_bytes() == key
     assert stat.S_IMODE(restored.stat().st_mode) == 0o600
     settings = tmp_path / "other" / "settings-from-backup.env"
-    assert "STRIPE_SECRET_KEY='sk\\'1'\n" in settings.read_text()
+    assert secret.items() <= dotenv_values(settings).items()
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
 
 
