@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
@@ -70,6 +71,35 @@ def test_who_signs_in_gets_a_session_and_a_known_device_and_goes_on(
 def test_nobody_is_led_to_another_site(office: Office, browser: FlaskClient, path: str) -> None:
     office.first_administrator()
     assert office.sign_in(browser, next=path).headers["Location"] == "/"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"next": "/customers?q=മഴ"},
+        {"next": "/\u0000"},
+        {"name": "bo\u0000ss"},
+        {"name": "x" * 100_000},
+        {"name": "\ud800"},
+        {"password": "\u0000" * 20},
+        {"password": "ﷺ" * 100_000},
+    ],
+)
+def test_whatever_is_typed_is_answered_with_a_page(
+    office: Office, browser: FlaskClient, fields: dict[str, str]
+) -> None:
+    office.first_administrator()
+    sent = {"name": "boss", "password": PASSWORD, "next": "/"} | fields
+    encoded = urlencode(sent, errors="surrogatepass")
+    answer = browser.post(
+        "/sign-in",
+        data=encoded,
+        headers=SITE,
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert answer.status_code == (303 if "next" in fields else 401)
+    if answer.status_code == 303:
+        assert answer.headers["Location"].isascii()
 
 
 def test_unknown_names_wrong_passwords_and_disabled_users_are_answered_alike(
