@@ -25,8 +25,8 @@ from services.backups.archive import (
     write_manifest,
 )
 from services.backups.secrets import secrets_of
-from services.database.dump.programs import UnableToDump, contents
-from services.database.dump.snapshot import OWN_MAJOR, open_snapshot
+from services.database.dump.programs import UnableToDump, contents, major
+from services.database.dump.snapshot import open_snapshot
 
 # What is left to the database while a backup is written beside it.
 LEFT_FREE_BYTES: Final = 128 * 1024 * 1024
@@ -105,7 +105,7 @@ def _write(
         zipfile.ZipFile(unfinished, "w") as bundle,
     ):
         at: datetime = snapshot.at
-        readme = _README.format(version=VERSION, at=at, major=OWN_MAJOR).encode()
+        readme = _README.format(version=VERSION, at=at, major=major()).encode()
         tables = snapshot.tables(pulse=pulse)
         parts: list[tuple[str, Iterable[bytes]]] = [(README, [readme]), (DATABASE, dump)]
         parts += secrets_of(*secrets) if secrets else ()
@@ -115,7 +115,7 @@ def _write(
             migrations=snapshot.versions,
             made_at=at,
             demo=demo,
-            postgres=OWN_MAJOR,
+            postgres=major(),
             tables={name: Table(rows=t.rows, sum=t.sum) for name, t in tables.items()},
             parts=write_backup(bundle, parts, pulse=pulse),
         )

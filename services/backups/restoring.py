@@ -14,9 +14,9 @@ from services.backups.archive import (
     open_backup,
 )
 from services.backups.secrets import put_back
-from services.database.dump.programs import UnableToDump, contents, restore
+from services.database.dump.programs import UnableToDump, contents, major, restore
 from services.database.dump.replacement import is_used, replacement_of, set_default_rights
-from services.database.dump.snapshot import OWN_MAJOR, sums_of
+from services.database.dump.snapshot import sums_of
 from services.database.schema.migrations import MigrationError, apply_migrations, read_migrations
 from services.database.transport import DatabaseError
 
@@ -42,7 +42,7 @@ def check_backup(path: Path, *, demo: bool, migrations: Path) -> Manifest:
             _may_be_restored(backup.manifest, demo=demo, migrations=migrations)
             backup.check()
             return backup.manifest
-    except (NotABackup, MigrationError) as error:
+    except (NotABackup, MigrationError, UnableToDump) as error:
         raise UnableToRestore(str(error)) from error
     except OSError as error:
         raise UnableToRestore(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -91,7 +91,7 @@ def restore_secrets(path: Path, data_dir: Path) -> Iterable[Path]:
 def _may_be_restored(manifest: Manifest, *, demo: bool, migrations: Path) -> None:
     known = {one.version for one in read_migrations(migrations)}
     newer = sorted(set(manifest.migrations) - known)
-    if newer or manifest.postgres > OWN_MAJOR:
+    if newer or manifest.postgres > major():
         raise UnableToRestore(
             f"This backup was made by version {manifest.version}, which is newer than this one "
             f"(its schema is {manifest.schema_version}, this version knows it up to "

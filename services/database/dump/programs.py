@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from services.database.embedded import EmbeddedPostgresError
-from services.database.embedded.home import installed_programs
+from services.database.embedded.home import installed_programs, own_major
 
 CHUNK_BYTES: Final = 1024 * 1024
 # Stands in the first lines of a script for a server of 17 or newer; an older one refuses it.
@@ -23,6 +23,14 @@ _MADE_ANEW: Final = b" DEFAULT ACL "
 
 class UnableToDump(Exception):
     """A dump could not be made, read or restored; the message is a sentence for an operator."""
+
+
+def major() -> int:
+    """The major version of Postgres that these programs are of. Raises UnableToDump."""
+    try:
+        return own_major()
+    except EmbeddedPostgresError as error:
+        raise UnableToDump(str(error)) from error
 
 
 def dump(dsn: str, *, snapshot: str) -> Generator[bytes]:

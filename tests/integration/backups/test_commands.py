@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from dotenv import dotenv_values
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from services.backups import making
 from services.backups.archive import Manifest, open_backup, write_manifest
@@ -297,7 +297,7 @@ def test_a_server_that_is_newer_than_our_programs_is_said(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.database.dump.snapshot.OWN_MAJOR", 17)
+    monkeypatch.setattr("services.database.dump.snapshot.major", lambda: 17)
     done = command("backup", tmp_path / "b.zip", DATABASE_URL=database)
     assert "runs Postgres 18" in done.stderr
     assert left_in(tmp_path) == ["data"]
@@ -359,6 +359,18 @@ def test_a_backup_of_a_newer_version_is_refused_before_anything_is_made(
 
 
 @pytest.mark.usefixtures("utility")
+def test_what_a_killed_restore_left_is_in_nobodys_way(
+    backup: Path, target: str, database: str, command: Command
+) -> None:
+    name = conninfo_to_dict(target)["dbname"]
+    with psycopg.connect(database, autocommit=True) as server:
+        for left in ("restoring", "replaced"):
+            server.execute(f'create database "{name}_{left}"'.encode())
+    done = command("restore", backup, DATABASE_URL=target)
+    assert done.returncode == 0, done.stderr
+    assert beside(database) == []
+
+
 def test_a_backup_of_the_demo_stays_with_the_demo(
     backup: Path, database: str, target: str, command: Command
 ) -> None:

@@ -13,6 +13,7 @@ from services.backups.archive import open_backup
 from services.bootstrap import build_services
 from services.bootstrap_database import MIGRATIONS, UnableToUpgrade, database_address
 from services.database.dump.snapshot import sums_of
+from services.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from services.database.schema.migrations import (
     DatabaseNewerThanCode,
     MigrationFailed,
@@ -171,6 +172,15 @@ def test_the_last_three_are_kept(settings: Settings) -> None:
     assert [path.name[15:23] for path in kept(settings)][:2] == ["20260113", "20260114"]
     assert len(kept(settings)) == backups.KEPT_OF_EVENTS
     assert (settings.backups_folder / "backup-20260110-000000Z.zip").exists()
+
+
+def test_files_of_another_postgres_are_said_with_what_to_do(
+    server: EmbeddedPostgres, folder: Path
+) -> None:
+    note = folder / "postgres/server/cluster/PG_VERSION"
+    note.write_text("17\n")
+    with pytest.raises(EmbeddedPostgresError, match=r"one of Postgres 17, .* Make a backup with"):
+        server.start()
 
 
 def test_an_empty_place_has_nothing_to_keep(data_folder: Path) -> None:
