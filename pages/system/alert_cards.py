@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared.format import escaped, moment
 from pages.shared.session import services, zone
+from services.database.errors import TemporaryDatabaseError
 from services.identity.auth import Principal
 from services.operation.alerts import title_of
 from services.records.jobs import OperationsAlert
@@ -11,7 +12,11 @@ from services.records.jobs import OperationsAlert
 
 def show_alerts(principal: Principal) -> None:
     """Alerts that are not over, then the latest that are; nothing where there never was one."""
-    alerts = services().alert_book.latest(principal=principal)
+    try:
+        alerts = services().alert_book.latest(principal=principal)
+    except TemporaryDatabaseError:
+        # The database's own card says so.
+        return
     for alert in (a for a in alerts if a.resolved_at is None):
         since = moment(alert.since, zone())
         st.error(

@@ -132,10 +132,11 @@ class Conditions:
             since, run = late.get(job.id), history.last_runs.get(job.id)
             when = f"{since.astimezone(self._zone):%H:%M}" if since else ""
             day = written_day(since.astimezone(self._zone).date()) if since else ""
-            said = f"{job.id} was due on {day} at {when} and did not begin." if since else None
+            name = job.id.replace("_", " ").capitalize()
+            said = f"{name} was due on {day} at {when} and did not begin." if since else None
             found.note(f"job_late:{job.id}", said)
             failed = run is not None and run.status == "failed"
-            words = f"{job.id} of {written_day(run.scheduled_on)} failed. " if run else ""
+            words = f"{name} of {written_day(run.scheduled_on)} failed. " if run else ""
             found.note(
                 f"job_failed:{job.id}", f"{words}The page Jobs says why." if failed else None
             )

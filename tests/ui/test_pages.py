@@ -687,6 +687,16 @@ class TestJobs:
         assert said.count("daily at 1") == 2
         assert "The scheduler of this process is not running" in said
 
+    def test_a_job_that_did_not_begin_is_late(
+        self, services: Services, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        since = now() - timedelta(hours=2)
+        late = {"overdue_marking": since}
+        monkeypatch.setattr("services.operation.punctuality.late_jobs", lambda *_: late)
+        said = words(signed_in(services, Role.ADMIN, "system/jobs.py"))
+        assert said.count("It was due ") == 1
+        assert "and has not begun." in said
+
     def test_a_clock_in_doubt_is_explained_and_confirmed(
         self, services: Services, running: Scheduler
     ) -> None:

@@ -131,7 +131,7 @@ def test_a_late_job_is_told_once_on_every_channel_and_once_when_it_is_over(
     look(0, times=2)
     look(1)
     (told,) = posts(discord)
-    words = r"monthly\_bills was due on 1 Nov 2026 at 02\:00 and did not begin."
+    words = r"Monthly bills was due on 1 Nov 2026 at 02\:00 and did not begin."
     assert told == ("A job is late", words)
     assert len(box.mails) == 1
     assert "A job is late" in box.mails[0]
@@ -158,7 +158,7 @@ def test_a_failed_job_is_told_of_until_it_goes_well(
     done(dsn, "overdue_marking", status="failed")
     alerts = Alerts(utility.services, channels=[LogChannel()])
     alerts.look(NOON)
-    assert "A job failed: overdue_marking of 1 Nov 2026 failed." in caplog.text
+    assert "A job failed: Overdue marking of 1 Nov 2026 failed." in caplog.text
 
 
 def test_a_channel_that_is_away_is_tried_again_and_hinders_nobody(
