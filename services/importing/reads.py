@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.importing.report import ImportProblem
-from services.importing.rows import derived_id, quality_code
+from services.importing.rows import derived_id, quality_code, reading_source
 from services.importing.table import Cells
 from services.metering.outcomes import Validation
 from services.readings.meter_history import (
@@ -21,8 +21,8 @@ from services.readings.submission import InvalidReading, parse_submission
 from services.records.readings import ReadingSource, ReadPoint
 
 READING_COLUMNS = ("meter_serial", "reading_kwh", "read_at")
-# How sure it is: a code of ESPI (services/quantities/quality.py).
-READING_OPTIONS = ("quality",)
+# How sure it is: a code of ESPI (services/quantities/quality.py); and who or what read it.
+READING_OPTIONS = ("quality", "read_source")
 READING_NUMBERS = ("reading_kwh",)
 READING_DATES = ("read_at",)
 # A column for each further register, such as register:peak; its cell is empty in other rows.
@@ -56,8 +56,10 @@ def file_read(
         cells.refuse("", str(error))
         return None
     quality = cells.parsed("quality", quality_code) if cells.values.get("quality") else None
+    said = cells.values.get("read_source")
+    source = cells.parsed("read_source", reading_source) if said else None
     point = ReadPoint(read.register_wh, read.read_on, read.registers)
-    return FileRead(cells.row, read.meter_serial, point, read.read_at, quality)
+    return FileRead(cells.row, read.meter_serial, point, read.read_at, quality, source)
 
 
 def _was_not_read(cells: Cells) -> bool:
@@ -114,6 +116,7 @@ def _row(
 ) -> dict[str, Any]:
     instant = read.read_at.isoformat()
     said: dict[str, Any] = {}
+    source = read.source or source
     if read.quality is not None:
         said = {"quality": int(read.quality)}
         # An estimate of another system's is one here too: the next actual read settles it.

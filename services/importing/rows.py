@@ -1,8 +1,9 @@
 """What the cells of a customer's or a meter's row must be, and the row that the database takes."""
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,7 @@ from services.quantities.money import exponent, scaled_text
 from services.quantities.period import local_date, start_of_day
 from services.quantities.quality import Quality
 from services.readings.submission import EARLIEST
+from services.records.readings import ReadingSource
 
 CUSTOMER_COLUMNS = ("account_no", "name", "email", "phone", "address")
 CUSTOMER_NEEDED = CUSTOMER_COLUMNS[:2]
@@ -45,6 +47,7 @@ METER_OPTIONS = (
     "connected_kw",
     "connected_kva",
     "opening_quality",
+    "opening_source",
 )
 METER_NUMBERS = ("multiplier", "opening_kwh", "connected_kw", "connected_kva", "registers")
 METER_DATES = ("opened_on",)
@@ -59,6 +62,7 @@ _MOST_TURN_WH = 10**15
 _MOST_CONNECTED_W = 2_000_000_000
 _MANUAL = ("manual", "basic", "mechanical", "electronic", "digital", "analog", "analogue")
 _QUALITIES = {str(int(quality)): quality for quality in Quality}
+_SOURCES: Mapping[str, ReadingSource] = {one: one for one in get_args(ReadingSource)}
 _KINDS = {"smart": "smart"} | dict.fromkeys(_MANUAL, "manual")
 
 
@@ -152,16 +156,28 @@ def meter_row(cells: Cells, *, zone: ZoneInfo, now: datetime) -> dict[str, Any]:
     for column, name in (("connected_kw", "connected_w"), ("connected_kva", "connected_va")):
         if cells.values.get(column):
             row[name] = cells.parsed(column, connected_load)
-    return row | _opening_quality(cells)
+    return row | _opening_read(cells)
 
 
-def _opening_quality(cells: Cells) -> dict[str, Any]:
-    said = cells.values.get("opening_quality")
-    quality = cells.parsed("opening_quality", quality_code) if said else None
-    if quality is None:
-        return {}
-    source = {"opening_source": "estimated"} if quality.is_estimated else {}
-    return {"opening_quality": int(quality), **source}
+def _opening_read(cells: Cells) -> dict[str, Any]:
+    """How sure the opening read is, and who or what read it, where the file says so."""
+    found: dict[str, Any] = {}
+    if cells.values.get("opening_source"):
+        found["opening_source"] = cells.parsed("opening_source", reading_source)
+    if cells.values.get("opening_quality"):
+        quality = cells.parsed("opening_quality", quality_code)
+        found["opening_quality"] = quality
+        if quality is not None and quality.is_estimated:
+            found["opening_source"] = "estimated"
+    return found
+
+
+def reading_source(text: str) -> ReadingSource:
+    """Who or what read a meter, as in a full export. Raises ValueError for another text."""
+    source = _SOURCES.get(text.lower())
+    if source is None:
+        raise ValueError(f"must be one of {', '.join(_SOURCES)}, not {text[:20]!r}.")
+    return source
 
 
 def quality_code(text: str) -> Quality:

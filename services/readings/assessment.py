@@ -88,7 +88,7 @@ class ReadingAssessment:
     ends at an earlier read where this one would make too short a bill. The remarks say what AI
     thought of the reading and of the bill, or why it gave no answer; they are empty where there is
     no AI. `ai_asked` says whether it was asked about the reading, or would have been but for its
-    budget.
+    budget, `ai_spared` whether it was not, as there is nothing to ask.
     """
 
     read: Read
@@ -101,6 +101,7 @@ class ReadingAssessment:
     ai_verdict: AiVerdict | None = None
     reading_remark: str = ""
     ai_asked: bool = False
+    ai_spared: bool = False
     bill_remark: str = ""
     earlier: tuple[NewBill, ...] = ()
     # AI's second opinion, or its length, holds the bill, whatever the setting of approval.
@@ -205,6 +206,8 @@ class ReadingAssessment:
                 kept["verdict"] = "needs_review"
         elif self.ai_asked:
             kept["ai"] = {"remark": self.reading_remark}
+        elif self.ai_spared:
+            kept["ai_spared"] = True
         return kept
 
 
@@ -389,9 +392,9 @@ class ReadingAssessor:
         if self.ai is None:
             return assessment
         if bulk and not assessment.validation.is_doubted:
-            return replace(assessment, reading_remark=_NOT_DOUBTED)
+            return replace(assessment, reading_remark=_NOT_DOUBTED, ai_spared=True)
         if not why_suspicious(assessment.validation):
-            return replace(assessment, reading_remark=NOT_SUSPICIOUS)
+            return replace(assessment, reading_remark=NOT_SUSPICIOUS, ai_spared=True)
         try:
             verdict = self.ai.validate_reading(
                 context=assessment.context,

@@ -20,7 +20,7 @@ from services.metering.validation import validate_reading
 from services.quantities.quality import Quality
 from services.readings.submission import InvalidReading
 from services.records.imports import Installed, MeterReads
-from services.records.readings import ReadingStatus, ReadPoint
+from services.records.readings import ReadingSource, ReadingStatus, ReadPoint
 from services.records.tariffs import TariffVersion
 from services.records.use_limits import LimitBook, UseLimits
 
@@ -45,6 +45,7 @@ class FileRead(NamedTuple):
     point: ReadPoint
     read_at: datetime
     quality: Quality | None = None
+    source: ReadingSource | None = None
 
 
 def by_day(reads: Iterable[FileRead]) -> Iterator[list[FileRead]]:

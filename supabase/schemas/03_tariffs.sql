@@ -222,18 +222,23 @@ CREATE FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from 
            when v.id is not null then format(
                'Tariff %s already has another version from %s; a version never changes: give the new one a later date.',
                p_code, p_from)
-           else format(
+           when b.period_end > p_from then format(
                'Tariff %s is billed up to %s (meter %s): a new version must begin on that day or later.',
                p_code, to_char(b.period_end, 'FMDD Mon YYYY'), m.serial)
+           else format(
+               'A bill up to %s left kWh in the bank (meter %s), which the last bill under net metering settles: a version without net metering must begin a day later.',
+               to_char(p_from, 'FMDD Mon YYYY'), k.serial)
            end
     from public.tariffs t
     left join private.versions_in_force(t.id) v on v.effective_from = p_from
     left join public.bills b on b.id = private.last_bill_with(t.id)
     left join public.meters m on m.id = b.meter_id
+    left join public.meters k on k.id = private.version_leaves_kwh_bank(t.id, p_from, p_definition) and v.id is null
     where t.code = p_code
       and (t.currency <> p_currency
            or v.definition <> p_definition
-           or (v.id is null and b.period_end > p_from))
+           or (v.id is null and b.period_end > p_from)
+           or k.id is not null)
 $$;
 
 COMMENT ON FUNCTION private.refusal_of_version(p_code text, p_currency text, p_from date, p_definition jsonb) IS 'Why a version of a tariff may not be added: no row where it may. The version that is there already is no reason.';

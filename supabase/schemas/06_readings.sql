@@ -54,7 +54,7 @@ CREATE INDEX readings_flagged ON public.readings USING btree (created_at) WHERE 
 
 CREATE INDEX readings_judged_by_ai ON public.readings USING btree (created_at) WHERE ((validation #>> '{ai,verdict}'::text[]) IS NOT NULL);
 
-CREATE INDEX readings_not_asked ON public.readings USING btree (created_at) WHERE (((validation -> 'ai'::text) IS NULL) AND (validation ? 'rules'::text) AND (source = ANY (ARRAY['field'::text, 'smart'::text, 'customer'::text])) AND (supersedes_id IS NULL));
+CREATE INDEX readings_not_asked ON public.readings USING btree (created_at) WHERE (validation ? 'ai_spared'::text);
 
 CREATE UNIQUE INDEX readings_one_live ON public.readings USING btree (meter_id, read_at) WHERE (status = ANY (ARRAY['accepted'::text, 'needs_review'::text]));
 

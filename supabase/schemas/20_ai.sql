@@ -135,12 +135,11 @@ CREATE FUNCTION public.reading_verdict_counts(p jsonb) RETURNS jsonb
         'ai_alone_refused', count(*) filter (where by_ai and not by_rules and is_decided and not is_accepted),
         'not_asked', (
             select count(*) from public.readings r
-            where r.validation -> 'ai' is null and r.validation ? 'rules' and r.source in ('field', 'smart', 'customer')
-              and r.supersedes_id is null and r.created_at >= (p ->> 'since')::timestamptz))
+            where r.validation ? 'ai_spared' and r.created_at >= (p ->> 'since')::timestamptz))
     from judged
 $_$;
 
-COMMENT ON FUNCTION public.reading_verdict_counts(p jsonb) IS 'Of the readings stored since an instant that AI judged, how many the rules and AI doubted, both, neither or one alone, and what people decided of those that one alone doubted; and how many came in one by one or by the meters'' job without AI being asked: {since, least_confidence: from which AI doubts}.';
+COMMENT ON FUNCTION public.reading_verdict_counts(p jsonb) IS 'Of the readings stored since an instant that AI judged, how many the rules and AI doubted, both, neither or one alone, and what people decided of those that one alone doubted; and how many it was not asked about, as nothing was suspicious: {since, least_confidence: from which AI doubts}.';
 
 REVOKE ALL ON FUNCTION public.reading_verdict_counts(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reading_verdict_counts(p jsonb) TO service_role;

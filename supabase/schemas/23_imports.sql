@@ -88,7 +88,8 @@ CREATE VIEW private.export_meters WITH (security_invoker='true') AS
     s.code AS service_point,
     c.account_no,
     t.code AS tariff_code,
-    private.quality_of_reading(r.source, r.status, r.is_opening, r.supersedes_id, r.decided_at, r.validation) AS opening_quality
+    private.quality_of_reading(r.source, r.status, r.is_opening, r.supersedes_id, r.decided_at, r.validation) AS opening_quality,
+    r.source AS opening_source
    FROM ((((((((public.meters m
      JOIN public.meter_installations i ON (((i.meter_id = m.id) AND (i.removed_at IS NULL))))
      JOIN public.service_points s ON ((s.id = i.service_point_id)))
@@ -120,7 +121,7 @@ GRANT SELECT ON TABLE private.export_meters TO service_role;
 CREATE VIEW private.export_reads WITH (security_invoker='true') AS
  SELECT id,
     serial,
-    COALESCE(( SELECT jsonb_agg(jsonb_build_object('read_at', x.read_at, 'register_wh', x.register_wh, 'registers', x.registers, 'quality',
+    COALESCE(( SELECT jsonb_agg(jsonb_build_object('read_at', x.read_at, 'register_wh', x.register_wh, 'registers', x.registers, 'source', x.source, 'quality',
                 CASE x.status
                     WHEN 'accepted'::text THEN to_jsonb(private.quality_of_reading(x.source, x.status, x.is_opening, x.supersedes_id, x.decided_at, x.validation))
                     ELSE (x.validation -> 'quality'::text)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -396,3 +396,23 @@ def test_an_import_leaves_no_kwh_unsettled(sunny: Sunny) -> None:
     assert [(p.column, "settles them" in p.message) for p in report.errors] == [
         ("tariff_from", True)
     ]
+
+
+def test_a_version_that_ends_net_metering_where_a_bill_ended_leaves_no_kwh(sunny: Sunny) -> None:
+    bills = sunny.home("T4", months=3)
+    plain = {name: value for name, value in SOLAR.items() if name != "net_metering"}
+    plain["charges"] = SOLAR["charges"][:2]
+    report = sunny.metered.file("tariffs", json.dumps(plain | {"effective_from": f"{first(3)}"}))
+    assert [(p.column, "must begin a day later" in p.message) for p in report.errors] == [
+        ("effective_from", True)
+    ]
+    # A day later the bill that has this day settles them.
+    ends = first(3) + timedelta(days=1)
+    assert sunny.metered.file("tariffs", json.dumps(plain | {"effective_from": f"{ends}"})).ok
+    sunny.read("T4", 1570 + 310, 650, on=first(4))
+    last = sunny.utility.bills_of("T4")[-1]
+    assert last.net is not None
+    bank = last.net.in_all()
+    # Of 31 days one is netted, and uses 10 of the 130 kWh.
+    assert (bank.opening, bank.used, bank.settled, bank.closing) == (130_000, 10_000, 120_000, 0)
+    assert sunny.bank(bills[0]) == 0

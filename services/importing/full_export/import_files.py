@@ -121,7 +121,14 @@ def _reads(row: Row, registers: Sequence[str], zone: ZoneInfo) -> Iterator[Cells
         at = datetime.fromisoformat(read["read_at"]).astimezone(zone).isoformat()
         shown = [read["registers"].get(name) for name in registers]
         values = ["" if value is None else _kilo(value) for value in shown]
-        yield [row["serial"], _kilo(read["register_wh"]), at, read["quality"], *values]
+        yield [
+            row["serial"],
+            _kilo(read["register_wh"]),
+            at,
+            read["quality"],
+            read["source"],
+            *values,
+        ]
 
 
 def _balance(row: Row, today: date) -> Row:

@@ -193,6 +193,37 @@ def test_what_was_estimated_is_estimated_in_the_other_database(
         second.services.close()
 
 
+def test_what_a_customer_read_is_settled_in_the_other_database(
+    utility: Utility, fresh_database: NewDatabase, tmp_path: Path
+) -> None:
+    """M1 goes on from a customer's own read that was billed, M2 has one that is not billed yet."""
+    for serial in ("M1", "M2"):
+        utility.add_meter(serial, opened_on=NOW.date() - timedelta(days=104))
+        for days in (70, 40):
+            utility.submit(serial, 1000 + 5 * (104 - days), at=NOW - timedelta(days=days))
+    utility.submit("M1", 1500, at=NOW - timedelta(days=5), source="customer")
+    header = "meter_serial,reading_kwh,read_at,read_source"
+    bring(utility, "readings", header, f"M2,1495,{NOW - timedelta(days=5)},Customer")
+    assert last_read(utility, "M2").source == "customer"
+    first = export(utility, tmp_path / "first.zip")
+    second = make_utility(fresh_database(), tmp_path / "other", now=NOW)
+    try:
+        bring_all(second, first)
+        found = {serial: last_read(second, serial) for serial in ("M1", "M2")}
+        assert {s: (one.source, one.is_actual) for s, one in found.items()} == {
+            "M1": ("customer", False),
+            "M2": ("customer", False),
+        }
+        assert export(second, tmp_path / "again.zip").read("import/readings.csv") == first.read(
+            "import/readings.csv"
+        )
+        text = f"{header}\nM2,1500,{NOW},neighbour"
+        report = importer(second).run("readings", text, actor=ACTOR, now=NOW)
+        assert "must be one of field, smart, customer" in report.errors[0].message
+    finally:
+        second.services.close()
+
+
 def estimated(utility: Utility, serial: str, days: int) -> None:
     """Estimate a meter's read of some days ago, and bill it."""
     estimates, on = utility.services.reading_estimates, NOW.date() - timedelta(days=days)
