@@ -65,6 +65,7 @@ def invite(app: AppProcess, page: Page) -> str:
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Invite").click()
     page.get_by_text("Hand this link to Asha Pillai").wait_for()
+    expect(page.get_by_test_id("stCode")).to_contain_text("?code=")
     (invitation,) = set(INVITATION.findall(page.inner_text("body")))
     return str(invitation)
 
