@@ -1356,29 +1356,6 @@ COMMENT ON FUNCTION public.billed_use(p jsonb) IS 'What the bills of a customer 
 REVOKE ALL ON FUNCTION public.billed_use(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.billed_use(p jsonb) TO service_role;
 
-CREATE FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) RETURNS uuid
-    LANGUAGE sql STABLE
-    SET search_path TO ''
-    AS $_$
-    select b.meter_id
-    from public.agreement_tariffs y
-    join public.service_agreements a on a.id = y.agreement_id and (a.ends_on is null or a.ends_on > p_from)
-    cross join lateral (
-        select x.meter_id, x.period_end, x.usage from public.bills x
-        where x.agreement_id = a.id and x.status <> 'void' order by x.period_end desc limit 1) b
-    where jsonb_typeof(p_definition -> 'net_metering') is distinct from 'object'
-      and y.tariff_id = p_tariff_id and y.starts_on <= p_from
-      and b.period_end = p_from and jsonb_path_exists(b.usage, '$.net.banks.* ? (@.closing > 0)')
-      and not exists (select 1 from public.agreement_tariffs n
-                      where n.agreement_id = a.id and n.starts_on > y.starts_on and n.starts_on <= p_from)
-    limit 1
-$_$;
-
-COMMENT ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) IS 'A meter whose last bill ends where a version of its tariff is to begin that has no net metering, and has kWh in its bank; else null.';
-
-REVOKE ALL ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) TO service_role;
-
 CREATE FUNCTION private.add_to_kwh_bank() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -1711,6 +1688,29 @@ COMMENT ON FUNCTION private.bring_in_banks(p_rows jsonb, p_matched jsonb) IS 'En
 
 REVOKE ALL ON FUNCTION private.bring_in_banks(p_rows jsonb, p_matched jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.bring_in_banks(p_rows jsonb, p_matched jsonb) TO service_role;
+
+CREATE FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) RETURNS uuid
+    LANGUAGE sql STABLE
+    SET search_path TO ''
+    AS $_$
+    select b.meter_id
+    from public.agreement_tariffs y
+    join public.service_agreements a on a.id = y.agreement_id and (a.ends_on is null or a.ends_on > p_from)
+    cross join lateral (
+        select x.meter_id, x.period_end, x.usage from public.bills x
+        where x.agreement_id = a.id and x.status <> 'void' order by x.period_end desc limit 1) b
+    where jsonb_typeof(p_definition -> 'net_metering') is distinct from 'object'
+      and y.tariff_id = p_tariff_id and y.starts_on <= p_from
+      and b.period_end = p_from and jsonb_path_exists(b.usage, '$.net.banks.* ? (@.closing > 0)')
+      and not exists (select 1 from public.agreement_tariffs n
+                      where n.agreement_id = a.id and n.starts_on > y.starts_on and n.starts_on <= p_from)
+    limit 1
+$_$;
+
+COMMENT ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) IS 'A meter whose last bill ends where a version of its tariff is to begin that has no net metering, and has kWh in its bank; else null.';
+
+REVOKE ALL ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION private.version_leaves_kwh_bank(p_tariff_id uuid, p_from date, p_definition jsonb) TO service_role;
 
 CREATE TRIGGER readings_guard_billed BEFORE UPDATE OF status ON public.readings FOR EACH ROW WHEN ((old.status = 'accepted'::text)) EXECUTE FUNCTION private.guard_billed_reading();
 
