@@ -1,7 +1,7 @@
 # The commands of this project. All that is needed first is Python 3.11 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint style types format schemas lock sbom bench
+.PHONY: help install run test check lint style types format schemas lock sbom bench
 
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
@@ -20,6 +20,7 @@ $(shell $(PYTHON) -c 'import pip' 2>/dev/null || rm -f $(RUN_READY) $(DEV_READY)
 
 help:
 	@echo "make run      start the system on http://localhost:8501"
+	@echo "make install  install what the system needs, and start nothing"
 	@echo "make test     run every test (ARGS=... goes to pytest)"
 	@echo "make check    check style and types, run the fast tests: what to do before each commit"
 	@echo "make lint     check style, formatting and types"
@@ -29,6 +30,9 @@ help:
 	@echo "              (ARGS=--upgrade takes the newest of what they need)"
 	@echo "make sbom     list every dependency and its licence again, in docs/"
 	@echo "make bench    measure how fast bills are priced, and how long submitting a reading takes"
+
+# For a server, where a service starts the system: docs/deploy.md.
+install: $(RUN_READY)
 
 # The address and port stand in .streamlit/config.toml; STREAMLIT_SERVER_PORT=... wins over it.
 run: $(RUN_READY)

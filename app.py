@@ -103,10 +103,11 @@ class _Api:
     figures: Metrics
 
     def refuse_strangers(self) -> None:
-        """Without Auth0 the system answers only to the machine it runs on."""
-        local = from_this_machine(address_of(request))
-        if self.services.settings.auth0_domain is None and not local:
-            raise NotAllowed("Without Auth0 this system answers only to the machine it runs on.")
+        """Unless it is set to be reached from elsewhere, only this machine is answered."""
+        services = self.services
+        for_others = services.https is not None or services.settings.auth0_domain is not None
+        if not for_others and not from_this_machine(address_of(request)):
+            raise NotAllowed("This system is set to answer only to the machine it runs on.")
 
     def submit_reading(self) -> tuple[Response, int]:
         """POST /webhook/meter-reading."""

@@ -38,17 +38,15 @@ from services.identity.signing_key import UnableToUseSigningKey, load_or_create_
 from services.people.sign_in import STRANGERS_AT_ONCE
 from services.settings import Settings, SettingsError, load_settings
 from services.telemetry.journal import start_logging, take_in_other_logs
-from services.web.asgi import (
-    LoopbackOnly,
-    RefusedToListen,
-    check_listen_address,
-    session_routes,
-    utc_now,
-)
+from services.web.asgi import LoopbackOnly, session_routes, utc_now
+from services.web.certificate import ENDS_SOON, CertificateFiles, sentence_on_end
 from services.web.connections import ConnectionLimits, raise_file_limit
 from services.web.export_route import export_route
 from services.web.link_route import link_route, show_link, tell_where_to_sign_in
+from services.web.listening import Listening, Reach, RefusedToListen, reach_of
 from services.web.page_guard import PageGuard
+from services.web.public_guard import PublicGuard
+from services.web.reach_check import ReachCheck
 from services.web.sign_in import AroundSignIn
 from services.web.uploads import UploadGuard
 from services.web.wsgi_mount import HealthMount, WsgiMount
@@ -88,8 +86,12 @@ REFUSALS = (
 class Process:
     """What this process starts, undone in reverse order: the scheduler ends first."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, reach: Reach, certificate: CertificateFiles | None
+    ) -> None:
         self.settings = settings
+        self.reach = reach
+        self.certificate = certificate
         # Made here because the routes that redeem tickets exist before the services do.
         self.tickets = SignInTickets()
         self.refusal: str | None = None
@@ -99,6 +101,7 @@ class Process:
     def start(self) -> None:
         """Start everything, or nothing; raises one of REFUSALS."""
         log.info("The system starts: %s", self.settings.in_words, extra={"every": True})
+        self._log_reach()
         with ExitStack() as undo:
             undo.callback(log.info, "The system has stopped", extra={"every": True})
             if self.settings.embedded:
@@ -121,9 +124,31 @@ class Process:
         self._undo.close()
 
     def _build(self, undo: ExitStack) -> Services:
-        services = replace(open_services(self.settings, now=utc_now()), tickets=self.tickets)
+        services = open_services(self.settings, now=utc_now())
+        reach_check = ReachCheck(
+            self.reach,
+            self.settings.public_url,
+            self.settings.trusted_proxy,
+            self.certificate,
+            utc_now,
+        )
+        services = replace(
+            services,
+            tickets=self.tickets,
+            https=self.reach.https,
+            checks=(reach_check, *services.checks),
+        )
         undo.callback(services.close)
         return services
+
+    def _log_reach(self) -> None:
+        if self.reach.beyond:
+            log.info("It is reached with HTTPS by the %s", self.reach.https, extra={"every": True})
+        if self.certificate is not None:
+            ends_at = self.certificate.ends_at()
+            soon = ends_at - utc_now() < ENDS_SOON
+            level = logging.WARNING if soon else logging.INFO
+            log.log(level, sentence_on_end(ends_at, now=utc_now()), extra={"every": True})
 
     @staticmethod
     def _fill_graph(services: Services, undo: ExitStack) -> None:
@@ -156,11 +181,13 @@ def _show_sign_in_link(services: Services) -> None:
     if services.passwordless is None:
         return
     links = services.passwordless.links
-    links.note_address(_own_address())
-    if not services.roles_can_be_chosen():
+    public = services.https is not None
+    links.note_address(services.settings.public_url if public else _own_address())
+    if not services.links_are_of_use():
         tell_where_to_sign_in(links.address())
         return
-    show_link(lambda: links.make(utc_now()), headless=_headless_was_asked_for())
+    headless = public or _headless_was_asked_for()
+    show_link(lambda: links.make(utc_now()), headless=headless)
 
 
 def _own_address() -> str:
@@ -198,7 +225,11 @@ class TellRefusals:
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Start before the first visitor, and stop after the last answer."""
-    limits = ConnectionLimits(files=raise_file_limit())
+    # Beyond this machine PublicGuard alone decides whom a proxy may name.
+    limits = ConnectionLimits(
+        files=raise_file_limit(),
+        proxies=(process.settings.trusted_proxy or "") if process.reach.beyond else None,
+    )
     # The server set up its own log after this file was read.
     take_in_other_logs()
     try:
@@ -214,16 +245,31 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         await asyncio.to_thread(process.stop)
 
 
-def settings_or_exit() -> Settings:
-    """The settings, when this process may listen with them; else its end, with the reason."""
+def process_or_exit() -> Process:
+    """This process, when it may listen as it is set; else its end, with the reason."""
     try:
         settings = load_settings()
-        check_listen_address(
-            st.get_option("server.address"), auth0=settings.auth0_domain is not None
+        certificate = _certificate()
+        reach = reach_of(
+            Listening(
+                address=st.get_option("server.address"),
+                certificate=certificate is not None,
+                trusted_proxy=settings.trusted_proxy,
+                public_url=settings.public_url,
+                demo=settings.demo,
+            )
         )
+        if certificate is not None:
+            certificate.check()
     except (SettingsError, RefusedToListen) as refusal:
         raise SystemExit(str(refusal)) from None
-    return settings
+    return Process(settings, reach, certificate)
+
+
+def _certificate() -> CertificateFiles | None:
+    """The files that the server was told to do HTTPS with."""
+    files = (st.get_option("server.sslCertFile"), st.get_option("server.sslKeyFile"))
+    return CertificateFiles(*map(Path, files)) if all(files) else None
 
 
 def logging_or_exit(settings: Settings) -> None:
@@ -264,7 +310,7 @@ def redeem_link(code: str, now: datetime) -> str | None:
     """What a browser may keep for a link's code: the right to choose a role, or None."""
     services = running()
     right = None
-    if services.passwordless and services.roles_can_be_chosen():
+    if services.passwordless and services.links_are_of_use():
         right = services.passwordless.redeem(code, now)
     if right is None:
         services.security_log.note("link_refused")
@@ -281,7 +327,27 @@ def upload_token(visit: str) -> str | None:
     return running().uploads.token_of(visit)
 
 
-process = Process(settings_or_exit())
+def public_guard(of: Process) -> list[Middleware]:
+    """What stands before everything where others than this machine get in."""
+    if not of.reach.beyond:
+        return []
+    guard = Middleware(
+        PublicGuard,
+        public_url=of.settings.public_url,
+        proxies=of.settings.trusted_proxy,
+        certificate=of.certificate is not None,
+    )
+    return [guard]
+
+
+def sign_in_guard(of: Process) -> list[Middleware]:
+    """What belongs to the way of signing in."""
+    if of.settings.auth0_domain is not None:
+        return [Middleware(AroundSignIn, public_url=of.settings.public_url)]
+    return [] if of.reach.beyond else [Middleware(LoopbackOnly)]
+
+
+process = process_or_exit()
 logging_or_exit(process.settings)
 api = WsgiMount(process.api, workers=API_WORKERS)
 payments = WsgiMount(process.api, workers=STRIPE_WORKERS)
@@ -309,14 +375,14 @@ app = st.App(
     ],
     middleware=[
         Middleware(TellRefusals, process=process),
+        *public_guard(process),
         Middleware(
             PageGuard,
             public_url=process.settings.public_url,
-            tls=bool(st.get_option("server.sslCertFile")),
+            tls=process.certificate is not None,
+            beyond=process.reach.beyond,
         ),
-        Middleware(LoopbackOnly)
-        if process.settings.auth0_domain is None
-        else Middleware(AroundSignIn, public_url=process.settings.public_url),
+        *sign_in_guard(process),
         Middleware(UploadGuard, token_of=upload_token, verify=verify, now=utc_now),
     ],
 )

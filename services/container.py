@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from services.accounts.adjustments import AccountAdjustments
 from services.accounts.contact import CustomerContacts
@@ -144,6 +145,8 @@ class Services:
     # Sign-in with a password of one's own, where no Auth0 is set; what people change of it.
     password_sign_in: PasswordSignIn | None = None
     own_account: OwnAccount | None = None
+    # What does the HTTPS for others than this machine; None while only this machine gets in.
+    https: Literal["certificate", "proxy"] | None = None
     # Handles Stripe's events, where Stripe is configured.
     payment_received: PaymentReceived | None = None
     # Looks at Stripe for what the webhook missed, where Stripe is configured.
@@ -186,14 +189,34 @@ class Services:
         return self.sessions.admit(principal, address=address)
 
     def roles_can_be_chosen(self) -> bool:
-        """Whether a role may be chosen without a password: in the demo, and before any user."""
-        if self.passwordless is None:
+        """Whether a role may be chosen without a password: in the demo, and before any user.
+
+        Never where others than this machine get in: through a proxy everybody seems to sit here.
+        """
+        if self.passwordless is None or self.https is not None:
             return False
         return self.settings.demo or not self.users.exist()
 
+    def links_are_of_use(self) -> bool:
+        """Whether the link of the terminal leads anywhere: to roles, or to the first user."""
+        return self.roles_can_be_chosen() or self.awaits_first_user()
+
     def may_choose_role(self, right: object, now: datetime, *, address: str = "") -> bool:
         """Whether a browser that shows `right` may choose a role without a password."""
-        if self.passwordless is None or not self.roles_can_be_chosen():
+        if not self.roles_can_be_chosen():
+            return False
+        return self._holds_open_right(right, now, address)
+
+    def awaits_first_user(self) -> bool:
+        """Whether the first administrator is still to be created, by who opened the link."""
+        return self.passwordless is not None and not self.users.exist()
+
+    def may_create_first_user(self, right: object, now: datetime, *, address: str = "") -> bool:
+        """Whether a browser that shows `right` may create the first administrator."""
+        return self.awaits_first_user() and self._holds_open_right(right, now, address)
+
+    def _holds_open_right(self, right: object, now: datetime, address: str) -> bool:
+        if self.passwordless is None:
             return False
         try:
             choice = self.passwordless.choices.verify(right, now)

@@ -1,5 +1,6 @@
 """The settings of the whole system, read once from the environment and checked."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -42,6 +43,16 @@ def _web_address(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         raise ValueError("not a web address")
     return value.rstrip("/")
+
+
+def _proxies(value: str) -> str:
+    networks = [ipaddress.ip_network(one.strip()) for one in value.split(",")]
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("everybody is no proxy")
+    single = {
+        network: network.network_address for network in networks if network.num_addresses == 1
+    }
+    return ",".join(str(single.get(network, network)) for network in networks)
 
 
 def _secret_web_address(value: SecretStr) -> SecretStr:
@@ -223,6 +234,10 @@ class Settings(BaseModel):
         default="https://electricity-billing/roles", description=_ANY_TEXT
     )
     public_url: WebAddress = Field(default="http://localhost:8501", description=_WEB)
+    trusted_proxy: Annotated[str, AfterValidator(_proxies)] | None = Field(
+        default=None,
+        description="addresses or networks of proxies, such as 127.0.0.1 or 10.1.0.0/24",
+    )
     meter_headend_url: WebAddress | None = Field(default=None, description=_WEB)
     meter_headend_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     utility_name: UtilityName = Field(

@@ -159,6 +159,9 @@ def _sign_in(user: str, token: str) -> None:
 
 def _roles_or_the_way_to_them() -> None:
     """A choice of roles for a browser that opened the terminal's link; else what to do."""
+    if services().https is not None:
+        _first_account_or_the_way_to_it()
+        return
     if not services().roles_can_be_chosen() or not from_this_machine(address()):
         return
     right = st.context.cookies.to_dict().get(CHOICE_COOKIE)
@@ -173,6 +176,19 @@ def _roles_or_the_way_to_them() -> None:
             label, icon = ROLE_NAMES[role], _ICONS[role]
             if st.button(label, icon=icon, width="stretch", key=f"demo-{role}"):
                 _enter(services().tokens.issue(f"demo.{role}", role, now(), via="demo"))
+    st.caption("Or sign in with a token:")
+
+
+def _first_account_or_the_way_to_it() -> None:
+    """Where others than this machine get in, the link is good for the first account alone."""
+    if not services().awaits_first_user():
+        return
+    right = st.context.cookies.to_dict().get(CHOICE_COOKIE)
+    if not services().may_create_first_user(right, now(), address=address()):
+        _say_where_the_link_is("No accounts yet", "wrote to its log")
+        return
+    with st.container(border=True):
+        _offer_first_administrator()
     st.caption("Or sign in with a token:")
 
 
@@ -191,16 +207,19 @@ def _offer_first_administrator() -> None:
     ):
         go_to(FIRST_PATH)
     if not demo:
-        st.caption(
-            "Of an administrator, who invites everybody else. Until then a role can be chosen here:"
-        )
+        caption = "Of an administrator, who invites everybody else."
+        if services().roles_can_be_chosen():
+            caption += " Until then a role can be chosen here:"
+        st.caption(caption)
 
 
-def _say_where_the_link_is() -> None:
+def _say_where_the_link_is(
+    title: str = "On this machine", printed: str = "printed in the terminal"
+) -> None:
     with st.container(border=True):
-        st.markdown("**On this machine**")
+        st.markdown(f"**{title}**")
         st.markdown(
-            "Open the sign-in link that the start printed in the terminal. It works once; "
+            f"Open the sign-in link that the start {printed}. It works once; "
             "for another one, run this in the project's folder:"
         )
         st.code(".venv/bin/python -m services sign-in", language=None, wrap_lines=True)

@@ -1,6 +1,5 @@
 """The small web parts beside the pages: the session cookie's routes and the loopback-only guard."""
 
-import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
@@ -21,16 +20,13 @@ from services.identity.auth import (
     safe_return_path,
 )
 from services.web.link_route import CHOICE_COOKIE, set_choice
+from services.web.listening import is_loopback
 
 SESSION_COOKIE = "session"
 BEGIN_PATH = "/session/begin"
 END_PATH = "/session/end"
 
 _POLICY_VIOLATION = 1008  # The WebSocket close code for "you may not".
-
-
-class RefusedToListen(Exception):
-    """The app is set to listen where strangers could reach it without a real sign-in."""
 
 
 class SignOut(Protocol):
@@ -124,24 +120,9 @@ class LoopbackOnly:
             await receive()
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
         else:
-            message = "Without Auth0 this system answers only to the machine it runs on."
+            message = "This system is set to answer only to the machine it runs on."
             body = {"error": {"code": "forbidden", "message": message}}
             await JSONResponse(body, status_code=403)(scope, receive, send)
-
-
-def check_listen_address(address: str | None, *, auth0: bool) -> None:
-    """Raise RefusedToListen unless `address` is loopback or `auth0` guards the sign-in.
-
-    `address` is Streamlit's `server.address`; none at all means every network of the machine.
-    """
-    if auth0 or _is_loopback(address or ""):
-        return
-    where = f"on {address}" if address else "on every network of this machine"
-    raise RefusedToListen(
-        f"Refusing to listen {where}: without Auth0 anybody who reaches the app could sign in. "
-        "Set AUTH0_DOMAIN and the other AUTH0 settings, or use the address 127.0.0.1 "
-        "(STREAMLIT_SERVER_ADDRESS, or server.address in .streamlit/config.toml)."
-    )
 
 
 def _from_our_own_page(request: Request) -> bool:
@@ -167,16 +148,4 @@ def _seconds_left(principal: Principal, moment: datetime) -> int | None:
 
 def _from_this_machine(scope: Scope) -> bool:
     client = scope.get("client")
-    return client is not None and _is_loopback(client[0])
-
-
-def _is_loopback(address: str) -> bool:
-    if address.lower() == "localhost":
-        return True
-    try:
-        ip = ipaddress.ip_address(address.strip("[]"))
-    except ValueError:
-        return False
-    # Python before 3.13 does not look into ::ffff:127.0.0.1.
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_loopback
+    return client is not None and is_loopback(client[0])

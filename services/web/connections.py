@@ -4,8 +4,8 @@ Uvicorn ends a connection that idles between two requests, but waits without end
 request that has begun. No ASGI app sees such a connection, so the limits hang on uvicorn's own
 protocol: each new connection is admitted here, and all of them are looked at once a second.
 
-Behind a reverse proxy that uvicorn trusts (loopback, or FORWARDED_ALLOW_IPS) every connection has
-the proxy's address, which says nothing about the client: there only the total counts.
+Behind a reverse proxy that is trusted (TRUSTED_PROXY, or what uvicorn trusts by itself) every
+connection has the proxy's address, which says nothing of the client: there only the total counts.
 """
 
 import asyncio
@@ -73,7 +73,12 @@ def address_group(address: str) -> str | None:
 class ConnectionLimits:
     """Admits connections to this process's server, and ends those that stand still."""
 
-    def __init__(self, *, files: int) -> None:
+    def __init__(self, *, files: int, proxies: str | None = None) -> None:
+        """`proxies` is who may name clients instead of those that uvicorn believes; "" is nobody.
+
+        Then nothing is taken up here: uvicorn's middleware would hide who the peer is.
+        """
+        self._proxies = proxies
         self._most = max(_FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, files - _FILES_FOR_THE_REST))
         self._open: set[Any] = set()
         # What each connection waits for, and since when.
@@ -99,6 +104,10 @@ class ConnectionLimits:
 
     def _admit(self, protocol: Any) -> None:
         self._open = protocol.server_state.connections
+        if self._proxies is not None:
+            protocol.config.forwarded_allow_ips = self._proxies
+            # Its middleware stands around the app already, and believes loopback.
+            protocol.config.loaded_app.trusted_hosts = _NOBODY
         # Read when a connection becomes a WebSocket; only messages to us are limited by it.
         protocol.config.ws_max_size = LARGEST_MESSAGE
         self._waiting[protocol] = (("header", None), time.monotonic())
@@ -177,3 +186,6 @@ async def _no_app(*_: object) -> None:
 def _end(protocol: Any) -> None:
     # Not close(): that would first wait for the client to read the rest.
     protocol.transport.abort()
+
+
+_NOBODY: Final = ProxyHeadersMiddleware(_no_app, []).trusted_hosts

@@ -31,6 +31,7 @@ def health_of(
     if disk is not None:
         states["disk"] = disk.word
     asked = services.database if database == "ok" else None
+    states["https"] = services.https or "this machine only"
     states["backup"], backed_up = backup_state(services.backups, asked, now=now)
     serves = database == "ok" and (disk is None or disk.room is not Room.FULL)
     return {

@@ -12,6 +12,7 @@ from services.web.pace import MessagePace
 METRICS_PATH: Final = "/_stcore/metrics"
 _POLICY_VIOLATION: Final = 1008  # The WebSocket close code for "you may not".
 _PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_HTTPS_ONLY: Final = {"Strict-Transport-Security": "max-age=31536000"}
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     # The sign-in finds the way back by the Referer, which stays on this site.
@@ -27,11 +28,14 @@ class PageGuard:
 
     Pages cannot be framed by other sites, WebSockets are only for pages of this site and keep to a
     person's pace, Streamlit's metrics are closed, and the scheme is the one that is set (`https`),
-    not the one that a request names: X-Forwarded-Proto is anybody's to write.
+    not the one that a request names: X-Forwarded-Proto is anybody's to write. `beyond` this
+    machine, browsers are told to use nothing but https.
     """
 
-    def __init__(self, app: ASGIApp, *, public_url: str, tls: bool) -> None:
+    def __init__(self, app: ASGIApp, *, public_url: str, tls: bool, beyond: bool = False) -> None:
         self._app = app
+        # Not on this machine alone: browsers would hold it against everything else on localhost.
+        self._headers = _HEADERS | (_HTTPS_ONLY if beyond else {})
         self._pace = MessagePace()
         self._public = _place(public_url)
         self._secure = tls or urlsplit(public_url).scheme == "https"
@@ -68,7 +72,7 @@ class PageGuard:
         await app({**scope, "scheme": scheme}, receive, with_headers)
 
     def _complete(self, headers: MutableHeaders) -> None:
-        for name, value in _HEADERS.items():
+        for name, value in self._headers.items():
             headers.setdefault(name, value)
         if self._secure:
             cookies = headers.getlist("set-cookie")

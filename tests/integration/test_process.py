@@ -66,11 +66,12 @@ def test_the_api_and_the_pages_share_a_port(start: Start) -> None:
 def test_behind_auth0_the_app_listens_beyond_loopback(start: Start) -> None:
     auth0 = {"AUTH0_DOMAIN": "tenant.example", "AUTH0_AUDIENCE": "https://billing.example/api"}
     auth0 |= {"AUTH0_CLIENT_ID": "pages", "AUTH0_CLIENT_SECRET": "hush-hush"}
-    app = start(OWN | auth0 | {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"})
-    answer = requests.get(
-        f"{app.url}/api/health", headers={"X-Forwarded-For": "203.0.113.9"}, timeout=10
-    )
-    assert answer.json()["services"]["auth0"] == "configured"
+    proxy = {"TRUSTED_PROXY": "127.0.0.1", "PUBLIC_URL": "https://billing.example"}
+    app = start(OWN | auth0 | proxy | {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"})
+    forwarded = {"X-Forwarded-For": "203.0.113.9", "Host": "billing.example"}
+    answer = requests.get(f"{app.url}/api/health", headers=forwarded, timeout=10)
+    states = answer.json()["services"]
+    assert (states["auth0"], states["https"]) == ("configured", "proxy")
     assert "hush-hush" not in app.log() + answer.text
 
 
@@ -88,6 +89,7 @@ def test_a_second_app_on_the_data_folder_is_refused_in_a_sentence(start: Start) 
     [
         ({"CURRENCY": "XXX", "DUE_DAYS": "soon"}, "CURRENCY: expected"),
         ({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, "Refusing to listen on 0.0.0.0"),
+        ({"TRUSTED_PROXY": "127.0.0.1", "DEMO": "on"}, "Set DEMO=off"),
         ({"DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/x"}, "The database cannot be used"),
         ({"DATA_DIR": "/dev/null/data"}, "The data folder /dev/null/data cannot be used"),
     ],

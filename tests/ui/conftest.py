@@ -1,7 +1,5 @@
 """Fixtures of the browser tests: Chromium, pages of a given width, and the running app."""
 
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,27 +18,13 @@ from playwright.sync_api import (
 from tests.folders import enterable_folder
 from tests.servers import NewDatabase
 from tests.ui.app_process import AppProcess, settled, start_app
+from tests.ui.chromium import ARGUMENTS, chromium_program
 from tests.ui.linked_pages import link_pages
 from tests.ui.walking import WALKED, Walk, new_page
 
-# The first is the same without windows and menus of its own: a page costs a fifth less.
-_CHROMIUM_NAMES = (
-    "chromium-headless-shell",
-    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-)
 # Other files of tests may keep the machine busy meanwhile; expect() would wait for 5 s.
 PATIENT_MS = 20_000
 expect.set_options(timeout=PATIENT_MS)
-# Without a sandbox because it cannot work as root; without the parts that call home.
-_CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(autouse=True)
@@ -79,14 +63,9 @@ def browser() -> Iterator[Browser]:
 
     One a file: Playwright keeps an event loop running in this thread, where others want their own.
     """
-    path = next(filter(None, map(shutil.which, _CHROMIUM_NAMES)), None)
-    if path is None:
-        reason = "Chromium is not installed (Debian: apt install chromium)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    path = chromium_program()
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield chromium
         chromium.close()
 

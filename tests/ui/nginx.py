@@ -45,19 +45,32 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    {servers}
+}}
+"""
+_SERVER = """
     server {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass {target};{more}
         }}
     }}
-}}
 """
 
 
 @contextmanager
 def nginx_before(target: str, configuration: str) -> Iterator[str]:
-    """Run nginx before the app at `target`; the address to visit.
+    """Run nginx before the app at `target`; the address to visit. Skips as `nginx_with`."""
+    port = free_port()
+    more = CONFIGURATIONS[configuration]
+    address = f"http://127.0.0.1:{port}"
+    with nginx_with(_SERVER.format(port=port, target=target, more=more), f"{address}/api/health"):
+        yield address
+
+
+@contextmanager
+def nginx_with(servers: str, health: str) -> Iterator[None]:
+    """Run nginx with these blocks of its http part until it answers at `health`.
 
     Without nginx the test is skipped, or fails when CI=true.
     """
@@ -68,15 +81,17 @@ def nginx_before(target: str, configuration: str) -> Iterator[str]:
             pytest.fail(reason)
         pytest.skip(reason)
     with tempfile.TemporaryDirectory(prefix="billing-nginx-") as name:
-        folder, port = Path(name), free_port()
-        file = folder / "nginx.conf"
-        more = CONFIGURATIONS[configuration]
-        file.write_text(_FILE.format(folder=folder, port=port, target=target, more=more))
+        # Its workers are another user's, and keep large bodies in files.
+        Path(name).chmod(0o711)
+        file = Path(name) / "nginx.conf"
+        file.write_text(_FILE.format(folder=name, servers=servers))
         arguments = [program, "-p", name, "-c", str(file), "-e", f"{name}/error.log"]
+        checked = subprocess.run([*arguments, "-t"], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stderr
         process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
         try:
-            _wait_until_answered(f"http://127.0.0.1:{port}/api/health")
-            yield f"http://127.0.0.1:{port}"
+            _wait_until_answered(health)
+            yield
         finally:
             process.terminate()
             process.wait(timeout=_START_SECONDS)

@@ -138,6 +138,9 @@ def test_the_demo_is_on_only_with_the_embedded_database_unless_said(
         ("DISCORD_WEBHOOK_URL", "discord"),
         ("WHATSAPP_PHONE_NUMBER_ID", "+91 1"),
         ("AUTH0_DOMAIN", "https://tenant.eu.auth0.com"),
+        ("TRUSTED_PROXY", "proxy.example"),
+        ("TRUSTED_PROXY", "127.0.0.1,0.0.0.0/0"),
+        ("TRUSTED_PROXY", "10.1.0.7/24"),
         ("PUBLIC_URL", "billing.example"),
         ("METER_HEADEND_URL", "meters"),
         ("UTILITY_NAME", "x" * 101),
@@ -283,3 +286,9 @@ class TestTheEnvFile:
 
 def test_the_limit_of_an_unknown_meter_is_that_of_the_rules() -> None:
     assert load_settings({}).unknown_daily_wh == DEFAULT_DAILY_WH
+
+
+def test_proxies_are_addresses_and_networks() -> None:
+    assert load_settings({}).trusted_proxy is None
+    given = load_settings({"TRUSTED_PROXY": "127.0.0.1, ::1, 10.1.0.0/24"}).trusted_proxy
+    assert given == "127.0.0.1,::1,10.1.0.0/24"

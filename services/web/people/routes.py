@@ -263,7 +263,7 @@ class SignInRoutes:
         if who is not None and who.may(Permission.MANAGE_USERS):
             return True
         right = request.cookies.get(CHOICE_COOKIE)
-        return self.services.may_choose_role(right, self.clock(), address=address_of(request))
+        return self.services.may_create_first_user(right, self.clock(), address=address_of(request))
 
     def _let_in(self, user: UserToSignIn, now: datetime) -> Response:
         return self._enter(self._desk.let_in(user, place=self._place(user.sign_in_name), now=now))

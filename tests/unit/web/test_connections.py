@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from services.web import connections
 from services.web.connections import ConnectionLimits, address_group, raise_file_limit
@@ -44,7 +45,10 @@ class Connection:
     cycle: Any
     server_state: Any
     config: Any = field(
-        default_factory=lambda: SimpleNamespace(forwarded_allow_ips="127.0.0.1,10.0.0.7")
+        default_factory=lambda: SimpleNamespace(
+            forwarded_allow_ips="127.0.0.1,10.0.0.7",
+            loaded_app=ProxyHeadersMiddleware(lambda *_: None, "127.0.0.1"),  # type: ignore[arg-type]
+        )
     )
     transport: Transport = field(default_factory=Transport)
 
@@ -68,6 +72,16 @@ def test_an_address_holds_only_so_many_connections_but_a_proxy_any_number() -> N
     for client, held in (("203.0.113.9", most), ("127.0.0.1", most + 9), ("10.0.0.7", most + 9)):
         ended = [admit(limits, client, open_ones).transport.ended for _ in range(most + 9)]
         assert ended.count(False) == held
+
+
+def test_beyond_this_machine_uvicorn_believes_nobody_and_the_named_proxy_has_no_limit() -> None:
+    limits, open_ones = ConnectionLimits(files=5000, proxies="10.1.0.0/24"), set[Any]()
+    most = connections.MOST_PER_ADDRESS
+    for client, held in (("10.1.0.9", most + 9), ("10.0.0.7", most)):
+        ended = [admit(limits, client, open_ones).transport.ended for _ in range(most + 9)]
+        assert ended.count(False) == held
+    for one in open_ones:
+        assert "127.0.0.1" not in one.config.loaded_app.trusted_hosts
 
 
 def test_when_all_is_full_the_longest_unfinished_request_goes_first() -> None:

@@ -27,10 +27,12 @@ async def talk(socket: WebSocket) -> None:
     await socket.send_json({"scheme": socket.url.scheme})
 
 
-def client(*, public_url: str = "http://localhost:8501", tls: bool = False) -> TestClient:
+def client(
+    *, public_url: str = "http://localhost:8501", tls: bool = False, beyond: bool = False
+) -> TestClient:
     routes = [Route("/", page), Route("/own", own_policy), Route("/_stcore/metrics", page)]
     app = Starlette(routes=[*routes, WebSocketRoute("/_stcore/stream", talk)])
-    guarded = PageGuard(app, public_url=public_url, tls=tls)
+    guarded = PageGuard(app, public_url=public_url, tls=tls, beyond=beyond)
     return TestClient(guarded, base_url="http://localhost:8501")
 
 
@@ -43,6 +45,14 @@ def test_every_answer_says_what_browsers_may_do_with_it() -> None:
     assert client().get("/nothing").headers["x-content-type-options"] == "nosniff"
     own = client().get("/own").headers.get_list("content-security-policy")
     assert own == ["default-src 'none'"]
+
+
+def test_browsers_are_held_to_https_beyond_this_machine_alone() -> None:
+    name = "strict-transport-security"
+    public = client(public_url="https://billing.example", beyond=True).get("/").headers
+    assert public[name] == "max-age=31536000"
+    assert name not in client(public_url="https://billing.example").get("/").headers
+    assert name not in client(tls=True).get("/").headers
 
 
 @pytest.mark.parametrize("path", ["/_stcore/metrics", "/_stcore/metrics/"])

@@ -1,0 +1,40 @@
+"""What the Services page says of the public address and its HTTPS."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.integrations.failures import FinalFailure
+from services.web.certificate import ENDS_SOON, CertificateFiles, sentence_on_end
+from services.web.listening import Reach, RefusedToListen
+
+
+@dataclass(frozen=True)
+class ReachCheck:
+    """Looks at how the app is reached, and whether the certificate still holds."""
+
+    reach: Reach
+    public_url: str
+    trusted_proxy: str | None
+    certificate: CertificateFiles | None
+    now: Callable[[], datetime]
+    name: str = "Public address"
+    unused: str = "Only this machine gets in; docs/deploy.md puts the system on a server."
+
+    @property
+    def configured(self) -> bool:
+        """Whether others than this machine get in."""
+        return self.reach.beyond
+
+    def check(self) -> str:
+        """The address and what does its HTTPS; raises FinalFailure when the certificate ends."""
+        if self.certificate is None or self.reach.https != "certificate":
+            return f"{self.public_url}, with HTTPS by the proxy {self.trusted_proxy}."
+        try:
+            ends_at = self.certificate.ends_at()
+        except RefusedToListen as error:
+            raise FinalFailure(str(error)) from None
+        sentence = sentence_on_end(ends_at, now=self.now())
+        if ends_at - self.now() < ENDS_SOON:
+            raise FinalFailure(sentence)
+        return f"{self.public_url}, with HTTPS by a certificate of its own. {sentence}"
