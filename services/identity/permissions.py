@@ -111,10 +111,51 @@ ROLE_NAMES: Final[Mapping[Role, str]] = {
     Role.ADMIN: "Administrator",
 }
 
-
-def permissions_of(roles: Collection[Role]) -> frozenset[Permission]:
-    """What somebody who holds these roles may do."""
-    return frozenset().union(*(PERMISSIONS_OF[role] for role in roles))
+# What people read of each permission, by subject.
+PERMISSION_WORDS: Final[Mapping[str, Mapping[Permission, str]]] = {
+    "Readings": {
+        _P.SUBMIT_READINGS: "Submit readings, walk the round, see one's own",
+        _P.VIEW_READINGS: "See all readings, exceptions, photos and the network",
+        _P.DECIDE_READINGS: "Decide on exceptions; correct, estimate, bill, ask again",
+    },
+    "Customers": {
+        _P.VIEW_CUSTOMERS: "See customers, service points, meters and messages; search",
+        _P.CHANGE_CUSTOMERS: "Change contact details, write notes",
+        _P.CHANGE_SUPPLY: "Connect, move, exchange meters, disconnect",
+        _P.ARRANGE_ACCOUNTS: "Agree on instalments, say which bill open money pays",
+        _P.ADJUST_ACCOUNTS: "Give credits, write off, charge fees",
+        _P.SEND_MESSAGES: "Send messages again, choose one statement for all bills",
+    },
+    "Bills": {
+        _P.VIEW_BILLS: "See bills, drafts and bill runs",
+        _P.PREPARE_BILLS: "Send drafts back, set billing days",
+        _P.APPROVE_BILLS: "Issue drafts",
+        _P.VOID_BILLS: "Void and correct issued bills",
+    },
+    "Payments": {
+        _P.VIEW_PAYMENTS: "See payments, bank lines and the reconciliation",
+        _P.RECORD_PAYMENTS: "Record payments, import bank statements, reconcile",
+        _P.REVERSE_PAYMENTS: "Reverse payments",
+        _P.REFUND_PAYMENTS: "Refund payments, pay credit out",
+        _P.REFUND_OVER_LIMIT: "The same above the limit of the settings",
+    },
+    "Tariffs and books": {
+        _P.VIEW_TARIFFS: "See tariffs",
+        _P.PUBLISH_TARIFFS: "Write and publish tariffs",
+        _P.VIEW_BOOKS: "See the month's books",
+        _P.CLOSE_BOOKS: "Close a month",
+    },
+    "System": {
+        _P.VIEW_SYSTEM: "See settings, jobs and services",
+        _P.RUN_JOBS: "Run jobs, test services",
+        _P.CHANGE_SETTINGS: "Change settings",
+        _P.IMPORT_FILES: "Import files of every kind",
+        _P.EXPORT_FILES: "Export everything",
+        _P.VIEW_SECURITY: "See sign-ins, keys and the security log",
+        _P.MANAGE_USERS: "End sign-ins, manage users",
+        _P.MANAGE_KEYS: "Make and revoke API keys",
+    },
+}
 
 
 def roles_with(*permissions: Permission) -> tuple[Role, ...]:
