@@ -148,7 +148,7 @@ def test_nobody_is_shown_anything_but_the_sign_in_page() -> None:
     assert [field.label for field in app.run().text_input] == ["User id", "Token"]
     for page in PAGES:
         # Without the entry script around it: each page asks who is there itself.
-        app = AppTest.from_file(str(PROJECT_FOLDER / "pages" / page.script)).run()
+        app = AppTest.from_file(str(PROJECT_FOLDER / "pages" / page.script)).run(timeout=20)
         assert [warning.value for warning in app.warning] == ["Sign in first."], page.script
         assert not [*app.markdown, *app.title, *app.button, *app.exception], page.script
 
