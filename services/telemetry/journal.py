@@ -24,6 +24,8 @@ if sys.platform != "win32":
 OURS: Final = ("__main__", "app", "pages", "scheduler", "services", "streamlit_app")
 # Their debug lines hold addresses and headers.
 _SERVERS: Final = ("apscheduler", "streamlit", "uvicorn")
+# Off, as Streamlit has it: each page asks for dozens of files, and the API logs its own requests.
+_ACCESS: Final = "uvicorn.access"
 _TRACEBACKS: Final = logging.Formatter()
 
 
@@ -182,14 +184,14 @@ def take_in_other_logs() -> None:
         streamlit.setup_formatter = _pass_on  # type: ignore[attr-defined]
         for logger in vars(streamlit)["_loggers"].values():
             _pass_on(logger)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+    for name in ("uvicorn", "uvicorn.error", _ACCESS, "uvicorn.asgi"):
         _pass_on(logging.getLogger(name))
 
 
 def _pass_on(logger: logging.Logger) -> None:
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
-    logger.propagate = True
+    logger.propagate = logger.name != _ACCESS
 
 
 def say_what_was_left_out() -> None:

@@ -52,6 +52,8 @@ def _end(answer: Response) -> Response:
     if "principal" in g:
         context.bind(actor=g.principal.user)
     said = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000)}
+    # A flood of one refusal must not hide the others.
+    said["storm"] = f"{route} {status}"
     if status >= 500:
         log.error("%s %s failed: %s", method, route, _code(answer), extra=said)
     elif status >= 400:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -221,24 +222,6 @@ class TestApiKeys:
         assert says in words(app)
         assert not app.code
 
-    def test_what_is_wrong_stands_above_and_what_is_over_below(self, services: Services) -> None:
-        log, at = services.database.operation_log, now()
-        seen = [{"condition": "trial:over", "sentence": "It was late."}]
-        log.note_alerts(now=at, seen=seen, clear=[], quiet_minutes=0)
-        for _ in range(2):
-            log.note_alerts(now=at, seen=[], clear=["trial:over"], quiet_minutes=0)
-        told = {"mail/begin": at.isoformat()}
-        seen = [{"condition": "outbox", "sentence": "It waits.", "told": told}]
-        log.note_alerts(now=at, seen=seen, clear=[], quiet_minutes=0)
-        app = signed_in(services, Role.ADMIN, self.PAGE)
-        (shown,) = [e.value for e in app.error if "It waits." in e.value]
-        assert shown.startswith("**The outbox is stuck** since ")
-        assert "Told by e-mail." in shown
-        assert "It was late." in words(app)
-        assert all("It was late." not in error.value for error in app.error)
-        for _ in range(2):
-            log.note_alerts(now=at, seen=[], clear=["outbox"], quiet_minutes=0)
-
     def test_only_administrators_see_it(self, services: Services) -> None:
         app = signed_in(services, Role.ENGINEER, self.PAGE)
         assert "Not allowed: this page is for" in words(app)
@@ -318,6 +301,24 @@ class TestServices:
             said = words(signed_in(services, Role.ADMIN, self.PAGE))
         assert "The database cannot be reached." in said
         assert "10.0.0.7" not in said
+
+    def test_what_is_wrong_stands_above_and_what_is_over_below(self, services: Services) -> None:
+        log, at = services.database.operation_log, now()
+        seen: list[dict[str, Any]] = [{"condition": "trial:over", "sentence": "It was late."}]
+        log.note_alerts(now=at, seen=seen, clear=[], quiet_minutes=0)
+        for _ in range(2):
+            log.note_alerts(now=at, seen=[], clear=["trial:over"], quiet_minutes=0)
+        told = {"mail/begin": at.isoformat()}
+        seen = [{"condition": "outbox", "sentence": "It waits.", "told": told}]
+        log.note_alerts(now=at, seen=seen, clear=[], quiet_minutes=0)
+        app = signed_in(services, Role.ADMIN, self.PAGE)
+        (shown,) = [e.value for e in app.error if "The outbox is stuck" in e.value]
+        assert shown.endswith("Told by e-mail.")
+        said = words(app)
+        assert "It waits." in said
+        assert all("late" not in error.value for error in app.error)
+        for _ in range(2):
+            log.note_alerts(now=at, seen=[], clear=["outbox"], quiet_minutes=0)
 
     def test_only_administrators_see_it(self, services: Services) -> None:
         app = signed_in(services, Role.ENGINEER, self.PAGE)

@@ -65,7 +65,10 @@ def test_both_formats_are_read_by_the_clients_own_parsers(
     other = client.get("/api/metrics", headers={**headers, "Accept": OPEN})
     assert other.content_type.startswith("application/openmetrics-text")
     assert other.text.endswith("# EOF\n")
-    assert len(list(open_metrics(other.text))) >= len(names) > 20  # type: ignore[no-untyped-call]
+    # Of a histogram the plain text shows when it was made as a family of its own.
+    wanted = {name for name in names if not name.endswith("_created")}
+    found = list(open_metrics(other.text))  # type: ignore[no-untyped-call]
+    assert len(found) >= len(wanted) > 20
 
 
 def test_the_figures_say_what_happened(client: FlaskClient, utility: Utility) -> None:

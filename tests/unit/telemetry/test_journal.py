@@ -113,6 +113,7 @@ def test_logs_of_streamlit_and_uvicorn_come_to_the_same_place() -> None:
     uvicorn = logging.getLogger("uvicorn.error")
     uvicorn.setLevel(logging.INFO)
     uvicorn.warning("from uvicorn")
+    logging.getLogger("uvicorn.access").warning("a request of many")
     assert [line["message"] for line in lines(stream)] == ["before", "after", "from uvicorn"]
 
 
