@@ -6,6 +6,7 @@ from typing import Final
 
 LONGEST: Final = 16_000
 _SHORTEST_SECRET: Final = 6
+_WORD: Final = 2_000
 
 _NAMES: Final = "authorization|x-api-key|cookie|password|passwd|secret|token|ticket|api[_-]?key"
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
@@ -28,11 +29,11 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
             r"\1\2…",
         ),
         # Of an address the host says enough: a path may be a secret, a query a person's data.
-        (r"\b([a-z][a-z0-9+.-]*://)[^\s/@'\"]*@", r"\1…@"),
+        (r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@'\"]*@", r"\1…@"),
         (r"\b(https?://[^\s/?#'\"<>)]+)[/?#][^\s'\"<>)]+", r"\1/…"),
-        (r"(/[\w./%~-]+)\?[^\s'\"<>)]+", r"\1?…"),
+        (r"(/[\w./%~-]{1,300})\?[^\s'\"<>)]+", r"\1?…"),
         # Persons.
-        (r"[\w.+%-]+@[\w-]+(\.[\w-]+)+", "…@…"),
+        (r"[\w.+%-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63})+", "…@…"),
         (r"(?<![\w+])\+\d[\d ()./-]{6,}\d", "+…"),
     )
 )
@@ -50,10 +51,18 @@ class Redactor:
         """The text without them, and not longer than LONGEST."""
         if self._known is not None:
             text = self._known.sub("…", text)
+        # Before the patterns: the longest text must not take them long.
+        text = _shortened(text)
         for pattern, instead in _PATTERNS:
             text = pattern.sub(instead, text)
-        if len(text) > LONGEST:
-            # The end of a traceback says what happened.
-            half = LONGEST // 2
-            text = f"{text[:half]} … {text[-half:]}"
         return text
+
+
+def _shortened(text: str) -> str:
+    """A text without its middle if it is too long: the end of a traceback says what happened."""
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    begin, end = text[:half], text[-half:]
+    # What was cut in two has no shape any more: the words at the cut go with the middle.
+    return f"{begin[:-_WORD]} … {end[_WORD:]}"

@@ -1,5 +1,7 @@
 """No secret, link or person's data passes the redaction; what helps an operator does."""
 
+import time
+
 import pytest
 
 from services.telemetry.redaction import LONGEST, Redactor
@@ -63,3 +65,19 @@ def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
     assert len(text) < LONGEST + 10
     assert text.startswith("begin")
     assert text.endswith("end")
+
+
+def test_a_secret_at_the_cut_of_a_long_text_is_not_left_in_halves() -> None:
+    token = "eyJ" + "secret" * 100
+    for at in range(LONGEST // 2 - 700, LONGEST // 2 + 100, 50):
+        assert "secret" not in Redactor()(" " * at + token + " " * 100_000)
+        assert "secret" not in Redactor()(" " * 100_000 + token + " " * at)
+
+
+@pytest.mark.parametrize(
+    "part", ["x", "/a", "a.", "+1", "a@", "key=", "eyJa.", "://", "Key (", "'"]
+)
+def test_no_text_takes_long(part: str) -> None:
+    began = time.process_time()
+    Redactor(["hush-hush"])(part * 50_000)
+    assert time.process_time() - began < 2
