@@ -114,12 +114,19 @@ class _Api:
         now = self.clock()
         asking = self.whose_page(now)
         principal = require(asking, Permission.SUBMIT_READINGS, scope="submit_readings")
-        submission = parse_submission(
-            read_json_object(request), zone=self.services.settings.timezone, now=now
-        )
-        submitted = self.services.reading_to_bill.submit(
-            submission=submission, principal=principal, now=now, arrived_by=ARRIVED_BY
-        )
+        body = read_json_object(request)
+        try:
+            submission = parse_submission(body, zone=self.services.settings.timezone, now=now)
+            submitted = self.services.reading_to_bill.submit(
+                submission=submission, principal=principal, now=now, arrived_by=ARRIVED_BY
+            )
+        except Exception as error:
+            # A page of our own is the round: on the phone nobody else would see it.
+            if not _showed_something():
+                self.services.reading_round.note_refused(
+                    body=body, error=error, principal=principal
+                )
+            raise
         return jsonify(submitted_json(submitted)), _STATUS[submitted.outcome]
 
     def receive_payment(self) -> Response:

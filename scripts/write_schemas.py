@@ -128,6 +128,7 @@ _NAMES: Final = (
     ("tariffs", r"\w*(tariff|version)\w*"),
     ("bills", r"bills?|bill_\w+|\w+_bills?|\w+_bill_\w+|void_\w+"),
     ("readings", r"\w*(reading|interval|idempotency_key)\w*|find_replay|neighbours|keep_key"),
+    ("readings", r"(note_)?refused_reads?|refused_read_list"),
     ("readings", r"round_\w+|missed_reads|reading_requests|answer_reading_\w+"),
     ("readings", r"exceptions|at_stake_wh|causes_of|is_actual|each_quality|season_use"),
     ("readings", r"\w*estimates?(_\w+)?"),

@@ -1,15 +1,20 @@
-"""Rounds: how each route stands, and which meters could not be read."""
+"""Rounds: how each route stands, which meters could not be read, and what was refused."""
 
 import streamlit as st
 
 from pages.readings.missed_reads import show_missed_reads
+from pages.readings.refused_reads import show_refused_reads
 from pages.readings.round_routes import show_routes
 from pages.registry import ROUNDS
 from pages.shared.header import header
 from pages.shared.session import open_round, require_permission
 from services.identity.permissions import Permission
 
-_VIEWS = {"Routes": show_routes, "Could not be read": show_missed_reads}
+_VIEWS = {
+    "Routes": show_routes,
+    "Could not be read": show_missed_reads,
+    "Refused": show_refused_reads,
+}
 
 principal = require_permission(Permission.VIEW_READINGS)
 with header(ROUNDS.title):

@@ -57,6 +57,7 @@ _NAMESPACE = uuid5(NAMESPACE_URL, "electricity-billing/import")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOST_MULTIPLIER_MILLI = 1_000_000_000
 _MOST_DIALS = 9
+_FIRST_YEAR = 1900
 # A turn of the register times the multiplier, in Wh: sums of many bills still fit the database.
 _MOST_TURN_WH = 10**15
 _MOST_CONNECTED_W = 2_000_000_000
@@ -271,9 +272,13 @@ def parse_day(text: str) -> date:
             "column the format yyyy-mm-dd."
         )
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text} is not a day of the calendar.") from None
+    if day.year < _FIRST_YEAR:
+        # Its first instant may lie before all that a date can say.
+        raise ValueError(f"{text} is too long ago.")
+    return day
 
 
 def _opt_in(text: str, zone: ZoneInfo, now: datetime) -> str | None:

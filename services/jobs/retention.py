@@ -37,6 +37,7 @@ def kept_by(settings: Settings) -> tuple[Kept, ...]:
         Kept("sessions", sign_ins, "sign-in", "sign-ins"),
         Kept("security_log", sign_ins, "line of the security log", "lines of the security log"),
         Kept("operations_alerts", messages, "alert", "alerts"),
+        Kept("refused_reads", outbox, "refused reading", "refused readings"),
         Kept("removals", messages, "record of a removal", "records of removals"),
         Kept("audit_log", 12 * settings.keep_audit_years, "audit record", "audit records"),
     )

@@ -1,9 +1,9 @@
 """The round of whoever reads meters: what is due on a route, read again, and could not be read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -16,9 +16,17 @@ from pydantic import (
     model_validator,
 )
 
+from services.database.errors import (
+    IdempotencyKeyReused,
+    IllegalChange,
+    NotFound,
+    ReadingConflict,
+)
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
+from services.metering.recent_use import UnableToCompareReads
+from services.metering.register_arithmetic import ReadingTooLong
 from services.metering.validation import ExpectedRange
 from services.quantities.period import local_date
 from services.readings.expected import expected_on
@@ -27,6 +35,7 @@ from services.records.submissions import (
     MissedRead,
     MissedReason,
     ReadingRequest,
+    RefusedRead,
     Round,
     RoundMeter,
 )
@@ -40,6 +49,12 @@ _SEE: Final = (Permission.SUBMIT_READINGS, Permission.VIEW_READINGS)
 ROUTES_AT_ONCE: Final = 20
 METERS_AT_ONCE: Final = 200
 ASKED_AT_ONCE: Final = 100
+REFUSED_AT_ONCE: Final = 100
+# What is said of a reading for good: the phone that sent it does not send it again.
+_REFUSALS: Final = (
+    *(InvalidReading, ReadingTooLong, UnableToCompareReads),
+    *(IdempotencyKeyReused, IllegalChange, NotFound, ReadingConflict),
+)
 # Beyond so many meters nobody walks a route.
 _COUNTED_TO: Final = 5_000
 _LAST_IN_ORDER: Final = 2_147_483_647
@@ -185,6 +200,34 @@ class ReadingRound:
             note=visit.note,
         )
 
+    def note_refused(
+        self, *, body: Mapping[str, Any], error: Exception, principal: Principal
+    ) -> None:
+        """Keep a reading that the round sent and that was refused for good, for the office to see.
+
+        `body` is as it was sent; without a key of its own, or after another error, nothing is kept.
+        """
+        key = body.get("idempotency_key")
+        if not isinstance(error, _REFUSALS) or not isinstance(key, str) or not key.strip():
+            return
+        registers = body.get("registers")
+        shown = [_typed(body.get("reading_kwh"))]
+        if isinstance(registers, Mapping):
+            shown += [f"{_typed(name)}={_typed(value)}" for name, value in registers.items()]
+        self.database.note_refused_read(
+            actor=principal.user,
+            key=key.strip()[:200],
+            meter_serial=_typed(body.get("meter_serial")),
+            shown=" ".join(shown)[:200],
+            read_at=_typed(body.get("read_at")),
+            why=str(error)[:500],
+        )
+
+    def refused(self, *, principal: Principal) -> Sequence[RefusedRead]:
+        """The last 100 readings of rounds that were refused, the newest first."""
+        require(principal, Permission.VIEW_READINGS)
+        return self.database.refused_reads(limit=REFUSED_AT_ONCE)
+
     def ask_again(
         self,
         *,
@@ -246,6 +289,10 @@ class ReadingRound:
         """Close a request that needs no reading any more; raises NotFound."""
         require(principal, Permission.DECIDE_READINGS)
         return self.database.withdraw_reading_request(actor=principal.user, request_id=request_id)
+
+
+def _typed(value: object) -> str:
+    return "" if value is None else " ".join(str(value)[:60].split())
 
 
 def _read_before(today: date) -> date:

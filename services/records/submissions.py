@@ -277,6 +277,23 @@ class RoundMeter(Record):
         )
 
 
+class RefusedRead(Record):
+    """A reading that the round sent and that was refused, as it was typed.
+
+    `meter_id` is None where no meter has the serial; `was_read_since` says whether a reading of it
+    came after the refusal.
+    """
+
+    meter_serial: str
+    meter_id: str | None
+    shown: str
+    read_at: str
+    why: str
+    submitted_by: str
+    refused_at: datetime
+    was_read_since: bool
+
+
 class MeterPhoto(Record):
     """A photo of a meter, and the reading or missed read it belongs to, once that came."""
 

@@ -290,6 +290,36 @@ ALTER TABLE public.photos_to_claim ENABLE ROW LEVEL SECURITY;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.photos_to_claim TO service_role;
 
+CREATE TABLE public.refused_reads (
+    submitted_by text NOT NULL,
+    key text NOT NULL,
+    meter_serial text NOT NULL,
+    shown text NOT NULL,
+    read_at text NOT NULL,
+    why text NOT NULL,
+    refused_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT refused_reads_key_check CHECK ((key <> ''::text)),
+    CONSTRAINT refused_reads_submitted_by_check CHECK ((submitted_by <> ''::text)),
+    CONSTRAINT refused_reads_why_check CHECK ((why <> ''::text))
+);
+
+COMMENT ON TABLE public.refused_reads IS 'Readings that came from the round and were refused, as they were typed; at most 200 of one person within a day are kept, until retention removes them.';
+
+COMMENT ON COLUMN public.refused_reads.key IS 'The idempotency key under which the phone sent it.';
+
+COMMENT ON COLUMN public.refused_reads.shown IS 'What was typed for the total, and for further registers.';
+
+ALTER TABLE ONLY public.refused_reads
+    ADD CONSTRAINT refused_reads_pkey PRIMARY KEY (submitted_by, key);
+
+CREATE INDEX refused_reads_by_time ON public.refused_reads USING btree (refused_at);
+
+CREATE INDEX refused_reads_of_user ON public.refused_reads USING btree (submitted_by, refused_at);
+
+ALTER TABLE public.refused_reads ENABLE ROW LEVEL SECURITY;
+
+GRANT SELECT,INSERT ON TABLE public.refused_reads TO service_role;
+
 ALTER TABLE ONLY public.readings
     ADD CONSTRAINT readings_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meters(id);
 
@@ -345,6 +375,25 @@ CREATE VIEW public.meter_photo_list WITH (security_invoker='true') AS
 COMMENT ON VIEW public.meter_photo_list IS 'Photos of meters with the reading or the missed read that they belong to, once it came.';
 
 GRANT ALL ON TABLE public.meter_photo_list TO service_role;
+
+CREATE VIEW public.refused_read_list WITH (security_invoker='true') AS
+ SELECT x.submitted_by,
+    x.key,
+    x.meter_serial,
+    x.shown,
+    x.read_at,
+    x.why,
+    x.refused_at,
+    m.id AS meter_id,
+    (EXISTS ( SELECT 1
+           FROM public.readings r
+          WHERE ((r.meter_id = m.id) AND (r.created_at > x.refused_at) AND (r.source <> 'estimated'::text) AND (r.status = ANY (ARRAY['accepted'::text, 'needs_review'::text]))))) AS was_read_since
+   FROM (public.refused_reads x
+     LEFT JOIN public.meters m ON ((m.serial = x.meter_serial)));
+
+COMMENT ON VIEW public.refused_read_list IS 'Refused readings of the round, each with its meter where there is one, and whether a reading of it came since.';
+
+GRANT ALL ON TABLE public.refused_read_list TO service_role;
 
 CREATE FUNCTION public.keep_idempotency_key(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1558,6 +1607,24 @@ COMMENT ON FUNCTION private.forget_photos() IS 'Deletes photos of more than 30 d
 
 REVOKE ALL ON FUNCTION private.forget_photos() FROM PUBLIC;
 GRANT ALL ON FUNCTION private.forget_photos() TO service_role;
+
+CREATE FUNCTION public.note_refused_read(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    insert into public.refused_reads (submitted_by, key, meter_serial, shown, read_at, why)
+    select p ->> 'actor', p ->> 'key', p ->> 'meter_serial', p ->> 'shown', p ->> 'read_at', p ->> 'why'
+    where (select count(*) from (select 1 from public.refused_reads x
+                                 where x.submitted_by = p ->> 'actor' and x.refused_at > now() - interval '1 day' limit 200) n) < 200
+    on conflict do nothing;
+    return jsonb_build_object('kept', found);
+end $$;
+
+COMMENT ON FUNCTION public.note_refused_read(p jsonb) IS 'Keeps a reading that the round sent and that was refused, once for its key: {actor, key, meter_serial, shown, read_at: as typed, why} -> {kept}.';
+
+REVOKE ALL ON FUNCTION public.note_refused_read(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.note_refused_read(p jsonb) TO service_role;
 
 CREATE TRIGGER answer_requests AFTER INSERT ON public.readings REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.answer_reading_requests();
 

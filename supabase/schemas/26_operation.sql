@@ -137,6 +137,9 @@ begin
         when 'operations_alerts' then
             delete from public.operations_alerts where id in (
                 select a.id from public.operations_alerts a where a.resolved_at < new.older_than order by a.since limit new.at_most);
+        when 'refused_reads' then
+            delete from public.refused_reads where (submitted_by, key) in (
+                select x.submitted_by, x.key from public.refused_reads x where x.refused_at < new.older_than order by x.refused_at limit new.at_most);
         when 'removals' then
             delete from public.removals where id in (
                 select r.id from public.removals r where r.at < new.older_than order by r.id limit new.at_most);
@@ -171,7 +174,7 @@ begin
     return jsonb_build_object('removed', v_removed);
 end $$;
 
-COMMENT ON FUNCTION public.remove_old_records(p jsonb) IS 'Removes up to so many records of a kind that are older than an instant: {run?, what: outbox|notifications|ai_calls|sessions|security_log|audit_log|operations_alerts|removals, before, limit} -> {removed}. What is open, and what the law wants kept, stays.';
+COMMENT ON FUNCTION public.remove_old_records(p jsonb) IS 'Removes up to so many records of a kind that are older than an instant: {run?, what: outbox|notifications|ai_calls|sessions|security_log|audit_log|operations_alerts|refused_reads|removals, before, limit} -> {removed}. What is open, and what the law wants kept, stays.';
 
 REVOKE ALL ON FUNCTION public.remove_old_records(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.remove_old_records(p jsonb) TO service_role;

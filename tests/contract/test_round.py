@@ -51,6 +51,15 @@ def test_a_meter_is_due_asked_for_again_and_missed(over: Over) -> None:
     _refuses(over, asked, visit)
 
 
+def test_what_was_refused_is_kept_once(over: Over) -> None:
+    key = str(uuid4())
+    told = {"actor": ENGINEER.user, "key": key, "meter_serial": "R-none", "shown": "7"}
+    told |= {"read_at": "2026-03-01T10:30Z", "why": "There is no meter R-none."}
+    assert [over.here.note_refused_read(**told) for _ in range(2)] == [True, False]
+    (found,) = over.same("refused_reads", limit=1)
+    assert (found.meter_serial, found.meter_id, found.shown) == ("R-none", None, "7")
+
+
 def test_a_photo_is_kept_once_and_found_by_what_it_belongs_to(over: Over) -> None:
     utility, here, actor, key = over.utility, over.here, ENGINEER.user, str(uuid4())
     meter_id = utility.add_meter("R2")

@@ -22,7 +22,7 @@ from services.settings import PROJECT_FOLDER
 from tests.integration.utility import Utility, make_utility
 
 MONTHS = {"outbox": 13, "notifications": 36, "ai_calls": 24, "sessions": 12, "security_log": 12}
-MONTHS |= {"operations_alerts": 36, "removals": 36, "audit_log": 120}
+MONTHS |= {"operations_alerts": 36, "refused_reads": 13, "removals": 36, "audit_log": 120}
 # Of each table the columns of an old row and their values.
 ROWS = {
     "outbox": {
@@ -68,6 +68,15 @@ ROWS = {
         "table_name": "'bills'",
         "row_id": "%(key)s",
         "at": "%(at)s",
+    },
+    "refused_reads": {
+        "submitted_by": "'x'",
+        "key": "%(key)s",
+        "meter_serial": "'M-1'",
+        "shown": "'1'",
+        "read_at": "''",
+        "why": "'Unknown'",
+        "refused_at": "%(at)s",
     },
     "operations_alerts": {
         "condition": "%(key)s",
@@ -131,7 +140,7 @@ def test_what_is_old_is_removed_and_the_run_says_what(
     assert (run.status, run.done_count, run.failed_count) == ("done", 3 * len(ROWS), 0)
     assert run.detail == (
         "Removed: 3 outbox entries, 3 messages, 3 questions to AI, 3 sign-ins, "
-        "3 lines of the security log, 3 alerts, 3 audit records."
+        "3 lines of the security log, 3 alerts, 3 refused readings, 3 audit records."
     )
     after = there(dsn)
     assert after == before | {table: before[table] + 1 for table in ROWS}

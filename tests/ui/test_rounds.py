@@ -94,6 +94,23 @@ def test_a_meter_is_listed_until_it_is_read(utility: Utility) -> None:
     assert found.decode("utf-8-sig").splitlines()[1].startswith("M2,")
 
 
+def test_refused_readings_are_shown_as_they_were_typed(utility: Utility) -> None:
+    on_route(utility, "M1", "North")
+    script, view = registry.ROUNDS.script, "Refused"
+    app = signed_in(utility.services, Role.ADMIN, script, view=view)
+    assert "No reading of a round was refused." in words(app)
+    body = {"meter_serial": "M1", "reading_kwh": "=1+1", "idempotency_key": "k"}
+    body["read_at"] = "2026-03-01T10:30:00Z"
+    error = InvalidReading("A reading must be a number, such as 1117 or 1117.5.")
+    utility.services.reading_round.note_refused(body=body, error=error, principal=ENGINEER)
+    app = signed_in(utility.services, Role.AUDITOR, script, view=view)
+    assert not app.exception
+    shown = words(app)
+    assert "must be a number" in shown
+    assert "1 Mar 2026, 16:00" in shown
+    assert f"by {ENGINEER.user}" in shown.replace("\\", "")
+
+
 def test_the_office_asks_for_new_reads_of_those_chosen(utility: Utility) -> None:
     ids = [on_route(utility, serial, "North") for serial in ("M1", "M2")]
     utility.submit("M1", 1117)

@@ -17,6 +17,7 @@ from services.records.submissions import (
     MissedReason,
     ReadingContext,
     ReadingRequest,
+    RefusedRead,
     Round,
     RoundMeter,
     StoredReading,
@@ -329,6 +330,28 @@ class ReadingQueries(Queries):
             note=note,
         )
         return MissedRead.model_validate(answer)
+
+    def note_refused_read(
+        self, *, actor: str, key: str, meter_serial: str, shown: str, read_at: str, why: str
+    ) -> bool:
+        """Keep a reading of the round that was refused, once for its key; whether it was kept."""
+        answer = self._call(
+            "note_refused_read",
+            actor=actor,
+            key=key,
+            meter_serial=meter_serial,
+            shown=shown,
+            read_at=read_at,
+            why=why,
+        )
+        return bool(answer["kept"])
+
+    def refused_reads(self, *, limit: int) -> list[RefusedRead]:
+        """The readings of rounds that were refused last, the newest first."""
+        rows = self._transport.select(
+            "refused_read_list", order=["refused_at.desc", "key.desc"], limit=limit
+        ).rows
+        return [RefusedRead.model_validate(row) for row in rows]
 
     def reading_rounds(
         self, *, read_before: date, today: date, after: str | None, limit: int, counted_to: int

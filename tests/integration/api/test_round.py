@@ -14,12 +14,13 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
+from services.identity.auth import NotAllowed
 from services.identity.permissions import Role
 from services.importing.importer import Importer
 from services.records.readings import Meter
 from services.web.own_page import TOKEN_HEADER
 from tests.integration.api.talk import READING, bearer
-from tests.integration.utility import ADMIN, Utility
+from tests.integration.utility import ADMIN, ENGINEER, Utility
 
 
 def _jpeg(colour: str) -> bytes:
@@ -383,6 +384,55 @@ def _meters(client: FlaskClient, route: str) -> list[dict[str, Any]]:
     found = client.get("/round/meters", query_string={"route": route}, headers=SAME).get_json()
     assert found["after"] is None
     return list(found["meters"])
+
+
+def test_the_office_sees_what_a_phone_sent_and_was_refused(
+    client: FlaskClient, on_page: dict[str, str], utility: Utility
+) -> None:
+    serial, other = f"M-{uuid4().hex[:8]}", f"M-{uuid4().hex[:8]}"
+    utility.add_meter(serial)
+    at = utility.now.isoformat()
+
+    def send(headers: dict[str, str], **body: Any) -> int:
+        sent = {"meter_serial": serial, "reading_kwh": "123456", "read_at": at, **body}
+        return client.post(READING, json=sent, headers=headers).status_code
+
+    def refused() -> list[tuple[str, str, str, bool, bool]]:
+        found = utility.services.reading_round.refused(principal=ADMIN)
+        return [
+            (one.meter_serial, one.shown, one.why, one.meter_id is None, one.was_read_since)
+            for one in found
+            if one.meter_serial in (serial, other)
+        ]
+
+    key = str(uuid4())
+    # However often the phone sends it, and whatever the time is then.
+    assert [send(on_page, idempotency_key=key) for _ in range(2)] == [422, 422]
+    known = (serial, "123456", "This meter shows 5 digits", False)
+    assert [(s, v, why[:25], none) for s, v, why, none, _ in refused()] == [known]
+    assert send(on_page, meter_serial=other, idempotency_key=str(uuid4())) == 404
+    registers = {"registers": {"peak": "7"}, "reading_kwh": "1117"}
+    assert send(on_page, idempotency_key=str(uuid4()), **registers) == 422
+    assert [(s, v, none) for s, v, _, none, _ in refused()] == [
+        (serial, "1117 peak=7", False),
+        (other, "123456", True),
+        (serial, "123456", False),
+    ]
+    # Programs get their answer themselves.
+    assert send(bearer(utility, Role.ENGINEER), idempotency_key=str(uuid4())) == 422
+    assert len(refused()) == 3
+    assert not any(since for *_, since in refused())
+    _read(client, on_page, utility, serial, "1117")
+    assert [since for *_, since in refused()] == [True, False, True]
+    with pytest.raises(NotAllowed):
+        utility.services.reading_round.refused(principal=ENGINEER)
+
+
+def test_so_much_is_kept_of_what_one_person_was_refused(utility: Utility) -> None:
+    database, actor = utility.services.database, f"phone-{uuid4()}"
+    told = {"actor": actor, "meter_serial": "M", "shown": "1", "read_at": "", "why": "No."}
+    kept = [database.note_refused_read(key=str(n), **told) for n in range(201)]
+    assert kept == [True] * 200 + [False]
 
 
 def _read(

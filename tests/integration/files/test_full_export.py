@@ -302,7 +302,7 @@ LEFT_OUT = {
     "agreements_to_bill", "ai_calls", "clock_seen", "counters", "graph_changes",
     "idempotency_keys", "import_headings", "installation", "latest_reads", "outbox",
     "job_runs", "job_set_aside", "operations_alerts", "payment_links", "reconciliations",
-    "removals", "stripe_events", "unprinted_bills", "vacancies",
+    "refused_reads", "removals", "stripe_events", "unprinted_bills", "vacancies",
     # Files of their own.
     "bill_documents", "meter_photos", "photo_contents", "photos_to_claim", "utility_logos",
 }  # fmt: skip
