@@ -105,7 +105,7 @@ class _Api:
     def refuse_strangers(self) -> None:
         """Unless it is set to be reached from elsewhere, only this machine is answered."""
         services = self.services
-        for_others = services.https is not None or services.settings.auth0_domain is not None
+        for_others = services.https is not None or services.settings.openid
         if not for_others and not from_this_machine(address_of(request)):
             raise NotAllowed("This system is set to answer only to the machine it runs on.")
 

@@ -32,7 +32,7 @@ from services.database.transport import DatabaseError
 from services.demo import NotADemoDatabase
 from services.graph import GraphFilling
 from services.identity.auth import Principal, SignInTickets
-from services.identity.auth0 import sign_in_secrets
+from services.identity.login_secrets import sign_in_secrets
 from services.identity.passwordless import UnableToKeepLinks
 from services.identity.signing_key import UnableToUseSigningKey, load_or_create_signing_key
 from services.people.sign_in import STRANGERS_AT_ONCE
@@ -287,8 +287,8 @@ def logging_or_exit(settings: Settings) -> None:
 
 
 def secrets_or_exit(settings: Settings) -> dict[str, Any]:
-    """The secrets of `st.login`, from the environment; none without Auth0."""
-    if settings.auth0_domain is None:
+    """The secrets of `st.login`, from the environment; none without a provider."""
+    if not settings.openid:
         return {}
     try:
         return sign_in_secrets(settings, load_or_create_signing_key(settings.data_dir))
@@ -342,7 +342,7 @@ def public_guard(of: Process) -> list[Middleware]:
 
 def sign_in_guard(of: Process) -> list[Middleware]:
     """What belongs to the way of signing in."""
-    if of.settings.auth0_domain is not None:
+    if of.settings.openid:
         return [Middleware(AroundSignIn, public_url=of.settings.public_url)]
     return [] if of.reach.beyond else [Middleware(LoopbackOnly)]
 

@@ -10,7 +10,13 @@ from pages.shared.header import name_tab, show_logo
 from pages.shared.history import keep_history
 from pages.shared.number_field import show_numeric_keyboards
 from pages.shared.search_box import offer_search
-from pages.shared.session import error_boundary, services, sign_out, who_is_signed_in
+from pages.shared.session import (
+    error_boundary,
+    exchange_sign_in,
+    services,
+    sign_out,
+    who_is_signed_in,
+)
 from pages.sign_ins.sign_in import show_no_role, show_sign_in, show_unavailable
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, SignInUnavailable
 from services.identity.permissions import ROLE_NAMES, in_order
@@ -86,6 +92,7 @@ def main() -> None:
     show_logo()
     try:
         principal = who_is_signed_in()
+        exchange_sign_in()
     except NotSignedIn as error:
         _instead_of_pages(show_sign_in, str(error))
         return

@@ -38,13 +38,13 @@ from services.demo import DemoHeadEnd, load_demo_if_empty
 from services.graph import GraphCheck, OpenedGraph, SaveToGraph, open_graph
 from services.health.alert_book import AlertBook
 from services.health.checks import (
-    Auth0Check,
     Check,
     Checks,
     DatabaseCheck,
     HeadEndCheck,
     Runs,
     SchedulerCheck,
+    SignInServiceCheck,
 )
 from services.health.disk import DiskCheck, DiskWatch
 from services.health.last_errors import RecordedStep
@@ -53,7 +53,11 @@ from services.history.timeline import Timeline
 from services.identity.api_keys import ApiKeys
 from services.identity.auth import LocalTokens, SignInTickets, Tokens
 from services.identity.auth0 import Auth0Tokens
+from services.identity.jwks import SigningKeys
+from services.identity.login_secrets import discovery_address
+from services.identity.openid import ExchangedTokens, OpenIdTokens, Provider, UserOf
 from services.identity.passwordless import Passwordless, RoleChoices, SignInLinks
+from services.identity.permissions import Role
 from services.identity.security_log import SecurityLog
 from services.identity.sessions import Sessions
 from services.identity.signing_key import load_or_create_signing_key
@@ -74,7 +78,7 @@ from services.payments.stripe.lookups import StripeLookups
 from services.people.hashing import PasswordHashing
 from services.people.own_account import OwnAccount
 from services.people.secret_box import SecretBox
-from services.people.sign_in import PasswordSignIn
+from services.people.sign_in import PasswordSignIn, folded_name
 from services.people.users import Users
 from services.readings.assessment import ReadingAssessor
 from services.readings.estimates import ReadingEstimates
@@ -230,7 +234,10 @@ def wire(
     security_log = SecurityLog(database)
     sessions = Sessions(database, security_log)
     hashing = PasswordHashing()
-    tokens = tokens_for(settings)
+    tokens = tokens_for(
+        settings,
+        user_of_email=lambda email: database.user_to_sign_in(sign_in_name=folded_name(email)),
+    )
     sign_in, own_account = _passwords(
         settings,
         database=database,
@@ -371,14 +378,29 @@ def _reconciliation(
     return Reconciliation(database, payments, StripeReading(stripe.client), settings.timezone)
 
 
-def tokens_for(settings: Settings) -> Tokens:
-    """The tokens that people sign in with: the Auth0 tenant's, or without one our own.
+def tokens_for(settings: Settings, *, user_of_email: UserOf = lambda _: None) -> Tokens:
+    """The tokens that people sign in with: the Auth0 tenant's, or our own, which those get too who
+    sign in through another provider.
 
-    Raises UnableToUseSigningKey.
+    `user_of_email` finds who was invited. Raises UnableToUseSigningKey.
     """
-    if settings.auth0_domain is None or settings.auth0_audience is None:
-        return LocalTokens(load_or_create_signing_key(settings.data_dir))
-    return Auth0Tokens(settings.auth0_domain, settings.auth0_audience, settings.auth0_roles_claim)
+    if settings.auth0_domain is not None and settings.auth0_audience is not None:
+        claim = settings.auth0_roles_claim
+        return Auth0Tokens(settings.auth0_domain, settings.auth0_audience, claim)
+    own = LocalTokens(load_or_create_signing_key(settings.data_dir))
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return own
+    names = {role.value: role for role in Role}
+    names |= {name: Role(role) for name, role in (settings.oidc_role_names or {}).items()}
+    provider = Provider(
+        issuer=settings.oidc_issuer,
+        audience=settings.oidc_client_id,
+        party=settings.oidc_client_id,
+        roles_claim=settings.oidc_roles_claim,
+        role_names=names,
+    )
+    keys = SigningKeys(discovery_address(provider.issuer), issuer=provider.issuer)
+    return ExchangedTokens(own, OpenIdTokens(provider, keys, user_of_email=user_of_email))
 
 
 def _passwords(
@@ -390,8 +412,8 @@ def _passwords(
     security_log: SecurityLog,
     hashing: PasswordHashing,
 ) -> tuple[PasswordSignIn | None, OwnAccount | None]:
-    """Sign-in with a password, and what people change of their own; neither with Auth0."""
-    if settings.auth0_domain is not None:
+    """Sign-in with a password, and what people change of their own; neither with a provider."""
+    if settings.openid:
         return None, None
     key = load_or_create_signing_key(settings.data_dir)
     sign_in = PasswordSignIn(
@@ -402,8 +424,8 @@ def _passwords(
 
 
 def passwordless_for(settings: Settings) -> Passwordless | None:
-    """Sign-in by a link from the terminal; None with Auth0. Raises UnableToUseSigningKey."""
-    if settings.auth0_domain is not None:
+    """Sign-in by a link from the terminal; None with a provider. Raises UnableToUseSigningKey."""
+    if settings.openid:
         return None
     key = load_or_create_signing_key(settings.data_dir)
     return Passwordless(SignInLinks(settings.data_dir), RoleChoices(key))
@@ -416,7 +438,7 @@ def _checks_of(services: Services, scheduler: Runs | None) -> Checks:
         (
             DatabaseCheck(services.database),
             SchedulerCheck(scheduler),
-            Auth0Check(services.tokens),
+            SignInServiceCheck(services.tokens),
             HeadEndCheck(
                 services.database,
                 services.headend_url,

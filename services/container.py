@@ -188,6 +188,20 @@ class Services:
             raise NotSignedIn("People sign in with a password here. Sign in with yours.")
         return self.sessions.admit(principal, address=address)
 
+    def exchange(self, token: object, now: datetime, *, address: str = "") -> str:
+        """A token of our own for a provider's, which is of use once; raises as `who`."""
+        principal = self.who(token, now, address=address)
+        ours = self.tokens.issue(principal.user, principal.roles, now)
+        if principal.session is not None:
+            self.sessions.end(principal.session, actor="system:sign-in")
+        return ours
+
+    def keeps_users(self) -> bool:
+        """Whether roles are those of users here: with passwords, or invited by e-mail address."""
+        settings = self.settings
+        by_email = settings.oidc_issuer is not None and settings.oidc_roles_claim is None
+        return self.password_sign_in is not None or by_email
+
     def roles_can_be_chosen(self) -> bool:
         """Whether a role may be chosen without a password: in the demo, and before any user.
 

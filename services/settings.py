@@ -26,6 +26,9 @@ from services.quantities.money import exponent
 
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 
+# Those of services.identity.permissions, which a room below it cannot ask.
+ROLES = ("engineer", "cashier", "clerk", "manager", "auditor", "admin")
+
 _SWITCH = {"on": True, "true": True, "1": True, "yes": True}
 _SWITCH |= {"off": False, "false": False, "0": False, "no": False}
 
@@ -43,6 +46,24 @@ def _web_address(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         raise ValueError("not a web address")
     return value.rstrip("/")
+
+
+def _issuer(value: str) -> str:
+    # As it is: a slash at its end belongs to it or does not.
+    parts = urlsplit(value)
+    _web_address(value)
+    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1"}:
+        raise ValueError("not encrypted")
+    return value
+
+
+def _names(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.rpartition("=") for pair in value.split(",")]
+    if any(not name.strip() or role.strip() not in ROLES for name, _, role in pairs):
+        raise ValueError("not a name and a role")
+    return {name.strip(): role.strip() for name, _, role in pairs}
 
 
 def _proxies(value: str) -> str:
@@ -162,6 +183,9 @@ _NEEDS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("stripe_secret_key", "stripe_webhook_secret"),) * 2,
     (("whatsapp_token", "whatsapp_phone_number_id"),) * 2,
     (("auth0_domain", "auth0_audience", "auth0_client_id", "auth0_client_secret"),) * 2,
+    (("oidc_issuer", "oidc_client_id", "oidc_client_secret"),) * 2,
+    (("oidc_roles_claim",), ("oidc_issuer",)),
+    (("oidc_role_names",), ("oidc_roles_claim",)),
     (("meter_headend_token",), ("meter_headend_url",)),
     (("backup_s3_key_id", "backup_s3_secret"),) * 2,
     (("backup_s3_endpoint", "backup_s3_region", "backup_s3_key_id"), ("backup_copy_to",)),
@@ -232,6 +256,17 @@ class Settings(BaseModel):
     auth0_client_secret: SecretStr | None = Field(default=None, description=_ANY_TEXT)
     auth0_roles_claim: str = Field(
         default="https://electricity-billing/roles", description=_ANY_TEXT
+    )
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
+        default=None,
+        description="an address such as https://login.example.org/realms/utility, with https",
+    )
+    oidc_client_id: str | None = Field(default=None, description=_ANY_TEXT)
+    oidc_client_secret: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    oidc_roles_claim: str | None = Field(default=None, description=_ANY_TEXT)
+    oidc_role_names: Annotated[dict[str, str], BeforeValidator(_names)] | None = Field(
+        default=None,
+        description="the provider's names with roles of ours, such as Billing=clerk,Field=engineer",
     )
     public_url: WebAddress = Field(default="http://localhost:8501", description=_WEB)
     trusted_proxy: Annotated[str, AfterValidator(_proxies)] | None = Field(
@@ -335,9 +370,16 @@ class Settings(BaseModel):
         ]
         if self.supabase_url and self.database_url:
             problems.append("DATABASE_URL: leave it empty beside SUPABASE_URL, or the reverse.")
+        if self.auth0_domain and self.oidc_issuer:
+            problems.append("OIDC_ISSUER: leave it empty beside AUTH0_DOMAIN, or the reverse.")
         if problems:
             raise SettingsError(problems)
         return self
+
+    @property
+    def openid(self) -> bool:
+        """True when people sign in through a provider, Auth0 or another."""
+        return self.auth0_domain is not None or self.oidc_issuer is not None
 
     @property
     def unknown_daily_wh(self) -> int:
@@ -364,6 +406,7 @@ class Settings(BaseModel):
             "Discord": self.discord_webhook_url,
             "WhatsApp": self.whatsapp_token,
             "Auth0": self.auth0_domain,
+            "OpenID": self.oidc_issuer,
             "Neo4j": self.neo4j_uri,
             "head-end": self.meter_headend_url,
         }

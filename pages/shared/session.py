@@ -30,6 +30,7 @@ from services.identity.auth import (
     SignInUnavailable,
     require,
 )
+from services.identity.openid import is_of_our_own
 from services.identity.permissions import ROLE_NAMES, Permission, roles_with
 from services.quantities.period import local_date
 from services.telemetry.context import begin
@@ -127,12 +128,30 @@ def _tokens_shown() -> Iterator[object]:
         yield cookies[SESSION_COOKIE]
     # Streamlit keeps what st.login brought for 30 days and never looks at its expiry; we do.
     if signed_in_by_button():
-        yield st.user.tokens.get("access")
+        yield _token_of_button()
 
 
 def signed_in_by_button() -> bool:
     """Whether this visit holds what st.login brought, be it expired or not."""
-    return services().settings.auth0_domain is not None and st.user.get("is_logged_in") is True
+    return services().settings.openid and st.user.get("is_logged_in") is True
+
+
+def _token_of_button() -> object:
+    """The one that st.login was told to keep: of Auth0 that for our API, else that on who came."""
+    return st.user.tokens.get("id" if services().settings.oidc_issuer else "access")
+
+
+def exchange_sign_in() -> None:
+    """Go on with a token of ours where this visit holds a provider's alone; raises as who()."""
+    token = _shown()[0]
+    if services().settings.oidc_issuer is None or is_of_our_own(token):
+        return
+    ours = services().exchange(token, now(), address=address())
+    keep_sign_in(ours)
+    ticket = services().tickets.issue(ours, now())
+    path = urlsplit(st.context.url or "").path or "/"
+    query = urlencode(st.query_params.to_dict())
+    go_to(address_with(BEGIN_PATH, ticket=ticket, next=f"{path}?{query}" if query else path))
 
 
 def keep_sign_in(token: str) -> None:

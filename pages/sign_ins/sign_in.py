@@ -22,7 +22,7 @@ from services.identity.auth import (
     NotSignedIn,
     SignInUnavailable,
 )
-from services.identity.auth0 import PROVIDER
+from services.identity.login_secrets import PROVIDER
 from services.identity.permissions import ROLE_NAMES, Role
 from services.web.asgi import BEGIN_PATH, SESSION_COOKIE
 from services.web.callers import from_this_machine
@@ -66,7 +66,7 @@ def show_sign_in(reason: str) -> None:
         ):
             go_to(with_password)
         _roles_or_the_way_to_them()
-        _auth0_button()
+        _provider_button()
         _token_form()
 
 
@@ -102,16 +102,17 @@ def _at_the_door() -> Iterator[None]:
         yield
 
 
-def _auth0_button() -> None:
+def _provider_button() -> None:
     settings = services().settings
-    if settings.auth0_domain is None:
+    if not settings.openid:
         return
-    label, icon = "Sign in with Auth0", ":material/login:"
+    account = "Auth0" if settings.auth0_domain else "your organisation's account"
+    label, icon = f"Sign in with {account}", ":material/login:"
     if not _is_at(settings.public_url):
-        # Streamlit believes a sign-in only at the address that the tenant leads back to.
+        # Streamlit believes a sign-in only at the address that the provider leads back to.
         there = f"{settings.public_url}{_asked_for()}"
         st.link_button(f"{label} at {settings.public_url}", there, icon=icon, width="stretch")
-    elif st.button(label, icon=icon, type="primary", width="stretch", key="auth0"):
+    elif st.button(label, icon=icon, type="primary", width="stretch", key="provider"):
         st.login(PROVIDER)
     st.caption("Or with your user id and a token:")
 

@@ -28,6 +28,12 @@ def roles_in_words(roles: Iterable[str]) -> str:
 
 def show_link(code: str, kind: LinkKind, *, name: str) -> None:
     """A one-time link, in the one run that made it, to be handed over."""
+    if services().password_sign_in is None:
+        st.success(
+            f"{escaped(name)} signs in with the account that has this e-mail address.",
+            icon=":material/login:",
+        )
+        return
     hours = int(LIFETIMES[kind].total_seconds()) // 3600
     lasts = f"{hours // 24} days" if hours > 24 else f"{hours} hours"
     st.success(

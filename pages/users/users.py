@@ -93,11 +93,11 @@ def offer_first() -> None:
 
 principal = require_permission(*USERS.needs)
 with header(USERS.title):
-    if services().password_sign_in and services().users.exist():
+    if services().keeps_users() and services().users.exist():
         st.page_link(INVITE_USER.script, label="Invite a user", icon=":material/person_add:")
 show_done()
-if services().password_sign_in is None:
-    st.info("People are kept in Auth0 here: add them and their roles there.")
+if not services().keeps_users():
+    st.info("People are kept by the sign-in service here: add them and their roles there.")
 elif services().users.exist():
     show_users()
 else:

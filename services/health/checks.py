@@ -13,8 +13,8 @@ from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.health.last_errors import LastErrors
 from services.identity.auth import Tokens
-from services.identity.auth0 import Auth0Tokens
 from services.identity.jwks import KeysNotServed
+from services.identity.openid import ExchangedTokens, OpenIdTokens
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.head_end import HeadEnd
 from services.quantities.counting import count
@@ -168,28 +168,39 @@ class SchedulerCheck:
 
 
 @dataclass(frozen=True)
-class Auth0Check:
-    """Fetches the tenant's signing keys again."""
+class SignInServiceCheck:
+    """Fetches the signing keys of Auth0, or of another provider, again."""
 
     tokens: Tokens
-    name: str = "Sign-in (Auth0)"
+
+    @property
+    def name(self) -> str:
+        """What people call the system."""
+        other = isinstance(self.tokens, ExchangedTokens)
+        return "Sign-in (OpenID)" if other else "Sign-in (Auth0)"
 
     @property
     def configured(self) -> bool:
-        """Whether tokens of Auth0 are taken."""
-        return isinstance(self.tokens, Auth0Tokens)
+        """Whether tokens of a provider are taken."""
+        return self._provider is not None
 
     def check(self) -> str:
         """Fetch the keys; raises TemporaryFailure, FinalFailure."""
-        if not isinstance(self.tokens, Auth0Tokens):
-            raise FinalFailure("Auth0 is not configured.")
+        if self._provider is None:
+            raise FinalFailure("No sign-in service is configured.")
         try:
-            keys = self.tokens.keys.refresh()
+            keys = self._provider.keys.refresh()
         except KeysNotServed as error:
             raise TemporaryFailure(str(error)) from None
         if not keys:
-            raise FinalFailure("The tenant has no RS256 key of 2,048 bits or more to sign with.")
-        return f"The tenant answers; it signs with {count(keys, 'key')}."
+            raise FinalFailure("The sign-in service has no key for RS256 or ES256 to sign with.")
+        return f"The sign-in service answers; it signs with {count(keys, 'key')}."
+
+    @property
+    def _provider(self) -> OpenIdTokens | None:
+        if isinstance(self.tokens, ExchangedTokens):
+            return self.tokens.provider
+        return self.tokens if isinstance(self.tokens, OpenIdTokens) else None
 
 
 @dataclass(frozen=True)

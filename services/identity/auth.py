@@ -176,17 +176,21 @@ class LocalTokens:
 
 
 def signed_claims(
-    token: object, *, algorithm: str, key_of: Callable[[Mapping[str, object]], Key]
+    token: object,
+    *,
+    algorithm: str | tuple[str, ...],
+    key_of: Callable[[Mapping[str, object]], Key],
 ) -> dict[str, object]:
     """The claims of a JWT whose signature holds; raises NotSignedIn for anything else at all.
 
-    Only `algorithm` will do, whatever the token says of itself. `key_of` finds the key by the
-    header, which nobody has verified yet; what it raises comes through.
+    Only `algorithm` (or one of several) will do, whatever the token says of itself. `key_of` finds
+    the key by the header, which nobody has verified yet; what it raises comes through.
     """
-    header = _header_of(token, algorithm)
+    algorithms = (algorithm,) if isinstance(algorithm, str) else algorithm
+    header = _header_of(token, algorithms)
     key = key_of(header)
     try:
-        claims = json.loads(jws.verify(str(token), key, [algorithm]))
+        claims = json.loads(jws.verify(str(token), key, list(algorithms)))
     except Exception:  # A stranger's text may break the parsers in any way there is.
         raise NotSignedIn(_NO_TOKEN) from None
     if not isinstance(claims, dict):
@@ -299,12 +303,12 @@ def safe_return_path(path: str | None) -> str:
     return path if path.isprintable() and "\\" not in path else "/"
 
 
-def _header_of(token: object, algorithm: str) -> Mapping[str, object]:
+def _header_of(token: object, algorithms: tuple[str, ...]) -> Mapping[str, object]:
     if not isinstance(token, str) or not token.isascii() or len(token) > _LONGEST_TOKEN:
         raise NotSignedIn(_NO_TOKEN)
     try:
         header = jws.get_unverified_header(token)
-        if header.get("alg") != algorithm or "crit" in header:
+        if header.get("alg") not in algorithms or "crit" in header:
             raise ValueError("another algorithm")
     except Exception:  # As in signed_claims.
         raise NotSignedIn(_NO_TOKEN) from None

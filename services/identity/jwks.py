@@ -1,4 +1,4 @@
-"""The public keys that a tenant signs with: fetched, kept, and asked for again sparingly."""
+"""The public keys that a provider signs with: fetched, kept, and asked for again sparingly."""
 
 import base64
 import json
@@ -21,7 +21,9 @@ from services.telemetry.outside_calls import AUTH0, outside_calls
 
 log = logging.getLogger(__name__)
 
-ALGORITHM: Final = "RS256"
+RSA: Final = "RS256"
+ELLIPTIC: Final = "ES256"
+ALGORITHMS: Final = (RSA, ELLIPTIC)
 TIMEOUT_SECONDS: Final = 10.0
 # Keys older than this are asked for again; when nobody answers they do for a day.
 FRESH_SECONDS: Final = 3600.0
@@ -50,11 +52,19 @@ class _Kept:
 class SigningKeys:
     """The keys at a JWKS address, by key id; may be asked by many threads.
 
+    With `issuer`, the address is that of a provider's discovery document, which names the keys'.
     `monotonic` gives seconds of a clock that never goes back.
     """
 
-    def __init__(self, url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        issuer: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.url = url
+        self._issuer = issuer
         self._monotonic = monotonic
         self._kept = _Kept()
         self._fetching = threading.Lock()
@@ -62,7 +72,7 @@ class SigningKeys:
         self._failed = False
 
     def key(self, key_id: str) -> Key | None:
-        """The RSA public key with this id, or None when the tenant has none.
+        """The public key with this id, or None when the tenant has none.
 
         An unknown id makes us ask the tenant again, at most once a minute. Raises
         SignInUnavailable when the tenant would have to be asked and does not answer.
@@ -86,7 +96,7 @@ class SigningKeys:
     def refresh(self) -> int:
         """Ask for the keys now; how many there are. Raises KeysNotServed with the reason."""
         with self._fetching:
-            keys = fetch_keys(self.url)
+            keys = fetch_keys(self.url, issuer=self._issuer)
             self._kept, self._failed = _Kept(keys, self._monotonic()), False
         return len(keys)
 
@@ -106,7 +116,8 @@ class SigningKeys:
 
     def _ask(self) -> None:
         try:
-            self._kept, self._failed = _Kept(fetch_keys(self.url), self._monotonic()), False
+            keys = fetch_keys(self.url, issuer=self._issuer)
+            self._kept, self._failed = _Kept(keys, self._monotonic()), False
         except KeysNotServed as error:
             log.warning("the signing keys could not be fetched: %s", error)
             self._failed = True
@@ -114,8 +125,10 @@ class SigningKeys:
             self._ask_after = self._monotonic() + pause
 
 
-def fetch_keys(url: str) -> Mapping[str, Key]:
-    """The RSA keys of at least 2,048 bits in the JWKS at `url`, by their ids.
+def fetch_keys(url: str, *, issuer: str | None = None) -> Mapping[str, Key]:
+    """The RSA keys of at least 2,048 bits and those on P-256 in a JWKS, by their ids.
+
+    It stands at `url`, or at the address that the discovery document of `issuer` there names.
 
     Connection errors, 429 and 5xx are tried twice, within ten seconds in all. Raises KeysNotServed.
     """
@@ -123,12 +136,29 @@ def fetch_keys(url: str) -> Mapping[str, Key]:
     for tried in range(1, MOST_TRIES + 1):
         try:
             with outside_calls.watched(AUTH0, attempt=tried):
-                return _usable_keys(_body(url, deadline))
+                place = url if issuer is None else _place_of_keys(_body(url, deadline), issuer)
+                return _usable_keys(_body(place, deadline))
         except _Again as error:
             if tried == MOST_TRIES or time.monotonic() + 1 > deadline:
                 raise KeysNotServed(str(error)) from None
         time.sleep(random.uniform(0.2, 0.6))  # noqa: S311 - only spreads the tries
     raise AssertionError("unreachable")
+
+
+def _place_of_keys(body: bytes, issuer: str) -> str:
+    """The address of the keys in a discovery document, if it is of this issuer."""
+    try:
+        found = json.loads(body)
+        named, address = found["issuer"], str(found["jwks_uri"])
+        place = urlsplit(address)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise KeysNotServed("There is no OpenID provider at OIDC_ISSUER.") from None
+    if named != issuer:
+        raise KeysNotServed(f"The provider calls itself {named!s:.200}: set OIDC_ISSUER to that.")
+    # Keys that come without encryption could be anybody's.
+    if place.scheme != "https" and place.hostname not in _LOOPBACK:
+        raise KeysNotServed("The provider's keys do not come over https.")
+    return address
 
 
 class _Again(Exception):
@@ -149,7 +179,9 @@ def _body(url: str, deadline: float) -> bytes:
         except (requests.ConnectionError, requests.Timeout, HTTPError):
             raise _Again("The tenant cannot be reached, or does not answer in time.") from None
         except (requests.RequestException, ValueError):
-            raise KeysNotServed("The tenant cannot be asked: check AUTH0_DOMAIN.") from None
+            raise KeysNotServed(
+                "The tenant cannot be asked: check its address in the settings."
+            ) from None
 
 
 def _check_status(status: int) -> None:
@@ -157,7 +189,7 @@ def _check_status(status: int) -> None:
         raise _Again(f"The tenant answered {status}.")
     if status != 200:
         raise KeysNotServed(
-            f"The tenant answered {status} instead of its keys: check AUTH0_DOMAIN."
+            f"The tenant answered {status} instead of its keys: check its address in the settings."
         )
 
 
@@ -186,16 +218,22 @@ def _usable_keys(body: bytes) -> Mapping[str, Key]:
 
 
 def _public_key(given: Mapping[str, Any]) -> Key | None:
-    """The key, or None unless it is an RSA key for RS256 signatures that is long enough."""
-    if given.get("kty") != "RSA" or given.get("use", "sig") != "sig":
-        return None
-    if given.get("alg", ALGORITHM) != ALGORITHM or not isinstance(given.get("kid"), str):
+    """The key, or None unless it is one for signatures that are taken here, and long enough."""
+    if given.get("use", "sig") != "sig" or not isinstance(given.get("kid"), str):
         return None
     try:
+        if given.get("kty") == "EC" and given.get("crv") == "P-256":
+            return _constructed(given, ("kty", "crv", "x", "y"), ELLIPTIC)
         modulus = base64.urlsafe_b64decode(given["n"] + "==")
-        if int.from_bytes(modulus).bit_length() < LEAST_BITS:
+        if given.get("kty") != "RSA" or int.from_bytes(modulus).bit_length() < LEAST_BITS:
             return None
-        # Only what is public: whatever else the entry holds has no say.
-        return jwk.construct({name: given[name] for name in ("kty", "n", "e")}, ALGORITHM)
+        return _constructed(given, ("kty", "n", "e"), RSA)
     except Exception:  # A stranger's numbers may break the parsers in any way there is.
         return None
+
+
+def _constructed(given: Mapping[str, Any], public: tuple[str, ...], algorithm: str) -> Key | None:
+    if given.get("alg", algorithm) != algorithm:
+        return None
+    # Only what is public: whatever else the entry holds has no say.
+    return jwk.construct({name: given[name] for name in public}, algorithm)

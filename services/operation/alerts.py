@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from services.container import Services
 from services.database.transport import DatabaseError
-from services.health.checks import Auth0Check, Check, HeadEndCheck
+from services.health.checks import Check, HeadEndCheck, SignInServiceCheck
 from services.integrations.failures import FinalFailure, TemporaryFailure
 from services.integrations.http import OutcomeUnknown
 from services.operation.channels import AlertChannel, channels_of
@@ -207,7 +207,7 @@ def _was_told(channel: AlertChannel, title: str, text: str, *, over: bool, now: 
 def _checks_of(services: Services) -> tuple[Check, ...]:
     token = services.current_settings.deployed.meter_headend_token
     return (
-        Auth0Check(services.tokens),
+        SignInServiceCheck(services.tokens),
         HeadEndCheck(
             services.database, services.headend_url, token.get_secret_value() if token else None
         ),

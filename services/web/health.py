@@ -59,6 +59,7 @@ def _outside(services: Services) -> dict[str, str]:
         "discord": settings.discord_webhook_url,
         "whatsapp": settings.whatsapp_token,
         "auth0": settings.auth0_domain,
+        "openid": settings.oidc_issuer,
     }
     states = {name: CONFIGURED if value else NOT_CONFIGURED for name, value in given.items()}
     return {"graph": services.graph.state} | states

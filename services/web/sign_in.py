@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.identity.auth import safe_return_path
-from services.identity.auth0 import CALLBACK_PATH
+from services.identity.login_secrets import CALLBACK_PATH
 from services.web.asgi import forget_session
 
 LOGIN_PATH: Final = "/auth/login"

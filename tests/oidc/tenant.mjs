@@ -34,7 +34,10 @@ server.service.on("beforeTokenSigning", ({ payload }, request) => {
   payload.sub = person.sub;
   payload.exp = now + person.seconds;
   delete payload.nbf;
-  if (payload.aud === undefined) {
+  if (payload.aud !== undefined) {
+    // What other providers say of somebody stands in the ID token.
+    Object.assign(payload, person.claims ?? {});
+  } else {
     // The access token. Without an audience it says nothing, as Auth0's.
     const audience = audiences.get(request.body.code);
     if (audience !== undefined) {

@@ -38,9 +38,26 @@ class Tenant:
             "AUTH0_CLIENT_SECRET": CLIENT_SECRET,
         }
 
-    def next_person(self, sub: str, *, roles: Any, seconds: int = 3600) -> None:
-        """Who signs in next, with the value of the roles claim and for how long."""
-        self._ask(person={"sub": sub, "roles": roles, "seconds": seconds})
+    @property
+    def issuer(self) -> str:
+        """Who it says that it is."""
+        return f"http://{self.domain}/"
+
+    @property
+    def openid(self) -> dict[str, str]:
+        """The variables that let the app take it for a provider that is not Auth0."""
+        return {
+            "OIDC_ISSUER": self.issuer,
+            "OIDC_CLIENT_ID": CLIENT_ID,
+            "OIDC_CLIENT_SECRET": CLIENT_SECRET,
+        }
+
+    def next_person(
+        self, sub: str, *, roles: Any = None, seconds: int = 3600, **claims: Any
+    ) -> None:
+        """Who signs in next: the roles claim's value, for how long, `claims` of the ID token."""
+        person = {"sub": sub, "roles": roles, "seconds": seconds, "claims": claims}
+        self._ask(person=person)
 
     def refuse_next(self) -> None:
         """Whoever signs in next is refused."""

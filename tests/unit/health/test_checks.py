@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.health.checks import Auth0Check, Checks, Finding, SchedulerCheck
+from services.health.checks import Checks, Finding, SchedulerCheck, SignInServiceCheck
 from services.health.last_errors import LastError, LastErrors
 from services.identity.auth import LocalTokens
 from services.integrations.failures import FinalFailure, TemporaryFailure
@@ -114,7 +114,7 @@ def test_the_scheduler_is_well_only_where_it_runs() -> None:
 
 
 def test_auth0_is_not_configured_with_the_local_key() -> None:
-    check = Auth0Check(LocalTokens(b"k" * 48))
+    check = SignInServiceCheck(LocalTokens(b"k" * 48))
     assert not check.configured
     with pytest.raises(FinalFailure):
         check.check()

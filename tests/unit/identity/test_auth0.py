@@ -10,8 +10,9 @@ from jose import jwk
 from jose.backends.base import Key
 
 from services.identity.auth import NotAllowed, NotSignedIn, Principal, UnableToIssueToken
-from services.identity.auth0 import PROVIDER, Auth0Tokens, issuer_of, sign_in_secrets
+from services.identity.auth0 import Auth0Tokens, issuer_of
 from services.identity.jwks import SigningKeys
+from services.identity.login_secrets import PROVIDER, sign_in_secrets
 from services.identity.permissions import Role
 from services.settings import load_settings
 from tests.oidc.keys import AUDIENCE, ROLES_CLAIM, Signer, Weak, bad_tokens, good_claims
