@@ -64,6 +64,7 @@ def draw_up_bill(
         between=between,
         zone=zone,
         may_fall=settles is not None,
+        last_actual=inputs.trued_up.opening if inputs.trued_up and not opening.is_actual else None,
     )
     settled = (
         settle(settles, own=metering, closing=closing, constants=constants, tariffs=tariffs)

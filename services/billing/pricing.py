@@ -98,10 +98,11 @@ def measured(
     between: Sequence[Read],
     zone: ZoneInfo,
     may_fall: bool = False,
+    last_actual: Read | None = None,
 ) -> Metering:
     """What was measured between two reads, with the past bills as its tariff looks at them.
 
-    `may_fall` as in `Metering.over`. Raises RegisterFell, EmptyPeriod.
+    `may_fall` and `last_actual` as in `Metering.over`. Raises RegisterFell, EmptyPeriod.
     """
     metering = Metering.over(
         segments,
@@ -111,6 +112,7 @@ def measured(
         between=between,
         zone=zone,
         may_fall=may_fall,
+        last_actual=last_actual,
     )
     tariff_id = version_in_force(tariffs, on=opening.read_on).tariff_id
     past = metering.past.under(tariffs, tariff_id=tariff_id, until=closing.read_on)

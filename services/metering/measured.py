@@ -10,7 +10,7 @@ from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 from services.metering.past_bills import PastBills
-from services.metering.register_arithmetic import consumption_wh, is_a_fall
+from services.metering.register_arithmetic import capacity_wh, consumption_wh, is_a_fall
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 from services.quantities.money import round_half_up
@@ -71,11 +71,13 @@ class Metering:
         between: Sequence[Read] = (),
         zone: ZoneInfo,
         may_fall: bool = False,
+        last_actual: Read | None = None,
     ) -> Self:
         """What one meter, or several one after the other, measured between two reads.
 
         With `may_fall` the opening read was no actual one, and may be above what the meter showed
-        later: the use is then negative.
+        later: the use is then negative. `last_actual` is the actual read before such a one: it says
+        whether the register was estimated to roll over, and did not yet.
 
         `inputs` are those of the whole; of several meters, the accepted reads `between` say what is
         of which. Raises RegisterFell, EmptyPeriod.
@@ -84,15 +86,19 @@ class Metering:
         if segments[0].opening.id != opening.id:
             # It opens where another meter was removed: those registers are not of this one.
             inputs = inputs.model_copy(update={"opening_registers": {}})
-        falls = may_fall and segments[0].opening.id == opening.id
+        is_first = segments[0].opening.id == opening.id
+        falls = may_fall and is_first
+        if not is_first or (last_actual and last_actual.meter_id != opening.meter_id):
+            last_actual = None
         if len(segments) == 1:
-            measured = [_measure(segments[0], inputs, may_fall=falls)]
+            measured = [_measure(segments[0], inputs, may_fall=falls, last_actual=last_actual)]
         else:
             measured = [
                 _measure(
                     one,
                     _inputs_of(one, inputs, between, is_first=one is segments[0]),
                     may_fall=falls and one is segments[0],
+                    last_actual=last_actual if one is segments[0] else None,
                 )
                 for one in segments
             ]
@@ -126,9 +132,12 @@ class _Measured:
     hints: tuple[str, ...]
 
 
-def _measure(segment: Segment, inputs: PricingInputs, *, may_fall: bool) -> _Measured:
+def _measure(
+    segment: Segment, inputs: PricingInputs, *, may_fall: bool, last_actual: Read | None
+) -> _Measured:
     opening, closing, constants = segment.opening, segment.closing, segment.constants
     before = {**opening.registers, **inputs.opening_registers}
+    at_last = last_actual.registers if last_actual else {}
     counters = [name for name in closing.registers if not measure_of(name).is_maximum]
     rolled_over = closing.rolled_over or inputs.rolled_over
     # Where the total began again at 0, a rollover is said of it, and of no register beside.
@@ -142,6 +151,7 @@ def _measure(segment: Segment, inputs: PricingInputs, *, may_fall: bool) -> _Mea
             rolled_over and not of_total,
             of_total=of_total,
             may_fall=may_fall,
+            actual_wh=at_last.get(name),
         )
         for name in counters
         if name in before
@@ -155,6 +165,7 @@ def _measure(segment: Segment, inputs: PricingInputs, *, may_fall: bool) -> _Mea
             closing.register_wh,
             rolled_over,
             may_fall=may_fall,
+            actual_wh=last_actual.register_wh if last_actual else None,
         ),
         registers={
             name: {"opening": before[name], "closing": closing.registers[name], "used": used}
@@ -264,17 +275,22 @@ def _counted(
     *,
     of_total: bool = False,
     may_fall: bool = False,
+    actual_wh: int | None = None,
 ) -> int:
     """What a register counted; `name` is empty for the total, `of_total` where that began again.
 
-    With `may_fall` it is below 0 where the register was estimated too high. Raises RegisterFell.
+    With `may_fall` it is below 0 where the register was estimated too high. `actual_wh` is what it
+    showed when it was last read, before an estimate. Raises RegisterFell.
     """
     used = _used(constants, opening_wh, closing_wh)
     fell = is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=constants.dials)
-    if not fell or rolled_over:
+    # It was estimated to roll over, and has not yet: it is a turn below the estimate.
+    not_yet = actual_wh is not None and opening_wh < actual_wh <= closing_wh
+    if not (fell or not_yet) or rolled_over:
         return used
     if may_fall:
-        return _fallen_wh(opening_wh, closing_wh, constants.multiplier_milli)
+        ahead_wh = capacity_wh(constants.dials) if not_yet else 0
+        return _fallen_wh(opening_wh + ahead_wh, closing_wh, constants.multiplier_milli)
     unit = measure_of(name).unit if name else "kWh"
     way_out = (
         "The total rolled over, which does not explain it: correct the reading."

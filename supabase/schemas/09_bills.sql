@@ -1530,7 +1530,13 @@ begin
                -- A register that was estimated too high falls: the use is negative, a half away from zero.
                and not (o.id = p.opens_at and not private.is_actual(o.source) and private.is_actual(c.source)
                         and c.register_wh < o.register_wh
-                        and -p.wh = ((o.register_wh - c.register_wh) * p.multiplier_milli + 500) / 1000))
+                        and -p.wh = ((o.register_wh - c.register_wh) * p.multiplier_milli + 500) / 1000)
+               -- One that was estimated to roll over and did not yet is a turn below the estimate.
+               and not (o.id = p.opens_at and not private.is_actual(o.source) and private.is_actual(c.source)
+                        and -p.wh = ((o.register_wh + private.register_span_wh(m.dials) - c.register_wh) * p.multiplier_milli + 500) / 1000
+                        and exists (select 1 from public.readings l
+                                    where l.meter_id = o.meter_id and l.status = 'accepted' and private.is_actual(l.source)
+                                      and l.read_at < o.read_at and l.register_wh > o.register_wh and l.register_wh <= c.register_wh)))
     ) then
         raise exception using errcode = 'EB005',
             message = 'A bill must run between two accepted reads of its meter and bill exactly the energy between them.';

@@ -195,6 +195,38 @@ def test_below_the_last_actual_read_it_is_reviewed(utility: Utility) -> None:
     assert utility.submit("M1", 1290).outcome == "needs_review"
 
 
+def test_a_register_that_was_estimated_to_roll_over_and_did_not_yet(utility: Utility) -> None:
+    importer = Importer(utility.services.database, utility.services.settings.timezone)
+    header = "serial,account_no,tariff_code,kind,dials,multiplier,opening_kwh,opened_on"
+    files = {
+        "customers": "account_no,name\nA-R1,House",
+        "meters": f"{header}\nR1,A-R1,FLAT,manual,5,2,99750,{SEP_1}",
+    }
+    for what, text in files.items():
+        assert importer.run(what, text, actor="test", now=utility.now).ok  # type: ignore[arg-type]
+    read(utility, "R1", 99850, OCT_1)
+    read(utility, "R1", 99960, NOV_1)
+    guessed = estimated(utility, "R1", DEC_1)
+    assert (guessed.closing_wh, guessed.consumption_wh) == (63_000, 206_000)
+    read(utility, "R1", 99990, JAN_1)
+    last = utility.bills_of("R1")[-1]
+    # 30 kWh turned since November, and 103 were billed: two kWh each.
+    assert last.consumption_wh == -146_000
+    # 60 kWh at 5, two rents and a tenth of duty, less 206 kWh, a rent and its duty.
+    assert last.total_minor == (60 * 500 + 2 * 3000) * 11 // 10 - (206 * 500 + 3000) * 11 // 10
+    # It rolls over after all.
+    read(utility, "R1", 90, date(2027, 2, 1))
+    found = utility.bills_of("R1")
+    if len(found) == 4:
+        waiting = utility.services.database.exceptions(ranked_to=9, limit=9).items[0].reading
+        utility.services.reading_review.accept(
+            reading_id=waiting.id, reason="Seen", principal=ADMIN, now=utility.now,
+            rolled_over=True,
+        )  # fmt: skip
+    assert utility.bills_of("R1")[-1].consumption_wh == 200_000
+    assert_one_chain(utility, "R1")
+
+
 def correct(utility: Utility, bill: Bill, kwh: str) -> None:
     wrong = WrongReading(bill.id, bill.closing_reading_id, kwh)
     rebilling = utility.services.rebilling
