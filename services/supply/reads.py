@@ -160,7 +160,8 @@ class ChangeReads:
         context = self.database.reading_context(
             meter_serial=meter.serial, read_at=read.read_at, read_on=on
         )
-        _check_in_order(meter, context.last_read, read)
+        # An estimate that came out too high is settled by this read.
+        _check_in_order(meter, context.last_actual or context.last_read, read)
         _check_in_order(meter, read, context.next_read)
         validation = self.assessor.judge(context=context, read=read)
         return ReadAtChange(read, _row(read, user, validation, reason=reason), validation)
