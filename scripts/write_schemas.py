@@ -52,7 +52,10 @@ SUBJECTS: Final = (
 # Which subject a table, view or function belongs to: the first whose pattern fits its name. A view
 # over several subjects goes to the last of them.
 _NAMES: Final = (
-    ("approvals", r"default|approval_\w+|(ask|decide|end)_approval|four_eyes|needs_approval"),
+    (
+        "approvals",
+        r"default|approval_\w+|(ask|decide|end)_approval|four_eyes|needs_approval|given_back_lately",
+    ),
     ("operation", r"\w*operations?_\w+|bills_of_span|remove_old(_records)?|removals(_id_seq)?"),
     (
         "people",

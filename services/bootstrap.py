@@ -266,6 +266,7 @@ def wire(
             "payout": refunds.pay_out_approved,
             "correction": rebilling.execute_approved,
             "credit": adjustments.credit_approved,
+            "waiver": adjustments.undo_approved,
             "tariff": tariff_publishing.publish_approved,
             "tariff_correction": tariff_correction.correct_approved,
         },

@@ -14,7 +14,7 @@ from services.utility_settings.model import FOUR_EYES, FourEyes
 
 _WORDS: Final[dict[FourEyes, str]] = {
     "refunds": "Refunds, and credit that is paid out",
-    "voids": "Voiding and correcting bills, and credits (write-offs)",
+    "voids": "Voiding and correcting bills, credits (write-offs), fees taken back",
     "tariffs": "Publishing tariffs",
 }
 
@@ -41,6 +41,7 @@ def ask_approvals(principal: Principal) -> None:
             for currency in sorted({held.currency, *held.refund_limits})
             for minor in (held.refund_limits.get(currency, 0),)
         }
+        st.caption("What went back to the same customer in the last 30 days counts too.")
         if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
             body = {"four_eyes": chosen, "refund_limits": limits}
             save("settings-approvals", form, body, shown, principal)

@@ -100,14 +100,39 @@ class AccountAdjustments:
     def undo_adjustment(
         self, *, entry_id: str, reason: str, principal: Principal, now: datetime
     ) -> None:
-        """Take a credit or a fee back, once. Raises InvalidEntry, NotFound."""
+        """Take a credit, a fee or an opening balance back, once.
+
+        Raises InvalidEntry, NotFound, and AwaitsApproval for what the customer would owe less by.
+        """
         require(principal, Permission.ADJUST_ACCOUNTS)
+        why = _given(reason)
+        entry = self.database.ledger_entry(entry_id)
+        if entry.amount_minor > 0:
+            account = self.database.account(entry.customer_id)
+            pass_or_ask(
+                self.database,
+                "waiver",
+                action_id=entry.id,
+                payload={"customer_id": account.id, "reason": reason},
+                summary=f"Take a charge of {entry.money(entry.amount_minor).display()} to "
+                f"{account.name}, account {account.account_no}, back",
+                reason=why,
+                principal=principal,
+            )
         self.database.undo_adjustment(
             actor=principal.user,
             entry_id=entry_id,
-            reason=_given(reason),
+            reason=why,
             on_date=self._today(now),
             outbox=self.outbox.on_money(),
+        )
+
+    def undo_approved(self, request: ApprovalRequest, principal: Principal, now: datetime) -> None:
+        """Take an approved charge back; raises as `undo_adjustment` does."""
+        require(principal, Permission.ADJUST_ACCOUNTS)
+        reason = request.payload["reason"]
+        self.undo_adjustment(
+            entry_id=request.action_id, reason=reason, principal=principal, now=now
         )
 
     def apply_credit(self, *, entry_id: str, bill_id: str, principal: Principal) -> None:

@@ -1,5 +1,6 @@
 """Asked before each action that may need a second person: whether it may be done now."""
 
+from datetime import date
 from typing import Any, Final, Literal
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ from services.database.service import DatabaseService
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.quantities.money import Money
+from services.quantities.period import written_day
 from services.records.drafts import ApprovalKind
 
 Group = Literal["refunds", "voids", "tariffs"]
@@ -17,6 +19,7 @@ GROUP_OF: Final[dict[ApprovalKind, Group]] = {
     "payout": "refunds",
     "correction": "voids",
     "credit": "voids",
+    "waiver": "voids",
     "tariff": "tariffs",
     "tariff_correction": "tariffs",
 }
@@ -41,7 +44,7 @@ def pass_or_ask(
 
     Otherwise the request is stored, once, and AwaitsApproval raised. `action_id` is the id of the
     row that the action makes, `payload` all that it takes, as JSON; `amount` is what goes back to
-    a customer, and needs a manager above the limit of the settings.
+    a customer, and needs a manager where it and that of the last 30 days pass the settings' limit.
     """
     asked = database.ask_approval(
         actor=principal.user,
@@ -65,3 +68,19 @@ def pass_or_ask(
         )
     if asked.state == "approved" and not asked.same:
         raise IllegalChange("EB005", "Something else was approved: see Approvals.")
+
+
+def ask_for_version(
+    database: DatabaseService, version_id: str, definition: dict[str, Any], principal: Principal
+) -> None:
+    """`pass_or_ask` for publishing a version of a tariff, from a form or a file."""
+    begins = date.fromisoformat(definition["effective_from"])
+    pass_or_ask(
+        database,
+        "tariff",
+        action_id=version_id,
+        payload={"tariff": definition},
+        summary=f"Publish tariff {definition['code']} from {written_day(begins)}",
+        reason="",
+        principal=principal,
+    )

@@ -24,6 +24,7 @@ _NEEDS: Final[Mapping[ApprovalKind, Permission]] = {
     "payout": Permission.REFUND_PAYMENTS,
     "correction": Permission.VOID_BILLS,
     "credit": Permission.ADJUST_ACCOUNTS,
+    "waiver": Permission.ADJUST_ACCOUNTS,
     "tariff": Permission.PUBLISH_TARIFFS,
     "tariff_correction": Permission.VOID_BILLS,
 }

@@ -3,7 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
+from services.approvals.asking import ask_for_version
+from services.database.errors import IllegalChange
+from services.identity.auth import Principal
 from services.importing.by_kind.grid_rows import (
     name_feeders_with_two_names,
     name_overlaps,
@@ -144,7 +148,8 @@ class Importer(MoneyImports):
     ) -> ImportReport:
         """Add tariffs, or new versions of them, from JSON: the project's own, or rates of URDB.
 
-        Rates of URDB hold from `effective_from`, or from their own start date.
+        Rates of URDB hold from `effective_from`, or from their own start date. Where a second
+        person must approve tariffs, requests are stored instead, as a remark on each says.
         """
         del now  # A tariff may begin in the past or in the future.
         problems: list[ImportProblem] = []
@@ -153,9 +158,29 @@ class Importer(MoneyImports):
             rows = tariff_rows(source, problems, remarks=remarks, effective_from=effective_from)
         except UnreadableFile as error:
             return ImportReport(errors=(error.problem,))
+        writer = self._writer(actor)
+        if not self.dry_run and not problems:
+            # Nobody is asked to approve what could not be added.
+            writer.check("tariffs", chunks_of(rows, self.chunk_rows), problems)
+        if not self.dry_run and not problems:
+            rows = self._that_may_be_added(rows, actor, remarks)
         chunks = list(chunks_of(rows, self.chunk_rows))
-        counts = self._writer(actor).check_and_write("tariffs", chunks, problems)
+        counts = writer.check_and_write("tariffs", chunks, problems)
         return self._report(counts, problems, remarks=remarks)
+
+    def _that_may_be_added(
+        self, rows: Sequence[dict[str, Any]], actor: str, remarks: list[ImportProblem]
+    ) -> list[dict[str, Any]]:
+        """The versions that need no second person; of the others requests are stored."""
+        importer = Principal(actor, frozenset(), None, "token")
+        may: list[dict[str, Any]] = []
+        for row in rows:
+            try:
+                ask_for_version(self.database, row["id"], row["definition"], importer)
+                may.append(row)
+            except IllegalChange as waits:
+                remarks.append(ImportProblem(row["row"], "", waits.message))
+        return may
 
     def readings(
         self, source: Source, *, actor: str, now: datetime, as_source: ReadingSource = "imported"

@@ -94,6 +94,12 @@ class Writer:
             self._walk(what, parts, problems, counts, of=of, write=True)
         return counts
 
+    def check(
+        self, what: WhatToImport, parts: Iterable[Sequence[Row]], problems: list[ImportProblem]
+    ) -> None:
+        """Add all that is wrong with the rows to `problems`; nothing is written."""
+        self._walk(what, parts, problems, Counts(), of=0)
+
     def write_reads(self, parts: Iterable[Sequence[Row]], counts: Counts) -> str:
         """Store judged reads; the reason where the database refuses some, else nothing."""
         for rows in parts:

@@ -123,7 +123,14 @@ class DraftReview(Record):
 
 
 ApprovalKind = Literal[
-    "refund", "refund_again", "payout", "correction", "credit", "tariff", "tariff_correction"
+    "refund",
+    "refund_again",
+    "payout",
+    "correction",
+    "credit",
+    "waiver",
+    "tariff",
+    "tariff_correction",
 ]
 ApprovalState = Literal["pending", "approved", "rejected", "done", "failed", "expired"]
 

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from services.approvals.asking import pass_or_ask
+from services.approvals.asking import ask_for_version
 from services.database.errors import NotFound
 from services.database.service import DatabaseService
 from services.identity.auth import Principal, require
 from services.identity.permissions import Permission
 from services.importing.rows import derived_id
-from services.quantities.period import written_day
 from services.records.drafts import ApprovalRequest
 from services.records.tariffs import (
     PublishedVersion,
@@ -86,15 +85,7 @@ class TariffPublishing:
         """
         require(principal, Permission.PUBLISH_TARIFFS)
         version_id = derived_id("tariff", tariff.code, tariff.effective_from.isoformat())
-        pass_or_ask(
-            self.database,
-            "tariff",
-            action_id=version_id,
-            payload={"tariff": tariff.to_json()},
-            summary=f"Publish tariff {tariff.code} from {written_day(tariff.effective_from)}",
-            reason="",
-            principal=principal,
-        )
+        ask_for_version(self.database, version_id, tariff.to_json(), principal)
         return self.database.publish_tariff(
             actor=principal.user,
             version_id=version_id,

@@ -101,6 +101,8 @@ ALTER TABLE ONLY public.payment_returns
 ALTER TABLE ONLY public.payment_returns
     ADD CONSTRAINT payment_returns_provider_id_key UNIQUE (provider_id);
 
+CREATE INDEX payment_returns_given ON public.payment_returns USING btree (customer_id, created_at) WHERE (kind = ANY (ARRAY['refund'::text, 'payout'::text]));
+
 CREATE INDEX payment_returns_of_customer ON public.payment_returns USING btree (customer_id) WHERE (status = 'pending'::text);
 
 CREATE INDEX payment_returns_payment ON public.payment_returns USING btree (payment_id);

@@ -239,6 +239,7 @@ CREATE FUNCTION public.readmit_user(p jsonb) RETURNS jsonb
     AS $$
 begin
     perform private.set_actor(p);
+    perform 1 from public.users where sign_in_name = p ->> 'user' for update;
     update public.user_access set dismissed_at = null where id = p ->> 'user' and dismissed_at is not null;
     return '{}'::jsonb;
 end $$;
@@ -300,31 +301,6 @@ COMMENT ON FUNCTION public.end_session(p jsonb) IS 'Ends a sign-in for good: {ac
 REVOKE ALL ON FUNCTION public.end_session(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_session(p jsonb) TO service_role;
 
-CREATE FUNCTION public.end_sessions_of(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_ended integer;
-begin
-    perform private.set_actor(p);
-    insert into public.user_access as a (id, sessions_end_before, dismissed_at)
-    values (p ->> 'user', (p ->> 'at')::timestamptz,
-            case when (p ->> 'dismiss')::boolean then (p ->> 'at')::timestamptz end)
-    on conflict (id) do update
-    set sessions_end_before = greatest(a.sessions_end_before, excluded.sessions_end_before),
-        dismissed_at = coalesce(a.dismissed_at, excluded.dismissed_at);
-    update public.sessions set ended_at = now(), ended_by = p ->> 'actor'
-    where user_id = p ->> 'user' and ended_at is null and expires_at > now();
-    get diagnostics v_ended = row_count;
-    return jsonb_build_object('ended', v_ended);
-end $$;
-
-COMMENT ON FUNCTION public.end_sessions_of(p jsonb) IS 'Ends every sign-in of a user, also those that were never used here, and with dismiss refuses new ones: {actor, user, at, dismiss} -> {ended}.';
-
-REVOKE ALL ON FUNCTION public.end_sessions_of(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.end_sessions_of(p jsonb) TO service_role;
-
 CREATE FUNCTION public.use_api_key(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -378,6 +354,32 @@ COMMENT ON FUNCTION public.use_session(p jsonb) IS 'Notes that a verified token 
 
 REVOKE ALL ON FUNCTION public.use_session(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_session(p jsonb) TO service_role;
+
+CREATE FUNCTION public.end_sessions_of(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_ended integer;
+begin
+    perform private.set_actor(p);
+    perform 1 from public.users where sign_in_name = p ->> 'user' for update;
+    insert into public.user_access as a (id, sessions_end_before, dismissed_at)
+    values (p ->> 'user', (p ->> 'at')::timestamptz,
+            case when (p ->> 'dismiss')::boolean then (p ->> 'at')::timestamptz end)
+    on conflict (id) do update
+    set sessions_end_before = greatest(a.sessions_end_before, excluded.sessions_end_before),
+        dismissed_at = coalesce(a.dismissed_at, excluded.dismissed_at);
+    update public.sessions set ended_at = now(), ended_by = p ->> 'actor'
+    where user_id = p ->> 'user' and ended_at is null and expires_at > now();
+    get diagnostics v_ended = row_count;
+    return jsonb_build_object('ended', v_ended);
+end $$;
+
+COMMENT ON FUNCTION public.end_sessions_of(p jsonb) IS 'Ends every sign-in of a user, also those that were never used here, and with dismiss refuses new ones: {actor, user, at, dismiss} -> {ended}.';
+
+REVOKE ALL ON FUNCTION public.end_sessions_of(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.end_sessions_of(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.api_keys REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

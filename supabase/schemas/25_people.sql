@@ -324,50 +324,6 @@ COMMENT ON FUNCTION public.user_link(p jsonb) IS 'Whom a link is for and whether
 REVOKE ALL ON FUNCTION public.user_link(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.user_link(p jsonb) TO service_role;
 
-CREATE FUNCTION public.use_user_link(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_link public.user_links;
-    v_user public.users;
-    v_state text;
-begin
-    perform private.set_actor(p);
-    select * into v_link from public.user_links where code_hash = p ->> 'code_hash' for update;
-    if not found then
-        perform private.refuse('EB404', 'There is no such link.');
-    end if;
-    v_user := private.user_of(jsonb_build_object('user_id', v_link.user_id));
-    v_state := private.link_state(v_link, v_user, (p ->> 'at')::timestamptz);
-    if v_state = 'used' and exists (
-        select 1 from public.user_credentials where user_id = v_user.id and password_hash = p ->> 'password_hash') then
-        -- This very call, repeated: nobody else makes the same hash.
-        return '{}'::jsonb;
-    end if;
-    if v_state <> 'good' then
-        perform private.refuse('EB005', case v_state
-            when 'used' then 'This link has been used already.'
-            when 'expired' then 'This link is too old.'
-            else 'This link is no longer good.' end);
-    end if;
-    update public.user_links set used_at = (p ->> 'at')::timestamptz where id = v_link.id;
-    update public.user_credentials
-    set password_hash = p ->> 'password_hash', password_set_at = (p ->> 'at')::timestamptz,
-        totp_secret = case when v_link.kind <> 'recovery' then totp_secret end,
-        totp_on_at = case when v_link.kind <> 'recovery' then totp_on_at end,
-        recovery_codes = case when v_link.kind <> 'recovery' then recovery_codes else '{}' end
-    where user_id = v_user.id;
-    update public.users set activated_at = coalesce(activated_at, (p ->> 'at')::timestamptz) where id = v_user.id;
-    perform private.end_sessions_until(p, v_user);
-    return '{}'::jsonb;
-end $$;
-
-COMMENT ON FUNCTION public.use_user_link(p jsonb) IS 'A password set by a link, which is used up: {actor, code_hash, password_hash, at}. Every sign-in from before ends.';
-
-REVOKE ALL ON FUNCTION public.use_user_link(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_user_link(p jsonb) TO service_role;
-
 CREATE FUNCTION public.change_password(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -641,6 +597,51 @@ $$;
 
 REVOKE ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION private.link_state(p_link public.user_links, p_user public.users, p_at timestamp with time zone) TO service_role;
+
+CREATE FUNCTION public.use_user_link(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_link public.user_links;
+    v_user public.users;
+    v_state text;
+begin
+    perform private.set_actor(p);
+    select * into v_link from public.user_links where code_hash = p ->> 'code_hash';
+    if not found then
+        perform private.refuse('EB404', 'There is no such link.');
+    end if;
+    v_user := private.user_of(jsonb_build_object('user_id', v_link.user_id));
+    select * into v_link from public.user_links where id = v_link.id for update;
+    v_state := private.link_state(v_link, v_user, (p ->> 'at')::timestamptz);
+    if v_state = 'used' and exists (
+        select 1 from public.user_credentials where user_id = v_user.id and password_hash = p ->> 'password_hash') then
+        -- This very call, repeated: nobody else makes the same hash.
+        return '{}'::jsonb;
+    end if;
+    if v_state <> 'good' then
+        perform private.refuse('EB005', case v_state
+            when 'used' then 'This link has been used already.'
+            when 'expired' then 'This link is too old.'
+            else 'This link is no longer good.' end);
+    end if;
+    update public.user_links set used_at = (p ->> 'at')::timestamptz where id = v_link.id;
+    update public.user_credentials
+    set password_hash = p ->> 'password_hash', password_set_at = (p ->> 'at')::timestamptz,
+        totp_secret = case when v_link.kind <> 'recovery' then totp_secret end,
+        totp_on_at = case when v_link.kind <> 'recovery' then totp_on_at end,
+        recovery_codes = case when v_link.kind <> 'recovery' then recovery_codes else '{}' end
+    where user_id = v_user.id;
+    update public.users set activated_at = coalesce(activated_at, (p ->> 'at')::timestamptz) where id = v_user.id;
+    perform private.end_sessions_until(p, v_user);
+    return '{}'::jsonb;
+end $$;
+
+COMMENT ON FUNCTION public.use_user_link(p jsonb) IS 'A password set by a link, which is used up: {actor, code_hash, password_hash, at}. Every sign-in from before ends.';
+
+REVOKE ALL ON FUNCTION public.use_user_link(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_user_link(p jsonb) TO service_role;
 
 CREATE TRIGGER keep_an_administrator AFTER INSERT OR UPDATE ON public.user_access FOR EACH STATEMENT EXECUTE FUNCTION private.keep_an_administrator();
 

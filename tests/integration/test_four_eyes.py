@@ -1,5 +1,6 @@
 """What needs a second person is a request first, and done once when another approves it."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ from services.database.errors import IllegalChange
 from services.identity.audit_reason import ReasonMissing
 from services.identity.auth import NotAllowed, Principal
 from services.identity.permissions import Role
+from services.importing import Importer
 from services.records.drafts import ApprovalRequest
 from services.records.entries import NewReturn
 from services.records.ledger import Payment
@@ -273,3 +275,97 @@ def test_a_request_that_nobody_decided_on_expires_and_can_be_asked_again(
     with pytest.raises(AwaitsApproval):
         refund(utility, payment, CASHIER, return_id=form)
     assert waiting(utility).id != old.id
+
+
+def importer(utility: Utility) -> Importer:
+    return Importer(utility.services.database, utility.services.settings.timezone)
+
+
+def a_tariff_file(tmp_path: Path, *tariffs: dict[str, Any]) -> Path:
+    file = tmp_path / "tariffs.json"
+    file.write_text(json.dumps(tariffs))
+    return file
+
+
+def test_an_imported_tariff_is_a_request_and_a_repeat_of_the_file_adds_nothing(
+    utility: Utility, tmp_path: Path
+) -> None:
+    want(utility, four_eyes=["tariffs"])
+    database = utility.services.database
+    (known,) = database.published_versions(code=KSEB["code"])
+    begins = utility.today + timedelta(days=40)
+    later = KSEB | {"effective_from": begins.isoformat()}
+    file = a_tariff_file(tmp_path, known.tariff.to_json(), later)
+    for said in ("second person", "second person"):
+        report = importer(utility).run("tariffs", file, actor="cli:asha", now=utility.now)
+        assert report.ok
+        (remark,) = report.remarks
+        assert said in str(remark)
+        assert (report.added, report.unchanged) == (0, 1)
+    request = waiting(utility)
+    assert request.asked_by == "cli:asha"
+    # The tariffs' page would ask for the very same.
+    with pytest.raises(AwaitsApproval, match="second person"):
+        utility.services.tariff_publishing.publish(tariff=parse_tariff(later), principal=MANAGER)
+    assert approve(utility, request).state == "done"
+    assert len(database.published_versions(code=KSEB["code"])) == 2
+    report = importer(utility).run("tariffs", file, actor="cli:asha", now=utility.now)
+    assert (report.added, report.unchanged, report.remarks) == (0, 2, ())
+
+
+def test_a_file_with_something_wrong_asks_for_nothing(utility: Utility, tmp_path: Path) -> None:
+    want(utility, four_eyes=["tariffs"])
+    begins = (utility.today + timedelta(days=40)).isoformat()
+    other = KSEB | {"effective_from": begins}
+    file = a_tariff_file(tmp_path, other, KSEB | {"code": "X", "effective_from": "no day"})
+    report = importer(utility).run("tariffs", file, actor="cli:asha", now=utility.now)
+    assert not report.ok
+    assert utility.services.database.approvals(waiting=True).total == 0
+
+
+def test_a_fee_that_is_taken_back_waits_and_a_credit_that_is_does_not(utility: Utility) -> None:
+    payment = paid(utility)
+    assert payment.customer_id is not None
+    adjustments, database = utility.services.account_adjustments, utility.services.database
+    ids = {"fee": str(uuid4()), "credit": str(uuid4())}
+    for kind, entry_id in ids.items():
+        adjustments.adjust(
+            entry_id=entry_id,
+            customer_id=payment.customer_id,
+            body={"kind": kind, "amount": "25.00", "note": "a reason"},
+            principal=MANAGER,
+            now=utility.now,
+        )
+    want(utility, four_eyes=["voids"])
+    undo: dict[str, Any] = {"reason": "entered wrongly", "principal": MANAGER, "now": utility.now}
+    with pytest.raises(IllegalChange, match="second person"):
+        database.undo_adjustment(
+            actor="boss", entry_id=ids["fee"], reason="around", on_date=utility.today
+        )
+    for _ in range(2):
+        with pytest.raises(AwaitsApproval, match="second person"):
+            adjustments.undo_adjustment(entry_id=ids["fee"], **undo)
+    adjustments.undo_adjustment(entry_id=ids["credit"], **undo)
+    assert database.account(payment.customer_id).balance_minor == 2_500
+    request = waiting(utility)
+    assert request.summary.startswith("Take a charge of ₹25.00 to House M1, account ")
+    assert approve(utility, request, ADMIN).state == "done"
+    assert database.account(payment.customer_id).balance_minor == 0
+
+
+def test_a_limit_is_not_passed_in_parts(utility: Utility) -> None:
+    payment = paid(utility, "600.00")
+    want(utility, refund_limits={"INR": "50.00"})
+    form = str(uuid4())
+    for _ in range(2):
+        assert refund(utility, payment, CASHIER, amount="30.00", return_id=form).id == form
+    with pytest.raises(AwaitsApproval):
+        refund(utility, payment, CASHIER, amount="20.01")
+    assert waiting(utility).over_limit
+    assert payment.customer_id is not None
+    out: dict[str, Any] = {"customer_id": payment.customer_id, "method": "cash"}
+    out |= {"reference": "", "reason": "asks"}
+    with pytest.raises(AwaitsApproval):
+        utility.services.refunds.pay_out(amount="20.01", principal=CASHIER, now=utility.now, **out)
+    assert refund(utility, payment, CASHIER, amount="20.00").status == "done"
+    assert returned(utility, payment) == 5_000

@@ -1,7 +1,8 @@
 """Users in an administrator's hands, and what people change of their own account."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -136,6 +137,51 @@ def test_of_two_administrators_who_demote_each_other_one_stays(office: Office) -
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(demote, ["boss", "meera"])) == ["done", "refused"]
+
+
+def wait_for_locks(watching: psycopg.Connection, number: int, *done: Future[None]) -> None:
+    """Wait until so many calls wait for a row, or one of them is through."""
+    asked = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+    for _ in range(400):
+        row = watching.execute(asked).fetchone()
+        if (row and row[0] >= number) or any(one.done() for one in done):
+            return
+        watching.execute("select pg_sleep(0.025)")
+    raise AssertionError("nobody waits")
+
+
+def test_a_link_used_as_its_user_is_disabled_is_no_deadlock(office: Office, database: str) -> None:
+    office.user("asha")
+    asha, users = office.named("asha"), office.services.users
+    code = users.new_link(asha, principal=office.boss, now=office.now)
+
+    def use() -> None:
+        with suppress(IllegalChange):
+            users.set_password(code, OTHER, office.now)
+
+    def disable() -> None:
+        users.disable(asha, principal=office.boss, now=office.now)
+
+    with (
+        ThreadPoolExecutor(2) as pool,
+        psycopg.connect(database, autocommit=True) as watching,
+        psycopg.connect(database) as holding,
+    ):
+        # Whoever uses the link stops between the two rows that the other wants the other way about.
+        holding.execute("select 1 from public.user_credentials for update")
+        used = pool.submit(use)
+        wait_for_locks(watching, 1, used)
+        disabled = pool.submit(disable)
+        wait_for_locks(watching, 2, used, disabled)
+        holding.rollback()
+        for one in (used, disabled):
+            one.result(timeout=30)
+    with psycopg.connect(database) as connection:
+        found = connection.execute(
+            "select deadlocks from pg_stat_database where datname = current_database()"
+        ).fetchone()
+    assert found == (0,)
+    assert office.named("asha").state == "disabled"
 
 
 def test_only_one_of_many_becomes_the_first_administrator(
