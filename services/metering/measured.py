@@ -252,14 +252,31 @@ def _fell(constants: MeterConstants, opening: Read, closing: Read) -> bool:
     return is_a_fall(opening_wh=before, closing_wh=after, dials=constants.dials)
 
 
-def wh_between(opening: Read, closing: Read, *, dials: int, multiplier_milli: int) -> int:
-    """The Wh between two reads of a meter; below 0 where the first was estimated too high."""
+def wh_between(
+    opening: Read,
+    closing: Read,
+    *,
+    dials: int,
+    multiplier_milli: int,
+    last_actual: Read | None = None,
+) -> int:
+    """The Wh between two reads of a meter; below 0 where the first was estimated too high.
+
+    `last_actual` as in `Metering.over`.
+    """
     before, after = opening.register_wh, closing.register_wh
     if not opening.is_actual and is_a_fall(opening_wh=before, closing_wh=after, dials=dials):
         return _fallen_wh(before, after, multiplier_milli)
+    if not opening.is_actual and last_actual and _not_yet(last_actual.register_wh, before, after):
+        return _fallen_wh(before + capacity_wh(dials), after, multiplier_milli)
     return consumption_wh(
         opening_wh=before, closing_wh=after, dials=dials, multiplier_milli=multiplier_milli
     )
+
+
+def _not_yet(actual_wh: int, estimated_wh: int, closing_wh: int) -> bool:
+    """Whether a register was estimated to roll over and did not: it is a turn below that."""
+    return estimated_wh < actual_wh <= closing_wh
 
 
 def _fallen_wh(opening_wh: int, closing_wh: int, multiplier_milli: int) -> int:
@@ -284,8 +301,7 @@ def _counted(
     """
     used = _used(constants, opening_wh, closing_wh)
     fell = is_a_fall(opening_wh=opening_wh, closing_wh=closing_wh, dials=constants.dials)
-    # It was estimated to roll over, and has not yet: it is a turn below the estimate.
-    not_yet = actual_wh is not None and opening_wh < actual_wh <= closing_wh
+    not_yet = actual_wh is not None and _not_yet(actual_wh, opening_wh, closing_wh)
     if not (fell or not_yet) or rolled_over:
         return used
     if may_fall:

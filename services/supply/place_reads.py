@@ -1,6 +1,6 @@
 """What was read at a place of supply and used between the reads, over all its meters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.metering.measured import wh_between
@@ -39,14 +39,21 @@ def page_of(place: Place, rows: Sequence[Reading], *, limit: int) -> PlaceReadPa
     return PlaceReadPage(reads, (last.read_at.isoformat(), last.id) if last else None)
 
 
-def _with_use(place: Place, read: Reading, earlier: Iterable[Reading]) -> PlaceRead:
+def _with_use(place: Place, read: Reading, earlier: Sequence[Reading]) -> PlaceRead:
     came = any(one.opening.id == read.id for one in place.installations)
     went = any(one.closing and one.closing.id == read.id for one in place.installations)
     meter = next((one for one in place.installations if _measures(one, read)), None)
     before = next((one for one in earlier if meter and _is_within(meter, one)), None)
     if meter is None or before is None:
         return PlaceRead(read, None, 0, is_installation=came, is_removal=went)
-    used = wh_between(before, read, dials=meter.dials, multiplier_milli=meter.multiplier_milli)
+    actual = next((one for one in earlier if _is_within(meter, one) and one.is_actual), None)
+    used = wh_between(
+        before,
+        read,
+        dials=meter.dials,
+        multiplier_milli=meter.multiplier_milli,
+        last_actual=actual,
+    )
     days = (read.read_on - before.read_on).days
     return PlaceRead(read, used, days, is_installation=came, is_removal=went)
 

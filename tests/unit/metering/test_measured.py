@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.billing.draw_up import draw_up_bill
+from services.metering.measured import wh_between
 from services.rating import UnableToPriceBill
-from services.records.bills import NewBill, PastBill, PricingInputs
+from services.records.bills import NewBill, PastBill, PricingInputs, TruedUp
 from services.records.readings import IntervalDay, MeterConstants, Read
 from services.records.tariffs import TariffVersion
 
@@ -541,3 +542,35 @@ def test_the_connected_load_is_the_meter_s() -> None:
     assert lines(bill(opening, closing, version, connected_w=5_500)) == [("Load", "5.5", 1_100)]
     with pytest.raises(UnableToPriceBill, match="connected load in kW"):
         bill(opening, closing, version)
+
+
+@pytest.mark.parametrize(
+    ("last", "estimated", "closing", "kwh"),
+    [
+        (99_860, 70, 20, -50),
+        (99_860, 70, 99_990, -80),  # It did not roll over yet.
+        (99_860, 99_960, 20, 60),
+        (99_860, 70, 99_850, 99_780),  # Below what was read before the estimate: it did, again.
+        (1_000, 1_100, 60_000, 58_900),
+    ],
+)
+def test_use_since_an_estimate(last: int, estimated: int, closing: int, kwh: int) -> None:
+    guess = read("2026-03-01", estimated).model_copy(update={"source": "estimated"})
+    used = wh_between(
+        guess,
+        read("2026-04-01", closing),
+        dials=5,
+        multiplier_milli=1000,
+        last_actual=read("2026-02-01", last),
+    )
+    assert used == kwh * 1000
+
+
+def test_a_rollover_that_was_estimated_falls_only_where_the_bill_settles_it() -> None:
+    """A customer's own read settles nothing: a person looks at it."""
+    guess, last = read("2026-03-01", 70), read("2026-02-01", 99_860)
+    guess = guess.model_copy(update={"source": "estimated"})
+    settles = TruedUp(opening=last, pricing=PricingInputs())
+    own = read("2026-04-01", 99_990).model_copy(update={"source": "customer"})
+    with pytest.raises(UnableToPriceBill, match="The register fell from 70 to 99990 kWh"):
+        bill(guess, own, tariff(FLAT), trued_up=settles)
