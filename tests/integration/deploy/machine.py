@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".tools", ".env", "data", "__pycache__", ".*_cache", ".hypothesis"
 )
-_CERTIFICATES = "/etc/ssl/of-the-host.crt"
+_CERTIFICATES = "/etc/certificates-of-the-host.crt"
 _PROGRAMS = ("mmdebstrap", "unshare", "nsenter", "chroot")
 
 

@@ -25,6 +25,8 @@ def test_the_image_copies_what_exists_and_all_that_the_system_is_made_of() -> No
     assert all((PROJECT_FOLDER / source).exists() for source in sources)
     code = {path.name for path in PROJECT_FOLDER.glob("*.py")} | {"services", "pages"}
     assert code | {"supabase", "examples", ".streamlit", "requirements.lock"} <= sources
+    sent = (PROJECT_FOLDER / ".dockerignore").read_text().splitlines()
+    assert {line[1:] for line in sent if line.startswith("!")} == {s.split("/")[0] for s in sources}
 
 
 def test_the_image_runs_as_a_user_of_its_own() -> None:
