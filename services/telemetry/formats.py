@@ -34,11 +34,12 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, and below it the traceback if there is one."""
         at = f"{_at(record):%Y-%m-%d %H:%M:%S}"
-        said = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
         fields = " ".join(f"{name}={value}" for name, value in fields_of(record).items())
-        line = f"{at} {record.levelname} {record.name}: {said}"
-        line += f" [{fields}]" if fields else ""
-        return f"{line}\n{record.exc_text}" if record.exc_text else line
+        line = f"{at} {record.levelname} {record.name}: {record.getMessage()}"
+        line = _escaped(f"{line} [{fields}]" if fields else line)
+        # Indented: what an error says cannot pass for a line of its own.
+        traced = (f"  {_escaped(one)}" for one in (record.exc_text or "").splitlines())
+        return "\n".join((line, *traced))
 
 
 class JsonFormatter(logging.Formatter):
@@ -55,8 +56,17 @@ class JsonFormatter(logging.Formatter):
         said |= {name: value for name, value in fields_of(record).items() if name not in said}
         if record.exc_text:
             said["traceback"] = record.exc_text
-        return json.dumps(said, ensure_ascii=False)
+        line = json.dumps(said, ensure_ascii=False)
+        # JSON itself escapes line breaks, but not whatever else moves a terminal's cursor.
+        return line if line.isprintable() else json.dumps(said)
 
 
 def _at(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
+
+
+def _escaped(text: str) -> str:
+    """A text with what is not printed, such as line breaks and colours, as Python writes it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

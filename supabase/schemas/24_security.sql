@@ -319,42 +319,6 @@ COMMENT ON FUNCTION public.use_api_key(p jsonb) IS 'Notes that a key is used: {i
 REVOKE ALL ON FUNCTION public.use_api_key(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_api_key(p jsonb) TO service_role;
 
-CREATE FUNCTION public.use_session(p jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    SET search_path TO ''
-    AS $$
-declare
-    v_session public.sessions;
-    v_access public.user_access;
-    v_new boolean := false;
-begin
-    select * into v_access from public.user_access where id = p ->> 'user';
-    if v_access.dismissed_at is not null then
-        return jsonb_build_object('state', 'dismissed');
-    end if;
-    select * into v_session from public.sessions where id = p ->> 'id';
-    if v_session.ended_at is not null
-        or (p ->> 'issued_at')::timestamptz < v_access.sessions_end_before
-    then
-        return jsonb_build_object('state', 'ended');
-    end if;
-    if v_session.id is null then
-        insert into public.sessions (id, user_id, role, via, address, issued_at, expires_at)
-        values (p ->> 'id', p ->> 'user', p ->> 'role', p ->> 'via', coalesce(p ->> 'address', ''),
-                (p ->> 'issued_at')::timestamptz, (p ->> 'expires_at')::timestamptz)
-        on conflict (id) do nothing;
-        v_new := found;
-    elsif v_session.last_used_at < now() - interval '1 minute' then
-        update public.sessions set last_used_at = now() where id = v_session.id;
-    end if;
-    return jsonb_build_object('state', case when v_new then 'new' else 'good' end);
-end $$;
-
-COMMENT ON FUNCTION public.use_session(p jsonb) IS 'Notes that a verified token is used, and says whether it still holds: {id, user, role, via, address, issued_at, expires_at} -> {state: new|good|ended|dismissed}.';
-
-REVOKE ALL ON FUNCTION public.use_session(p jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.use_session(p jsonb) TO service_role;
-
 CREATE FUNCTION public.end_sessions_of(p jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -380,6 +344,45 @@ COMMENT ON FUNCTION public.end_sessions_of(p jsonb) IS 'Ends every sign-in of a 
 
 REVOKE ALL ON FUNCTION public.end_sessions_of(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.end_sessions_of(p jsonb) TO service_role;
+
+CREATE FUNCTION public.use_session(p jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    v_session public.sessions;
+    v_access public.user_access;
+    v_new boolean := false;
+begin
+    select * into v_access from public.user_access where id = p ->> 'user';
+    if v_access.dismissed_at is not null then
+        return jsonb_build_object('state', 'dismissed');
+    end if;
+    select * into v_session from public.sessions where id = p ->> 'id';
+    if v_session.ended_at is not null
+        or (p ->> 'issued_at')::timestamptz < v_access.sessions_end_before
+        or p ->> 'via' = 'password' and not exists (
+            select 1 from public.users u join public.user_credentials c on c.user_id = u.id
+            where u.sign_in_name = p ->> 'user' and array_to_string(u.roles, ',') = p ->> 'role' and c.password_hash is not null)
+    then
+        return jsonb_build_object('state', 'ended');
+    end if;
+    if v_session.id is null then
+        insert into public.sessions (id, user_id, role, via, address, issued_at, expires_at)
+        values (p ->> 'id', p ->> 'user', p ->> 'role', p ->> 'via', coalesce(p ->> 'address', ''),
+                (p ->> 'issued_at')::timestamptz, (p ->> 'expires_at')::timestamptz)
+        on conflict (id) do nothing;
+        v_new := found;
+    elsif v_session.last_used_at < now() - interval '1 minute' then
+        update public.sessions set last_used_at = now() where id = v_session.id;
+    end if;
+    return jsonb_build_object('state', case when v_new then 'new' else 'good' end);
+end $$;
+
+COMMENT ON FUNCTION public.use_session(p jsonb) IS 'Notes that a verified token is used, and says whether it still holds: {id, user, role, via, address, issued_at, expires_at} -> {state: new|good|ended|dismissed}.';
+
+REVOKE ALL ON FUNCTION public.use_session(p jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.use_session(p jsonb) TO service_role;
 
 CREATE TRIGGER audit_insert AFTER INSERT ON public.api_keys REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 

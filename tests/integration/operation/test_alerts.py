@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from services.health.disk import DiskWatch
 from services.jobs import jobs
 from services.operation.alerts import QUIET_MINUTES, Alerts
-from services.operation.channels import LogChannel, MailChannel, channels_of
+from services.operation.channels import AlertChannel, LogChannel, MailChannel, channels_of
 from services.operation.conditions import Conditions
 from services.operation.figures import Figures
 from services.records.jobs import BillsInCurrency, BillsOfSpan
@@ -95,6 +95,11 @@ def settings(discord: StandIn, port: int) -> Settings:
     )
 
 
+def alerts_by(utility: Utility, *channels: AlertChannel) -> Alerts:
+    """Alerts that know nothing of the calls that other tests of this process made in vain."""
+    return Alerts(utility.services, channels=channels, calls=OutsideCalls())
+
+
 def posts(server: StandIn) -> list[tuple[str, str]]:
     return [(s.json["embeds"][0]["title"], s.json["content"]) for s in server.accepted()]
 
@@ -125,7 +130,7 @@ def test_a_late_job_is_told_once_on_every_channel_and_once_when_it_is_over(
     def look(minutes: int, times: int = 1) -> None:
         # New ones each time: two processes, and a restart.
         for _ in range(times):
-            Alerts(utility.services, channels=channels).look(NOON + minutes * MINUTE)
+            alerts_by(utility, *channels).look(NOON + minutes * MINUTE)
 
     done(dsn, *all_but("monthly_bills"))
     look(0, times=2)
@@ -156,7 +161,7 @@ def test_a_failed_job_is_told_of_until_it_goes_well(
 ) -> None:
     done(dsn, *all_but("overdue_marking"))
     done(dsn, "overdue_marking", status="failed")
-    alerts = Alerts(utility.services, channels=[LogChannel()])
+    alerts = alerts_by(utility, LogChannel())
     alerts.look(NOON)
     assert "A job failed: Overdue marking of 1 Nov 2026 failed." in caplog.text
 
@@ -167,7 +172,7 @@ def test_a_channel_that_is_away_is_tried_again_and_hinders_nobody(
     box, port = mailbox
     box.away = True
     discord.faults += [reply(500, {})]
-    alerts = Alerts(utility.services, channels=channels_of(settings(discord, port)))
+    alerts = alerts_by(utility, *channels_of(settings(discord, port)))
     done(dsn, *all_but("overdue_marking"))
     alerts.look(NOON)
     assert (posts(discord), box.mails) == ([], [])
@@ -185,7 +190,7 @@ def test_a_channel_that_is_away_is_tried_again_and_hinders_nobody(
 
 def test_nobody_there_to_take_mail_is_a_failure_and_no_error(utility: Utility) -> None:
     nobody = settings(StandIn(lambda _: reply(200, {}), lambda _: reply(400, {})), 9)
-    alerts = Alerts(utility.services, channels=[MailChannel(nobody)])
+    alerts = alerts_by(utility, MailChannel(nobody))
     alerts.look(NOON)
     assert all(not alert.told for alert in utility.services.database.operation_log.alerts())
 
@@ -212,7 +217,7 @@ def test_a_service_that_nobody_asks_any_more_is_asked_or_forgotten(utility: Util
     seen = [{"condition": "outside:Stripe", "sentence": "Stripe does not answer."}]
     log.note_alerts(now=NOON, seen=seen, clear=[], quiet_minutes=5)
     # As after a restart, and without Stripe by now.
-    alerts = Alerts(utility.services, channels=[LogChannel()], calls=OutsideCalls())
+    alerts = alerts_by(utility, LogChannel())
     for minute in range(1, 9):
         alerts.look(NOON + minute * MINUTE)
     assert [a for a in log.alerts(open_only=True) if a.condition == "outside:Stripe"] == []
@@ -270,7 +275,7 @@ def test_without_the_database_each_process_tells_of_it_once_and_it_is_kept_after
 ) -> None:
     caplog.set_level("INFO")
     done(dsn, *all_but())
-    alerts = Alerts(utility.services, channels=[LogChannel()])
+    alerts = alerts_by(utility, LogChannel())
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("alter function public.operation_figures(jsonb) rename to away")
         connection.execute("alter function public.note_operations_alerts(jsonb) rename to away_too")

@@ -13,6 +13,7 @@ from services.identity.permissions import Permission, Role
 from services.people.limits import TooManyTries
 from services.people.own_account import OwnAccount, WrongCode, WrongPassword
 from services.people.password_rules import UnusablePassword
+from services.people.sign_in import Place
 from services.people.users import UnusableUser
 from services.records.base import PageRequest
 from services.records.sessions import UserFilter
@@ -182,6 +183,30 @@ def test_a_link_used_as_its_user_is_disabled_is_no_deadlock(office: Office, data
         ).fetchone()
     assert found == (0,)
     assert office.named("asha").state == "disabled"
+
+
+@pytest.mark.parametrize("what", ["roles", "password"])
+def test_a_sign_in_under_way_does_not_keep_what_is_taken_away_meanwhile(
+    office: Office, what: str
+) -> None:
+    asha, users = office.user("asha", Role.MANAGER), office.services.users
+    desk, database = office.services.password_sign_in, office.services.database
+    assert desk is not None
+    verified = database.user_to_sign_in(sign_in_name="asha")
+    assert verified is not None
+    # All of it in one second, as tokens know time.
+    if what == "roles":
+        users.change(
+            asha,
+            display_name="Asha",
+            roles={Role.ENGINEER},
+            principal=office.boss,
+            now=office.now,
+        )
+    else:
+        users.new_link(asha, principal=office.boss, now=office.now)
+    with pytest.raises(NotSignedIn):
+        desk.let_in(verified, place=Place("", None), now=office.now)
 
 
 def test_only_one_of_many_becomes_the_first_administrator(

@@ -75,6 +75,20 @@ def test_a_line_for_a_terminal_is_text_and_stays_one_line() -> None:
     assert line.endswith(r" WARNING services.trial: kept\nERROR forged [meter=M-1]")
 
 
+def test_nothing_that_is_logged_passes_for_another_line_or_colours_it() -> None:
+    forged = "x\n2026-01-01 00:00:00 ERROR forged: y\x1b[2J\x85\u2028\x9bz"
+    for stream in (Terminal(), io.StringIO()):
+        start_logging(stream=stream)
+        try:
+            raise RuntimeError(forged)
+        except RuntimeError:
+            log.exception("kept %s", forged, extra={"about": forged})
+        said = stream.getvalue()
+        assert said.count("forged: y") == 3
+        assert not any(line.startswith("2026-01-01") for line in said.splitlines())
+        assert all(line.isprintable() for line in said.split("\n"))
+
+
 def test_secrets_are_taken_out_of_messages_fields_and_tracebacks() -> None:
     stream = io.StringIO()
     start_logging(stream=stream, secrets=["hush-hush"])
