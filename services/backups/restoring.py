@@ -15,7 +15,12 @@ from services.backups.archive import (
 )
 from services.backups.secrets import put_back
 from services.database.dump.programs import UnableToDump, contents, major, restore
-from services.database.dump.replacement import is_used, replacement_of, set_default_rights
+from services.database.dump.replacement import (
+    end_sign_ins,
+    is_used,
+    replacement_of,
+    set_default_rights,
+)
 from services.database.dump.snapshot import sums_of
 from services.database.schema.migrations import MigrationError, apply_migrations, read_migrations
 from services.database.transport import DatabaseError
@@ -51,7 +56,8 @@ def check_backup(path: Path, *, demo: bool, migrations: Path) -> Manifest:
 def restore_backup(path: Path, dsn: str, *, migrations: Path, say: Say) -> Restored:
     """Put the database of a backup that was checked in the place of the DSN's, or change nothing.
 
-    An older one is brought up to date before it comes there. Raises UnableToRestore.
+    An older one is brought up to date before it comes there, and everybody signs in anew. Raises
+    UnableToRestore.
     """
     try:
         with open_backup(path) as backup, replacement_of(dsn) as new:
@@ -59,6 +65,7 @@ def restore_backup(path: Path, dsn: str, *, migrations: Path, say: Say) -> Resto
             _fill(backup, new.dsn)
             _compare(backup.manifest, new.dsn)
             migrated = apply_migrations(new.dsn, migrations)
+            end_sign_ins(new.dsn)
             new.take_its_place()
             return Restored(backup.manifest, len(migrated))
     except (NotABackup, UnableToDump, MigrationError, DatabaseError) as error:

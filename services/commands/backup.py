@@ -101,6 +101,10 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
         say("The graph is another database's now: python -m services graph rebuild")
     if done.migrated:
         say(f"It was brought up to date ({count(done.migrated, 'migration')}).")
+    say(
+        "Everybody signs in anew. Users, roles, passwords and API keys are as they were then: look "
+        "whether some were disabled, changed or revoked since."
+    )
     _restore_secrets(given, settings, manifest)
     tables, rows = len(manifest.tables), manifest.rows
     print(f"Restored {count(tables, 'table')}, {count(rows, 'row')}, all as in the backup.")

@@ -384,6 +384,25 @@ COMMENT ON FUNCTION public.use_session(p jsonb) IS 'Notes that a verified token 
 REVOKE ALL ON FUNCTION public.use_session(p jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.use_session(p jsonb) TO service_role;
 
+CREATE FUNCTION private.end_restored_sign_ins() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+begin
+    perform private.set_actor('{"actor": "system:restore"}');
+    update public.user_links set voided_at = now() where used_at is null and voided_at is null;
+    insert into public.user_access as a (id, sessions_end_before)
+    select u.sign_in_name, now() from public.users u order by u.sign_in_name
+    on conflict (id) do update set sessions_end_before = greatest(a.sessions_end_before, excluded.sessions_end_before);
+    update public.sessions set ended_at = now(), ended_by = 'system:restore'
+    where ended_at is null and expires_at > now();
+end $$;
+
+COMMENT ON FUNCTION private.end_restored_sign_ins() IS 'After a restore: whoever was signed in signs in again, and links to set a password are made anew.';
+
+REVOKE ALL ON FUNCTION private.end_restored_sign_ins() FROM PUBLIC;
+GRANT ALL ON FUNCTION private.end_restored_sign_ins() TO service_role;
+
 CREATE TRIGGER audit_insert AFTER INSERT ON public.api_keys REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();
 
 CREATE TRIGGER audit_update AFTER UPDATE ON public.api_keys REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION private.audit();

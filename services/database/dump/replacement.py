@@ -81,6 +81,12 @@ def set_default_rights(dsn: str) -> None:
         connection.execute(_DEFAULT_RIGHTS)
 
 
+def end_sign_ins(dsn: str) -> None:
+    """End what a backup cannot know to have ended since: sign-ins, and links to a password."""
+    with _connected(dsn) as connection:
+        connection.execute("select private.end_restored_sign_ins()")
+
+
 def is_used(dsn: str) -> bool:
     """Whether anything was ever entered into the database. Raises UnableToDump."""
     with _connected(dsn) as connection:

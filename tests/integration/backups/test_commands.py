@@ -6,7 +6,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -23,12 +23,15 @@ from services.database.dump.snapshot import sums_of
 from services.database.embedded import EmbeddedPostgres
 from services.database.schema.migrations import MIGRATIONS_LOCK
 from services.database.schema.roles import prepare_roles
+from services.identity.auth import NotSignedIn
 from services.identity.permissions import Role
 from services.jobs.by_hand import run_job
+from services.people.users import LinkRefused
 from services.settings import load_settings
 from tests.disks import disk_of
 from tests.integration.backups.conftest import Command, ask
 from tests.integration.job_tools import at_once, tick_and_wait
+from tests.integration.people.office import PASSWORD, open_office
 from tests.integration.server_process import superuser_dsn
 from tests.integration.utility import Utility, make_utility
 
@@ -89,6 +92,41 @@ def test_all_comes_back_with_its_rights(
     assert sums_of(target) == sums_of(database)
     for catalogue in CATALOGUE:
         assert ask(target, catalogue) == ask(database, catalogue)
+
+
+def test_a_restore_lets_nobody_in_who_was_shut_out_since(
+    database: str, target: str, tmp_path: Path
+) -> None:
+    """In an older backup they are still signed in, and their link to a password is unused."""
+    office = open_office(database, tmp_path / "data")
+    try:
+        office.first_administrator()
+        asha = office.user("asha")
+        invited = office.invite("meera")
+        browser, path = office.browser(), tmp_path / "b.zip"
+        office.sign_in(browser, "asha")
+        making.make_backup(database, path, demo=False)
+        office.services.users.disable(asha, principal=office.boss, now=office.now)
+        office.services.users.set_password(invited.code, PASSWORD, office.now)
+    finally:
+        office.services.close()
+    restore_backup(path, target, migrations=MIGRATIONS, say=print)
+    restored = open_office(target, tmp_path / "data")
+    try:
+        with pytest.raises(NotSignedIn):
+            restored.who(browser)
+        with pytest.raises(LinkRefused):
+            restored.services.users.link(invited.code, restored.now)
+        # A token that the backup has not seen is of the time before, too.
+        token = restored.services.tokens.issue(
+            "asha", Role.ENGINEER, office.now - timedelta(minutes=1), via="password"
+        )
+        with pytest.raises(NotSignedIn):
+            restored.services.who(token, restored.now)
+        restored.now += timedelta(minutes=2)
+        assert restored.principal("boss").user == "boss"
+    finally:
+        restored.services.close()
 
 
 def test_a_place_where_the_app_only_ran_is_empty(
