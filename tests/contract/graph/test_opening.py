@@ -102,7 +102,7 @@ def test_the_app_has_one_and_starts_none_before_it_is_needed(
     services = open_services(settings(tmp_path, DATABASE_URL=dsn, **given), now=datetime.now(UTC))
     assert isinstance(services.graph.graph, Graph)
     assert 8 in services.outbox.handlers
-    assert [c.name for c in services.checks if c.configured] == ["Disk", "Graph"]
+    assert [c.name for c in services.checks if c.configured] == ["Disk", "Backups", "Graph"]
     health, well = health_of(services, now=datetime.now(UTC), scheduler_running=False)
     assert (health["services"]["graph"], well) == (state, True)
     assert "hush" not in str(health)
