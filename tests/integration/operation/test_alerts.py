@@ -156,6 +156,29 @@ def test_a_late_job_is_told_once_on_every_channel_and_once_when_it_is_over(
     }
 
 
+def test_what_comes_and_goes_all_day_is_told_a_few_times(utility: Utility) -> None:
+    log = utility.services.database.operation_log
+    for minute in range(24 * 60):
+        # Away for seven minutes, well for seven.
+        away = (minute // 7) % 2 == 0
+        log.note_alerts(
+            now=NOON + minute * MINUTE,
+            seen=[{"condition": "outside:Stripe", "sentence": "It is away."}] if away else [],
+            clear=[] if away else ["outside:Stripe"],
+            quiet_minutes=QUIET_MINUTES,
+        )
+    assert len(log.alerts()) == 2
+    # Well at last, it is over, if later than it would be the first time.
+    for minute in range(24 * 60, 24 * 60 + 30):
+        log.note_alerts(
+            now=NOON + minute * MINUTE,
+            seen=[],
+            clear=["outside:Stripe"],
+            quiet_minutes=QUIET_MINUTES,
+        )
+    assert not log.alerts(open_only=True)
+
+
 def test_a_failed_job_is_told_of_until_it_goes_well(
     utility: Utility, dsn: str, caplog: Any
 ) -> None:
