@@ -1,4 +1,4 @@
-"""Bills that money which went back has opened again: an administrator decides on each."""
+"""Bills that money which went back has opened again: the office decides on each."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ _SPARED: Final = {
     "bank_debit": "The customer's bank is paying it, which takes days: nobody is reminded or "
     "marked overdue meanwhile.",
     "money_returned": "Money of it went back. It is neither linked, reminded of nor marked overdue "
-    "until an administrator collects it again.",
+    "until the office collects it again.",
 }
 
 
@@ -41,7 +41,7 @@ def show_returned_bills(principal: Principal) -> None:
 
 
 def show_spared(bill: Bill, principal: Principal) -> None:
-    """Why nobody is pressed for a bill now, and for an administrator the way to collect it."""
+    """Why nobody is pressed for a bill now, and for those who may the way to collect it."""
     if bill.spared_because is None or bill.balance_minor <= 0:
         return
     with st.container(border=True):

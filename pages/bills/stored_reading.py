@@ -1,4 +1,4 @@
-"""Readings that were stored without a bill, and a way for an administrator to bill one."""
+"""Readings that were stored without a bill, and a way for the office to bill one."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What an administrator does about a payment: refund it, reverse it, let it pay something else."""
+"""What the office does about a payment: refund it, reverse it, let it pay something else."""
 
 from collections.abc import Callable
 from typing import Any, Final

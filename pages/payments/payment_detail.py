@@ -43,7 +43,7 @@ _DEBIT: Final = {
 
 
 def show_payment(payment_id: str, principal: Principal) -> None:
-    """The payment as it stands now, and what an administrator can do about it."""
+    """The payment as it stands now, and what can be done about it."""
     found = services().payments.detail(payment_id=payment_id, principal=principal)
     payment = found.payment
     what = "Deposit of" if payment.book == "deposit" else "Payment of"

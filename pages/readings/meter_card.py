@@ -13,7 +13,7 @@ from services.identity.auth import Principal
 from services.metering.recent_use import usual_daily_use
 from services.metering.register_arithmetic import consumption_wh
 from services.metering.validation import ExpectedRange
-from services.readings.expected import expected_on
+from services.readings.expected import expected_on, expected_text
 from services.records.readings import Meter, Reading
 from services.records.submissions import ReadingContext
 
@@ -71,7 +71,8 @@ def show_meter(context: ReadingContext) -> None:
         shown = [("Meter", meter.serial), ("Tariff", meter.tariff_name or "none")]
         if last is not None:
             shown.append(("Last read", f"{kwh(last.register_wh)} on {day(last.read_on)}"))
-            shown.append(("Expected today", _range(_expected(context, today()), meter)))
+            expected = expected_text(_expected(context, today()), dials=meter.dials)
+            shown.append(("Expected today", expected))
             shown += registers_shown(last.registers)
         if meter.multiplier_milli != 1000:
             shown.append(("Multiplier", times(meter.multiplier_milli)))
@@ -100,19 +101,9 @@ def _explain(context: ReadingContext, last: Reading) -> None:
         why = "the most that its past and other meters let expect"
     st.caption(
         f"Up to {kwh(most // 1000 * 1000)} in {count(days, 'day')} is {why}. "
-        "Anything else can be submitted too; an administrator looks at it first."
+        "Anything else can be submitted too; the office looks at it first."
     )
 
 
 def _expected(context: ReadingContext, on: date) -> ExpectedRange | None:
     return expected_on(context, book=services().assessor.limit_book(), on=on)
-
-
-def _range(expected: ExpectedRange | None, meter: Meter) -> str:
-    if expected is None:
-        return "not known yet"
-    # Whole kWh, downwards: what is promised here must not be flagged.
-    low, high = kwh(expected.low_wh), kwh(expected.high_wh // 1000 * 1000)
-    if expected.high_wh < expected.low_wh:
-        return f"{low} to {10**meter.dials - 1:,}, then 0 to {high}"
-    return f"{low} to {high}"

@@ -154,7 +154,7 @@ def _ask_really() -> None:
         st.subheader(f"Really {escaped(typed)} kWh?", anchor=False)
         for doubt in st.session_state[_DOUBT]:
             st.warning(escaped(doubt), icon=":material/help:")
-        st.markdown("If it is what the meter shows, submit it: an administrator looks at it first.")
+        st.markdown("If it is what the meter shows, submit it: the office looks at it first.")
         with st.container(horizontal=True):
             if st.button("Correct it", type="primary", icon=":material/edit:"):
                 del st.session_state[_DOUBT]

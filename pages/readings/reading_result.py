@@ -18,7 +18,10 @@ from services.records.readings import Reading
 
 
 def show_result(principal: Principal) -> None:
-    """The outcome in a sentence and the bill as a card; for the office also each step."""
+    """The outcome in a sentence and the bill as a card; for the office also each step.
+
+    The card of a draft is for the office: its amount may change before a customer is told it.
+    """
     result: dict[str, Any] = st.session_state["reading-result"]
     found = services().readings.submitted(
         reading_id=result["reading_id"],
@@ -35,24 +38,25 @@ def show_result(principal: Principal) -> None:
         st.rerun()
     if found.bill is not None:
         _show_earlier(found.earlier)
-        show_bill(found.bill)
+        if found.bill.number is not None or principal.may(Permission.VIEW_BILLS):
+            show_bill(found.bill)
     if principal.may(Permission.VIEW_READINGS):
         _show_steps_of(result)
 
 
 def _say(outcome: str, reading: Reading, bill: Bill | None, explanation: str) -> None:
     what = f"{kwh(reading.register_wh)} at meter {escaped(reading.meter_serial)}"
-    if outcome == "billed" and bill is not None:
+    if outcome in ("billed", "needs_review") and bill is not None and bill.number is None:
+        said = f"{what} is stored, and not billed yet. {escaped(explanation)}"
+        st.warning(said, icon=":material/flag:")
+    elif outcome == "billed" and bill is not None:
         total = escaped(money(bill.total_minor, bill.currency))
         said = f"{what} is stored and billed: **{total}**. {escaped(explanation)}"
         st.success(said.strip(), icon=":material/check_circle:")
     elif outcome == "needs_review":
-        if bill is not None:
-            st.warning(f"{what} is stored. {escaped(explanation)}", icon=":material/flag:")
-            return
         why = " ".join(doubts_of(reading.validation))
         st.warning(
-            f"{what} is stored and waits for an administrator's review. {escaped(why)} "
+            f"{what} is stored and waits for the office, which looks at it first. {escaped(why)} "
             "Nothing is billed until then; there is nothing more for you to do.",
             icon=":material/flag:",
         )

@@ -132,7 +132,7 @@ def _ask_estimates(shown: ShownSettings, form: str) -> dict[str, object]:
 
 def _ask_approval(shown: ShownSettings, form: str) -> dict[str, object]:
     approval = st.checkbox(
-        "Every bill is a draft until an administrator approves it",
+        "Every bill is a draft until the office issues it",
         shown.held.bill_approval,
         disabled=shown.variable_of("bill_approval") is not None,
         key=f"approval-{form}",

@@ -33,7 +33,7 @@ _INSTEAD = {
 
 @dataclass(frozen=True, slots=True)
 class AccountAdjustments:
-    """Changes accounts. Each change is an administrator's; `now` is in UTC.
+    """Changes accounts. Each change is the office's; `now` is in UTC.
 
     Ids are the form's: the same one again changes nothing.
     """

@@ -69,7 +69,7 @@ _LENGTHS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CustomerContacts:
-    """Contact details of customers. Each method takes an administrator; changes are audited."""
+    """Contact details of customers. Each method takes a principal who may; changes are audited."""
 
     database: DatabaseService
 

@@ -29,7 +29,7 @@ class NoStatement(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """Statements of account. Each method takes an administrator.
+    """Statements of account. Each method takes a principal who may.
 
     `sender` answers who sends a document now.
     """

@@ -18,7 +18,7 @@ class NoBillingDay(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BillingCycles:
-    """Which days of the month are billing days, and whose. Each method takes an administrator."""
+    """Which days of the month are billing days, and whose. Each takes a principal who may."""
 
     database: DatabaseService
 

@@ -63,7 +63,7 @@ class NotAcknowledged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rebilling:
-    """Corrections of bills; each takes an administrator and a reason, and is audited."""
+    """Corrections of bills; each takes a principal who may, and a reason, and is audited."""
 
     database: DatabaseService
     assessor: ReadingAssessor

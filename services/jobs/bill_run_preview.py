@@ -123,7 +123,7 @@ class BillRunPreview:
 
 
 def next_bill_run(services: Services, *, principal: Principal, now: datetime) -> PlannedRun:
-    """The run that comes next by the billing days in use. Takes an administrator."""
+    """The run that comes next by the billing days in use. Takes a principal who may."""
     require(principal, Permission.VIEW_BILLS)
     cycles = services.database.billing_days().cycles
     cron = job_of("monthly_bills").cron_with(cycles)
@@ -136,7 +136,7 @@ def next_bill_run(services: Services, *, principal: Principal, now: datetime) ->
 def preview_bill_run(
     services: Services, run: PlannedRun, *, principal: Principal, now: datetime
 ) -> Iterator[BillRunPreview]:
-    """The preview as it grows, page by page; 20,000 agreements at most. Takes an administrator."""
+    """The preview as it grows, page by page; 20,000 agreements at most. For who may."""
     require(principal, Permission.VIEW_BILLS)
     cycle = CycleBills(
         database=services.database,

@@ -1,4 +1,4 @@
-"""What an administrator types in a form about money, checked before anything else looks at it."""
+"""What the office types in a form about money, checked before anything else looks at it."""
 
 from collections.abc import Mapping
 from datetime import date

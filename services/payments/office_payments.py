@@ -60,7 +60,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class OfficePayments:
-    """Takes payments and deposits. Each change is an administrator's, under an id of the form's.
+    """Takes payments and deposits. Each change is the office's, under an id of the form's.
 
     The same id again is the same payment, however often it is sent. `now` is in UTC.
     """

@@ -1,4 +1,4 @@
-"""What an administrator sets right about payments: money that goes back by hand, whose it is."""
+"""What the office sets right about payments: money that goes back by hand, whose it is."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ from services.records.ledger import Book, FlagReason, PaymentMethod, PaymentRetu
 
 @dataclass(frozen=True, slots=True)
 class PaymentCorrections:
-    """Corrections of payments. Each takes an administrator and is audited; nothing is deleted."""
+    """Corrections of payments. Each takes who may make it and is audited; nothing is deleted."""
 
     database: DatabaseService
     outbox: Outbox

@@ -44,13 +44,13 @@ _NOT_DOUBTED = "AI was not asked: the rules doubt nothing."
 _TARIFF_CHANGES = "AI not asked: the tariff changes within the bill's days."
 _SETTLES = "AI not asked: the bill settles estimated bills before it."
 _TARIFF_IS_MORE = "AI not asked: it is not told how to compute all that this tariff has."
-AS_DRAFT = "The bill is kept as a draft until an administrator issues it."
+AS_DRAFT = "The bill is kept as a draft until the office issues it."
 _BY_THE_JOB = "Stored; the monthly job bills it."
 _UNBILLED = (
     "Nobody has an agreement for this place on that day: stored, and reported as use that is "
     "billed to nobody."
 )
-_FOR_REVIEW = "Kept for review: it is billed once an administrator has accepted it."
+_FOR_REVIEW = "Kept for review: it is billed once the office has accepted it."
 
 # Smart and imported reads are stored and validated; the monthly job bills them.
 BILLED_AT_ONCE: frozenset[ReadingSource] = frozenset({"field", "customer", "estimated"})

@@ -32,7 +32,7 @@ class CannotBillReading(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadingReview:
-    """Decisions on flagged readings. Each takes an administrator and a reason, and is audited."""
+    """Decisions on flagged readings. Each takes a principal who may and a reason; audited."""
 
     database: DatabaseService
     assessor: ReadingAssessor

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from services.quantities.energy import format_kwh
 from services.quantities.spreadsheet import csv_file, xlsx_file
+from services.readings.expected import expected_text
 from services.readings.round import DueMeter
 
 FileKind = Literal["csv", "xlsx"]
@@ -25,6 +26,8 @@ _COLUMNS: Final = (
     "seen_last_on",
     "expected_from",
     "expected_to",
+    "expected",
+    "waits_for_review",
 )
 
 
@@ -56,7 +59,9 @@ def _rows(meters: Sequence[DueMeter], registers: int) -> Iterator[Sequence[objec
             _kwh(last.register_wh) if last else "",
             last.read_on if last else "",
             _kwh(expected.low_wh) if expected else "",
-            _kwh(expected.high_wh) if expected else "",
+            _kwh(expected.high_wh // 1000 * 1000) if expected else "",
+            expected_text(expected, dials=meter.dials),
+            "yes" if meter.waits or meter.waiting else "no",
         )
 
 

@@ -89,7 +89,7 @@ class Places:
     ) -> None:
         """Store what the form says; bills keep the address that they were issued for.
 
-        `seen` is the place as the form began with it. Takes an administrator. Raises InvalidPlace,
+        `seen` is the place as the form began with it. For who may change it. Raises InvalidPlace,
         NotFound, IllegalChange when somebody else changed it meanwhile or the code is taken.
         """
         require(principal, Permission.CHANGE_SUPPLY)
@@ -115,7 +115,7 @@ class Places:
     def read_by(self, meter_id: str, kind: MeterKind, *, principal: Principal) -> None:
         """Have a meter read by a person ("manual") or collected from the head end ("smart").
 
-        Its readings and bills go on as they are. Takes an administrator. Raises NotFound, and
+        Its readings and bills go on as they are. Takes a principal who may. Raises NotFound, and
         IllegalChange for a meter that is installed nowhere.
         """
         require(principal, Permission.CHANGE_SUPPLY)

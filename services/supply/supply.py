@@ -42,7 +42,7 @@ from services.supply.reads import ChangeReads
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """Places of supply, and changes of them. Each takes an administrator; `now` is in UTC."""
+    """Places of supply, and changes of them. Each takes a principal who may; `now` is in UTC."""
 
     database: DatabaseService
     assessor: ReadingAssessor

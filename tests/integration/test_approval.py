@@ -1,4 +1,4 @@
-"""With approval on, every bill is a draft until an administrator issues it, however it is made."""
+"""With approval on, every bill is a draft until the office issues it, however it is made."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta

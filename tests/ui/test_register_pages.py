@@ -80,7 +80,7 @@ def test_a_reading_that_cannot_be_priced_asks_and_is_kept(
     press(app, "Submit reading")
     assert "needs the energy in each period of the calendar tou" in words(app)
     press(app, "Submit anyway")
-    assert "waits for an administrator" in words(app)
+    assert "waits for the office" in words(app)
 
 
 def test_one_wrong_register_is_corrected_and_the_others_kept(

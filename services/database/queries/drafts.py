@@ -21,7 +21,7 @@ from services.records.drafts import (
 
 
 class DraftQueries(Queries):
-    """Bills that wait for an administrator."""
+    """Bills that wait to be issued by the office."""
 
     def drafts(self, fitting: DraftFilter, *, page: int = 1, page_size: int = 25) -> Page[Draft]:
         """Drafts, newest period first."""

@@ -8,6 +8,7 @@ from services.history.terms import MISSED_READ
 from services.metering.registers import measure_of
 from services.quantities.energy import format_kwh
 from services.quantities.period import written_day
+from services.readings.expected import expected_text
 from services.readings.round import ROUTES_AT_ONCE, DueMeter, RoundPage
 from services.records.readings import ReadPoint
 from services.records.submissions import MissedRead, Round
@@ -71,10 +72,12 @@ def meter_json(due: DueMeter) -> Json:
             "low": format_kwh(expected.low_wh),
             "high": format_kwh(expected.high_wh // 1000 * 1000),
         },
+        "expected_text": expected_text(expected, dials=meter.dials),
         "asked": meter.request.reason if meter.request else None,
         "missed": _missed_json(meter.missed),
         "read_on": _day(meter.was_read_on),
         "waits": meter.waits,
+        "waiting": bool(meter.waits or meter.waiting),
         "due": meter.is_due,
     }
 

@@ -191,7 +191,7 @@ def test_a_large_difference_holds_the_bill_as_a_draft_until_a_person_issues_it(
     )
     assert "held for review" in detail(answer, 6)
     assert {detail(answer, step) for step in OUTBOX_STEPS["bill_issued"]} == {answer.explanation}
-    assert "draft until an administrator issues it" in answer.explanation
+    assert "draft until the office issues it" in answer.explanation
     assert advised.utility.services.database.outbox_of(answer.bill.id) == []
     counts = advised.books.second_opinion_counts(since=advised.utility.now - timedelta(hours=1))
     assert counts.held == 1

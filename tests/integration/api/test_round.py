@@ -230,6 +230,8 @@ def test_a_round_goes_out_as_a_file_and_comes_back_as_readings(
         assert [remark.message for remark in nothing.remarks] == [left_out]
     rows = list(csv.DictReader(io.StringIO(files["csv"].decode("utf-8-sig"))))
     assert [row["meter_serial"] for row in rows] == serials
+    assert rows[0]["expected"].startswith("1,000 to ")
+    assert rows[0]["waits_for_review"] == "no"
     assert (rows[0]["how_to_get_in"], rows[0]["shown_last_time"]) == ("Dog", "1000")
     read_at = utility.now.astimezone(utility.services.settings.timezone)
     for row, kwh in zip(rows[:2], ("1117", "900"), strict=True):

@@ -4,15 +4,19 @@ import { h } from "./elements.js";
 import { drawing, grouped, nextDue, state, stateOf } from "./state.js";
 import { smallPhoto } from "./typed.js";
 
+// A route that an earlier version kept on this phone lacks the words until it is fetched again.
+const expectedOf = (meter) => meter.expected_text || "not known yet";
+
 export function meterCard(meter) {
   const form = formOf(meter), at = stateOf(meter);
   const facts = [["Customer", meter.customer || "Vacant"], ["Place", meter.code],
     ["Last read", meter.last ? `${grouped(meter.last.kwh)} kWh on ${meter.last.on}` : "none"],
-    ["Expected", meter.expected ? `${grouped(meter.expected.low)} to ${grouped(meter.expected.high)} kWh` : "not known yet"]];
+    ["Expected", expectedOf(meter)]];
   return h("div", { className: "card" },
     h("h1", {}, meter.serial), h("div", {}, meter.address),
     meter.access_note && h("div", { className: "note" }, meter.access_note),
     meter.asked && h("div", { className: "note" }, `The office asks for a new reading: ${meter.asked}`),
+    meter.waiting && h("div", { className: "note" }, "A reading of this meter waits for the office under Exceptions."),
     meter.missed && h("div", { className: "note" }, `Not read today: ${meter.missed.reason}${meter.missed.note ? `. ${meter.missed.note}` : ""}`),
     h("dl", {}, facts.map(([name, text]) => [h("dt", {}, name), h("dd", {}, text)])),
     !at.open && h("p", {}, h("span", { className: `tag ${at.tone}` }, at.text), meter.read_on ? ` on ${meter.read_on}` : ""),
@@ -43,7 +47,7 @@ function readForm(meter, form) {
 function doubtView(meter, form) {
   return h("div", {},
     h("h2", {}, `Really ${grouped(form.doubt)} kWh?`),
-    h("p", {}, `Expected is ${grouped(meter.expected.low)} to ${grouped(meter.expected.high)}. If the meter shows it, send it: the office looks at it first.`),
+    h("p", {}, `Expected is ${expectedOf(meter)}. If the meter shows it, send it: the office looks at it first.`),
     h("div", { className: "buttons" },
       h("button", { className: "main", onclick: () => { form.doubt = ""; drawing.draw(); document.getElementById("value").focus(); } }, "Correct it"),
       h("button", { onclick: () => queueRead(meter, form.checked.value, form.checked.registers) }, "The meter shows it")));

@@ -25,7 +25,10 @@ function outcomeOf({ ok, status, said }) {
     return { tone: "warn", title: "Needs review", text: doubt?.message || said.validation.ai?.reason || said.explanation };
   }
   if (said.reading.status !== "accepted") return { tone: "bad", title: "Not accepted", text: said.explanation };
-  const text = [said.bill && `Billed: ${money(said.bill)}.`, said.explanation].filter(Boolean).join(" ");
+  // The amount of a draft may change: nobody tells it to the customer.
+  const billed = !said.bill ? "" : said.bill.number ? `Billed: ${money(said.bill)}.` : "Not billed yet:";
+  const why = billed.endsWith(":") ? said.explanation.replace(/^The /, "the ") : said.explanation;
+  const text = [billed, why].filter(Boolean).join(" ");
   return { tone: status === 202 && said.bill ? "warn" : "good", title: "Accepted", text };
 }
 
