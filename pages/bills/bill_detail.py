@@ -4,6 +4,7 @@ from typing import Final
 
 import streamlit as st
 
+from pages.approvals.asking import show_requests
 from pages.bill_download import show_download
 from pages.bills.bill_card import show_bill
 from pages.bills.bill_payments import show_bill_payments
@@ -45,12 +46,12 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
     """The bill, and beside it (below it on a phone) where it comes from and where it stands."""
     found = services().bills.detail(bill_id=bill_id, principal=principal)
     bill = found.bill
-    title = f"Bill {bill.reference}" if bill.number is not None else "Draft bill"
-    with detail_header(title, back=BILLS, states=[BILL_STATUS[bill.status]]):
+    with detail_header(_title(bill), back=BILLS, states=[BILL_STATUS[bill.status]]):
         _show_main_action(bill, principal)
     if chosen_view(_VIEWS) == "Timeline":
         show_timeline("bill", bill.id, principal)
         return
+    show_requests(["correction"], [bill.id], principal)
     if bill.status == "draft":
         _show_draft(bill, principal)
         # It may be why the bill is held: seen before somebody issues it.
@@ -76,6 +77,10 @@ def show_bill_detail(bill_id: str, principal: Principal) -> None:
             show_second_opinion(bill, found.second_opinion)
         for work in found.outbox:
             _show_outbox(work)
+
+
+def _title(bill: Bill) -> str:
+    return f"Bill {bill.reference}" if bill.number is not None else "Draft bill"
 
 
 def _show_main_action(bill: Bill, principal: Principal) -> None:

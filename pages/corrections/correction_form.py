@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import streamlit as st
 
+from pages.approvals.asking import asks_first, label_of, show_requests
 from pages.corrections.correction_links import link_to_bill
 from pages.corrections.correction_preview import show_plan
 from pages.registry import BILL
@@ -66,6 +67,7 @@ def show_correction(bill_id: str, principal: Principal) -> None:
         if bill.replaced_by_id:
             link_to_bill(bill.replaced_by_id, "The bill that took its place")
         return
+    show_requests(["correction"], [bill.id], principal)
     with st.container(border=True):
         _ask(found)
     asked = st.session_state.get(_key(bill))
@@ -188,7 +190,8 @@ def _ask_confirmation(
             "I have seen the warning about back-billing, and correct it nevertheless"
         )
         st.caption("The void bills keep their numbers. The customer is told once, of all of it.")
-        if not st.form_submit_button("Void and make anew" if again else "Void", type="primary"):
+        label = label_of("Void and make anew" if again else "Void", asks=asks_first("voids"))
+        if not st.form_submit_button(label, type="primary"):
             return
     try:
         done = services().rebilling.execute(
@@ -200,9 +203,9 @@ def _ask_confirmation(
             principal=principal,
             now=now(),
         )
-    except AwaitsApproval as asked_for:
+    except AwaitsApproval:
+        # The bill's page shows what waits.
         del st.session_state[_key(bill)]
-        st.toast(str(asked_for), icon=":material/approval_delegation:")
         go_on_to(BILL, id=bill.id)
     except _NOT_DONE as error:
         st.error(escaped(error), icon=":material/edit:")

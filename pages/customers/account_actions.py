@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from pages.approvals.asking import asks_first, label_of, show_requests
 from pages.payments.payment_actions import attempt
 from pages.payments.payment_form import ask_payment
 from pages.shared.form_ids import form_id
@@ -26,6 +27,7 @@ _NOTE: Final = {
 
 def show_changes(account: Account, principal: Principal) -> None:
     """What can be changed now, each behind its own heading."""
+    show_requests(["credit", "waiver", "payout"], [account.id], principal)
     if may(Permission.ADJUST_ACCOUNTS):
         with st.expander("Give a credit", icon=":material/add_circle:"):
             st.markdown("The customer owes less. It pays the oldest open bill, or lies open.")
@@ -69,7 +71,9 @@ def _ask_adjustment(account: Account, kind: str, principal: Principal) -> None:
             key=f"note-{form}-{usual}",
         )
         st.caption("It stands on the customer's statement.")
-        label = "Give the credit" if kind == "credit" else "Charge the fee"
+        label = "Charge the fee"
+        if kind == "credit":
+            label = label_of("Give the credit", asks=asks_first("voids"))
         if not st.form_submit_button(label, type="primary"):
             return
     body = {"kind": kind, "amount": amount, "note": note}
@@ -121,7 +125,8 @@ def _ask_pay_out(account: Account, book: Book, most: int, principal: Principal) 
             "Reference", placeholder="Of the transfer or cheque", key=f"reference-{form}"
         )
         reason = st.text_input("Why", key=f"reason-{form}")
-        if not st.form_submit_button("Pay it out", type="primary"):
+        label = label_of("Pay it out", asks=asks_first("refunds"))
+        if not st.form_submit_button(label, type="primary"):
             return
 
     def pay_out() -> None:
@@ -171,7 +176,9 @@ def _show_adjustments(standing: Sequence[LedgerEntry], principal: Principal) -> 
 def _ask_undo(entry: LedgerEntry, principal: Principal) -> None:
     with st.form(f"undo-form-{entry.id}", border=False):
         reason = st.text_input("Why", key=f"undo-reason-{entry.id}")
-        if not st.form_submit_button("Take it back", type="primary"):
+        # Only what the customer then owes less by.
+        asks = entry.amount_minor > 0 and asks_first("voids")
+        if not st.form_submit_button(label_of("Take it back", asks=asks), type="primary"):
             return
     attempt(
         f"undo-{entry.id}",

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import streamlit as st
 
+from pages.approvals.asking import asks_first, label_of
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped, money
 from pages.shared.money_format import OFFICE_METHODS
@@ -88,7 +89,8 @@ def _ask_refund(payment: Payment, principal: Principal) -> None:
             "Reference", placeholder="Of the transfer or cheque", key=f"refund-reference-{form}"
         )
         reason = st.text_input("Reason", key=f"refund-reason-{form}")
-        if not st.form_submit_button("Refund", type="primary"):
+        label = label_of("Refund", asks=asks_first("refunds"))
+        if not st.form_submit_button(label, type="primary"):
             return
     how: dict[str, Any] = {"by_stripe": way == "stripe", "method": way, "reference": reference}
 

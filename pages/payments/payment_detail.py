@@ -5,7 +5,8 @@ from typing import Final
 
 import streamlit as st
 
-from pages.payments.payment_actions import show_actions
+from pages.approvals.asking import label_of, show_requests
+from pages.payments.payment_actions import attempt, show_actions
 from pages.payments.payment_flags import ask_resolution
 from pages.registry import BILL, CUSTOMER, PAYMENTS
 from pages.shared.components import description_list, status_badge
@@ -54,6 +55,8 @@ def show_payment(payment_id: str, principal: Principal) -> None:
     if chosen_view(_VIEWS) == "Timeline":
         show_timeline("payment", payment.id, principal)
         return
+    things = [payment.id, *(one.id for one in found.returns)]
+    show_requests(["refund", "refund_again"], things, principal)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _show_facts(payment)
@@ -149,6 +152,12 @@ def _offer_retry(row: PaymentReturn, principal: Principal) -> None:
         or row.status not in ("pending", "failed")
     ):
         return
-    if st.button("Try again", icon=":material/refresh:", key=f"retry-{row.id}"):
-        services().refunds.retry(return_id=row.id, principal=principal, now=now())
-        st.rerun()
+    # One that Stripe may still do is only asked after; one that failed is a refund anew.
+    asks = row.status == "failed" and "refunds" in services().settings.four_eyes
+    label = label_of("Try again", asks=asks)
+    if st.button(label, icon=":material/refresh:", key=f"retry-{row.id}"):
+        attempt(
+            f"retry-{row.id}",
+            "Stripe was asked again.",
+            lambda: services().refunds.retry(return_id=row.id, principal=principal, now=now()),
+        )

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.registry import TARIFF_CORRECTION
+from pages.approvals.asking import asks_first, label_of, show_requests
+from pages.registry import TARIFF, TARIFF_CORRECTION
 from pages.shared.format import count, day, escaped
 from pages.shared.history import go_on_to
 from pages.shared.session import now, services
@@ -10,6 +11,7 @@ from pages.tariffs.tariff_compare import show_changes
 from pages.tariffs.tariff_draft import Start, WrittenDraft, draft_of
 from pages.tariffs.tariff_rebilling import ask_warning, meters_table, show_left
 from pages.tariffs.tariff_writing import show_problems, show_writing
+from services.approvals.asking import AwaitsApproval
 from services.corrections.affected_bills import CannotRebill
 from services.corrections.tariff_correction import replacement_version
 from services.database.errors import IllegalChange
@@ -25,6 +27,7 @@ def show_tariff_correction(*, code: str, begins: str, principal: Principal) -> N
     """First the bills that an earlier correction left to reissue, then a new correction."""
     versions = services().tariff_publishing.tariff(code=code, principal=principal).versions
     st.title("Correct a version", anchor=False)
+    show_requests(["tariff_correction"], [code], principal)
     show_left(versions, principal)
     if not begins:
         return
@@ -72,7 +75,8 @@ def _ask(
         with st.form(f"correct-{version.id}", border=False):
             reason = st.text_input("Reason", placeholder="Such as: the order says 6.40, not 6.04")
             st.caption("The bills stay as they are until you make them anew, on this page.")
-            if st.form_submit_button("Correct this version", type="primary"):
+            label = label_of("Correct this version", asks=asks_first("voids"))
+            if st.form_submit_button(label, type="primary"):
                 _correct(version, tariff, reason, written, principal)
 
 
@@ -87,6 +91,9 @@ def _correct(
         services().tariff_correction.correct(
             version=version, tariff=tariff, reason=reason, principal=principal
         )
+    except AwaitsApproval:
+        # What waits is shown there; what was written is kept in case that it is rejected.
+        go_on_to(TARIFF, code=version.code)
     except (ReasonMissing, IllegalChange) as error:
         st.error(f"{escaped(error)} Nothing was changed; what you wrote is kept.")
         return

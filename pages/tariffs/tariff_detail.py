@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from pages.approvals.asking import show_requests
 from pages.registry import TARIFF_CORRECTION, TARIFF_EDITOR
 from pages.shared.components import description_list
 from pages.shared.format import count, day, escaped, file_name, moment
@@ -28,6 +29,7 @@ def show_tariff(code: str, principal: Principal) -> None:
     """The tariff with this code; raises NotFound."""
     found = services().tariff_publishing.tariff(code=code, principal=principal)
     _show_head(found.tariff)
+    show_requests(["tariff", "tariff_correction"], [found.tariff.code], principal)
     _show_left(found.tariff, principal)
     chosen, other = _ask_versions(found.versions)
     _show_origin(chosen)

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from pages.registry import TARIFF
+from pages.approvals.asking import asks_first, label_of
+from pages.registry import TARIFF, TARIFFS
 from pages.shared.format import count, day, escaped
 from pages.shared.history import go_on_to
 from pages.shared.session import services
 from pages.tariffs.tariff_detail import version_name
 from pages.tariffs.tariff_draft import WrittenDraft
+from services.approvals.asking import AwaitsApproval
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
 from services.records.tariffs import TariffSummary
@@ -20,8 +22,9 @@ def ask_publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> 
     known = next((one for one in tariffs if one.code == tariff.code), None)
     with st.popover("Publish", icon=":material/publish:", type="primary"):
         st.markdown(_meaning(tariff, known, is_new=written.start.version is None))
-        if st.button("Yes, publish it", type="primary", key="publish"):
-            _publish(tariff, written, principal)
+        label = label_of("Yes, publish it", asks=asks_first("tariffs"))
+        if st.button(label, type="primary", key="publish"):
+            _publish(tariff, written, principal, is_known=known is not None)
 
 
 def _meaning(tariff: Tariff, known: TariffSummary | None, *, is_new: bool) -> str:
@@ -42,9 +45,16 @@ def _meaning(tariff: Tariff, known: TariffSummary | None, *, is_new: bool) -> st
     return f"{said}A version that is published never changes; a later one takes its place."
 
 
-def _publish(tariff: Tariff, written: WrittenDraft, principal: Principal) -> None:
+def _publish(
+    tariff: Tariff, written: WrittenDraft, principal: Principal, *, is_known: bool
+) -> None:
     try:
         added = services().tariff_publishing.publish(tariff=tariff, principal=principal)
+    except AwaitsApproval:
+        # What waits is shown there; the draft is kept in case that it is rejected.
+        if is_known:
+            go_on_to(TARIFF, code=tariff.code)
+        go_on_to(TARIFFS)
     except IllegalChange as error:
         st.error(f"{escaped(error)} Nothing was published; your draft is kept.")
         return

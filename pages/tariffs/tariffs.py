@@ -4,6 +4,7 @@ from datetime import date
 
 import streamlit as st
 
+from pages.approvals.asking import show_requests
 from pages.registry import TARIFF, TARIFF_EDITOR
 from pages.shared.format import count, day, escaped
 from pages.shared.permitted import page_link
@@ -53,6 +54,7 @@ st.caption(
     "it with the date from which it holds."
 )
 page_link(TARIFF_EDITOR, label="Write a new tariff", icon=":material/add:")
+show_requests(["tariff"], None, principal)
 tariffs = services().tariff_publishing.tariffs(principal=principal)
 if not tariffs:
     st.info("There is no tariff yet. Write one from a template, or bring in a file.")

@@ -1,6 +1,6 @@
 """Requests for approval in the hands of a second person, who approves or rejects them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -31,6 +31,7 @@ _NEEDS: Final[Mapping[ApprovalKind, Permission]] = {
 _REFUSALS: Final[tuple[type[Exception], ...]] = (
     *(DatabaseRefused, ValueError, NotAllowed, FinalFailure),
 )
+_AT_ONCE: Final = 100
 _OWN: Final = "Somebody else must decide on what you asked for."
 
 
@@ -57,6 +58,30 @@ class Approvals:
         """Requests, the newest first: those that wait for somebody, or the others."""
         require(principal, Permission.VIEW_BILLS)
         return self.database.approvals(waiting=waiting, page=page, page_size=page_size)
+
+    def about(
+        self,
+        kinds: Collection[ApprovalKind],
+        things: Collection[str] | None,
+        *,
+        principal: Principal,
+    ) -> list[ApprovalRequest]:
+        """Requests of these kinds that wait, about any of these things, or all; the newest first.
+
+        A thing is the id of a bill, payment, customer or return, or a tariff's code. Empty for
+        whoever may not see requests.
+        """
+        if not principal.may(Permission.VIEW_BILLS):
+            return []
+        found: list[ApprovalRequest] = []
+        page = 1
+        while True:
+            some = self.database.approvals(waiting=True, kinds=kinds, page=page, page_size=_AT_ONCE)
+            found += some.items
+            if page * _AT_ONCE >= some.total:
+                break
+            page += 1
+        return [one for one in found if things is None or not _subjects(one).isdisjoint(things)]
 
     def may_decide(self, request: ApprovalRequest, *, principal: Principal) -> bool:
         """Whether the request waits for somebody such as `principal`."""
@@ -119,3 +144,10 @@ class Approvals:
 
 def _is_own(request: ApprovalRequest, principal: Principal) -> bool:
     return request.asked_by.casefold() == principal.user.casefold()
+
+
+def _subjects(request: ApprovalRequest) -> set[str]:
+    payload = request.payload
+    found = {payload.get(name) for name in ("payment_id", "customer_id", "return_id")}
+    found |= {payload.get("wrong", {}).get("bill_id"), payload.get("tariff", {}).get("code")}
+    return {one for one in found if one}

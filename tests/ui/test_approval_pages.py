@@ -7,8 +7,10 @@ import pytest
 
 from pages import registry
 from scheduler import Scheduler
+from services.approvals.asking import AwaitsApproval
 from services.bootstrap import run_with
 from services.identity.permissions import Role
+from services.tariffs import parse_tariff
 from tests.integration.utility import ADMIN, Utility, make_utility
 from tests.ui.test_pages import press, signed_in, words
 
@@ -52,8 +54,12 @@ def test_a_refund_is_asked_for_and_approved(utility: Utility, payment_id: str) -
     app = signed_in(services, Role.CASHIER, registry.PAYMENT.script, id=payment_id)
     (reason,) = [field for field in app.text_input if field.label == "Reason"]
     reason.input("paid twice")
-    press(app, "Refund")
+    assert "Another person must approve this" in words(app)
+    press(app, "Ask for approval")
     assert "waits for the approval of a second person" in words(app)
+    for role in (Role.CASHIER, Role.MANAGER):
+        app = signed_in(services, role, registry.PAYMENT.script, id=payment_id)
+        assert "by some.cashier; it waits on *Approvals* until somebody else" in words(app)
     for role in (Role.CASHIER, Role.AUDITOR):
         app = signed_in(services, role, registry.APPROVALS.script)
         assert "Refund ₹540.35" in words(app)
@@ -62,6 +68,8 @@ def test_a_refund_is_asked_for_and_approved(utility: Utility, payment_id: str) -
     press(app, "Approve and do it")
     assert "It is done." in words(app)
     assert "Nothing waits for approval." in words(app)
+    app = signed_in(services, Role.MANAGER, registry.PAYMENT.script, id=payment_id)
+    assert "it waits on" not in words(app)
     found = services.payments.detail(payment_id=payment_id, principal=ADMIN)
     assert [one.created_by for one in found.returns] == ["some.cashier (approved by some.manager)"]
 
@@ -74,3 +82,41 @@ def test_the_table_of_permissions_can_be_read_by_role(utility: Utility) -> None:
     said = words(app)
     assert "- Record payments, import bank statements, reconcile" in said
     assert "Void and correct issued bills" not in said
+
+
+def want_four_eyes(utility: Utility, group: str) -> None:
+    desk = utility.services.settings_desk
+    seen = desk.shown(principal=ADMIN).stored
+    desk.change(change_id=str(uuid4()), body={"four_eyes": [group]}, seen=seen, principal=ADMIN)
+
+
+def test_a_void_is_asked_for_and_the_bill_says_that_it_waits(utility: Utility) -> None:
+    services = utility.services
+    utility.add_meter("M2")
+    bill = utility.submit("M2", 1117).bill
+    assert bill is not None
+    want_four_eyes(utility, "voids")
+    app = signed_in(services, Role.MANAGER, registry.CORRECT_BILL.script, id=bill.id)
+    app.segmented_control(key=f"wrong-{bill.id}").set_value("The whole bill").run()
+    press(app, "Show what it changes")
+    assert "Another person must approve this" in words(app)
+    (reason,) = [field for field in app.text_input if field.label == "Reason"]
+    reason.input("billed twice")
+    press(app, "Ask for approval")
+    for page in (registry.BILL, registry.CORRECT_BILL):
+        app = signed_in(services, Role.MANAGER, page.script, id=bill.id)
+        assert "by some.manager; it waits on *Approvals* until somebody else" in words(app)
+
+
+def test_a_tariff_says_that_a_version_of_it_waits(utility: Utility) -> None:
+    services = utility.services
+    want_four_eyes(utility, "tariffs")
+    one = services.tariff_publishing.tariffs(principal=ADMIN)[0]
+    _, version = services.tariff_publishing.version(code=one.code, begins="", principal=ADMIN)
+    later = parse_tariff(version.tariff.to_json() | {"effective_from": "2031-04-01"})
+    with pytest.raises(AwaitsApproval):
+        services.tariff_publishing.publish(tariff=later, principal=ADMIN)
+    app = signed_in(services, Role.MANAGER, registry.TARIFF.script, code=one.code)
+    assert f"Publish tariff {one.code} from 1 Apr 2031" in words(app)
+    app = signed_in(services, Role.MANAGER, registry.TARIFFS.script)
+    assert "it waits on *Approvals*" in words(app)

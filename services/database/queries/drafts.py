@@ -1,6 +1,6 @@
 """Drafts under review, and requests for approval: listed, decided on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Literal
 
@@ -145,13 +145,23 @@ class ApprovalQueries(Queries):
         return ApprovalRequest.model_validate(self._one("approval_list", request_id, "request"))
 
     def approvals(
-        self, *, waiting: bool, page: int = 1, page_size: int = 25
+        self,
+        *,
+        waiting: bool,
+        kinds: Collection[ApprovalKind] | None = None,
+        page: int = 1,
+        page_size: int = 25,
     ) -> Page[ApprovalRequest]:
-        """Requests, the newest first: those that wait for somebody, or the others."""
-        states = _WAITING if waiting else _OVER
+        """Requests, the newest first: those that wait for somebody, or the others.
+
+        `kinds` leaves out all of other kinds.
+        """
+        filters = [Filter("state", "in_", _WAITING if waiting else _OVER)]
+        if kinds is not None:
+            filters.append(Filter("kind", "in_", tuple(kinds)))
         rows, total = self._page(
             "approval_list",
-            filters=[Filter("state", "in_", states)],
+            filters=filters,
             order=["asked_at.desc", "id.desc"],
             page=page,
             page_size=page_size,

@@ -1,0 +1,47 @@
+"""What a form says where a second person must approve, and what waits for that person since."""
+
+from collections.abc import Collection
+
+import streamlit as st
+
+from pages.registry import APPROVALS
+from pages.shared.format import escaped, moment
+from pages.shared.permitted import page_link
+from pages.shared.session import services, zone
+from services.approvals.asking import Group
+from services.identity.auth import Principal
+from services.records.drafts import ApprovalKind
+
+
+def asks_first(group: Group) -> bool:
+    """Whether the settings want another person's approval; told above the form's button."""
+    asks = group in services().settings.four_eyes
+    if asks:
+        st.caption(
+            ":material/approval_delegation: Another person must approve this: it is done once "
+            "somebody does, on *Approvals*."
+        )
+    return asks
+
+
+def label_of(label: str, *, asks: bool) -> str:
+    """What the button says that does it, or asks for it."""
+    return "Ask for approval" if asks else label
+
+
+def show_requests(
+    kinds: Collection[ApprovalKind], things: Collection[str] | None, principal: Principal
+) -> None:
+    """The requests of these kinds that wait: those about these things, or all of them."""
+    waiting = services().approvals.about(kinds, things, principal=principal)
+    for request in waiting:
+        with st.container(border=True, gap="xsmall"):
+            st.markdown(f":material/approval_delegation: **{escaped(request.summary)}**")
+            asked = f"Asked for on {moment(request.asked_at, zone())} by {request.asked_by};"
+            if request.state == "approved":
+                st.markdown(f"{escaped(asked)} it is approved and not done yet.")
+            else:
+                st.markdown(
+                    f"{escaped(asked)} it waits on *Approvals* until somebody else approves it."
+                )
+            page_link(APPROVALS, "Approvals", icon=":material/approval_delegation:")
