@@ -10,6 +10,7 @@ from services.health.checks import SystemState
 from services.identity.permissions import Permission
 
 _NOT_CONFIGURED: Final[tuple[str, Color]] = ("Not configured", "gray")
+_SWITCHED_OFF: Final[tuple[str, Color]] = ("Switched off", "gray")
 _NOT_TESTED: Final[tuple[str, Color]] = ("Not tested yet", "gray")
 _WORKS: Final[tuple[str, Color]] = ("Works", "green")
 _FAILS: Final[tuple[str, Color]] = ("Does not work", "red")
@@ -36,7 +37,7 @@ def _show(state: SystemState) -> None:
         st.markdown(f"**{escaped(state.name)}**", width="content")
         st.badge(label, color=color)
     if not state.configured:
-        st.caption(escaped(state.unused))
+        st.caption(escaped(state.switched_off or state.unused))
         return
     if state.last_test:
         st.markdown(escaped(state.last_test.sentence))
@@ -48,7 +49,7 @@ def _show(state: SystemState) -> None:
 
 def _badge(state: SystemState) -> tuple[str, Color]:
     if not state.configured:
-        return _NOT_CONFIGURED
+        return _SWITCHED_OFF if state.switched_off else _NOT_CONFIGURED
     if state.last_test is None:
         return _NOT_TESTED
     return _WORKS if state.last_test.well else _FAILS

@@ -1,19 +1,25 @@
 """What the Services page and /api/health say of backups."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
 
 from services.backups.backups import Backups
 from services.backups.copies import CopyPlace, UnableToCopy
 from services.database.service import DatabaseService
 from services.database.transport import DatabaseError
 from services.integrations.failures import TemporaryFailure
+from services.quantities.period import local_date
 from services.quantities.written import file_size, moment
+
+# The job Backup begins at this hour of the utility's day, and has an hour for it.
+_BEGINS_AT: Final = time(1)
+_TAKES: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class BackupCheck:
-    """Says when the last good backup was made, and whether it is elsewhere too."""
+    """Says when the last good nightly backup was made, and whether it is elsewhere too."""
 
     backups: Backups
     database: DatabaseService
@@ -29,11 +35,18 @@ class BackupCheck:
         """Why none are made."""
         return self.backups.off
 
+    @property
+    def switched_off(self) -> str:
+        """The same: none are made only where the settings say so."""
+        return self.backups.off
+
     def check(self) -> str:
-        """The last good backup; raises TemporaryFailure if it is late, or is not elsewhere too."""
+        """The last good nightly backup; raises TemporaryFailure if it is late or not copied."""
         now = datetime.now(UTC)
         said = self._last(now)
-        if is_late(self.backups, self.database, now=now):
+        first = _first_due(self.backups, self.database, now=now)
+        overdue = first is not None and now > first + _TAKES
+        if overdue or is_late(self.backups, self.database, now=now):
             raise TemporaryFailure(
                 f"{said} There should be a younger one: the page Jobs says what went wrong."
             )
@@ -55,9 +68,13 @@ class BackupCheck:
     def _last(self, now: datetime) -> str:
         last = self.backups.last(now=now)
         if last is None:
-            return "Last good backup: none yet."
+            first = _first_due(self.backups, self.database, now=now)
+            if first is None:
+                return "Last nightly backup: none yet."
+            due = f"{'was' if first <= now else 'is'} due on {moment(first, self.backups.zone)}"
+            return f"Last nightly backup: none yet; the first {due}."
         at = moment(last.at, self.backups.zone)
-        return f"Last good backup: {at}, {file_size(last.size)}, in {self.backups.folder}."
+        return f"Last nightly backup: {at}, {file_size(last.size)}, in {self.backups.folder}."
 
 
 def is_late(backups: Backups, database: DatabaseService | None, *, now: datetime) -> bool:
@@ -74,13 +91,28 @@ def is_late(backups: Backups, database: DatabaseService | None, *, now: datetime
     return backups.is_late(now=now, since=since)
 
 
+def _first_due(backups: Backups, database: DatabaseService, *, now: datetime) -> datetime | None:
+    """When the first nightly backup is or was due; None once there is one, or if nobody knows."""
+    if backups.last(now=now) is not None:
+        return None
+    try:
+        since = database.installed_at()
+    except DatabaseError:
+        return None
+    day = local_date(since, backups.zone)
+    due = datetime.combine(day, _BEGINS_AT, backups.zone)
+    if due <= since:
+        due = datetime.combine(day + timedelta(days=1), _BEGINS_AT, backups.zone)
+    return due.astimezone(UTC)
+
+
 def backup_state(
     backups: Backups, database: DatabaseService | None, *, now: datetime
 ) -> tuple[str, bool]:
-    """The last good backup in a few words, without paths, and whether that is well."""
+    """The last good nightly backup in a few words, without paths, and whether that is well."""
     if backups.off:
-        return "not configured", True
+        return "off", True
     last, late = backups.last(now=now), is_late(backups, database, now=now)
-    said = f"last good backup {last.at.isoformat(timespec='seconds')}" if last else "none yet"
+    said = f"nightly: {last.at.isoformat(timespec='seconds')}" if last else "nightly: none yet"
     words = [said, *(["late"] if late else []), *(["copies fail"] if backups.copy_trouble else [])]
     return ", ".join(words), not late

@@ -24,6 +24,11 @@ class OpenedGraph:
     off: str = ""
 
     @property
+    def is_switched_off(self) -> bool:
+        """Whether the settings want none: that is no failure."""
+        return self.off == SWITCHED_OFF
+
+    @property
     def state(self) -> str:
         """In a few words: configured, embedded, off with the reason, not configured."""
         if self.graph is None:

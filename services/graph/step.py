@@ -38,7 +38,13 @@ class GraphCheck:
     @property
     def configured(self) -> bool:
         """Whether there should be one: also where the embedded one cannot run."""
-        return self.opened.graph is not None or bool(self.opened.off)
+        opened = self.opened
+        return opened.graph is not None or bool(opened.off and not opened.is_switched_off)
+
+    @property
+    def switched_off(self) -> str:
+        """That the settings switched it off, where they did."""
+        return f"{self.opened.off} (EMBEDDED_GRAPH)" if self.opened.is_switched_off else ""
 
     def check(self) -> str:
         """A sentence on its answer; raises TemporaryFailure or FinalFailure."""

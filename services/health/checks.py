@@ -74,6 +74,8 @@ class SystemState:
     last_error: Finding | None = None
     # Why it is not used, where it is not.
     unused: str = _NOT_USED
+    # That somebody switched it off on purpose, where somebody did; then `unused` says no more.
+    switched_off: str = ""
 
 
 class Checks:
@@ -82,7 +84,12 @@ class Checks:
     def __init__(self, checks: Iterable[Check], last_errors: LastErrors | None = None) -> None:
         self._checks = {check.name: check for check in checks}
         self._found = {
-            name: SystemState(name, configured=False, unused=getattr(check, "unused", _NOT_USED))
+            name: SystemState(
+                name,
+                configured=False,
+                unused=getattr(check, "unused", _NOT_USED),
+                switched_off=getattr(check, "switched_off", ""),
+            )
             for name, check in self._checks.items()
         }
         self._last_errors = last_errors or LastErrors()

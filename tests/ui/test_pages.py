@@ -674,7 +674,7 @@ class TestServices:
         app = signed_in(services, Role.ADMIN, "system/services.py")
         assert not app.exception
         assert f"Version {VERSION}, schema {services.schema_version}" in words(app)
-        assert "Last good backup: " in words(app)
+        assert "Last nightly backup: " in words(app)
 
 
 class TestJobs:

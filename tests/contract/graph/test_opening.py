@@ -76,7 +76,10 @@ def test_it_is_off_where_it_is_switched_off_or_cannot_run(
         jvm_module.find_program()
     for opened in (off, missing):
         check = GraphCheck(opened)
-        assert check.configured
+        assert check.configured is (opened is missing)
+        assert check.switched_off == (
+            "The embedded graph is switched off. (EMBEDDED_GRAPH)" if opened is off else ""
+        )
         assert opened.state == f"off: {opened.off}"
         with pytest.raises(RequestRejected, match="The graph is off"):
             check.check()

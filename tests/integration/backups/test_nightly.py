@@ -1,6 +1,7 @@
 """The nightly backup: made by its job, thinned out, copied to a folder or an S3 store, told of."""
 
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -158,7 +159,7 @@ def test_the_demo_is_not_backed_up_by_itself_and_it_is_said(
     assert ended.detail.startswith("The demo's database is not backed up each night")
     assert not (tmp_path / "data" / "backups").exists()
     assert not BackupCheck(made.services.backups, made.services.database).configured
-    assert state(made.services, made.now)[1] == "not configured"
+    assert state(made.services, made.now)[1] == "off"
 
     asked = utility(demo="on", backup_nightly="on")
     run(asked)
@@ -175,26 +176,27 @@ def test_the_last_good_one_is_told_and_a_late_one_is_warned_of(
     made = utility()
     services, now = made.services, datetime.now(UTC)
     check = BackupCheck(services.backups, services.database)
-    assert state(services, now) == ("ok", "none yet")
+    assert state(services, now) == ("ok", "nightly: none yet")
+    assert re.search(r"none yet; the first is due on .*, 01:00\.", check.check())
     with psycopg.connect(database) as connection:
         connection.execute(
             "update public.installation set installed_at = now() - interval '3 days'"
         )
-    assert state(services, now) == ("degraded", "none yet, late")
+    assert state(services, now) == ("degraded", "nightly: none yet, late")
     with pytest.raises(
-        TemporaryFailure, match=r"Last good backup: none yet\..*should be a younger"
+        TemporaryFailure, match=r"none yet; the first was due on .*, 01:00\. .*should be a younger"
     ):
         check.check()
 
     run(made)
     last = services.backups.last(now=now + timedelta(minutes=1))
     assert last is not None
-    assert state(services, last.at) == ("ok", f"last good backup {last.at.isoformat()}")
-    assert check.check().startswith("Last good backup: ")
+    assert state(services, last.at) == ("ok", f"nightly: {last.at.isoformat()}")
+    assert check.check().startswith("Last nightly backup: ")
     assert state(services, last.at + timedelta(hours=36))[0] == "ok"
     assert state(services, last.at + timedelta(hours=37)) == (
         "degraded",
-        f"last good backup {last.at.isoformat()}, late",
+        f"nightly: {last.at.isoformat()}, late",
     )
 
 
