@@ -1,5 +1,6 @@
 """Setting up an authenticator app: a QR code, a code to confirm it, ten recovery codes."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
@@ -14,11 +15,15 @@ from services.people.own_account import CodeSetup, OwnAccount, WrongCode
 from services.records.sessions import User
 
 _SETUP: Final = "code-setup"
+_CODES: Final = "new-recovery-codes"
 
 
 def show_code(account: OwnAccount, user: User, principal: Principal) -> None:
     """Whether a code is asked for, and turning that on or off."""
     st.subheader("Authenticator app", anchor=False)
+    if codes := st.session_state.pop(_CODES, None):
+        _show_codes(codes)
+        return
     setup = st.session_state.get(_SETUP)
     if isinstance(setup, CodeSetup):
         _confirm(setup, account, principal)
@@ -56,6 +61,25 @@ def _begin(account: OwnAccount, principal: Principal, label: str) -> None:
     st.rerun()
 
 
+def _show_codes(codes: Sequence[str]) -> None:
+    st.success(
+        "It is on. Keep these recovery codes where you find them without your phone: each signs "
+        "you in once instead of a code, and they are shown this once.",
+        icon=":material/check_circle:",
+    )
+    st.code("\n".join(codes), language=None)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download them",
+            "\n".join(codes) + "\n",
+            file_name="recovery-codes.txt",
+            mime="text/plain",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        st.button("I have kept them", key="kept-codes", type="primary")
+
+
 def _confirm(setup: CodeSetup, account: OwnAccount, principal: Principal) -> None:
     st.markdown("Scan this with your authenticator app, then type the code that it shows.")
     st.image(qr_png(setup.address), width=220)
@@ -76,15 +100,9 @@ def _confirm(setup: CodeSetup, account: OwnAccount, principal: Principal) -> Non
         st.error(escaped(error))
         return
     st.session_state.pop(_SETUP, None)
-    # In no session: the next click takes them off the page for good.
-    st.success(
-        "It is on. Keep these recovery codes where you find them without your phone: each signs "
-        "you in once instead of a code, and they are shown this once.",
-        icon=":material/check_circle:",
-    )
-    st.code("\n".join(codes), language=None)
-    st.button("I have kept them", key="kept-codes")
-    st.stop()
+    # In the place of what was asked for, and no longer in the session than until they are drawn.
+    st.session_state[_CODES] = codes
+    st.rerun()
 
 
 def _turn_off(account: OwnAccount, principal: Principal) -> None:
