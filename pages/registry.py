@@ -105,9 +105,9 @@ API_KEYS: Final = PageEntry(
     "system/api_keys.py", "api-keys", "API keys", (Permission.VIEW_SECURITY,), "key"
 )
 USERS: Final = PageEntry(
-    "users/users.py", "users", "Users", (Permission.MANAGE_USERS,), "manage_accounts"
+    "users/users.py", "users", "Users", (Permission.VIEW_SECURITY,), "manage_accounts"
 )
-USER: Final = PageEntry("users/user.py", "user", "User", (Permission.MANAGE_USERS,))
+USER: Final = PageEntry("users/user.py", "user", "User", (Permission.VIEW_SECURITY,))
 INVITE_USER: Final = PageEntry(
     "users/invite_user.py", "invite-user", "Invite a user", (Permission.MANAGE_USERS,)
 )

@@ -4,7 +4,7 @@ from typing import Final
 
 import streamlit as st
 
-from pages.settings.settings_form import opened, save
+from pages.settings.settings_form import may_change, opened, save
 from pages.shared.number_field import number_field
 from pages.shared.permitted import submit_button
 from services.identity.auth import Principal
@@ -29,7 +29,12 @@ def ask_approvals(principal: Principal) -> None:
         chosen = [
             kind
             for kind in FOUR_EYES
-            if st.checkbox(_WORDS[kind], kind in held.four_eyes, key=f"eyes-{kind}-{form}")
+            if st.checkbox(
+                _WORDS[kind],
+                kind in held.four_eyes,
+                disabled=not may_change(),
+                key=f"eyes-{kind}-{form}",
+            )
         ]
         limits = {
             currency: number_field(
@@ -37,6 +42,7 @@ def ask_approvals(principal: Principal) -> None:
                 key=f"refund-limit-{currency}-{form}",
                 value=Money(minor, currency).text if minor else "",
                 placeholder="No limit",
+                disabled=not may_change(),
             )
             for currency in sorted({held.currency, *held.refund_limits})
             for minor in (held.refund_limits.get(currency, 0),)

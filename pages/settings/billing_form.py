@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.settings.settings_form import ask_text, is_locked, opened, save
+from pages.settings.settings_form import ask_text, is_fixed, is_locked, may_change, opened, save
 from pages.shared.format import escaped
 from pages.shared.permitted import submit_button
 from pages.shared.session import zone
@@ -51,7 +51,7 @@ def _ask_due_days(shown: ShownSettings, form: str) -> dict[str, object]:
         max_value=365,
         value=shown.held.due_days,
         step=1,
-        disabled=shown.variable_of("due_days") is not None,
+        disabled=is_fixed(shown, "due_days"),
         key=f"due-{form}",
     )
     return {} if is_locked(shown, "due_days") else {"due_days": days}
@@ -64,7 +64,7 @@ def _ask_first_number(shown: ShownSettings, form: str) -> dict[str, object]:
         max_value=999_999_999,
         value=shown.held.first_bill_number,
         step=1,
-        disabled=shown.has_numbers,
+        disabled=shown.has_numbers or not may_change(),
         help="To go on with the numbers of an earlier system. A bill's reference is INV- and its "
         "number with six digits or more; numbers have no gaps.",
         key=f"first-{form}",
@@ -82,7 +82,7 @@ def _ask_currency(shown: ShownSettings, form: str) -> dict[str, object]:
         known,
         index=known.index(shown.held.currency),
         format_func=currency_in_words,
-        disabled=shown.variable_of("currency") is not None,
+        disabled=is_fixed(shown, "currency"),
         help="Of new tariffs, and of accounts without one. What has a currency keeps it.",
         key=f"currency-{form}",
     )
@@ -93,7 +93,7 @@ def _ask_whether_to_estimate(shown: ShownSettings, form: str) -> dict[str, objec
     wanted = st.checkbox(
         "Estimate missing reads",
         shown.held.estimate_missing_reads,
-        disabled=shown.variable_of("estimate_missing_reads") is not None,
+        disabled=is_fixed(shown, "estimate_missing_reads"),
         help="The monthly bills then estimate a read that did not come; else its bill waits.",
         key=f"estimate-{form}",
     )
@@ -108,7 +108,7 @@ def _ask_days_to_wait(shown: ShownSettings, form: str) -> dict[str, object]:
         max_value=25,
         value=shown.held.estimate_after_days,
         step=1,
-        disabled=shown.variable_of("estimate_after_days") is not None,
+        disabled=is_fixed(shown, "estimate_after_days"),
         help="After the billing day.",
         key=f"estimate-after-{form}",
     )
@@ -122,7 +122,7 @@ def _ask_estimates(shown: ShownSettings, form: str) -> dict[str, object]:
         max_value=12,
         value=shown.held.estimates_in_a_row,
         step=1,
-        disabled=shown.variable_of("estimates_in_a_row") is not None,
+        disabled=is_fixed(shown, "estimates_in_a_row"),
         help="How often a meter may be billed without an actual reading, one time after the other. "
         "A customer's own reading counts.",
         key=f"in-a-row-{form}",
@@ -134,7 +134,7 @@ def _ask_approval(shown: ShownSettings, form: str) -> dict[str, object]:
     approval = st.checkbox(
         "Every bill is a draft until the office issues it",
         shown.held.bill_approval,
-        disabled=shown.variable_of("bill_approval") is not None,
+        disabled=is_fixed(shown, "bill_approval"),
         key=f"approval-{form}",
     )
     return {} if is_locked(shown, "bill_approval") else {"bill_approval": approval}
@@ -152,7 +152,7 @@ def ask_time_zone(principal: Principal) -> None:
             "Time zone of bills, jobs and pages",
             known,
             index=known.index(wanted),
-            disabled=shown.variable_of("timezone") is not None,
+            disabled=is_fixed(shown, "timezone"),
             key=f"zone-{form}",
         )
         if is_locked(shown, "timezone"):

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.settings.settings_form import opened, save
+from pages.settings.settings_form import may_change, opened, save
 from pages.shared.money_format import FEE_NAMES
 from pages.shared.number_field import number_field
 from pages.shared.permitted import submit_button
@@ -37,6 +37,7 @@ def ask_fees(principal: Principal) -> None:
                             f"{FEE_NAMES[kind]} ({currency})",
                             key=f"fee-{kind}-{currency}-{form}",
                             value=Money(held[kind], currency).text if kind in held else "",
+                            disabled=not may_change(),
                         )
             if submit_button("Save", Permission.CHANGE_SETTINGS, type="primary"):
                 save("settings-fees", form, {"fees": {currency: typed}}, shown, principal)

@@ -1,20 +1,27 @@
 """Settings: what the utility calls itself, how it bills, and which readings it doubts."""
 
+import streamlit as st
+
 from pages.settings.approvals_form import ask_approvals
 from pages.settings.billing_form import ask_billing, ask_time_zone
 from pages.settings.fees_form import ask_fees
 from pages.settings.limits_form import ask_limits
 from pages.settings.settings_changes import show_changes
+from pages.settings.settings_form import may_change
 from pages.settings.utility_form import ask_logo, ask_utility
 from pages.shared.detail import chosen_view
 from pages.shared.form_ids import show_done
 from pages.shared.header import show_header
-from pages.shared.session import require_permission
+from pages.shared.session import people_with, require_permission
 from services.identity.permissions import Permission
 
 principal = require_permission(Permission.VIEW_SYSTEM)
 show_header("Settings")
 show_done()
+if not may_change():
+    st.caption(
+        f":material/lock: Settings are changed by {people_with(Permission.CHANGE_SETTINGS)}."
+    )
 view = chosen_view(["Utility", "Billing", "Readings", "Fees", "Approvals", "Changes"])
 if view == "Billing":
     ask_billing(principal)

@@ -7,9 +7,10 @@ import streamlit as st
 
 from pages.shared.form_ids import form_done, form_id
 from pages.shared.format import escaped
-from pages.shared.session import services
+from pages.shared.session import may, services
 from services.database.errors import IllegalChange
 from services.identity.auth import Principal
+from services.identity.permissions import Permission
 from services.utility_settings.desk import ShownSettings
 from services.utility_settings.entry import InvalidSettings
 from services.utility_settings.logo import InvalidLogo
@@ -27,6 +28,16 @@ def opened(name: str, principal: Principal) -> tuple[str, ShownSettings]:
     return form, shown
 
 
+def may_change() -> bool:
+    """Whether whoever is signed in may change settings; their fields are disabled else."""
+    return may(Permission.CHANGE_SETTINGS)
+
+
+def is_fixed(shown: ShownSettings, name: str) -> bool:
+    """Whether a field is disabled: the environment sets it, or others change it."""
+    return shown.variable_of(name) is not None or not may_change()
+
+
 def is_locked(shown: ShownSettings, name: str) -> bool:
     """Whether the environment sets this; the field above is then told to be so."""
     variable = shown.variable_of(name)
@@ -37,7 +48,7 @@ def is_locked(shown: ShownSettings, name: str) -> bool:
 
 def ask_text(label: str, name: str, shown: ShownSettings, form: str, **how: Any) -> dict[str, str]:
     """A field for a line of text; {} where the environment sets it."""
-    locked = shown.variable_of(name) is not None
+    locked = is_fixed(shown, name)
     held = str(getattr(shown.held, name))
     typed = st.text_input(label, held, disabled=locked, key=f"{name}-{form}", **how)
     return {} if is_locked(shown, name) else {name: typed or ""}

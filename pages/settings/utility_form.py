@@ -2,9 +2,17 @@
 
 import streamlit as st
 
-from pages.settings.settings_form import ask_text, attempt, is_locked, opened, save
+from pages.settings.settings_form import (
+    ask_text,
+    attempt,
+    is_fixed,
+    is_locked,
+    may_change,
+    opened,
+    save,
+)
 from pages.shared.permitted import submit_button
-from pages.shared.session import allow_upload, may, services
+from pages.shared.session import allow_upload, services
 from services.identity.auth import Principal
 from services.identity.permissions import Permission
 from services.utility_settings.desk import ShownSettings
@@ -34,7 +42,7 @@ def ask_utility(principal: Principal) -> None:
 
 def _ask_address(shown: ShownSettings, form: str) -> dict[str, str]:
     name = "utility_contact"
-    locked = shown.variable_of(name) is not None
+    locked = is_fixed(shown, name)
     typed = st.text_area(
         "Address", shown.held.utility_contact, height=90, disabled=locked, key=f"{name}-{form}"
     )
@@ -45,12 +53,14 @@ def ask_logo(principal: Principal) -> None:
     """The logo that there is, and another one to take its place."""
     form, shown = opened("settings-logo", principal)
     desk, kept = services().settings_desk, shown.held.logo
+    if not kept and not may_change():
+        return
     with st.container(border=True):
         st.markdown("**Logo**")
         image = services().current_settings.logo(kept) if kept else None
         if image:
             st.image(image, width="content")
-        if not may(Permission.CHANGE_SETTINGS):
+        if not may_change():
             return
         allow_upload()
         file = st.file_uploader(

@@ -25,10 +25,22 @@ def show_numeric_keyboards() -> None:
     st.html(f"<script>{_SCRIPT}</script>", unsafe_allow_javascript=True, width="content")
 
 
-def number_field(label: str, *, key: str, value: str = "", placeholder: str | None = None) -> str:
+def number_field(
+    label: str,
+    *,
+    key: str,
+    value: str = "",
+    placeholder: str | None = None,
+    disabled: bool = False,
+) -> str:
     """What was typed, without spaces around it, for services/quantities/typed.py to read."""
     typed = st.text_input(
-        label, value=value, placeholder=placeholder, autocomplete="off", key=f"number-{key}"
+        label,
+        value=value,
+        placeholder=placeholder,
+        autocomplete="off",
+        disabled=disabled,
+        key=f"number-{key}",
     )
     return (typed or "").strip()
 

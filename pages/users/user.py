@@ -7,10 +7,11 @@ from pages.shared.components import description_list
 from pages.shared.detail import detail_header
 from pages.shared.form_ids import show_done
 from pages.shared.format import moment
-from pages.shared.session import require_permission, services, zone
+from pages.shared.session import may, require_permission, services, zone
 from pages.users.security_events import show_events
 from pages.users.user_actions import offer_actions, show_user_form
 from pages.users.user_words import STATES, roles_in_words
+from services.identity.permissions import Permission
 from services.records.sessions import User
 
 
@@ -32,7 +33,7 @@ def show_facts(user: User) -> None:
             ("Last active", active),
             ("Password", _of_password(user)),
             ("Authenticator app", code),
-            ("Open link", link),
+            *([("Open link", link)] if may(Permission.MANAGE_USERS) else []),
         ),
         least_width=200,
     )
@@ -44,8 +45,9 @@ with detail_header(user.display_name, back=USERS, states=[STATES[user.state]]):
     pass
 show_done()
 show_facts(user)
-offer_actions(user, principal)
-show_user_form(user, principal)
+if may(Permission.MANAGE_USERS):
+    offer_actions(user, principal)
+    show_user_form(user, principal)
 show_events(
     services().security_log.events(
         limit=10, event=None, who=user.sign_in_name, before=None, principal=principal

@@ -11,9 +11,10 @@ from pages.shared.header import header
 from pages.shared.list_columns import Column, Listing
 from pages.shared.list_filters import ask_status, ask_text
 from pages.shared.listing import show_list
-from pages.shared.session import go_to, require_permission, services, zone
+from pages.shared.permitted import page_link
+from pages.shared.session import go_to, may, require_permission, services, zone
 from pages.users.user_words import STATES, roles_in_words
-from services.identity.permissions import ROLE_NAMES, Role
+from services.identity.permissions import ROLE_NAMES, Permission, Role
 from services.records.sessions import User, UserFilter
 from services.web.people.routes import FIRST_PATH
 
@@ -87,14 +88,16 @@ def offer_first() -> None:
         "Nobody has an account here yet. Create the first administrator, who then invites "
         "everybody else. From then on people sign in with their passwords."
     )
-    if st.button("Create the first administrator", type="primary", icon=":material/person_add:"):
+    if may(Permission.MANAGE_USERS) and st.button(
+        "Create the first administrator", type="primary", icon=":material/person_add:"
+    ):
         go_to(FIRST_PATH)
 
 
 principal = require_permission(*USERS.needs)
 with header(USERS.title):
     if services().keeps_users() and services().users.exist():
-        st.page_link(INVITE_USER.script, label="Invite a user", icon=":material/person_add:")
+        page_link(INVITE_USER, "Invite a user", icon=":material/person_add:")
 show_done()
 if not services().keeps_users():
     st.info("People are kept by the sign-in service here: add them and their roles there.")

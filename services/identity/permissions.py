@@ -151,7 +151,7 @@ PERMISSION_WORDS: Final[Mapping[str, Mapping[Permission, str]]] = {
         _P.CHANGE_SETTINGS: "Change settings",
         _P.IMPORT_FILES: "Import files of every kind",
         _P.EXPORT_FILES: "Export everything",
-        _P.VIEW_SECURITY: "See sign-ins, keys and the security log",
+        _P.VIEW_SECURITY: "See users, sign-ins, keys and the security log",
         _P.MANAGE_USERS: "End sign-ins, manage users",
         _P.MANAGE_KEYS: "Make and revoke API keys",
     },

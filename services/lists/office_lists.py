@@ -91,14 +91,14 @@ class OfficeLists:
         self, *, wanted: UserFilter, page: PageRequest, principal: Principal
     ) -> KeyPage[User]:
         """A page of the users; `page.sort` is a UserSort."""
-        require(principal, Permission.MANAGE_USERS)
+        require(principal, Permission.VIEW_SECURITY)
         return self.database.list_users(wanted=wanted, page=page)
 
     def users_file(
         self, *, wanted: UserFilter, page: PageRequest, kind: FileKind, principal: Principal
     ) -> bytes:
         """The users of a filter as a file, in the order of `page`."""
-        require(principal, Permission.MANAGE_USERS)
+        require(principal, Permission.VIEW_SECURITY)
         return _file(USERS, lambda at: self.database.list_users(wanted=wanted, page=at), page, kind)
 
     def service_points_file(

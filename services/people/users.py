@@ -77,7 +77,7 @@ class Users:
 
     def user(self, *, user_id: str, principal: Principal) -> User:
         """A user; raises NotFound."""
-        require(principal, Permission.MANAGE_USERS)
+        require(principal, Permission.VIEW_SECURITY)
         return self._database.user(user_id=user_id)
 
     def create_first_administrator(

@@ -120,3 +120,19 @@ def test_a_tariff_says_that_a_version_of_it_waits(utility: Utility) -> None:
     assert f"Publish tariff {one.code} from 1 Apr 2031" in words(app)
     app = signed_in(services, Role.MANAGER, registry.TARIFFS.script)
     assert "it waits on *Approvals*" in words(app)
+
+
+@pytest.mark.parametrize("view", ["Utility", "Billing", "Fees", "Approvals"])
+def test_an_auditor_sees_settings_that_nobody_else_than_administrators_may_change(
+    utility: Utility, view: str
+) -> None:
+    app = signed_in(utility.services, Role.AUDITOR, registry.SETTINGS.script, view=view)
+    assert "Settings are changed by administrators." in words(app)
+    assert "**Logo**" not in words(app)
+    fields = [*app.text_input, *app.text_area, *app.number_input, *app.checkbox]
+    assert fields
+    assert {field.label for field in fields if not field.disabled} == {"Search everywhere"}
+    app = signed_in(utility.services, Role.ADMIN, registry.SETTINGS.script, view=view)
+    assert "Settings are changed by" not in words(app)
+    fields = [*app.text_input, *app.text_area, *app.number_input, *app.checkbox]
+    assert sum(not field.disabled for field in fields) > 1
