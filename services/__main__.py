@@ -1,4 +1,4 @@
-"""The command line: python -m services COMMAND …; works beside a running app on the same data."""
+"""The command line, `python -m services COMMAND …`; works beside a running app."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ from services.identity.signing_key import UnableToUseSigningKey
 from services.settings import Settings, SettingsError, load_settings
 from services.telemetry.journal import start_logging
 
-PROGRAM = "python -m services"
+PROGRAM = ".venv/bin/python -m services"
 
 # What an operator can do something about: one sentence, no traceback.
 ANTICIPATED = (

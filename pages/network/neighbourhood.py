@@ -55,7 +55,7 @@ def show_neighbourhood(graph: Graph, principal: Principal) -> None:
     if not around.nodes:
         st.info(
             "The graph does not have this bill yet. It comes with the bill's step 8, or with "
-            "`python -m services graph rebuild`.",
+            "`.venv/bin/python -m services graph rebuild`.",
             icon=":material/hub:",
         )
         return
@@ -79,7 +79,7 @@ def _ask_bill(principal: Principal) -> str | None:
     )
     found = services().bills.search(text=text or "", limit=20, principal=principal)
     if not found:
-        st.info("No bill fits.")
+        st.info("No bill fits." if text else "No bill yet.")
         return None
     chosen = st.selectbox(
         "Which of them?",

@@ -31,7 +31,11 @@ def search_meter(principal: Principal) -> None:
     )
     found = services().readings.find_meters(text=text or "", limit=_SHOWN + 1, principal=principal)
     if not found:
-        st.info("No active meter fits. Try fewer letters, or another part of the name or address.")
+        st.info(
+            "No active meter fits. Try fewer letters, or another part of the name or address."
+            if text
+            else "No active meter yet."
+        )
     with st.container(gap="xsmall"):
         for meter in found[:_SHOWN]:
             _result(meter)

@@ -108,6 +108,7 @@ def show_missed_reads(principal: Principal) -> None:
     show_list(
         Listing(
             noun="meter",
+            nothing="Every meter was read at its last visit.",
             page=METER,
             columns=_COLUMNS,
             summary=_summary,

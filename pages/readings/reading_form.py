@@ -65,6 +65,7 @@ def ask_reading(meter: Meter) -> None:
         return
     _ask_photo(form)
     with st.form("reading"):
+        read_at = _ask_time(form)
         typed = number_field(
             "Reading (kWh)",
             key=f"reading-{form['key']}",
@@ -72,18 +73,28 @@ def ask_reading(meter: Meter) -> None:
             placeholder="Such as 1117 or 1117.5",
         )
         registers = ask_registers(meter.registers, form["registers"], key=form["key"])
-        read_at = st.datetime_input(
+        problem = st.empty()
+        sent = st.form_submit_button("Submit reading", type="primary", width="stretch")
+    if sent:
+        form |= {"reading_kwh": typed, "registers": registers, "read_at": read_at}
+        _check(form, problem)
+
+
+def _ask_time(form: dict[str, Any]) -> datetime | None:
+    """When it was read: now, unless somebody opens this.
+
+    It stands before the value, since its calendar would lie over a button beneath it.
+    """
+    is_another = form["read_at"] != form["opened_at"]
+    with st.expander("Read at another time", expanded=is_another, icon=":material/schedule:"):
+        read_at: datetime | None = st.datetime_input(
             "Read on",
             value=form["read_at"],
             format="DD/MM/YYYY",
             step=60,
             key=f"read-at-{form['key']}",
         )
-        problem = st.empty()
-        sent = st.form_submit_button("Submit reading", type="primary", width="stretch")
-    if sent:
-        form |= {"reading_kwh": typed, "registers": registers, "read_at": read_at}
-        _check(form, problem)
+    return read_at
 
 
 def _open_form(serial: str) -> dict[str, Any]:
@@ -93,7 +104,7 @@ def _open_form(serial: str) -> dict[str, Any]:
         st.session_state.pop(_DOUBT, None)
         local = now().astimezone(zone()).replace(second=0, microsecond=0, tzinfo=None)
         form = {"meter_serial": serial, "reading_kwh": "", "registers": {}, "read_at": local}
-        form["photo"] = None
+        form |= {"opened_at": local, "photo": None}
         form["key"] = str(uuid4())
         st.session_state[_FORM] = form
     return form

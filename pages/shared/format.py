@@ -14,7 +14,7 @@ _PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
 # Streamlit replaces :icon: and :red[…] after Markdown took the backslashes away.
 _DIRECTIVE: Final = re.compile(r":(?=[\w+-]+[\[/:])")
 # Markdown makes links of these wherever they stand, backslashes or not.
-_ADDRESS: Final = re.compile(r"(?i)(www)(?=\.)|(https?)(?=://)")
+_ADDRESS: Final = re.compile(r"(?i)(www)(?=\.)|(https?)(?=://)|(?<=[\w.+-])@(?=[\w-])")
 _NOTHING_WIDE: Final = "\u200b"
 
 BILL_STATUS: Final[dict[str, tuple[str, Color]]] = {
@@ -74,7 +74,7 @@ def unsure(quality: Quality) -> str:
 
 
 def escaped(text: object) -> str:
-    """`text` so that Markdown shows it as it is: names may hold *, [, <, $, :red[ or www."""
+    """`text` so that Markdown shows it as it is: names may hold *, [, <, $, :red[, @ or www."""
     marked = _ADDRESS.sub(rf"\g<0>{_NOTHING_WIDE}", " ".join(str(text).split()))
     marked = _DIRECTIVE.sub(f":{_NOTHING_WIDE}", marked)
     return _PUNCTUATION.sub(r"\\\1", marked)

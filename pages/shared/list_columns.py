@@ -1,13 +1,14 @@
 """What a list is made of: its columns, where its rows come from, and the page of each."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Generic, Literal, Protocol, TypeVar
 
 from pages.registry import PageEntry
 from pages.shared.format import Color
 from services.lists.office_lists import FileKind
 from services.records.base import KeyPage, PageRequest
+from services.records.lists import ListFilter
 
 
 class HasId(Protocol):
@@ -46,7 +47,7 @@ class Listing(Generic[Row]):
 
     `summary` is what a card says beside title, amount and status. `asked` is what is looked for:
     another question begins at its first page. `file` makes a file of what fits, or of the rows
-    chosen.
+    chosen. `nothing` is said where there is no row at all.
     """
 
     noun: str
@@ -55,6 +56,16 @@ class Listing(Generic[Row]):
     summary: Callable[[Row], str]
     sort: str
     descending: bool
-    asked: object
+    asked: ListFilter
     fetch: Callable[[PageRequest], KeyPage[Row]]
     file: Callable[[PageRequest, FileKind, tuple[str, ...] | None], bytes]
+    nothing: str = ""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether something is looked for, beside whose rows they are."""
+        return any(
+            getattr(self.asked, one.name) != one.default
+            for one in fields(self.asked)
+            if one.name != "customer_id"
+        )

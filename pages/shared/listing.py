@@ -38,9 +38,7 @@ def show_list(
     key = f"list-{listing.noun}"
     shown, found = rows_here(listing)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            f"{_length(found.total, listing.noun)}{note if found.items else ''}", width="stretch"
-        )
+        st.caption(f"{_length(found.total, listing)}{note if found.items else ''}", width="stretch")
         tools = st.container(horizontal=True, horizontal_alignment="right", width="content")
     result = _table(
         key=key,
@@ -61,9 +59,10 @@ def show_list(
             offer_files(listing, shown.request, found.total, chosen)
 
 
-def _length(total: int | None, noun: str) -> str:
+def _length(total: int | None, listing: Listing[Row]) -> str:
+    noun = listing.noun
     if not total:
-        return f"No {noun} fits."
+        return f"No {noun} fits." if listing.is_narrowed else listing.nothing or f"No {noun} yet."
     return count(total, noun) if total <= COUNTED_TO else f"More than {COUNTED_TO:,} {noun}s"
 
 

@@ -55,7 +55,8 @@ def show_notifications(text: str, status: NotificationStatus | None, principal: 
         page=chosen_page(key),
         page_size=_PAGE_SIZE,
     )
-    st.caption(count(found.total, "message") if found.total else "No message fits.")
+    nothing = "No message fits." if text or status else "No message yet."
+    st.caption(count(found.total, "message") if found.total else nothing)
     with st.container(gap="xsmall"):
         for sent in found.items:
             _show_notification(sent, principal)

@@ -38,7 +38,8 @@ def show_password(account: OwnAccount, user: User, principal: Principal) -> None
         new = ask_password("New password", f"new-{form}", new=True)
         again = ask_password("The new one once more", f"again-{form}", new=True)
         st.caption(
-            f"{SHORTEST} to {LONGEST} characters. A few words that do not belong together do well. "
+            f"{SHORTEST} to {LONGEST} characters; not your name, and no common password. "
+            "A few words that do not belong together do well. "
             "You are then signed out everywhere else."
         )
         if not st.form_submit_button("Change the password", type="primary"):

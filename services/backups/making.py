@@ -38,7 +38,7 @@ _README: Final = """A backup of the electricity billing system, version {version
 It is of {at:%Y-%m-%d %H:%M} UTC.
 
 To restore it: install this version or a newer one, and run
-    python -m services restore FILE
+    .venv/bin/python -m services restore FILE
 docs/backup.md says more. Postgres's own pg_restore ({major} or newer) reads database.dump too.
 """
 

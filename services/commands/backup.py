@@ -98,7 +98,7 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
         done = restore_backup(path, dsn, migrations=MIGRATIONS, say=say)
         forget_embedded_graph(settings)
     if settings.neo4j_uri is not None:
-        say("The graph is another database's now: python -m services graph rebuild")
+        say("The graph is another database's now: .venv/bin/python -m services graph rebuild")
     if done.migrated:
         say(f"It was brought up to date ({count(done.migrated, 'migration')}).")
     say(

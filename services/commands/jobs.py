@@ -49,7 +49,7 @@ def _run_job(given: argparse.Namespace, settings: Settings) -> int:
         return 1
     except ClockInDoubt as error:
         say(f"No job runs: {error}")
-        say("If the clock is right: python -m services confirm-clock")
+        say("If the clock is right: .venv/bin/python -m services confirm-clock")
         return 1
     print(f"{run.job} for {run.scheduled_on}: {run.status}, {run.done_count} done, ", end="")
     print(f"{run.failed_count} set aside{f' ({run.detail})' if run.detail else ''}")

@@ -90,7 +90,8 @@ class OpenIdTokens:
         """Raise UnableToIssueToken: only the provider issues tokens."""
         raise UnableToIssueToken(
             "With AUTH0_DOMAIN set, people sign in through Auth0, and a token made here would not "
-            "be believed. For a program, make a key: python -m services api-key NAME --role ROLE."
+            "be believed. For a program, make a key: "
+            ".venv/bin/python -m services api-key NAME --role ROLE."
         )
 
     def _known_as(self, claims: Mapping[str, object]) -> tuple[str, frozenset[Role]]:

@@ -17,7 +17,10 @@ LONGEST: Final = 128
 _COMMON_FILE: Final = Path(__file__).parent / "common_passwords.txt.gz"
 _AROUND: Final = re.compile(r"^[\W\d_]+|[\W\d_]+$")
 _LONGEST_UNIT: Final = 6
-_SHORTEST_NAME_PART: Final = 4
+# A part of a name is found anywhere from four letters on; one of three only as a word: "Ana" is in
+# "bananas". Shorter ones say nothing.
+_FOUND_ANYWHERE: Final = 4
+_SHORTEST_NAME_PART: Final = 3
 _SEQUENCES: Final = (
     "abcdefghijklmnopqrstuvwxyz" * 2,
     "1234567890" * 13,
@@ -47,7 +50,7 @@ def check_new_password(password: str, *, sign_in_name: str, display_name: str) -
     if any(unicodedata.category(c) in {"Cc", "Cs"} for c in text):
         raise UnusablePassword("Leave out characters that cannot be seen, such as line breaks.")
     folded = text.casefold()
-    if any(part in folded for part in _name_parts(sign_in_name, display_name)):
+    if _has_name(folded, sign_in_name, display_name):
         raise UnusablePassword("Leave your name out of your password: it is the first guess.")
     if _is_common(folded):
         raise UnusablePassword(
@@ -56,9 +59,15 @@ def check_new_password(password: str, *, sign_in_name: str, display_name: str) -
         )
 
 
-def _name_parts(sign_in_name: str, display_name: str) -> set[str]:
-    words = re.split(r"[\W_]+", normalized(f"{sign_in_name} {display_name}").casefold())
-    return {word for word in words if len(word) >= _SHORTEST_NAME_PART}
+def _has_name(folded: str, sign_in_name: str, display_name: str) -> bool:
+    names = normalized(sign_in_name).casefold(), normalized(display_name).casefold()
+    parts = {names[0], *re.split(r"[\W_]+", " ".join(names))}
+    words = set(re.split(r"[\W\d_]+", folded))
+    return any(
+        part in folded if len(part) >= _FOUND_ANYWHERE else part in words
+        for part in parts
+        if len(part) >= _SHORTEST_NAME_PART
+    )
 
 
 def _is_common(folded: str) -> bool:

@@ -19,7 +19,7 @@ CHOICE_COOKIE: Final = "role_choice"
 # The query by which the sign-in page learns that a link was of no use.
 USED_LINK: Final = "used"
 
-_BROWSER_AFTER_SECONDS: Final = 1.0
+_SERVER_ANSWERS_AFTER_SECONDS: Final = 1.0
 
 
 def link_route(
@@ -62,22 +62,38 @@ def set_choice(response: Response, right: str, *, secure: bool) -> None:
 
 def show_link(make: Callable[[], str], *, headless: bool) -> None:
     """Print a sign-in link on a line of its own and, on a desktop, open another in the browser."""
-    sys.stdout.write(f"  Sign in with this link (it works once): {make()}\n")
-    sys.stdout.write("  Another one: .venv/bin/python -m services sign-in\n\n")
-    sys.stdout.flush()
+    _say_last(
+        f"  Sign in with this link (it works once): {make()}\n"
+        "  Another one: .venv/bin/python -m services sign-in\n\n"
+    )
     if not headless and _on_a_desktop():
-        # The server answers a moment after the start is over.
-        opening = threading.Timer(_BROWSER_AFTER_SECONDS, webbrowser.open, [make()])
-        opening.daemon = True
-        opening.start()
+        _later(webbrowser.open, make())
 
 
 def tell_where_to_sign_in(address: str) -> None:
     """Print where people sign in, once they have passwords."""
-    sys.stdout.write(f"  Sign in at {address}\n")
-    sys.stdout.write("  Forgot the password of an administrator: ")
-    sys.stdout.write(".venv/bin/python -m services sign-in --recover NAME\n\n")
+    _say_last(
+        f"  Sign in at {address}\n"
+        "  Forgot the password of an administrator: "
+        ".venv/bin/python -m services sign-in --recover NAME\n\n"
+    )
+
+
+def _say_last(text: str) -> None:
+    """Print what people need below the server's own words, which it says once it answers."""
+    _later(_print, text)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _later(do: Callable[[str], object], what: str) -> None:
+    # The server answers a moment after the start is over.
+    timer = threading.Timer(_SERVER_ANSWERS_AFTER_SECONDS, do, [what])
+    timer.daemon = True
+    timer.start()
 
 
 def _on_a_desktop() -> bool:

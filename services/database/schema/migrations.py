@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from services.database.transports.postgres import as_database_error
+from services.quantities.counting import count
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +90,14 @@ def apply_migrations(dsn: str, folder: Path) -> list[str]:
             at_once = len(migrations) if applied_versions(connection) else 1
             while applied := _apply_next(connection, migrations, at_once):
                 for one in applied:
-                    log.info("migration %s applied", one.stem, extra={"every": True})
+                    log.debug("migration %s applied", one.stem, extra={"every": True})
                     done.append(one.stem)
     except psycopg.Error as error:
         raise as_database_error(error) from error
+    finally:
+        if done:
+            said = count(len(done), "migration")
+            log.info("%s applied, the last is %s", said, done[-1], extra={"every": True})
     return done
 
 

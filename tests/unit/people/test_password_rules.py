@@ -67,6 +67,9 @@ def test_what_everybody_tries_first_is_refused(password: str) -> None:
     [
         ("ASHA likes tea best", "asha", "A. P."),
         ("the pillai household", "asha", "Asha Pillai"),
+        ("max lantern copper nine", "max", "M. Lane"),
+        ("lantern copper max77", "max", "M. Lane"),
+        ("lantern jo.ma copper", "jo.ma", "J. M."),
         ("meera.nair has a plan", "meera.nair@example.org", "M"),
     ],
 )
@@ -77,6 +80,10 @@ def test_the_name_is_refused(password: str, sign_in_name: str, display_name: str
 
 def test_a_name_of_three_letters_may_be_part_of_a_word() -> None:
     check("bananas under water", sign_in_name="ana", display_name="Ana")
+
+
+def test_a_name_of_two_letters_forbids_nothing() -> None:
+    check("jo lantern copper nine", sign_in_name="jo", display_name="Jo X")
 
 
 @pytest.mark.parametrize("password", ["quiet lantern\nwater", "quiet\ud800lantern water"])
