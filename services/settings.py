@@ -114,6 +114,11 @@ def _without_database(set_so_far: Mapping[str, object]) -> bool:
     return set_so_far.get("supabase_url") is None and set_so_far.get("database_url") is None
 
 
+def _name_of_nobody(set_so_far: Mapping[str, object]) -> str:
+    """What stands where a utility has no name yet; the demo has one."""
+    return "Demo Electricity Co-operative" if set_so_far.get("demo") else "Electricity billing"
+
+
 def _copy_place(value: str) -> str:
     if value.startswith("s3://"):
         if not urlsplit(value).hostname or "@" in value or "?" in value:
@@ -275,8 +280,12 @@ class Settings(BaseModel):
     )
     meter_headend_url: WebAddress | None = Field(default=None, description=_WEB)
     meter_headend_token: SecretStr | None = Field(default=None, description=_ANY_TEXT)
+    demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
+        default_factory=_without_database,
+        description="on or off",
+    )
     utility_name: UtilityName = Field(
-        default="Demo Electricity Co-operative", description="a name of at most 100 characters"
+        default_factory=_name_of_nobody, description="a name of at most 100 characters"
     )
     utility_contact: ContactLines = Field(
         default="", description="an address or telephone of at most 200 characters"
@@ -349,10 +358,6 @@ class Settings(BaseModel):
     keep_sign_ins_months: MonthsKept = Field(default=12, description=_MONTHS)
     keep_audit_years: int = Field(
         default=10, ge=6, le=100, description="a whole number of years from 6 to 100"
-    )
-    demo: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
-        default_factory=_without_database,
-        description="on or off",
     )
     backup_nightly: Annotated[bool, BeforeValidator(_on_or_off)] = Field(
         default_factory=_without_demo,

@@ -119,6 +119,7 @@ def test_the_demo_is_on_only_with_the_embedded_database_unless_said(
     settings = load_settings({**database, "DEMO": demo})
     assert settings.demo is expected
     assert settings.embedded is not bool(database)
+    assert settings.utility_name.startswith("Demo ") is expected
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_a_wrong_value_names_its_variable_and_what_is_expected(variable: str, va
 
 def test_all_wrong_variables_are_named_at_once() -> None:
     problems = problems_of({"DUE_DAYS": "x", "DEMO": "x", "TIMEZONE": "x"})
-    assert [problem.split(":")[0] for problem in problems] == ["TIMEZONE", "DUE_DAYS", "DEMO"]
+    assert [problem.split(":")[0] for problem in problems] == ["DEMO", "TIMEZONE", "DUE_DAYS"]
 
 
 @pytest.mark.parametrize(
