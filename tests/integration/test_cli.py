@@ -275,6 +275,7 @@ def test_a_job_names_what_it_set_aside(cli: Run, tmp_path: Path) -> None:
     cli("import", "tariffs", str(examples / "tariffs" / "kseb-lt1a.json"))
     cli("import", "customers", str(examples / "customers.csv"))
     cli("import", "transformers", str(examples / "transformers.csv"))
+    cli("import", "service_points", str(examples / "service_points.csv"))
     cli("import", "meters", str(meters))
     answer = cli("run-job", "monthly_bills", "--at", "2026-03-01T02:00")
     assert answer.returncode == 0
