@@ -37,8 +37,8 @@ class BackupCheck:
 
     @property
     def switched_off(self) -> str:
-        """The same: none are made only where the settings say so."""
-        return self.backups.off
+        """The same where a setting says so; a project of Supabase has no address to copy by."""
+        return self.backups.off if self.backups.dsn else ""
 
     def check(self) -> str:
         """The last good nightly backup; raises TemporaryFailure if it is late or not copied."""
@@ -111,7 +111,7 @@ def backup_state(
 ) -> tuple[str, bool]:
     """The last good nightly backup in a few words, without paths, and whether that is well."""
     if backups.off:
-        return "off", True
+        return "off" if backups.dsn else "not configured", True
     last, late = backups.last(now=now), is_late(backups, database, now=now)
     said = f"nightly: {last.at.isoformat(timespec='seconds')}" if last else "nightly: none yet"
     words = [said, *(["late"] if late else []), *(["copies fail"] if backups.copy_trouble else [])]
