@@ -83,11 +83,17 @@ def test_a_download_is_named_without_a_path(name: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["sign in at www.evil.example", "WWW.evil.example", "http://evil.example", "HTTPS://e.x"],
+    [
+        "sign in at www.evil.example",
+        "WWW.evil.example",
+        "http://evil.example",
+        "HTTPS://e.x",
+        "a.b+c@evil.example",
+    ],
 )
 def test_text_of_a_request_becomes_no_link(text: str) -> None:
     shown = escaped(text).replace("\\", "").lower()
-    assert not any(address in shown for address in ("www.", "http://", "https://"))
+    assert not any(address in shown for address in ("www.", "http://", "https://", "@evil"))
     assert escaped(text).replace("\\", "").replace("\u200b", "") == text
 
 
