@@ -199,7 +199,7 @@ def test_the_books_are_shown_checked_and_closed(shown: Shown) -> None:
     )
     assert words(shown.page("books")) == words(app)
     this_month = datetime.now(utility.services.settings.timezone)
-    now = words(shown.page("books", month=f"{this_month:%b %Y}"))
+    now = words(shown.page("books", of=f"{this_month:%b %Y}"))
     assert "| Cash, INR | ₹540.35 | ₹0.00 |" in now
     assert "This month is not over" in now
     assert shown.status(waiting) == "draft"
