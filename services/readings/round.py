@@ -207,6 +207,7 @@ class ReadingRound:
 
         `body` is as it was sent; without a key of its own, or after another error, nothing is kept.
         """
+        require(principal, Permission.SUBMIT_READINGS)
         key = body.get("idempotency_key")
         if not isinstance(error, _REFUSALS) or not isinstance(key, str) or not key.strip():
             return

@@ -40,7 +40,17 @@ SUBMITS_ONLY = Principal(
 )
 FOR_ENGINEERS = {
     *("find_meters", "meter_now", "submitted", "of_principal", "readable", "of_customer"),
-    *("routes", "meters", "all_meters", "miss", "keep", "of_reading", "jpeg", "content"),
+    *(
+        "routes",
+        "meters",
+        "all_meters",
+        "miss",
+        "keep",
+        "note_refused",
+        "of_reading",
+        "jpeg",
+        "content",
+    ),
 }
 
 

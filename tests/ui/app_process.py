@@ -1,6 +1,7 @@
 """The whole app as a process of its own, and how a test waits for its pages."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -43,6 +44,14 @@ class AppProcess:
     def log(self) -> str:
         """Return all that the app has printed so far."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def waited_for(self, what: re.Pattern[str]) -> list[str]:
+        """All that fits in what the app printed, once there is any; it may come after the start."""
+        until = time.monotonic() + 20
+        while not (found := what.findall(self.log())):
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.1)
+        return found
 
     def sign_in_link(self) -> str:
         """Return a new link for signing in without a password, as the command prints it."""

@@ -46,7 +46,7 @@ def set_password(page: Page, button: str) -> None:
 
 
 def become_administrator(app: AppProcess, page: Page) -> None:
-    (link,) = LINK.findall(app.log())
+    (link,) = app.waited_for(LINK)
     page.goto(link)
     page.get_by_role("button", name="Create the first account").click()
     page.get_by_label("Your name").fill("The Boss")

@@ -39,7 +39,7 @@ def role_buttons(page: Page) -> int:
 def test_the_start_prints_one_link_that_signs_one_browser_in_once(
     app: AppProcess, page: Page, phone: Page
 ) -> None:
-    (link,) = LINK.findall(app.log())
+    (link,) = app.waited_for(LINK)
     page.goto(link)
     page.get_by_role("button", name="Field engineer").click()
     page.get_by_role("button", name="Sign out").click()

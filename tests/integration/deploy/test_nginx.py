@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -127,12 +126,7 @@ def test_another_host_leads_to_the_public_address(site: Site) -> None:
 
 
 def test_the_link_opens_the_first_account_and_no_role(site: Site) -> None:
-    # It is printed a moment after the server's own words.
-    until = time.monotonic() + 20
-    while not (links := re.findall(r"https://\S+/session/link\?code=\S+", site.app.log())):
-        assert time.monotonic() < until, site.app.log()
-        time.sleep(0.1)
-    (link,) = links
+    (link,) = site.app.waited_for(re.compile(r"https://\S+/session/link\?code=\S+"))
     assert link.startswith(f"{site.url}/")
     visitor = site.session()
     first = visitor.get(f"{site.url}/sign-in/first", allow_redirects=False, timeout=20)
