@@ -17,8 +17,11 @@ pytestmark = pytest.mark.postgres
 Methods = dict[str, Callable[..., object]]
 NO_ROLE: Final = Principal("nobody", frozenset(), None, "token")
 AUDITOR: Final = Principal("auditor-1", frozenset({Role.AUDITOR}), None, "token")
-# Whoever is signed in may be, may leave, and see what the security log has about themselves.
-OPEN: Final = {"sessions.admit", "sessions.sign_out", "security_log.events_about"}
+# Whoever is signed in may be, may leave, and see what the security log has about themselves; who
+# may not see bills is told of no request about one.
+OPEN: Final = {
+    *("sessions.admit", "sessions.sign_out", "security_log.events_about", "approvals.about"),
+}
 
 
 @pytest.fixture

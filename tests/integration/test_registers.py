@@ -379,8 +379,9 @@ def test_the_example_files_can_be_imported_and_billed(
     importer = Importer(services.database, services.settings.timezone)
     for path in sorted(folder.glob("tariffs/*.json")):
         assert importer.tariffs(path, actor="x", now=NOW).ok
-    files: dict[WhatToImport, int] = {"customers": 5, "transformers": 2, "meters": 5}
-    for what, rows in (files | {"readings": 6, "intervals": 2, "supplies": 4}).items():
+    files: dict[WhatToImport, int] = {"customers": 5, "transformers": 2, "service_points": 2}
+    files |= {"meters": 5, "readings": 6, "intervals": 2, "supplies": 4}
+    for what, rows in files.items():
         report = importer.run(what, folder / f"{what}.csv", actor="x", now=NOW)
         assert (report.errors, report.ignored_columns, report.added) == ((), (), rows), what
     at = datetime(2026, 3, 1, 2, tzinfo=services.settings.timezone)
