@@ -40,6 +40,7 @@ def bill(**how: Any) -> Bill:
     row |= {"agreement_id": "a", "service_point_id": "p", "service_point_code": "P"}
     row |= {"service_address": "", "segments": ()}
     row |= {"opening_source": "field", "closing_source": "field"}
+    row |= {"opening_quality": 17, "closing_quality": 17}
     return Bill.model_validate(row | how)
 
 
