@@ -10,6 +10,7 @@ from pages.shared.format import Color, escaped
 from pages.shared.session import services
 from services.identity.permissions import ROLE_NAMES, Role, in_order
 from services.people.links import LIFETIMES, link_with
+from services.quantities.counting import count
 from services.records.sessions import LinkKind, UserState
 from services.settings import Settings
 
@@ -35,7 +36,7 @@ def show_link(code: str, kind: LinkKind, *, name: str) -> None:
         )
         return
     hours = int(LIFETIMES[kind].total_seconds()) // 3600
-    lasts = f"{hours // 24} days" if hours > 24 else f"{hours} hours"
+    lasts = count(hours // 24, "day") if hours > 24 else count(hours, "hour")
     st.success(
         f"Hand this link to {escaped(name)} yourself. It works once, within {lasts}, and is shown "
         "this once.",

@@ -24,6 +24,7 @@ from services.database.dump.replacement import (
 from services.database.dump.snapshot import sums_of
 from services.database.schema.migrations import MigrationError, apply_migrations, read_migrations
 from services.database.transport import DatabaseError
+from services.quantities.counting import count
 
 Say = Callable[[str], None]
 
@@ -61,7 +62,7 @@ def restore_backup(path: Path, dsn: str, *, migrations: Path, say: Say) -> Resto
     """
     try:
         with open_backup(path) as backup, replacement_of(dsn) as new:
-            say(f"Restoring {backup.manifest.rows:,} rows …")
+            say(f"Restoring {count(backup.manifest.rows, 'row')} …")
             _fill(backup, new.dsn)
             _compare(backup.manifest, new.dsn)
             migrated = apply_migrations(new.dsn, migrations)
